@@ -1,0 +1,83 @@
+"""The promise to plugin authors: every name a plugin may import from mscol, and nothing else.
+
+Importing this module does not import torch or NumPy; the names that need them load on first use,
+so a module that only declares cards stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mscol_cli.contracts.cards import (
+    Card,
+    EncoderCard,
+    ObjectiveCard,
+    SeparatorCard,
+    TaskCard,
+)
+from mscol_cli.contracts.hooks import hookimpl
+from mscol_cli.contracts.options import NoOptions, option
+from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskItem
+from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
+
+if TYPE_CHECKING:
+    from mscol_cli.contracts.encoder import Encoder
+    from mscol_cli.contracts.objective import Objective, ObjectiveContext
+    from mscol_cli.contracts.plans import MIXTURE, CropPlan, Crops, IntArray, StoreIndex
+    from mscol_cli.contracts.separator import (
+        InputFile,
+        Separator,
+        SeparatorContext,
+        TrackInput,
+    )
+
+__all__ = [
+    "MIXTURE",
+    "BadInputError",
+    "Card",
+    "CropPlan",
+    "Crops",
+    "Encoder",
+    "EncoderCard",
+    "InputFile",
+    "IntArray",
+    "MissingDataError",
+    "MscolError",
+    "NoOptions",
+    "Objective",
+    "ObjectiveCard",
+    "ObjectiveContext",
+    "ProbeProtocol",
+    "Separator",
+    "SeparatorCard",
+    "SeparatorContext",
+    "Split",
+    "StoreIndex",
+    "Task",
+    "TaskCard",
+    "TaskData",
+    "TaskItem",
+    "TrackInput",
+    "UsageError",
+    "hookimpl",
+    "option",
+]
+
+_HEAVY = {
+    "encoder": ("Encoder",),
+    "objective": ("Objective", "ObjectiveContext"),
+    "plans": ("MIXTURE", "CropPlan", "Crops", "IntArray", "StoreIndex"),
+    "separator": ("InputFile", "Separator", "SeparatorContext", "TrackInput"),
+}
+_MODULE_OF = {name: module for module, names in _HEAVY.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"mscol_cli.contracts.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

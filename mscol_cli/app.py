@@ -1,0 +1,90 @@
+"""The Typer app, and the one place where an exception becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from mscol_cli import __version__
+from mscol_cli.commands.demo import demo
+from mscol_cli.commands.embed import embed
+from mscol_cli.commands.plugins import plugins
+from mscol_cli.commands.pretrain import pretrain, pretrain_worker
+from mscol_cli.commands.probe import probe
+from mscol_cli.commands.separate import separate
+from mscol_cli.commands.terminal import print_lines, say_error
+from mscol_cli.errors import Interrupted, MscolError
+
+app = typer.Typer(
+    name="mscol",
+    help="Learn music representations by associating songs with their separated sources.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(separate)
+app.command()(pretrain)
+app.command()(embed)
+app.command()(probe)
+app.command()(demo)
+app.add_typer(plugins, name="plugins")
+app.command(name="worker", hidden=True)(pretrain_worker)
+
+VERBOSE = "MSCOL_VERBOSE"
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print_lines(f"mscol {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show the traceback of an error.")
+    ] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Learn music representations by associating songs with their separated sources."""
+    # In the environment, so that processes this one starts show theirs too.
+    if verbose:
+        os.environ[VERBOSE] = "1"
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code; every error is one line on stderr."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail(Interrupted("interrupted."), Interrupted.exit_code)
+    except MscolError as error:
+        return _fail(error, error.exit_code)
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        return _fail_unforeseen(error)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(error: Exception, code: int, message: str | None = None) -> int:
+    if os.environ.get(VERBOSE):
+        traceback.print_exception(error)
+    say_error(message or str(error))
+    return code
+
+
+def _fail_unforeseen(error: Exception) -> int:
+    # Typer's own errors (an unknown option, a bad value) carry their exit code and message.
+    if hasattr(error, "format_message"):
+        message = error.format_message()
+        return _fail(error, 2, message) if message else 2
+    hint = "" if os.environ.get(VERBOSE) else " (mscol --verbose COMMAND shows where)"
+    return _fail(error, 1, f"{type(error).__name__}: {error}{hint}")

@@ -1,0 +1,128 @@
+"""A checkpoint: a folder of safetensors with a run.json, complete from the moment it has a name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.files import read_json, sync, write_json
+
+ENCODER, OBJECTIVE, OPTIMIZER = "encoder", "objective", "optimizer"
+FORMAT, VERSION = "mscol-run", 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk.
+
+    Attributes:
+        folder: Where it is.
+        step: Updates made.
+        info: Its run.json.
+    """
+
+    folder: Path
+    step: int
+    info: dict[str, Any]
+
+
+def save_checkpoint(
+    run: Path, step: int, info: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
+) -> Path:
+    """Write `RUN/checkpoints/step-NNNNNNNN` and return it.
+
+    Args:
+        run: The run folder.
+        step: Updates made.
+        info: Settings of the run; the step is added.
+        tensors: By file stem (`encoder`, `objective`, `optimizer`), tensors by name.
+    """
+    final = run / "checkpoints" / f"step-{step:08d}"
+    temporary = final.with_name(f".{final.name}.{os.getpid()}")
+    temporary.mkdir(parents=True)
+    try:
+        for stem, named in tensors.items():
+            file = temporary / f"{stem}.safetensors"
+            save_file({name: tensor.contiguous() for name, tensor in named.items()}, file)
+            sync(file)
+        write_json(temporary / "run.json", {**info, "step": step})
+        sync(temporary)
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.rename(final)
+        sync(final.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final
+
+
+def prune(run: Path, keep: int) -> None:
+    """Delete all but the last `keep` checkpoints of a run."""
+    for folder in _folders(run)[:-keep]:
+        shutil.rmtree(folder)
+
+
+def latest_checkpoint(path: Path) -> Checkpoint | None:
+    """The newest checkpoint of a run folder; None when it has none yet."""
+    folders = _folders(path)
+    return read_checkpoint(folders[-1]) if folders else None
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint's run.json.
+
+    Raises:
+        MissingDataError: The folder is no checkpoint.
+        UsageError: It has a layout this version does not read.
+    """
+    info = read_json(folder / "run.json", "checkpoint")
+    check_layout(folder, info)
+    return Checkpoint(folder, int(info.get("step", 0)), info)
+
+
+def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
+    """Refuse a run.json of another layout. Raises UsageError."""
+    if info.get("format") != FORMAT or info.get("version") != VERSION:
+        raise UsageError(
+            f"{folder} has layout {info.get('format')} {info.get('version')}, this mscol reads"
+            f" {FORMAT} {VERSION}: use the mscol that wrote it, or train again."
+        )
+
+
+def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:
+    """Tensors by name of `FOLDER/STEM.safetensors`, on the CPU.
+
+    Raises:
+        MissingDataError: The file is not there.
+        UsageError: It is damaged.
+    """
+    path = folder / f"{stem}.safetensors"
+    if not path.is_file():
+        raise MissingDataError(f"{path} is missing: the checkpoint is not complete.")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise UsageError(f"{path} is damaged ({error}): use an earlier checkpoint.") from error
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of the encoder's weights, which names a model in caches and reports."""
+    digest = hashlib.sha256()
+    with (folder / f"{ENCODER}.safetensors").open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _folders(run: Path) -> list[Path]:
+    return sorted((run / "checkpoints").glob("step-*"))

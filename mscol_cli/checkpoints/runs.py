@@ -1,0 +1,80 @@
+"""Run folders: `runs/<objective>-<encoder>-<n>`, with `runs/latest` pointing at the last."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.checkpoints.folder import FORMAT, VERSION, check_layout
+from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.files import read_json, write_json
+
+LATEST = "latest"
+
+
+def new_run(folder: Path, objective: str, encoder: str) -> Path:
+    """Make the next free `FOLDER/<objective>-<encoder>-<n>`, even beside a rival."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{objective}-{encoder}"
+    taken = [
+        int(match[1])
+        for path in folder.iterdir()
+        if (match := re.fullmatch(rf"{stem}-(\d+)", path.name))
+    ]
+    number = max(taken, default=0) + 1
+    while True:
+        try:
+            (folder / f"{stem}-{number}").mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder / f"{stem}-{number}"
+
+
+def point_latest(run: Path) -> None:
+    """Let `latest`, beside the run, point at it."""
+    link = run.parent / LATEST
+    temporary = run.parent / f".{LATEST}.{os.getpid()}"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(run.name, target_is_directory=True)
+    temporary.replace(link)
+
+
+def latest_run(folder: Path) -> Path:
+    """What `FOLDER/latest` points at.
+
+    Raises:
+        MissingDataError: There is no run yet.
+    """
+    link = folder / LATEST
+    if not link.exists():
+        raise MissingDataError(
+            f"{link} does not exist: train a model with 'mscol pretrain', or name one with --model."
+        )
+    return link.resolve()
+
+
+def write_run(run: Path, settings: Mapping[str, Any]) -> None:
+    """Write a run's settings as its run.json."""
+    write_json(run / "run.json", {"format": FORMAT, "version": VERSION, **settings})
+
+
+def read_run(run: Path) -> dict[str, Any]:
+    """A run's settings.
+
+    Raises:
+        MissingDataError: The folder is no run.
+        UsageError: It has a layout this version does not read.
+    """
+    settings = read_json(run / "run.json", "run folder")
+    check_layout(run, settings)
+    return settings
+
+
+def refuse_used(run: Path) -> None:
+    """Refuse a run folder that already holds something. Raises UsageError."""
+    if run.exists() and any(run.iterdir()):
+        raise UsageError(f"{run} already holds files: choose another -o, or add --resume.")

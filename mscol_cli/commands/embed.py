@@ -1,0 +1,53 @@
+"""`mscol embed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mscol_cli.commands.shared import Device, Json, ModelOption, UntrainedEncoder, finish
+from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+
+
+def embed(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(help="Audio files, folders searched recursively, or sealed stores."),
+    ],
+    model: ModelOption = None,
+    encoder: UntrainedEncoder = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help="Where to: .npz, .csv or .safetensors.", metavar="FILE"
+        ),
+    ] = Path("embeddings.npz"),
+    windows: Annotated[
+        bool, typer.Option("--windows", help="One vector per window, with its start in seconds.")
+    ] = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Embed audio: one vector per file, the mean over its windows of about one second."""
+    from mscol_cli.workflows.embed import EmbedRequest, run
+
+    request = EmbedRequest(
+        inputs=tuple(inputs),
+        model=model,
+        encoder=encoder,
+        output=output,
+        windows=windows,
+        device=device,
+    )
+    with TerminalProgress() as progress:
+        result = run(request, progress)
+    if json:
+        print_json(result)
+    else:
+        print_lines(
+            f"{result.output}: {result.clips} clips, {result.windows} windows,"
+            f" {result.dim} dimensions, by {result.model}"
+        )
+    finish(result.failures, "inputs")

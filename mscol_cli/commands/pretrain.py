@@ -1,0 +1,110 @@
+"""`mscol pretrain`, and the hidden command its processes run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mscol_cli.commands.shared import Json, Opt
+from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+
+
+def pretrain(
+    store: Annotated[
+        Path | None,
+        typer.Argument(help="A sealed store. [default: the newest under data/]", metavar="[STORE]"),
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="cola, mws, random-mask, msa or a plugin's.", metavar="NAME")
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="The network. [default: efficientnet_b0]", metavar="NAME"),
+    ] = None,
+    stems: Annotated[
+        str | None,
+        typer.Option(
+            help="Sources that msa associates. [default: all in the store]", metavar="A,B,..."
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Updates in all. [default: 10000]")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pairs per update, over all processes. [default: 128]")
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="Adam's rate, halved for the second half. [default: 0.001]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and crops. [default: 0]")] = None,
+    save_every: Annotated[
+        int | None, typer.Option(help="Updates between checkpoints. [default: 1000]")
+    ] = None,
+    gpus: Annotated[int | None, typer.Option(help="Train on N GPUs of this machine.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Train in N processes; with --device cpu over gloo.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="auto, cpu, cuda or cuda:N. [default: auto]", metavar="NAME"),
+    ] = None,
+    opt: Opt = None,
+    encoder_opt: Annotated[
+        list[str] | None,
+        typer.Option("--encoder-opt", help="Option of the encoder.", metavar="KEY=VALUE"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Run folder. [default: runs/<objective>-<encoder>-<n>]",
+            metavar="RUN",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run at -o, or runs/latest.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Pre-train an encoder on a store with a contrastive objective.
+
+    Checkpoints, metrics.jsonl and TensorBoard curves go to the run folder, and runs/latest points
+    at it. Ctrl-C saves and exits with code 130; --resume goes on from there.
+    """
+    from mscol_cli.workflows.pretrain import PretrainRequest, run
+
+    request = PretrainRequest(
+        objective=objective,
+        store=store,
+        encoder=encoder,
+        objective_options=tuple(opt or ()) + ((f"stems={stems}",) if stems is not None else ()),
+        encoder_options=tuple(encoder_opt or ()),
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=lr,
+        seed=seed,
+        save_every=save_every,
+        gpus=gpus,
+        processes=processes,
+        device=device,
+        run=output,
+        resume=resume,
+    )
+    with TerminalProgress() as progress:
+        result = run(request, progress)
+    if json:
+        print_json(result)
+        return
+    loss = "" if result.loss is None else f", loss {result.loss:.4f}"
+    accuracy = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
+    print_lines(f"{result.run}: {result.steps} steps{loss}{accuracy}, {result.seconds:.0f} s")
+
+
+def pretrain_worker(run: Path) -> None:
+    """Train as one of the processes of a prepared run (started by 'mscol pretrain')."""
+    from mscol_cli.workflows.pretrain import work
+
+    with TerminalProgress() as progress:
+        work(run, progress)

@@ -1,0 +1,56 @@
+"""`mscol separate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mscol_cli.commands.shared import Device, Json, Opt, finish
+from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+
+
+def separate(
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Audio files, or folders searched recursively.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The store. [default: DIR.store]", metavar="STORE"),
+    ] = None,
+    separator: Annotated[
+        str, typer.Option(help="How to get sources: openunmix, stems, none.", metavar="NAME")
+    ] = "openunmix",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights of the separator: a name (umxl, umxhq) or a folder.", metavar="NAME|DIR"
+        ),
+    ] = None,
+    device: Device = "auto",
+    opt: Opt = None,
+    json: Json = False,
+) -> None:
+    """Separate music into sources and seal them in a store for pre-training.
+
+    A store holds the mixture and its stems as 16 kHz mono. Running the same command again does
+    only what is not done yet; a file that cannot be used is reported and skipped (exit code 3).
+    """
+    from mscol_cli.workflows.separate import SeparateRequest, run
+
+    request = SeparateRequest(
+        tuple(inputs), output, separator, model, device, options=tuple(opt or ())
+    )
+    with TerminalProgress() as progress:
+        result = run(request, progress)
+    if json:
+        print_json(result)
+    else:
+        active = ", ".join(f"{name} {share:.0%}" for name, share in result.active.items())
+        print_lines(
+            f"{result.store}: {result.tracks} tracks, {result.hours:.2f} hours"
+            f" ({result.done_before} were done before)",
+            *([f"segments in which a source sounds: {active}"] if active else []),
+        )
+    finish(result.failures, "inputs")

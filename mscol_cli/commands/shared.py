@@ -1,0 +1,45 @@
+"""Options that several commands share, and the exit code of a run that skipped inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from mscol_cli.errors import PartialFailure
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Device = Annotated[
+    str, typer.Option(help="auto (a GPU if there is one), cpu, cuda or cuda:N.", metavar="NAME")
+]
+Opt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--opt",
+        help="Option of the plugin; repeat it for more. See 'mscol plugins show NAME'.",
+        metavar="KEY=VALUE",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Run folder, checkpoint folder, or 'untrained'. [default: runs/latest]",
+        metavar="RUN",
+    ),
+]
+UntrainedEncoder = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="Encoder of '--model untrained'. [default: that of runs/latest]",
+        metavar="NAME",
+    ),
+]
+
+
+def finish(failures: Sequence[object], of: str) -> None:
+    """End with exit code 3 when inputs were skipped. Raises PartialFailure."""
+    if failures:
+        raise PartialFailure(f"finished, but skipped {len(failures)} {of}, named above.")

@@ -1,0 +1,120 @@
+"""What the user sees: results on stdout, progress and problems on stderr."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+def stdout() -> Console:
+    """Where data goes; lines keep their length when it is no terminal."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def stderr() -> Console:
+    """Where everything else goes."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def say_error(message: str) -> None:
+    """One line on stderr."""
+    stderr().print(Text.assemble(("error: ", "bold red"), " ".join(message.split())))
+
+
+def print_json(result: Any) -> None:
+    """A result as JSON on stdout."""
+    content = asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
+    stdout().print(Text(json.dumps(content, indent=2, default=_plain)))
+
+
+def print_lines(*lines: str) -> None:
+    """Lines on stdout, as they are."""
+    for line in lines:
+        stdout().print(Text(line))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+class _RateColumn(ProgressColumn):
+    """Units per second, as measured so far."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.speed
+        unit = task.fields.get("unit", "")
+        return Text("" if speed is None else f"{speed:,.1f} {unit}/s", style="cyan")
+
+
+class TerminalProgress:
+    """A `Progress` on stderr: bars on a terminal, only notes and warnings elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = stderr()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def begin(self, title: str, total: int | None, unit: str) -> None:
+        """Start a bar; ends the one before it."""
+        self.end()
+        if not self._console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _RateColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[shown]}"),
+            console=self._console,
+        )
+        self._task = self._bar.add_task(title, total=total, unit=unit, shown="")
+        self._bar.start()
+
+    def advance(self, amount: int = 1, **fields: str) -> None:
+        """Move the bar, and show the fields beside it."""
+        if self._bar is None or self._task is None:
+            return
+        self._bar.advance(self._task, amount)
+        if fields:
+            shown = " ".join(f"{name} {value}" for name, value in fields.items())
+            self._bar.update(self._task, shown=shown)
+
+    def end(self) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = self._task = None
+
+    def note(self, message: str) -> None:
+        """A line on stderr."""
+        self._console.print(Text(message))
+
+    def warn(self, message: str) -> None:
+        """A line on stderr that stands out."""
+        self._console.print(Text.assemble(("warning: ", "yellow"), " ".join(message.split())))
+
+    def __enter__(self) -> TerminalProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()

@@ -1,0 +1,66 @@
+"""Cards: what a plugin offers, said without importing anything heavy.
+
+A module that declares cards must not import torch: `mscol --help` and `mscol plugins` read every
+card. `build` is called only when the part is used, and imports what it needs then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mscol_cli.contracts.options import NoOptions
+
+if TYPE_CHECKING:
+    from mscol_cli.contracts.encoder import Encoder
+    from mscol_cli.contracts.objective import Objective, ObjectiveContext
+    from mscol_cli.contracts.separator import Separator, SeparatorContext
+    from mscol_cli.contracts.task import Task
+
+
+@dataclass(frozen=True)
+class ObjectiveCard:
+    """A pretext task. `build(options, context)` returns an `Objective`."""
+
+    name: str
+    summary: str
+    build: Callable[[Any, ObjectiveContext], Objective]
+    options: type = NoOptions
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """A network that embeds audio. `build(options)` returns a freshly initialised `Encoder`."""
+
+    name: str
+    summary: str
+    build: Callable[[Any], Encoder]
+    options: type = NoOptions
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class SeparatorCard:
+    """A way to get the sources of a track. `build(options, context)` returns a `Separator`."""
+
+    name: str
+    summary: str
+    build: Callable[[Any, SeparatorContext], Separator]
+    options: type = NoOptions
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """A probe data set and its protocol. `build(options)` returns a `Task`."""
+
+    name: str
+    summary: str
+    build: Callable[[Any], Task]
+    options: type = NoOptions
+    reference: str = ""
+
+
+Card = ObjectiveCard | EncoderCard | SeparatorCard | TaskCard

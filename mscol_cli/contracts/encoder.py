@@ -1,0 +1,33 @@
+"""A network that turns a second or so of audio into a vector, and owns its front end."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """Base class of every encoder. Both halves run on the device the module is on.
+
+    Attributes:
+        sample_rate: Hz of the waveforms it takes.
+        crop_samples: Samples of one training crop, and of one window when embedding.
+        window_hop: Samples between consecutive windows when embedding a whole clip.
+        start_grid: Training crops start at multiples of this many samples.
+        dim: Size of the embedding.
+    """
+
+    sample_rate: int
+    crop_samples: int
+    window_hop: int
+    start_grid: int
+    dim: int
+
+    @abstractmethod
+    def frontend(self, waveforms: Tensor) -> Tensor:
+        """Waveforms (batch, samples) to features (batch, ...), what augmentations see."""
+
+    @abstractmethod
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (batch, ...) to embeddings (batch, dim)."""

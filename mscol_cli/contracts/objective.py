@@ -1,0 +1,86 @@
+"""A pretext task: where to cut, how to look, what to minimise. It never touches files."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor, nn
+
+from mscol_cli.contracts.plans import CropPlan, StoreIndex
+
+
+@dataclass(frozen=True)
+class ObjectiveContext:
+    """What an objective is told when it is built.
+
+    Attributes:
+        embedding_dim: Size of the encoder's output.
+        crop_samples: Length in samples of the crop the encoder takes.
+        start_grid: Crops start at multiples of this many samples (the front end's hop).
+    """
+
+    embedding_dim: int
+    crop_samples: int
+    start_grid: int
+
+
+class Objective(nn.Module):
+    """Base class of every objective.
+
+    Every random choice belongs in `plan`, whose generator depends on seed and step alone: the
+    same update is made whether one process works on it or sixty-four, before or after a resume.
+    An objective always sees the whole batch: crops are shared out among processes after `plan`,
+    and embeddings are gathered, with their gradients, before `loss`.
+
+    An objective owns what is thrown away after pre-training: projection head and similarity.
+    """
+
+    def check(self, index: StoreIndex, batch_size: int) -> list[str]:
+        """Look at a store before the first update.
+
+        Returns:
+            One line for each thing the user should know (segments repeated in a batch, say).
+
+        Raises:
+            UsageError: With one line that says what to change, when `plan` could not serve.
+        """
+        return []
+
+    @abstractmethod
+    def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
+        """Choose the crops of one update, and draw every random parameter as a row label."""
+
+    def augment_waveforms(
+        self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Change waveforms before the front end.
+
+        Args:
+            views: By view name, (batch, samples) float32 at the encoder's sample rate, each clip
+                scaled to L2 norm 1.
+            labels: The plan's labels as tensors, rows aligned with the views.
+        """
+        return views
+
+    def augment_features(
+        self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Change features after the front end, such as (batch, frames, mel bands) log-mel."""
+        return views
+
+    @abstractmethod
+    def loss(
+        self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What to minimise.
+
+        Args:
+            embeddings: By view name, (batch, embedding_dim), of the whole batch.
+            labels: The plan's labels of the whole batch.
+
+        Returns:
+            The loss, a scalar; and scalars to watch, by name.
+        """

@@ -1,0 +1,90 @@
+"""What to cut: the index an objective sees of a store, and the crops it asks for. NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+MIXTURE = "mixture"
+
+
+@dataclass(frozen=True)
+class StoreIndex:
+    """What an objective knows of a store: which tracks, which segments, how loud each source is.
+
+    A segment is a stretch of about four seconds; both crops of a pair come from one segment.
+
+    Attributes:
+        sources: Names in storage order; the first is always `"mixture"`.
+        sample_rate: Hz, of every waveform in the store.
+        track_ids: One name per track, unique.
+        segment_track: (segments,) row of `track_ids` each segment belongs to.
+        segment_start: (segments,) first sample of the segment in its track.
+        segment_samples: (segments,) length of the segment in samples.
+        segment_level: (segments, sources) mean absolute value over the segment, float32, of the
+            waveform before any level normalisation.
+    """
+
+    sources: tuple[str, ...]
+    sample_rate: int
+    track_ids: tuple[str, ...]
+    segment_track: IntArray
+    segment_start: IntArray
+    segment_samples: IntArray
+    segment_level: NDArray[np.float32]
+    _active: dict[tuple[int, float], IntArray] = field(default_factory=dict, repr=False)
+
+    @property
+    def segments(self) -> int:
+        """Number of segments."""
+        return len(self.segment_track)
+
+    def active_segments(self, source: int, threshold: float) -> IntArray:
+        """Rows of the segments in which `source` is louder than `threshold` (mean |x|)."""
+        key = (source, threshold)
+        if key not in self._active:
+            self._active[key] = np.flatnonzero(self.segment_level[:, source] > threshold)
+        return self._active[key]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """One waveform crop per row of the batch.
+
+    Attributes:
+        track: (batch,) row of `StoreIndex.track_ids`.
+        source: (batch,) row of `StoreIndex.sources`.
+        start: (batch,) first sample of the crop in its track.
+    """
+
+    track: IntArray
+    source: IntArray
+    start: IntArray
+
+    def rows(self, keep: slice) -> Crops:
+        """The crops of some rows of the batch."""
+        return Crops(self.track[keep], self.source[keep], self.start[keep])
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """Everything random about one update: which crops, and any drawn parameter as a row label.
+
+    Attributes:
+        views: Crops by view name, such as `anchor` and `positive`; all of one batch size.
+        labels: Arrays by name whose first axis is the batch: `silent`, mask positions, ...
+    """
+
+    views: Mapping[str, Crops]
+    labels: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+    def rows(self, keep: slice) -> CropPlan:
+        """The plan of some rows of the batch: what one process of many reads."""
+        return CropPlan(
+            {name: crops.rows(keep) for name, crops in self.views.items()},
+            {name: label[keep] for name, label in self.labels.items()},
+        )

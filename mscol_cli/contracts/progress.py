@@ -1,0 +1,38 @@
+"""How long work tells whoever watches; the rooms below the commands know no terminal."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A watcher of one long piece of work at a time."""
+
+    def begin(self, title: str, total: int | None, unit: str) -> None:
+        """Start a stage of `total` units (None when unknown); ends the stage before it."""
+
+    def advance(self, amount: int = 1, **fields: str) -> None:
+        """Report `amount` more units done; `fields` are shown beside the bar (loss="1.23")."""
+
+    def end(self) -> None:
+        """Close the stage."""
+
+    def note(self, message: str) -> None:
+        """Say one line that is neither data nor failure (which store was chosen, say)."""
+
+    def warn(self, message: str) -> None:
+        """Say one line about an input that was skipped, or a result to be read with care."""
+
+
+class Silent:
+    """A `Progress` that watches nothing: library use and tests."""
+
+    def begin(self, title: str, total: int | None, unit: str) -> None: ...
+
+    def advance(self, amount: int = 1, **fields: str) -> None: ...
+
+    def end(self) -> None: ...
+
+    def note(self, message: str) -> None: ...
+
+    def warn(self, message: str) -> None: ...

@@ -1,0 +1,1 @@
+"""Everything that runs a network: devices, crops, the training loop, embedding."""

@@ -1,0 +1,46 @@
+"""Start the processes of a run on this machine, through torch.distributed's own launcher."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from torch.distributed.elastic.multiprocessing import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from mscol_cli.errors import Interrupted, MscolError
+
+
+def launch(processes: int, arguments: Sequence[str]) -> None:
+    """Run `python -m mscol_cli ARGUMENTS` in `processes` processes that know of each other.
+
+    Raises:
+        Interrupted: A signal ended them.
+        MscolError: One failed; the error carries its exit code.
+    """
+    # The launcher's own account of a failure repeats what the process has said, at length.
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        monitor_interval=0.1,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "mscol_cli", *arguments)
+    except SignalException as error:
+        raise Interrupted(f"stopped by {error.sigval.name}: --resume goes on.") from None
+    except ChildFailedError as error:
+        raise _failure(error, processes) from None
+
+
+def _failure(error: ChildFailedError, processes: int) -> MscolError:
+    rank, first = error.get_first_failure()
+    failure = MscolError(f"process {rank} of {processes} failed (exit code {first.exitcode}).")
+    failure.exit_code = first.exitcode if 0 < first.exitcode < 128 else 1
+    return Interrupted("stopped: --resume goes on.") if first.exitcode == 130 else failure

@@ -1,0 +1,58 @@
+"""Curves of a run: metrics.jsonl for scripts, TensorBoard's event files for eyes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+
+from torch.utils.tensorboard import SummaryWriter
+
+METRICS = "metrics.jsonl"
+
+
+class MetricsLog:
+    """Writes one line, and one point per curve, for each logged step."""
+
+    def __init__(self, run: Path, start: int) -> None:
+        """Continue a run's log after `start` updates; later lines of a lost stretch are dropped."""
+        self._path = run / METRICS
+        _keep_until(self._path, start)
+        self._file = self._path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=start + 1)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Record the values of a step."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._board.close()
+
+
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """Every line of a run's metrics.jsonl; a half-written last one is left out."""
+    path = run / METRICS
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def _keep_until(path: Path, step: int) -> None:
+    kept = [line for line in read_metrics(path.parent) if line["step"] <= step]
+    text = "".join(json.dumps(line) + "\n" for line in kept)
+    temporary = path.with_suffix(".jsonl.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,155 @@
+"""A trained or fresh encoder, ready to embed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from mscol_cli.checkpoints import folder as checkpoints
+from mscol_cli.checkpoints.runs import LATEST, latest_run
+from mscol_cli.contracts.cards import EncoderCard, ObjectiveCard
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.objective import Objective, ObjectiveContext
+from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.host import Entry, Registry
+
+DEFAULT_ENCODER = "efficientnet_b0"
+RUNS = Path("runs")
+UNTRAINED = "untrained"
+
+
+@dataclass(frozen=True)
+class Model:
+    """An encoder in eval mode on its device.
+
+    Attributes:
+        encoder: The network.
+        name: What to call it in a table: the run's name and step, or `untrained-<encoder>`.
+        hash: SHA-256 that names its weights in caches.
+        step: Updates it was trained for.
+        info: Its run.json; empty for an untrained one.
+        run: Its run folder; None for an untrained one.
+    """
+
+    encoder: Encoder
+    name: str
+    hash: str
+    step: int
+    info: dict[str, Any]
+    run: Path | None
+
+
+def build_encoder(entry: Entry, options: Any, seed: int) -> Encoder:
+    """A freshly initialised encoder; the same weights for the same seed."""
+    torch.manual_seed(seed)
+    return cast(EncoderCard, entry.card).build(options)
+
+
+def build_objective(entry: Entry, options: Any, encoder: Encoder, seed: int) -> Objective:
+    """An objective that fits an encoder; the same weights for the same seed."""
+    torch.manual_seed(seed + 1)
+    context = ObjectiveContext(encoder.dim, encoder.crop_samples, encoder.start_grid)
+    return cast(ObjectiveCard, entry.card).build(options, context)
+
+
+def resolve_model(
+    model: str | None, encoder: str | None, registry: Registry, device: torch.device
+) -> Model:
+    """What `--model` and `--encoder` mean.
+
+    Args:
+        model: A run folder, a checkpoint folder, `untrained`, or None for `runs/latest`.
+        encoder: The encoder of `untrained`; None takes that of `runs/latest`, so that the two can
+            be compared, or the default encoder when there is no run.
+
+    Raises:
+        MissingDataError: No such model.
+        UsageError: `encoder` with a trained model, or a model whose plugin is not installed.
+    """
+    if model == UNTRAINED:
+        return _resolve_untrained(encoder, registry, device)
+    if encoder is not None:
+        raise UsageError("--encoder goes with --model untrained; a trained model has its own.")
+    return load_model(Path(model) if model else latest_run(RUNS), registry, device)
+
+
+def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
+    """Load a run's newest checkpoint, or a checkpoint folder.
+
+    Raises:
+        MissingDataError: There is no checkpoint at `path`.
+        UsageError: The encoder's plugin is missing, or its weights do not fit.
+    """
+    found = _find_checkpoint(path)
+    recorded = found.info["encoder"]
+    try:
+        entry = registry.find("encoder", recorded["name"])
+    except UsageError as error:
+        owner = f"{recorded.get('owner')} {recorded.get('version')}"
+        raise UsageError(f"{path} needs the plugin {owner}, install it: {error}") from error
+    encoder = build_encoder(entry, entry.options_from(recorded["options"]), seed=0)
+    load_weights(encoder, checkpoints.read_weights(found.folder, "encoder"), found.folder)
+    run = found.folder.parent.parent if found.folder.parent.name == "checkpoints" else found.folder
+    return Model(
+        encoder=encoder.eval().to(device),
+        name=f"{run.name}@{found.step}",
+        hash=checkpoints.weights_hash(found.folder),
+        step=found.step,
+        info=found.info,
+        run=run,
+    )
+
+
+def untrained_model(
+    name: str, registry: Registry, device: torch.device, seed: int = 0, options: Any = None
+) -> Model:
+    """A fresh encoder, with the weights that a run of the same seed starts from."""
+    entry = registry.find("encoder", name)
+    options = options if options is not None else entry.options()
+    encoder = build_encoder(entry, options, seed)
+    key = f"untrained {name} {entry.version} {sorted(asdict(options).items())} {seed}"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return Model(encoder.eval().to(device), f"{UNTRAINED}-{name}", digest, 0, {}, None)
+
+
+def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:
+    """Fill a module's parameters and buffers. Raises UsageError naming what does not fit."""
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UsageError(f"the weights in {source} do not fit this encoder: {reason}") from error
+
+
+def find_run(path: Path) -> Path:
+    """A run folder the user named, with `runs/latest` followed to the run itself."""
+    return path.resolve() if path.name == LATEST else path
+
+
+def _find_checkpoint(path: Path) -> checkpoints.Checkpoint:
+    path = find_run(path)
+    if not path.is_dir():
+        raise MissingDataError(f"{path} is no model: name a run folder or a checkpoint folder.")
+    if (path / "encoder.safetensors").exists():
+        return checkpoints.read_checkpoint(path)
+    found = checkpoints.latest_checkpoint(path)
+    if found is None:
+        raise MissingDataError(f"{path} holds no checkpoint yet: train it with --resume -o {path}.")
+    return found
+
+
+def _resolve_untrained(encoder: str | None, registry: Registry, device: torch.device) -> Model:
+    if encoder is not None:
+        return untrained_model(encoder, registry, device)
+    try:
+        info = _find_checkpoint(latest_run(RUNS)).info
+    except MissingDataError:
+        return untrained_model(DEFAULT_ENCODER, registry, device)
+    entry: Sequence[Any] = [info["encoder"]["name"], info["encoder"]["options"]]
+    options = registry.find("encoder", entry[0]).options_from(entry[1])
+    return untrained_model(entry[0], registry, device, info["training"]["seed"], options)

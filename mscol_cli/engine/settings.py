@@ -1,0 +1,80 @@
+"""What a run was told, as its run.json records it."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mscol_cli import __version__
+from mscol_cli.errors import UsageError
+from mscol_cli.host import Entry
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long, how much, how fast.
+
+    Attributes:
+        steps: Updates in all.
+        batch_size: Pairs per update, over all processes.
+        learning_rate: Of Adam; halved for the second half of the steps.
+        seed: Decides initial weights and every plan.
+        save_every: Updates between checkpoints.
+        log_every: Updates between lines of metrics.jsonl.
+        processes: How many processes share a batch.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+    """
+
+    steps: int = 10_000
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    seed: int = 0
+    save_every: int = 1_000
+    log_every: int = 10
+    processes: int = 1
+    device: str = "auto"
+
+    def check(self) -> None:
+        """Refuse what cannot be trained with. Raises UsageError."""
+        for name in ("steps", "save_every", "log_every", "processes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"--{name.replace('_', '-')} must be at least 1.")
+        if self.batch_size < 2:
+            raise UsageError("--batch-size must be at least 2: one pair has no negatives.")
+        if not 0 < self.learning_rate < float("inf"):
+            raise UsageError(f"--lr must be a number above 0, not {self.learning_rate}.")
+        if self.seed < 0:
+            raise UsageError("--seed must be 0 or more.")
+        if self.batch_size % self.processes:
+            raise UsageError(
+                f"--batch-size {self.batch_size} does not divide among {self.processes} processes."
+            )
+
+
+def describe_part(entry: Entry, options: Any) -> dict[str, Any]:
+    """An objective or encoder as run.json names it."""
+    return {
+        "name": entry.card.name,
+        "owner": entry.owner,
+        "version": entry.version,
+        "options": asdict(options),
+    }
+
+
+def describe_software() -> dict[str, Any]:
+    """Versions, and the state of the git checkout mscol runs from, if it is one."""
+    return {"mscol": __version__, "torch": torch.__version__, "git": _git_state()}
+
+
+def _git_state() -> str | None:
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

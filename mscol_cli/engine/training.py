@@ -1,0 +1,215 @@
+"""The training loop: one for every objective, encoder, device and number of processes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mscol_cli import distributed
+from mscol_cli.checkpoints import folder as checkpoints
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.objective import Objective
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.engine.batches import Batch, CropSource
+from mscol_cli.engine.metrics import MetricsLog
+from mscol_cli.engine.models import load_weights
+from mscol_cli.engine.settings import TrainingSettings
+from mscol_cli.engine.step import Pretraining, globalise_batch_norm
+from mscol_cli.engine.stopping import StopRequest
+from mscol_cli.errors import Interrupted, MscolError
+
+ADAM_EPSILON = 1e-7  # Keras' default; torch's is 1e-8
+CHECKPOINTS_KEPT = 2
+
+
+@dataclass
+class Training:
+    """Everything one process holds while it trains.
+
+    Attributes:
+        run: The run folder.
+        info: Settings of the run, as every checkpoint records them.
+        settings: How long, how much, how fast.
+        encoder: The network, on the device.
+        objective: The pretext task, on the device.
+        source: Where crops come from.
+        device: Where the work is done.
+    """
+
+    run: Path
+    info: Mapping[str, Any]
+    settings: TrainingSettings
+    encoder: Encoder
+    objective: Objective
+    source: CropSource
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        self.step = 0
+        model = Pretraining(self.encoder, self.objective)
+        if distributed.world_size() > 1:
+            globalise_batch_norm(model)
+        self.model: nn.Module = model.to(self.device)
+        self.optimizer = torch.optim.Adam(model.parameters(), eps=ADAM_EPSILON)
+
+    def restore(self) -> None:
+        """Continue from the run's newest checkpoint, if it has one."""
+        found = checkpoints.latest_checkpoint(self.run)
+        if found is None:
+            return
+        for name, module in (("encoder", self.encoder), ("objective", self.objective)):
+            load_weights(module, checkpoints.read_weights(found.folder, name), found.folder)
+        state = checkpoints.read_weights(found.folder, "optimizer")
+        _load_optimizer(self.optimizer, state)
+        self.step = found.step
+
+    def fit(self, progress: Progress) -> None:
+        """Train to the last step.
+
+        Raises:
+            Interrupted: Stopped by a signal; a checkpoint of the last update is on disk.
+            MscolError: The loss is no longer a number; the last checkpoint is from before.
+        """
+        trained = self._distributed()
+        progress.begin("pretrain", self.settings.steps, "steps")
+        progress.advance(self.step)
+        with StopRequest() as stop, MetricsLog(self.run, self.step) as log:
+            meter = _Meter(self.settings.batch_size)
+            batches = self.source.batches(self.step, self.settings.steps, self.device)
+            for batch in meter.waiting(batches):
+                meter.add(self._update(trained, batch))
+                progress.advance(1, **meter.shown)
+                self._after_update(meter, log, stop)
+        progress.end()
+
+    def _distributed(self) -> nn.Module:
+        if distributed.world_size() == 1:
+            return self.model
+        # Statistics of batch normalisation are equal everywhere already.
+        return DistributedDataParallel(self.model, broadcast_buffers=False)
+
+    def _update(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        model.train()
+        # Stochastic depth draws from torch's generator: tied to the step, a resume repeats it.
+        torch.manual_seed(_step_seed(self.settings.seed, self.step))
+        self.optimizer.param_groups[0]["lr"] = learning_rate(self.settings, self.step)
+        loss, metrics = model(batch.waveforms, batch.labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.step += 1
+        return {"loss": loss.detach(), **{name: value.detach() for name, value in metrics.items()}}
+
+    def _after_update(self, meter: _Meter, log: MetricsLog, stop: StopRequest) -> None:
+        last = self.step == self.settings.steps
+        log_now = last or self.step % self.settings.log_every == 0
+        save_now = last or self.step % self.settings.save_every == 0
+        stopping = (log_now or distributed.world_size() == 1) and stop.agreed(self.device)
+        if log_now or save_now or stopping:
+            self._log(meter, log)
+        if save_now or stopping:
+            self.save()
+        if stopping and not last:
+            raise Interrupted(
+                f"stopped at step {self.step} of {self.settings.steps}, saved in {self.run}:"
+                " the same command with --resume goes on."
+            )
+
+    def _log(self, meter: _Meter, log: MetricsLog) -> None:
+        values = meter.take()
+        if not math.isfinite(values["loss"]):
+            raise MscolError(
+                f"the loss is {values['loss']} at step {self.step}: lower --lr, and --resume from"
+                f" the last checkpoint in {self.run}."
+            )
+        values["learning_rate"] = learning_rate(self.settings, self.step - 1)
+        if distributed.rank() == 0:
+            log.write(self.step, values)
+
+    def save(self) -> None:
+        """Write a checkpoint of this step; one process of many does it."""
+        if distributed.rank() != 0:
+            return
+        parts = {
+            "encoder": self.encoder.state_dict(),
+            "objective": self.objective.state_dict(),
+            "optimizer": _flat_optimizer(self.optimizer),
+        }
+        checkpoints.save_checkpoint(self.run, self.step, self.info, parts)
+        checkpoints.prune(self.run, CHECKPOINTS_KEPT)
+
+
+def learning_rate(settings: TrainingSettings, step: int) -> float:
+    """The rate of an update (counted from 0): halved for the second half, as published."""
+    return settings.learning_rate * (0.5 if 2 * step >= settings.steps else 1.0)
+
+
+class _Meter:
+    """Means since the last logged line, without making a GPU wait in between."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self.shown: dict[str, str] = {}
+        self._clear()
+
+    def waiting(self, batches: Any) -> Any:
+        """Pass batches on, and count the time spent waiting for them."""
+        iterator = iter(batches)
+        while True:
+            asked = time.perf_counter()
+            batch = next(iterator, None)
+            self._waited += time.perf_counter() - asked
+            if batch is None:
+                return
+            yield batch
+
+    def add(self, values: dict[str, Tensor]) -> None:
+        """Count one update."""
+        self._count += 1
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0) + value
+
+    def take(self) -> dict[str, float]:
+        """Means, pairs per second and share of time waiting for data; starts anew."""
+        means = {name: float(total) / self._count for name, total in self._sums.items()}
+        seconds = time.perf_counter() - self._since
+        rate = self._count * self._batch_size / seconds
+        values = {**means, "pairs_per_second": rate, "data_wait": self._waited / seconds}
+        self.shown = {"loss": f"{means['loss']:.3f}", "pairs/s": f"{rate:.0f}"}
+        self._clear()
+        return values
+
+    def _clear(self) -> None:
+        self._sums: dict[str, Any] = {}
+        self._count, self._waited, self._since = 0, 0.0, time.perf_counter()
+
+
+def _step_seed(seed: int, step: int) -> int:
+    # Large primes keep seeds of neighbouring runs, steps and ranks apart.
+    return (seed * 1_000_003 + step * 8_191 + distributed.rank() * 131_071) % (2**63)
+
+
+def _flat_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{parameter}.{name}": torch.as_tensor(value)
+        for parameter, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in flat.items():
+        parameter, name = key.split(".")
+        state.setdefault(int(parameter), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,5 @@
+"""The host of plugins: load what is installed, guard against what is broken, find by name."""
+
+from mscol_cli.host.registry import Entry, Failure, Registry, load_registry
+
+__all__ = ["Entry", "Failure", "Registry", "load_registry"]

@@ -1,0 +1,124 @@
+"""pretrain: store -> plan -> crops -> front end -> augment -> encoder -> loss -> checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mscol_cli import distributed
+from mscol_cli.checkpoints import folder as checkpoints
+from mscol_cli.checkpoints import runs
+from mscol_cli.contracts.progress import Progress, Silent
+from mscol_cli.engine.batches import CropSource
+from mscol_cli.engine.devices import is_launched, pick_device, process_group
+from mscol_cli.engine.launching import launch
+from mscol_cli.engine.metrics import read_metrics
+from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.engine.settings import TrainingSettings
+from mscol_cli.engine.training import Training
+from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.host import load_registry
+from mscol_cli.store import Store
+from mscol_cli.workflows.run_setup import PretrainRequest, prepare_run, recorded_part
+
+__all__ = ["PretrainRequest", "PretrainResult", "run", "work"]
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What a run came to.
+
+    Attributes:
+        run: The run folder.
+        checkpoint: The newest checkpoint in it.
+        steps: Updates made in all.
+        loss: Mean over the last logged stretch; None when nothing was logged.
+        accuracy: Share of anchors associated rightly, over the same stretch, if the objective
+            reports one.
+        seconds: Wall time of this invocation.
+    """
+
+    run: Path
+    checkpoint: Path
+    steps: int
+    loss: float | None
+    accuracy: float | None
+    seconds: float
+
+
+def run(request: PretrainRequest, progress: Progress) -> PretrainResult:
+    """Pre-train an encoder, in this process or in several that are started for it.
+
+    Raises:
+        UsageError: A name, option or number that cannot be used.
+        MissingDataError: No store, or no run to resume.
+        Interrupted: Stopped by a signal, and saved.
+    """
+    started = time.perf_counter()
+    if is_launched():
+        folder = _join(request, progress)
+    else:
+        folder = prepare_run(request, progress)
+        info = runs.read_run(folder)
+        if info["training"]["processes"] > 1:
+            launch(info["training"]["processes"], ["worker", str(folder)])
+        else:
+            work(folder, progress)
+    return _result(folder, time.perf_counter() - started)
+
+
+def work(folder: Path, progress: Progress) -> None:
+    """Do one process's part of a run that is prepared: everything it needs is in its run.json."""
+    info = runs.read_run(folder)
+    with process_group(pick_device(info["training"]["device"])):
+        _train(folder, info, progress)
+
+
+def _join(request: PretrainRequest, progress: Progress) -> Path:
+    """Take part in a run that torchrun or srun started: the first process prepares it."""
+    if request.processes or request.gpus:
+        raise UsageError("--gpus and --processes are torchrun's to decide here: leave them out.")
+    device = pick_device(request.device or "auto")
+    with process_group(device):
+        prepared = str(prepare_run(request, progress)) if distributed.rank() == 0 else ""
+        folder = Path(distributed.broadcast_text(prepared, device))
+        _train(folder, runs.read_run(folder), progress)
+    return folder
+
+
+def _train(folder: Path, info: Mapping[str, Any], progress: Progress) -> None:
+    training = _build(folder, info)
+    training.restore()
+    training.fit(progress if distributed.rank() == 0 else Silent())
+
+
+def _build(folder: Path, info: Mapping[str, Any]) -> Training:
+    registry = load_registry()
+    settings = TrainingSettings(**info["training"])
+    encoder = build_encoder(*recorded_part(info, "encoder", registry), settings.seed)
+    objective_part = recorded_part(info, "objective", registry)
+    objective = build_objective(*objective_part, encoder, settings.seed)
+    store = Store.open(Path(info["store"]["path"]))
+    if store.hash != info["store"]["hash"]:
+        raise UsageError(f"{store.path} has changed since {folder} was started: train a new run.")
+    source = CropSource(store, objective, settings.batch_size, encoder.crop_samples, settings.seed)
+    device = pick_device(settings.device)
+    return Training(folder, info, settings, encoder, objective, source, device)
+
+
+def _result(folder: Path, seconds: float) -> PretrainResult:
+    found = checkpoints.latest_checkpoint(folder)
+    if found is None:
+        raise MissingDataError(f"{folder} ended without a checkpoint.")
+    last = read_metrics(folder)[-1:]
+    return PretrainResult(
+        run=folder,
+        checkpoint=found.folder,
+        steps=found.step,
+        loss=last[0].get("loss") if last else None,
+        accuracy=last[0].get("accuracy") if last else None,
+        seconds=round(seconds, 2),
+    )

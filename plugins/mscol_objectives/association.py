@@ -1,0 +1,90 @@
+"""COLA's head and similarity, and the loss of the MSA paper with its class of silent positives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own custom
+
+from mscol_cli.api import Objective, ObjectiveContext
+
+PROJECTION_DIM = 512
+LAYER_NORM_EPSILON = 1e-3  # Keras' default; torch's is 1e-5
+SIMILARITY_STD = 0.05  # Keras' random_normal
+
+
+class ProjectionHead(nn.Sequential):
+    """Linear, layer normalisation, tanh: (batch, dim) to (batch, 512)."""
+
+    def __init__(self, dim: int) -> None:
+        linear = nn.Linear(dim, PROJECTION_DIM)
+        nn.init.xavier_uniform_(linear.weight)
+        nn.init.zeros_(linear.bias)
+        norm = nn.LayerNorm(PROJECTION_DIM, eps=LAYER_NORM_EPSILON)
+        super().__init__(linear, norm, nn.Tanh())
+
+
+class BilinearSimilarity(nn.Module):
+    """Logits a W p of every anchor a with every positive p; there is no temperature."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(PROJECTION_DIM, PROJECTION_DIM))
+        nn.init.normal_(self.weight, std=SIMILARITY_STD)
+
+    def forward(self, anchor: Tensor, positive: Tensor) -> Tensor:
+        """(anchors, 512) and (positives, 512) to (anchors, positives)."""
+        return anchor @ self.weight @ positive.T
+
+
+def association_logits(
+    anchor: Tensor, positive: Tensor, silent: Tensor, similarity: nn.Module
+) -> tuple[Tensor, Tensor]:
+    """Logits and targets when every silent positive belongs to one class, their mean.
+
+    The published code drops the silent columns and appends the class; here every column stays and
+    those that do not exist are -inf, which is the same softmax at a shape that never changes.
+
+    Args:
+        anchor: (batch, 512).
+        positive: (batch, 512).
+        silent: (batch,) bool, whether the positive is silent.
+        similarity: Maps anchors and positives to logits.
+
+    Returns:
+        Logits (batch, batch + 1), the last column being the silent class; targets (batch,).
+    """
+    share = silent.to(positive.dtype) / silent.sum().clamp(min=1)
+    mean_silent = share @ positive
+    logits = similarity(anchor, torch.cat([positive, mean_silent[None]]))
+    absent = torch.cat([silent, ~silent.any()[None]])
+    rows = torch.arange(len(anchor), device=anchor.device)
+    targets = torch.where(silent, len(anchor), rows)
+    return logits.masked_fill(absent, -torch.inf), targets
+
+
+class Association(Objective):
+    """An objective over pairs: which positive belongs to which anchor of the batch?
+
+    Views are `anchor` and `positive`; the label `silent` is optional.
+    """
+
+    def __init__(self, context: ObjectiveContext) -> None:
+        super().__init__()
+        self.context = context
+        self.head = ProjectionHead(context.embedding_dim)
+        self.similarity = BilinearSimilarity()
+
+    def loss(
+        self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy from anchors to positives, and the share of anchors that are right."""
+        anchor, positive = self.head(embeddings["anchor"]), self.head(embeddings["positive"])
+        silent = labels.get("silent")
+        if silent is None:
+            silent = torch.zeros(len(anchor), dtype=torch.bool, device=anchor.device)
+        logits, targets = association_logits(anchor, positive, silent, self.similarity)
+        accuracy = (logits.argmax(1) == targets).float().mean()
+        return F.cross_entropy(logits, targets), {"accuracy": accuracy}

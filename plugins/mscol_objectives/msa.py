@@ -1,0 +1,103 @@
+"""MSA: associate a song excerpt with one of its own sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mscol_cli.api import (
+    MIXTURE,
+    CropPlan,
+    IntArray,
+    ObjectiveContext,
+    StoreIndex,
+    UsageError,
+)
+from mscol_objectives.association import Association
+from mscol_objectives.cola import repeats
+from mscol_objectives.plugin import MsaOptions
+from mscol_objectives.sampling import cut, draw_segments
+
+GROUP = 128
+
+
+class MusicSourceAssociation(Association):
+    """Music source association (arXiv 2302.07077).
+
+    The anchor is a crop of the mixture; the positive is a crop of one separated source of the same
+    segment, at an offset of its own. All positives of a group of 128 rows are the same source. A
+    group is drawn from segments in which that source sounds or, with probability `silent_share`,
+    from any segments; where the source is then silent, the positive is a constant, and all silent
+    positives of a batch form one class.
+    """
+
+    def __init__(self, options: MsaOptions, context: ObjectiveContext) -> None:
+        super().__init__(context)
+        self.options = options
+
+    def check(self, index: StoreIndex, batch_size: int) -> list[str]:
+        """Refuse stems that are not in the store or never sound; warn of repeats."""
+        notes = []
+        for source in self._stems(index):
+            active = len(self._active(index, source))
+            name = index.sources[source]
+            if not active:
+                raise UsageError(
+                    f"'{name}' never sounds in this store (mean |x| above"
+                    f" {self.options.silence_threshold}): leave it out with --stems."
+                )
+            notes += repeats(active, min(batch_size, GROUP), f"has '{name}' sounding in only")
+        return notes
+
+    def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
+        """A source and a kind of batch per group of rows, then segments and offsets per row."""
+        sizes = [min(GROUP, batch_size - start) for start in range(0, batch_size, GROUP)]
+        groups = [self._group(index, rng, size) for size in sizes]
+        segments = np.concatenate([segments for segments, _ in groups])
+        source = np.concatenate([source for _, source in groups])
+        silent = index.segment_level[segments, source] <= self.options.silence_threshold
+        return CropPlan(
+            {
+                "anchor": cut(index, segments, 0, self.context, rng),
+                "positive": cut(index, segments, source, self.context, rng),
+            },
+            {"silent": silent},
+        )
+
+    def augment_features(
+        self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Replace the features of silent positives by a constant."""
+        positive = views["positive"]
+        silent = labels["silent"].view(-1, *[1] * (positive.dim() - 1))
+        constant = torch.full_like(positive, self.options.silent_fill)
+        return {**views, "positive": torch.where(silent, constant, positive)}
+
+    def _group(
+        self, index: StoreIndex, rng: np.random.Generator, size: int
+    ) -> tuple[IntArray, IntArray]:
+        source = int(rng.choice(self._stems(index)))
+        any_segment = rng.random() < self.options.silent_share
+        every = np.arange(index.segments)
+        candidates = every if any_segment else self._active(index, source)
+        return draw_segments(candidates, size, rng), np.full(size, source)
+
+    def _active(self, index: StoreIndex, source: int) -> IntArray:
+        return index.active_segments(source, self.options.silence_threshold)
+
+    def _stems(self, index: StoreIndex) -> list[int]:
+        held = [name for name in index.sources if name != MIXTURE]
+        if not held:
+            raise UsageError(
+                "the store holds no sources, only mixtures: separate again with"
+                " --separator openunmix or stems, or choose another objective."
+            )
+        wanted = self.options.stems or tuple(held)
+        if unknown := sorted(set(wanted) - set(held)):
+            raise UsageError(
+                f"the store has no stem '{unknown[0]}': choose --stems from {','.join(held)}."
+            )
+        return [index.sources.index(name) for name in wanted]

@@ -1,0 +1,114 @@
+"""Cards of the bundled objectives; nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mscol_cli.api import NoOptions, ObjectiveCard, hookimpl, option
+
+if TYPE_CHECKING:
+    from mscol_cli.api import Objective, ObjectiveContext
+
+COLA_PAPER = (
+    "Saeed, Grangier, Zeghidour: Contrastive Learning of General-Purpose Audio Representations,"
+    " ICASSP 2021, arXiv 2010.10915"
+)
+MSA_PAPER = (
+    "Garoufis, Zlatintsi, Maragos: Multi-Source Contrastive Learning from Musical Audio,"
+    " SMC 2023, arXiv 2302.07077"
+)
+S3T_PAPER = (
+    "Zhao et al.: S3T, Self-Supervised Pre-Training with Swin Transformer for Music"
+    " Classification, ICASSP 2022, arXiv 2202.10139"
+)
+
+
+@dataclass(frozen=True)
+class MwsOptions:
+    """Options of `mws`."""
+
+    fill: float = option(0.0, "log-mel value written into masked and vacated cells")
+
+
+@dataclass(frozen=True)
+class RandomMaskOptions:
+    """Options of `random-mask`."""
+
+    keep: float = option(
+        0.25, "share of the energy the mask keeps on average", minimum=0.01, maximum=0.99
+    )
+    sharpness: float = option(
+        4.0, "0 is a flat mask, large values are nearly binary", minimum=0.0, maximum=100.0
+    )
+    time_cells: int = option(8, "random values along time, per crop", minimum=2, maximum=98)
+    band_cells: int = option(8, "random values along frequency, per crop", minimum=2, maximum=64)
+
+
+@dataclass(frozen=True)
+class MsaOptions:
+    """Options of `msa`."""
+
+    stems: tuple[str, ...] = option((), "sources to associate, a,b,c; empty takes all in the store")
+    silent_share: float = option(
+        0.5, "share of batches that may hold silent positives", minimum=0.0, maximum=1.0
+    )
+    silence_threshold: float = option(
+        0.01, "mean |x| of a segment, full scale 1, above which a source sounds", minimum=0.0
+    )
+    silent_fill: float = option(0.0, "feature value that stands for a silent positive")
+
+
+def _cola(_: NoOptions, context: ObjectiveContext) -> Objective:
+    from mscol_objectives.cola import Cola
+
+    return Cola(context)
+
+
+def _mws(options: MwsOptions, context: ObjectiveContext) -> Objective:
+    from mscol_objectives.mws import MaskWarpShift
+
+    return MaskWarpShift(options, context)
+
+
+def _random_mask(options: RandomMaskOptions, context: ObjectiveContext) -> Objective:
+    from mscol_objectives.random_mask import RandomMask
+
+    return RandomMask(options, context)
+
+
+def _msa(options: MsaOptions, context: ObjectiveContext) -> Objective:
+    from mscol_objectives.msa import MusicSourceAssociation
+
+    return MusicSourceAssociation(options, context)
+
+
+@hookimpl
+def mscol_objectives() -> list[ObjectiveCard]:
+    """The four objectives of the paper's comparison that share COLA's head and similarity."""
+    return [
+        ObjectiveCard(
+            "cola", "two crops of one segment of the mixture", _cola, reference=COLA_PAPER
+        ),
+        ObjectiveCard(
+            "mws",
+            "COLA with masking, warping and shifting of both crops",
+            _mws,
+            MwsOptions,
+            S3T_PAPER,
+        ),
+        ObjectiveCard(
+            "random-mask",
+            "a crop of the mixture and a randomly masked one, as if badly separated",
+            _random_mask,
+            RandomMaskOptions,
+            MSA_PAPER,
+        ),
+        ObjectiveCard(
+            "msa",
+            "a crop of the mixture and one of its own separated sources",
+            _msa,
+            MsaOptions,
+            MSA_PAPER,
+        ),
+    ]

@@ -1,0 +1,54 @@
+"""Random mask: the positive is the mixture through a mask that separates nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own custom
+
+from mscol_cli.api import CropPlan, ObjectiveContext, StoreIndex
+from mscol_objectives.cola import Cola
+from mscol_objectives.plugin import RandomMaskOptions
+from mscol_objectives.spectrogram import LOG_FLOOR, require_spectrogram
+
+
+class RandomMask(Cola):
+    """A control for separation, in our reading: the paper (arXiv 2302.07077) names a row "Random
+    Mask" and publishes neither code nor parameters.
+
+    A separator multiplies the mixture's spectrogram by a soft mask that is smooth over time and
+    frequency and passes about a quarter of it, one source of four. Ours does the same with a mask
+    that knows nothing of sources: normal values on a coarse grid, one every `1/time_cells` of a
+    crop and `1/band_cells` of the bands, interpolated bilinearly, scaled by `sharpness` and put
+    through a sigmoid whose offset lets `keep` pass at the middle of the distribution. What MSA
+    gains over this it owes to the sources, not to hiding part of the spectrogram.
+    """
+
+    def __init__(self, options: RandomMaskOptions, context: ObjectiveContext) -> None:
+        super().__init__(context)
+        self.options = options
+
+    def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
+        """COLA's crops, and the grid of each positive's mask as a label."""
+        cells = (batch_size, self.options.time_cells, self.options.band_cells)
+        crops = super().plan(index, rng, batch_size)
+        return CropPlan(crops.views, {"mask_grid": rng.standard_normal(cells, np.float32)})
+
+    def augment_features(
+        self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Mask the positive; a product of magnitudes is a sum of logarithms."""
+        log_mel = views["positive"]
+        require_spectrogram(log_mel, "random-mask")
+        masked = log_mel + self._log_mask(labels["mask_grid"], log_mel)
+        return {**views, "positive": masked.clamp(min=LOG_FLOOR)}
+
+    def _log_mask(self, grid: Tensor, like: Tensor) -> Tensor:
+        field = F.interpolate(
+            grid[:, None].to(like.dtype), like.shape[1:], mode="bilinear", align_corners=True
+        )[:, 0]
+        offset = math.log(self.options.keep / (1 - self.options.keep))
+        return F.logsigmoid(self.options.sharpness * field + offset)
