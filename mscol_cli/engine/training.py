@@ -93,8 +93,7 @@ class Training:
     def _distributed(self) -> nn.Module:
         if distributed.world_size() == 1:
             return self.model
-        # Statistics of batch normalisation are equal everywhere already.
-        return DistributedDataParallel(self.model, broadcast_buffers=False)
+        return DistributedDataParallel(self.model)
 
     def _update(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         model.train()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - torch's own custom
+from torch.nn import functional as F
 
 from mscol_cli.api import CropPlan, ObjectiveContext, StoreIndex
 from mscol_objectives.cola import Cola

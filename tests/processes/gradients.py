@@ -1,0 +1,77 @@
+"""Run under torchrun or alone: one update of every objective; writes loss and gradients.
+
+In float64, so that what differs is not rounding.
+
+Usage: gradients.py OUTPUT.safetensors
+"""
+
+import sys
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mscol_cli import distributed
+from mscol_cli.api import StoreIndex
+from mscol_cli.engine.devices import pick_device, process_group
+from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.engine.step import Pretraining, globalise_batch_norm
+from mscol_cli.host import Entry, load_registry
+
+ROWS, CROP = 16, 15_920
+
+
+def make_index() -> StoreIndex:
+    level = np.full((40, 3), 0.1, np.float32)
+    level[::2, 1:] = 0
+    starts = np.zeros(40, np.int64)
+    return StoreIndex(
+        sources=("mixture", "drums", "vocals"),
+        sample_rate=16_000,
+        track_ids=tuple(f"t{track}" for track in range(40)),
+        segment_track=np.arange(40),
+        segment_start=starts,
+        segment_samples=np.full(40, 62_960),
+        segment_level=level,
+    )
+
+
+def update(objective: Entry, encoder: Entry) -> dict[str, Tensor]:
+    network = build_encoder(encoder, encoder.options(), seed=0)
+    task = build_objective(objective, objective.options(), network, seed=0)
+    plan = task.plan(make_index(), np.random.default_rng(2), ROWS)
+    noise = torch.Generator().manual_seed(0)
+    mine = distributed.share(ROWS)
+    waveforms = {
+        view: (torch.randn(ROWS, CROP, generator=noise).double() * 0.01)[mine]
+        for view in plan.views
+    }
+    labels = {name: torch.from_numpy(label) for name, label in plan.rows(mine).labels.items()}
+    step: nn.Module = Pretraining(network, task).double()
+    if distributed.world_size() > 1:
+        step = DistributedDataParallel(globalise_batch_norm(step))
+    loss, metrics = step(waveforms, labels)
+    loss.backward()
+    found = {"loss": loss.detach(), **metrics}
+    named = Pretraining(network, task).named_parameters()
+    found |= {name: p.grad for name, p in named if p.grad is not None}
+    found |= {name: buffer for name, buffer in network.state_dict().items() if "running" in name}
+    return {f"{objective.card.name}/{name}": value for name, value in found.items()}
+
+
+def main(output: str) -> None:
+    torch.set_num_threads(1)
+    registry = load_registry()
+    encoder = registry.find("encoder", "small")
+    with process_group(pick_device("cpu")):
+        found: dict[str, Tensor] = {}
+        for objective in registry.of_kind("objective"):
+            found |= update(objective, encoder)
+        if distributed.rank() == 0:
+            save_file({name: value.contiguous() for name, value in found.items()}, output)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

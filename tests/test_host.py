@@ -1,0 +1,133 @@
+"""The plugin door: guarded loading, clashes, misspelt hooks, options, near names."""
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from mscol_cli.api import NoOptions, ObjectiveCard, hookimpl, option
+from mscol_cli.errors import PluginError, UsageError
+from mscol_cli.host import Registry, load_registry
+from mscol_cli.host.options import make_options, parse_options
+
+
+def plugin(monkeypatch: pytest.MonkeyPatch, name: str, **hooks: Any) -> EntryPoint:
+    """An importable module with these hooks, and the entry point that names it."""
+    module = ModuleType(name)
+    for hook, result in hooks.items():
+        setattr(module, hook, hookimpl(_constant(result)))
+    monkeypatch.setitem(sys.modules, name, module)
+    return EntryPoint(name, name, "mscol")
+
+
+def _constant(result: Any) -> Any:
+    def hook() -> Any:
+        return result
+
+    return hook
+
+
+def card(name: str = "new") -> ObjectiveCard:
+    return ObjectiveCard(name, "an objective", build=lambda *_: None)  # type: ignore[arg-type]
+
+
+def test_a_plugin_is_found_with_its_owner() -> None:
+    entry = load_registry().find("objective", "msa")
+    assert (entry.owner, entry.kind) == ("mscol", "objective")
+    assert entry.version
+
+
+def test_the_bundled_plugins_all_load() -> None:
+    registry = load_registry()
+    assert registry.failures == []
+    assert registry.clashes() == []
+    assert {entry.kind for entry in registry.entries} == {
+        "objective",
+        "encoder",
+        "separator",
+        "task",
+    }
+
+
+def test_a_broken_plugin_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = plugin(monkeypatch, "good_plugin", mscol_objectives=[card()])
+    missing = EntryPoint("gone", "no_such_module_anywhere", "mscol")
+    registry = load_registry([missing, good])
+    assert [entry.card.name for entry in registry.entries] == ["new"]
+    assert "ModuleNotFoundError" in registry.failures[0].reason
+
+
+def test_a_misspelt_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = load_registry([plugin(monkeypatch, "typo_plugin", mscol_objektives=[card()])])
+    assert registry.entries == []
+    assert "mscol_objektives" in registry.failures[0].reason
+
+
+def test_a_hook_that_returns_no_card_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = load_registry([plugin(monkeypatch, "odd_plugin", mscol_encoders=[card()])])
+    assert "no encoder card" in registry.failures[0].reason
+
+
+def test_one_name_offered_twice_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [
+        plugin(monkeypatch, name, mscol_objectives=[card("same")]) for name in ("one_p", "two_p")
+    ]
+    registry = load_registry(points)
+    with pytest.raises(PluginError, match=r"one_p.* and two_p.*uninstall one"):
+        registry.find("objective", "same")
+
+
+@pytest.mark.parametrize(("typed", "near"), [("msaa", "msa"), ("cloa", "cola")])
+def test_an_unknown_name_gets_the_nearest(typed: str, near: str) -> None:
+    with pytest.raises(UsageError, match=f"Did you mean '{near}'"):
+        load_registry().find("objective", typed)
+
+
+def test_an_empty_registry_says_so() -> None:
+    with pytest.raises(UsageError, match="Known: none"):
+        Registry().find("task", "mtat")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of every type."""
+
+    rate: float = option(0.5, "a rate", minimum=0, maximum=1)
+    count: int = option(3, "a count", minimum=1)
+    deep: bool = option(False, "a switch")
+    names: tuple[str, ...] = option((), "some names", choices=("a", "b"))
+
+
+def test_options_are_read_by_type() -> None:
+    read = parse_options(Options, ["rate=0.25", "count=7", "deep=yes", "names=a, b"], "x")
+    assert read == Options(0.25, 7, True, ("a", "b"))
+
+
+def test_recorded_options_read_back_equal() -> None:
+    assert make_options(Options, {"names": ["a"], "rate": 1}, "x") == Options(1.0, 3, False, ("a",))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rate=2", "option rate of x must be at most 1, not 2.0"),
+        ("count=0", "must be at least 1"),
+        ("rate=nan", "must be at least 0"),
+        ("count=many", "takes a whole number, not 'many'"),
+        ("deep=perhaps", "takes true or false"),
+        ("names=c", "takes a, b, not 'c'"),
+        ("rat=1", "Did you mean 'rate'"),
+        ("rate", "write it as KEY=VALUE"),
+    ],
+)
+def test_a_bad_option_gets_one_line(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_options(Options, [text], "x")
+
+
+def test_a_plugin_without_options_takes_none() -> None:
+    with pytest.raises(UsageError, match="Known: none"):
+        parse_options(NoOptions, ["a=1"], "x")
