@@ -1,0 +1,20 @@
+"""The sealed store: waveforms of a collection's mixes and sources, separated once."""
+
+from mscol_cli.store.header import SeparatorIdentity, StoreHeader
+from mscol_cli.store.reader import Store, sealed_stores
+from mscol_cli.store.records import FileStamp, TrackRecord
+from mscol_cli.store.segments import ACTIVE_LEVEL, MINIMUM, SAMPLE_RATE
+from mscol_cli.store.writer import StoreWriter
+
+__all__ = [
+    "ACTIVE_LEVEL",
+    "MINIMUM",
+    "SAMPLE_RATE",
+    "FileStamp",
+    "SeparatorIdentity",
+    "Store",
+    "StoreHeader",
+    "StoreWriter",
+    "TrackRecord",
+    "sealed_stores",
+]

@@ -1,0 +1,77 @@
+"""`tracks.jsonl` while it grows: a track's line is written when all of its samples are safe."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mscol_cli.errors import MscolError
+from mscol_cli.store.records import TrackRecord, read_lines
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - no such locks on this system
+    fcntl = None  # type: ignore[assignment]
+
+
+class Journal:
+    """The records of a store that is being written.
+
+    Attributes:
+        records: Every record so far, in the order of writing, as parsed JSON.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read what is there; a last line that was cut short is not counted."""
+        self._path = path
+        self._whole = _whole_lines(path)
+        self._file: BinaryIO | None = None
+        self.records: list[dict[str, Any]] = list(read_lines(path, self._whole))
+
+    def open(self) -> None:
+        """Lock the journal for this process and cut off a torn last line.
+
+        Raises:
+            MscolError: Another process writes, or has written since this one read.
+        """
+        self._file = self._path.open("ab")
+        if not _lock(self._file) or _whole_lines(self._path) != self._whole:
+            self.close()
+            raise MscolError(
+                f"{self._path.parent}: another mscol is writing it; wait until it ends"
+            )
+        self._file.truncate(self._whole)
+
+    def append(self, record: TrackRecord) -> None:
+        """Write one record and wait until it is on the disk."""
+        if self._file is None:
+            raise ValueError("the journal is not open")
+        line = record.to_line().encode()
+        self._file.write(line)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._whole += len(line)
+        self.records.append(json.loads(line))
+
+    def close(self) -> None:
+        """Close, which also unlocks."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _lock(file: BinaryIO) -> bool:
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _whole_lines(path: Path) -> int:
+    """Bytes up to the last line end."""
+    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0

@@ -1,0 +1,124 @@
+"""Reading a sealed store: its index, and crops of its waveforms."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mscol_cli.contracts.plans import Crops, StoreIndex
+from mscol_cli.errors import MissingDataError, MscolError
+from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
+from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, STEP
+from mscol_cli.store.table import TrackTable, read_table
+
+_EPSILON = 1e-9
+
+
+class Store:
+    """A sealed store, opened for reading. Shards are memory-mapped when first touched.
+
+    Attributes:
+        path: Its folder.
+        header: What `store.json` says.
+    """
+
+    def __init__(self, path: Path, header: StoreHeader, table: TrackTable) -> None:
+        self.path = path
+        self.header = header
+        self._table = table
+        self._shards: dict[int, NDArray[np.int16]] = {}
+        self._scale = (table.gain / (table.norm + _EPSILON)).astype(np.float32)
+
+    @staticmethod
+    def open(path: Path) -> Store:
+        """Open a sealed store.
+
+        Raises:
+            MissingDataError: There is no store, it is not finished, or one of its files is gone.
+            UsageError: It has the layout of another mscol.
+        """
+        header = StoreHeader.read(path)
+        if not header.sealed:
+            raise MissingDataError(f"{path} is not finished: run `mscol separate ...` again")
+        gone = [name for name in header.checksums if not (path / name).is_file()]
+        if gone:
+            raise MissingDataError(f"{path} lacks {gone[0]}: restore it, or separate again with -o")
+        return Store(path, header, read_table(path / TRACKS, header.sources))
+
+    @property
+    def hash(self) -> str:
+        """Identifies what the store holds, hex."""
+        return self.header.hash
+
+    @cached_property
+    def index(self) -> StoreIndex:
+        """What an objective may know; tracks are in the order of their ids."""
+        segments = self._table.segments
+        track = np.repeat(np.arange(len(segments)), segments)
+        within = np.arange(len(track)) - np.repeat(np.cumsum(segments) - segments, segments)
+        levels = np.load(self.path / LEVELS, allow_pickle=False)
+        whole = np.repeat(np.minimum(self._table.samples, SEGMENT), segments)
+        return StoreIndex(
+            sources=self.header.sources,
+            sample_rate=SAMPLE_RATE,
+            track_ids=self._table.ids,
+            segment_track=track.astype(np.int64),
+            segment_start=within * STEP,
+            segment_samples=whole,
+            segment_level=levels[np.repeat(self._table.level_row, segments) + within],
+        )
+
+    def gather(self, crops: Crops, samples: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        """Cut crops out of the shards.
+
+        Args:
+            crops: Where to cut, (batch,) each; starts are not negative.
+            samples: Length of every crop; zeros follow where a track ends before.
+
+        Returns:
+            (batch, samples) int16, and (batch,) the factor that makes them waveforms whose whole
+            clip has L2 norm 1.
+        """
+        cut = np.zeros((len(crops.track), samples), dtype=np.int16)
+        length = np.clip(self._table.samples[crops.track] - crops.start, 0, samples).tolist()
+        first = (self._table.offset[crops.track, crops.source] + crops.start).tolist()
+        for row, shard in enumerate(self._table.shard[crops.track].tolist()):
+            cut[row, : length[row]] = self._open(shard)[first[row] : first[row] + length[row]]
+        return cut, self._scale[crops.track, crops.source]
+
+    def waveform(self, track: int, source: int = 0) -> NDArray[np.float32]:
+        """A whole source of a track as it was before any level normalisation: (samples,)."""
+        table = self._table
+        first = table.offset[track, source]
+        stored = self._open(int(table.shard[track]))[first : first + table.samples[track]]
+        waveform: NDArray[np.float32] = stored * np.float32(table.gain[track, source])
+        return waveform
+
+    def _open(self, shard: int) -> NDArray[np.int16]:
+        if shard not in self._shards:
+            path = self.path / shard_name(shard)
+            try:
+                self._shards[shard] = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise MscolError(f"{path}: cannot be read ({error}); separate again") from None
+        return self._shards[shard]
+
+
+def sealed_stores(folder: Path) -> list[Path]:
+    """The sealed stores directly in a folder, newest first."""
+    headers = sorted(folder.glob(f"*/{HEADER}"), key=_changed, reverse=True)
+    return [header.parent for header in headers if _is_sealed(header.parent)]
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+def _is_sealed(folder: Path) -> bool:
+    try:
+        return StoreHeader.read(folder).sealed
+    except MscolError:
+        return False

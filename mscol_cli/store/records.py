@@ -1,0 +1,111 @@
+"""What the store's index says of one track, as one line of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.errors import MscolError
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """A source file as it was when it was separated.
+
+    Attributes:
+        name: Its name, without folders.
+        size: Bytes.
+        mtime_ns: Time of its last change.
+        sha256: Of its content, hex.
+    """
+
+    name: str
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    @staticmethod
+    def of(path: Path) -> FileStamp:
+        """The stamp of a file; reads all of it."""
+        status = path.stat()
+        return FileStamp(path.name, status.st_size, status.st_mtime_ns, file_hash(path))
+
+    def matches(self, path: Path) -> bool:
+        """Whether `path` still has this content; reads it only if size or time differ."""
+        status = path.stat()
+        if status.st_size != self.size:
+            return False
+        return status.st_mtime_ns == self.mtime_ns or file_hash(path) == self.sha256
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """Where one source of a track lies, and what makes its samples a waveform again.
+
+    Attributes:
+        offset: First sample in the shard.
+        gain: Factor from int16 to the waveform; chosen so that the peak is full scale.
+        norm: L2 norm of the waveform.
+    """
+
+    offset: int
+    gain: float
+    norm: float
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """One track of the store.
+
+    Attributes:
+        id: Its name.
+        files: The files it came from, by role.
+        shard: Number of the shard that holds it.
+        samples: Length of every source, at 16 kHz.
+        segments: Number of segments.
+        level_row: Row of its first segment in `levels.npy`.
+        sources: By name, the mixture first.
+    """
+
+    id: str
+    files: Mapping[str, FileStamp]
+    shard: int
+    samples: int
+    segments: int
+    level_row: int
+    sources: Mapping[str, SourceRecord]
+
+    def to_line(self) -> str:
+        """One line of JSON, with its line end."""
+        return json.dumps(asdict(self), separators=(",", ":")) + "\n"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_lines(path: Path, size: int | None = None) -> Iterator[dict[str, Any]]:
+    """The objects of a file with one JSON object a line; none if there is no file.
+
+    Args:
+        path: The file.
+        size: Bytes to read; None reads all.
+
+    Raises:
+        MscolError: A line is damaged.
+    """
+    content = path.read_bytes()[:size] if path.exists() else b""
+    for number, line in enumerate(content.splitlines(), 1):
+        try:
+            yield json.loads(line)
+        except ValueError:
+            raise MscolError(f"{path}: line {number} is damaged; separate again with -o") from None

@@ -1,0 +1,41 @@
+"""The grid of segments: the stretches of a track that training pairs are cut from.
+
+Frames are those of the published front end: 400 samples long, 160 apart, at 16 kHz.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16000
+ACTIVE_LEVEL = 0.01
+"""A source is active in a segment when its mean |x| exceeds this, before normalisation."""
+
+_HOP = 160
+_FRAME = 400
+_SEGMENT_FRAMES = 392
+_CROP_FRAMES = 98
+STEP = _SEGMENT_FRAMES * _HOP
+"""Samples from one segment to the next; a segment covers this and one frame's overhang."""
+SEGMENT = STEP + _FRAME - _HOP
+MINIMUM = _CROP_FRAMES * _HOP + _FRAME - _HOP
+"""Samples of the shortest track that holds one crop of 98 frames."""
+
+
+def segment_starts(samples: int) -> NDArray[np.int64]:
+    """First samples of the segments of a track of that length at 16 kHz; the tail is dropped.
+
+    A track of at least one crop but no whole segment has one segment, which is all of it.
+    """
+    frames = 1 + (samples - _FRAME) // _HOP if samples >= _FRAME else 0
+    starts = np.arange(0, frames - _SEGMENT_FRAMES, _SEGMENT_FRAMES, dtype=np.int64) * _HOP
+    if len(starts) == 0 and samples >= MINIMUM:
+        return np.zeros(1, dtype=np.int64)
+    return starts
+
+
+def segment_levels(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean |x| over each segment's step: (samples,) to (segments,)."""
+    parts = [waveform[start : start + STEP] for start in segment_starts(len(waveform))]
+    return np.array([np.abs(part).mean(dtype=np.float64) for part in parts], dtype=np.float32)

@@ -1,0 +1,25 @@
+"""A small music collection made from nothing: songs with true stems, and single notes.
+
+``mscol demo``, the tests and the documentation use it where real data sets would need a download.
+"""
+
+from mscol_cli.synthetic.collection import Collection, Progress, write_collection
+from mscol_cli.synthetic.instruments import FAMILIES
+from mscol_cli.synthetic.notes import render_note
+from mscol_cli.synthetic.score import STEMS
+from mscol_cli.synthetic.song import Song, render_song, style_names
+from mscol_cli.synthetic.tags import RARE_TAGS, TOP_TAGS
+
+__all__ = [
+    "FAMILIES",
+    "RARE_TAGS",
+    "STEMS",
+    "TOP_TAGS",
+    "Collection",
+    "Progress",
+    "Song",
+    "render_note",
+    "render_song",
+    "style_names",
+    "write_collection",
+]

@@ -1,0 +1,252 @@
+"""Writing a collection: four data sets in their original layouts, complete or not at all."""
+
+import json
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from mscol_cli.errors import UsageError
+from mscol_cli.synthetic import fma, mtat, musdb, nsynth
+from mscol_cli.synthetic.catalogue import TRAIN, Entry, catalogue
+from mscol_cli.synthetic.song import render_song
+from mscol_cli.synthetic.styles import STYLES
+
+Progress = Callable[[int, int], None]
+"""Called with (files' worth of work done, all of it) after each song and batch of notes."""
+
+MUSIC_SAMPLE_RATE = 16_000
+MTAT_SHARES = (0.12, 0.18)
+FMA_SHARES = (0.1, 0.1)
+NOTES_PER_JOB = 8
+SEAL = "collection.json"
+LAYOUT = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Arguments that determine every byte of a collection."""
+
+    songs: int
+    tracks: int
+    seconds: float
+    notes: int
+    seed: int
+    layout: int = LAYOUT
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Where a finished collection lies.
+
+    Attributes:
+        root: its folder.
+        stems: MUSDB-like folder of the training songs' true stems.
+        mtat, fma, nsynth: folders laid out as the data sets of these names.
+        songs, tracks, notes: how many MTAT clips, FMA tracks and NSynth notes there are.
+        reused: whether it was there already.
+    """
+
+    root: Path
+    stems: Path
+    mtat: Path
+    fma: Path
+    nsynth: Path
+    songs: int
+    tracks: int
+    notes: int
+    reused: bool
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Work for one process: a song for MTAT, a song for FMA, or a batch of notes."""
+
+    folder: Path
+    recipe: Recipe
+    entry: Entry | None = None
+    clip: str = ""
+    notes: tuple[nsynth.NoteEntry, ...] = ()
+
+
+def write_collection(
+    root: Path,
+    *,
+    songs: int = 96,
+    tracks: int | None = None,
+    seconds: float = 10.0,
+    notes: int = 240,
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Collection:
+    """Synthesise a collection, or find the finished one of the same arguments.
+
+    ``root`` then holds ``stems`` (MUSDB-like; songs whose MTAT clip is in the training split),
+    ``mtat``, ``fma`` (songs of its own) and ``nsynth``. Everything is written beside ``root``
+    and renamed at the end, so ``root`` is complete or absent.
+
+    Args:
+        root: folder to make; its parents are made as needed.
+        songs: MTAT clips, one song each; 16 or more.
+        tracks: FMA tracks, 16 or more; by default two thirds of ``songs`` in whole eights.
+        seconds: length of every clip, 2 or more.
+        notes: NSynth notes, 16 or more.
+        seed: non-negative; the same arguments give the same bytes, whatever ``workers`` is.
+        workers: processes that render; 1 renders in this one.
+        progress: told (done, total) as the work goes on.
+
+    Raises:
+        UsageError: an argument out of range, or ``root`` holds something else.
+    """
+    if tracks is None:
+        tracks = len(STYLES) * max(2, round(songs / 12))
+    recipe = Recipe(songs, tracks, float(seconds), notes, seed)
+    _check(recipe, workers)
+    root = Path(root)
+    if _is_finished(root, recipe):
+        return _collection(root, recipe, reused=True)
+    with _all_or_nothing(root) as folder:
+        _write(folder, recipe, workers, progress or _unheard)
+        (folder / SEAL).write_text(json.dumps(asdict(recipe), indent=1, sort_keys=True) + "\n")
+    return _collection(root, recipe, reused=False)
+
+
+def _unheard(_done: int, _total: int) -> None:
+    """Progress that nobody asked for."""
+
+
+def _check(recipe: Recipe, workers: int) -> None:
+    least = {"songs": 16, "tracks": 16, "seconds": 2, "notes": 16, "seed": 0}
+    for name, limit in least.items():
+        value = getattr(recipe, name)
+        if not value >= limit:
+            raise UsageError(f"{name} is {value}: a synthetic collection needs {limit} or more")
+    if workers < 1:
+        raise UsageError(f"workers is {workers}: at least one process has to render")
+
+
+def _is_finished(root: Path, recipe: Recipe) -> bool:
+    """Whether the folder holds this collection; False if it is absent or empty."""
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return False
+    try:
+        found = json.loads((root / SEAL).read_text())
+    except (OSError, ValueError):
+        found = None
+    if found != asdict(recipe):
+        raise UsageError(
+            f"{root} already holds something other than this collection: "
+            "choose another folder or remove it"
+        )
+    return True
+
+
+def _collection(root: Path, recipe: Recipe, *, reused: bool) -> Collection:
+    return Collection(
+        root=root,
+        stems=root / "stems",
+        mtat=root / "mtat",
+        fma=root / "fma",
+        nsynth=root / "nsynth",
+        songs=recipe.songs,
+        tracks=recipe.tracks,
+        notes=recipe.notes,
+        reused=reused,
+    )
+
+
+@contextmanager
+def _all_or_nothing(root: Path) -> Iterator[Path]:
+    """A temporary folder beside ``root`` that takes its name, or vanishes on any exception."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{root.name}.", suffix=".partial", dir=root.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        if root.exists():
+            root.rmdir()
+        folder.rename(root)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(folder: Path, recipe: Recipe, workers: int, progress: Progress) -> None:
+    songs = catalogue(recipe.songs, MTAT_SHARES, recipe.seed, "mtat")
+    tracks = catalogue(recipe.tracks, FMA_SHARES, recipe.seed, "fma")
+    notes = nsynth.note_entries(recipe.notes, recipe.seed)
+    jobs = [
+        _Job(folder, recipe, e, clip=mtat.clip_path(e, songs, recipe.seconds, recipe.seed))
+        for e in songs
+    ]
+    jobs += [_Job(folder, recipe, entry) for entry in tracks]
+    for first in range(0, len(notes), NOTES_PER_JOB):
+        jobs.append(_Job(folder, recipe, notes=tuple(notes[first : first + NOTES_PER_JOB])))
+    tags = _run(jobs, workers, progress)[: len(songs)]
+    mtat.write_tables(folder / "mtat", songs, tags, recipe.seconds, recipe.seed)
+    fma.write_tracks(folder / "fma", tracks, recipe.seconds)
+    nsynth.write_examples(folder / "nsynth", notes, recipe.seed)
+
+
+def _run(jobs: list[_Job], workers: int, progress: Progress) -> list[frozenset[str]]:
+    """Results in the order of the jobs."""
+    if workers == 1:
+        return list(_reporting(map(_work, jobs), len(jobs), progress))
+    with ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts_alone) as pool:
+        try:
+            return list(_reporting(pool.map(_work, jobs, chunksize=2), len(jobs), progress))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _leave_interrupts_alone() -> None:
+    """Ctrl-C reaches the whole terminal; only the parent process should answer it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _reporting(
+    results: Iterator[frozenset[str]], total: int, progress: Progress
+) -> Iterator[frozenset[str]]:
+    for done, result in enumerate(results, start=1):
+        progress(done, total)
+        yield result
+
+
+def _work(job: _Job) -> frozenset[str]:
+    """Do one job; the tags of the song that was rendered, if it was one."""
+    if job.entry is None:
+        for note in job.notes:
+            nsynth.write_note(job.folder / "nsynth", note, job.recipe.seed)
+        return frozenset()
+    return _write_mtat(job, job.entry) if job.clip else _write_fma(job, job.entry)
+
+
+def _write_mtat(job: _Job, entry: Entry) -> frozenset[str]:
+    song = render_song(
+        entry.style,
+        seconds=job.recipe.seconds,
+        sample_rate=MUSIC_SAMPLE_RATE,
+        seed=(job.recipe.seed, 0, entry.index),
+    )
+    mtat.write_clip(job.folder / "mtat", job.clip, song)
+    if entry.split == TRAIN:
+        musdb.write_stems(job.folder / "stems", entry, song)
+    return song.tags
+
+
+def _write_fma(job: _Job, entry: Entry) -> frozenset[str]:
+    song = render_song(
+        entry.style,
+        seconds=job.recipe.seconds,
+        sample_rate=fma.FMA_SAMPLE_RATE,
+        seed=(job.recipe.seed, 1, entry.index),
+    )
+    fma.write_clip(job.folder / "fma", entry, song)
+    return song.tags

@@ -1,0 +1,88 @@
+"""MagnaTagATune's layout: sixteen folders of mp3 clips, annotations and clip information.
+
+Folders 0 to b train, c validates, d to f test (the split of Law et al.'s data set that the
+literature uses since Pons et al., 2017).
+"""
+
+import csv
+from math import ceil
+from pathlib import Path
+
+from mscol_cli.synthetic.catalogue import TEST, TRAIN, VALID, Entry
+from mscol_cli.synthetic.files import slug, write_mp3
+from mscol_cli.synthetic.randomness import Rng, stream
+from mscol_cli.synthetic.song import Song
+from mscol_cli.synthetic.tags import RARE_TAGS, TOP_TAGS
+
+FOLDERS = {TRAIN: "0123456789ab", VALID: "c", TEST: "def"}
+INFO_COLUMNS = (
+    "clip_id", "track_number", "title", "artist", "album", "url", "segmentStart", "segmentEnd",
+    "original_url", "mp3_path",
+)  # fmt: skip
+UNTAGGED_SHARE = 0.04
+OMITTED_SHARE = 0.07
+
+
+def clip_path(entry: Entry, entries: list[Entry], seconds: float, seed: int) -> str:
+    """Path of a song's clip below ``mtat``; an artist's clips share a folder."""
+    artists = list(dict.fromkeys(e.artist for e in entries if e.split == entry.split))
+    folders = FOLDERS[entry.split]
+    folder = folders[artists.index(entry.artist) % len(folders)]
+    start, end = _segment(entry, seconds, seed)
+    names = "-".join(
+        (slug(entry.artist_name), slug(entry.album), f"{entry.track_number:02d}", slug(entry.title))
+    )
+    return f"{folder}/{names}-{start}-{end}.mp3"
+
+
+def _segment(entry: Entry, seconds: float, seed: int) -> tuple[int, int]:
+    start = 29 * int(stream(seed, "segment", entry.index).integers(0, 8)) + 1
+    return start, start + ceil(seconds)
+
+
+def write_clip(root: Path, path: str, song: Song) -> None:
+    """Write the song's mixture to ``root/path``."""
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    write_mp3(root / path, song.mixture, song.sample_rate)
+
+
+def write_tables(
+    root: Path, entries: list[Entry], tags: list[frozenset[str]], seconds: float, seed: int
+) -> None:
+    """Write ``annotations_final.csv`` and ``clip_info_final.csv``, both tab-separated."""
+    paths = [clip_path(entry, entries, seconds, seed) for entry in entries]
+    ids = [2 + 4 * entry.index + entry.index % 3 for entry in entries]
+    columns = sorted(TOP_TAGS + RARE_TAGS, key=slug)
+    given = _as_listeners_would(tags, stream(seed, "listeners"))
+    with (root / "annotations_final.csv").open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writerow(["clip_id", *columns, "mp3_path"])
+        for clip_id, found, path in zip(ids, given, paths, strict=True):
+            writer.writerow([clip_id, *(int(tag in found) for tag in columns), path])
+    with (root / "clip_info_final.csv").open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(INFO_COLUMNS)
+        for clip_id, entry, path in zip(ids, entries, paths, strict=True):
+            writer.writerow(_information(clip_id, entry, path, seconds, seed))
+
+
+def _as_listeners_would(tags: list[frozenset[str]], rng: Rng) -> list[set[str]]:
+    """Nobody names everything: some true tags are left out, and some clips have no common one."""
+    given = []
+    for found in tags:
+        said = {tag for tag in sorted(found) if rng.random() >= OMITTED_SHARE}
+        given.append(said & set(RARE_TAGS) if rng.random() < UNTAGGED_SHARE else said)
+    return given
+
+
+def _information(
+    clip_id: int, entry: Entry, path: str, seconds: float, seed: int
+) -> tuple[str | int, ...]:
+    site = "http://example.org/music/"
+    start, end = _segment(entry, seconds, seed)
+    url = f"{site}{slug(entry.artist_name)}/{slug(entry.album)}/"
+    original = f"{url}{entry.track_number:02d}-{slug(entry.title)}.mp3"
+    return (
+        clip_id, entry.track_number, entry.title, entry.artist_name, entry.album, url, start, end,
+        original, path,
+    )  # fmt: skip

@@ -1,0 +1,178 @@
+"""Writing out the parts of a score as notes and drum hits."""
+
+from dataclasses import dataclass
+
+from mscol_cli.synthetic.harmony import Note, melody
+from mscol_cli.synthetic.patterns import (
+    BASS_RHYTHMS,
+    CHORD_RHYTHMS,
+    DRUM_GRIDS,
+    hits,
+)
+from mscol_cli.synthetic.randomness import Rng, pick
+from mscol_cli.synthetic.score import Line, Score
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A drum stroke: start in seconds, name in the kit, velocity 0 to 1."""
+
+    start_s: float
+    drum: str
+    velocity: float
+
+
+def drum_hits(score: Score, rng: Rng) -> list[Hit]:
+    """The drum part, with a crash now and then and a fill before every fourth bar."""
+    assert score.drums is not None
+    grid, found = pick(rng, DRUM_GRIDS[score.drums[1]]), []
+    for bar in range(len(score.roots)):
+        for drum, line in grid.items():
+            for step, velocity in hits(line, score.steps, rng):
+                found.append(Hit(score.time(bar, step), drum, velocity))
+        if bar % 4 == 0 and rng.random() < 0.4:
+            found.append(Hit(score.time(bar, 0), "crash", 0.7))
+        if bar % 4 == 3 and rng.random() < 0.6:
+            found += _fill(score, bar, rng)
+    return found
+
+
+def _fill(score: Score, bar: int, rng: Rng) -> list[Hit]:
+    last = range(score.steps - 4, score.steps)
+    drums = [pick(rng, ("snare", "tom")) for _ in last]
+    return [
+        Hit(score.time(bar, s), d, float(rng.uniform(0.5, 0.9)))
+        for s, d in zip(last, drums, strict=True)
+    ]
+
+
+def bass_notes(score: Score, rng: Rng) -> list[Note]:
+    """Roots, now and then a fifth or octave, each held until shortly before the next."""
+    assert score.bass is not None
+    rhythm, notes = pick(rng, BASS_RHYTHMS[score.bass[1]]), []
+    for bar, root in enumerate(score.roots):
+        strokes = hits(rhythm, score.steps, rng)
+        ends = [step for step, _ in strokes[1:]] + [score.steps]
+        for (step, velocity), end in zip(strokes, ends, strict=True):
+            degree = root if step == 0 else root + pick(rng, (0, 0, 0, 4, 7, 2))
+            length = max(0.8, 0.9 * (end - step)) * score.step_s
+            pitch = score.key.pitch(degree, 1)
+            pitch -= 12 if pitch > 46 else 0
+            notes.append(Note(score.time(bar, step), length, max(pitch, 28), velocity))
+    return notes
+
+
+def line_notes(line: Line, score: Score, rng: Rng) -> list[Note]:
+    """Notes of an accompaniment part, according to its role."""
+    if line.role == "arpeggio":
+        return _arpeggio(line, score, rng)
+    if line.role == "melody":
+        return melody_notes(score, rng, 12 * line.octave + 7, 12 * line.octave + 29, line.step)
+    if line.role == "drone":
+        return _drone(line, score, rng)
+    if line.role == "texture":
+        return _texture(score, rng)
+    return _chords(line, score, rng)
+
+
+def _chords(line: Line, score: Score, rng: Rng) -> list[Note]:
+    rhythm, notes = pick(rng, CHORD_RHYTHMS[line.rhythm]), list[Note]()
+    seventh = line.role == "chords" and rng.random() < 0.35
+    for bar, root in enumerate(score.roots):
+        strokes = hits(rhythm, score.steps, rng)
+        ends = [step for step, _ in strokes[1:]] + [score.steps]
+        for (step, velocity), end in zip(strokes, ends, strict=True):
+            pitches = _voicing(line, score, root, seventh)
+            spread = float(rng.uniform(0.008, 0.02)) if line.role == "strum" else 0.0
+            held = 0.5 if line.rhythm == "stabs" else (0.85 if line.role == "power" else 0.97)
+            for place, pitch in enumerate(pitches[:: 1 if step % 4 == 0 else -1]):
+                start = score.time(bar, step) + place * spread
+                notes.append(Note(start, held * (end - step) * score.step_s, pitch, velocity))
+    return notes
+
+
+def _voicing(line: Line, score: Score, root: int, seventh: bool) -> list[int]:
+    if line.role == "power":
+        low = score.key.pitch(root, 2) - (12 if score.key.tonic > 7 else 0)
+        return [max(low, 38), max(low, 38) + 7, max(low, 38) + 12]
+    chord = score.key.chord(root, line.octave, seventh)
+    return [*chord, chord[0] + 12, chord[1] + 12] if line.role == "strum" else chord
+
+
+def _arpeggio(line: Line, score: Score, rng: Rng) -> list[Note]:
+    order = pick(rng, ((0, 1, 2, 3), (0, 2, 1, 2), (3, 2, 1, 0), (0, 1, 2, 3, 2, 1), (0, 2, 3, 1)))
+    rests, notes = float(rng.uniform(0.0, 0.2)), []
+    length = line.step * score.step_s * float(rng.uniform(0.7, 1.6))
+    for bar, root in enumerate(score.roots):
+        chord = score.key.chord(root, line.octave)
+        chord = [*chord, chord[0] + 12]
+        for index, step in enumerate(range(0, score.steps, line.step)):
+            if rng.random() >= rests:
+                velocity = 0.9 if index % 4 == 0 else float(rng.uniform(0.55, 0.8))
+                pitch = chord[order[index % len(order)]]
+                notes.append(Note(score.time(bar, step), length, pitch, velocity))
+    return notes
+
+
+def _drone(line: Line, score: Score, rng: Rng) -> list[Note]:
+    low = score.key.pitch(0, line.octave - 1 if line.octave > 2 else 2)
+    bar_s, notes = score.steps * score.step_s, []
+    for bar in range(0, len(score.roots), 2):
+        for place, pitch in enumerate((low, low + 7, low + 12)):
+            start = bar * bar_s + place * 0.13 * float(rng.uniform(0.5, 1.5))
+            notes.append(Note(start, 1.9 * bar_s, pitch, float(rng.uniform(0.6, 0.9))))
+    return notes
+
+
+def _texture(score: Score, rng: Rng) -> list[Note]:
+    """Events that follow no beat."""
+    total, notes, now = len(score.roots) * score.steps * score.step_s, [], 0.0
+    busy = float(rng.uniform(0.15, 0.9))
+    while now < total:
+        pitch = score.key.pitch(int(rng.integers(-5, 14)), 3) + float(rng.normal(0.0, 0.2))
+        length, velocity = float(rng.uniform(0.1, 2.0)), float(rng.uniform(0.3, 1.0))
+        notes.append(Note(now, length, pitch, velocity))
+        now += float(rng.exponential(busy)) + 0.05
+    return notes
+
+
+def melody_notes(score: Score, rng: Rng, lowest: int, highest: int, step: int) -> list[Note]:
+    """A tune in phrases with rests; ``step`` is the shortest note in sixteenths."""
+    slots, place, total = [], int(rng.integers(0, 5)), len(score.roots) * score.steps
+    while place < total:
+        length = step * pick(rng, (1, 2, 2, 3, 4, 6) if step < 4 else (1, 1, 2))
+        if rng.random() > 0.14:
+            slots.append((place, min(length, total - place)))
+        place += length
+    roots = [score.roots[place // score.steps] for place, _ in slots]
+    tune = melody(rng, score.key, roots, lowest, highest, [-2, -1, -1, 0, 1, 1, 2, 3])
+    return [
+        Note(
+            score.time(*divmod(place, score.steps)),
+            0.93 * length * score.step_s,
+            pitch,
+            float(rng.uniform(0.65, 1.0)),
+        )
+        for (place, length), pitch in zip(slots, tune, strict=True)
+    ]
+
+
+SINGING_RANGES = {
+    "female": (57, 75), "male": (45, 64), "choir": (55, 72), "opera": (64, 81), "rap": (43, 55),
+}  # fmt: skip
+
+
+def vocal_notes(score: Score, rng: Rng) -> list[Note]:
+    """The vocal line: long notes for choir and opera, quick narrow ones for rap."""
+    assert score.singer is not None
+    lowest, highest = SINGING_RANGES[score.singer]
+    step = {"choir": 8, "opera": 4, "rap": 1}.get(score.singer, 2)
+    notes = melody_notes(score, rng, lowest, highest, step)
+    if score.singer != "rap":
+        return notes
+    home = float(rng.uniform(lowest + 2, highest - 2))
+    spoken = [home + 0.25 * (n.pitch - home) + float(rng.normal(0, 0.8)) for n in notes]
+    return [
+        Note(n.start_s, min(n.seconds, 0.24), pitch, n.velocity)
+        for n, pitch in zip(notes, spoken, strict=True)
+    ]

@@ -1,0 +1,123 @@
+"""Tags as listeners of MagnaTagATune would give them, read off the score and the sound."""
+
+import numpy as np
+
+from mscol_cli.synthetic.score import Score
+from mscol_cli.synthetic.signals import Audio
+
+TOP_TAGS = (
+    "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast",
+    "piano", "ambient", "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male",
+    "singing", "vocals", "no vocals", "harpsichord", "loud", "quiet", "flute", "woman",
+    "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man", "classic", "choir", "voice",
+    "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice",
+    "weird", "country", "female voice", "metal", "choral",
+)  # fmt: skip
+"""The 50 tags that the literature uses, most frequent first."""
+
+RARE_TAGS = (
+    "rap", "hip hop", "folk", "world", "drone", "organ", "trumpet", "bells", "banjo", "oboe",
+    "bass", "no drums", "acoustic", "percussion", "electric guitar", "eastern",
+)  # fmt: skip
+"""Some of the 138 less frequent ones."""
+
+PLUCKED = {"acoustic guitar", "nylon guitar", "clean guitar", "distorted guitar"}
+BOWED = {"violin", "cello", "string section", "pizzicato"}
+SYNTHETIC = {"warm pad", "glass pad", "saw lead", "square lead", "synth pluck", "fm growl"}
+CLASSICAL = BOWED | {"piano", "harpsichord", "harp", "pipe organ", "oboe", "horn"}
+SAME_NAME = {
+    "piano", "violin", "harpsichord", "flute", "sitar", "harp", "cello", "banjo", "oboe",
+    "trumpet", "bells",
+}  # fmt: skip
+
+
+def tags_of(score: Score, stems: dict[str, Audio]) -> frozenset[str]:
+    """Every tag of ``TOP_TAGS`` and ``RARE_TAGS`` that is true of the song."""
+    audible = {name for name, audio in stems.items() if np.any(audio)}
+    instruments = {line.instrument for line in score.lines} if "other" in audible else set()
+    found = _instrument_tags(score, instruments) | _rhythm_tags(score, audible)
+    found |= _voice_tags(score) if "vocals" in audible else {"no vocals", "no vocal", "no voice"}
+    found |= _genre_tags(score, audible, instruments) | _loudness_tags(stems)
+    if len(audible) == 1 and len(instruments) <= 1:
+        found.add("solo")
+    return frozenset(found)
+
+
+def _instrument_tags(score: Score, instruments: set[str]) -> set[str]:
+    found = instruments & SAME_NAME
+    groups = {
+        "guitar": PLUCKED, "strings": BOWED, "synth": SYNTHETIC,
+        "organ": {"drawbar organ", "pipe organ"}, "trumpet": {"brass section"},
+        "electric guitar": {"clean guitar", "distorted guitar"},
+        "acoustic": {"acoustic guitar", "nylon guitar", "banjo"}, "bells": {"gamelan"},
+    }  # fmt: skip
+    found |= {tag for tag, members in groups.items() if instruments & members}
+    found |= {"indian"} if "sitar" in instruments else set()
+    return found | ({"drone"} if any(line.role == "drone" for line in score.lines) else set())
+
+
+def _rhythm_tags(score: Score, audible: set[str]) -> set[str]:
+    found = {"slow"} if score.tempo < 82 else ({"fast"} if score.tempo > 126 else set())
+    if "bass" in audible:
+        found.add("bass")
+    if "drums" not in audible or score.drums is None:
+        return found | {"no drums"}
+    kit, grid = score.drums
+    found |= {"percussion"} if kit in ("hands", "scrap") else {"drums"}
+    return found | ({"beat", "beats"} if grid in ("four", "boombap", "trap", "breaks") else set())
+
+
+def _voice_tags(score: Score) -> set[str]:
+    found = {"vocal", "vocals", "voice"}
+    if score.singer == "choir":
+        return found | {"choir", "choral", "singing"}
+    if score.singer in ("female", "opera"):
+        found |= {"female", "woman", "female vocal", "female voice"}
+    else:
+        found |= {"male", "man", "male vocal", "male voice"}
+    if score.singer == "rap":
+        return found | {"rap"}
+    return found | {"singing"} | ({"opera"} if score.singer == "opera" else set())
+
+
+def _genre_tags(score: Score, audible: set[str], instruments: set[str]) -> set[str]:
+    calm = "drums" not in audible and score.tempo < 112
+    found = {
+        "Hip-Hop": {"hip hop"},
+        "Pop": {"pop"},
+        "Folk": {"folk"},
+        "Experimental": {"weird"},
+        "Rock": {"rock"},
+        "International": {"world", "eastern"},
+        "Electronic": {"electronic"},
+        "Instrumental": set[str](),
+    }[score.style].copy()
+    if "drums" not in audible and instruments and instruments <= CLASSICAL:
+        found |= {"classical", "classic"}
+    if calm and instruments & {"warm pad", "glass pad", "pipe organ"}:
+        found |= {"ambient", "new age"}
+    if calm and instruments & {"flute", "harp", "nylon guitar"}:
+        found |= {"new age"}
+    return found | _club_tags(score, audible) | _guitar_genres(score, instruments)
+
+
+def _club_tags(score: Score, audible: set[str]) -> set[str]:
+    if "drums" not in audible or score.drums is None or score.drums[1] != "four":
+        return set()
+    return {"dance", "techno"} if score.style == "Electronic" else {"dance"}
+
+
+def _guitar_genres(score: Score, instruments: set[str]) -> set[str]:
+    if score.style == "Rock" and "distorted guitar" in instruments:
+        return {"metal"} if score.tempo > 135 or score.key.scale == "phrygian" else set()
+    country = {"banjo", "acoustic guitar", "harmonica"}
+    major = score.key.scale in ("major", "mixolydian")
+    return {"country"} if score.style == "Folk" and major and instruments & country else set()
+
+
+def _loudness_tags(stems: dict[str, Audio]) -> set[str]:
+    mixture = np.sum(list(stems.values()), axis=0)
+    level = float(np.mean(np.abs(mixture)))
+    if level > 0.13:
+        return {"loud"}
+    return {"quiet", "soft"} if level < 0.075 else set()

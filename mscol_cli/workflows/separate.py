@@ -1,0 +1,218 @@
+"""separate: files -> decode -> separator -> 16 kHz mono -> store, sealed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from mscol_cli.audio import find_audio
+from mscol_cli.contracts.cards import SeparatorCard
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.contracts.separator import InputFile, Separator, SeparatorContext, TrackInput
+from mscol_cli.engine.devices import pick_device
+from mscol_cli.errors import BadInputError, Interrupted, MscolError, UsageError
+from mscol_cli.host import Entry, load_registry
+from mscol_cli.store import ACTIVE_LEVEL, SeparatorIdentity, Store, StoreWriter
+from mscol_cli.workflows.tracks import Decoded, decode_ahead, to_store, unique_ids
+
+Failures = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class SeparateRequest:
+    """What to separate, and how.
+
+    Attributes:
+        inputs: Files, and folders to search.
+        output: The store; None puts it beside the one input folder, as `FOLDER.store`.
+        separator: Name of the separator.
+        model: Weights: a name the separator knows, or a folder; None is its default.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        options: `KEY=VALUE` for the separator.
+    """
+
+    inputs: tuple[Path, ...]
+    output: Path | None = None
+    separator: str = "openunmix"
+    model: str | None = None
+    device: str = "auto"
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeparateResult:
+    """What was made.
+
+    Attributes:
+        store: Folder of the store.
+        tracks: Tracks in it.
+        done_before: Tracks among the inputs that were in it already.
+        failures: Inputs that could not be used, with the reason.
+        hours: Of music in the store.
+        active: By source, the share of segments in which it sounds (mean |x| above 0.01).
+        seconds: How long it took.
+    """
+
+    store: Path
+    tracks: int
+    done_before: int
+    failures: Failures = field(default_factory=list)
+    hours: float = 0.0
+    active: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
+    """Separate the inputs into a sealed store, going on where an earlier run stopped.
+
+    Raises:
+        UsageError: An option, or a store made otherwise.
+        MissingDataError: No input, or no weights.
+        BadInputError: Not one input could be used.
+        Interrupted: Stopped by Ctrl-C; the same command goes on.
+    """
+    begun = time.monotonic()
+    output = _output(request)
+    separator, identity = _build(request)
+    tracks = unique_ids(separator.tracks(_find_inputs(request, output, progress)))
+    with StoreWriter(output, separator.sources, identity) as writer, _resumable(output):
+        todo = _not_done(tracks, writer, progress)
+        failures = _separate_all(todo, separator, writer, progress)
+        if not writer.tracks:
+            raise _nothing_usable(failures)
+        writer.seal(failures)
+    return _summary(output, len(tracks) - len(todo), failures, time.monotonic() - begun)
+
+
+def _output(request: SeparateRequest) -> Path:
+    if request.output is not None:
+        output = request.output
+    elif len(request.inputs) == 1 and request.inputs[0].is_dir():
+        output = _beside(request.inputs[0])
+    else:
+        find_audio(request.inputs)  # a missing input deserves to be named before -o is asked for
+        raise UsageError("name the store with -o STORE: only one input folder has a default.")
+    if any(output.resolve() == source.resolve() for source in request.inputs):
+        raise UsageError(f"{output} is an input too: name another place with -o.")
+    return output
+
+
+def _beside(folder: Path) -> Path:
+    # A link keeps its own name and place; `.` and `..` have none.
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    return named.parent / f"{named.name}.store"
+
+
+def _build(request: SeparateRequest) -> tuple[Separator, SeparatorIdentity]:
+    entry = load_registry().find("separator", request.separator)
+    options = entry.options(request.options)
+    device = str(pick_device(request.device))
+    card = cast(SeparatorCard, entry.card)
+    separator = card.build(options, SeparatorContext(device, request.model))
+    if not isinstance(separator, Separator):
+        raise UsageError(f"separator '{request.separator}' of {entry.owner} built no Separator.")
+    return separator, _identity(entry, options, separator)
+
+
+def _identity(entry: Entry, options: Any, separator: Separator) -> SeparatorIdentity:
+    values = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(options).items()
+    }
+    name, passport = entry.card.name, dict(separator.passport)
+    return SeparatorIdentity(name, entry.owner, entry.version, values, passport)
+
+
+def _find_inputs(request: SeparateRequest, output: Path, progress: Progress) -> list[InputFile]:
+    files = find_audio(request.inputs)
+    place = output.resolve()
+    if not any(source.resolve() in place.parents for source in request.inputs):
+        return files
+    progress.note(f"{output} lies inside an input; nothing in it is taken as music")
+    return [file for file in files if place not in file.path.resolve().parents]
+
+
+@contextmanager
+def _resumable(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped; finished tracks are safe in {output}: run the same command again to go on"
+        ) from None
+    except OSError as error:
+        raise MscolError(
+            f"{output} cannot be written ({error.strerror}): make room or check the disk, then run"
+            " the same command again"
+        ) from error
+
+
+def _not_done(
+    tracks: Sequence[TrackInput], writer: StoreWriter, progress: Progress
+) -> list[TrackInput]:
+    removed = sorted(writer.tracks - {track.id for track in tracks})
+    if removed:
+        progress.note(
+            f"{len(removed)} tracks of {writer.path} are not among the inputs and stay in it, such"
+            f" as {removed[0]}"
+        )
+    todo = []
+    progress.begin("looking for what is done", len(tracks), "tracks")
+    for track in tracks:
+        if track.problem is not None or not writer.holds(track.id, track.files):
+            todo.append(track)
+        progress.advance()
+    progress.end()
+    return todo
+
+
+def _separate_all(
+    tracks: Sequence[TrackInput], separator: Separator, writer: StoreWriter, progress: Progress
+) -> Failures:
+    failures: Failures = []
+    progress.begin("separating", len(tracks), "tracks")
+    for track, decoded in decode_ahead(tracks, separator.sample_rate):
+        try:
+            _separate_one(decoded, separator, writer)
+        except BadInputError as error:
+            progress.warn(f"skipped {error}")
+            failures.append((track.id, str(error)))
+        progress.advance(failed=str(len(failures)))
+    progress.end()
+    return failures
+
+
+def _separate_one(
+    decoded: Decoded | BadInputError, separator: Separator, writer: StoreWriter
+) -> None:
+    if isinstance(decoded, BadInputError):
+        raise decoded
+    separated = separator.separate(decoded.audio)
+    waveforms = to_store(separated, writer.header.sources, decoded.sample_rate)
+    writer.add(decoded.track.id, decoded.stamps, waveforms)
+
+
+def _nothing_usable(failures: Failures) -> BadInputError:
+    if len(failures) == 1:
+        return BadInputError(failures[0][1])
+    return BadInputError(f"none of {len(failures)} inputs can be used; the first: {failures[0][1]}")
+
+
+def _summary(output: Path, done_before: int, failures: Failures, seconds: float) -> SeparateResult:
+    store = Store.open(output)
+    sounding = (store.index.segment_level > ACTIVE_LEVEL).mean(axis=0)
+    return SeparateResult(
+        store=output,
+        tracks=store.header.tracks,
+        done_before=done_before,
+        failures=failures,
+        hours=store.header.hours,
+        active={
+            name: float(share) for name, share in zip(store.index.sources, sounding, strict=True)
+        },
+        seconds=seconds,
+    )

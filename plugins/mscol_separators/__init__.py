@@ -1,0 +1,1 @@
+"""The separators that come with mscol."""

@@ -1,0 +1,31 @@
+"""Small synthetic audio files for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+
+def tones(
+    seconds: float, rate: int = 16000, channels: int = 1, seed: int = 0
+) -> NDArray[np.float32]:
+    """A few sines and some noise, (channels, samples), peak below 1, each channel different."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    frequencies = rng.uniform(80.0, rate / 5, size=(channels, 3, 1))
+    waves = np.sin(2 * np.pi * frequencies * time).sum(axis=1) / 5
+    noisy: NDArray[np.float32] = (waves + 0.05 * rng.standard_normal(waves.shape)).astype(
+        np.float32
+    )
+    return noisy
+
+
+def write_audio(path: Path, samples: NDArray[np.float32], rate: int = 16000) -> Path:
+    """Write (channels, samples) as 16-bit, or as float where the suffix is `.wav`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    subtype = "FLOAT" if path.suffix == ".wav" else None
+    soundfile.write(path, samples.T, rate, subtype=subtype)
+    return path

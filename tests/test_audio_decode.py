@@ -1,0 +1,128 @@
+"""Decoding: what comes out, and the one line for each kind of file that cannot be used."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mscol_cli.audio import load_mono, read_audio
+from mscol_cli.errors import BadInputError
+from tests.helpers_audio import tones, write_audio
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(BadInputError) as caught:
+        read_audio(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def cut(path: Path, share: float) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff"])
+def test_formats_are_read_at_their_own_rate(tmp_path: Path, suffix: str) -> None:
+    samples = tones(1.0, 44100, channels=2)
+    audio = read_audio(write_audio(tmp_path / f"a.{suffix}", samples, 44100))
+    assert audio.sample_rate == 44100
+    assert audio.samples.shape == samples.shape
+    assert audio.samples.dtype.name == "float32"
+    assert np.corrcoef(audio.samples[1], samples[1])[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (16000, 1), (44100, 6), (96000, 2)])
+def test_any_rate_and_channel_count_becomes_16_khz_mono(
+    tmp_path: Path, rate: int, channels: int
+) -> None:
+    time = np.arange(2 * rate) / rate
+    sine = 0.5 * np.sin(2 * np.pi * 440.0 * time).astype(np.float32)
+    path = write_audio(tmp_path / "a.wav", np.tile(sine, (channels, 1)), rate)
+    mono = load_mono(path, 16000)
+    expected = 0.5 * np.sin(2 * np.pi * 440.0 * np.arange(32000) / 16000)
+    assert mono.shape == (32000,)
+    np.testing.assert_allclose(mono[500:-500], expected[500:-500], atol=0.01)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff"])
+@pytest.mark.parametrize("share", [0.3, 0.98])
+def test_truncated_files_are_refused(tmp_path: Path, suffix: str, share: float) -> None:
+    path = write_audio(tmp_path / f"a.{suffix}", tones(1.0, channels=2))
+    assert "truncated" in refusal(cut(path, share))
+
+
+def test_a_truncated_mp3_gives_what_is_there(tmp_path: Path) -> None:
+    path = cut(write_audio(tmp_path / "a.mp3", tones(2.0)), 0.5)
+    assert 0 < read_audio(path).samples.shape[1] < 32000
+
+
+def test_a_wav_streamed_without_a_length_is_whole(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "a.wav", tones(1.0))
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = struct.pack("<I", 0xFFFFFFFF)
+    path.write_bytes(content)
+    assert read_audio(path).samples.shape == (1, 16000)
+
+
+def test_files_without_music_say_what_they_are(tmp_path: Path) -> None:
+    empty, text, header = tmp_path / "a.wav", tmp_path / "b.wav", tmp_path / "c.wav"
+    empty.touch()
+    text.write_text("not music " * 100)
+    write_audio(header, np.zeros((1, 0), dtype=np.float32))
+    assert "0 bytes" in refusal(empty)
+    assert "is not audio" in refusal(text)
+    assert "no samples" in refusal(header)
+    assert "no such file" in refusal(tmp_path / "gone.wav")
+    assert "is not a file" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_not_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    samples = tones(1.0)
+    samples[0, 500] = value
+    assert "NaN or infinite" in refusal(write_audio(tmp_path / "a.wav", samples))
+
+
+def test_other_formats_ask_for_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = tmp_path / "a.m4a"
+    path.write_bytes(b"\0\0\0\x20ftypM4A " * 50)
+    assert "install ffmpeg or convert it" in refusal(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for ffmpeg is a shell script")
+def test_an_ffmpeg_program_is_used_and_its_failure_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for ffmpeg copies its input, which is WAV in disguise, or complains."""
+    program = tmp_path / "ffmpeg"
+    program.write_text(
+        '#!/bin/sh\nfor last; do :; done\nwhile [ "$1" != -i ]; do shift; done\n'
+        'case "$2" in *bad*) echo "moov atom not found" >&2; exit 1;; esac\n'
+        '/bin/tail -c +9 "${2#file:}" > "${last#file:}"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    wav = write_audio(tmp_path / "a.wav", tones(1.0))
+    (tmp_path / "a.m4a").write_bytes(b"disguise" + wav.read_bytes())
+    (tmp_path / "bad.m4a").write_bytes(b"disguise")
+    assert read_audio(tmp_path / "a.m4a").samples.shape == (1, 16000)
+    assert "ffmpeg cannot decode it (moov atom not found)" in refusal(tmp_path / "bad.m4a")
+
+
+def test_the_mp3_decoder_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = write_audio(tmp_path / "a.mp3", tones(2.0))
+    content = bytearray(path.read_bytes())
+    content[3000:4000] = np.random.default_rng(0).bytes(1000)
+    path.write_bytes(content[:-1000])
+    read_audio(path)
+    sys.stderr.write("python speaks\n")
+    assert capfd.readouterr().err == "python speaks\n"

@@ -1,0 +1,65 @@
+"""Finding audio: which files, in which order, under which names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mscol_cli.audio import find_audio
+from mscol_cli.errors import MissingDataError
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def names(*inputs: Path) -> list[str]:
+    return [file.name for file in find_audio(inputs)]
+
+
+def test_folders_are_searched_in_order_for_audio_that_is_not_hidden(tmp_path: Path) -> None:
+    touch(tmp_path, "b/2.MP3", "b/1.wav", "a/deep/x.m4a", "c.flac", "notes.txt", "a/list.csv")
+    touch(tmp_path, ".hidden.wav", ".trash/y.wav", "shards/0.npy")
+    assert names(tmp_path) == ["c.flac", "a/deep/x.m4a", "b/1.wav", "b/2.MP3"]
+
+
+def test_a_named_file_is_tried_whatever_its_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, "take.one", ".hidden.wav")
+    assert names(tmp_path / "take.one", tmp_path / ".hidden.wav") == ["take.one", ".hidden.wav"]
+
+
+def test_names_that_clash_begin_with_their_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "x/a/1.wav", "x/a/2.wav", "y/a/1.wav", "z.wav")
+    inputs = (tmp_path / "x" / "a", tmp_path / "y" / "a", tmp_path / "x" / "a" / "2.wav")
+    assert names(*inputs) == ["a/1.wav", "a/2.wav", "a-2/1.wav"]
+
+
+def test_names_that_do_not_clash_stay_short(tmp_path: Path) -> None:
+    touch(tmp_path, "x/1.wav", "y/2.wav")
+    assert names(tmp_path / "x", tmp_path / "y") == ["1.wav", "2.wav"]
+
+
+def test_names_never_climb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "here/1.wav", "1.wav")
+    monkeypatch.chdir(tmp_path / "here")
+    found = names(Path("../1.wav"), Path(), Path(".."))
+    assert len(found) == len(set(found)) == 2
+    assert not any(".." in name.split("/") or name.startswith("/") for name in found)
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    touch(tmp_path, "disk/1.wav", "data/2.wav")
+    (tmp_path / "data" / "far").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "loop").symlink_to(tmp_path / "data")
+    assert names(tmp_path / "data") == ["2.wav", "far/1.wav"]
+
+
+def test_nothing_to_find_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="no audio files found in"):
+        find_audio([tmp_path])
+    with pytest.raises(MissingDataError, match="no such file or folder"):
+        find_audio([tmp_path / "gone"])

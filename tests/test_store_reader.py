@@ -1,0 +1,151 @@
+"""Reading a store: crops, levels, the grid of segments, and stores that cannot be read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mscol_cli.contracts.plans import Crops
+from mscol_cli.errors import MissingDataError, MscolError, UsageError
+from mscol_cli.store import FileStamp, SeparatorIdentity, Store, StoreWriter, sealed_stores
+from mscol_cli.store.segments import segment_levels, segment_starts
+
+LENGTHS = {"b": 200_000, "a/x": 16_000, "c": 100_000}
+
+
+def waveforms(name: str) -> dict[str, NDArray[np.float32]]:
+    rng = np.random.default_rng(len(name) + LENGTHS[name])
+    mixture = rng.standard_normal(LENGTHS[name]).astype(np.float32)
+    return {"mixture": mixture, "bass": 1e-4 * mixture, "vocals": np.zeros_like(mixture)}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    path = tmp_path_factory.mktemp("stores") / "a.store"
+    with StoreWriter(path, ("bass", "vocals"), SeparatorIdentity("test"), 300_000) as writer:
+        for name in LENGTHS:
+            writer.add(name, {"mixture": FileStamp(name, 1, 1, "")}, waveforms(name))
+        writer.seal()
+    return Store.open(path)
+
+
+def integers(*values: int) -> NDArray[np.int64]:
+    return np.array(values, dtype=np.int64)
+
+
+def rewrite_header(store: Store, target: Path, **changes: object) -> Path:
+    content = json.loads((store.path / "store.json").read_text())
+    target.mkdir()
+    (target / "store.json").write_text(json.dumps({**content, **changes}))
+    return target
+
+
+@pytest.mark.parametrize(
+    ("samples", "starts"),
+    [
+        (15_919, []),
+        (15_920, [0]),
+        (63_119, [0]),
+        (63_120, [0]),
+        (125_839, [0]),
+        (125_840, [0, 62_720]),
+        (465_600, [62_720 * k for k in range(7)]),
+    ],
+)
+def test_segments_are_the_published_grid(samples: int, starts: list[int]) -> None:
+    assert segment_starts(samples).tolist() == starts
+
+
+def test_a_level_is_the_mean_of_the_first_392_hops() -> None:
+    waveform = np.zeros(130_000, dtype=np.float32)
+    waveform[62_720:125_440] = -0.5
+    assert segment_levels(waveform).tolist() == [0.0, 0.5]
+
+
+def test_the_index_describes_every_segment(store: Store) -> None:
+    index = store.index
+    assert index.sources == ("mixture", "bass", "vocals")
+    assert index.track_ids == ("a/x", "b", "c")
+    assert index.segment_track.tolist() == [0, 1, 1, 1, 2]
+    assert index.segment_start.tolist() == [0, 0, 62_720, 125_440, 0]
+    assert index.segment_samples.tolist() == [16_000, 62_960, 62_960, 62_960, 62_960]
+    expected = np.abs(waveforms("b")["mixture"][62_720:125_440]).mean()
+    np.testing.assert_allclose(index.segment_level[2], [expected, 1e-4 * expected, 0], rtol=1e-5)
+
+
+def test_a_crop_is_the_waveform_over_the_norm_of_its_whole_clip(store: Store) -> None:
+    crops = Crops(integers(1, 1, 2), integers(0, 1, 1), integers(1_000, 150_000, 0))
+    stored, scale = store.gather(crops, 16_000)
+    assert stored.shape == (3, 16_000)
+    assert (stored.dtype.name, scale.dtype.name) == ("int16", "float32")
+    cut = stored * scale[:, None]
+    for row, (name, source, start) in enumerate(
+        [("b", "mixture", 1_000), ("b", "bass", 150_000), ("c", "bass", 0)]
+    ):
+        whole = waveforms(name)[source]
+        expected = (whole / np.linalg.norm(whole))[start : start + 16_000]
+        np.testing.assert_allclose(cut[row], expected, atol=np.abs(expected).max() / 20_000)
+
+
+def test_a_crop_is_zero_past_the_end_and_in_silence(store: Store) -> None:
+    crops = Crops(integers(0, 0, 0), integers(0, 0, 2), integers(15_000, 16_500, 0))
+    stored, scale = store.gather(crops, 2_000)
+    assert stored[0, :1_000].any()
+    assert not stored[0, 1_000:].any()
+    assert not stored[1:].any()
+    assert scale[2] == 0.0
+
+
+def test_a_quiet_source_keeps_its_precision(store: Store) -> None:
+    np.testing.assert_allclose(store.waveform(1, 1), waveforms("b")["bass"], atol=1e-8)
+
+
+def test_the_hash_tells_contents_apart_and_ignores_failures(store: Store, tmp_path: Path) -> None:
+    def write(name: str, gain: float, failures: list[tuple[str, str]]) -> str:
+        with StoreWriter(tmp_path / name, (), SeparatorIdentity("test")) as writer:
+            waveform = gain * waveforms("c")["mixture"]
+            writer.add("c", {"mixture": FileStamp("c", 1, 1, "")}, {"mixture": waveform})
+            return writer.seal(failures).hash
+
+    assert write("one", 1.0, []) == write("two", 1.0, [("bad.wav", "is empty")])
+    assert write("three", 0.5, []) != store.hash
+
+
+def test_an_older_or_newer_layout_is_named(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"older mscol \(layout 0, this one reads 1\)"):
+        Store.open(rewrite_header(store, tmp_path / "old", version=0))
+    with pytest.raises(UsageError, match=r"newer mscol \(layout 2"):
+        Store.open(rewrite_header(store, tmp_path / "new", version=2))
+    with pytest.raises(UsageError, match="no store of mscol"):
+        Store.open(rewrite_header(store, tmp_path / "other", format="zarr"))
+
+
+def test_unfinished_missing_and_incomplete_stores_are_named(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="is not finished: run `mscol separate"):
+        Store.open(rewrite_header(store, tmp_path / "unsealed", sealed=False))
+    with pytest.raises(MissingDataError, match="is no store"):
+        Store.open(tmp_path / "nowhere")
+    with pytest.raises(MissingDataError, match=r"lacks shards/00000\.npy"):
+        Store.open(rewrite_header(store, tmp_path / "hollow"))
+
+
+def test_a_damaged_line_is_named(store: Store, tmp_path: Path) -> None:
+    target = rewrite_header(store, tmp_path / "damaged", checksums={})
+    (target / "tracks.jsonl").write_text('{"id": 1\n')
+    with pytest.raises(MscolError, match="line 1 is damaged"):
+        Store.open(target)
+
+
+def test_sealed_stores_are_listed_newest_first(store: Store, tmp_path: Path) -> None:
+    for age, name in enumerate(("newest", "older", "oldest")):
+        header = rewrite_header(store, tmp_path / name) / "store.json"
+        os.utime(header, (1_000_000 - age, 1_000_000 - age))
+    rewrite_header(store, tmp_path / "unsealed", sealed=False)
+    (tmp_path / "folder").mkdir()
+    assert [path.name for path in sealed_stores(tmp_path)] == ["newest", "older", "oldest"]
+    assert sealed_stores(tmp_path / "nowhere") == []
