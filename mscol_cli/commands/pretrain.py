@@ -94,6 +94,8 @@ def pretrain(
     )
     with TerminalProgress() as progress:
         result = run(request, progress)
+    if result is None:
+        return
     if json:
         print_json(result)
         return

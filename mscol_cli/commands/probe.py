@@ -34,7 +34,7 @@ def probe(
 ) -> None:
     """Score a frozen encoder: a shallow classifier trained on train, chosen on validation, tested
     once, with a 95 % interval over test clips."""
-    from mscol_cli.reports.tables import probe_lines
+    from mscol_cli.reports.tables import summary_markdown
     from mscol_cli.workflows.probe import ProbeRequest, run
 
     request = ProbeRequest(
@@ -52,5 +52,5 @@ def probe(
     if json:
         print_json(result)
     else:
-        print_lines(*probe_lines(result))
+        print_lines(summary_markdown(result).rstrip(), "", f"written to {result.json_path.parent}")
     finish(result.failures, "clips")

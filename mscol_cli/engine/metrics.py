@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
 
+from mscol_cli import distributed
+
 METRICS = "metrics.jsonl"
+
+
+def open_log(run: Path, start: int) -> AbstractContextManager[MetricsLog | None]:
+    """The run's log for the first process; None for the others, which must not touch its files."""
+    return MetricsLog(run, start) if distributed.rank() == 0 else nullcontext()
 
 
 class MetricsLog:

@@ -19,7 +19,7 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.batches import Batch, CropSource
-from mscol_cli.engine.metrics import MetricsLog
+from mscol_cli.engine.metrics import MetricsLog, open_log
 from mscol_cli.engine.models import load_weights
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.step import Pretraining, globalise_batch_norm
@@ -81,7 +81,7 @@ class Training:
         trained = self._distributed()
         progress.begin("pretrain", self.settings.steps, "steps")
         progress.advance(self.step)
-        with StopRequest() as stop, MetricsLog(self.run, self.step) as log:
+        with StopRequest() as stop, open_log(self.run, self.step) as log:
             meter = _Meter(self.settings.batch_size)
             batches = self.source.batches(self.step, self.settings.steps, self.device)
             for batch in meter.waiting(batches):
@@ -107,7 +107,7 @@ class Training:
         self.step += 1
         return {"loss": loss.detach(), **{name: value.detach() for name, value in metrics.items()}}
 
-    def _after_update(self, meter: _Meter, log: MetricsLog, stop: StopRequest) -> None:
+    def _after_update(self, meter: _Meter, log: MetricsLog | None, stop: StopRequest) -> None:
         last = self.step == self.settings.steps
         log_now = last or self.step % self.settings.log_every == 0
         save_now = last or self.step % self.settings.save_every == 0
@@ -122,7 +122,7 @@ class Training:
                 " the same command with --resume goes on."
             )
 
-    def _log(self, meter: _Meter, log: MetricsLog) -> None:
+    def _log(self, meter: _Meter, log: MetricsLog | None) -> None:
         values = meter.take()
         if not math.isfinite(values["loss"]):
             raise MscolError(
@@ -130,7 +130,7 @@ class Training:
                 f" the last checkpoint in {self.run}."
             )
         values["learning_rate"] = learning_rate(self.settings, self.step - 1)
-        if distributed.rank() == 0:
+        if log is not None:
             log.write(self.step, values)
 
     def save(self) -> None:

@@ -49,8 +49,12 @@ class PretrainResult:
     seconds: float
 
 
-def run(request: PretrainRequest, progress: Progress) -> PretrainResult:
+def run(request: PretrainRequest, progress: Progress) -> PretrainResult | None:
     """Pre-train an encoder, in this process or in several that are started for it.
+
+    Returns:
+        The result; None in a process of torchrun or srun that is not the first, so that one of
+        them speaks for all.
 
     Raises:
         UsageError: A name, option or number that cannot be used.
@@ -62,12 +66,8 @@ def run(request: PretrainRequest, progress: Progress) -> PretrainResult:
         folder = _join(request, progress)
     else:
         folder = prepare_run(request, progress)
-        info = runs.read_run(folder)
-        if info["training"]["processes"] > 1:
-            launch(info["training"]["processes"], ["worker", str(folder)])
-        else:
-            work(folder, progress)
-    return _result(folder, time.perf_counter() - started)
+        _train_here(folder, progress)
+    return _result(folder, time.perf_counter() - started) if folder else None
 
 
 def work(folder: Path, progress: Progress) -> None:
@@ -77,7 +77,15 @@ def work(folder: Path, progress: Progress) -> None:
         _train(folder, info, progress)
 
 
-def _join(request: PretrainRequest, progress: Progress) -> Path:
+def _train_here(folder: Path, progress: Progress) -> None:
+    processes = runs.read_run(folder)["training"]["processes"]
+    if processes > 1:
+        launch(processes, ["worker", str(folder)])
+    else:
+        work(folder, progress)
+
+
+def _join(request: PretrainRequest, progress: Progress) -> Path | None:
     """Take part in a run that torchrun or srun started: the first process prepares it."""
     if request.processes or request.gpus:
         raise UsageError("--gpus and --processes are torchrun's to decide here: leave them out.")
@@ -86,7 +94,7 @@ def _join(request: PretrainRequest, progress: Progress) -> Path:
         prepared = str(prepare_run(request, progress)) if distributed.rank() == 0 else ""
         folder = Path(distributed.broadcast_text(prepared, device))
         _train(folder, runs.read_run(folder), progress)
-    return folder
+        return folder if distributed.rank() == 0 else None
 
 
 def _train(folder: Path, info: Mapping[str, Any], progress: Progress) -> None:

@@ -101,15 +101,14 @@ def _describe(request: PretrainRequest, registry: Registry, progress: Progress) 
         raise UsageError(f"choose what to learn from with --objective: {names}.")
     objective = registry.find("objective", request.objective)
     encoder = registry.find("encoder", request.encoder or DEFAULT_ENCODER)
-    settings = _training_settings(request)
-    store = Store.open(request.store or _newest_store(progress))
-    return {
+    described = {
         **describe_software(),
         "objective": describe_part(objective, objective.options(request.objective_options)),
         "encoder": describe_part(encoder, encoder.options(request.encoder_options)),
-        "training": asdict(settings),
-        "store": {"path": str(store.path.resolve()), "hash": store.hash},
+        "training": asdict(_training_settings(request)),
     }
+    store = Store.open(request.store or _newest_store(progress))
+    return {**described, "store": {"path": str(store.path.resolve()), "hash": store.hash}}
 
 
 def _training_settings(request: PretrainRequest) -> TrainingSettings:

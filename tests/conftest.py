@@ -1,0 +1,64 @@
+"""What many tests start from: a small collection, a sealed store, a trained run; made once."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from mscol_cli.app import run as run_app
+from mscol_cli.synthetic import Collection, write_collection
+
+Command = Callable[..., int]
+
+
+@pytest.fixture(autouse=True)
+def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No colour, no cache of the user's, and no trace of an earlier test's --verbose."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("MSCOL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MSCOL_VERBOSE", raising=False)
+
+
+@pytest.fixture
+def mscol(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """Run a command line in an empty folder; returns the exit code."""
+    monkeypatch.chdir(tmp_path)
+
+    def execute(*arguments: object) -> int:
+        return run_app([str(argument) for argument in arguments])
+
+    return execute
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """Sixteen songs of five seconds with true stems, in the layouts of the real data sets."""
+    root = tmp_path_factory.mktemp("collection") / "data"
+    return write_collection(root, songs=16, seconds=5, notes=40)
+
+
+@pytest.fixture(scope="session")
+def store(collection: Collection, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed store of the collection's true stems."""
+    path = tmp_path_factory.mktemp("store") / "stems.store"
+    _run_in(path.parent, ["separate", str(collection.stems), "--separator", "stems", "-o", path])
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of six updates with the small encoder."""
+    path = tmp_path_factory.mktemp("trained") / "run"
+    options = ["--encoder", "small", "--steps", 6, "--batch-size", 8, "--device", "cpu"]
+    _run_in(path.parent, ["pretrain", store, "--objective", "msa", *options, "-o", path])
+    return path
+
+
+def _run_in(folder: Path, arguments: Sequence[object]) -> None:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert run_app([str(argument) for argument in arguments]) == 0
+    finally:
+        os.chdir(before)

@@ -1,0 +1,113 @@
+"""The command line itself: help, speed of start, version, errors in one line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command
+
+
+def test_help_answers_without_importing_torch() -> None:
+    program = (
+        "import sys\nfrom mscol_cli.app import run\nassert run(['--help']) == 0\n"
+        "heavy = {'torch', 'numpy', 'sklearn', 'timm'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_listing_plugins_does_not_import_torch() -> None:
+    program = (
+        "import sys\nfrom mscol_cli.app import run\nassert run(['plugins']) == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_the_installed_script_prints_its_version() -> None:
+    script = Path(sys.executable).with_name("mscol")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("mscol 0.")
+
+
+@pytest.mark.parametrize("command", ["separate", "pretrain", "embed", "probe", "demo", "plugins"])
+def test_every_command_explains_itself(
+    mscol: Command, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol(command, "--help") == 0
+    assert "Usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["pretrian"], 2, "No such command 'pretrian'. Did you mean 'pretrain'?"),
+        (["separate", "--speed"], 2, "No such option: --speed"),
+        (["pretrain", "--steps", "many"], 2, "Invalid value for '--steps'"),
+        (["pretrain"], 2, "choose what to learn from with --objective: cola, msa"),
+        (["pretrain", "--objective", "msaa"], 2, "Did you mean 'msa'?"),
+        (["pretrain", "--objective", "msa"], 4, "no sealed store under data/"),
+        (["pretrain", "--resume"], 4, "runs/latest does not exist"),
+        (["pretrain", "nowhere.store", "--objective", "msa"], 4, "nowhere.store"),
+        (["pretrain", "--objective", "cola", "--encoder", "smal"], 2, "Did you mean 'small'?"),
+        (["pretrain", "--objective", "cola", "--device", "gpu"], 2, "'gpu' is no device"),
+        (["pretrain", "--objective", "cola", "--steps", "0"], 2, "--steps must be at least 1"),
+        (["pretrain", "--objective", "cola", "--batch-size", "1"], 2, "at least 2"),
+        (["pretrain", "--objective", "cola", "--lr", "-1"], 2, "--lr must be a number above 0"),
+        (["pretrain", "--objective", "cola", "--opt", "deep=1"], 2, "no option of objective"),
+        (["pretrain", "--objective", "cola", "--stems", "vocals"], 2, "no option of objective"),
+        (["pretrain", "--objective", "msa", "--opt", "silent_share=2"], 2, "at most 1"),
+        (["pretrain", "--objective", "cola", "--processes", "3"], 2, "does not divide among 3"),
+        (["pretrain", "--objective", "cola", "--gpus", "99"], 2, "--gpus 99 was asked for"),
+        (["pretrain", "--objective", "cola", "--gpus", "1", "--processes", "1"], 2, "exclude"),
+        (["separate", "nowhere"], 4, "nowhere"),
+        (["separate", ".", "--separator", "umx"], 2, "no separator is called 'umx'"),
+        (["embed", "nowhere"], 4, "nowhere"),
+        (["embed", "x.wav", "-o", "out.xlsx"], 2, "xlsx"),
+        (["probe", "mtta"], 2, "Did you mean 'mtat'?"),
+        (["probe", "fma"], 4, "data/fma"),
+        (["probe", "fma", "--seeds", "0"], 2, "--seeds must be at least 1"),
+        (["plugins", "show", "mtaa"], 2, "Did you mean 'mtat'?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_gets_one_line_and_its_exit_code(
+    mscol: Command,
+    arguments: list[str],
+    code: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert mscol(*arguments) == code
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("error: ")
+    assert captured.out == ""
+
+
+def test_verbose_shows_the_traceback(mscol: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mscol("--verbose", "pretrain", "--objective", "msaa") == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_plugins_as_json_names_kind_owner_and_options(
+    mscol: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("plugins", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    msa = next(entry for entry in listed["plugins"] if entry["name"] == "msa")
+    assert (msa["kind"], msa["owner"]) == ("objective", "mscol")
+    assert {"name": "silent_share", "default": 0.5}.items() <= msa["options"][1].items()
+    assert listed["failed"] == []
+
+
+def test_plugins_show_prints_every_option_with_its_help(
+    mscol: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("plugins", "show", "random-mask") == 0
+    shown = capsys.readouterr().out
+    assert "keep=0.25" in shown
+    assert "at most 0.99" in shown

@@ -1,0 +1,183 @@
+"""Pre-training through the command line: runs, resuming, many processes, interruptions."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mscol_cli.engine.settings import TrainingSettings
+from mscol_cli.engine.training import learning_rate
+from tests.conftest import Command
+
+QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    newest = sorted((run / "checkpoints").iterdir())[-1]
+    return {
+        f"{file.stem}/{name}": tensor
+        for file in newest.glob("*.safetensors")
+        for name, tensor in load_file(file).items()
+    }
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_run_holds_settings_checkpoint_and_curves(trained: Path, store: Path) -> None:
+    settings = json.loads((trained / "run.json").read_text())
+    assert settings["objective"]["options"]["silent_share"] == 0.5
+    assert settings["store"]["path"] == str(store)
+    assert (trained.parent / "latest").resolve() == trained
+    checkpoint = trained / "checkpoints" / "step-00000006"
+    assert {path.name for path in checkpoint.iterdir()} == {
+        "encoder.safetensors",
+        "objective.safetensors",
+        "optimizer.safetensors",
+        "run.json",
+    }
+    assert metrics(trained)[-1]["step"] == 6
+    board = EventAccumulator(str(trained / "tensorboard")).Reload()
+    assert {"loss", "accuracy", "learning_rate"} <= set(board.Tags()["scalars"])
+
+
+def test_the_defaults_are_the_newest_store_and_a_numbered_run(
+    mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "music.store").symlink_to(store)
+    for _ in range(2):
+        assert mscol("pretrain", "--objective", "cola", *QUICK, "--steps", 1) == 0
+    assert "store data/music.store" in capsys.readouterr().err
+    assert (tmp_path / "runs" / "cola-small-2" / "run.json").exists()
+    assert (tmp_path / "runs" / "latest").resolve().name == "cola-small-2"
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    start = ["pretrain", store, "--objective", "mws", *QUICK, "--seed", 3]
+    assert mscol(*start, "--steps", 6, "-o", tmp_path / "whole") == 0
+    assert mscol(*start, "--steps", 6, "--save-every", 2, "-o", tmp_path / "parts") == 0
+    last = tmp_path / "parts" / "checkpoints" / "step-00000006"
+    last.rename(tmp_path / "lost")
+    assert mscol("pretrain", "--resume", "-o", tmp_path / "parts") == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert [line["step"] for line in metrics(tmp_path / "parts")] == [2, 4, 6]
+
+
+def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path: Path) -> None:
+    start = ["pretrain", store, "--objective", "msa", *QUICK, "--steps", 3]
+    assert mscol(*start, "-o", tmp_path / "one") == 0
+    assert mscol(*start, "--processes", 2, "-o", tmp_path / "two") == 0
+    assert metrics(tmp_path / "two")[-1]["loss"] == pytest.approx(
+        metrics(tmp_path / "one")[-1]["loss"], rel=1e-3
+    )
+    assert weights(tmp_path / "two").keys() == weights(tmp_path / "one").keys()
+
+
+def test_a_resumed_run_refuses_other_settings(
+    mscol: Command, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = ["--lr", 0.1, "--opt", "silent_share=0"]
+    assert mscol("pretrain", "--resume", "-o", trained, *changed) == 2
+    message = capsys.readouterr().err
+    assert "learning_rate 0.001, not 0.1; silent_share 0.5, not 0.0" in message
+
+
+def test_a_run_folder_in_use_is_refused(
+    mscol: Command, store: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("pretrain", store, "--objective", "cola", *QUICK, "-o", trained) == 2
+    assert "choose another -o, or add --resume" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_no_number_ends_the_run(
+    mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 30]
+    assert mscol(*start, "--lr", 1e30, "-o", tmp_path / "run") == 1
+    assert "the loss is nan at step 10" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_exits_130(store: Path, tmp_path: Path, asked: signal.Signals) -> None:
+    options = [str(option) for option in (*QUICK, "--steps", 100_000, "-o", tmp_path / "run")]
+    command = [sys.executable, "-m", "mscol_cli", "pretrain", str(store), "--objective", "cola"]
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    _wait_for(tmp_path / "run" / "metrics.jsonl")
+    process.send_signal(asked)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume goes on" in message
+    step = metrics(tmp_path / "run")[-1]["step"]
+    assert (tmp_path / "run" / "checkpoints" / f"step-{step:08d}").is_dir()
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not (path.exists() and path.stat().st_size):
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.1)
+
+
+def test_torchrun_joins_instead_of_starting_processes(store: Path, tmp_path: Path) -> None:
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    options = [str(option) for option in (*QUICK, "--steps", 2, "-o", tmp_path / "run")]
+    command = [*torchrun, "-m", "mscol_cli", "pretrain", str(store), "--objective", "msa"]
+    subprocess.run([sys.executable, *command, *options], check=True, capture_output=True)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["training"]["processes"] == 2
+    assert metrics(tmp_path / "run")[-1]["step"] == 2
+
+
+def test_the_learning_rate_is_halved_half_way() -> None:
+    settings = TrainingSettings(steps=10, learning_rate=1.0)
+    assert [learning_rate(settings, step) for step in (0, 4, 5, 9)] == [1.0, 1.0, 0.5, 0.5]
+
+
+def test_result_as_json(
+    mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 1]
+    assert mscol(*start, "-o", tmp_path / "run", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["steps"] == 1
+    assert result["checkpoint"].endswith("step-00000001")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 0}, "has layout mscol-run 0, this mscol reads mscol-run 1"),
+        ({"encoder": {"name": "gone", "owner": "mscol-gone", "version": "3", "options": {}}},
+         "needs the plugin mscol-gone 3"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_of_another_world_is_refused(
+    mscol: Command,
+    trained: Path,
+    tmp_path: Path,
+    change: dict[str, Any],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    source = trained / "checkpoints" / "step-00000006"
+    (model / "encoder.safetensors").symlink_to(source / "encoder.safetensors")
+    info = {**json.loads((source / "run.json").read_text()), **change}
+    (model / "run.json").write_text(json.dumps(info))
+    assert mscol("embed", tmp_path, "--model", model) == 2
+    assert message in capsys.readouterr().err
