@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 from mscol_cli.app import run
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    # What Ctrl-C does, a scheduler's SIGTERM does too: stop, keep what is done, exit 130.
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run())
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
