@@ -151,7 +151,7 @@ def _score(task: str) -> DemoScore:
     return DemoScore(
         task=task,
         metric=metric,
-        test_clips=trained["clips"]["test"],
+        test_clips=trained["counts"]["test"],
         pretrained=_interval(trained["metrics"][metric]),
         untrained=_interval(untrained["metrics"][metric]),
     )

@@ -1,0 +1,1 @@
+"""Shallow classifiers on frozen embeddings: trained, scored, and given error bars."""

@@ -1,0 +1,99 @@
+"""Embeddings computed once: a file per model, framing and list of clips."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mscol_cli.files import write_atomically
+
+LAYOUT = "mscol-embeddings 1"
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Embeddings of a list of files.
+
+    Attributes:
+        windows: (windows, dim) float32, file after file.
+        counts: (files,) int64 windows of each file, 0 for one that could not be embedded.
+        failures: Why, by row of the file.
+    """
+
+    windows: Tensor
+    counts: NDArray[np.int64]
+    failures: Mapping[int, str]
+
+
+def cache_folder() -> Path:
+    """`$MSCOL_CACHE/embeddings`, or `~/.cache/mscol/embeddings`."""
+    root = os.environ.get("MSCOL_CACHE")
+    return (Path(root) if root else Path.home() / ".cache" / "mscol") / "embeddings"
+
+
+def embedding_key(model_hash: str, framing: Sequence[int], paths: Sequence[Path]) -> str:
+    """Names embeddings by all that determines them.
+
+    Args:
+        model_hash: Of the encoder's weights.
+        framing: Sample rate, window and hop, in Hz and samples.
+        paths: Audio files, in order; a file counts by its path, size and time of change.
+    """
+    digest = hashlib.sha256(f"{LAYOUT}\n{model_hash}\n{list(framing)}\n".encode())
+    for path in paths:
+        digest.update(f"{_identity(path)}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def cache_path(key: str) -> Path:
+    """Where the embeddings of that key are kept."""
+    return cache_folder() / f"{key}.safetensors"
+
+
+def read_embeddings(path: Path) -> Embedded | None:
+    """Read a cache file; None when it is not there, or is damaged in any way."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            windows, counts = file.get_tensor("windows"), file.get_tensor("counts").numpy()
+            metadata = file.metadata() or {}
+        failures = {int(row): str(why) for row, why in json.loads(metadata["failures"]).items()}
+        intact = metadata["checksum"] == _checksum(windows, counts)
+    except (OSError, SafetensorError, KeyError, ValueError, AttributeError):
+        return None
+    return Embedded(windows, counts, failures) if intact else None
+
+
+def write_embeddings(path: Path, embedded: Embedded) -> None:
+    """Write a cache file, whole or not at all. Raises OSError."""
+    counts = np.ascontiguousarray(embedded.counts)
+    metadata = {
+        "failures": json.dumps(dict(embedded.failures)),
+        "checksum": _checksum(embedded.windows, counts),
+    }
+    tensors = {"windows": embedded.windows.contiguous(), "counts": torch.from_numpy(counts)}
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+
+
+def _identity(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return f"{path.absolute()} absent"
+    return f"{path.absolute()} {status.st_size} {status.st_mtime_ns}"
+
+
+def _checksum(windows: Tensor, counts: NDArray[np.int64]) -> str:
+    value = zlib.crc32(np.ascontiguousarray(counts).data)
+    return f"{zlib.crc32(windows.contiguous().numpy().data, value):08x}"

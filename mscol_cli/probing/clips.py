@@ -1,0 +1,42 @@
+"""The windows of one split and the labels of the clips they were cut from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ClipWindows:
+    """Embedded clips of one split.
+
+    Attributes:
+        windows: (windows, dim) float32 embeddings, clip after clip.
+        counts: (clips,) int64 windows of each clip, at least one.
+        targets: (clips, classes) whether the clip has the label.
+    """
+
+    windows: Tensor
+    counts: NDArray[np.int64]
+    targets: BoolArray
+
+    def to(self, device: torch.device) -> ClipWindows:
+        """The same clips with their windows on a device, as one tensor."""
+        return ClipWindows(self.windows.to(device), self.counts, self.targets)
+
+    def owners(self) -> Tensor:
+        """(windows,) int64 row of the clip each window belongs to, beside the windows."""
+        rows = np.repeat(np.arange(len(self.counts)), self.counts)
+        return torch.from_numpy(rows).to(self.windows.device)
+
+    def sum_by_clip(self, values: NDArray[np.float32]) -> FloatArray:
+        """Sum (windows, classes) over the windows of each clip: (clips, classes)."""
+        starts = np.cumsum(self.counts) - self.counts
+        return np.add.reduceat(values, starts, axis=0, dtype=np.float64)

@@ -1,0 +1,77 @@
+"""Scores of a set of clips, by scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
+
+from mscol_cli.errors import UsageError
+from mscol_cli.probing.clips import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from mscol_cli.contracts.task import ProbeProtocol
+
+Metric = Callable[[FloatArray, BoolArray], float]
+
+
+def scored_classes(targets: BoolArray) -> BoolArray:
+    """(classes,) whether a class has both positives and negatives among (clips, classes).
+
+    Macro averages run over these classes; the others have no ROC-AUC, so they are left out of
+    every macro average and must be named beside it.
+    """
+    return np.asarray(targets.any(axis=0) & ~targets.all(axis=0))
+
+
+def accuracy(scores: FloatArray, targets: BoolArray) -> float:
+    """Share of clips whose highest score is at their label; (clips, classes) both."""
+    return float(accuracy_score(targets.argmax(axis=1), scores.argmax(axis=1)))
+
+
+def macro_f1(scores: FloatArray, targets: BoolArray) -> float:
+    """Mean over the scored classes of F1, of the class with the highest score."""
+    classes = np.flatnonzero(scored_classes(targets))
+    if len(classes) == 0:
+        return float("nan")
+    truth, guess = targets.argmax(axis=1), scores.argmax(axis=1)
+    return float(f1_score(truth, guess, labels=classes, average="macro", zero_division=0.0))
+
+
+def roc_auc(scores: FloatArray, targets: BoolArray) -> float:
+    """Mean over the scored classes of the area under the ROC curve."""
+    return _macro(roc_auc_score, scores, targets)
+
+
+def average_precision(scores: FloatArray, targets: BoolArray) -> float:
+    """Mean over the scored classes of average precision (PR-AUC in the tagging literature)."""
+    return _macro(average_precision_score, scores, targets)
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": accuracy,
+    "macro_f1": macro_f1,
+    "roc_auc": roc_auc,
+    "average_precision": average_precision,
+}
+FOR_MULTILABEL = ("roc_auc", "average_precision")
+
+
+def check_metrics(protocol: ProbeProtocol, task: str) -> None:
+    """Refuse a protocol whose metrics are unknown or make no sense. Raises UsageError."""
+    known = FOR_MULTILABEL if protocol.multilabel else tuple(METRICS)
+    for name in (protocol.select, *protocol.metrics):
+        if name not in known:
+            raise UsageError(f"task '{task}' asks for metric '{name}': it can have {known}.")
+
+
+def _macro(metric: Callable[..., float], scores: FloatArray, targets: BoolArray) -> float:
+    kept = scored_classes(targets)
+    if not kept.any():
+        return float("nan")
+    values = [
+        metric(targets[:, label], scores[:, label]) for label in np.flatnonzero(kept).tolist()
+    ]
+    return float(np.mean(values))

@@ -1,0 +1,132 @@
+"""The metrics for many weightings of the clips at once: what a bootstrap needs to be fast.
+
+Everywhere: scores and targets (clips, classes), weights (clips, resamples) how often a clip was
+drawn, result (resamples,). With weights of one the result is that of `metrics`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mscol_cli.probing.clips import BoolArray, FloatArray
+from mscol_cli.probing.metrics import scored_classes
+
+Weights = NDArray[np.float32]
+WeightedMetric = Callable[[FloatArray, BoolArray, Weights], FloatArray]
+
+
+def accuracy(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
+    """Share of the weight that lies on clips classified rightly."""
+    hits = scores.argmax(axis=1) == targets.argmax(axis=1)
+    share: FloatArray = _sum(weights[hits]) / _sum(weights)
+    return share
+
+
+def macro_f1(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
+    """Mean F1 over the classes a resample has clips of."""
+    guess = scores.argmax(axis=1)
+    labels = np.flatnonzero(scored_classes(targets))
+    by_class = [_f1(guess == label, targets[:, label], weights) for label in labels.tolist()]
+    return _mean_over_classes(by_class)
+
+
+def roc_auc(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
+    """Mean ROC-AUC over the classes a resample has positives and negatives of."""
+    labels = np.flatnonzero(scored_classes(targets))
+    return _mean_over_classes(
+        [_Ranking(scores[:, label], targets[:, label], weights).roc_auc() for label in labels]
+    )
+
+
+def average_precision(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
+    """Mean average precision over the classes a resample has positives and negatives of."""
+    labels = np.flatnonzero(scored_classes(targets))
+    return _mean_over_classes(
+        [
+            _Ranking(scores[:, label], targets[:, label], weights).average_precision()
+            for label in labels
+        ]
+    )
+
+
+WEIGHTED: dict[str, WeightedMetric] = {
+    "accuracy": accuracy,
+    "macro_f1": macro_f1,
+    "roc_auc": roc_auc,
+    "average_precision": average_precision,
+}
+
+
+class _Ranking:
+    """Clips of one class in falling order of score, summed over stretches that matter.
+
+    Only the clips that share a score with a positive need a place of their own in the ranking;
+    all between two of these are added up in one step. Rows below are such stretches.
+    """
+
+    def __init__(self, scores: FloatArray, positive: BoolArray, weights: Weights) -> None:
+        order = np.argsort(-scores, kind="stable")
+        starts = _stretches(scores[order], positive[order])
+        places = np.flatnonzero(positive[order])
+        self.rows, first = np.unique(
+            np.searchsorted(starts, places, side="right") - 1, return_index=True
+        )
+        everything = np.add.reduceat(weights[order], starts, axis=0)
+        self.positives = np.add.reduceat(weights[order[places]], first, axis=0)
+        self.positive_total = _sum(self.positives)
+        self.total = _sum(everything)
+        # Sums of whole numbers: exact in float32 up to 16 million clips.
+        self.ranked = np.cumsum(everything, axis=0)[self.rows]
+        self.negatives = everything[self.rows] - self.positives
+
+    def average_precision(self) -> FloatArray:
+        """Precision at each threshold, weighted by the recall gained there."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision = np.cumsum(self.positives, axis=0) / self.ranked
+            gained = np.where(self.positives > 0, self.positives * precision, 0.0)
+            return self._defined(_sum(gained) / self.positive_total)
+
+    def roc_auc(self) -> FloatArray:
+        """Share of pairs (positive, negative) in the right order, ties counting a half."""
+        negative_total = self.total - self.positive_total
+        ranked_negatives = self.ranked - np.cumsum(self.positives, axis=0)
+        below = negative_total - ranked_negatives + 0.5 * self.negatives
+        with np.errstate(invalid="ignore", divide="ignore"):
+            pairs = self.positive_total * negative_total
+            return self._defined(_sum(self.positives * below) / pairs)
+
+    def _defined(self, values: FloatArray) -> FloatArray:
+        both = (self.positive_total > 0) & (self.positive_total < self.total)
+        return np.where(both, values, np.nan)
+
+
+def _stretches(scores: FloatArray, positive: BoolArray) -> NDArray[np.intp]:
+    """First places of the stretches: ties that hold a positive, and what lies between them."""
+    first = np.append(True, scores[1:] != scores[:-1])
+    tie = np.cumsum(first) - 1
+    holds_positive = np.zeros(tie[-1] + 1, dtype=bool)
+    holds_positive[tie[positive]] = True
+    follows_positive = np.append(True, holds_positive[:-1])
+    return np.flatnonzero(first & (holds_positive | follows_positive)[tie])
+
+
+def _f1(guess: BoolArray, truth: BoolArray, weights: Weights) -> FloatArray:
+    guessed, true, hit = (_sum(weights[rows]) for rows in (guess, truth, guess & truth))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(true > 0, 2 * hit / (guessed + true), np.nan)
+
+
+def _sum(rows: NDArray[Any]) -> FloatArray:
+    return np.asarray(rows.sum(axis=0, dtype=np.float64))
+
+
+def _mean_over_classes(by_class: list[FloatArray]) -> FloatArray:
+    with warnings.catch_warnings():
+        # A resample without any class that can be scored is not a number, and is left out later.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmean(np.stack(by_class), axis=0), dtype=np.float64)

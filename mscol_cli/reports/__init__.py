@@ -1,0 +1,1 @@
+"""Results as tables and files that people and other tools read."""

@@ -1,0 +1,192 @@
+"""embed: model -> audio or store -> windows -> encoder -> file of vectors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mscol_cli.audio import find_audio, resample_array
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.engine.devices import pick_device
+from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
+from mscol_cli.engine.models import resolve_model
+from mscol_cli.errors import BadInputError, MscolError, UsageError
+from mscol_cli.host import load_registry
+from mscol_cli.reports.vectors import VectorTable, check_vector_path, write_vectors
+from mscol_cli.store import SAMPLE_RATE, Store
+from mscol_cli.store.header import HEADER
+
+DEFAULT_OUTPUT = Path("embeddings.npz")
+Failures = list[tuple[str, str]]
+Named = tuple[str, ClipEmbedding | BadInputError]
+
+
+@dataclass(frozen=True)
+class EmbedRequest:
+    """What to embed, with what, where to.
+
+    Attributes:
+        inputs: Audio files, folders to search, sealed stores.
+        model: A run or checkpoint folder, `untrained`, or None for `runs/latest`.
+        encoder: The encoder of `untrained`.
+        output: Where to; its suffix is the format: .npz, .csv or .safetensors.
+        windows: One vector per window, instead of their mean per clip.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+    """
+
+    inputs: tuple[Path, ...]
+    model: str | None = None
+    encoder: str | None = None
+    output: Path = DEFAULT_OUTPUT
+    windows: bool = False
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class EmbedResult:
+    """What was written.
+
+    Attributes:
+        output: The file.
+        model: Name of the model.
+        clips: Clips in the file.
+        windows: Windows that were embedded, whether or not they have a row each.
+        dim: Size of a vector.
+        failures: Inputs that could not be used, with the reason.
+        seconds: How long it took.
+    """
+
+    output: Path
+    model: str
+    clips: int
+    windows: int
+    dim: int
+    failures: Failures = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
+    """Embed every input and write one file of vectors.
+
+    Raises:
+        UsageError: An output of unknown format, or two clips of one name.
+        MissingDataError: No such model or input, or no audio in it.
+        BadInputError: Not one input could be used; nothing is written.
+        MscolError: The output cannot be written.
+    """
+    begun = time.monotonic()
+    check_vector_path(request.output)
+    sources = _find(request.inputs)
+    device = pick_device(request.device)
+    model = resolve_model(request.model, request.encoder, load_registry(), device)
+    progress.begin(f"embedding with {model.name}", len(sources.names), "clips")
+    results = zip(sources.names, sources.embed(model.encoder, device), strict=True)
+    embedded = _collect(results, request.windows, progress)
+    progress.end()
+    if not embedded.clips:
+        raise _nothing_usable(embedded.failures)
+    _write(_table(embedded.clips, request.windows), request.output)
+    return EmbedResult(
+        output=request.output,
+        model=model.name,
+        clips=len(embedded.clips),
+        windows=embedded.windows,
+        dim=model.encoder.dim,
+        failures=embedded.failures,
+        seconds=time.monotonic() - begun,
+    )
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Where clips come from: files, then the mixtures of stores; `names` has both in that order."""
+
+    names: Sequence[str]
+    files: Sequence[Path]
+    stores: Sequence[Store]
+
+    def embed(
+        self, encoder: Encoder, device: torch.device
+    ) -> Iterator[ClipEmbedding | BadInputError]:
+        yield from embed_files(encoder, self.files, device=device)
+        for store in self.stores:
+            yield from embed_clips(encoder, _mixtures(store, encoder.sample_rate), device=device)
+
+
+@dataclass
+class _Embedded:
+    """What has come so far: clips by name, how many windows they were, and what failed."""
+
+    clips: dict[str, ClipEmbedding] = field(default_factory=dict)
+    windows: int = 0
+    failures: Failures = field(default_factory=list)
+
+
+def _find(inputs: Sequence[Path]) -> _Sources:
+    stores = [Store.open(path) for path in inputs if (path / HEADER).is_file()]
+    others = [path for path in inputs if not (path / HEADER).is_file()]
+    files = find_audio(others) if others or not stores else []
+    names = [file.name for file in files]
+    for store in stores:
+        prefix = f"{store.path.name}/" if len(inputs) > 1 else ""
+        names += [prefix + track for track in store.index.track_ids]
+    _check_unique(names)
+    return _Sources(names, [file.path for file in files], stores)
+
+
+def _check_unique(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise UsageError(f"two inputs hold a clip named {name}: embed them one at a time.")
+        seen.add(name)
+
+
+def _mixtures(store: Store, sample_rate: int) -> Iterator[Clip]:
+    for row, track in enumerate(store.index.track_ids):
+        waveform = resample_array(store.waveform(row), SAMPLE_RATE, sample_rate)
+        yield Clip(f"{store.path}: track {track}", waveform)
+
+
+def _collect(results: Iterator[Named], windows: bool, progress: Progress) -> _Embedded:
+    embedded = _Embedded()
+    for name, result in results:
+        if isinstance(result, BadInputError):
+            progress.warn(f"skipped {result}")
+            embedded.failures.append((name, str(result)))
+        else:
+            embedded.windows += len(result.windows)
+            embedded.clips[name] = result if windows else _mean(result)
+        progress.advance(failed=str(len(embedded.failures)))
+    return embedded
+
+
+def _mean(clip: ClipEmbedding) -> ClipEmbedding:
+    return ClipEmbedding(clip.windows.mean(axis=0, keepdims=True), clip.start_s[:1])
+
+
+def _nothing_usable(failures: Failures) -> BadInputError:
+    if len(failures) == 1:
+        return BadInputError(failures[0][1])
+    return BadInputError(f"none of {len(failures)} inputs can be used; the first: {failures[0][1]}")
+
+
+def _table(clips: Mapping[str, ClipEmbedding], windows: bool) -> VectorTable:
+    return VectorTable(
+        np.concatenate([clip.windows for clip in clips.values()]),
+        tuple(name for name, clip in clips.items() for _ in clip.windows),
+        np.concatenate([clip.start_s for clip in clips.values()]) if windows else None,
+    )
+
+
+def _write(table: VectorTable, output: Path) -> None:
+    try:
+        write_vectors(table, output)
+    except OSError as error:
+        raise MscolError(f"{output} cannot be written ({error.strerror}): use -o.") from error

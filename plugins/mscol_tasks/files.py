@@ -1,0 +1,122 @@
+"""What every data set needs: its tables read with care, and its audio found or counted missing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.api import BadInputError, MissingDataError, TaskItem
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aac", ".aif", ".aiff")
+# The longest cell that csv takes by default is shorter than some texts people put in metadata.
+LONGEST_CELL = 1 << 24
+
+
+def read_table(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a delimited text file, each with the number of its last line.
+
+    Raises:
+        MissingDataError: The file is not there.
+        BadInputError: It is no such table.
+    """
+    csv.field_size_limit(LONGEST_CELL)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, delimiter=delimiter)
+            for row in reader:
+                yield reader.line_num, row
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingDataError(f"{path} is not there: unpack the data set's metadata.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInputError(f"{path} is no text table ({error}): unpack it again.") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        MissingDataError: The file is not there.
+        BadInputError: It is no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingDataError(f"{path} is not there: unpack the data set's metadata.") from None
+    except ValueError as error:
+        raise BadInputError(f"{path} is no JSON ({error}): unpack it again.") from error
+    if not isinstance(content, dict):
+        raise BadInputError(f"{path} is no JSON object: unpack it again.")
+    return content
+
+
+class AudioFolders:
+    """Which audio files exist, asking each folder once."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, frozenset[str]] = {}
+
+    def find(self, path: Path) -> Path | None:
+        """The file itself, or one of the same stem in another audio format, or None."""
+        names = self._listing(path.parent)
+        for name in (path.name, *(path.stem + suffix for suffix in SUFFIXES)):
+            if name in names:
+                return path.with_name(name)
+        return None
+
+    def _listing(self, folder: Path) -> frozenset[str]:
+        if folder not in self._names:
+            self._names[folder] = frozenset(_file_names(folder))
+        return self._names[folder]
+
+
+def _file_names(folder: Path) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from (entry.name for entry in entries if entry.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+def with_audio(items: Sequence[TaskItem], folder: Path) -> tuple[list[TaskItem], list[str]]:
+    """Keep the items whose audio is there, and name the others.
+
+    Args:
+        items: With the paths at which the data set's layout puts them.
+        folder: The data set's.
+
+    Returns:
+        The items that have audio, and for each other its path below `folder`.
+
+    Raises:
+        MissingDataError: None has audio.
+    """
+    folders = AudioFolders()
+    found, missing = [], []
+    for item in items:
+        path = folders.find(item.path)
+        if path is None:
+            missing.append(item.path.relative_to(folder).as_posix())
+        else:
+            found.append(replace(item, path=path))
+    if not found:
+        looked = f"looked for {items[0].path} and {len(items) - 1} more" if items else "no clips"
+        raise MissingDataError(
+            f"{folder} has no audio of the data set ({looked}): unpack it there."
+        )
+    return found, missing
+
+
+def absence_notes(classes: Sequence[str], items: Sequence[TaskItem]) -> list[str]:
+    """One line for each split that lacks some class."""
+    notes = []
+    for split in ("train", "valid", "test"):
+        present = {label for item in items if item.split == split for label in item.labels}
+        absent = [name for row, name in enumerate(classes) if row not in present]
+        if absent:
+            notes.append(f"no {split} clip of: {', '.join(absent)}")
+    return notes

@@ -1,0 +1,76 @@
+"""The report of a probe."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from mscol_cli.reports.tables import (
+    ProbeResult,
+    Score,
+    markdown_table,
+    summary_dict,
+    summary_markdown,
+)
+
+SUMMARY = ProbeResult(
+    task="mtat",
+    data="data/mtat",
+    options={"filtered": True, "names": ("a", "b")},
+    model="msa-small-1@300",
+    model_hash="abc",
+    model_step=300,
+    seeds=2,
+    metrics={"roc_auc": Score(0.87654, 0.86, 0.89, 0.0012, (0.876, 0.877))},
+    counts={"train": 10, "valid": 3, "test": 4},
+    windows={"train": 290, "valid": 87, "test": 116},
+    classes=50,
+    unscored=("cello",),
+    best_epochs=(3, 9),
+    missing=("0/x.mp3",),
+    failures=(("12", "truncated"),),
+    notes=("filtered test set: 4 clips",),
+    seconds={"embeddings": 1.5},
+    json_path=Path("report/probe.json"),
+    markdown_path=Path("report/probe.md"),
+)
+
+
+def test_the_dictionary_survives_json() -> None:
+    found = summary_dict(SUMMARY)
+    assert json.loads(json.dumps(found)) == found
+    assert found["metrics"]["roc_auc"]["per_seed"] == [0.876, 0.877]
+    assert found["failures"] == [["12", "truncated"]]
+    assert found["options"]["names"] == ["a", "b"]
+
+
+def test_the_page_holds_score_interval_spread_counts_and_all_left_out() -> None:
+    page = summary_markdown(SUMMARY)
+    assert "| roc_auc | 0.8765 | 0.8600 to 0.8900 | 0.0012 |" in page
+    assert "| test | 4 | 116 |" in page
+    for text in ("msa-small-1@300", "filtered test set", "cello", "0/x.mp3", "12: truncated"):
+        assert text in page
+
+
+def test_the_page_says_nothing_of_what_did_not_happen() -> None:
+    page = summary_markdown(replace(SUMMARY, failures=(), missing=(), unscored=(), seeds=1))
+    assert "missing" not in page
+    assert "usable" not in page
+    assert "one seed" in page
+
+
+def test_long_lists_are_cut_and_counted() -> None:
+    page = summary_markdown(replace(SUMMARY, missing=[f"{clip}.mp3" for clip in range(30)]))
+    assert "Audio missing (30)" in page
+    assert "19.mp3" in page
+    assert "20.mp3" not in page
+    assert "and 10 more" in page
+
+
+def test_cells_cannot_break_the_table() -> None:
+    assert markdown_table(("a|b", "c"), [("x", "y")]).splitlines() == [
+        "| a\\|b | c |",
+        "| --- | ---: |",
+        "| x | y |",
+    ]

@@ -1,0 +1,89 @@
+"""FMA's table with two header rows to labelled tracks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mscol_cli.api import BadInputError, MissingDataError, NoOptions, TaskData
+from mscol_tasks.fma import FmaSmall
+from tests.helpers_tasks import FMA_HEADER, touch, write_fma
+
+TRACKS = {
+    2: ("training", "small", "Rock"),
+    5: ("training", "medium", "Jazz"),
+    140: ("training", "small", "Folk"),
+    1039: ("validation", "small", "Folk"),
+    99134: ("training", "small", "Folk"),
+    120000: ("test", "small", "Hip-Hop"),
+    120001: ("test", "large", ""),
+    120002: ("test", "small", ""),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """All tracks of the small subset, with audio."""
+    write_fma(tmp_path, TRACKS)
+    for name in ("000/000002", "000/000140", "001/001039", "099/099134", "120/120000"):
+        touch(tmp_path / "fma_small" / f"{name}.mp3")
+    return tmp_path
+
+
+def load(folder: Path) -> TaskData:
+    return FmaSmall(NoOptions()).load(folder)
+
+
+def test_small_tracks_are_read_by_the_names_of_both_header_rows(folder: Path) -> None:
+    data = load(folder)
+    found = {item.id: (item.split, data.classes[item.labels[0]]) for item in data.items}
+    assert found == {
+        "000002": ("train", "Rock"),
+        "000140": ("train", "Folk"),
+        "001039": ("valid", "Folk"),
+        "120000": ("test", "Hip-Hop"),
+    }
+    assert data.classes == ("Folk", "Hip-Hop", "Rock")
+
+
+def test_tracks_known_to_be_empty_and_tracks_without_genre_are_noted(folder: Path) -> None:
+    notes = " ".join(load(folder).notes)
+    assert "099134" in notes
+    assert "without a top genre: 1" in notes
+
+
+def test_a_missing_track_keeps_every_class_in_its_place(folder: Path) -> None:
+    (folder / "fma_small/000/000140.mp3").unlink()
+    (folder / "fma_small/001/001039.mp3").unlink()
+    data = load(folder)
+    assert list(data.missing) == ["fma_small/000/000140.mp3", "fma_small/001/001039.mp3"]
+    assert data.classes == ("Folk", "Hip-Hop", "Rock")
+    assert {item.id: item.labels for item in data.items} == {"000002": (2,), "120000": (1,)}
+
+
+def test_columns_may_stand_in_another_order(folder: Path) -> None:
+    path = folder / "fma_metadata/tracks.csv"
+    path.write_text(
+        ",track,extra,set,set\n,genre_top,split,subset,split\ntrack_id,,,,\n"
+        "2,Rock,validation,small,test\n"
+    )
+    assert [(item.id, item.split) for item in load(folder).items] == [("000002", "test")]
+
+
+def test_a_table_read_as_one_header_row_is_refused(folder: Path) -> None:
+    (folder / "fma_metadata/tracks.csv").write_text("track_id,split,subset\n2,training,small\n")
+    with pytest.raises(MissingDataError, match="genre_top"):
+        load(folder)
+
+
+def test_an_unknown_split_is_placed(folder: Path) -> None:
+    head = "\n".join(",".join(row) for row in FMA_HEADER)
+    (folder / "fma_metadata/tracks.csv").write_text(f"{head}\n2,Title,dev,small,Rock,Title\n")
+    with pytest.raises(BadInputError, match="line 4 has split 'dev'"):
+        load(folder)
+
+
+def test_no_table_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match=r"fma_metadata/tracks\.csv"):
+        load(tmp_path)
