@@ -50,4 +50,4 @@ def embed(
             f"{result.output}: {result.clips} clips, {result.windows} windows,"
             f" {result.dim} dimensions, by {result.model}"
         )
-    finish(result.failures, "inputs")
+    finish(result.failures)

@@ -53,4 +53,4 @@ def probe(
         print_json(result)
     else:
         print_lines(summary_markdown(result).rstrip(), "", f"written to {result.json_path.parent}")
-    finish(result.failures, "clips")
+    finish(result.failures)

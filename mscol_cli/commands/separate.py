@@ -53,4 +53,4 @@ def separate(
             f" ({result.done_before} were done before)",
             *([f"segments in which a source sounds: {active}"] if active else []),
         )
-    finish(result.failures, "inputs")
+    finish(result.failures)

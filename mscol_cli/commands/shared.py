@@ -39,7 +39,8 @@ UntrainedEncoder = Annotated[
 ]
 
 
-def finish(failures: Sequence[object], of: str) -> None:
+def finish(failures: Sequence[object]) -> None:
     """End with exit code 3 when inputs were skipped. Raises PartialFailure."""
     if failures:
-        raise PartialFailure(f"finished, but skipped {len(failures)} {of}, named above.")
+        skipped = "one input" if len(failures) == 1 else f"{len(failures)} inputs"
+        raise PartialFailure(f"finished, but skipped {skipped}, named above.")
