@@ -1,0 +1,91 @@
+"""The published encoder: Keras' EfficientNet-B0, rebuilt on timm's."""
+
+from __future__ import annotations
+
+import timm
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mscol_encoders.logmel import LogMelEncoder, channels_last_on_cpu
+from mscol_encoders.plugin import EfficientNetOptions
+
+INPUT_SCALE = 1 / 255
+TRUNCATED_STD = 0.87962566103423978
+"""Standard deviation of a unit normal that was cut off at 2."""
+
+
+class EfficientNetB0(LogMelEncoder):
+    """EfficientNet-B0 (arXiv 1905.11946), one input channel, global max pooling, 1280 dimensions.
+
+    Where Keras' network is not what timm or torch give by default, this follows Keras:
+
+    - the input is divided by 255 inside the network, though it is a log-mel and no picture;
+    - every convolution of stride 2 and kernel k pads k//2 - 1 cells before and k//2 after, on both
+      axes, whatever the size of its input;
+    - batch normalisation has epsilon 1e-3 and keeps 0.99 of its running statistics (torch's
+      momentum 0.01);
+    - convolutions start from a normal distribution cut off at two deviations whose variance, after
+      the cut, is 2 / fan-out, and depthwise ones count the fan-out of one channel; biases from 0;
+    - stochastic depth skips block i, from 0 to 15, with chance `drop_path` * i / 16.
+    """
+
+    dim = 1280
+
+    def __init__(self, options: EfficientNetOptions) -> None:
+        super().__init__()
+        self.network = timm.create_model(
+            "tf_efficientnet_b0",
+            in_chans=1,
+            num_classes=0,
+            global_pool="max",
+            drop_path_rate=options.drop_path,
+            bn_eps=1e-3,
+            bn_momentum=0.01,
+        )
+        _pad_as_keras(self.network)
+        _initialise_as_keras(self.network)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Log-mel (batch, frames, 64) to embeddings (batch, 1280)."""
+        embeddings: Tensor = self.network((features * INPUT_SCALE).unsqueeze(1))
+        return embeddings
+
+
+class KerasStridedConv2d(nn.Conv2d):
+    """A convolution of stride 2 that pads its input (batch, channels, height, width) as Keras'
+    EfficientNet does where it does not know the input's size."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad k//2 - 1 before and k//2 after, height and width alike, then convolve."""
+        after = self.kernel_size[0] // 2
+        padded = F.pad(x, (after - 1, after, after - 1, after))
+        return channels_last_on_cpu(super().forward(padded))
+
+
+def _pad_as_keras(network: nn.Module) -> None:
+    for name, child in network.named_children():
+        if isinstance(child, nn.Conv2d) and child.stride == (2, 2):
+            setattr(network, name, _strided(child))
+        else:
+            _pad_as_keras(child)
+
+
+def _strided(conv: nn.Conv2d) -> KerasStridedConv2d:
+    return KerasStridedConv2d(
+        conv.in_channels,
+        conv.out_channels,
+        kernel_size=conv.kernel_size[0],
+        stride=2,
+        groups=conv.groups,
+        bias=conv.bias is not None,
+    )
+
+
+def _initialise_as_keras(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = module.weight[0, 0].numel() * module.out_channels // module.groups
+            std = (2 / fan_out) ** 0.5 / TRUNCATED_STD
+            nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

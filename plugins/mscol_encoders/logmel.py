@@ -1,0 +1,113 @@
+"""The log-mel spectrogram that both encoders look at, and the geometry that follows from it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mscol_cli.api import Encoder
+
+SAMPLE_RATE = 16_000
+"""Hz."""
+FRAME_LENGTH = 400
+"""Samples under one window, 25 ms."""
+HOP_LENGTH = 160
+"""Samples between frames, 10 ms."""
+N_FFT = 1024
+N_MELS = 64
+F_MIN, F_MAX = 60.0, 7800.0
+"""Hz, the outer edges of the lowest and the highest band."""
+MAGNITUDE_RANGE = (1e-5, 1e8)
+
+CROP_FRAMES = 98
+CROP_SAMPLES = FRAME_LENGTH + (CROP_FRAMES - 1) * HOP_LENGTH
+"""15,920 samples, 0.995 s."""
+WINDOW_HOP = CROP_FRAMES * HOP_LENGTH
+"""15,680 samples: windows share no frame, though a frame is longer than the hop."""
+
+
+class LogMel(nn.Module):
+    """Waveforms (batch, samples) at 16 kHz to log-mel (batch, frames, 64).
+
+    Frames of 400 samples start every 160 and are padded with zeros at their end to the FFT's 1024;
+    the signal itself is not padded: frames = 1 + (samples - 400) // 160. Magnitudes, not powers,
+    are summed into mel bands, clipped to [1e-5, 1e8] (a floor of -11.51) and their natural
+    logarithm is taken. This is the front end of COLA (arXiv 2010.10915) as MSCOL
+    (arXiv 2302.07077) uses it.
+    """
+
+    rows_on_cpu = 16
+    window: Tensor
+    mel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        window = torch.hann_window(FRAME_LENGTH, periodic=True, dtype=torch.float64)
+        self.register_buffer("window", window.float(), persistent=False)
+        mel = torch.from_numpy(mel_matrix().astype(np.float32))
+        self.register_buffer("mel", mel, persistent=False)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Waveforms (batch, samples), at least 400 long, to (batch, frames, 64) float32."""
+        if waveforms.device.type != "cpu":
+            return self._transform(waveforms)
+        # A few rows at a time: spectra that stay in the CPU's cache take half the time.
+        return torch.cat(
+            [self._transform(rows) for rows in torch.split(waveforms, self.rows_on_cpu)]
+        )
+
+    def _transform(self, waveforms: Tensor) -> Tensor:
+        frames = waveforms.unfold(-1, FRAME_LENGTH, HOP_LENGTH) * self.window
+        magnitude = torch.fft.rfft(frames, n=N_FFT).abs()
+        log_mel: Tensor = (magnitude @ self.mel).clamp(*MAGNITUDE_RANGE).log()
+        return log_mel
+
+
+class LogMelEncoder(Encoder):
+    """Base of the encoders that look at 98 frames of log-mel; `dim` is theirs to say."""
+
+    sample_rate = SAMPLE_RATE
+    crop_samples = CROP_SAMPLES
+    window_hop = WINDOW_HOP
+    start_grid = HOP_LENGTH
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_mel = LogMel()
+
+    def frontend(self, waveforms: Tensor) -> Tensor:
+        """Waveforms (batch, samples) to log-mel (batch, frames, 64)."""
+        features: Tensor = self.log_mel(waveforms)
+        return features
+
+
+def channels_last_on_cpu(x: Tensor) -> Tensor:
+    """Lay (batch, channels, height, width) out with channels last, where that halves the time.
+
+    The convolutions that follow keep the layout.
+    """
+    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+
+
+def mel_matrix() -> NDArray[np.float64]:
+    """Weights (513 FFT bins, 64 bands) of triangles that are linear on the mel scale, not in Hz.
+
+    Band edges are equally spaced in mel, and neighbouring bands overlap by half. The bin at 0 Hz
+    lies below the lowest edge and weighs nothing.
+    """
+    bins = hertz_to_mel(np.linspace(0.0, SAMPLE_RATE / 2, N_FFT // 2 + 1))[:, None]
+    low, high = hertz_to_mel(np.array([F_MIN, F_MAX]))
+    edges = np.linspace(low, high, N_MELS + 2)
+    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
+    rising = (bins - lower) / (centre - lower)
+    falling = (upper - bins) / (upper - centre)
+    weights: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
+    return weights
+
+
+def hertz_to_mel(frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The HTK mel scale."""
+    mel: NDArray[np.float64] = 1127.0 * np.log1p(frequency / 700.0)
+    return mel

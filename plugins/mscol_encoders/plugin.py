@@ -1,0 +1,59 @@
+"""Cards of the bundled encoders; nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mscol_cli.api import EncoderCard, NoOptions, hookimpl, option
+
+if TYPE_CHECKING:
+    from mscol_cli.api import Encoder
+
+EFFICIENTNET_PAPER = (
+    "Tan, Le: EfficientNet, Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019,"
+    " arXiv 1905.11946"
+)
+
+
+@dataclass(frozen=True)
+class EfficientNetOptions:
+    """Options of `efficientnet_b0`."""
+
+    drop_path: float = option(
+        0.2,
+        "stochastic depth: chance to skip a block, from 0 in the first towards this in the last",
+        minimum=0.0,
+        maximum=0.9,
+    )
+
+
+def _efficientnet_b0(options: EfficientNetOptions) -> Encoder:
+    from mscol_encoders.efficientnet import EfficientNetB0
+
+    return EfficientNetB0(options)
+
+
+def _small(_: NoOptions) -> Encoder:
+    from mscol_encoders.small import SmallEncoder
+
+    return SmallEncoder()
+
+
+@hookimpl
+def mscol_encoders() -> list[EncoderCard]:
+    """The published encoder, and a small one."""
+    return [
+        EncoderCard(
+            "efficientnet_b0",
+            "EfficientNet-B0 on a log-mel spectrogram, 1280 dimensions, as published",
+            _efficientnet_b0,
+            EfficientNetOptions,
+            EFFICIENTNET_PAPER,
+        ),
+        EncoderCard(
+            "small",
+            "five convolutions on the same log-mel, 256 dimensions, trains on a CPU in a minute",
+            _small,
+        ),
+    ]

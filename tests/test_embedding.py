@@ -1,0 +1,188 @@
+"""Clips to windows to vectors: framing, level, passes, and clips that cannot be embedded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.engine.ahead import map_ahead
+from mscol_cli.engine.embedding import (
+    Clip,
+    ClipEmbedding,
+    count_windows,
+    embed_clip,
+    embed_clips,
+    embed_files,
+)
+from mscol_cli.errors import BadInputError
+from tests.helpers_audio import tones, write_audio
+
+CPU = torch.device("cpu")
+
+
+class EdgesEncoder(Encoder):
+    """Embeds a crop as its first sample, its last sample and its L2 norm, times a weight."""
+
+    sample_rate, crop_samples, window_hop, start_grid, dim = 16000, 15920, 15680, 160, 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(3))
+        self.widest_pass = 0
+
+    def frontend(self, waveforms: Tensor) -> Tensor:
+        self.widest_pass = max(self.widest_pass, len(waveforms))
+        return waveforms
+
+    def forward(self, features: Tensor) -> Tensor:
+        assert not self.training
+        edges = [features[:, 0], features[:, -1], features.norm(dim=1)]
+        return torch.stack(edges, dim=1) * self.weight
+
+
+def ramp(samples: int) -> NDArray[np.float32]:
+    return np.arange(samples, dtype=np.float32)
+
+
+def embedded(results: list[ClipEmbedding | BadInputError]) -> list[ClipEmbedding]:
+    assert all(isinstance(result, ClipEmbedding) for result in results)
+    return [result for result in results if isinstance(result, ClipEmbedding)]
+
+
+def frames_of_98(samples: int) -> int:
+    frames = 1 + (samples - 400) // 160 if samples >= 400 else 0
+    return frames // 98
+
+
+@pytest.mark.parametrize(
+    ("samples", "windows"),
+    [
+        (0, 0),
+        (15919, 0),
+        (15920, 1),
+        (31599, 1),
+        (31600, 2),
+        (64_000, 4),  # an NSynth note
+        (400 + 2907 * 160, 29),  # MagnaTagATune clips have 2,908 to 2,910 frames
+        (400 + 2910 * 160 - 1, 29),
+        (400 + 2996 * 160, 30),  # and FMA clips 2,996 to 2,998
+    ],
+)
+def test_how_many_windows_a_clip_has(samples: int, windows: int) -> None:
+    assert count_windows(EdgesEncoder(), samples) == windows
+
+
+def test_windows_are_the_whole_groups_of_98_frames() -> None:
+    lengths = np.random.default_rng(0).integers(0, 500_000, size=300).tolist()
+    lengths += [15680 * k + 240 + off for k in range(1, 31) for off in (-1, 0, 1)]
+    encoder = EdgesEncoder()
+    assert [count_windows(encoder, n) for n in lengths] == [frames_of_98(n) for n in lengths]
+
+
+def test_windows_start_where_they_say() -> None:
+    waveform = ramp(50_000)
+    clip = embed_clip(EdgesEncoder(), waveform)
+    assert clip.start_s.tolist() == [0.0, 0.98, 1.96]
+    norm = np.linalg.norm(waveform.astype(np.float64))
+    np.testing.assert_allclose(clip.windows[:, 0] * norm, [0, 15680, 31360], rtol=1e-5)
+    np.testing.assert_allclose(clip.windows[:, 1] * norm, [15919, 31599, 47279], rtol=1e-5)
+
+
+def test_the_level_is_that_of_the_whole_clip() -> None:
+    quiet, loud = tones(2.0, seed=1)[0] * 0.01, tones(2.0, seed=1)[0]
+    both = embed_clip(EdgesEncoder(), np.concatenate([quiet, loud]))
+    assert both.windows[0, 2] == pytest.approx(0.01 * both.windows[-1, 2], rel=0.1)
+    softer = embed_clip(EdgesEncoder(), np.concatenate([quiet, loud]) * np.float32(0.1))
+    np.testing.assert_allclose(softer.windows, both.windows, rtol=1e-4)
+
+
+def test_silence_is_embedded_as_silence() -> None:
+    assert not embed_clip(EdgesEncoder(), np.zeros(20_000, dtype=np.float32)).windows.any()
+
+
+def test_a_long_clip_is_embedded_in_several_passes() -> None:
+    encoder = EdgesEncoder()
+    waveform = tones(300.0)[0]
+    clip = embed_clip(encoder, waveform)
+    assert len(clip.windows) == frames_of_98(len(waveform)) == 306
+    assert encoder.widest_pass <= 32
+    scaled = waveform / np.linalg.norm(waveform)
+    np.testing.assert_allclose(clip.windows[:, 0], scaled[: 306 * 15680 : 15680], rtol=1e-4)
+
+
+def test_short_clips_share_passes_and_keep_to_themselves() -> None:
+    encoder = EdgesEncoder()
+    clips = [Clip(str(seed), tones(1.0 + seed % 3, seed=seed)[0]) for seed in range(20)]
+    together = embedded(list(embed_clips(encoder, clips, device=CPU)))
+    assert encoder.widest_pass > 3
+    for clip, found in zip(clips, together, strict=True):
+        alone = embed_clip(encoder, clip.waveform)
+        np.testing.assert_allclose(found.windows, alone.windows, rtol=1e-6)
+        assert found.start_s.tolist() == alone.start_s.tolist()
+
+
+def test_files_come_back_in_order_with_bad_ones_in_their_place(tmp_path: Path) -> None:
+    write_audio(tmp_path / "short.wav", tones(0.4))
+    (tmp_path / "broken.wav").write_bytes(b"no audio at all")
+    for seconds in (1, 2, 3):
+        write_audio(tmp_path / f"{seconds}.wav", tones(seconds + 0.1, 44100, 2), 44100)
+    names = ["3.wav", "short.wav", "1.wav", "broken.wav", "gone.wav", "2.wav"]
+    results = list(embed_files(EdgesEncoder(), [tmp_path / name for name in names], device=CPU))
+    counts = [len(result.windows) if isinstance(result, ClipEmbedding) else 0 for result in results]
+    assert counts == [3, 0, 1, 0, 0, 2]
+    reasons = [str(result) for result in results if isinstance(result, BadInputError)]
+    for name, reason in zip(["short.wav", "broken.wav", "gone.wav"], reasons, strict=True):
+        assert reason.startswith(str(tmp_path / name))
+        assert "\n" not in reason
+    assert "lasts 0.400 s, one window needs 0.995 s" in reasons[0]
+
+
+def test_no_files_give_no_results() -> None:
+    assert list(embed_files(EdgesEncoder(), [], device=CPU)) == []
+
+
+def test_an_encoder_that_diverged_is_named_for_each_clip() -> None:
+    encoder = EdgesEncoder()
+    encoder.weight.data[0] = float("nan")
+    (result,) = embed_clips(encoder, [Clip("a.wav", tones(1.0)[0])], device=CPU)
+    assert isinstance(result, BadInputError)
+    assert "a.wav: its embedding is not finite" in str(result)
+
+
+def test_embedding_leaves_the_encoder_in_the_mode_it_had() -> None:
+    encoder = EdgesEncoder().train()
+    embed_clip(encoder, tones(1.0)[0])
+    assert encoder.training
+    embed_clip(encoder.eval(), tones(1.0)[0])
+    assert not encoder.training
+
+
+def test_work_ahead_keeps_order_and_stays_near() -> None:
+    started: list[int] = []
+    lock = threading.Lock()
+
+    def work(item: int) -> int:
+        with lock:
+            started.append(item)
+        time.sleep(0.001 * (item % 3))
+        return item
+
+    for position, result in enumerate(map_ahead(work, range(40), workers=3)):
+        assert result == position
+        assert len(started) <= position + 1 + 3
+    assert sorted(started) == list(range(40))
+
+
+def test_work_ahead_fails_where_the_result_was_due() -> None:
+    results = map_ahead(lambda item: 1 // (2 - item), range(5), workers=2)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
