@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.training import learning_rate
 from tests.conftest import Command
+from tests.helpers_audio import tones, write_audio
 
 QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
 
@@ -179,5 +180,6 @@ def test_a_checkpoint_of_another_world_is_refused(
     (model / "encoder.safetensors").symlink_to(source / "encoder.safetensors")
     info = {**json.loads((source / "run.json").read_text()), **change}
     (model / "run.json").write_text(json.dumps(info))
-    assert mscol("embed", tmp_path, "--model", model) == 2
+    clip = write_audio(tmp_path / "clip.wav", tones(2.0))
+    assert mscol("embed", clip, "--model", model) == 2
     assert message in capsys.readouterr().err
