@@ -14,6 +14,7 @@ from mscol_cli.synthetic import (
     render_song,
     style_names,
 )
+from mscol_cli.synthetic.signals import TABLE_SIZE, _read_table
 
 RATE = 16_000
 
@@ -108,3 +109,9 @@ def test_tags_are_known_and_true(songs: list[Song]) -> None:
 def test_unknown_style_is_refused() -> None:
     with pytest.raises(KeyError):
         song("Polka")
+
+
+def test_a_phase_just_below_a_whole_period_is_read() -> None:
+    cycles = np.array([np.nextafter(1.0, 0.0)] * 3)
+    table = np.tile(np.linspace(0, 1, TABLE_SIZE, dtype=np.float32), (2, 1))
+    np.testing.assert_allclose(_read_table(table, cycles), table[0, 0], atol=1e-3)

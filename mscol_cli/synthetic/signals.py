@@ -52,7 +52,8 @@ def harmonic_tone(frequency: Floats, spectra: Floats, phases: Floats, sample_rat
 def _read_table(table: Audio, cycles: Floats) -> Audio:
     """Bilinear look-up; ``table`` is (rows, TABLE_SIZE), ``cycles`` the phase in periods."""
     rows, position = len(table), as_audio((cycles % 1.0) * TABLE_SIZE)
-    column = position.astype(np.int32)
+    # A phase just below a whole period rounds up to one in single precision.
+    column = np.minimum(position.astype(np.int32), TABLE_SIZE - 1)
     along = position - column
     path = np.linspace(0.0, rows - 1.0, len(cycles), dtype=np.float32)
     row = np.minimum(path.astype(np.int32), max(rows - 2, 0))
