@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +33,9 @@ def demo(
     from mscol_cli.app import run as execute
     from mscol_cli.workflows.demo import DemoRequest, run
 
-    with TerminalProgress() as progress:
+    # With --json, stdout is the demo's result alone.
+    commands_output = redirect_stdout(sys.stderr) if json else nullcontext()
+    with TerminalProgress() as progress, commands_output:
         result = run(DemoRequest(output, songs, steps, seeds), progress, execute)
     if json:
         print_json(result)

@@ -1,0 +1,42 @@
+"""The demo: every command line it prints was run, and its table says what the reports say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command
+
+SMALL = ["--songs", 16, "--steps", 3, "--seeds", 1]
+
+
+def test_the_demo_runs_the_four_commands_and_compares(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("demo", "-o", "kept", *SMALL) == 0
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.splitlines() if line.startswith("$ mscol ")]
+    assert [line.split()[2] for line in lines] == ["separate", "pretrain", "embed", *["probe"] * 6]
+    table = captured.out[captured.out.rindex("pre-trained") :]
+    for task in ("mtat", "fma", "nsynth"):
+        report = json.loads(Path(f"kept/runs/demo/probes/{task}/probe.json").read_text())
+        headline = next(iter(report["metrics"].values()))
+        assert f"{headline['value']:.3f} [{headline['low']:.3f}, {headline['high']:.3f}]" in table
+    for made in ("data/stems.store", "runs/demo", "embeddings.npz", "probes/untrained"):
+        assert (tmp_path / "kept" / made).exists()
+        assert made in table
+
+    # Again: the music, the store and the run are there, and nothing is in the way.
+    assert mscol("demo", "-o", "kept", *SMALL, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {score["task"] for score in result["scores"]} == {"mtat", "fma", "nsynth"}
+
+
+def test_a_folder_of_other_things_is_refused(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kept" / "data").mkdir(parents=True)
+    (tmp_path / "kept" / "data" / "mine.txt").write_text("mine")
+    assert mscol("demo", "-o", "kept", *SMALL) == 2
+    assert "already holds something other" in capsys.readouterr().err
+    assert (tmp_path / "kept" / "data" / "mine.txt").read_text() == "mine"
