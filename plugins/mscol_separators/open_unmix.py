@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from pickle import UnpicklingError  # what torch.load raises when it refuses to unpickle
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -176,7 +176,7 @@ def _load_target(model: _Model, target: str) -> torch.nn.Module:
         )
         # Published files also hold buffers of transforms that the network no longer owns.
         missing = network.load_state_dict(state, strict=False).missing_keys
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+    except (UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
         reason = " ".join(str(error).split())[:120]
         raise MissingDataError(f"{path} holds no weights of this network ({reason})") from None
     weights = [key for key in missing if not key.endswith("num_batches_tracked")]
