@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 MUSIC_SAMPLE_RATE = 16_000
 MTAT_SHARES = (0.12, 0.18)
-FMA_SHARES = (0.1, 0.1)
+FMA_SHARES = (0.15, 0.25)
 NOTES_PER_JOB = 8
 SEAL = "collection.json"
 LAYOUT = 1

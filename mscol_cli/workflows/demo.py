@@ -18,6 +18,7 @@ from mscol_cli.synthetic import Collection, write_collection
 Execute = Callable[[Sequence[str]], int]
 TASKS = ("mtat", "fma", "nsynth")
 RUN, UNTRAINED = "runs/demo", "untrained"
+CACHE = "MSCOL_CACHE"
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class DemoRequest:
     """
 
     folder: Path
-    songs: int = 96
-    steps: int = 300
+    songs: int = 400
+    steps: int = 1000
     seeds: int = 3
     workers: int = 2
 
@@ -109,7 +110,12 @@ def synthesise(folder: Path, request: DemoRequest, progress: Progress) -> Collec
         done = now
 
     collection = write_collection(
-        folder, songs=request.songs, workers=request.workers, progress=report
+        folder,
+        songs=request.songs,
+        tracks=min(max(16, request.songs * 5 // 6), 160),
+        notes=min(max(40, request.songs * 2), 400),
+        workers=request.workers,
+        progress=report,
     )
     progress.end()
     return collection
@@ -117,7 +123,7 @@ def synthesise(folder: Path, request: DemoRequest, progress: Progress) -> Collec
 
 def _commands(request: DemoRequest) -> Iterator[list[str]]:
     yield ["separate", "data/stems", "--separator", "stems"]
-    train = f"pretrain --objective msa --encoder small --batch-size 64 --steps {request.steps}"
+    train = f"pretrain --objective msa --encoder small --batch-size 32 --steps {request.steps}"
     # Done before: the run is there, and the same command would refuse to write over it.
     resume = ["--resume"] if Path(RUN, "run.json").exists() else []
     yield [*train.split(), *resume, "-o", RUN]
@@ -163,9 +169,13 @@ def _interval(metric: dict[str, Any]) -> tuple[float, float, float]:
 
 @contextmanager
 def _inside(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
+    before, cache = Path.cwd(), os.environ.get(CACHE)
     os.chdir(folder)
+    # Cached embeddings stay with the rest, instead of in the user's own cache.
+    os.environ[CACHE] = cache or str(folder / "cache")
     try:
         yield
     finally:
         os.chdir(before)
+        if cache is None:
+            del os.environ[CACHE]
