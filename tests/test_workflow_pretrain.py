@@ -79,11 +79,12 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 
 
 def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path: Path) -> None:
-    start = ["pretrain", store, "--objective", "msa", *QUICK, "--steps", 3]
+    # One update: Adam's first step already blows rounding up, where a gradient is near zero.
+    start = ["pretrain", store, "--objective", "msa", *QUICK, "--steps", 1]
     assert mscol(*start, "-o", tmp_path / "one") == 0
     assert mscol(*start, "--processes", 2, "-o", tmp_path / "two") == 0
     assert metrics(tmp_path / "two")[-1]["loss"] == pytest.approx(
-        metrics(tmp_path / "one")[-1]["loss"], rel=1e-3
+        metrics(tmp_path / "one")[-1]["loss"], rel=1e-5
     )
     assert weights(tmp_path / "two").keys() == weights(tmp_path / "one").keys()
 
