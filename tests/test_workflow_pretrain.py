@@ -38,7 +38,7 @@ def test_a_run_holds_settings_checkpoint_and_curves(trained: Path, store: Path) 
     settings = json.loads((trained / "run.json").read_text())
     assert settings["objective"]["options"]["silent_share"] == 0.5
     assert settings["store"]["path"] == str(store)
-    assert (trained.parent / "latest").resolve() == trained
+    assert (trained.parent / "runs" / "latest").resolve() == trained
     checkpoint = trained / "checkpoints" / "step-00000006"
     assert {path.name for path in checkpoint.iterdir()} == {
         "encoder.safetensors",
@@ -60,7 +60,9 @@ def test_the_defaults_are_the_newest_store_and_a_numbered_run(
         assert mscol("pretrain", "--objective", "cola", *QUICK, "--steps", 1) == 0
     assert "store data/music.store" in capsys.readouterr().err
     assert (tmp_path / "runs" / "cola-small-2" / "run.json").exists()
-    assert (tmp_path / "runs" / "latest").resolve().name == "cola-small-2"
+    assert (tmp_path / "runs" / "latest").readlink() == Path("cola-small-2")
+    assert mscol("pretrain", "--objective", "cola", *QUICK, "--steps", 1, "-o", "mine") == 0
+    assert (tmp_path / "runs" / "latest").resolve() == tmp_path / "mine"
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(

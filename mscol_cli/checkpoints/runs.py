@@ -34,13 +34,15 @@ def new_run(folder: Path, objective: str, encoder: str) -> Path:
             return folder / f"{stem}-{number}"
 
 
-def point_latest(run: Path) -> None:
-    """Let `latest`, beside the run, point at it."""
-    link = run.parent / LATEST
-    temporary = run.parent / f".{LATEST}.{os.getpid()}"
+def point_latest(folder: Path, run: Path) -> None:
+    """Let `FOLDER/latest` point at a run, wherever that is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    inside = run.parent.resolve() == folder.resolve()
+    temporary = folder / f".{LATEST}.{os.getpid()}"
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(run.name, target_is_directory=True)
-    temporary.replace(link)
+    # Relative where it can be: a folder of runs may be moved.
+    temporary.symlink_to(run.name if inside else run.resolve(), target_is_directory=True)
+    temporary.replace(folder / LATEST)
 
 
 def latest_run(folder: Path) -> Path:

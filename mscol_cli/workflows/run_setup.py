@@ -75,40 +75,42 @@ def prepare_run(request: PretrainRequest, progress: Progress) -> Path:
 
 def _created(request: PretrainRequest, progress: Progress) -> Path:
     registry = load_registry()
-    info = _describe(request, registry, progress)
-    settings = TrainingSettings(**info["training"])
-    encoder = build_encoder(*recorded_part(info, "encoder", registry), settings.seed)
-    objective = build_objective(*recorded_part(info, "objective", registry), encoder, settings.seed)
-    store = Store.open(Path(info["store"]["path"]))
+    described = _describe(request, registry)
+    settings = TrainingSettings(**described["training"])
+    store = Store.open(request.store or _newest_store(progress))
+    encoder = build_encoder(*recorded_part(described, "encoder", registry), settings.seed)
     _check_rate(encoder.sample_rate, store)
+    objective_part = recorded_part(described, "objective", registry)
+    objective = build_objective(*objective_part, encoder, settings.seed)
     for note in objective.check(store.index, settings.batch_size):
         progress.warn(note)
-    if request.run is None:
-        folder = runs.new_run(RUNS, info["objective"]["name"], info["encoder"]["name"])
-    else:
-        folder = request.run
-        runs.refuse_used(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-    runs.write_run(folder, info)
-    runs.point_latest(folder)
-    progress.note(f"run {folder}: {info['objective']['name']} with {info['encoder']['name']}")
+    names = described["objective"]["name"], described["encoder"]["name"]
+    folder = _claim(request.run) if request.run else runs.new_run(RUNS, *names)
+    held = {"path": str(store.path.resolve()), "hash": store.hash}
+    runs.write_run(folder, {**described, "store": held})
+    runs.point_latest(RUNS, folder)
+    progress.note(f"run {folder}: {names[0]} with {names[1]}")
     return folder
 
 
-def _describe(request: PretrainRequest, registry: Registry, progress: Progress) -> dict[str, Any]:
+def _claim(folder: Path) -> Path:
+    runs.refuse_used(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _describe(request: PretrainRequest, registry: Registry) -> dict[str, Any]:
     if request.objective is None:
         names = ", ".join(entry.card.name for entry in registry.of_kind("objective"))
         raise UsageError(f"choose what to learn from with --objective: {names}.")
     objective = registry.find("objective", request.objective)
     encoder = registry.find("encoder", request.encoder or DEFAULT_ENCODER)
-    described = {
+    return {
         **describe_software(),
         "objective": describe_part(objective, objective.options(request.objective_options)),
         "encoder": describe_part(encoder, encoder.options(request.encoder_options)),
         "training": asdict(_training_settings(request)),
     }
-    store = Store.open(request.store or _newest_store(progress))
-    return {**described, "store": {"path": str(store.path.resolve()), "hash": store.hash}}
 
 
 def _training_settings(request: PretrainRequest) -> TrainingSettings:
@@ -162,15 +164,14 @@ def _resumed(request: PretrainRequest) -> Path:
     differences = _differences(request, info)
     if differences:
         raise UsageError(f"{folder} was started otherwise: {'; '.join(differences)}.")
-    if request.steps is not None:
-        info["training"]["steps"] = request.steps
-    if request.device is not None:
-        info["training"]["device"] = request.device
-    if request.gpus or request.processes:
+    for name in ("steps", "save_every", "device"):
+        if getattr(request, name) is not None:
+            info["training"][name] = getattr(request, name)
+    if is_launched() or request.gpus is not None or request.processes is not None:
         info["training"]["processes"] = _process_count(request)
     TrainingSettings(**info["training"]).check()
     runs.write_run(folder, info)
-    runs.point_latest(folder)
+    runs.point_latest(RUNS, folder)
     return folder
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from mscol_cli.audio import read_audio, resample
 from mscol_cli.contracts.separator import TrackInput
+from mscol_cli.engine.ahead import map_ahead
 from mscol_cli.errors import BadInputError, PluginError
 from mscol_cli.store import MINIMUM, SAMPLE_RATE, FileStamp
 
@@ -61,13 +61,8 @@ def decode_ahead(
         tracks: What to decode.
         sample_rate: Hz to resample to; None keeps the highest rate among a track's files.
     """
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        ahead = [thread.submit(_try_decode, track, sample_rate) for track in tracks[:1]]
-        for position, track in enumerate(tracks):
-            decoded = ahead.pop().result()
-            following = tracks[position + 1 : position + 2]
-            ahead += [thread.submit(_try_decode, each, sample_rate) for each in following]
-            yield track, decoded
+    decoded = map_ahead(lambda track: _try_decode(track, sample_rate), tracks, workers=1)
+    yield from zip(tracks, decoded, strict=True)
 
 
 def to_store(
