@@ -116,16 +116,22 @@ def test_a_loss_that_is_no_number_ends_the_run(
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_exits_130(store: Path, tmp_path: Path, asked: signal.Signals) -> None:
-    options = [str(option) for option in (*QUICK, "--steps", 100_000, "-o", tmp_path / "run")]
+@pytest.mark.parametrize(
+    ("asked", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGTERM, 2)]
+)
+def test_a_signal_saves_and_exits_130(
+    store: Path, tmp_path: Path, asked: signal.Signals, processes: int
+) -> None:
+    endless = ["--steps", 100_000, "--processes", processes, "-o", tmp_path / "run"]
+    options = [str(option) for option in (*QUICK, *endless)]
     command = [sys.executable, "-m", "mscol_cli", "pretrain", str(store), "--objective", "cola"]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
     _wait_for(tmp_path / "run" / "metrics.jsonl")
     process.send_signal(asked)
     _, message = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "--resume goes on" in message
+    assert message.splitlines()[-1].endswith("--resume goes on.")
+    assert message.count("error: ") == 1
     step = metrics(tmp_path / "run")[-1]["step"]
     assert (tmp_path / "run" / "checkpoints" / f"step-{step:08d}").is_dir()
 

@@ -9,6 +9,7 @@ import typer
 
 from mscol_cli.commands.shared import Json, Opt
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.errors import Interrupted
 
 
 def pretrain(
@@ -109,4 +110,8 @@ def pretrain_worker(run: Path) -> None:
     from mscol_cli.workflows.pretrain import work
 
     with TerminalProgress() as progress:
-        work(run, progress)
+        try:
+            work(run, progress)
+        except Interrupted as error:
+            # The process that started this one says so, once for all.
+            raise typer.Exit(error.exit_code) from error

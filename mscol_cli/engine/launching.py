@@ -21,8 +21,8 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
         Interrupted: A signal ended them.
         MscolError: One failed; the error carries its exit code.
     """
-    # The launcher's own account of a failure repeats what the process has said, at length.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    # Threads of several processes that wait for each other on the same cores cost many times more.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -33,16 +33,20 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
         max_restarts=0,
         monitor_interval=0.1,
     )
+    # The launcher's own account of a failure repeats what the process has said, at length.
+    logging.disable(logging.CRITICAL)
     try:
         elastic_launch(config, sys.executable)("-m", "mscol_cli", *arguments)
     except SignalException as error:
-        raise Interrupted(f"stopped by {error.sigval.name}: --resume goes on.") from None
+        raise Interrupted(f"stopped by {error.sigval.name}.") from None
     except ChildFailedError as error:
         raise _failure(error, processes) from None
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _failure(error: ChildFailedError, processes: int) -> MscolError:
     rank, first = error.get_first_failure()
     failure = MscolError(f"process {rank} of {processes} failed (exit code {first.exitcode}).")
     failure.exit_code = first.exitcode if 0 < first.exitcode < 128 else 1
-    return Interrupted("stopped: --resume goes on.") if first.exitcode == 130 else failure
+    return Interrupted("stopped.") if first.exitcode == 130 else failure

@@ -117,10 +117,7 @@ class Training:
         if save_now or stopping:
             self.save()
         if stopping and not last:
-            raise Interrupted(
-                f"stopped at step {self.step} of {self.settings.steps}, saved in {self.run}:"
-                " the same command with --resume goes on."
-            )
+            raise stopped(self.run, self.step, self.settings.steps)
 
     def _log(self, meter: _Meter, log: MetricsLog | None) -> None:
         values = meter.take()
@@ -144,6 +141,11 @@ class Training:
         }
         checkpoints.save_checkpoint(self.run, self.step, self.info, parts)
         checkpoints.prune(self.run, CHECKPOINTS_KEPT)
+
+
+def stopped(run: Path, step: int, steps: int) -> Interrupted:
+    """What to tell whoever stopped a run after `step` updates, which are saved."""
+    return Interrupted(f"stopped at step {step} of {steps}, saved in {run}: --resume goes on.")
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:

@@ -18,8 +18,8 @@ from mscol_cli.engine.launching import launch
 from mscol_cli.engine.metrics import read_metrics
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.settings import TrainingSettings
-from mscol_cli.engine.training import Training
-from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.engine.training import Training, stopped
+from mscol_cli.errors import Interrupted, MissingDataError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.store import Store
 from mscol_cli.workflows.run_setup import PretrainRequest, prepare_run, recorded_part
@@ -78,11 +78,15 @@ def work(folder: Path, progress: Progress) -> None:
 
 
 def _train_here(folder: Path, progress: Progress) -> None:
-    processes = runs.read_run(folder)["training"]["processes"]
-    if processes > 1:
-        launch(processes, ["worker", str(folder)])
-    else:
+    training = runs.read_run(folder)["training"]
+    if training["processes"] == 1:
         work(folder, progress)
+        return
+    try:
+        launch(training["processes"], ["worker", str(folder)])
+    except Interrupted as error:
+        found = checkpoints.latest_checkpoint(folder)
+        raise stopped(folder, found.step if found else 0, training["steps"]) from error
 
 
 def _join(request: PretrainRequest, progress: Progress) -> Path | None:
