@@ -51,6 +51,15 @@ def test_the_code_in_the_store_document_reads_a_store(
     np.testing.assert_allclose(scope["waveform"], vocals, rtol=1e-6)
 
 
+def test_the_code_in_the_command_document_makes_music(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(re.findall(r"```python\n(.*?)```", COMMANDS, re.DOTALL)[0], {})
+    made = {path.name for path in (tmp_path / "data").iterdir()}
+    assert {"stems", "mtat", "fma", "nsynth"} <= made
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
