@@ -1,6 +1,7 @@
 """A stranger's plugin: installed into a fresh environment, trained with, uninstalled cleanly."""
 
 import json
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -21,16 +22,20 @@ class Environment:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.work = folder.with_name("work")
+        self.work.mkdir()
         venv.create(folder, with_pip=True)
         self.python = folder / "bin" / "python"
         packages = Path(self.run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
         seen = sysconfig.get_path("purelib")
         (packages / "dependencies.pth").write_text(f"import site; site.addsitedir({seen!r})\n")
-        self.pip("install", "--no-deps", str(ROOT))
+        self.pip("install", "--no-deps", str(_copied(ROOT, folder.with_name("source"))))
         self.packages = packages
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run([self.python, *arguments], capture_output=True, text=True, cwd="/")
+        done = subprocess.run(
+            [self.python, *arguments], capture_output=True, text=True, cwd=self.work
+        )
         assert done.returncode == code, done.stderr
         return done.stdout.strip()
 
@@ -50,6 +55,12 @@ class Environment:
         return {path for path in kept if "mscol" in str(path.relative_to(self.packages))}
 
 
+def _copied(source: Path, target: Path) -> Path:
+    """A copy to build from: a build leaves a folder behind that would end up in the next one."""
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "runs", "tests")
+    return Path(shutil.copytree(source, target, ignore=ignored))
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return Environment(tmp_path_factory.mktemp("fresh") / "venv")
@@ -62,7 +73,7 @@ def test_the_example_is_installed_trained_with_and_uninstalled(
     before, files = environment.names(), environment.files()
     assert environment.packages / "mscol_cli" / "api.py" in files
 
-    environment.pip("install", "--no-deps", str(EXAMPLE))
+    environment.pip("install", "--no-deps", str(_copied(EXAMPLE, tmp_path / "example")))
     assert environment.names() == {**before, "neighbour": "mscol-example-objective"}
     assert "distance=2.0" in environment.mscol("plugins", "show", "neighbour")
     quick = ["--encoder", "small", "--steps", "2", "--batch-size", "8", "--device", "cpu"]

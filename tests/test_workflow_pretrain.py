@@ -125,7 +125,9 @@ def test_a_signal_saves_and_exits_130(
     endless = ["--steps", 100_000, "--processes", processes, "-o", tmp_path / "run"]
     options = [str(option) for option in (*QUICK, *endless)]
     command = [sys.executable, "-m", "mscol_cli", "pretrain", str(store), "--objective", "cola"]
-    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, *options], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
     _wait_for(tmp_path / "run" / "metrics.jsonl")
     process.send_signal(asked)
     _, message = process.communicate(timeout=60)
@@ -147,7 +149,9 @@ def test_torchrun_joins_instead_of_starting_processes(store: Path, tmp_path: Pat
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     options = [str(option) for option in (*QUICK, "--steps", 2, "-o", tmp_path / "run")]
     command = [*torchrun, "-m", "mscol_cli", "pretrain", str(store), "--objective", "msa"]
-    subprocess.run([sys.executable, *command, *options], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, *command, *options], check=True, capture_output=True, cwd=tmp_path
+    )
     assert json.loads((tmp_path / "run" / "run.json").read_text())["training"]["processes"] == 2
     assert metrics(tmp_path / "run")[-1]["step"] == 2
 
