@@ -83,7 +83,7 @@ def embed_clips(
 ) -> Iterator[ClipEmbedding | BadInputError]:
     """Embed clips in order. Short ones share passes of the encoder, long ones take several.
 
-    What comes as an error goes through; a clip shorter than one window becomes one.
+    What comes as an error goes through; a clip shorter than one window becomes an error.
     """
     framed = (_frame(encoder, clip) if isinstance(clip, Clip) else clip for clip in clips)
     for group in _groups(framed, _windows_per_pass(device)):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from types import TracebackType
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -16,7 +15,7 @@ METRICS = "metrics.jsonl"
 
 def open_log(run: Path, start: int) -> AbstractContextManager[MetricsLog | None]:
     """The run's log for the first process; None for the others, which must not touch its files."""
-    return MetricsLog(run, start) if distributed.rank() == 0 else nullcontext()
+    return closing(MetricsLog(run, start)) if distributed.rank() == 0 else nullcontext()
 
 
 class MetricsLog:
@@ -36,15 +35,8 @@ class MetricsLog:
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 
-    def __enter__(self) -> MetricsLog:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Finish both files."""
         self._file.close()
         self._board.close()
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mscol_cli import distributed
 from mscol_cli.checkpoints import folder as checkpoints
 from mscol_cli.checkpoints import runs
@@ -73,8 +75,9 @@ def run(request: PretrainRequest, progress: Progress) -> PretrainResult | None:
 def work(folder: Path, progress: Progress) -> None:
     """Do one process's part of a run that is prepared: everything it needs is in its run.json."""
     info = runs.read_run(folder)
-    with process_group(pick_device(info["training"]["device"])):
-        _train(folder, info, progress)
+    device = pick_device(info["training"]["device"])
+    with process_group(device):
+        _train(folder, info, device, progress)
 
 
 def _train_here(folder: Path, progress: Progress) -> None:
@@ -97,17 +100,17 @@ def _join(request: PretrainRequest, progress: Progress) -> Path | None:
     with process_group(device):
         prepared = str(prepare_run(request, progress)) if distributed.rank() == 0 else ""
         folder = Path(distributed.broadcast_text(prepared, device))
-        _train(folder, runs.read_run(folder), progress)
+        _train(folder, runs.read_run(folder), device, progress)
         return folder if distributed.rank() == 0 else None
 
 
-def _train(folder: Path, info: Mapping[str, Any], progress: Progress) -> None:
-    training = _build(folder, info)
+def _train(folder: Path, info: Mapping[str, Any], device: torch.device, progress: Progress) -> None:
+    training = _build(folder, info, device)
     training.restore()
     training.fit(progress if distributed.rank() == 0 else Silent())
 
 
-def _build(folder: Path, info: Mapping[str, Any]) -> Training:
+def _build(folder: Path, info: Mapping[str, Any], device: torch.device) -> Training:
     registry = load_registry()
     settings = TrainingSettings(**info["training"])
     encoder = build_encoder(*recorded_part(info, "encoder", registry), settings.seed)
@@ -117,7 +120,6 @@ def _build(folder: Path, info: Mapping[str, Any]) -> Training:
     if store.hash != info["store"]["hash"]:
         raise UsageError(f"{store.path} has changed since {folder} was started: train a new run.")
     source = CropSource(store, objective, settings.batch_size, encoder.crop_samples, settings.seed)
-    device = pick_device(settings.device)
     return Training(folder, info, settings, encoder, objective, source, device)
 
 
