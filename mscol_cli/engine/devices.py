@@ -65,5 +65,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield
+        # A process that leaves early closes connections that others may still be reading from.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
