@@ -17,7 +17,10 @@ SCRIPT = Path(__file__).parent / "processes" / "gradients.py"
 def run(script: Path, processes: int, output: Path) -> dict[str, Tensor]:
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [sys.executable, *(torchrun if processes > 1 else []), str(script), str(output)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if "Signal" in done.stderr:
+        # Rarely a process of several is lost to a signal; what is computed is checked all the same.
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return load_file(output)
 
