@@ -22,8 +22,10 @@ from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskI
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
 
 if TYPE_CHECKING:
+    from mscol_cli.contracts.augmented import Augmented
     from mscol_cli.contracts.encoder import Encoder
-    from mscol_cli.contracts.objective import Objective, ObjectiveContext
+    from mscol_cli.contracts.levels import Level
+    from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
     from mscol_cli.contracts.plans import MIXTURE, CropPlan, Crops, IntArray, StoreIndex
     from mscol_cli.contracts.separator import (
         InputFile,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MIXTURE",
+    "Augmentation",
+    "Augmented",
     "BadInputError",
     "Card",
     "CropPlan",
@@ -42,6 +46,7 @@ __all__ = [
     "EncoderCard",
     "InputFile",
     "IntArray",
+    "Level",
     "MissingDataError",
     "MscolError",
     "NoOptions",
@@ -65,8 +70,10 @@ __all__ = [
 ]
 
 _HEAVY = {
+    "augmented": ("Augmented",),
     "encoder": ("Encoder",),
-    "objective": ("Objective", "ObjectiveContext"),
+    "levels": ("Level",),
+    "objective": ("Augmentation", "Objective", "ObjectiveContext"),
     "plans": ("MIXTURE", "CropPlan", "Crops", "IntArray", "StoreIndex"),
     "separator": ("InputFile", "Separator", "SeparatorContext", "TrackInput"),
 }

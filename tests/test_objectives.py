@@ -12,7 +12,7 @@ from mscol_objectives.association import BilinearSimilarity, association_logits
 from mscol_objectives.cola import Cola
 from mscol_objectives.msa import MusicSourceAssociation
 from mscol_objectives.mws import draw_augmentation, mask, shift_down, warp_time
-from mscol_objectives.plugin import MsaOptions, RandomMaskOptions
+from mscol_objectives.plugin import MsaOptions, PairOptions, RandomMaskAugmentationOptions
 from mscol_objectives.random_mask import RandomMask
 from mscol_objectives.sampling import draw_segments
 
@@ -28,10 +28,12 @@ def make_index(tracks: int = 40, silent_vocals: int = 10) -> StoreIndex:
         sources=("mixture", "drums", "vocals"),
         sample_rate=16_000,
         track_ids=tuple(f"t{track}" for track in range(tracks)),
+        track_samples=np.full(tracks, 5 * 62_720 + 240),
         segment_track=np.repeat(np.arange(tracks), 5),
         segment_start=np.tile(np.arange(5) * 62_720, tracks),
         segment_samples=np.full(tracks * 5, SEGMENT),
         segment_level=level,
+        drifting_level=level,
     )
 
 
@@ -71,7 +73,7 @@ def test_the_loss_is_that_of_the_paper(silent_rows: int) -> None:
 
 
 def test_a_batch_of_silence_has_no_loss_and_finite_gradients() -> None:
-    objective = Cola(CONTEXT)
+    objective = Cola(PairOptions(), CONTEXT)
     rows = {view: torch.randn(4, 24, requires_grad=True) for view in ("anchor", "positive")}
     loss, _ = objective.loss(rows, {"silent": torch.ones(4, dtype=torch.bool)})
     loss.backward()  # type: ignore[no-untyped-call]
@@ -81,7 +83,7 @@ def test_a_batch_of_silence_has_no_loss_and_finite_gradients() -> None:
 
 def test_both_crops_of_a_pair_lie_in_one_segment_at_independent_offsets() -> None:
     index = make_index()
-    plan = Cola(CONTEXT).plan(index, np.random.default_rng(0), 200)
+    plan = Cola(PairOptions(), CONTEXT).plan(index, np.random.default_rng(0), 200)
     offsets = []
     for crops in plan.views.values():
         assert (crops.start % 160 == 0).all()
@@ -98,7 +100,10 @@ def test_offsets_reach_both_ends_of_a_segment() -> None:
     starts = {
         start % 62_720
         for seed in range(2_000)
-        for start in Cola(CONTEXT).plan(index, np.random.default_rng(seed), 5).views["anchor"].start
+        for start in Cola(PairOptions(), CONTEXT)
+        .plan(index, np.random.default_rng(seed), 5)
+        .views["anchor"]
+        .start
     }
     assert min(starts) == 0
     assert max(starts) == 294 * 160
@@ -195,16 +200,16 @@ def test_mws_masks_shifts_and_warps_as_written_slowly() -> None:
             slow[:, start : start + width] = 0
         bands = drawn["shift"][row]
         slow = np.concatenate([slow[:, bands:], np.zeros((98, bands))], axis=1)
-        known, wanted = [0, 48, 97], [0, drawn["pivot"][row], 97]
-        position = np.interp(np.arange(98), known, wanted)
+        pivot = drawn["pivot"][row]
+        position = np.concatenate([np.linspace(0, pivot, 49), np.linspace(pivot + 1, 97, 49)])
         warped = [np.interp(position, np.arange(98), slow[:, band]) for band in range(64)]
         np.testing.assert_allclose(fast[row].numpy(), np.transpose(warped), atol=1e-9)
 
 
 def test_random_mask_keeps_its_share_on_average_and_changes_only_the_positive() -> None:
-    objective = RandomMask(RandomMaskOptions(sharpness=0.0), CONTEXT)
-    plan = objective.plan(make_index(), np.random.default_rng(0), 4)
-    labels = {"mask_grid": torch.from_numpy(plan.labels["mask_grid"])}
+    objective = RandomMask(RandomMaskAugmentationOptions(sharpness=0.0))
+    plan = Cola(PairOptions(), CONTEXT).plan(make_index(), np.random.default_rng(0), 4)
+    labels = {"grid": torch.from_numpy(objective.draw(plan, np.random.default_rng(0))["grid"])}
     views = {"anchor": torch.zeros(4, 98, 64), "positive": torch.zeros(4, 98, 64)}
     masked = objective.augment_features(views, labels)
     torch.testing.assert_close(masked["positive"].exp(), torch.full((4, 98, 64), 0.25))

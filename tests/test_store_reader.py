@@ -64,7 +64,7 @@ def test_segments_are_the_published_grid(samples: int, starts: list[int]) -> Non
 def test_a_level_is_the_mean_of_the_first_392_hops() -> None:
     waveform = np.zeros(130_000, dtype=np.float32)
     waveform[62_720:125_440] = -0.5
-    assert segment_levels(waveform).tolist() == [0.0, 0.5]
+    assert segment_levels(waveform)[:, 0].tolist() == [0.0, 0.5]
 
 
 def test_the_index_describes_every_segment(store: Store) -> None:
@@ -117,10 +117,10 @@ def test_the_hash_tells_contents_apart_and_ignores_failures(store: Store, tmp_pa
 
 
 def test_an_older_or_newer_layout_is_named(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"older mscol \(layout 0, this one reads 1\)"):
+    with pytest.raises(UsageError, match=r"older mscol \(layout 0, this one reads 2\)"):
         Store.open(rewrite_header(store, tmp_path / "old", version=0))
-    with pytest.raises(UsageError, match=r"newer mscol \(layout 2"):
-        Store.open(rewrite_header(store, tmp_path / "new", version=2))
+    with pytest.raises(UsageError, match=r"newer mscol \(layout 3"):
+        Store.open(rewrite_header(store, tmp_path / "new", version=3))
     with pytest.raises(UsageError, match="no store of mscol"):
         Store.open(rewrite_header(store, tmp_path / "other", format="zarr"))
 

@@ -14,20 +14,29 @@ from mscol_cli.contracts.options import NoOptions
 
 if TYPE_CHECKING:
     from mscol_cli.contracts.encoder import Encoder
-    from mscol_cli.contracts.objective import Objective, ObjectiveContext
+    from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
     from mscol_cli.contracts.separator import Separator, SeparatorContext
     from mscol_cli.contracts.task import Task
 
 
 @dataclass(frozen=True)
 class ObjectiveCard:
-    """A pretext task. `build(options, context)` returns an `Objective`."""
+    """A pretext task. `build(options, context)` returns an `Objective`.
+
+    Attributes:
+        augmentation: What the task does to crops, if it can be done under another objective too:
+            `augmentation(options, context)` returns an `Augmentation`, and `--objective msa+NAME`
+            uses it.
+        augmentation_options: Its options, without those that only the task as a whole has.
+    """
 
     name: str
     summary: str
     build: Callable[[Any, ObjectiveContext], Objective]
     options: type = NoOptions
     reference: str = ""
+    augmentation: Callable[[Any, ObjectiveContext], Augmentation] | None = None
+    augmentation_options: type = NoOptions
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from abc import abstractmethod
 
 from torch import Tensor, nn
 
+from mscol_cli.contracts.levels import Level
+
 
 class Encoder(nn.Module):
     """Base class of every encoder. Both halves run on the device the module is on.
@@ -16,6 +18,7 @@ class Encoder(nn.Module):
         window_hop: Samples between consecutive windows when embedding a whole clip.
         start_grid: Training crops start at multiples of this many samples.
         dim: Size of the embedding.
+        level: What whole clips are scaled to before crops are cut: `norm`, `rms` or `none`.
     """
 
     sample_rate: int
@@ -23,6 +26,7 @@ class Encoder(nn.Module):
     window_hop: int
     start_grid: int
     dim: int
+    level: Level = "norm"
 
     @abstractmethod
     def frontend(self, waveforms: Tensor) -> Tensor:

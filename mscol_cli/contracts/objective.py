@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mscol_cli.contracts.plans import CropPlan, StoreIndex
@@ -20,11 +22,13 @@ class ObjectiveContext:
         embedding_dim: Size of the encoder's output.
         crop_samples: Length in samples of the crop the encoder takes.
         start_grid: Crops start at multiples of this many samples (the front end's hop).
+        sample_rate: Hz of the waveforms.
     """
 
     embedding_dim: int
     crop_samples: int
     start_grid: int
+    sample_rate: int = 16_000
 
 
 class Objective(nn.Module):
@@ -59,8 +63,7 @@ class Objective(nn.Module):
         """Change waveforms before the front end.
 
         Args:
-            views: By view name, (batch, samples) float32 at the encoder's sample rate, each clip
-                scaled to L2 norm 1.
+            views: By view name, (batch, samples) float32 at the encoder's sample rate and level.
             labels: The plan's labels as tensors, rows aligned with the views.
         """
         return views
@@ -84,3 +87,35 @@ class Objective(nn.Module):
         Returns:
             The loss, a scalar; and scalars to watch, by name.
         """
+
+
+class Augmentation(nn.Module):
+    """A change of crops under which any objective can be trained, as in `--objective msa+mws`.
+
+    It may change each view or only some, and never which crops are cut nor what is minimised.
+    """
+
+    def draw(self, plan: CropPlan, rng: np.random.Generator) -> Mapping[str, NDArray[Any]]:
+        """Draw every random parameter of one update.
+
+        Args:
+            plan: The crops, and the labels of the objective.
+            rng: Depends on seed and step alone.
+
+        Returns:
+            Arrays by name whose first axis is the batch; the other methods get them as `labels`,
+            and get no others.
+        """
+        return {}
+
+    def augment_waveforms(
+        self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Change waveforms before the front end; arguments as for an objective."""
+        return views
+
+    def augment_features(
+        self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Change features after the front end, such as (batch, frames, mel bands) log-mel."""
+        return views

@@ -22,32 +22,44 @@ class StoreIndex:
         sources: Names in storage order; the first is always `"mixture"`.
         sample_rate: Hz, of every waveform in the store.
         track_ids: One name per track, unique.
+        track_samples: (tracks,) length of the track in samples.
         segment_track: (segments,) row of `track_ids` each segment belongs to.
         segment_start: (segments,) first sample of the segment in its track.
         segment_samples: (segments,) length of the segment in samples.
         segment_level: (segments, sources) mean absolute value over the segment, float32, of the
             waveform before any level normalisation.
+        drifting_level: (segments, sources) the same over the windows of the published silence
+            rule, which lie 0.08 s later with each segment of a track.
     """
 
     sources: tuple[str, ...]
     sample_rate: int
     track_ids: tuple[str, ...]
+    track_samples: IntArray
     segment_track: IntArray
     segment_start: IntArray
     segment_samples: IntArray
     segment_level: NDArray[np.float32]
-    _active: dict[tuple[int, float], IntArray] = field(default_factory=dict, repr=False)
+    drifting_level: NDArray[np.float32]
+    _active: dict[tuple[int, float, bool], IntArray] = field(default_factory=dict, repr=False)
 
     @property
     def segments(self) -> int:
         """Number of segments."""
         return len(self.segment_track)
 
-    def active_segments(self, source: int, threshold: float) -> IntArray:
-        """Rows of the segments in which `source` is louder than `threshold` (mean |x|)."""
-        key = (source, threshold)
+    def active_segments(self, source: int, threshold: float, drifting: bool = False) -> IntArray:
+        """Rows of the segments in which `source` is louder than `threshold` (mean |x|).
+
+        Args:
+            source: Row of `sources`.
+            threshold: Full scale is 1.
+            drifting: Judge by `drifting_level` instead of `segment_level`.
+        """
+        key = (source, threshold, drifting)
         if key not in self._active:
-            self._active[key] = np.flatnonzero(self.segment_level[:, source] > threshold)
+            level = self.drifting_level if drifting else self.segment_level
+            self._active[key] = np.flatnonzero(level[:, source] > threshold)
         return self._active[key]
 
 

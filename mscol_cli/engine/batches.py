@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mscol_cli import distributed
+from mscol_cli.contracts.levels import Level
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.plans import CropPlan
 from mscol_cli.store import Store
@@ -22,7 +23,7 @@ class Batch:
     """This process's rows of one update.
 
     Attributes:
-        waveforms: By view, (rows, samples) float32, every clip at L2 norm 1.
+        waveforms: By view, (rows, samples) float32, every clip at the encoder's level.
         labels: The plan's labels, rows first.
     """
 
@@ -39,6 +40,7 @@ class CropSource:
         objective: Whose plan is followed.
         batch_size: Rows of the global batch.
         crop_samples: Length of a crop.
+        level: What whole clips are scaled to.
         seed: Of the run; with the step it decides every plan.
     """
 
@@ -46,6 +48,7 @@ class CropSource:
     objective: Objective
     batch_size: int
     crop_samples: int
+    level: Level
     seed: int
 
     def plan(self, step: int) -> CropPlan:
@@ -65,7 +68,8 @@ class CropSource:
     def _read(self, step: int) -> _Read:
         plan = self.plan(step).rows(distributed.share(self.batch_size))
         samples = {
-            view: self.store.gather(crops, self.crop_samples) for view, crops in plan.views.items()
+            view: self.store.gather(crops, self.crop_samples, self.level)
+            for view, crops in plan.views.items()
         }
         return _Read(samples, dict(plan.labels))
 

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from mscol_cli.audio import load_mono
 from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.engine.ahead import map_ahead
 from mscol_cli.errors import BadInputError
 
-LEVEL_EPSILON = 1e-9
 DECODERS = min(4, os.cpu_count() or 1)
 
 
@@ -109,10 +109,10 @@ def count_windows(encoder: Encoder, samples: int) -> int:
     return max(0, 1 + (samples - encoder.crop_samples) // encoder.window_hop)
 
 
-def level(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A waveform (samples,) at L2 norm 1; silence stays silence."""
-    energy = np.einsum("i,i->", waveform, waveform, dtype=np.float64)
-    scaled: NDArray[np.float32] = waveform / np.float32(np.sqrt(energy) + LEVEL_EPSILON)
+def at_level(waveform: NDArray[np.float32], level: Level) -> NDArray[np.float32]:
+    """A whole clip (samples,) at a level; silence stays silence."""
+    norm = np.sqrt(np.einsum("i,i->", waveform, waveform, dtype=np.float64))
+    scaled: NDArray[np.float32] = waveform * np.float32(level_factor(level, norm, len(waveform)))
     return scaled
 
 
@@ -123,7 +123,7 @@ def _frame(encoder: Encoder, clip: Clip) -> _Framed | BadInputError:
         return BadInputError(
             f"{clip.name}: lasts {lasts:.3f} s, one window needs {needed:.3f} s; leave it out"
         )
-    waveform = torch.from_numpy(level(clip.waveform))
+    waveform = torch.from_numpy(at_level(clip.waveform, encoder.level))
     return _Framed(clip.name, waveform.unfold(0, encoder.crop_samples, encoder.window_hop))
 
 

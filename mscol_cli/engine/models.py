@@ -53,7 +53,9 @@ def build_encoder(entry: Entry, options: Any, seed: int) -> Encoder:
 def build_objective(entry: Entry, options: Any, encoder: Encoder, seed: int) -> Objective:
     """An objective that fits an encoder; the same weights for the same seed."""
     torch.manual_seed(seed + 1)
-    context = ObjectiveContext(encoder.dim, encoder.crop_samples, encoder.start_grid)
+    context = ObjectiveContext(
+        encoder.dim, encoder.crop_samples, encoder.start_grid, encoder.sample_rate
+    )
     return cast(ObjectiveCard, entry.card).build(options, context)
 
 

@@ -43,12 +43,12 @@ def cache_folder() -> Path:
     return (Path(root) if root else Path.home() / ".cache" / "mscol") / "embeddings"
 
 
-def embedding_key(model_hash: str, framing: Sequence[int], paths: Sequence[Path]) -> str:
+def embedding_key(model_hash: str, framing: Sequence[int | str], paths: Sequence[Path]) -> str:
     """Names embeddings by all that determines them.
 
     Args:
         model_hash: Of the encoder's weights.
-        framing: Sample rate, window and hop, in Hz and samples.
+        framing: Sample rate, window and hop, in Hz and samples, and the level of the clips.
         paths: Audio files, in order; a file counts by its path, size and time of change.
     """
     digest = hashlib.sha256(f"{LAYOUT}\n{model_hash}\n{list(framing)}\n".encode())

@@ -14,7 +14,7 @@ from mscol_cli.files import read_json, write_json
 from mscol_cli.store.segments import SAMPLE_RATE
 
 FORMAT = "mscol-store"
-VERSION = 1
+VERSION = 2
 HEADER = "store.json"
 TRACKS = "tracks.jsonl"
 LEVELS = "levels.npy"

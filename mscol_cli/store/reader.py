@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, STEP
 from mscol_cli.store.table import TrackTable, read_table
-
-_EPSILON = 1e-9
 
 
 class Store:
@@ -30,7 +29,7 @@ class Store:
         self.header = header
         self._table = table
         self._shards: dict[int, NDArray[np.int16]] = {}
-        self._scale = (table.gain / (table.norm + _EPSILON)).astype(np.float32)
+        self._scales: dict[Level, NDArray[np.float32]] = {}
 
     @staticmethod
     def open(path: Path) -> Store:
@@ -60,34 +59,39 @@ class Store:
         track = np.repeat(np.arange(len(segments)), segments)
         within = np.arange(len(track)) - np.repeat(np.cumsum(segments) - segments, segments)
         levels = np.load(self.path / LEVELS, allow_pickle=False)
+        levels = levels[np.repeat(self._table.level_row, segments) + within]
         whole = np.repeat(np.minimum(self._table.samples, SEGMENT), segments)
         return StoreIndex(
             sources=self.header.sources,
             sample_rate=SAMPLE_RATE,
             track_ids=self._table.ids,
+            track_samples=self._table.samples,
             segment_track=track.astype(np.int64),
             segment_start=within * STEP,
             segment_samples=whole,
-            segment_level=levels[np.repeat(self._table.level_row, segments) + within],
+            segment_level=levels[..., 0],
+            drifting_level=levels[..., 1],
         )
 
-    def gather(self, crops: Crops, samples: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    def gather(
+        self, crops: Crops, samples: int, level: Level = "norm"
+    ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
         """Cut crops out of the shards.
 
         Args:
             crops: Where to cut, (batch,) each; starts are not negative.
             samples: Length of every crop; zeros follow where a track ends before.
+            level: What the whole clip is scaled to, each source on its own.
 
         Returns:
-            (batch, samples) int16, and (batch,) the factor that makes them waveforms whose whole
-            clip has L2 norm 1.
+            (batch, samples) int16, and (batch,) the factor that makes them waveforms at that level.
         """
         cut = np.zeros((len(crops.track), samples), dtype=np.int16)
         length = np.clip(self._table.samples[crops.track] - crops.start, 0, samples).tolist()
         first = (self._table.offset[crops.track, crops.source] + crops.start).tolist()
         for row, shard in enumerate(self._table.shard[crops.track].tolist()):
             cut[row, : length[row]] = self._open(shard)[first[row] : first[row] + length[row]]
-        return cut, self._scale[crops.track, crops.source]
+        return cut, self._scale(level)[crops.track, crops.source]
 
     def waveform(self, track: int, source: int = 0) -> NDArray[np.float32]:
         """A whole source of a track as it was before any level normalisation: (samples,)."""
@@ -96,6 +100,13 @@ class Store:
         stored = self._open(int(table.shard[track]))[first : first + table.samples[track]]
         waveform: NDArray[np.float32] = stored * np.float32(table.gain[track, source])
         return waveform
+
+    def _scale(self, level: Level) -> NDArray[np.float32]:
+        if level not in self._scales:
+            table = self._table
+            factor = level_factor(level, table.norm, table.samples[:, None])
+            self._scales[level] = (table.gain * factor).astype(np.float32)
+        return self._scales[level]
 
     def _open(self, shard: int) -> NDArray[np.int16]:
         if shard not in self._shards:

@@ -18,6 +18,9 @@ _SEGMENT_FRAMES = 392
 _CROP_FRAMES = 98
 STEP = _SEGMENT_FRAMES * _HOP
 """Samples from one segment to the next; a segment covers this and one frame's overhang."""
+_DRIFTING_STEP = 64_000
+"""Samples from one window of the published silence rule to the next: four seconds, where a segment
+is 3.92 s. Window i lies 0.08 i seconds late."""
 SEGMENT = STEP + _FRAME - _HOP
 MINIMUM = _CROP_FRAMES * _HOP + _FRAME - _HOP
 """Samples of the shortest track that holds one crop of 98 frames."""
@@ -36,6 +39,22 @@ def segment_starts(samples: int) -> NDArray[np.int64]:
 
 
 def segment_levels(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean |x| over each segment's step: (samples,) to (segments,)."""
-    parts = [waveform[start : start + STEP] for start in segment_starts(len(waveform))]
-    return np.array([np.abs(part).mean(dtype=np.float64) for part in parts], dtype=np.float32)
+    """Mean |x| that decides whether a source sounds in each segment: (samples,) to (segments, 2).
+
+    First over the segment's own samples; then over the window that the published code takes for
+    it, which drifts away from the segment by 0.08 s each. A window beyond the end has level 0.
+    """
+    starts = segment_starts(len(waveform))
+    pairs = [
+        (_mean(waveform[start : start + STEP]), _mean(_drifting_window(waveform, number)))
+        for number, start in enumerate(starts)
+    ]
+    return np.array(pairs, dtype=np.float32).reshape(len(starts), 2)
+
+
+def _drifting_window(waveform: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    return waveform[number * _DRIFTING_STEP : (number + 1) * _DRIFTING_STEP]
+
+
+def _mean(part: NDArray[np.float32]) -> float:
+    return float(np.abs(part).mean(dtype=np.float64)) if len(part) else 0.0

@@ -178,7 +178,7 @@ class StoreWriter:
         samples, rows = _ends(self._journal.records)
         self._shard = GrowingArray(self.path / shard_name(self._number), np.int16, rows=samples)
         self._levels = GrowingArray(
-            self.path / LEVELS, np.float32, (len(self.header.sources),), rows
+            self.path / LEVELS, np.float32, (len(self.header.sources), 2), rows
         )
         return self._shard, self._levels
 

@@ -29,7 +29,7 @@ def embed_cached(
     A cache that cannot be written costs a warning. Progress advances by one for each file.
     """
     encoder = model.encoder
-    framing = (encoder.sample_rate, encoder.crop_samples, encoder.window_hop)
+    framing = (encoder.sample_rate, encoder.crop_samples, encoder.window_hop, encoder.level)
     path = cache_path(embedding_key(model.hash, framing, paths))
     cached = read_embeddings(path)
     if cached is not None and len(cached.counts) == len(paths):

@@ -119,7 +119,14 @@ def _build(folder: Path, info: Mapping[str, Any], device: torch.device) -> Train
     store = Store.open(Path(info["store"]["path"]))
     if store.hash != info["store"]["hash"]:
         raise UsageError(f"{store.path} has changed since {folder} was started: train a new run.")
-    source = CropSource(store, objective, settings.batch_size, encoder.crop_samples, settings.seed)
+    source = CropSource(
+        store,
+        objective,
+        batch_size=settings.batch_size,
+        crop_samples=encoder.crop_samples,
+        level=encoder.level,
+        seed=settings.seed,
+    )
     return Training(folder, info, settings, encoder, objective, source, device)
 
 

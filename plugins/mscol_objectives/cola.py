@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from mscol_cli.api import CropPlan, StoreIndex
+from mscol_cli.api import CropPlan, ObjectiveContext, StoreIndex
 from mscol_objectives.association import Association
-from mscol_objectives.sampling import cut, draw_segments
+from mscol_objectives.plugin import PairOptions
+from mscol_objectives.sampling import cut, draw_segments, repeats
 
 
 class Cola(Association):
     """Contrastive learning of general-purpose audio representations (arXiv 2010.10915), with the
     settings of the MSA paper: crops within one segment of about four seconds, no added noise."""
+
+    def __init__(self, options: PairOptions, context: ObjectiveContext) -> None:
+        super().__init__(context)
+        self.options = options
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
         """Warn when a batch holds a segment more than once."""
@@ -20,19 +25,10 @@ class Cola(Association):
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """Two crops of the mixture per segment, at independent offsets."""
         segments = draw_segments(np.arange(index.segments), batch_size, rng)
+        last = self.options.last_offset
         return CropPlan(
             {
-                "anchor": cut(index, segments, 0, self.context, rng),
-                "positive": cut(index, segments, 0, self.context, rng),
+                view: cut(index, segments, 0, self.context, rng, last)
+                for view in ("anchor", "positive")
             }
         )
-
-
-def repeats(segments: int, batch_size: int, verb: str) -> list[str]:
-    """A line when `segments` are fewer than a batch; none otherwise."""
-    if segments >= batch_size:
-        return []
-    return [
-        f"the store {verb} {segments} segments for a batch of {batch_size}: some repeat within it"
-        " and count as wrong answers; lower --batch-size or add music."
-    ]

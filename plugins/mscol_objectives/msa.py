@@ -17,9 +17,8 @@ from mscol_cli.api import (
     UsageError,
 )
 from mscol_objectives.association import Association
-from mscol_objectives.cola import repeats
 from mscol_objectives.plugin import MsaOptions
-from mscol_objectives.sampling import cut, draw_segments
+from mscol_objectives.sampling import cut, draw_segments, repeats
 
 GROUP = 128
 
@@ -58,11 +57,13 @@ class MusicSourceAssociation(Association):
         groups = [self._group(index, rng, size) for size in sizes]
         segments = np.concatenate([segments for segments, _ in groups])
         source = np.concatenate([source for _, source in groups])
-        silent = index.segment_level[segments, source] <= self.options.silence_threshold
+        level = index.drifting_level if self._drifting else index.segment_level
+        silent = level[segments, source] <= self.options.silence_threshold
+        last = self.options.last_offset
         return CropPlan(
             {
-                "anchor": cut(index, segments, 0, self.context, rng),
-                "positive": cut(index, segments, source, self.context, rng),
+                "anchor": cut(index, segments, 0, self.context, rng, last),
+                "positive": cut(index, segments, source, self.context, rng, last),
             },
             {"silent": silent},
         )
@@ -86,7 +87,11 @@ class MusicSourceAssociation(Association):
         return draw_segments(candidates, size, rng), np.full(size, source)
 
     def _active(self, index: StoreIndex, source: int) -> IntArray:
-        return index.active_segments(source, self.options.silence_threshold)
+        return index.active_segments(source, self.options.silence_threshold, self._drifting)
+
+    @property
+    def _drifting(self) -> bool:
+        return self.options.silence_windows == "drifting"
 
     def _stems(self, index: StoreIndex) -> list[int]:
         held = [name for name in index.sources if name != MIXTURE]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mscol_cli.api import NoOptions, ObjectiveCard, hookimpl, option
+from mscol_cli.api import ObjectiveCard, hookimpl, option
 
 if TYPE_CHECKING:
-    from mscol_cli.api import Objective, ObjectiveContext
+    from mscol_cli.api import Augmentation, Objective, ObjectiveContext
 
 COLA_PAPER = (
     "Saeed, Grangier, Zeghidour: Contrastive Learning of General-Purpose Audio Representations,"
@@ -25,15 +25,32 @@ S3T_PAPER = (
 
 
 @dataclass(frozen=True)
-class MwsOptions:
-    """Options of `mws`."""
+class PairOptions:
+    """Options of every objective that cuts both crops of a pair from one segment."""
 
-    fill: float = option(0.0, "log-mel value written into masked and vacated cells")
+    last_offset: bool = option(
+        True, "a crop may end where its segment ends; false never draws that one offset of 295"
+    )
 
 
 @dataclass(frozen=True)
-class RandomMaskOptions:
-    """Options of `random-mask`."""
+class MwsAugmentationOptions:
+    """Options of masking, warping and shifting."""
+
+    fill: float = option(0.0, "log-mel value written into masked and vacated cells")
+    leak: bool = option(
+        False, "what is done to one crop shows in the other where both overlap, as published"
+    )
+
+
+@dataclass(frozen=True)
+class MwsOptions(MwsAugmentationOptions, PairOptions):
+    """Options of `mws`."""
+
+
+@dataclass(frozen=True)
+class RandomMaskAugmentationOptions:
+    """Options of the random mask."""
 
     keep: float = option(
         0.25, "share of the energy the mask keeps on average", minimum=0.01, maximum=0.99
@@ -46,7 +63,12 @@ class RandomMaskOptions:
 
 
 @dataclass(frozen=True)
-class MsaOptions:
+class RandomMaskOptions(RandomMaskAugmentationOptions, PairOptions):
+    """Options of `random-mask`."""
+
+
+@dataclass(frozen=True)
+class MsaOptions(PairOptions):
     """Options of `msa`."""
 
     stems: tuple[str, ...] = option((), "sources to associate, a,b,c; empty takes all in the store")
@@ -56,25 +78,42 @@ class MsaOptions:
     silence_threshold: float = option(
         0.01, "mean |x| of a segment, full scale 1, above which a source sounds", minimum=0.0
     )
+    silence_windows: str = option(
+        "aligned",
+        "where that level is measured: over the segment, or 0.08 s later with each, as published",
+        choices=("aligned", "drifting"),
+    )
     silent_fill: float = option(0.0, "feature value that stands for a silent positive")
 
 
-def _cola(_: NoOptions, context: ObjectiveContext) -> Objective:
+def _cola(options: PairOptions, context: ObjectiveContext) -> Objective:
     from mscol_objectives.cola import Cola
 
-    return Cola(context)
+    return Cola(options, context)
 
 
 def _mws(options: MwsOptions, context: ObjectiveContext) -> Objective:
+    from mscol_cli.api import Augmented
+
+    return Augmented(_cola(options, context), [_mask_warp_shift(options, context)])
+
+
+def _mask_warp_shift(options: MwsAugmentationOptions, context: ObjectiveContext) -> Augmentation:
     from mscol_objectives.mws import MaskWarpShift
 
     return MaskWarpShift(options, context)
 
 
 def _random_mask(options: RandomMaskOptions, context: ObjectiveContext) -> Objective:
+    from mscol_cli.api import Augmented
+
+    return Augmented(_cola(options, context), [_mask(options, context)])
+
+
+def _mask(options: RandomMaskAugmentationOptions, _: ObjectiveContext) -> Augmentation:
     from mscol_objectives.random_mask import RandomMask
 
-    return RandomMask(options, context)
+    return RandomMask(options)
 
 
 def _msa(options: MsaOptions, context: ObjectiveContext) -> Objective:
@@ -88,7 +127,7 @@ def mscol_objectives() -> list[ObjectiveCard]:
     """The four objectives of the paper's comparison that share COLA's head and similarity."""
     return [
         ObjectiveCard(
-            "cola", "two crops of one segment of the mixture", _cola, reference=COLA_PAPER
+            "cola", "two crops of one segment of the mixture", _cola, PairOptions, COLA_PAPER
         ),
         ObjectiveCard(
             "mws",
@@ -96,6 +135,8 @@ def mscol_objectives() -> list[ObjectiveCard]:
             _mws,
             MwsOptions,
             S3T_PAPER,
+            augmentation=_mask_warp_shift,
+            augmentation_options=MwsAugmentationOptions,
         ),
         ObjectiveCard(
             "random-mask",
@@ -103,6 +144,8 @@ def mscol_objectives() -> list[ObjectiveCard]:
             _random_mask,
             RandomMaskOptions,
             MSA_PAPER,
+            augmentation=_mask,
+            augmentation_options=RandomMaskAugmentationOptions,
         ),
         ObjectiveCard(
             "msa",

@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from mscol_cli.api import CropPlan, ObjectiveContext, StoreIndex
-from mscol_objectives.cola import Cola
-from mscol_objectives.plugin import RandomMaskOptions
+from mscol_cli.api import Augmentation, CropPlan
+from mscol_objectives.plugin import RandomMaskAugmentationOptions
 from mscol_objectives.spectrogram import LOG_FLOOR, require_spectrogram
 
 
-class RandomMask(Cola):
+class RandomMask(Augmentation):
     """A control for separation, in our reading: the paper (arXiv 2302.07077) names a row "Random
     Mask" and publishes neither code nor parameters.
 
@@ -27,15 +27,15 @@ class RandomMask(Cola):
     gains over this it owes to the sources, not to hiding part of the spectrogram.
     """
 
-    def __init__(self, options: RandomMaskOptions, context: ObjectiveContext) -> None:
-        super().__init__(context)
+    def __init__(self, options: RandomMaskAugmentationOptions) -> None:
+        super().__init__()
         self.options = options
 
-    def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
-        """COLA's crops, and the grid of each positive's mask as a label."""
-        cells = (batch_size, self.options.time_cells, self.options.band_cells)
-        crops = super().plan(index, rng, batch_size)
-        return CropPlan(crops.views, {"mask_grid": rng.standard_normal(cells, np.float32)})
+    def draw(self, plan: CropPlan, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """The grid of each positive's mask: (batch, time cells, band cells)."""
+        rows = len(plan.views["positive"].start)
+        cells = (rows, self.options.time_cells, self.options.band_cells)
+        return {"grid": rng.standard_normal(cells, np.float32)}
 
     def augment_features(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
@@ -43,7 +43,7 @@ class RandomMask(Cola):
         """Mask the positive; a product of magnitudes is a sum of logarithms."""
         log_mel = views["positive"]
         require_spectrogram(log_mel, "random-mask")
-        masked = log_mel + self._log_mask(labels["mask_grid"], log_mel)
+        masked = log_mel + self._log_mask(labels["grid"], log_mel)
         return {**views, "positive": masked.clamp(min=LOG_FLOOR)}
 
     def _log_mask(self, grid: Tensor, like: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.step import Pretraining, globalise_batch_norm
 from mscol_cli.host import Entry, load_registry
 
-ROWS, CROP = 16, 15_920
+ROWS = 16
 
 
 def make_index() -> StoreIndex:
@@ -31,10 +31,12 @@ def make_index() -> StoreIndex:
         sources=("mixture", "drums", "vocals"),
         sample_rate=16_000,
         track_ids=tuple(f"t{track}" for track in range(40)),
+        track_samples=np.full(40, 70_000),
         segment_track=np.arange(40),
         segment_start=starts,
         segment_samples=np.full(40, 62_960),
         segment_level=level,
+        drifting_level=level,
     )
 
 
@@ -45,7 +47,7 @@ def update(objective: Entry, encoder: Entry) -> dict[str, Tensor]:
     noise = torch.Generator().manual_seed(0)
     mine = distributed.share(ROWS)
     waveforms = {
-        view: (torch.randn(ROWS, CROP, generator=noise).double() * 0.01)[mine]
+        view: (torch.randn(ROWS, network.crop_samples, generator=noise).double() * 0.01)[mine]
         for view in plan.views
     }
     labels = {name: torch.from_numpy(label) for name, label in plan.rows(mine).labels.items()}
