@@ -15,6 +15,11 @@ EFFICIENTNET_PAPER = (
     " arXiv 1905.11946"
 )
 
+SAMPLE_CNN_PAPER = (
+    "Lee, Park, Kim, Nam: SampleCNN, End-to-End Deep Convolutional Neural Networks Using Very Small"
+    " Filters for Music Classification, Applied Sciences 2018; as in CLMR, arXiv 2103.09410"
+)
+
 
 @dataclass(frozen=True)
 class EfficientNetOptions:
@@ -40,9 +45,15 @@ def _small(_: NoOptions) -> Encoder:
     return SmallEncoder()
 
 
+def _sample_cnn(_: NoOptions) -> Encoder:
+    from mscol_encoders.sample_cnn import SampleCNN
+
+    return SampleCNN()
+
+
 @hookimpl
 def mscol_encoders() -> list[EncoderCard]:
-    """The published encoder, and a small one."""
+    """The published encoder, a small one, and that of CLMR."""
     return [
         EncoderCard(
             "efficientnet_b0",
@@ -55,5 +66,11 @@ def mscol_encoders() -> list[EncoderCard]:
             "small",
             "five convolutions on the same log-mel, 256 dimensions, trains on a CPU in a minute",
             _small,
+        ),
+        EncoderCard(
+            "sample_cnn",
+            "SampleCNN on 2.7 s of raw audio, 512 dimensions, as in CLMR",
+            _sample_cnn,
+            reference=SAMPLE_CNN_PAPER,
         ),
     ]
