@@ -46,7 +46,7 @@ def test_every_command_explains_itself(
         (["pretrian"], 2, "No such command 'pretrian'. Did you mean 'pretrain'?"),
         (["separate", "--speed"], 2, "No such option: --speed"),
         (["pretrain", "--steps", "many"], 2, "Invalid value for '--steps'"),
-        (["pretrain"], 2, "choose what to learn from with --objective: cola, msa"),
+        (["pretrain"], 2, "choose what to learn from with --objective: clmr, cola, msa"),
         (["pretrain", "--objective", "msaa"], 2, "Did you mean 'msa'?"),
         (["pretrain", "--objective", "msa"], 4, "no sealed store under data/"),
         (["pretrain", "--resume"], 4, "runs/latest does not exist"),

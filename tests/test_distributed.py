@@ -36,7 +36,13 @@ def test_loss_gradients_and_statistics_equal_those_of_one_process(
 ) -> None:
     many = run(SCRIPT, processes, tmp_path / "found.safetensors")
     assert many.keys() == one_process.keys()
-    assert {name.partition("/")[0] for name in many} >= {"cola", "msa", "mws", "random-mask"}
+    assert {name.partition("/")[0] for name in many} >= {
+        "clmr",
+        "cola",
+        "msa",
+        "mws",
+        "random-mask",
+    }
     for name, value in many.items():
         assert value.dtype == torch.float64 or "accuracy" in name
         gap = float((value - one_process[name]).abs().max())

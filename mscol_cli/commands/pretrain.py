@@ -18,7 +18,8 @@ def pretrain(
         typer.Argument(help="A sealed store. [default: the newest under data/]", metavar="[STORE]"),
     ] = None,
     objective: Annotated[
-        str | None, typer.Option(help="cola, mws, random-mask, msa or a plugin's.", metavar="NAME")
+        str | None,
+        typer.Option(help="msa, cola, mws, random-mask, clmr or a plugin's.", metavar="NAME"),
     ] = None,
     encoder: Annotated[
         str | None,

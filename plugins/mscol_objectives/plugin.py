@@ -18,6 +18,10 @@ MSA_PAPER = (
     "Garoufis, Zlatintsi, Maragos: Multi-Source Contrastive Learning from Musical Audio,"
     " SMC 2023, arXiv 2302.07077"
 )
+CLMR_PAPER = (
+    "Spijkervet, Burgoyne: Contrastive Learning of Musical Representations, ISMIR 2021,"
+    " arXiv 2103.09410"
+)
 S3T_PAPER = (
     "Zhao et al.: S3T, Self-Supervised Pre-Training with Swin Transformer for Music"
     " Classification, ICASSP 2022, arXiv 2202.10139"
@@ -86,6 +90,43 @@ class MsaOptions(PairOptions):
     silent_fill: float = option(0.0, "feature value that stands for a silent positive")
 
 
+@dataclass(frozen=True)
+class ClmrAugmentationOptions:
+    """Options of CLMR's chain: how likely each step is."""
+
+    polarity: float = option(
+        0.8, "probability that a crop is turned upside down", minimum=0.0, maximum=1.0
+    )
+    noise: float = option(
+        0.01, "probability of white noise, 40 to 80 dB below", minimum=0.0, maximum=1.0
+    )
+    gain: float = option(0.3, "probability of 1 to 20 dB less", minimum=0.0, maximum=1.0)
+    filter: float = option(
+        0.8,
+        "probability of a high-pass of 200 to 1200 Hz or a low-pass of 2200 to 4000 Hz",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    delay: float = option(
+        0.3, "probability of one echo after 200 to 450 ms", minimum=0.0, maximum=1.0
+    )
+    pitch: float = option(0.6, "probability of another pitch", minimum=0.0, maximum=1.0)
+    pitch_cents: int = option(
+        700, "largest shift of pitch up or down, cents", minimum=0, maximum=1200
+    )
+    reverb: float = option(0.6, "probability of reverberation", minimum=0.0, maximum=1.0)
+
+
+@dataclass(frozen=True)
+class ClmrOptions(ClmrAugmentationOptions):
+    """Options of `clmr`."""
+
+    temperature: float = option(0.5, "what cosines are divided by", minimum=0.01, maximum=100.0)
+    projection_dim: int = option(
+        64, "size of the vectors that are compared", minimum=1, maximum=65_536
+    )
+
+
 def _cola(options: PairOptions, context: ObjectiveContext) -> Objective:
     from mscol_objectives.cola import Cola
 
@@ -122,9 +163,22 @@ def _msa(options: MsaOptions, context: ObjectiveContext) -> Objective:
     return MusicSourceAssociation(options, context)
 
 
+def _clmr(options: ClmrOptions, context: ObjectiveContext) -> Objective:
+    from mscol_cli.api import Augmented
+    from mscol_objectives.clmr import Clmr
+
+    return Augmented(Clmr(options, context), [_clmr_chain(options, context)])
+
+
+def _clmr_chain(options: ClmrAugmentationOptions, context: ObjectiveContext) -> Augmentation:
+    from mscol_objectives.clmr_chain import ClmrAugmentations
+
+    return ClmrAugmentations(options, context)
+
+
 @hookimpl
 def mscol_objectives() -> list[ObjectiveCard]:
-    """The four objectives of the paper's comparison that share COLA's head and similarity."""
+    """The objectives of the paper's comparison; all but the last share COLA's head."""
     return [
         ObjectiveCard(
             "cola", "two crops of one segment of the mixture", _cola, PairOptions, COLA_PAPER
@@ -153,5 +207,14 @@ def mscol_objectives() -> list[ObjectiveCard]:
             _msa,
             MsaOptions,
             MSA_PAPER,
+        ),
+        ObjectiveCard(
+            "clmr",
+            "two crops of one track, their waveforms augmented, with SimCLR's loss",
+            _clmr,
+            ClmrOptions,
+            CLMR_PAPER,
+            augmentation=_clmr_chain,
+            augmentation_options=ClmrAugmentationOptions,
         ),
     ]
