@@ -36,7 +36,7 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 def test_a_run_holds_settings_checkpoint_and_curves(trained: Path, store: Path) -> None:
     settings = json.loads((trained / "run.json").read_text())
-    assert settings["objective"]["options"]["silent_share"] == 0.5
+    assert settings["objective"]["parts"][0]["options"]["silent_share"] == 0.5
     assert settings["store"]["path"] == str(store)
     assert (trained.parent / "runs" / "latest").resolve() == trained
     checkpoint = trained / "checkpoints" / "step-00000006"

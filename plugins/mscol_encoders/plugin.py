@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mscol_cli.api import EncoderCard, NoOptions, hookimpl, option
+from mscol_cli.api import EncoderCard, hookimpl, option
 
 if TYPE_CHECKING:
     from mscol_cli.api import Encoder
@@ -17,7 +17,18 @@ EFFICIENTNET_PAPER = (
 
 
 @dataclass(frozen=True)
-class EfficientNetOptions:
+class LogMelOptions:
+    """Options of every encoder that looks at a log-mel; those of `small`."""
+
+    level: str = option(
+        "norm",
+        "whole clips at L2 norm 1, as published, or at one rms whatever their length",
+        choices=("norm", "rms"),
+    )
+
+
+@dataclass(frozen=True)
+class EfficientNetOptions(LogMelOptions):
     """Options of `efficientnet_b0`."""
 
     drop_path: float = option(
@@ -34,10 +45,10 @@ def _efficientnet_b0(options: EfficientNetOptions) -> Encoder:
     return EfficientNetB0(options)
 
 
-def _small(_: NoOptions) -> Encoder:
+def _small(options: LogMelOptions) -> Encoder:
     from mscol_encoders.small import SmallEncoder
 
-    return SmallEncoder()
+    return SmallEncoder(options)
 
 
 @hookimpl
@@ -55,5 +66,6 @@ def mscol_encoders() -> list[EncoderCard]:
             "small",
             "five convolutions on the same log-mel, 256 dimensions, trains on a CPU in a minute",
             _small,
+            LogMelOptions,
         ),
     ]
