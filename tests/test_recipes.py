@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from mscol_cli.recipes import bundled_recipes
+from mscol_cli.store import Store
+from mscol_cli.synthetic import Collection
 from tests.conftest import Command
 
 if sys.version_info >= (3, 11):
@@ -23,6 +25,7 @@ def test_every_bundled_recipe_resolves(
 ) -> None:
     name = getattr(recipe, "name", "")
     assert mscol(*DRY, "--recipe", name) == 0
+    assert mscol("separate", "music", "--recipe", name, "--dry-run") == 0
     for section in ("mtat", "nsynth", "fma"):
         assert mscol("probe", section, "--recipe", name, "--dry-run") == 0
 
@@ -111,3 +114,21 @@ def test_unknown_and_missing_recipes_are_told_apart(
     assert "Did you mean 'smc23'?" in capsys.readouterr().err
     assert mscol(*DRY, "--recipe", "gone/mine.toml") == 4
     assert "gone/mine.toml is no file" in capsys.readouterr().err
+
+
+def test_a_recipe_says_how_to_separate(
+    mscol: Command, collection: Collection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.toml").write_text(
+        '[separate]\nseparator = "stems"\n[separators.stems]\nnames = ["vocals", "drums"]\n'
+    )
+    separate = ["separate", collection.stems, "--recipe", "mine.toml", "-o", "two.store"]
+    assert mscol(*separate, "--dry-run") == 0
+    resolved = tomllib.loads(capsys.readouterr().out)
+    assert resolved["separators"]["stems"]["names"] == ["vocals", "drums"]
+    assert not (tmp_path / "two.store").exists()
+    assert mscol(*separate) == 0
+    assert Store.open(tmp_path / "two.store").index.sources == ("mixture", "vocals", "drums")
+    # The recipe's model is its separator's: another separator does not get it.
+    assert mscol("separate", "x", "--recipe", "smc23", "--separator", "none", "--dry-run") == 0
+    assert "umxl" not in capsys.readouterr().out
