@@ -14,8 +14,9 @@ from tests.conftest import Command
 
 
 def tone(seconds: float) -> NDArray[np.float32]:
-    wave: NDArray[np.float32] = np.sin(np.arange(int(seconds * 16_000)) * 0.05).astype(np.float32)
-    return wave * np.float32(0.3)
+    phase = np.arange(int(seconds * 16_000)) * 0.05
+    wave: NDArray[np.float32] = (0.3 * np.sin(phase)).astype(np.float32)
+    return wave
 
 
 def test_norm_makes_short_clips_louder_than_long_ones_and_rms_does_not() -> None:

@@ -60,12 +60,14 @@ def test_the_command_line_overrides_the_recipe_and_the_recipe_the_defaults(
 def test_a_dry_run_makes_nothing_and_what_it_prints_is_the_recipe_a_run_stores(
     mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--recipe", "smc23", "--encoder", "small", "--steps", 1, "--batch-size", 4]
+    small = ["--encoder", "small", "--steps", 1, "--batch-size", 4]
+    options = ["--recipe", "smc23", "--train-split", "all", *small]
     assert mscol(*DRY, store, *options) == 0
     printed = capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
     (tmp_path / "again.toml").write_text(printed)
-    assert mscol("pretrain", store, "--recipe", "again.toml", "--device", "cpu", "-o", "run") == 0
+    run = ["pretrain", store, "--recipe", "again.toml", "--device", "cpu", "-o", "run"]
+    assert mscol(*run) == 0
     assert (tmp_path / "run" / "recipe.toml").read_text() == printed
     assert json.loads((tmp_path / "run" / "run.json").read_text())["recipe"] == "again.toml"
     assert mscol("pretrain", "--resume", "-o", "run", "--recipe", "smc23") == 2

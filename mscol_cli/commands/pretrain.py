@@ -36,6 +36,14 @@ def pretrain(
             help="Sources that msa associates. [default: all in the store]", metavar="A,B,..."
         ),
     ] = None,
+    train_split: Annotated[
+        str | None,
+        typer.Option(
+            help="Only the clips that this probe task trains on (data in data/TASK, or TASK=DIR),"
+            " so that no test clip is heard. [default: all tracks]",
+            metavar="TASK|all",
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Updates in all. [default: 10000]")] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Pairs per update, over all processes. [default: 128]")
@@ -92,6 +100,7 @@ def pretrain(
         store=store,
         encoder=encoder,
         recipe=recipe,
+        train_split=train_split,
         objective_options=tuple(opt or ()) + ((f"stems={stems}",) if stems is not None else ()),
         encoder_options=tuple(encoder_opt or ()),
         steps=steps,

@@ -30,6 +30,7 @@ SETTINGS: dict[str, dict[str, type]] = {
     "pretrain": {
         "objective": str,
         "encoder": str,
+        "train_split": str,
         "steps": int,
         "batch_size": int,
         "lr": float,

@@ -31,6 +31,7 @@ from mscol_cli.host import load_registry
 from mscol_cli.store import Store
 from mscol_cli.workflows.run_settings import PretrainRequest
 from mscol_cli.workflows.run_setup import dry_run, prepare_run
+from mscol_cli.workflows.train_split import chosen_tracks
 
 __all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work"]
 
@@ -125,7 +126,7 @@ def _build(folder: Path, info: Mapping[str, Any], device: torch.device) -> Train
     if store.hash != info["store"]["hash"]:
         raise UsageError(f"{store.path} has changed since {folder} was started: train a new run.")
     source = CropSource(
-        store,
+        chosen_tracks(folder, store),
         objective,
         batch_size=settings.batch_size,
         crop_samples=encoder.crop_samples,

@@ -20,6 +20,8 @@ from mscol_cli.errors import UsageError
 from mscol_cli.host import Part, Registry, find_objective, find_part
 from mscol_cli.recipes import read_recipe, to_toml
 
+ALL_TRACKS = "all"
+
 
 @dataclass(frozen=True)
 class PretrainRequest:
@@ -32,6 +34,8 @@ class PretrainRequest:
         store: A sealed store; None takes the newest one under `data/`.
         encoder: Name of the network.
         recipe: Name or file of a recipe.
+        train_split: `all` tracks of the store, or the name of a task, or TASK=DIR: only the clips
+            that this task trains on.
         objective_options: `KEY=VALUE` for the objective.
         encoder_options: `KEY=VALUE` for the encoder.
         steps: Updates in all.
@@ -51,6 +55,7 @@ class PretrainRequest:
     store: Path | None = None
     encoder: str | None = None
     recipe: str | None = None
+    train_split: str | None = None
     objective_options: tuple[str, ...] = ()
     encoder_options: tuple[str, ...] = ()
     steps: int | None = None
@@ -74,12 +79,14 @@ class RunSettings:
         recipe: Name of the recipe; empty for none.
         objective: The pretext task and the augmentations it is trained under.
         encoder: The network.
+        train_split: `all`, TASK or TASK=DIR.
         training: How long, how much, how fast.
     """
 
     recipe: str
     objective: Sequence[Part]
     encoder: Part
+    train_split: str
     training: TrainingSettings
 
     def describe(self) -> dict[str, Any]:
@@ -87,6 +94,7 @@ class RunSettings:
         return {
             **describe_software(),
             "recipe": self.recipe,
+            "train_split": self.train_split,
             "objective": describe_objective(self.objective),
             "encoder": describe_part(self.encoder),
             "training": asdict(self.training),
@@ -98,6 +106,7 @@ class RunSettings:
         pretrain = {
             "objective": "+".join(part.name for part in self.objective),
             "encoder": self.encoder.name,
+            "train_split": self.train_split,
             "lr": training["learning_rate"],
             **{name: training[name] for name in ("steps", "batch_size", "schedule", "seed")},
             "save_every": training["save_every"],
@@ -132,7 +141,8 @@ def resolve_settings(request: PretrainRequest, registry: Registry) -> RunSetting
         request.encoder_options,
         recipe.preset("encoders"),
     )
-    return RunSettings(recipe.name, objective, encoder, _training(asked, request))
+    train_split = asked.pop("train_split", ALL_TRACKS)
+    return RunSettings(recipe.name, objective, encoder, train_split, _training(asked, request))
 
 
 def process_count(request: PretrainRequest) -> int:
@@ -153,8 +163,9 @@ def process_count(request: PretrainRequest) -> int:
 
 def _given(request: PretrainRequest) -> dict[str, Any]:
     """What was given, under the names that recipes and the command line use."""
-    names = ("objective", "encoder", "steps", "batch_size", "schedule", "seed", "save_every")
-    return {**{name: getattr(request, name) for name in names}, "lr": request.learning_rate}
+    names = ("objective", "encoder", "train_split", "steps", "batch_size", "schedule", "seed")
+    given = {name: getattr(request, name) for name in (*names, "save_every")}
+    return {**given, "lr": request.learning_rate}
 
 
 def _training(asked: dict[str, Any], request: PretrainRequest) -> TrainingSettings:

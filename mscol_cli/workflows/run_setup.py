@@ -27,6 +27,7 @@ from mscol_cli.workflows.run_settings import (
     process_count,
     resolve_settings,
 )
+from mscol_cli.workflows.train_split import select_tracks, write_tracks
 
 DATA = Path("data")
 RECIPE = "recipe.toml"
@@ -56,23 +57,31 @@ def dry_run(request: PretrainRequest, progress: Progress) -> str:
         raise UsageError("--dry-run and --resume exclude each other: see recipe.toml in the run.")
     settings = resolve_settings(request, load_registry())
     if request.store is not None or sealed_stores(DATA):
-        _check_store(settings, Store.open(request.store or _newest_store(progress)), progress)
+        _choose(settings, Store.open(request.store or _newest_store(progress)), progress)
     return settings.to_toml()
 
 
 def _created(request: PretrainRequest, progress: Progress) -> Path:
     settings = resolve_settings(request, load_registry())
     store = Store.open(request.store or _newest_store(progress))
-    _check_store(settings, store, progress)
+    tracks = _choose(settings, store, progress)
     described = settings.describe()
     names = described["objective"]["name"], described["encoder"]["name"]
     folder = _claim(request.run) if request.run else runs.new_run(RUNS, *names)
     held = {"path": str(store.path.resolve()), "hash": store.hash}
     write_text(folder / RECIPE, settings.to_toml())
+    write_tracks(folder, tracks)
     runs.write_run(folder, {**described, "store": held})
     runs.point_latest(RUNS, folder)
     progress.note(f"run {folder}: {names[0]} with {names[1]}")
     return folder
+
+
+def _choose(settings: RunSettings, store: Store, progress: Progress) -> list[str] | None:
+    """The tracks to train on, after a look at whether the run can be made of them."""
+    tracks = select_tracks(store, settings.train_split, load_registry(), progress)
+    _check_store(settings, store if tracks is None else store.only(tracks), progress)
+    return tracks
 
 
 def _check_store(settings: RunSettings, store: Store, progress: Progress) -> None:
@@ -135,6 +144,7 @@ def _differences(request: PretrainRequest, info: Mapping[str, Any]) -> list[str]
             name: info["training"][name]
             for name in ("batch_size", "learning_rate", "schedule", "seed")
         },
+        "train_split": info["train_split"],
     }
     given: dict[str, Any] = {name: getattr(request, name) for name in recorded}
     if request.store is not None:
