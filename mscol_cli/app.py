@@ -25,6 +25,8 @@ app = typer.Typer(
     help="Learn music representations by associating songs with their separated sources.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # In rich markup, the default, brackets in help texts are tags and vanish.
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(separate)

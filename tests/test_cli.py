@@ -112,3 +112,8 @@ def test_plugins_show_prints_every_option_with_its_help(
     shown = capsys.readouterr().out
     assert "keep=0.25" in shown
     assert "at most 0.99" in shown
+
+
+def test_help_states_defaults(mscol: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mscol("pretrain", "--help") == 0
+    assert "[default: efficientnet_b0]" in capsys.readouterr().out
