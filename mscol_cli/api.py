@@ -31,11 +31,13 @@ if TYPE_CHECKING:
         SeparatorContext,
         TrackInput,
     )
+    from mscol_cli.downloads import Collection, RemoteFile, fetch_file, find_collection
 
 __all__ = [
     "MIXTURE",
     "BadInputError",
     "Card",
+    "Collection",
     "CropPlan",
     "Crops",
     "Encoder",
@@ -49,6 +51,7 @@ __all__ = [
     "ObjectiveCard",
     "ObjectiveContext",
     "ProbeProtocol",
+    "RemoteFile",
     "Separator",
     "SeparatorCard",
     "SeparatorContext",
@@ -60,15 +63,18 @@ __all__ = [
     "TaskItem",
     "TrackInput",
     "UsageError",
+    "fetch_file",
+    "find_collection",
     "hookimpl",
     "option",
 ]
 
 _HEAVY = {
-    "encoder": ("Encoder",),
-    "objective": ("Objective", "ObjectiveContext"),
-    "plans": ("MIXTURE", "CropPlan", "Crops", "IntArray", "StoreIndex"),
-    "separator": ("InputFile", "Separator", "SeparatorContext", "TrackInput"),
+    "contracts.encoder": ("Encoder",),
+    "contracts.objective": ("Objective", "ObjectiveContext"),
+    "contracts.plans": ("MIXTURE", "CropPlan", "Crops", "IntArray", "StoreIndex"),
+    "contracts.separator": ("InputFile", "Separator", "SeparatorContext", "TrackInput"),
+    "downloads": ("Collection", "RemoteFile", "fetch_file", "find_collection"),
 }
 _MODULE_OF = {name: module for module, names in _HEAVY.items() for name in names}
 
@@ -76,7 +82,7 @@ _MODULE_OF = {name: module for module, names in _HEAVY.items() for name in names
 def __getattr__(name: str) -> object:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"mscol_cli.contracts.{_MODULE_OF[name]}"), name)
+    return getattr(import_module(f"mscol_cli.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:
