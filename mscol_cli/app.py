@@ -11,6 +11,7 @@ import typer
 
 from mscol_cli import __version__
 from mscol_cli.commands.demo import demo
+from mscol_cli.commands.download import download
 from mscol_cli.commands.embed import embed
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
@@ -29,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(download)
 app.command()(separate)
 app.command()(pretrain)
 app.command()(embed)

@@ -71,7 +71,8 @@ def test_the_example_is_installed_trained_with_and_uninstalled(
     environment: Environment, store: Path, tmp_path: Path
 ) -> None:
     before, files = environment.names(), environment.files()
-    assert environment.packages / "mscol_cli" / "api.py" in files
+    for name in ("api.py", "downloads/table.toml"):
+        assert environment.packages / "mscol_cli" / name in files
 
     environment.pip("install", "--no-deps", str(_copied(EXAMPLE, tmp_path / "example")))
     assert environment.names() == {**before, "neighbour": "mscol-example-objective"}

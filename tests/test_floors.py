@@ -10,8 +10,8 @@ ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"errors", "__init__"},
     {"adam", "contracts", "distributed", "files"},
-    {"api", "host", "audio", "store", "checkpoints"},
-    {"engine", "probing", "recipes", "reports", "synthetic"},
+    {"host", "audio", "store", "checkpoints", "downloads"},
+    {"api", "engine", "probing", "recipes", "reports", "synthetic"},
     {"workflows"},
     {"app", "__main__", "commands"},
 ]

@@ -15,7 +15,7 @@ from mscol_cli.errors import Interrupted
 def pretrain(
     store: Annotated[
         Path | None,
-        typer.Argument(help="A sealed store. [default: the newest under data/]", metavar="[STORE]"),
+        typer.Argument(help="A sealed store. [default: the newest under data/]", metavar="STORE"),
     ] = None,
     objective: Annotated[
         str | None,
