@@ -12,6 +12,7 @@ import typer
 from mscol_cli import __version__
 from mscol_cli.commands.demo import demo
 from mscol_cli.commands.embed import embed
+from mscol_cli.commands.import_checkpoint import import_checkpoint
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
 from mscol_cli.commands.probe import probe
@@ -31,6 +32,7 @@ app.command()(separate)
 app.command()(pretrain)
 app.command()(embed)
 app.command()(probe)
+app.command(name="import")(import_checkpoint)
 app.command()(demo)
 app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")

@@ -32,7 +32,9 @@ def test_the_installed_script_prints_its_version() -> None:
     assert done.stdout.startswith("mscol 0.")
 
 
-@pytest.mark.parametrize("command", ["separate", "pretrain", "embed", "probe", "demo", "plugins"])
+@pytest.mark.parametrize(
+    "command", ["separate", "pretrain", "embed", "probe", "import", "demo", "plugins"]
+)
 def test_every_command_explains_itself(
     mscol: Command, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
