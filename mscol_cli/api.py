@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from mscol_cli.contracts.cards import (
     Card,
     EncoderCard,
+    ImporterCard,
     ObjectiveCard,
     SeparatorCard,
     TaskCard,
 )
 from mscol_cli.contracts.hooks import hookimpl
+from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.options import NoOptions, option
 from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskItem
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
@@ -46,6 +48,10 @@ __all__ = [
     "Crops",
     "Encoder",
     "EncoderCard",
+    "ImportedModel",
+    "ImportedPart",
+    "Importer",
+    "ImporterCard",
     "InputFile",
     "IntArray",
     "Level",

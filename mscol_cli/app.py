@@ -13,6 +13,7 @@ from mscol_cli import __version__
 from mscol_cli.commands.demo import demo
 from mscol_cli.commands.download import download
 from mscol_cli.commands.embed import embed
+from mscol_cli.commands.import_checkpoint import import_checkpoint
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
 from mscol_cli.commands.probe import probe
@@ -35,6 +36,7 @@ app.command()(separate)
 app.command()(pretrain)
 app.command()(embed)
 app.command()(probe)
+app.command(name="import")(import_checkpoint)
 app.command()(demo)
 app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")

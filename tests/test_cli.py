@@ -33,7 +33,8 @@ def test_the_installed_script_prints_its_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["separate", "pretrain", "embed", "probe", "download", "demo", "plugins"]
+    "command",
+    ["separate", "pretrain", "embed", "probe", "download", "import", "recipes", "demo", "plugins"],
 )
 def test_every_command_explains_itself(
     mscol: Command, command: str, capsys: pytest.CaptureFixture[str]

@@ -20,7 +20,8 @@ STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    "name", ["separate", "pretrain", "embed", "probe", "download", "demo", "plugins"]
+    "name",
+    ["separate", "pretrain", "embed", "probe", "download", "import", "recipes", "demo", "plugins"],
 )
 def test_every_option_of_a_command_is_documented(name: str) -> None:
     section = COMMANDS.partition(f"\n## {name}\n")[2].partition("\n## ")[0]

@@ -120,7 +120,7 @@ def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
         raise UsageError(f"{path} needs the plugin {owner}, install it: {error}") from error
     encoder = build_encoder(recorded_encoder(found.info, registry), seed=0)
     load_weights(encoder, checkpoints.read_weights(found.folder, "encoder"), found.folder)
-    run = found.folder.parent.parent if found.folder.parent.name == "checkpoints" else found.folder
+    run = checkpoints.run_of(found.folder)
     return Model(
         encoder=encoder.eval().to(device),
         name=f"{run.name}@{found.step}",
@@ -173,4 +173,6 @@ def _resolve_untrained(encoder: str | None, registry: Registry, device: torch.de
         info = _find_checkpoint(latest_run(RUNS)).info
     except MissingDataError:
         return untrained_model(find_part(registry, "encoder", DEFAULT_ENCODER), device)
-    return untrained_model(recorded_encoder(info, registry), device, info["training"]["seed"])
+    # A run's encoder started from its seed; an imported model does not say from what.
+    seed = info.get("training", {}).get("seed", 0)
+    return untrained_model(recorded_encoder(info, registry), device, seed)

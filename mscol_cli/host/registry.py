@@ -13,6 +13,7 @@ from mscol_cli.contracts import hooks
 from mscol_cli.contracts.cards import (
     Card,
     EncoderCard,
+    ImporterCard,
     ObjectiveCard,
     SeparatorCard,
     TaskCard,
@@ -21,12 +22,13 @@ from mscol_cli.errors import MscolError, PluginError
 from mscol_cli.host.names import unknown_name
 from mscol_cli.host.options import make_options, parse_options
 
-Kind = Literal["objective", "encoder", "separator", "task"]
+Kind = Literal["objective", "encoder", "separator", "task", "importer"]
 KINDS: dict[Kind, type[Card]] = {
     "objective": ObjectiveCard,
     "encoder": EncoderCard,
     "separator": SeparatorCard,
     "task": TaskCard,
+    "importer": ImporterCard,
 }
 
 

@@ -121,6 +121,10 @@ def _resumed(request: PretrainRequest) -> Path:
         raise UsageError("--recipe is for a new run; one that is resumed has its settings.")
     folder = find_run(request.run) if request.run else runs.latest_run(RUNS)
     info = runs.read_run(folder)
+    if "training" not in info:
+        raise UsageError(
+            f"{folder} was imported, and is no run to resume: start a new one without --resume."
+        )
     differences = _differences(request, info)
     if differences:
         raise UsageError(f"{folder} was started otherwise: {'; '.join(differences)}.")
