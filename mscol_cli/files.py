@@ -63,5 +63,12 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_readable(path: Path) -> None:
+    """Give a file the mode that any new file has; some libraries make theirs private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
 def _fill(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.files import read_json, sync, write_json
+from mscol_cli.files import make_readable, read_json, sync, write_json
 
 ENCODER, OBJECTIVE, OPTIMIZER = "encoder", "objective", "optimizer"
 FORMAT, VERSION = "mscol-run", 1
@@ -98,6 +98,7 @@ def _filled(
         for stem, named in tensors.items():
             file = temporary / f"{stem}.safetensors"
             save_file({name: tensor.contiguous() for name, tensor in named.items()}, file)
+            make_readable(file)
             sync(file)
         write_json(temporary / "run.json", content)
         sync(temporary)

@@ -20,7 +20,7 @@ from mscol_cli.contracts.cards import (
 )
 from mscol_cli.errors import MscolError, PluginError
 from mscol_cli.host.names import unknown_name
-from mscol_cli.host.options import make_options, parse_options
+from mscol_cli.host.options import parse_options
 
 Kind = Literal["objective", "encoder", "separator", "task", "importer"]
 KINDS: dict[Kind, type[Card]] = {
@@ -51,10 +51,6 @@ class Entry:
     def options(self, assignments: Sequence[str] = ()) -> Any:
         """The card's options from `KEY=VALUE` strings. Raises UsageError."""
         return parse_options(self.card.options, assignments, self._label())
-
-    def options_from(self, values: dict[str, Any]) -> Any:
-        """The card's options from recorded values. Raises UsageError."""
-        return make_options(self.card.options, values, self._label())
 
     def _label(self) -> str:
         return f"{self.kind} '{self.card.name}'"
