@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from mscol_cli.contracts.cards import (
     Card,
     EncoderCard,
+    ImporterCard,
     ObjectiveCard,
     SeparatorCard,
     TaskCard,
 )
 from mscol_cli.contracts.hooks import hookimpl
+from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.options import NoOptions, option
 from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskItem
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         SeparatorContext,
         TrackInput,
     )
+    from mscol_cli.downloads import Collection, RemoteFile, fetch_file, find_collection
 
 __all__ = [
     "MIXTURE",
@@ -40,10 +43,15 @@ __all__ = [
     "Augmented",
     "BadInputError",
     "Card",
+    "Collection",
     "CropPlan",
     "Crops",
     "Encoder",
     "EncoderCard",
+    "ImportedModel",
+    "ImportedPart",
+    "Importer",
+    "ImporterCard",
     "InputFile",
     "IntArray",
     "Level",
@@ -54,6 +62,7 @@ __all__ = [
     "ObjectiveCard",
     "ObjectiveContext",
     "ProbeProtocol",
+    "RemoteFile",
     "Separator",
     "SeparatorCard",
     "SeparatorContext",
@@ -65,17 +74,20 @@ __all__ = [
     "TaskItem",
     "TrackInput",
     "UsageError",
+    "fetch_file",
+    "find_collection",
     "hookimpl",
     "option",
 ]
 
 _HEAVY = {
-    "augmented": ("Augmented",),
-    "encoder": ("Encoder",),
-    "levels": ("Level",),
-    "objective": ("Augmentation", "Objective", "ObjectiveContext"),
-    "plans": ("MIXTURE", "CropPlan", "Crops", "IntArray", "StoreIndex"),
-    "separator": ("InputFile", "Separator", "SeparatorContext", "TrackInput"),
+    "contracts.augmented": ("Augmented",),
+    "contracts.encoder": ("Encoder",),
+    "contracts.levels": ("Level",),
+    "contracts.objective": ("Augmentation", "Objective", "ObjectiveContext"),
+    "contracts.plans": ("MIXTURE", "CropPlan", "Crops", "IntArray", "StoreIndex"),
+    "contracts.separator": ("InputFile", "Separator", "SeparatorContext", "TrackInput"),
+    "downloads": ("Collection", "RemoteFile", "fetch_file", "find_collection"),
 }
 _MODULE_OF = {name: module for module, names in _HEAVY.items() for name in names}
 
@@ -83,7 +95,7 @@ _MODULE_OF = {name: module for module, names in _HEAVY.items() for name in names
 def __getattr__(name: str) -> object:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"mscol_cli.contracts.{_MODULE_OF[name]}"), name)
+    return getattr(import_module(f"mscol_cli.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -11,10 +11,13 @@ import typer
 
 from mscol_cli import __version__
 from mscol_cli.commands.demo import demo
+from mscol_cli.commands.download import download
 from mscol_cli.commands.embed import embed
+from mscol_cli.commands.import_checkpoint import import_checkpoint
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
 from mscol_cli.commands.probe import probe
+from mscol_cli.commands.recipes import recipes
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.terminal import print_lines, say_error
 from mscol_cli.errors import Interrupted, MscolError
@@ -24,14 +27,19 @@ app = typer.Typer(
     help="Learn music representations by associating songs with their separated sources.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # In rich markup, the default, brackets in help texts are tags and vanish.
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(download)
 app.command()(separate)
 app.command()(pretrain)
 app.command()(embed)
 app.command()(probe)
+app.command(name="import")(import_checkpoint)
 app.command()(demo)
 app.add_typer(plugins, name="plugins")
+app.add_typer(recipes, name="recipes")
 app.command(name="worker", hidden=True)(pretrain_worker)
 
 VERBOSE = "MSCOL_VERBOSE"

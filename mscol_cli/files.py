@@ -26,8 +26,12 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON that a person can read, atomically."""
-    text = json.dumps(content, indent=2) + "\n"
-    write_atomically(path, lambda temporary: _write_text(temporary, text))
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, atomically."""
+    write_atomically(path, lambda temporary: _fill(temporary, text))
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
@@ -59,5 +63,12 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _write_text(path: Path, text: str) -> None:
+def make_readable(path: Path) -> None:
+    """Give a file the mode that any new file has; some libraries make theirs private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
+def _fill(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")

@@ -1,23 +1,26 @@
 """What many tests start from: a small collection, a sealed store, a trained run; made once."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from mscol_cli.app import run as run_app
 from mscol_cli.synthetic import Collection, write_collection
+from tests.helpers_downloads import Files, Server, serving, write_table
 
 Command = Callable[..., int]
+Offer = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
 def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No colour, no cache of the user's, and no trace of an earlier test's --verbose."""
+    """No colour, no cache or downloads of the user's, no trace of an earlier test's --verbose."""
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("MSCOL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MSCOL_VERBOSE", raising=False)
+    for name in ("MSCOL_VERBOSE", "MSCOL_MIRROR", "MSCOL_DOWNLOADS"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -53,6 +56,26 @@ def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ["--encoder", "small", "--steps", 6, "--batch-size", 8, "--device", "cpu"]
     _run_in(path.parent, ["pretrain", store, "--objective", "msa", *options, "-o", path])
     return path
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A web server on this machine; retries wait for nothing."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("mscol_cli.downloads.fetch.PAUSES", (0.0, 0.0))
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Offer:
+    """Make collections of files, by name, known to `mscol download`."""
+
+    def write(**collections: Files) -> None:
+        path = write_table(tmp_path / "own.toml", **collections)
+        monkeypatch.setenv("MSCOL_DOWNLOADS", str(path))
+
+    return write
 
 
 def _run_in(folder: Path, arguments: Sequence[object]) -> None:

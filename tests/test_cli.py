@@ -32,7 +32,10 @@ def test_the_installed_script_prints_its_version() -> None:
     assert done.stdout.startswith("mscol 0.")
 
 
-@pytest.mark.parametrize("command", ["separate", "pretrain", "embed", "probe", "demo", "plugins"])
+@pytest.mark.parametrize(
+    "command",
+    ["separate", "pretrain", "embed", "probe", "download", "import", "recipes", "demo", "plugins"],
+)
 def test_every_command_explains_itself(
     mscol: Command, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,7 +103,8 @@ def test_plugins_as_json_names_kind_owner_and_options(
     listed = json.loads(capsys.readouterr().out)
     msa = next(entry for entry in listed["plugins"] if entry["name"] == "msa")
     assert (msa["kind"], msa["owner"]) == ("objective", "mscol")
-    assert {"name": "silent_share", "default": 0.5}.items() <= msa["options"][1].items()
+    silent_share = next(item for item in msa["options"] if item["name"] == "silent_share")
+    assert silent_share["default"] == 0.5
     assert listed["failed"] == []
 
 
@@ -111,3 +115,8 @@ def test_plugins_show_prints_every_option_with_its_help(
     shown = capsys.readouterr().out
     assert "keep=0.25" in shown
     assert "at most 0.99" in shown
+
+
+def test_help_states_defaults(mscol: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mscol("pretrain", "--help") == 0
+    assert "[default: efficientnet_b0]" in capsys.readouterr().out

@@ -19,7 +19,10 @@ PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["separate", "pretrain", "embed", "probe", "demo", "plugins"])
+@pytest.mark.parametrize(
+    "name",
+    ["separate", "pretrain", "embed", "probe", "download", "import", "recipes", "demo", "plugins"],
+)
 def test_every_option_of_a_command_is_documented(name: str) -> None:
     section = COMMANDS.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     assert section

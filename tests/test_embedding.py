@@ -14,15 +14,17 @@ from torch import Tensor
 
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.engine.ahead import map_ahead
+from mscol_cli.engine.cuts import random_crops, whole_windows
 from mscol_cli.engine.embedding import (
     Clip,
     ClipEmbedding,
-    count_windows,
     embed_clip,
     embed_clips,
     embed_files,
 )
+from mscol_cli.engine.models import build_encoder
 from mscol_cli.errors import BadInputError
+from mscol_cli.host import find_part, load_registry
 from tests.helpers_audio import tones, write_audio
 
 CPU = torch.device("cpu")
@@ -77,14 +79,14 @@ def frames_of_98(samples: int) -> int:
     ],
 )
 def test_how_many_windows_a_clip_has(samples: int, windows: int) -> None:
-    assert count_windows(EdgesEncoder(), samples) == windows
+    assert len(whole_windows(EdgesEncoder(), samples)) == windows
 
 
 def test_windows_are_the_whole_groups_of_98_frames() -> None:
     lengths = np.random.default_rng(0).integers(0, 500_000, size=300).tolist()
     lengths += [15680 * k + 240 + off for k in range(1, 31) for off in (-1, 0, 1)]
     encoder = EdgesEncoder()
-    assert [count_windows(encoder, n) for n in lengths] == [frames_of_98(n) for n in lengths]
+    assert [len(whole_windows(encoder, n)) for n in lengths] == [frames_of_98(n) for n in lengths]
 
 
 def test_windows_start_where_they_say() -> None:
@@ -186,3 +188,43 @@ def test_work_ahead_fails_where_the_result_was_due() -> None:
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_a_random_crop_lies_in_its_segment_and_reaches_both_ends() -> None:
+    encoder, samples = EdgesEncoder(), 465_600
+    starts = np.array(
+        [random_crops(np.random.default_rng(seed))(encoder, samples) for seed in range(3_000)]
+    )
+    offsets = (starts - 62_720 * np.arange(7)) // 160
+    assert (offsets.min(), offsets.max()) == (0, 294)
+    last = [
+        random_crops(np.random.default_rng(seed), last_offset=False)(encoder, samples)
+        for seed in range(3_000)
+    ]
+    assert ((np.array(last) - 62_720 * np.arange(7)) // 160).max() == 293
+
+
+def test_a_clip_of_one_segment_is_cut_anywhere() -> None:
+    # A note of NSynth has 398 frames, of which the published code cuts at 0 to 299 of 300.
+    encoder = EdgesEncoder()
+    starts = [random_crops(np.random.default_rng(s), False)(encoder, 64_000) for s in range(4_000)]
+    assert np.shape(starts) == (4_000, 1)
+    assert (np.min(starts) // 160, np.max(starts) // 160) == (0, 299)
+    assert len(random_crops(np.random.default_rng(0))(encoder, 15_919)) == 0
+
+
+def test_noise_keeps_stochastic_depth_on_and_batch_statistics_off() -> None:
+    encoder = build_encoder(find_part(load_registry(), "encoder", "efficientnet_b0"), seed=0)
+    clip = Clip("a", tones(12.0)[0])
+    torch.manual_seed(0)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+
+    def embed(noise: bool) -> ClipEmbedding:
+        (result,) = embed_clips(encoder, [clip], device=CPU, noise=noise)
+        assert isinstance(result, ClipEmbedding)
+        return result
+
+    assert np.array_equal(embed(False).windows, embed(False).windows)
+    assert not np.array_equal(embed(True).windows, embed(True).windows)
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+    assert encoder.training

@@ -9,7 +9,7 @@ import torch
 
 from mscol_cli.contracts.cards import EncoderCard
 from mscol_cli.contracts.encoder import Encoder
-from mscol_cli.engine.embedding import count_windows
+from mscol_cli.engine.cuts import whole_windows
 from mscol_cli.host import load_registry
 
 NAMES = [entry.card.name for entry in load_registry().of_kind("encoder")]
@@ -42,7 +42,7 @@ def test_it_says_how_to_cut(encoder: Encoder) -> None:
     geometry = (encoder.sample_rate, encoder.crop_samples, encoder.window_hop, encoder.start_grid)
     assert all(isinstance(value, int) and value > 0 for value in (*geometry, encoder.dim))
     assert encoder.start_grid <= encoder.window_hop
-    assert count_windows(encoder, encoder.crop_samples) == 1
+    assert len(whole_windows(encoder, encoder.crop_samples)) == 1
 
 
 def test_crops_become_vectors(encoder: Encoder) -> None:

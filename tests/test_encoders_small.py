@@ -2,16 +2,21 @@
 
 import torch
 
+from mscol_encoders.plugin import LogMelOptions
 from mscol_encoders.small import SmallEncoder
 
 
 def test_it_is_small() -> None:
-    assert 100_000 < sum(parameter.numel() for parameter in SmallEncoder().parameters()) < 300_000
+    assert (
+        100_000
+        < sum(parameter.numel() for parameter in SmallEncoder(LogMelOptions()).parameters())
+        < 300_000
+    )
 
 
 def test_a_shift_along_frequency_changes_the_vector_more_than_one_along_time() -> None:
     torch.manual_seed(0)
-    encoder = SmallEncoder().eval()
+    encoder = SmallEncoder(LogMelOptions()).eval()
     middle = torch.full((98, 64), -11.5)
     middle[40:50, 16:20] = 0.0
     with torch.inference_mode():
@@ -23,7 +28,7 @@ def test_a_shift_along_frequency_changes_the_vector_more_than_one_along_time() -
 
 def test_it_learns_to_tell_two_timbres_apart() -> None:
     torch.manual_seed(0)
-    encoder = SmallEncoder()
+    encoder = SmallEncoder(LogMelOptions())
     head = torch.nn.Linear(encoder.dim, 1)
     optimiser = torch.optim.Adam([*encoder.parameters(), *head.parameters()], lr=1e-3)
     waveforms, bright = torch.randn(32, 4000) / 60, torch.arange(32) % 2

@@ -71,7 +71,8 @@ def test_the_example_is_installed_trained_with_and_uninstalled(
     environment: Environment, store: Path, tmp_path: Path
 ) -> None:
     before, files = environment.names(), environment.files()
-    assert environment.packages / "mscol_cli" / "api.py" in files
+    for name in ("api.py", "downloads/table.toml"):
+        assert environment.packages / "mscol_cli" / name in files
 
     environment.pip("install", "--no-deps", str(_copied(EXAMPLE, tmp_path / "example")))
     assert environment.names() == {**before, "neighbour": "mscol-example-objective"}
@@ -79,7 +80,7 @@ def test_the_example_is_installed_trained_with_and_uninstalled(
     quick = ["--encoder", "small", "--steps", "2", "--batch-size", "8", "--device", "cpu"]
     train = ["pretrain", str(store), *quick, "--objective", "neighbour", "--opt", "distance=1"]
     environment.mscol(*train, "-o", str(tmp_path / "run"))
-    recorded = json.loads((tmp_path / "run" / "run.json").read_text())["objective"]
+    recorded = json.loads((tmp_path / "run" / "run.json").read_text())["objective"]["parts"][0]
     assert recorded["owner"] == "mscol-example-objective"
     assert recorded["options"] == {"distance": 1.0}
 

@@ -9,9 +9,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"errors", "__init__"},
-    {"contracts", "distributed", "files"},
-    {"api", "host", "audio", "store", "checkpoints"},
-    {"engine", "probing", "reports", "synthetic"},
+    {"adam", "contracts", "distributed", "files"},
+    {"host", "audio", "store", "checkpoints", "downloads"},
+    {"api", "engine", "probing", "recipes", "reports", "synthetic"},
     {"workflows"},
     {"app", "__main__", "commands"},
 ]

@@ -49,6 +49,7 @@ def test_the_bundled_plugins_all_load() -> None:
         "encoder",
         "separator",
         "task",
+        "importer",
     }
 
 

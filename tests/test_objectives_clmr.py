@@ -169,8 +169,8 @@ def test_clmr_pretrains_sample_cnn_and_the_run_embeds_audio(
     options = ["--objective", "clmr", "--encoder", "sample_cnn", "--opt", "pitch_cents=300"]
     assert mscol("pretrain", store, *options, *quick, "--json") == 0
     assert json.loads(capsys.readouterr().out)["loss"] > 0
-    recorded = json.loads((tmp_path / "run" / "run.json").read_text())["objective"]["options"]
-    assert (recorded["temperature"], recorded["pitch_cents"]) == (0.5, 300)
+    (part,) = json.loads((tmp_path / "run" / "run.json").read_text())["objective"]["parts"]
+    assert (part["options"]["temperature"], part["options"]["pitch_cents"]) == (0.5, 300)
     clip = write_audio(tmp_path / "clip.wav", tones(6.0))
     short = write_audio(tmp_path / "short.wav", tones(2.0))
     assert mscol("embed", clip, short, "--model", "run", "--windows", "-o", "out.npz") == 3
@@ -178,6 +178,16 @@ def test_clmr_pretrains_sample_cnn_and_the_run_embeds_audio(
     with np.load(tmp_path / "out.npz") as found:
         assert found["embeddings"].shape == (2, 512)
         np.testing.assert_allclose(found["start_s"], [0, 42_847 / 16_000])
+
+
+def test_msa_trains_under_the_augmentations_of_clmr(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    quick = ["--encoder", "small", "--steps", 2, "--batch-size", 8, "--device", "cpu", "-o", "run"]
+    assert mscol("pretrain", store, "--objective", "msa+clmr", *quick) == 0
+    parts = json.loads((tmp_path / "run" / "run.json").read_text())["objective"]["parts"]
+    assert [part["name"] for part in parts] == ["msa", "clmr"]
+    assert "temperature" not in parts[1]["options"]
 
 
 @pytest.mark.parametrize("objective", ["mws", "random-mask"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from mscol_cli.reports.tables import (
     ProbeResult,
     Score,
+    ScoredSet,
     markdown_table,
     summary_dict,
     summary_markdown,
@@ -17,16 +18,24 @@ from mscol_cli.reports.tables import (
 SUMMARY = ProbeResult(
     task="mtat",
     data="data/mtat",
-    options={"filtered": True, "names": ("a", "b")},
+    options={"names": ("a", "b")},
+    protocol={"select": "average_precision"},
+    recipe="smc23",
     model="msa-small-1@300",
     model_hash="abc",
     model_step=300,
     seeds=2,
-    metrics={"roc_auc": Score(0.87654, 0.86, 0.89, 0.0012, (0.876, 0.877))},
+    test_sets=(
+        ScoredSet(
+            "filtered",
+            4,
+            {"roc_auc": Score(0.87654, 0.86, 0.89, 0.0012, (0.876, 0.877))},
+            unscored=("cello",),
+        ),
+    ),
     counts={"train": 10, "valid": 3, "test": 4},
     windows={"train": 290, "valid": 87, "test": 116},
-    classes=50,
-    unscored=("cello",),
+    classes=("guitar", "cello"),
     best_epochs=(3, 9),
     missing=("0/x.mp3",),
     failures=(("12", "truncated"),),
@@ -40,21 +49,24 @@ SUMMARY = ProbeResult(
 def test_the_dictionary_survives_json() -> None:
     found = summary_dict(SUMMARY)
     assert json.loads(json.dumps(found)) == found
-    assert found["metrics"]["roc_auc"]["per_seed"] == [0.876, 0.877]
+    assert found["test_sets"][0]["metrics"]["roc_auc"]["per_seed"] == [0.876, 0.877]
     assert found["failures"] == [["12", "truncated"]]
     assert found["options"]["names"] == ["a", "b"]
 
 
 def test_the_page_holds_score_interval_spread_counts_and_all_left_out() -> None:
     page = summary_markdown(SUMMARY)
-    assert "| roc_auc | 0.8765 | 0.8600 to 0.8900 | 0.0012 |" in page
+    assert "| filtered (4 clips) | roc_auc | 0.8765 | 0.8600 to 0.8900 | 0.0012 |" in page
     assert "| test | 4 | 116 |" in page
     for text in ("msa-small-1@300", "filtered test set", "cello", "0/x.mp3", "12: truncated"):
         assert text in page
 
 
 def test_the_page_says_nothing_of_what_did_not_happen() -> None:
-    page = summary_markdown(replace(SUMMARY, failures=(), missing=(), unscored=(), seeds=1))
+    one = replace(
+        SUMMARY.test_sets[0], unscored=(), metrics={"roc_auc": Score(0.5, 0.4, 0.6, 0, (0.5,))}
+    )
+    page = summary_markdown(replace(SUMMARY, failures=(), missing=(), test_sets=(one,), seeds=1))
     assert "missing" not in page
     assert "usable" not in page
     assert "one seed" in page

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import hashlib
 from pathlib import Path
 
 import openunmix.utils
@@ -14,8 +12,9 @@ import torch
 from mscol_cli.api import MissingDataError, SeparatorContext, UsageError
 from mscol_separators.open_unmix import OpenUnmixSeparator
 from mscol_separators.plugin import OpenUnmixOptions
-from mscol_separators.weights import PUBLISHED, Weight, fetch
+from tests.conftest import Command, Offer
 from tests.helpers_audio import tones
+from tests.helpers_downloads import Server, contents, remote
 from tests.helpers_openunmix import write_model
 
 TARGETS = ("vocals", "drums")
@@ -96,59 +95,71 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
         build(model).separate({"mixture": torch.from_numpy(tones(1.0, 44100))})
 
 
-def test_published_weights_carry_their_hash() -> None:
-    weights = [weight for model in PUBLISHED.values() for weight in model.weights.values()]
-    assert len(weights) == 8
-    assert all(len(bytes.fromhex(weight.hash_prefix)) == 4 for weight in weights)
-
-
 @pytest.fixture
-def server() -> Iterator[str]:
-    """Serves eleven bytes at every address but `/gone/`."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(404 if self.path.startswith("/gone/") else 200)
-            self.end_headers()
-            self.wfile.write(b"hello world")
-
-        def log_message(self, format: str, *args: object) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
-        thread.join()
+def cache(
+    server: Server, offer: Offer, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """torch.hub's folder, empty, and a table whose `umxl` is the tiny model on the server."""
+    files = []
+    for target in TARGETS:
+        content = (folder / f"{target}.pth").read_bytes()
+        digits = hashlib.sha256(content).hexdigest()[:8]
+        name, known = f"{target}-{digits}.pth", f"sha256-prefix:{digits}"
+        files.append(remote(server, name, content, hash=known, size=None))
+    offer(umxl=files)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch" / "hub" / "checkpoints"
 
 
-def test_a_download_is_kept_if_its_hash_fits(server: str, tmp_path: Path) -> None:
-    weight = Weight(f"{server}/vocals-b94d27b9.pth")
-    path = fetch(weight, tmp_path / "cache")
-    assert path.read_bytes() == b"hello world"
-    assert fetch(Weight("http://127.0.0.1:9/vocals-b94d27b9.pth"), tmp_path / "cache") == path
-
-
-def test_a_wrong_download_is_refused_and_not_kept(server: str, tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match="gave another file than was published"):
-        fetch(Weight(f"{server}/vocals-00000000.pth"), tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("address", ["{server}/gone", "http://127.0.0.1:9"])
-def test_without_a_download_the_user_is_told_what_to_put_where(
-    server: str, tmp_path: Path, address: str
+def test_weights_are_downloaded_checked_and_named_in_the_passport(
+    server: Server, cache: Path, folder: Path
 ) -> None:
-    weight = Weight(address.format(server=server) + "/vocals-b94d27b9.pth")
+    passport = build(None).passport
+    names = [path.removeprefix("/") for path, _ in server.requests]
+    assert [name.partition("-")[0] for name in names] == list(TARGETS)
+    assert set(contents(cache)) == set(names)
+    assert passport["licence"] == "licence of umxl"
+    for target in TARGETS:
+        content = (folder / f"{target}.pth").read_bytes()
+        assert passport[f"{target} sha256"] == hashlib.sha256(content).hexdigest()
+    assert build("umxl").passport == passport
+    assert len(server.requests) == 2
+
+
+def test_weights_that_were_downloaded_before_are_found(
+    mscol: Command, server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirrored = {f"/umxl{path}": content for path, content in server.files.items()}
+    server.files = mirrored
+    monkeypatch.setenv("MSCOL_MIRROR", server.url)
+    assert mscol("download", "umxl") == 0
+    assert {f"/umxl/{name}" for name in contents(cache)} == set(mirrored)
+    server.requests.clear()
+    assert build("umxl").passport["model"] == "umxl"
+    assert server.requests == []
+
+
+def test_a_wrong_download_is_refused_and_not_kept(server: Server, cache: Path) -> None:
+    server.files = dict.fromkeys(server.files, b"hello world")
+    with pytest.raises(MissingDataError, match="gave another file than was published"):
+        build("umxl")
+    assert contents(cache) == {}
+
+
+def test_without_a_download_the_user_is_told_what_to_put_where(server: Server, cache: Path) -> None:
+    path = next(iter(server.files))
+    server.files = {}
     with pytest.raises(MissingDataError) as caught:
-        fetch(weight, tmp_path)
+        build("umxl")
     line = str(caught.value)
-    assert weight.url in line
-    assert str(tmp_path / "vocals-b94d27b9.pth") in line
+    assert f"{server.url}{path} answers 404" in line
+    assert f"download it yourself and put it at {cache}{path}" in line
     assert "\n" not in line
 
 
-def test_a_corrupt_cached_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "vocals-b94d27b9.pth").write_bytes(b"hello")
-    with pytest.raises(MissingDataError, match=r"vocals-b94d27b9\.pth is damaged"):
-        fetch(Weight("http://127.0.0.1:9/vocals-b94d27b9.pth"), tmp_path)
+def test_a_corrupt_cached_file_is_named(server: Server, cache: Path) -> None:
+    cache.mkdir(parents=True)
+    name = next(iter(server.files)).removeprefix("/")
+    (cache / name).write_bytes(b"hello")
+    with pytest.raises(MissingDataError, match=f"{name} is damaged .* delete it and run again"):
+        build("umxl")

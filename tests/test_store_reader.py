@@ -149,3 +149,12 @@ def test_sealed_stores_are_listed_newest_first(store: Store, tmp_path: Path) -> 
     (tmp_path / "folder").mkdir()
     assert [path.name for path in sealed_stores(tmp_path)] == ["newest", "older", "oldest"]
     assert sealed_stores(tmp_path / "nowhere") == []
+
+
+def test_a_store_can_be_seen_as_if_it_held_some_tracks(store: Store) -> None:
+    some = store.only(["c", "a/x", "never heard of"])
+    assert some.index.track_ids == ("a/x", "c")
+    assert some.index.segment_track.tolist() == [0, 1]
+    np.testing.assert_array_equal(some.waveform(1, 2), store.waveform(2, 2))
+    np.testing.assert_array_equal(some.index.segment_level, store.index.segment_level[[0, 4]])
+    assert some.hash == store.hash

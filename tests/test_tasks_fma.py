@@ -87,3 +87,28 @@ def test_an_unknown_split_is_placed(folder: Path) -> None:
 def test_no_table_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match=r"fma_metadata/tracks\.csv"):
         load(tmp_path)
+
+
+def test_the_full_subset_has_6400_800_and_800_tracks_but_for_the_empty_ones(
+    tmp_path: Path,
+) -> None:
+    genres = ("Electronic", "Experimental", "Folk", "Hip-Hop", "Instrumental", "International")
+    counts = {"training": 800, "validation": 100, "test": 100}
+    named = [
+        (split, genre) for split, n in counts.items() for genre in (*genres, "Pop", "Rock") * n
+    ]
+    numbers = [99134, 108925, 133297, 98565, *range(200_000, 200_000 + len(named) - 4)]
+    tracks = {
+        number: (split, "small", genre)
+        for number, (split, genre) in zip(numbers, named, strict=True)
+    }
+    write_fma(tmp_path, {**tracks, 9: ("test", "medium", "Rock")})
+    for number in numbers:
+        touch(tmp_path / "fma_small" / f"{number // 1000:03d}" / f"{number:06d}.mp3")
+    data = load(tmp_path)
+    splits = [item.split for item in data.items]
+    assert [splits.count(split) for split in ("train", "valid", "test")] == [6_397, 800, 800]
+    assert len(data.classes) == 8
+    notes = " ".join(data.notes)
+    assert "no audio: tracks 099134, 108925, 133297" in notes
+    assert "cut short: tracks 098565" in notes

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mscol_cli.api import BadInputError, MissingDataError, TaskData
-from mscol_tasks.mtat import TAGS, MagnaTagATune, MtatOptions
+from mscol_cli.api import BadInputError, MissingDataError, NoOptions, TaskData
+from mscol_tasks.mtat import TAGS, MagnaTagATune
 from tests.helpers_tasks import touch, write_mtat
 
 # In another order than the task's, among tags that are not of the 50.
@@ -34,8 +34,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def load(folder: Path, filtered: bool = True) -> TaskData:
-    return MagnaTagATune(MtatOptions(filtered=filtered)).load(folder)
+def load(folder: Path) -> TaskData:
+    return MagnaTagATune(NoOptions()).load(folder)
 
 
 def tags(data: TaskData) -> dict[str, set[str]]:
@@ -49,6 +49,7 @@ def test_labels_are_read_by_name_whatever_the_order_of_columns(folder: Path) -> 
         "10": {"metal", "choral"},
         "14": {"female voice"},
         "19": {"guitar", "slow"},
+        "21": set(),
     }
 
 
@@ -61,20 +62,23 @@ def test_classes_are_the_fifty_tags_with_female_voice_before_metal(folder: Path)
 
 def test_folders_decide_the_split(folder: Path) -> None:
     splits = {item.id: item.split for item in load(folder).items}
-    assert splits == {"2": "train", "6": "train", "10": "valid", "14": "test", "19": "test"}
+    tagged = {"2": "train", "6": "train", "10": "valid", "14": "test", "19": "test"}
+    assert splits == {**tagged, "21": "test"}
 
 
-def test_unfiltered_keeps_untagged_clips_in_test_alone(folder: Path) -> None:
-    extra = {i.id for i in load(folder, filtered=False).items} - {i.id for i in load(folder).items}
-    assert extra == {"21"}
-    assert tags(load(folder, filtered=False))["21"] == set()
+def test_untagged_clips_are_in_the_unfiltered_test_set_alone(folder: Path) -> None:
+    data = load(folder)
+    assert data.test_sets == {"filtered": {"14", "19"}, "unfiltered": {"14", "19", "21"}}
+    assert tags(data)["21"] == set()
+    assert not any(item.id in ("7", "11") for item in data.items)
 
 
-def test_notes_name_the_test_set_and_the_corrupt_clips(folder: Path) -> None:
-    assert "filtered test set: 2 clips that have a top-50 tag" in load(folder).notes
-    unfiltered = load(folder, filtered=False).notes
-    assert "unfiltered test set: 3 clips, 1 of them without a top-50 tag" in unfiltered
-    assert any("35644" in note for note in unfiltered)
+def test_notes_name_the_test_sets_the_order_of_tags_and_the_corrupt_clips(folder: Path) -> None:
+    notes = " ".join(load(folder).notes)
+    assert "filtered test set: 2 clips that have a top-50 tag" in notes
+    assert "unfiltered test set: 3 clips, 1 of them without a top-50 tag" in notes
+    assert "'female voice' before 'metal'" in notes
+    assert "35644" in notes
 
 
 def test_a_missing_clip_is_named_and_shifts_no_label(folder: Path) -> None:
@@ -105,7 +109,7 @@ def test_no_annotations_names_the_file(tmp_path: Path) -> None:
 
 def test_no_audio_at_all_names_a_file(tmp_path: Path) -> None:
     write_mtat(tmp_path, CLIPS, COLUMNS)
-    with pytest.raises(MissingDataError, match=r"0/a-1-0-29\.mp3 and 4 more"):
+    with pytest.raises(MissingDataError, match=r"0/a-1-0-29\.mp3 and 5 more"):
         load(tmp_path)
 
 

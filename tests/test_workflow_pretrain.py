@@ -1,6 +1,7 @@
 """Pre-training through the command line: runs, resuming, many processes, interruptions."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -30,13 +31,19 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     }
 
 
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def metrics(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_a_run_holds_settings_checkpoint_and_curves(trained: Path, store: Path) -> None:
     settings = json.loads((trained / "run.json").read_text())
-    assert settings["objective"]["options"]["silent_share"] == 0.5
+    assert settings["objective"]["parts"][0]["options"]["silent_share"] == 0.5
     assert settings["store"]["path"] == str(store)
     assert (trained.parent / "runs" / "latest").resolve() == trained
     checkpoint = trained / "checkpoints" / "step-00000006"
@@ -46,6 +53,7 @@ def test_a_run_holds_settings_checkpoint_and_curves(trained: Path, store: Path) 
         "optimizer.safetensors",
         "run.json",
     }
+    assert all(path.stat().st_mode & 0o044 == 0o044 & ~umask() for path in checkpoint.iterdir())
     assert metrics(trained)[-1]["step"] == 6
     board = EventAccumulator(str(trained / "tensorboard")).Reload()
     assert {"loss", "accuracy", "learning_rate"} <= set(board.Tags()["scalars"])

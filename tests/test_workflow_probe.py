@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mscol_cli.contracts.progress import Silent
+from mscol_cli.engine.models import resolve_model
 from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.host import load_registry
 from mscol_cli.probing.cache import cache_folder
+from mscol_cli.reports.tables import Score
 from mscol_cli.synthetic import Collection, write_collection
 from mscol_cli.workflows.probe import ProbeRequest, ProbeResult, run
+from mscol_cli.workflows.probe_clips import SPLITS, RandomCrops, embed_task
+from mscol_cli.workflows.probe_settings import load_data, resolve_settings
 from tests.helpers_audio import tones, write_audio
 
 CLASSES = ("hiss", "hum", "silence")
+REGISTRY = load_registry()
 
 
 class Witness(Silent):
@@ -65,20 +73,36 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 
 
 def probe(
-    task: str = "folder", *options: str, seeds: int = 1, progress: Witness | None = None
+    task: str = "folder",
+    *options: str,
+    seeds: int = 1,
+    progress: Witness | None = None,
+    protocol: Sequence[str] = (),
+    recipe: str | None = None,
 ) -> ProbeResult:
     request = ProbeRequest(
-        task, model="untrained", encoder="small", seeds=seeds, device="cpu", options=options
+        task,
+        model="untrained",
+        encoder="small",
+        seeds=seeds,
+        device="cpu",
+        options=options,
+        protocol=protocol,
+        recipe=recipe,
     )
     return run(request, progress or Witness())
 
 
+def headline(result: ProbeResult) -> Mapping[str, Score]:
+    return result.test_sets[0].metrics
+
+
 def test_sounds_that_differ_are_told_apart(sounds: Path) -> None:
     result = probe("folder", "valid=0.25", "test=0.25", seeds=2)
-    score = result.metrics["accuracy"]
+    score = headline(result)["accuracy"]
     assert score.value == 1.0
     assert score.low <= score.value <= score.high
-    assert list(result.metrics) == ["accuracy", "macro_f1"]
+    assert list(headline(result)) == ["accuracy", "macro_f1"]
     assert result.counts == {"train": 8, "valid": 4, "test": 4}
     assert len(score.per_seed) == len(result.best_epochs) == 2
 
@@ -87,9 +111,12 @@ def test_the_report_is_written_and_says_what_the_result_says(sounds: Path) -> No
     result = probe()
     assert result.json_path == Path("probes/untrained-small-folder/probe.json")
     written = json.loads(result.json_path.read_text())
-    assert written["metrics"]["accuracy"]["value"] == result.metrics["accuracy"].value
+    assert (
+        written["test_sets"][0]["metrics"]["accuracy"]["value"]
+        == headline(result)["accuracy"].value
+    )
     assert written["options"]["valid"] == 0.15
-    assert f"{result.metrics['accuracy'].value:.4f}" in result.markdown_path.read_text()
+    assert f"{headline(result)['accuracy'].value:.4f}" in result.markdown_path.read_text()
 
 
 def test_other_options_have_a_report_of_their_own(sounds: Path) -> None:
@@ -103,7 +130,7 @@ def test_cached_embeddings_are_not_computed_again(sounds: Path) -> None:
     again = probe()
     assert len(written) == 3
     assert {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()} == written
-    assert again.metrics == first.metrics
+    assert again.test_sets == first.test_sets
 
 
 def test_a_changed_file_is_embedded_again(sounds: Path) -> None:
@@ -117,7 +144,7 @@ def test_a_damaged_cache_is_mended(sounds: Path) -> None:
     first = probe()
     for path in cache_folder().iterdir():
         path.write_bytes(path.read_bytes()[:100])
-    assert probe().metrics == first.metrics
+    assert probe().test_sets == first.test_sets
     assert all(path.stat().st_size > 100 for path in cache_folder().iterdir())
 
 
@@ -135,9 +162,9 @@ def test_clips_that_cannot_be_used_are_named_and_shift_no_label(sounds: Path) ->
     ]
     assert len(witness.warnings) == 6
     assert all("\n" not in warning for warning in witness.warnings)
-    assert result.classes == 3
-    assert result.unscored == ("blank",)
-    assert result.metrics["accuracy"].value == 1.0
+    assert len(result.classes) == 3
+    assert result.test_sets[0].unscored == ("blank",)
+    assert headline(result)["accuracy"].value == 1.0
     assert "bad.wav" in result.markdown_path.read_text()
 
 
@@ -191,8 +218,9 @@ def test_the_synthetic_collection_is_probed_as_the_real_data_sets_are(
     assert not result.failures
     assert not result.missing
     assert min(result.counts.values()) > 0
-    headline = next(iter(result.metrics.values()))
-    assert 0 <= headline.low <= headline.value <= headline.high <= 1
+    for test_set in result.test_sets:
+        for score in test_set.metrics.values():
+            assert 0 <= score.low <= score.value <= score.high <= 1
 
 
 def test_missing_audio_is_counted(collection: Collection, elsewhere: Path) -> None:
@@ -204,3 +232,78 @@ def test_missing_audio_is_counted(collection: Collection, elsewhere: Path) -> No
     assert list(result.missing) == [f"nsynth-test/audio/{victim.name}"]
     assert any("1, such as" in warning for warning in witness.warnings)
     assert str(victim.name) in result.markdown_path.read_text()
+
+
+def test_filtered_and_unfiltered_tags_are_scored_side_by_side(
+    collection: Collection, elsewhere: Path
+) -> None:
+    shutil.copytree(collection.mtat, elsewhere / "data" / "mtat")
+    table = elsewhere / "data/mtat/annotations_final.csv"
+    lines = table.read_text().splitlines()
+    tested = next(row for row in lines[1:] if row.split("\t")[-1].strip('"')[0] in "def")
+    cells = tested.split("\t")
+    bare = "\t".join([cells[0], *(cell.replace("1", "0") for cell in cells[1:-1]), cells[-1]])
+    table.write_text("\n".join(bare if row == tested else row for row in lines) + "\n")
+    result = probe("mtat")
+    filtered, unfiltered = result.test_sets
+    assert (filtered.name, unfiltered.name) == ("filtered", "unfiltered")
+    assert unfiltered.clips == filtered.clips + 1
+    page = result.markdown_path.read_text()
+    assert f"| filtered ({filtered.clips} clips) | roc_auc |" in page
+    assert f"| unfiltered ({unfiltered.clips} clips) | roc_auc |" in page
+
+
+def test_random_crops_train_a_probe_again_and_again_alike(sounds: Path) -> None:
+    options = ("valid=0.25", "test=0.25")
+    published = ["crops=random", "standardise=false", "epochs=20", "learning_rate=0.01"]
+    first = probe("folder", *options, protocol=published)
+    assert first.protocol["crops"] == "random"
+    assert first.json_path.parent.name.endswith("learning_rate=0.01")
+    assert probe("folder", *options, protocol=published).test_sets == first.test_sets
+    assert headline(first)["accuracy"].value > 0.7
+
+
+def test_each_epoch_has_one_new_crop_per_segment(elsewhere: Path) -> None:
+    for split in SPLITS:
+        for name in CLASSES[:2]:
+            path = elsewhere / "data" / "folder" / split / name / "clip.wav"
+            write_audio(path, tones(12.5 if split == "train" else 5.0))
+    settings = resolve_settings(ProbeRequest("folder", protocol=["crops=random"]), REGISTRY)
+    model = resolve_model("untrained", "small", REGISTRY, torch.device("cpu"))
+    _, data = load_data(settings, None)
+    embedded = embed_task(data, model, torch.device("cpu"), Witness())
+    draw = RandomCrops(embedded, model, settings.protocol, 0, torch.device("cpu"))
+    (train, valid), (later, _) = draw(1), draw(2)
+    assert (len(train.windows), len(valid.windows)) == (2 * 3, 2 * 1)
+    assert train.targets.sum(0).tolist() == [3, 3, 0][: len(data.classes)]
+    assert not torch.equal(train.windows, later.windows)
+    assert torch.equal(draw(1)[0].windows, train.windows)
+
+
+@pytest.mark.parametrize("task", ["mtat", "nsynth", "fma"])
+def test_the_recipe_sets_the_published_probe(
+    collection: Collection, elsewhere: Path, task: str
+) -> None:
+    (elsewhere / "data").mkdir()
+    (elsewhere / "data" / task).symlink_to(getattr(collection, task), target_is_directory=True)
+    result = probe(task, recipe="smc23", protocol=["epochs=1"])
+    assert result.recipe == "smc23"
+    assert result.protocol["select"] == ("binary_accuracy" if task == "mtat" else "accuracy")
+    assert (result.protocol["crops"], result.protocol["block"]) == ("random", 8192)
+    assert result.protocol["epochs"] == 1
+    assert "Recipe: `smc23`" in result.markdown_path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "message"),
+    [
+        (["multilabel=true"], "no option of the protocol of 'folder' is called 'multilabel'"),
+        (["crops=some"], "takes windows, random, not 'some'"),
+        (["hidden=-1"], "must be at least 0"),
+        (["select=binary_accuracy"], "it can have accuracy, macro_f1"),
+        (["epochs"], "write it as KEY=VALUE"),
+    ],
+)
+def test_a_protocol_that_cannot_be_used_is_refused(protocol: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        probe(protocol=protocol)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.files import read_json, sync, write_json
+from mscol_cli.files import make_readable, read_json, sync, write_json
 
 ENCODER, OBJECTIVE, OPTIMIZER = "encoder", "objective", "optimizer"
 FORMAT, VERSION = "mscol-run", 1
@@ -48,22 +49,69 @@ def save_checkpoint(
         tensors: By file stem (`encoder`, `objective`, `optimizer`), tensors by name.
     """
     final = run / "checkpoints" / f"step-{step:08d}"
+    with _filled(final, {**info, "step": step}, tensors) as temporary:
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.rename(final)
+    return final
+
+
+def save_model(
+    folder: Path, step: int, info: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
+) -> None:
+    """Write a checkpoint that belongs to no run, at a place of the user's choice.
+
+    Args:
+        folder: New, or an empty folder.
+        step: Updates made.
+        info: What is known of the model; layout and step are added.
+        tensors: By file stem (`encoder`, `objective`), tensors by name.
+
+    Raises:
+        UsageError: The folder holds something.
+    """
+    refuse_occupied(folder)
+    content = {"format": FORMAT, "version": VERSION, **info, "step": step}
+    final = folder.resolve()
+    with _filled(final, content, tensors) as temporary:
+        # Fails where a rival has filled the folder meanwhile, and loses nothing.
+        temporary.rename(final)
+
+
+def refuse_occupied(folder: Path) -> None:
+    """Refuse a path that is a file, or a folder that holds something. Raises UsageError."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise UsageError(f"{folder} already holds files: choose another -o.")
+    elif folder.exists():
+        raise UsageError(f"{folder} is a file: choose another -o.")
+
+
+@contextmanager
+def _filled(
+    final: Path, content: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
+) -> Iterator[Path]:
+    """A complete folder beside `final`, on the disk, for the caller to rename to it."""
     temporary = final.with_name(f".{final.name}.{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
         for stem, named in tensors.items():
             file = temporary / f"{stem}.safetensors"
             save_file({name: tensor.contiguous() for name, tensor in named.items()}, file)
+            make_readable(file)
             sync(file)
-        write_json(temporary / "run.json", {**info, "step": step})
+        write_json(temporary / "run.json", content)
         sync(temporary)
-        if final.exists():
-            shutil.rmtree(final)
-        temporary.rename(final)
+        yield temporary
         sync(final.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return final
+
+
+def run_of(folder: Path) -> Path:
+    """The run folder of a checkpoint; the checkpoint itself where it belongs to no run."""
+    inside = folder.parent.name == "checkpoints" and folder.name.startswith("step-")
+    return folder.parent.parent if inside else folder
 
 
 def prune(run: Path, keep: int) -> None:

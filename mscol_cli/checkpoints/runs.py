@@ -22,7 +22,7 @@ def new_run(folder: Path, objective: str, encoder: str) -> Path:
     taken = [
         int(match[1])
         for path in folder.iterdir()
-        if (match := re.fullmatch(rf"{stem}-(\d+)", path.name))
+        if (match := re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name))
     ]
     number = max(taken, default=0) + 1
     while True:

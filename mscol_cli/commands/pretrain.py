@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mscol_cli.commands.shared import Json, Opt
+from mscol_cli.commands.shared import DryRun, Json, Opt, RecipeOption
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 from mscol_cli.errors import Interrupted
 
@@ -15,12 +15,17 @@ from mscol_cli.errors import Interrupted
 def pretrain(
     store: Annotated[
         Path | None,
-        typer.Argument(help="A sealed store. [default: the newest under data/]", metavar="[STORE]"),
+        typer.Argument(help="A sealed store. [default: the newest under data/]", metavar="STORE"),
     ] = None,
     objective: Annotated[
         str | None,
-        typer.Option(help="msa, cola, mws, random-mask, clmr or a plugin's.", metavar="NAME"),
+        typer.Option(
+            help="msa, cola, mws, random-mask, clmr or a plugin's; msa+mws trains msa under what"
+            " mws does to crops.",
+            metavar="NAME",
+        ),
     ] = None,
+    recipe: RecipeOption = None,
     encoder: Annotated[
         str | None,
         typer.Option(help="The network. [default: efficientnet_b0]", metavar="NAME"),
@@ -31,13 +36,25 @@ def pretrain(
             help="Sources that msa associates. [default: all in the store]", metavar="A,B,..."
         ),
     ] = None,
+    train_split: Annotated[
+        str | None,
+        typer.Option(
+            help="Only the clips that this probe task trains on (data in data/TASK, or TASK=DIR),"
+            " so that no test clip is heard. [default: all tracks]",
+            metavar="TASK|all",
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Updates in all. [default: 10000]")] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Pairs per update, over all processes. [default: 128]")
     ] = None,
-    lr: Annotated[
-        float | None,
-        typer.Option(help="Adam's rate, halved for the second half. [default: 0.001]"),
+    lr: Annotated[float | None, typer.Option(help="Adam's rate. [default: 0.001]")] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="The rate is 'halved' for the second half, or 'constant'. [default: halved]",
+            metavar="NAME",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights and crops. [default: 0]")] = None,
     save_every: Annotated[
@@ -68,6 +85,7 @@ def pretrain(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run at -o, or runs/latest.")
     ] = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Pre-train an encoder on a store with a contrastive objective.
@@ -75,17 +93,20 @@ def pretrain(
     Checkpoints, metrics.jsonl and TensorBoard curves go to the run folder, and runs/latest points
     at it. Ctrl-C saves and exits with code 130; --resume goes on from there.
     """
-    from mscol_cli.workflows.pretrain import PretrainRequest, run
+    from mscol_cli.workflows import pretrain as workflow
 
-    request = PretrainRequest(
+    request = workflow.PretrainRequest(
         objective=objective,
         store=store,
         encoder=encoder,
+        recipe=recipe,
+        train_split=train_split,
         objective_options=tuple(opt or ()) + ((f"stems={stems}",) if stems is not None else ()),
         encoder_options=tuple(encoder_opt or ()),
         steps=steps,
         batch_size=batch_size,
         learning_rate=lr,
+        schedule=schedule,
         seed=seed,
         save_every=save_every,
         gpus=gpus,
@@ -95,7 +116,10 @@ def pretrain(
         resume=resume,
     )
     with TerminalProgress() as progress:
-        result = run(request, progress)
+        if dry_run:
+            print_lines(workflow.dry_run(request, progress).rstrip())
+            return
+        result = workflow.run(request, progress)
     if result is None:
         return
     if json:

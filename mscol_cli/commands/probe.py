@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from mscol_cli.commands.shared import Device, Json, ModelOption, Opt, UntrainedEncoder, finish
+from mscol_cli.commands.shared import (
+    Device,
+    DryRun,
+    Json,
+    ModelOption,
+    Opt,
+    RecipeOption,
+    UntrainedEncoder,
+    finish,
+)
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 
 
@@ -18,7 +27,19 @@ def probe(
     ] = None,
     model: ModelOption = None,
     encoder: UntrainedEncoder = None,
-    seeds: Annotated[int, typer.Option(help="Classifiers trained, each from another seed.")] = 5,
+    recipe: RecipeOption = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Classifiers trained, each from another seed. [default: 5]"),
+    ] = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--protocol",
+            help="How classifiers are trained; repeat it for more. --dry-run prints all keys.",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -30,14 +51,15 @@ def probe(
     ] = None,
     device: Device = "auto",
     opt: Opt = None,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Score a frozen encoder: a shallow classifier trained on train, chosen on validation, tested
     once, with a 95 % interval over test clips."""
     from mscol_cli.reports.tables import summary_markdown
-    from mscol_cli.workflows.probe import ProbeRequest, run
+    from mscol_cli.workflows import probe as workflow
 
-    request = ProbeRequest(
+    request = workflow.ProbeRequest(
         task=task,
         data=data,
         model=model,
@@ -46,9 +68,14 @@ def probe(
         output=output,
         device=device,
         options=tuple(opt or ()),
+        protocol=tuple(protocol or ()),
+        recipe=recipe,
     )
+    if dry_run:
+        print_lines(workflow.dry_run(request).rstrip())
+        return
     with TerminalProgress() as progress:
-        result = run(request, progress)
+        result = workflow.run(request, progress)
     if json:
         print_json(result)
     else:

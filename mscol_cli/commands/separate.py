@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mscol_cli.commands.shared import Device, Json, Opt, finish
+from mscol_cli.commands.shared import Device, DryRun, Json, Opt, RecipeOption, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 
 
@@ -19,9 +19,13 @@ def separate(
         Path | None,
         typer.Option("-o", "--output", help="The store. [default: DIR.store]", metavar="STORE"),
     ] = None,
+    recipe: RecipeOption = None,
     separator: Annotated[
-        str, typer.Option(help="How to get sources: openunmix, stems, none.", metavar="NAME")
-    ] = "openunmix",
+        str | None,
+        typer.Option(
+            help="How to get sources: openunmix, stems, none. [default: openunmix]", metavar="NAME"
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -30,6 +34,7 @@ def separate(
     ] = None,
     device: Device = "auto",
     opt: Opt = None,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Separate music into sources and seal them in a store for pre-training.
@@ -37,13 +42,16 @@ def separate(
     A store holds the mixture and its stems as 16 kHz mono. Running the same command again does
     only what is not done yet; a file that cannot be used is reported and skipped (exit code 3).
     """
-    from mscol_cli.workflows.separate import SeparateRequest, run
+    from mscol_cli.workflows import separate as workflow
 
-    request = SeparateRequest(
-        tuple(inputs), output, separator, model, device, options=tuple(opt or ())
+    request = workflow.SeparateRequest(
+        tuple(inputs), output, separator, model, device, tuple(opt or ()), recipe
     )
+    if dry_run:
+        print_lines(workflow.dry_run(request).rstrip())
+        return
     with TerminalProgress() as progress:
-        result = run(request, progress)
+        result = workflow.run(request, progress)
     if json:
         print_json(result)
     else:

@@ -21,6 +21,18 @@ Opt = Annotated[
         metavar="KEY=VALUE",
     ),
 ]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="A recipe by name (see 'mscol recipes') or file; other options override it.",
+        metavar="NAME|FILE",
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Print the configuration as TOML, and stop there."),
+]
 ModelOption = Annotated[
     str | None,
     typer.Option(

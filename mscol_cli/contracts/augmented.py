@@ -21,8 +21,12 @@ class Augmented(Objective):
 
     def __init__(self, objective: Objective, augmentations: Sequence[Augmentation]) -> None:
         super().__init__()
-        self.objective = objective
-        self.augmentations = nn.ModuleList(augmentations)
+        # Flat, so that an augmentation's number names it among all.
+        inner = objective._all() if isinstance(objective, Augmented) else []
+        self.objective: Objective = (
+            objective.objective if isinstance(objective, Augmented) else objective
+        )
+        self.augmentations = nn.ModuleList([*inner, *augmentations])
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
         """What the objective says."""
@@ -33,7 +37,7 @@ class Augmented(Objective):
         plan = self.objective.plan(index, rng, batch_size)
         drawn = [
             {_label(number, name): value for name, value in part.draw(plan, rng).items()}
-            for number, part in self._parts()
+            for number, part in enumerate(self._all())
         ]
         labels = dict(chain(plan.labels.items(), *(label.items() for label in drawn)))
         return CropPlan(plan.views, labels)
@@ -42,7 +46,7 @@ class Augmented(Objective):
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
         """Every augmentation, then the objective."""
-        for number, part in self._parts():
+        for number, part in enumerate(self._all()):
             views = part.augment_waveforms(views, _own(labels, number))
         return self.objective.augment_waveforms(views, labels)
 
@@ -50,7 +54,7 @@ class Augmented(Objective):
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
         """Every augmentation, then the objective."""
-        for number, part in self._parts():
+        for number, part in enumerate(self._all()):
             views = part.augment_features(views, _own(labels, number))
         return self.objective.augment_features(views, labels)
 
@@ -60,12 +64,8 @@ class Augmented(Objective):
         """What the objective minimises."""
         return self.objective.loss(embeddings, labels)
 
-    def _parts(self) -> list[tuple[int, Augmentation]]:
-        return [
-            (number, part)
-            for number, part in enumerate(self.augmentations)
-            if isinstance(part, Augmentation)
-        ]
+    def _all(self) -> list[Augmentation]:
+        return [part for part in self.augmentations if isinstance(part, Augmentation)]
 
 
 def _label(number: int, name: str) -> str:

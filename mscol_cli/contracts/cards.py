@@ -14,6 +14,7 @@ from mscol_cli.contracts.options import NoOptions
 
 if TYPE_CHECKING:
     from mscol_cli.contracts.encoder import Encoder
+    from mscol_cli.contracts.importer import Importer
     from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
     from mscol_cli.contracts.separator import Separator, SeparatorContext
     from mscol_cli.contracts.task import Task
@@ -72,4 +73,15 @@ class TaskCard:
     reference: str = ""
 
 
-Card = ObjectiveCard | EncoderCard | SeparatorCard | TaskCard
+@dataclass(frozen=True)
+class ImporterCard:
+    """A format of foreign checkpoints. `build(options)` returns an `Importer`."""
+
+    name: str
+    summary: str
+    build: Callable[[Any], Importer]
+    options: type = NoOptions
+    reference: str = ""
+
+
+Card = ObjectiveCard | EncoderCard | SeparatorCard | TaskCard | ImporterCard

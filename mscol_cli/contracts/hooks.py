@@ -1,4 +1,4 @@
-"""The plugin door: four hooks, each returning a list of cards.
+"""The plugin door: five hooks, each returning a list of cards.
 
 A plugin is an installed distribution with an entry point in the group `mscol` that names a module
 (or object) holding functions marked with `@hookimpl`.
@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import pluggy
 
-from mscol_cli.contracts.cards import EncoderCard, ObjectiveCard, SeparatorCard, TaskCard
+from mscol_cli.contracts.cards import (
+    EncoderCard,
+    ImporterCard,
+    ObjectiveCard,
+    SeparatorCard,
+    TaskCard,
+)
 
 PROJECT = "mscol"
 
@@ -34,3 +40,8 @@ def mscol_separators() -> list[SeparatorCard]:  # type: ignore[empty-body]
 @hookspec
 def mscol_tasks() -> list[TaskCard]:  # type: ignore[empty-body]
     """Probe data sets for `mscol probe NAME`."""
+
+
+@hookspec
+def mscol_importers() -> list[ImporterCard]:  # type: ignore[empty-body]
+    """Formats of foreign checkpoints for `mscol import --format NAME`."""

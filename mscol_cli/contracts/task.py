@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from mscol_cli.contracts.options import option
 
 Split = Literal["train", "valid", "test"]
 
@@ -36,39 +38,64 @@ class TaskData:
         classes: Class names, in label order.
         items: The clips whose audio is there.
         missing: Clips the metadata names whose audio is not there: counted in the report.
-        notes: Lines the report should carry (a class without test items, a filtered test set).
+        notes: Lines the report should carry (a class without test items, say).
+        test_sets: Where the literature scores the test split in more than one way: by name, the
+            ids of the items of each, reported side by side. Empty means one set, all of it.
     """
 
     classes: tuple[str, ...]
     items: Sequence[TaskItem]
     missing: Sequence[str] = ()
     notes: Sequence[str] = ()
+    test_sets: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ProbeProtocol:
     """How the shallow classifier of a task is trained, chosen and scored.
 
+    The two first are the task's; users may change the others with `--protocol KEY=VALUE`.
+
     Attributes:
         multilabel: Sigmoids and binary cross-entropy, instead of softmax and cross-entropy.
-        hidden: Units of the one hidden layer; None for a linear probe.
-        learning_rate: Of Adam.
-        batch_size: Windows per update.
-        epochs: At most.
-        patience: Stop after this many epochs without a better validation score.
-        select: The metric that chooses the epoch on the validation split.
         metrics: What is reported on the test split, the headline first: `accuracy`,
             `macro_f1`, `roc_auc` or `average_precision` (the last two macro-averaged).
     """
 
     multilabel: bool = False
-    hidden: int | None = None
-    learning_rate: float = 5e-4
-    batch_size: int = 128
-    epochs: int = 50
-    patience: int = 5
-    select: str = "accuracy"
     metrics: tuple[str, ...] = field(default=("accuracy", "macro_f1"))
+    select: str = option(
+        "accuracy",
+        "the metric that chooses the epoch on the validation split: accuracy, macro_f1, roc_auc,"
+        " average_precision or binary_accuracy",
+    )
+    hidden: int = option(0, "units of the one hidden layer; 0 for a linear classifier", minimum=0)
+    learning_rate: float = option(5e-4, "of Adam", minimum=1e-8, maximum=1.0)
+    batch_size: int = option(128, "windows per update", minimum=1)
+    epochs: int = option(50, "at most", minimum=1)
+    patience: int = option(
+        5, "stop after this many epochs without a better validation score", minimum=1
+    )
+    crops: str = option(
+        "windows",
+        "train and validate on every window of a clip, embedded once; or, as published, on one"
+        " random crop per segment, embedded anew each epoch",
+        choices=("windows", "random"),
+    )
+    last_offset: bool = option(
+        True, "with random crops: a crop may end where its segment ends; false as published"
+    )
+    block: int = option(
+        0,
+        "an epoch is whole blocks of this many windows, the rest is left out; 0 takes all",
+        minimum=0,
+    )
+    standardise: bool = option(
+        True, "bring each dimension to mean 0 and variance 1 over the training windows"
+    )
+    encoder_noise: bool = option(
+        False, "with random crops: stochastic depth stays on while the classifier is trained"
+    )
 
 
 class Task(ABC):

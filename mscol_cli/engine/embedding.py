@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mscol_cli.audio import load_mono
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.engine.ahead import map_ahead
+from mscol_cli.engine.cuts import Cut, whole_windows
 from mscol_cli.errors import BadInputError
 
 DECODERS = min(4, os.cpu_count() or 1)
@@ -50,11 +52,21 @@ class ClipEmbedding:
 @dataclass(frozen=True)
 class _Framed:
     name: str
-    windows: Tensor
+    waveform: Tensor
+    starts: Tensor
+
+    def __len__(self) -> int:
+        return len(self.starts)
 
 
 def embed_files(
-    encoder: Encoder, paths: Sequence[Path], *, device: torch.device, workers: int = DECODERS
+    encoder: Encoder,
+    paths: Sequence[Path],
+    *,
+    device: torch.device,
+    workers: int = DECODERS,
+    cut: Cut = whole_windows,
+    noise: bool = False,
 ) -> Iterator[ClipEmbedding | BadInputError]:
     """Embed audio files, one result per path in the order of the paths.
 
@@ -65,6 +77,8 @@ def embed_files(
         paths: Audio files.
         device: Where the encoder is.
         workers: Threads that decode.
+        cut: Where windows start.
+        noise: Leave on what the encoder drops at random in training (stochastic depth).
     """
 
     def load(path: Path) -> Clip | BadInputError:
@@ -75,19 +89,25 @@ def embed_files(
         except OSError as error:
             return BadInputError(f"{path}: cannot be read ({error.strerror}); check the disk")
 
-    return embed_clips(encoder, map_ahead(load, paths, workers), device=device)
+    decoded = map_ahead(load, paths, workers)
+    return embed_clips(encoder, decoded, device=device, cut=cut, noise=noise)
 
 
 def embed_clips(
-    encoder: Encoder, clips: Iterable[Clip | BadInputError], *, device: torch.device
+    encoder: Encoder,
+    clips: Iterable[Clip | BadInputError],
+    *,
+    device: torch.device,
+    cut: Cut = whole_windows,
+    noise: bool = False,
 ) -> Iterator[ClipEmbedding | BadInputError]:
     """Embed clips in order. Short ones share passes of the encoder, long ones take several.
 
     What comes as an error goes through; a clip shorter than one window becomes an error.
     """
-    framed = (_frame(encoder, clip) if isinstance(clip, Clip) else clip for clip in clips)
+    framed = (_frame(encoder, clip, cut) if isinstance(clip, Clip) else clip for clip in clips)
     for group in _groups(framed, _windows_per_pass(device)):
-        yield from _embed_group(encoder, group, device)
+        yield from _embed_group(encoder, group, device, noise)
 
 
 def embed_clip(encoder: Encoder, waveform: NDArray[np.float32]) -> ClipEmbedding:
@@ -103,12 +123,6 @@ def embed_clip(encoder: Encoder, waveform: NDArray[np.float32]) -> ClipEmbedding
     return result
 
 
-def count_windows(encoder: Encoder, samples: int) -> int:
-    """How many whole windows a clip of that length has; they overlap only by what `crop_samples`
-    exceeds `window_hop`."""
-    return max(0, 1 + (samples - encoder.crop_samples) // encoder.window_hop)
-
-
 def at_level(waveform: NDArray[np.float32], level: Level) -> NDArray[np.float32]:
     """A whole clip (samples,) at a level; silence stays silence."""
     norm = np.sqrt(np.einsum("i,i->", waveform, waveform, dtype=np.float64))
@@ -116,15 +130,16 @@ def at_level(waveform: NDArray[np.float32], level: Level) -> NDArray[np.float32]
     return scaled
 
 
-def _frame(encoder: Encoder, clip: Clip) -> _Framed | BadInputError:
+def _frame(encoder: Encoder, clip: Clip, cut: Cut) -> _Framed | BadInputError:
     samples = len(clip.waveform)
-    if count_windows(encoder, samples) == 0:
+    starts = cut(encoder, samples)
+    if len(starts) == 0:
         lasts, needed = samples / encoder.sample_rate, encoder.crop_samples / encoder.sample_rate
         return BadInputError(
             f"{clip.name}: lasts {lasts:.3f} s, one window needs {needed:.3f} s; leave it out"
         )
     waveform = torch.from_numpy(at_level(clip.waveform, encoder.level))
-    return _Framed(clip.name, waveform.unfold(0, encoder.crop_samples, encoder.window_hop))
+    return _Framed(clip.name, waveform, torch.from_numpy(starts))
 
 
 def _groups(
@@ -135,7 +150,7 @@ def _groups(
     windows = 0
     for clip in clips:
         group.append(clip)
-        windows += len(clip.windows) if isinstance(clip, _Framed) else 0
+        windows += len(clip) if isinstance(clip, _Framed) else 0
         if windows >= enough:
             yield group
             group, windows = [], 0
@@ -144,39 +159,52 @@ def _groups(
 
 
 def _embed_group(
-    encoder: Encoder, group: Sequence[_Framed | BadInputError], device: torch.device
+    encoder: Encoder,
+    group: Sequence[_Framed | BadInputError],
+    device: torch.device,
+    noise: bool,
 ) -> Iterator[ClipEmbedding | BadInputError]:
-    framed = [clip.windows for clip in group if isinstance(clip, _Framed)]
-    vectors = _run(encoder, framed, device) if framed else torch.zeros(0, encoder.dim)
-    per_clip = iter(torch.split(vectors, [len(windows) for windows in framed]))
+    framed = [clip for clip in group if isinstance(clip, _Framed)]
+    vectors = _run(encoder, framed, device, noise) if framed else torch.zeros(0, encoder.dim)
+    per_clip = iter(torch.split(vectors, [len(clip) for clip in framed]))
     for clip in group:
         yield clip if isinstance(clip, BadInputError) else _result(encoder, clip, next(per_clip))
 
 
-def _run(encoder: Encoder, clips: Sequence[Tensor], device: torch.device) -> Tensor:
-    """Windows of clips, (windows, samples) each, to all embeddings (windows, dim) on the CPU."""
-    was_training = encoder.training
-    encoder.eval()
-    try:
-        with torch.inference_mode():
-            passes = [
-                encoder(encoder.frontend(windows.to(device))).float().cpu()
-                for windows in _passes(clips, _windows_per_pass(device))
-            ]
-    finally:
-        encoder.train(was_training)
+def _run(encoder: Encoder, clips: Sequence[_Framed], device: torch.device, noise: bool) -> Tensor:
+    """All windows of clips to embeddings (windows, dim) on the CPU."""
+    with _frozen(encoder, noise), torch.inference_mode():
+        passes = [
+            encoder(encoder.frontend(windows.to(device))).float().cpu()
+            for windows in _passes(clips, encoder.crop_samples, _windows_per_pass(device))
+        ]
     return torch.cat(passes)
 
 
-def _passes(clips: Sequence[Tensor], most: int) -> Iterator[Tensor]:
-    """At most that many windows at a time: the windows of a long clip, which overlap, are never
-    all copied apart."""
+@contextmanager
+def _frozen(encoder: Encoder, noise: bool) -> Iterator[None]:
+    """In eval mode, or with `noise` in training mode but for the statistics of normalisation."""
+    was_training = encoder.training
+    encoder.train(noise)
+    for module in encoder.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+    try:
+        yield
+    finally:
+        encoder.train(was_training)
+
+
+def _passes(clips: Sequence[_Framed], samples: int, most: int) -> Iterator[Tensor]:
+    """At most that many windows (windows, samples) at a time: the windows of a long clip, which
+    may overlap, are never all copied apart."""
     waiting: list[Tensor] = []
-    for piece in (piece for clip in clips for piece in torch.split(clip, most)):
-        if sum(map(len, waiting)) + len(piece) > most:
+    pieces = ((clip, part) for clip in clips for part in torch.split(clip.starts, most))
+    for whole, starts in pieces:
+        if sum(map(len, waiting)) + len(starts) > most:
             yield torch.cat(waiting)
             waiting = []
-        waiting.append(piece)
+        waiting.append(whole.waveform.unfold(0, samples, 1)[starts])
     yield torch.cat(waiting)
 
 
@@ -184,8 +212,7 @@ def _result(encoder: Encoder, clip: _Framed, vectors: Tensor) -> ClipEmbedding |
     windows: NDArray[np.float32] = vectors.numpy()
     if not np.isfinite(windows).all():
         return BadInputError(f"{clip.name}: its embedding is not finite; use another checkpoint")
-    start_s = np.arange(len(windows), dtype=np.float64) * encoder.window_hop / encoder.sample_rate
-    return ClipEmbedding(windows, start_s)
+    return ClipEmbedding(windows, clip.starts.double().numpy() / encoder.sample_rate)
 
 
 def _windows_per_pass(device: torch.device) -> int:

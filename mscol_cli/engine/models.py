@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,11 +12,12 @@ import torch
 
 from mscol_cli.checkpoints import folder as checkpoints
 from mscol_cli.checkpoints.runs import LATEST, latest_run
+from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.cards import EncoderCard, ObjectiveCard
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective, ObjectiveContext
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.host import Entry, Registry
+from mscol_cli.host import Part, Registry, find_objective, find_part
 
 DEFAULT_ENCODER = "efficientnet_b0"
 RUNS = Path("runs")
@@ -44,19 +45,42 @@ class Model:
     run: Path | None
 
 
-def build_encoder(entry: Entry, options: Any, seed: int) -> Encoder:
+def build_encoder(part: Part, seed: int) -> Encoder:
     """A freshly initialised encoder; the same weights for the same seed."""
     torch.manual_seed(seed)
-    return cast(EncoderCard, entry.card).build(options)
+    return cast(EncoderCard, part.entry.card).build(part.options)
 
 
-def build_objective(entry: Entry, options: Any, encoder: Encoder, seed: int) -> Objective:
-    """An objective that fits an encoder; the same weights for the same seed."""
+def build_objective(parts: Sequence[Part], encoder: Encoder, seed: int) -> Objective:
+    """An objective that fits an encoder, under the augmentations of the parts after the first; the
+    same weights for the same seed."""
     torch.manual_seed(seed + 1)
     context = ObjectiveContext(
         encoder.dim, encoder.crop_samples, encoder.start_grid, encoder.sample_rate
     )
-    return cast(ObjectiveCard, entry.card).build(options, context)
+    first, *rest = parts
+    objective = cast(ObjectiveCard, first.entry.card).build(first.options, context)
+    augmentations = [
+        build(part.options, context)
+        for part in rest
+        if (build := cast(ObjectiveCard, part.entry.card).augmentation) is not None
+    ]
+    return Augmented(objective, augmentations) if augmentations else objective
+
+
+def recorded_encoder(info: Mapping[str, Any], registry: Registry) -> Part:
+    """The encoder that a run.json names, with its options. Raises UsageError."""
+    recorded = info["encoder"]
+    return find_part(
+        registry, "encoder", recorded["name"], (), {recorded["name"]: recorded["options"]}
+    )
+
+
+def recorded_objective(info: Mapping[str, Any], registry: Registry) -> list[Part]:
+    """The objective that a run.json names, part by part. Raises UsageError."""
+    recorded = info["objective"]
+    preset = {part["name"]: part["options"] for part in recorded["parts"]}
+    return find_objective(registry, recorded["name"], (), preset)
 
 
 def resolve_model(
@@ -90,13 +114,13 @@ def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
     found = _find_checkpoint(path)
     recorded = found.info["encoder"]
     try:
-        entry = registry.find("encoder", recorded["name"])
+        registry.find("encoder", recorded["name"])
     except UsageError as error:
         owner = f"{recorded.get('owner')} {recorded.get('version')}"
         raise UsageError(f"{path} needs the plugin {owner}, install it: {error}") from error
-    encoder = build_encoder(entry, entry.options_from(recorded["options"]), seed=0)
+    encoder = build_encoder(recorded_encoder(found.info, registry), seed=0)
     load_weights(encoder, checkpoints.read_weights(found.folder, "encoder"), found.folder)
-    run = found.folder.parent.parent if found.folder.parent.name == "checkpoints" else found.folder
+    run = checkpoints.run_of(found.folder)
     return Model(
         encoder=encoder.eval().to(device),
         name=f"{run.name}@{found.step}",
@@ -107,16 +131,13 @@ def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
     )
 
 
-def untrained_model(
-    name: str, registry: Registry, device: torch.device, seed: int = 0, options: Any = None
-) -> Model:
+def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
     """A fresh encoder, with the weights that a run of the same seed starts from."""
-    entry = registry.find("encoder", name)
-    options = options if options is not None else entry.options()
-    encoder = build_encoder(entry, options, seed)
-    key = f"untrained {name} {entry.version} {sorted(asdict(options).items())} {seed}"
+    encoder = build_encoder(part, seed)
+    options = sorted(asdict(part.options).items())
+    key = f"untrained {part.name} {part.entry.version} {options} {seed}"
     digest = hashlib.sha256(key.encode()).hexdigest()
-    return Model(encoder.eval().to(device), f"{UNTRAINED}-{name}", digest, 0, {}, None)
+    return Model(encoder.eval().to(device), f"{UNTRAINED}-{part.name}", digest, 0, {}, None)
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:
@@ -147,11 +168,11 @@ def _find_checkpoint(path: Path) -> checkpoints.Checkpoint:
 
 def _resolve_untrained(encoder: str | None, registry: Registry, device: torch.device) -> Model:
     if encoder is not None:
-        return untrained_model(encoder, registry, device)
+        return untrained_model(find_part(registry, "encoder", encoder), device)
     try:
         info = _find_checkpoint(latest_run(RUNS)).info
     except MissingDataError:
-        return untrained_model(DEFAULT_ENCODER, registry, device)
-    entry: Sequence[Any] = [info["encoder"]["name"], info["encoder"]["options"]]
-    options = registry.find("encoder", entry[0]).options_from(entry[1])
-    return untrained_model(entry[0], registry, device, info["training"]["seed"], options)
+        return untrained_model(find_part(registry, "encoder", DEFAULT_ENCODER), device)
+    # A run's encoder started from its seed; an imported model does not say from what.
+    seed = info.get("training", {}).get("seed", 0)
+    return untrained_model(recorded_encoder(info, registry), device, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import torch
 
 from mscol_cli import __version__
 from mscol_cli.errors import UsageError
-from mscol_cli.host import Entry
+from mscol_cli.host import Part
+
+SCHEDULES = ("halved", "constant")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class TrainingSettings:
     Attributes:
         steps: Updates in all.
         batch_size: Pairs per update, over all processes.
-        learning_rate: Of Adam; halved for the second half of the steps.
+        learning_rate: Of Adam.
+        schedule: `halved`: halved for the second half of the steps; `constant`.
         seed: Decides initial weights and every plan.
         save_every: Updates between checkpoints.
         log_every: Updates between lines of metrics.jsonl.
@@ -32,6 +36,7 @@ class TrainingSettings:
     steps: int = 10_000
     batch_size: int = 128
     learning_rate: float = 1e-3
+    schedule: str = "halved"
     seed: int = 0
     save_every: int = 1_000
     log_every: int = 10
@@ -47,6 +52,8 @@ class TrainingSettings:
             raise UsageError("--batch-size must be at least 2: one pair has no negatives.")
         if not 0 < self.learning_rate < float("inf"):
             raise UsageError(f"--lr must be a number above 0, not {self.learning_rate}.")
+        if self.schedule not in SCHEDULES:
+            raise UsageError(f"--schedule takes {', '.join(SCHEDULES)}, not '{self.schedule}'.")
         if self.seed < 0:
             raise UsageError("--seed must be 0 or more.")
         if self.batch_size % self.processes:
@@ -55,14 +62,20 @@ class TrainingSettings:
             )
 
 
-def describe_part(entry: Entry, options: Any) -> dict[str, Any]:
-    """An objective or encoder as run.json names it."""
+def describe_part(part: Part) -> dict[str, Any]:
+    """An encoder, or one part of an objective, as run.json names it."""
     return {
-        "name": entry.card.name,
-        "owner": entry.owner,
-        "version": entry.version,
-        "options": asdict(options),
+        "name": part.name,
+        "owner": part.entry.owner,
+        "version": part.entry.version,
+        "options": asdict(part.options),
     }
+
+
+def describe_objective(parts: Sequence[Part]) -> dict[str, Any]:
+    """An objective as run.json names it: `msa+mws` and its parts."""
+    name = "+".join(part.name for part in parts)
+    return {"name": name, "parts": [describe_part(part) for part in parts]}
 
 
 def describe_software() -> dict[str, Any]:

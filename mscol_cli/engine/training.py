@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mscol_cli import distributed
+from mscol_cli import adam, distributed
 from mscol_cli.checkpoints import folder as checkpoints
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
@@ -26,7 +26,6 @@ from mscol_cli.engine.step import Pretraining, globalise_batch_norm
 from mscol_cli.engine.stopping import StopRequest
 from mscol_cli.errors import Interrupted, MscolError
 
-ADAM_EPSILON = 1e-7  # Keras' default; torch's is 1e-8
 CHECKPOINTS_KEPT = 2
 
 
@@ -58,7 +57,7 @@ class Training:
         if distributed.world_size() > 1:
             globalise_batch_norm(model)
         self.model: nn.Module = model.to(self.device)
-        self.optimizer = torch.optim.Adam(model.parameters(), eps=ADAM_EPSILON)
+        self.optimizer = torch.optim.Adam(model.parameters(), betas=adam.BETAS)
 
     def restore(self) -> None:
         """Continue from the run's newest checkpoint, if it has one."""
@@ -99,7 +98,9 @@ class Training:
         model.train()
         # Stochastic depth draws from torch's generator: tied to the step, a resume repeats it.
         torch.manual_seed(_step_seed(self.settings.seed, self.step))
-        self.optimizer.param_groups[0]["lr"] = learning_rate(self.settings, self.step)
+        group = self.optimizer.param_groups[0]
+        group["lr"] = learning_rate(self.settings, self.step)
+        group["eps"] = adam.keras_epsilon(self.step)
         loss, metrics = model(batch.waveforms, batch.labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -149,8 +150,10 @@ def stopped(run: Path, step: int, steps: int) -> Interrupted:
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """The rate of an update (counted from 0): halved for the second half, as published."""
-    return settings.learning_rate * (0.5 if 2 * step >= settings.steps else 1.0)
+    """The rate of an update (counted from 0); halved for the second half, as published, unless the
+    schedule is constant."""
+    halved = settings.schedule == "halved" and 2 * step >= settings.steps
+    return settings.learning_rate * (0.5 if halved else 1.0)
 
 
 class _Meter:

@@ -1,5 +1,14 @@
 """The host of plugins: load what is installed, guard against what is broken, find by name."""
 
+from mscol_cli.host.parts import Part, find_objective, find_part
 from mscol_cli.host.registry import Entry, Failure, Registry, load_registry
 
-__all__ = ["Entry", "Failure", "Registry", "load_registry"]
+__all__ = [
+    "Entry",
+    "Failure",
+    "Part",
+    "Registry",
+    "find_objective",
+    "find_part",
+    "load_registry",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from typing import Any, get_type_hints
 
 from mscol_cli.errors import UsageError
@@ -21,7 +21,7 @@ def parse_options(options: type, assignments: Sequence[str], owner: str) -> Any:
     Raises:
         UsageError: An unknown key, an unreadable value, or one out of its range.
     """
-    return make_options(options, dict(_split(text, owner) for text in assignments), owner)
+    return make_options(options, dict(split_assignment(text, owner) for text in assignments), owner)
 
 
 def make_options(options: type, values: Mapping[str, Any], owner: str) -> Any:
@@ -40,7 +40,28 @@ def make_options(options: type, values: Mapping[str, Any], owner: str) -> Any:
     return options(**read)
 
 
-def _split(text: str, owner: str) -> tuple[str, str]:
+def override(given: Any, values: Mapping[str, Any], owner: str) -> Any:
+    """Options as they stand, but for some values.
+
+    Args:
+        given: An instance of a dataclass; only fields declared with `option` can be changed.
+        values: By name, strings as a user types them or as TOML has them.
+        owner: What the options belong to, for messages.
+
+    Raises:
+        UsageError: An unknown name, an unreadable value, or one out of its range.
+    """
+    known = {item.name: item for item in fields(given) if "help" in item.metadata}
+    types = get_type_hints(type(given))
+    for key in values:
+        if key not in known:
+            raise unknown_name(f"option of {owner}", key, known)
+    read = {key: _read(known[key], types[key], value, owner) for key, value in values.items()}
+    return replace(given, **read)
+
+
+def split_assignment(text: str, owner: str) -> tuple[str, str]:
+    """`KEY=VALUE` apart, dashes of the key as underscores. Raises UsageError."""
     key, separator, value = text.partition("=")
     if not separator:
         raise UsageError(f"'{text}' is no option of {owner}: write it as KEY=VALUE.")

@@ -13,20 +13,22 @@ from mscol_cli.contracts import hooks
 from mscol_cli.contracts.cards import (
     Card,
     EncoderCard,
+    ImporterCard,
     ObjectiveCard,
     SeparatorCard,
     TaskCard,
 )
 from mscol_cli.errors import MscolError, PluginError
 from mscol_cli.host.names import unknown_name
-from mscol_cli.host.options import make_options, parse_options
+from mscol_cli.host.options import parse_options
 
-Kind = Literal["objective", "encoder", "separator", "task"]
+Kind = Literal["objective", "encoder", "separator", "task", "importer"]
 KINDS: dict[Kind, type[Card]] = {
     "objective": ObjectiveCard,
     "encoder": EncoderCard,
     "separator": SeparatorCard,
     "task": TaskCard,
+    "importer": ImporterCard,
 }
 
 
@@ -49,10 +51,6 @@ class Entry:
     def options(self, assignments: Sequence[str] = ()) -> Any:
         """The card's options from `KEY=VALUE` strings. Raises UsageError."""
         return parse_options(self.card.options, assignments, self._label())
-
-    def options_from(self, values: dict[str, Any]) -> Any:
-        """The card's options from recorded values. Raises UsageError."""
-        return make_options(self.card.options, values, self._label())
 
     def _label(self) -> str:
         return f"{self.kind} '{self.card.name}'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mscol_cli import adam
 from mscol_cli.contracts.task import ProbeProtocol
 from mscol_cli.probing.clips import ClipWindows, FloatArray
 from mscol_cli.probing.metrics import METRICS
@@ -28,22 +29,28 @@ WINDOWS_AT_ONCE = 1 << 16
 class ShallowClassifier(nn.Module):
     """Standardisation, at most one hidden layer, and one logit per class.
 
+    Weights start as those of Keras' Dense do: Glorot's uniform distribution, biases 0.
+
     Args:
         mean: (dim,) what to subtract from every window.
         scale: (dim,) what to divide by then.
-        hidden: Units of the hidden layer; None for a linear classifier.
+        hidden: Units of the hidden layer; 0 for a linear classifier.
         classes: How many logits.
     """
 
-    def __init__(self, mean: Tensor, scale: Tensor, hidden: int | None, classes: int) -> None:
+    def __init__(self, mean: Tensor, scale: Tensor, hidden: int, classes: int) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
         dim = len(mean)
         layers: list[nn.Module] = [nn.Linear(hidden or dim, classes)]
-        if hidden is not None:
+        if hidden:
             layers = [nn.Linear(dim, hidden), nn.ReLU(), *layers]
         self.layers = nn.Sequential(*layers)
+        for layer in layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, windows: Tensor) -> Tensor:
         """Windows (batch, dim) to logits (batch, classes)."""
@@ -75,6 +82,11 @@ class TrainedProbe:
         return _clip_scores(_logits(self.model, clips.windows), clips, self.multilabel)
 
 
+Epoch = tuple[ClipWindows, ClipWindows]
+DrawEpoch = Callable[[int], Epoch]
+"""Training and validation clips of an epoch, counted from 1."""
+
+
 @dataclass(frozen=True)
 class _Best:
     rank: tuple[float, float]
@@ -83,13 +95,7 @@ class _Best:
 
 
 def train_probe(
-    protocol: ProbeProtocol,
-    train: ClipWindows,
-    valid: ClipWindows,
-    seed: int,
-    device: torch.device,
-    *,
-    standardise: bool = True,
+    protocol: ProbeProtocol, draw: DrawEpoch, seed: int, device: torch.device
 ) -> TrainedProbe:
     """Train a classifier on windows that inherit their clips' labels.
 
@@ -98,32 +104,30 @@ def train_probe(
 
     Args:
         protocol: Layers, learning rate, batch size, epochs, patience, selection.
-        train: Its windows go to `device` as one tensor.
-        valid: At least one class must have both positives and negatives.
-        seed: Of the initial weights and the order of the windows; it determines the result.
+        draw: Gives the training and the validation clips of each epoch, on `device`; the first
+            epoch's decide what standardising subtracts and divides by. In validation at least one
+            class must have both positives and negatives.
+        seed: Of the initial weights and the order of the windows; with `draw` it determines the
+            result.
         device: Where to train.
-        standardise: Bring each dimension to mean 0 and variance 1 over the training windows.
     """
-    size = protocol.batch_size * train.windows.shape[1]
-    with fitting_threads(size * (protocol.hidden or train.targets.shape[1])):
-        return _fit(protocol, train.to(device), valid.to(device), seed, device, standardise)
+    first = draw(1)
+    size = protocol.batch_size * first[0].windows.shape[1]
+    with fitting_threads(size * (protocol.hidden or first[0].targets.shape[1])):
+        return _fit(protocol, first, draw, seed, device)
 
 
 def _fit(
-    protocol: ProbeProtocol,
-    train: ClipWindows,
-    valid: ClipWindows,
-    seed: int,
-    device: torch.device,
-    standardise: bool,
+    protocol: ProbeProtocol, first: Epoch, draw: DrawEpoch, seed: int, device: torch.device
 ) -> TrainedProbe:
-    model = _new_classifier(protocol, train, seed, standardise).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate)
+    model = _new_classifier(protocol, first[0], seed).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate, betas=adam.BETAS)
     generator = torch.Generator().manual_seed(seed)
     best = _Best((-math.inf, 0.0), 0, {})
     epoch = 0
     while epoch < protocol.epochs and epoch - best.epoch < protocol.patience:
         epoch += 1
+        train, valid = first if epoch == 1 else draw(epoch)
         _train_epoch(model, optimizer, protocol, train, generator)
         rank = _rank(model, protocol, valid)
         if best.epoch == 0 or rank > best.rank:
@@ -132,10 +136,8 @@ def _fit(
     return TrainedProbe(model.eval(), protocol.multilabel, best.rank[0], best.epoch, epoch)
 
 
-def _new_classifier(
-    protocol: ProbeProtocol, train: ClipWindows, seed: int, standardise: bool
-) -> ShallowClassifier:
-    mean, scale = _moments(train.windows, standardise)
+def _new_classifier(protocol: ProbeProtocol, train: ClipWindows, seed: int) -> ShallowClassifier:
+    mean, scale = _moments(train.windows, protocol.standardise)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ShallowClassifier(mean, scale, protocol.hidden, train.targets.shape[1])
@@ -161,18 +163,32 @@ def _train_epoch(
 ) -> None:
     model.train()
     targets, owners = _targets(protocol, train), train.owners()
-    for rows in _batches(len(owners), protocol.batch_size, generator):
+    for rows in _batches(len(owners), protocol, generator):
         rows = rows.to(owners.device)
         loss = _loss(protocol, model(train.windows[rows]), targets[owners[rows]])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        optimizer.param_groups[0]["eps"] = adam.keras_epsilon(_updates(optimizer))
         optimizer.step()
 
 
-def _batches(windows: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    passes = math.ceil(LEAST_UPDATES_PER_EPOCH / math.ceil(windows / batch_size))
+def _updates(optimizer: torch.optim.Optimizer) -> int:
+    return max((int(state["step"]) for state in optimizer.state.values()), default=0)
+
+
+def _batches(windows: int, protocol: ProbeProtocol, generator: torch.Generator) -> Iterator[Tensor]:
+    passes = math.ceil(LEAST_UPDATES_PER_EPOCH / math.ceil(windows / protocol.batch_size))
+    kept = in_whole_blocks(windows, protocol.block)
     for _ in range(passes):
-        yield from torch.split(torch.randperm(windows, generator=generator), batch_size)
+        order = torch.randperm(windows, generator=generator)
+        yield from torch.split(order[:kept], protocol.batch_size)
+
+
+def in_whole_blocks(windows: int, block: int) -> int:
+    """How many windows an epoch takes when it takes whole blocks, as the published code counts
+    them: a block begins at every multiple of `block` below `windows - block`. With fewer windows
+    than that gives any (the published code then divides by zero), or without blocks, all."""
+    return math.ceil((windows - block) / block) * block if 0 < block < windows else windows
 
 
 def _rank(
@@ -183,7 +199,9 @@ def _rank(
     scores = _clip_scores(logits, valid, protocol.multilabel)
     targets = _targets(protocol, valid)[valid.owners()].cpu()
     loss = _loss(protocol, torch.from_numpy(logits), targets)
-    return METRICS[protocol.select](scores, valid.targets), -float(loss)
+    # The published code keeps the first of equal epochs; random crops are its way.
+    tie = -float(loss) if protocol.crops == "windows" else 0.0
+    return METRICS[protocol.select](scores, valid.targets), tie
 
 
 def _targets(protocol: ProbeProtocol, clips: ClipWindows) -> Tensor:

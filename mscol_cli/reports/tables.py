@@ -30,6 +30,23 @@ class Score:
 
 
 @dataclass(frozen=True)
+class ScoredSet:
+    """Scores on one set of test clips; scores on different sets are on different scales.
+
+    Attributes:
+        name: Of the set.
+        clips: How many were scored.
+        metrics: By name, the headline first.
+        unscored: Classes that no macro average includes, for want of positives or of negatives.
+    """
+
+    name: str
+    clips: int
+    metrics: Mapping[str, Score]
+    unscored: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class ProbeSummary:
     """What a probe found, in plain values.
 
@@ -37,16 +54,16 @@ class ProbeSummary:
         task: Name of the task.
         data: The data set's folder.
         options: The task's options.
+        protocol: How classifiers were trained and chosen.
+        recipe: Name of the recipe; empty for none.
         model: Name of the model.
         model_hash: Of its weights.
         model_step: Updates it was trained for.
         seeds: Classifiers trained.
-        metrics: By name, the headline first.
+        test_sets: Scores, the headline set first.
         counts: By split, how many clips were embedded.
         windows: By split, how many windows they gave.
-        classes: How many the task has.
-        unscored: Classes that no macro average includes, for want of positives or of negatives
-            in the test split.
+        classes: Their names, in label order.
         best_epochs: Of each seed's classifier.
         missing: Clips the metadata names whose audio is not there.
         failures: Clips whose audio could not be used: their name, and why.
@@ -57,15 +74,16 @@ class ProbeSummary:
     task: str
     data: str
     options: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    recipe: str
     model: str
     model_hash: str
     model_step: int
     seeds: int
-    metrics: Mapping[str, Score]
+    test_sets: Sequence[ScoredSet]
     counts: Mapping[str, int]
     windows: Mapping[str, int]
-    classes: int
-    unscored: Sequence[str] = ()
+    classes: Sequence[str]
     best_epochs: Sequence[int] = ()
     missing: Sequence[str] = ()
     failures: Sequence[tuple[str, str]] = ()
@@ -90,11 +108,14 @@ def summary_markdown(summary: ProbeSummary) -> str:
     """A page: the scores with their intervals, the counts, and what was left out."""
     blocks = [
         f"# {summary.task}: {summary.model}",
-        f"Data: `{summary.data}`. Classifiers trained: {summary.seeds}.",
+        f"Data: `{summary.data}`. Classifiers trained: {summary.seeds}.{_recipe(summary)}",
         _score_table(summary),
         _count_table(summary),
         _listing("Notes", summary.notes),
-        _listing("In no macro average, one-sided in the test split", summary.unscored),
+        *(
+            _listing(f"In no macro average, one-sided in {_set(one)}", one.unscored)
+            for one in summary.test_sets
+        ),
         _listing("Audio missing", summary.missing),
         _listing("Audio not usable", [f"{name}: {reason}" for name, reason in summary.failures]),
     ]
@@ -108,16 +129,31 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _score_table(summary: ProbeSummary) -> str:
-    header = ("metric", "score", "95 % interval over clips", "std over seeds")
+    header = ("test set", "metric", "score", "95 % interval over clips", "std over seeds")
     rows = [
-        (name, f"{score.value:.4f}", f"{score.low:.4f} to {score.high:.4f}", _spread(summary, name))
-        for name, score in summary.metrics.items()
+        (
+            _set(one),
+            name,
+            f"{score.value:.4f}",
+            f"{score.low:.4f} to {score.high:.4f}",
+            _spread(score),
+        )
+        for one in summary.test_sets
+        for name, score in one.metrics.items()
     ]
     return markdown_table(header, rows)
 
 
-def _spread(summary: ProbeSummary, metric: str) -> str:
-    return f"{summary.metrics[metric].std_over_seeds:.4f}" if summary.seeds > 1 else "one seed"
+def _set(test_set: ScoredSet) -> str:
+    return f"{test_set.name} ({test_set.clips:,} clips)"
+
+
+def _spread(score: Score) -> str:
+    return f"{score.std_over_seeds:.4f}" if len(score.per_seed) > 1 else "one seed"
+
+
+def _recipe(summary: ProbeSummary) -> str:
+    return f" Recipe: `{summary.recipe}`." if summary.recipe else ""
 
 
 def _count_table(summary: ProbeSummary) -> str:

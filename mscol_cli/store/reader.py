@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, STEP
-from mscol_cli.store.table import TrackTable, read_table
+from mscol_cli.store.table import TrackTable, only_tracks, read_table
 
 
 class Store:
@@ -46,6 +47,10 @@ class Store:
         if gone:
             raise MissingDataError(f"{path} lacks {gone[0]}: restore it, or separate again with -o")
         return Store(path, header, read_table(path / TRACKS, header.sources))
+
+    def only(self, ids: Iterable[str]) -> Store:
+        """The same store as if it held but some of its tracks; other ids are passed over."""
+        return Store(self.path, self.header, only_tracks(self._table, ids))
 
     @property
     def hash(self) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,16 @@ class TrackTable:
     offset: IntArray
     gain: FloatArray
     norm: FloatArray
+
+
+def only_tracks(table: TrackTable, ids: Iterable[str]) -> TrackTable:
+    """The rows of some tracks; ids that no row has are passed over."""
+    wanted = set(ids)
+    rows = np.array([row for row, name in enumerate(table.ids) if name in wanted], dtype=np.int64)
+    columns = {item.name: getattr(table, item.name) for item in fields(table)}
+    del columns["ids"]
+    kept = {name: column[rows] for name, column in columns.items()}
+    return TrackTable(tuple(table.ids[row] for row in rows), **kept)
 
 
 def read_table(path: Path, sources: Sequence[str]) -> TrackTable:

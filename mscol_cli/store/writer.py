@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.errors import BadInputError, UsageError
-from mscol_cli.files import sync, write_atomically
+from mscol_cli.files import sync, write_text
 from mscol_cli.store.growing import GrowingArray
 from mscol_cli.store.header import (
     FAILURES,
@@ -151,7 +151,7 @@ class StoreWriter:
         shard, levels = self._open_arrays()
         shard.finish()
         levels.finish()
-        write_atomically(self.path / FAILURES, lambda file: _write(file, lines))
+        write_text(self.path / FAILURES, lines)
         self.header = replace(
             self.header,
             sealed=True,
@@ -268,7 +268,3 @@ def _totals(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -153,13 +153,14 @@ def _score(task: str) -> DemoScore:
     trained, untrained = (
         json.loads(_report(task, model).read_text(encoding="utf-8")) for model in (RUN, UNTRAINED)
     )
-    metric = next(iter(trained["metrics"]))
+    headline = trained["test_sets"][0]
+    metric = next(iter(headline["metrics"]))
     return DemoScore(
         task=task,
         metric=metric,
-        test_clips=trained["counts"]["test"],
-        pretrained=_interval(trained["metrics"][metric]),
-        untrained=_interval(untrained["metrics"][metric]),
+        test_clips=headline["clips"],
+        pretrained=_interval(headline["metrics"][metric]),
+        untrained=_interval(untrained["test_sets"][0]["metrics"][metric]),
     )
 
 

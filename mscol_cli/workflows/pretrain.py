@@ -18,15 +18,22 @@ from mscol_cli.engine.batches import CropSource
 from mscol_cli.engine.devices import is_launched, pick_device, process_group
 from mscol_cli.engine.launching import launch
 from mscol_cli.engine.metrics import read_metrics
-from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.engine.models import (
+    build_encoder,
+    build_objective,
+    recorded_encoder,
+    recorded_objective,
+)
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.training import Training, stopped
 from mscol_cli.errors import Interrupted, MissingDataError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.store import Store
-from mscol_cli.workflows.run_setup import PretrainRequest, prepare_run, recorded_part
+from mscol_cli.workflows.run_settings import PretrainRequest
+from mscol_cli.workflows.run_setup import dry_run, prepare_run
+from mscol_cli.workflows.train_split import chosen_tracks
 
-__all__ = ["PretrainRequest", "PretrainResult", "run", "work"]
+__all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work"]
 
 
 @dataclass(frozen=True)
@@ -113,14 +120,13 @@ def _train(folder: Path, info: Mapping[str, Any], device: torch.device, progress
 def _build(folder: Path, info: Mapping[str, Any], device: torch.device) -> Training:
     registry = load_registry()
     settings = TrainingSettings(**info["training"])
-    encoder = build_encoder(*recorded_part(info, "encoder", registry), settings.seed)
-    objective_part = recorded_part(info, "objective", registry)
-    objective = build_objective(*objective_part, encoder, settings.seed)
+    encoder = build_encoder(recorded_encoder(info, registry), settings.seed)
+    objective = build_objective(recorded_objective(info, registry), encoder, settings.seed)
     store = Store.open(Path(info["store"]["path"]))
     if store.hash != info["store"]["hash"]:
         raise UsageError(f"{store.path} has changed since {folder} was started: train a new run.")
     source = CropSource(
-        store,
+        chosen_tracks(folder, store),
         objective,
         batch_size=settings.batch_size,
         crop_samples=encoder.crop_samples,

@@ -4,76 +4,49 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 
-from mscol_cli.contracts.cards import TaskCard
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.contracts.task import Split, Task, TaskData, TaskItem
+from mscol_cli.contracts.task import ProbeProtocol, TaskData
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
-from mscol_cli.errors import MissingDataError, MscolError, UsageError
-from mscol_cli.files import write_atomically, write_json
-from mscol_cli.host import Registry, load_registry
+from mscol_cli.errors import MissingDataError
+from mscol_cli.files import write_json, write_text
+from mscol_cli.host import load_registry
 from mscol_cli.probing.bootstrap import interval
-from mscol_cli.probing.classifier import TrainedProbe, train_probe
+from mscol_cli.probing.classifier import DrawEpoch, TrainedProbe, train_probe
 from mscol_cli.probing.clips import BoolArray, ClipWindows, FloatArray
-from mscol_cli.probing.metrics import METRICS, check_metrics, scored_classes
+from mscol_cli.probing.metrics import METRICS, scored_classes
 from mscol_cli.reports.tables import (
     ProbeResult,
     ProbeSummary,
     Score,
+    ScoredSet,
     summary_dict,
     summary_markdown,
 )
-from mscol_cli.workflows.embeddings import embed_cached
+from mscol_cli.workflows.probe_clips import EmbeddedTask, RandomCrops, embed_task, same_windows
+from mscol_cli.workflows.probe_settings import (
+    ProbeRequest,
+    ProbeSettings,
+    load_data,
+    resolve_settings,
+)
 
-__all__ = ["ProbeRequest", "ProbeResult", "run"]
+__all__ = ["ProbeRequest", "ProbeResult", "dry_run", "run"]
 
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 MOST_WARNINGS = 10
 
 
-@dataclass(frozen=True)
-class ProbeRequest:
-    """What to probe, with what.
-
-    Attributes:
-        task: Name of the task.
-        data: The data set's folder; None for `data/TASK`.
-        model: A run or checkpoint folder, `untrained`, or None for `runs/latest`.
-        encoder: The encoder of `untrained`.
-        seeds: How many classifiers to train.
-        output: Folder of the report; None for `RUN/probes/TASK`, or `probes/MODEL-TASK` when the
-            model has no run.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        options: The task's options, as `KEY=VALUE`.
-    """
-
-    task: str
-    data: Path | None = None
-    model: str | None = None
-    encoder: str | None = None
-    seeds: int = 5
-    output: Path | None = None
-    device: str = "auto"
-    options: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class _Setup:
-    """A task with its options and its data set, read and checked."""
-
-    name: str
-    folder: Path
-    options: Any
-    task: Task
-    data: TaskData
+def dry_run(request: ProbeRequest) -> str:
+    """The configuration of a probe, as TOML. Raises UsageError."""
+    return resolve_settings(request, load_registry()).to_toml()
 
 
 def run(request: ProbeRequest, progress: Progress) -> ProbeResult:
@@ -83,70 +56,24 @@ def run(request: ProbeRequest, progress: Progress) -> ProbeResult:
         UsageError: An unknown task or model, an option out of range.
         MissingDataError: The data set is not there, or a split of it has nothing to use.
     """
-    if request.seeds < 1:
-        raise UsageError(f"--seeds must be at least 1, not {request.seeds}.")
     registry = load_registry()
-    setup = _set_up(request, registry)
+    settings = resolve_settings(request, registry)
+    folder, data = load_data(settings, request.data)
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, registry, device)
     times = [time.monotonic()]
-    splits, failures = _embed_splits(setup.data, model, device, progress)
-    _check_splits(splits, setup)
+    embedded = embed_task(data, model, device, progress)
+    _warn(data.missing, embedded.failures, progress)
+    test_sets = _test_sets(data, embedded)
+    _check(embedded, settings.protocol, f"'{settings.part.name}' in {folder}", data, test_sets)
     times.append(time.monotonic())
-    probes = _train(setup.task, splits, request.seeds, device, progress)
-    scores = _scores(setup.task, probes, splits["test"])
+    probes = list(_train(settings, embedded, model, device, progress))
+    scored = _score_sets(settings.protocol, probes, embedded.clips["test"], test_sets, data.classes)
     times.append(time.monotonic())
-    summary = _summarise(setup, model, splits, probes, scores)
+    summary = _summarise(settings, data, folder, model, embedded, probes)
     stages = {"embeddings": times[1] - times[0], "classifiers": times[2] - times[1]}
-    summary = replace(summary, failures=tuple(failures), seconds=stages)
+    summary = replace(summary, test_sets=tuple(scored), seconds=stages)
     return _write(summary, request.output or _default_output(request, model))
-
-
-def _set_up(request: ProbeRequest, registry: Registry) -> _Setup:
-    entry = registry.find("task", request.task)
-    options = entry.options(request.options)
-    task = cast(TaskCard, entry.card).build(options)
-    check_metrics(task.protocol, request.task)
-    folder = request.data or Path("data") / request.task
-    if not folder.is_dir():
-        raise MissingDataError(
-            f"{folder} is no folder: put the data of '{request.task}' there, or use --data."
-        )
-    data = task.load(folder)
-    problem = _problem(data, task)
-    if problem:
-        raise MscolError(f"task '{request.task}' read {folder} wrongly: {problem}.")
-    return _Setup(request.task, folder, options, task, data)
-
-
-def _problem(data: TaskData, task: Task) -> str | None:
-    """What breaks the contract that the rest relies on."""
-    if len({item.id for item in data.items}) < len(data.items):
-        return "two clips have one id"
-    for item in data.items:
-        single = task.protocol.multilabel or len(item.labels) == 1
-        if not single or not all(0 <= label < len(data.classes) for label in item.labels):
-            return f"clip '{item.id}' has labels {item.labels}, of {len(data.classes)} classes"
-    return None
-
-
-def _embed_splits(
-    data: TaskData, model: Model, device: torch.device, progress: Progress
-) -> tuple[dict[Split, ClipWindows], list[tuple[str, str]]]:
-    """The usable clips of each split, and the names of the others with the reason."""
-    progress.begin("embedding", len(data.items), "clip")
-    splits: dict[Split, ClipWindows] = {}
-    failures: list[tuple[str, str]] = []
-    for split in SPLITS:
-        items = [item for item in data.items if item.split == split]
-        found = embed_cached(model, [item.path for item in items], device, progress)
-        failures += [(items[row].id, reason) for row, reason in found.failures.items()]
-        kept = np.flatnonzero(found.counts)
-        targets = _targets([items[row] for row in kept], len(data.classes))
-        splits[split] = ClipWindows(found.windows, found.counts[kept], targets)
-    progress.end()
-    _warn(data.missing, failures, progress)
-    return splits, failures
 
 
 def _warn(missing: Sequence[str], failures: Sequence[tuple[str, str]], progress: Progress) -> None:
@@ -158,55 +85,82 @@ def _warn(missing: Sequence[str], failures: Sequence[tuple[str, str]], progress:
         progress.warn(f"{len(failures) - MOST_WARNINGS} more clips are left out: see the report.")
 
 
-def _targets(items: Sequence[TaskItem], classes: int) -> BoolArray:
-    targets = np.zeros((len(items), classes), dtype=bool)
-    for row, item in enumerate(items):
-        targets[row, list(item.labels)] = True
-    return targets
+def _test_sets(data: TaskData, embedded: EmbeddedTask) -> dict[str, BoolArray]:
+    """By name of a test set, which of the embedded test clips are in it."""
+    ids = [item.id for item in embedded.items["test"]]
+    sets = data.test_sets or {"test": frozenset(ids)}
+    return {
+        name: np.array([clip in members for clip in ids], dtype=bool)
+        for name, members in sets.items()
+    }
 
 
-def _check_splits(splits: Mapping[Split, ClipWindows], setup: _Setup) -> None:
-    for split, clips in splits.items():
+def _check(
+    embedded: EmbeddedTask,
+    protocol: ProbeProtocol,
+    where: str,
+    data: TaskData,
+    test_sets: Mapping[str, BoolArray],
+) -> None:
+    for split, clips in embedded.clips.items():
         if len(clips.counts) == 0:
-            named = sum(item.split == split for item in setup.data.items)
+            named = sum(item.split == split for item in data.items)
             raise MissingDataError(
-                f"the {split} split of '{setup.name}' in {setup.folder} has no clip to use"
-                f" ({named} with audio): add clips, or split it otherwise."
+                f"the {split} split of {where} has no clip to use ({named} with audio): add clips,"
+                " or split it otherwise."
             )
-    if setup.task.protocol.select != "accuracy":
-        _check_classes("valid", splits["valid"], setup)
-    _check_classes("test", splits["test"], setup)
+    if protocol.select not in ("accuracy", "binary_accuracy"):
+        _check_classes("valid", embedded.clips["valid"].targets, where)
+    for name, rows in test_sets.items():
+        _check_classes(name, embedded.clips["test"].targets[rows], where)
 
 
-def _check_classes(split: Split, clips: ClipWindows, setup: _Setup) -> None:
-    if not scored_classes(clips.targets).any():
+def _check_classes(split: str, targets: BoolArray, where: str) -> None:
+    if not scored_classes(targets).any():
         raise MissingDataError(
-            f"the {split} split of '{setup.name}' in {setup.folder} has no class with both"
-            " positives and negatives, so there is no score: add clips."
+            f"the {split} split of {where} has no class with both positives and negatives, so there"
+            " is no score: add clips."
         )
 
 
 def _train(
-    task: Task,
-    splits: Mapping[Split, ClipWindows],
-    seeds: int,
+    settings: ProbeSettings,
+    embedded: EmbeddedTask,
+    model: Model,
     device: torch.device,
     progress: Progress,
-) -> list[TrainedProbe]:
-    on_device = {split: splits[split].to(device) for split in ("train", "valid")}
-    progress.begin("classifiers", seeds, "seed")
-    probes = []
-    for seed in range(seeds):
-        probe = train_probe(task.protocol, on_device["train"], on_device["valid"], seed, device)
-        probes.append(probe)
+) -> Iterator[TrainedProbe]:
+    protocol, windows = settings.protocol, same_windows(embedded, device)
+    progress.begin("classifiers", settings.seeds, "seed")
+    for seed in range(settings.seeds):
+        draw: DrawEpoch = windows
+        if protocol.crops == "random":
+            draw = RandomCrops(embedded, model, protocol, seed, device)
+        probe = train_probe(protocol, draw, seed, device)
         progress.advance(valid=f"{probe.valid_score:.3f}", epochs=str(probe.epochs))
+        yield probe
     progress.end()
-    return probes
 
 
-def _scores(task: Task, probes: Sequence[TrainedProbe], test: ClipWindows) -> dict[str, Score]:
+def _score_sets(
+    protocol: ProbeProtocol,
+    probes: Sequence[TrainedProbe],
+    test: ClipWindows,
+    test_sets: Mapping[str, BoolArray],
+    classes: Sequence[str],
+) -> Iterator[ScoredSet]:
     scores = np.stack([probe.clip_scores(test) for probe in probes])
-    return {name: _score(name, scores, test.targets) for name in task.protocol.metrics}
+    for name, rows in test_sets.items():
+        targets = test.targets[rows]
+        both = zip(classes, scored_classes(targets), strict=True)
+        yield ScoredSet(
+            name=name,
+            clips=len(targets),
+            metrics={
+                metric: _score(metric, scores[:, rows], targets) for metric in protocol.metrics
+            },
+            unscored=tuple(label for label, scored in both if not scored),
+        )
 
 
 def _score(metric: str, scores: FloatArray, targets: BoolArray) -> Score:
@@ -217,37 +171,38 @@ def _score(metric: str, scores: FloatArray, targets: BoolArray) -> Score:
 
 
 def _summarise(
-    setup: _Setup,
+    settings: ProbeSettings,
+    data: TaskData,
+    folder: Path,
     model: Model,
-    splits: Mapping[Split, ClipWindows],
+    embedded: EmbeddedTask,
     probes: Sequence[TrainedProbe],
-    scores: Mapping[str, Score],
 ) -> ProbeSummary:
-    scored = scored_classes(splits["test"].targets)
     return ProbeSummary(
-        task=setup.name,
-        data=str(setup.folder),
-        options=asdict(setup.options),
+        task=settings.part.name,
+        data=str(folder),
+        options=asdict(settings.part.options),
+        protocol=settings.described_protocol(),
+        recipe=settings.recipe,
         model=model.name,
         model_hash=model.hash,
         model_step=model.step,
         seeds=len(probes),
-        metrics=scores,
-        counts={split: len(clips.counts) for split, clips in splits.items()},
-        windows={split: len(clips.windows) for split, clips in splits.items()},
-        classes=len(setup.data.classes),
-        unscored=tuple(
-            name for name, both in zip(setup.data.classes, scored, strict=True) if not both
-        ),
+        test_sets=(),
+        counts={split: len(clips.counts) for split, clips in embedded.clips.items()},
+        windows={split: len(clips.windows) for split, clips in embedded.clips.items()},
+        classes=tuple(data.classes),
         best_epochs=tuple(probe.best_epoch for probe in probes),
-        missing=tuple(setup.data.missing),
-        notes=tuple(setup.data.notes),
+        missing=tuple(data.missing),
+        failures=tuple(embedded.failures),
+        notes=tuple(data.notes),
     )
 
 
 def _default_output(request: ProbeRequest, model: Model) -> Path:
-    # Other options can mean another test set, whose report must not replace this one's.
-    name = _file_name("-".join([request.task, *request.options]))
+    # Other options can mean other scores, whose report must not replace these.
+    recipe = [Path(request.recipe).stem] if request.recipe else []
+    name = _file_name("-".join([request.task, *recipe, *request.options, *request.protocol]))
     if model.run is not None:
         return model.run / "probes" / name
     return Path("probes") / f"{_file_name(model.name)}-{name}"
@@ -263,10 +218,5 @@ def _write(summary: ProbeSummary, folder: Path) -> ProbeResult:
         **values, json_path=folder / "probe.json", markdown_path=folder / "probe.md"
     )
     write_json(result.json_path, summary_dict(summary))
-    text = summary_markdown(summary)
-    write_atomically(result.markdown_path, lambda temporary: _write_text(temporary, text))
+    write_text(result.markdown_path, summary_markdown(summary))
     return result
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -1,62 +1,36 @@
-"""From what was asked to a run folder whose run.json says all there is to know."""
+"""From resolved settings to a run folder whose run.json says all there is to know."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mscol_cli import distributed
 from mscol_cli.checkpoints import runs
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.devices import is_launched, pick_device, require_gpus
-from mscol_cli.engine.models import DEFAULT_ENCODER, RUNS, build_encoder, build_objective, find_run
-from mscol_cli.engine.settings import TrainingSettings, describe_part, describe_software
+from mscol_cli.engine.devices import is_launched
+from mscol_cli.engine.models import (
+    RUNS,
+    build_encoder,
+    build_objective,
+    find_run,
+)
+from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.host import Entry, Registry, load_registry
+from mscol_cli.files import write_text
+from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.store import Store, sealed_stores
+from mscol_cli.workflows.run_settings import (
+    PretrainRequest,
+    RunSettings,
+    process_count,
+    resolve_settings,
+)
+from mscol_cli.workflows.train_split import select_tracks, write_tracks
 
 DATA = Path("data")
-
-
-@dataclass(frozen=True)
-class PretrainRequest:
-    """What the user asked for; None takes the default, or with `resume` what the run recorded.
-
-    Attributes:
-        objective: Name of the pretext task; needed unless `resume`.
-        store: A sealed store; None takes the newest one under `data/`.
-        encoder: Name of the network.
-        objective_options: `KEY=VALUE` for the objective.
-        encoder_options: `KEY=VALUE` for the encoder.
-        steps: Updates in all.
-        batch_size: Pairs per update, over all processes.
-        learning_rate: Of Adam, before it is halved half-way.
-        seed: Decides initial weights and every plan.
-        save_every: Updates between checkpoints.
-        gpus: Processes, one GPU each.
-        processes: Processes on the CPU.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        run: Run folder; None makes the next one under `runs/`, or resumes `runs/latest`.
-        resume: Continue a run instead of starting one.
-    """
-
-    objective: str | None = None
-    store: Path | None = None
-    encoder: str | None = None
-    objective_options: tuple[str, ...] = ()
-    encoder_options: tuple[str, ...] = ()
-    steps: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    seed: int | None = None
-    save_every: int | None = None
-    gpus: int | None = None
-    processes: int | None = None
-    device: str | None = None
-    run: Path | None = None
-    resume: bool = False
+RECIPE = "recipe.toml"
 
 
 def prepare_run(request: PretrainRequest, progress: Progress) -> Path:
@@ -73,71 +47,55 @@ def prepare_run(request: PretrainRequest, progress: Progress) -> Path:
     return _resumed(request) if request.resume else _created(request, progress)
 
 
+def dry_run(request: PretrainRequest, progress: Progress) -> str:
+    """The configuration a run would have, as TOML; a store that is there is looked at, too.
+
+    Raises:
+        UsageError: A name, option or number that cannot be used, or with `resume`.
+    """
+    if request.resume:
+        raise UsageError("--dry-run and --resume exclude each other: see recipe.toml in the run.")
+    settings = resolve_settings(request, load_registry())
+    if request.store is not None or sealed_stores(DATA):
+        _choose(settings, Store.open(request.store or _newest_store(progress)), progress)
+    return settings.to_toml()
+
+
 def _created(request: PretrainRequest, progress: Progress) -> Path:
-    registry = load_registry()
-    described = _describe(request, registry)
-    settings = TrainingSettings(**described["training"])
+    settings = resolve_settings(request, load_registry())
     store = Store.open(request.store or _newest_store(progress))
-    encoder = build_encoder(*recorded_part(described, "encoder", registry), settings.seed)
-    _check_rate(encoder.sample_rate, store)
-    objective_part = recorded_part(described, "objective", registry)
-    objective = build_objective(*objective_part, encoder, settings.seed)
-    for note in objective.check(store.index, settings.batch_size):
-        progress.warn(note)
+    tracks = _choose(settings, store, progress)
+    described = settings.describe()
     names = described["objective"]["name"], described["encoder"]["name"]
     folder = _claim(request.run) if request.run else runs.new_run(RUNS, *names)
     held = {"path": str(store.path.resolve()), "hash": store.hash}
+    write_text(folder / RECIPE, settings.to_toml())
+    write_tracks(folder, tracks)
     runs.write_run(folder, {**described, "store": held})
     runs.point_latest(RUNS, folder)
     progress.note(f"run {folder}: {names[0]} with {names[1]}")
     return folder
 
 
+def _choose(settings: RunSettings, store: Store, progress: Progress) -> list[str] | None:
+    """The tracks to train on, after a look at whether the run can be made of them."""
+    tracks = select_tracks(store, settings.train_split, load_registry(), progress)
+    _check_store(settings, store if tracks is None else store.only(tracks), progress)
+    return tracks
+
+
+def _check_store(settings: RunSettings, store: Store, progress: Progress) -> None:
+    encoder = build_encoder(settings.encoder, settings.training.seed)
+    _check_rate(encoder.sample_rate, store)
+    objective = build_objective(settings.objective, encoder, settings.training.seed)
+    for note in objective.check(store.index, settings.training.batch_size):
+        progress.warn(note)
+
+
 def _claim(folder: Path) -> Path:
     runs.refuse_used(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _describe(request: PretrainRequest, registry: Registry) -> dict[str, Any]:
-    if request.objective is None:
-        names = ", ".join(entry.card.name for entry in registry.of_kind("objective"))
-        raise UsageError(f"choose what to learn from with --objective: {names}.")
-    objective = registry.find("objective", request.objective)
-    encoder = registry.find("encoder", request.encoder or DEFAULT_ENCODER)
-    return {
-        **describe_software(),
-        "objective": describe_part(objective, objective.options(request.objective_options)),
-        "encoder": describe_part(encoder, encoder.options(request.encoder_options)),
-        "training": asdict(_training_settings(request)),
-    }
-
-
-def _training_settings(request: PretrainRequest) -> TrainingSettings:
-    given = {
-        name: value
-        for name in ("steps", "batch_size", "learning_rate", "seed", "save_every", "device")
-        if (value := getattr(request, name)) is not None
-    }
-    settings = TrainingSettings(**given, processes=_process_count(request))
-    settings.check()
-    pick_device(settings.device)
-    return settings
-
-
-def _process_count(request: PretrainRequest) -> int:
-    if is_launched():
-        return distributed.world_size()
-    if request.gpus is not None and request.processes is not None:
-        raise UsageError("--gpus and --processes exclude each other: give one of them.")
-    if request.gpus is not None:
-        if request.gpus < 1:
-            raise UsageError("--gpus must be at least 1.")
-        if request.device not in (None, "auto", "cuda"):
-            raise UsageError(f"--gpus and --device {request.device} exclude each other.")
-        require_gpus(request.gpus)
-        return request.gpus
-    return request.processes if request.processes is not None else 1
 
 
 def _newest_store(progress: Progress) -> Path:
@@ -159,8 +117,14 @@ def _check_rate(sample_rate: int, store: Store) -> None:
 
 
 def _resumed(request: PretrainRequest) -> Path:
+    if request.recipe is not None:
+        raise UsageError("--recipe is for a new run; one that is resumed has its settings.")
     folder = find_run(request.run) if request.run else runs.latest_run(RUNS)
     info = runs.read_run(folder)
+    if "training" not in info:
+        raise UsageError(
+            f"{folder} was imported, and is no run to resume: start a new one without --resume."
+        )
     differences = _differences(request, info)
     if differences:
         raise UsageError(f"{folder} was started otherwise: {'; '.join(differences)}.")
@@ -168,7 +132,7 @@ def _resumed(request: PretrainRequest) -> Path:
         if getattr(request, name) is not None:
             info["training"][name] = getattr(request, name)
     if is_launched() or request.gpus is not None or request.processes is not None:
-        info["training"]["processes"] = _process_count(request)
+        info["training"]["processes"] = process_count(request)
     TrainingSettings(**info["training"]).check()
     runs.write_run(folder, info)
     runs.point_latest(RUNS, folder)
@@ -177,36 +141,42 @@ def _resumed(request: PretrainRequest) -> Path:
 
 def _differences(request: PretrainRequest, info: Mapping[str, Any]) -> list[str]:
     """What was given on the command line and is not what the run recorded."""
-    registry = load_registry()
     recorded: dict[str, Any] = {
         "objective": info["objective"]["name"],
         "encoder": info["encoder"]["name"],
-        **{name: info["training"][name] for name in ("batch_size", "learning_rate", "seed")},
+        **{
+            name: info["training"][name]
+            for name in ("batch_size", "learning_rate", "schedule", "seed")
+        },
+        "train_split": info["train_split"],
     }
     given: dict[str, Any] = {name: getattr(request, name) for name in recorded}
     if request.store is not None:
         recorded["store"], given["store"] = info["store"]["hash"], Store.open(request.store).hash
-    for part, texts in (
-        ("objective", request.objective_options),
-        ("encoder", request.encoder_options),
-    ):
-        entry, _ = recorded_part(info, part, registry)
-        for name, value in asdict(entry.options(texts)).items() if texts else ():
-            if any(text.partition("=")[0].replace("-", "_") == name for text in texts):
-                recorded[name], given[name] = info[part]["options"][name], value
-    return [
-        f"{name} {_plain(recorded[name])}, not {_plain(value)}"
+    found = [
+        f"{name} {recorded[name]}, not {value}"
         for name, value in given.items()
-        if value is not None and _plain(value) != _plain(recorded[name])
+        if value is not None and value != recorded[name]
+    ]
+    # Options are those of the recorded parts: with another objective or encoder they mean nothing.
+    other = {text.partition(" ")[0] for text in found} & {"objective", "encoder"}
+    return found if other else found + _option_differences(request, info)
+
+
+def _option_differences(request: PretrainRequest, info: Mapping[str, Any]) -> list[str]:
+    registry = load_registry()
+    objective, encoder = info["objective"], info["encoder"]
+    preset = {part["name"]: part["options"] for part in objective["parts"]}
+    now = find_objective(registry, objective["name"], request.objective_options, preset)
+    own = {encoder["name"]: encoder["options"]}
+    now = [*now, find_part(registry, "encoder", encoder["name"], request.encoder_options, own)]
+    return [
+        f"{name} {_plain(before[name])}, not {_plain(value)}"
+        for before, part in zip([*preset.values(), encoder["options"]], now, strict=True)
+        for name, value in asdict(part.options).items()
+        if _plain(value) != _plain(before[name])
     ]
 
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def recorded_part(info: Mapping[str, Any], kind: str, registry: Registry) -> tuple[Entry, Any]:
-    """The objective or encoder that a run.json names, and its options."""
-    recorded = info[kind]
-    entry = registry.find("objective" if kind == "objective" else "encoder", recorded["name"])
-    return entry, entry.options_from(recorded["options"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from mscol_cli.audio import find_audio
 from mscol_cli.contracts.cards import SeparatorCard
@@ -15,11 +15,13 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import InputFile, Separator, SeparatorContext, TrackInput
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.errors import BadInputError, Interrupted, MscolError, UsageError
-from mscol_cli.host import Entry, load_registry
+from mscol_cli.host import Part, find_part, load_registry
+from mscol_cli.recipes import read_recipe, to_toml
 from mscol_cli.store import ACTIVE_LEVEL, SeparatorIdentity, Store, StoreWriter
 from mscol_cli.workflows.tracks import Decoded, decode_ahead, to_store, unique_ids
 
 Failures = list[tuple[str, str]]
+DEFAULT_SEPARATOR = "openunmix"
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,21 @@ class SeparateRequest:
     Attributes:
         inputs: Files, and folders to search.
         output: The store; None puts it beside the one input folder, as `FOLDER.store`.
-        separator: Name of the separator.
-        model: Weights: a name the separator knows, or a folder; None is its default.
+        separator: Name of the separator; None for the recipe's, or `openunmix`.
+        model: Weights: a name the separator knows, or a folder; None is the recipe's, or the
+            separator's default.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         options: `KEY=VALUE` for the separator.
+        recipe: Name or file of a recipe.
     """
 
     inputs: tuple[Path, ...]
     output: Path | None = None
-    separator: str = "openunmix"
+    separator: str | None = None
     model: str | None = None
     device: str = "auto"
     options: tuple[str, ...] = ()
+    recipe: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,16 @@ class SeparateResult:
     hours: float = 0.0
     active: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+
+
+def dry_run(request: SeparateRequest) -> str:
+    """The configuration of a separation, as TOML. Raises UsageError."""
+    part, model = _resolve(request)
+    content = {
+        "separate": {"separator": part.name, "model": model},
+        "separators": {part.name: asdict(part.options)},
+    }
+    return to_toml(content, "separate")
 
 
 def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
@@ -108,23 +123,35 @@ def _beside(folder: Path) -> Path:
 
 
 def _build(request: SeparateRequest) -> tuple[Separator, SeparatorIdentity]:
-    entry = load_registry().find("separator", request.separator)
-    options = entry.options(request.options)
+    part, model = _resolve(request)
     device = str(pick_device(request.device))
-    card = cast(SeparatorCard, entry.card)
-    separator = card.build(options, SeparatorContext(device, request.model))
+    card = cast(SeparatorCard, part.entry.card)
+    separator = card.build(part.options, SeparatorContext(device, model))
     if not isinstance(separator, Separator):
-        raise UsageError(f"separator '{request.separator}' of {entry.owner} built no Separator.")
-    return separator, _identity(entry, options, separator)
+        raise UsageError(f"separator '{part.name}' of {part.entry.owner} built no Separator.")
+    return separator, _identity(part, separator)
 
 
-def _identity(entry: Entry, options: Any, separator: Separator) -> SeparatorIdentity:
+def _resolve(request: SeparateRequest) -> tuple[Part, str | None]:
+    """The separator and its `--model`: defaults under the recipe under what was given."""
+    recipe = read_recipe(request.recipe)
+    asked = recipe.settings("separate", {"separator": request.separator, "model": request.model})
+    name = asked.get("separator", DEFAULT_SEPARATOR)
+    if name != recipe.commands.get("separate", {}).get("separator", name):
+        asked["model"] = request.model  # the recipe's was meant for its own separator
+    part = find_part(
+        load_registry(), "separator", name, request.options, recipe.preset("separators")
+    )
+    return part, asked.get("model")
+
+
+def _identity(part: Part, separator: Separator) -> SeparatorIdentity:
     values = {
         name: list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(options).items()
+        for name, value in asdict(part.options).items()
     }
-    name, passport = entry.card.name, dict(separator.passport)
-    return SeparatorIdentity(name, entry.owner, entry.version, values, passport)
+    entry, passport = part.entry, dict(separator.passport)
+    return SeparatorIdentity(part.name, entry.owner, entry.version, values, passport)
 
 
 def _find_inputs(request: SeparateRequest, output: Path, progress: Progress) -> list[InputFile]:

@@ -32,7 +32,7 @@ class EfficientNetB0(LogMelEncoder):
     dim = 1280
 
     def __init__(self, options: EfficientNetOptions) -> None:
-        super().__init__()
+        super().__init__(options)
         self.network = timm.create_model(
             "tf_efficientnet_b0",
             in_chans=1,

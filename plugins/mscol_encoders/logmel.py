@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mscol_cli.api import Encoder
+from mscol_cli.api import Encoder, Level
+from mscol_encoders.plugin import LogMelOptions
 
 SAMPLE_RATE = 16_000
 """Hz."""
@@ -73,8 +76,9 @@ class LogMelEncoder(Encoder):
     window_hop = WINDOW_HOP
     start_grid = HOP_LENGTH
 
-    def __init__(self) -> None:
+    def __init__(self, options: LogMelOptions) -> None:
         super().__init__()
+        self.level = cast(Level, options.level)
         self.log_mel = LogMel()
 
     def frontend(self, waveforms: Tensor) -> Tensor:

@@ -22,7 +22,18 @@ SAMPLE_CNN_PAPER = (
 
 
 @dataclass(frozen=True)
-class EfficientNetOptions:
+class LogMelOptions:
+    """Options of every encoder that looks at a log-mel; those of `small`."""
+
+    level: str = option(
+        "norm",
+        "whole clips at L2 norm 1, as published, or at one rms whatever their length",
+        choices=("norm", "rms"),
+    )
+
+
+@dataclass(frozen=True)
+class EfficientNetOptions(LogMelOptions):
     """Options of `efficientnet_b0`."""
 
     drop_path: float = option(
@@ -39,10 +50,10 @@ def _efficientnet_b0(options: EfficientNetOptions) -> Encoder:
     return EfficientNetB0(options)
 
 
-def _small(_: NoOptions) -> Encoder:
+def _small(options: LogMelOptions) -> Encoder:
     from mscol_encoders.small import SmallEncoder
 
-    return SmallEncoder()
+    return SmallEncoder(options)
 
 
 def _sample_cnn(_: NoOptions) -> Encoder:
@@ -66,6 +77,7 @@ def mscol_encoders() -> list[EncoderCard]:
             "small",
             "five convolutions on the same log-mel, 256 dimensions, trains on a CPU in a minute",
             _small,
+            LogMelOptions,
         ),
         EncoderCard(
             "sample_cnn",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mscol_encoders.logmel import N_MELS, LogMelEncoder, channels_last_on_cpu
+from mscol_encoders.plugin import LogMelOptions
 
 FEATURE_MEAN, FEATURE_STD = -5.0, 3.0
 """Of log-mels of music at L2 norm 1 a clip, roughly: the first layer then sees unit variance."""
@@ -24,8 +25,8 @@ class SmallEncoder(LogMelEncoder):
 
     dim = 2 * WIDTHS[-1]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, options: LogMelOptions) -> None:
+        super().__init__(options)
         self.stem = _halving(1, WIDTHS[0], kernel=5)
         self.blocks = nn.Sequential(
             *(_halving(before, after) for before, after in pairwise(WIDTHS)),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mscol_cli.api import MIXTURE, MissingDataError, Separator, SeparatorContext, UsageError
-from mscol_separators.weights import PUBLISHED, cache_folder, fetch, file_hash
+from mscol_separators.weights import HIDDEN_SIZE, file_hash, published
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,30 +100,30 @@ def _check_targets(options: OpenUnmixOptions) -> None:
 
 
 def _find_model(name: str, targets: tuple[str, ...]) -> _Model:
-    if name in PUBLISHED:
+    if name in HIDDEN_SIZE:
         return _published(name, targets)
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        known = ", ".join(PUBLISHED)
+        known = ", ".join(HIDDEN_SIZE)
         raise UsageError(f"no Open-Unmix model '{name}': use {known} or a folder of weights.")
     return _from_folder(folder, targets)
 
 
 def _published(name: str, targets: tuple[str, ...]) -> _Model:
-    published = PUBLISHED[name]
-    unknown = [target for target in targets if target not in published.weights]
+    model = published(name)
+    unknown = [target for target in targets if target not in model.files]
     if unknown:
-        known = ", ".join(published.weights)
+        known = ", ".join(model.files)
         raise UsageError(f"model {name} has no target '{unknown[0]}': it has {known}.")
     return _Model(
         name=name,
-        licence=published.licence,
+        licence=model.collection.licence,
         sample_rate=44100,
         n_fft=4096,
         n_hop=1024,
         channels=2,
-        hidden_size=dict.fromkeys(targets, published.hidden_size),
-        weights={target: fetch(published.weights[target], cache_folder()) for target in targets},
+        hidden_size=dict.fromkeys(targets, model.hidden_size),
+        weights={target: model.fetch(target) for target in targets},
     )
 
 

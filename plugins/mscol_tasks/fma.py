@@ -21,6 +21,8 @@ from mscol_tasks.files import absence_notes, read_table, with_audio
 SPLITS: dict[str, Split] = {"training": "train", "validation": "valid", "test": "test"}
 # Files of the archive that hold no audio at all.
 EMPTY = frozenset({"099134", "108925", "133297"})
+# Files that hold a second or two of the 30, or less.
+SHORT = frozenset({"098565", "098567", "098569"})
 FIELDS = (("set", "split"), ("set", "subset"), ("track", "genre_top"))
 
 
@@ -95,6 +97,8 @@ def _small_track(
 
 def _left_out(tracks: Sequence[_Track]) -> list[str]:
     empty = sorted(track.id for track in tracks if track.id in EMPTY)
+    short = sorted(track.id for track in tracks if track.id in SHORT)
     bare = sum(not track.genre for track in tracks)
     notes = [f"excluded, known to hold no audio: tracks {', '.join(empty)}"] if empty else []
+    notes += [f"known to be cut short: tracks {', '.join(short)}"] if short else []
     return notes + ([f"excluded, without a top genre: {bare} tracks"] if bare else [])

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.api import (
     BadInputError,
     MissingDataError,
+    NoOptions,
     ProbeProtocol,
     Split,
     Task,
     TaskData,
     TaskItem,
-    option,
 )
 from mscol_tasks.files import absence_notes, read_table, with_audio
 
@@ -34,15 +34,9 @@ SPLITS: dict[str, Split] = {
 # Empty or cut-off mp3 files of the distribution, all in the training folders.
 CORRUPT = frozenset({"35644", "55753", "57881"})
 TABLE = "annotations_final.csv"
-
-
-@dataclass(frozen=True)
-class MtatOptions:
-    """Options of `mtat`."""
-
-    filtered: bool = option(
-        True, "test on clips with one of the 50 tags at least; false tests on all of folders d-f"
-    )
+ORDER_NOTE = (
+    "tags in the order of the filtered split's top50_tags.txt: 'female voice' before 'metal'"
+)
 
 
 @dataclass(frozen=True)
@@ -58,8 +52,9 @@ class MagnaTagATune(Task):
 
     Layout: `DATA/annotations_final.csv` and `DATA/0/*.mp3` to `DATA/f/*.mp3`; a clip may also be
     there in another audio format. Folders 0-b train, c validates, d-f test. Clips without any of
-    the 50 tags are left out; with `filtered=false` they stay in the test set, and only there:
-    scores on the two test sets (4,332 and 5,329 clips when complete) are not comparable.
+    the 50 tags are left out of training and validation. There are two test sets, scored side by
+    side: `filtered`, the clips of folders d-f with one of the 50 tags at least (4,332 when
+    complete), and `unfiltered`, all of them (5,329). Scores on the two are not comparable.
 
     The tags stand in order of frequency, with "female voice" before "metal" as in the
     `top50_tags.txt` that goes with the filtered split; label arrays made elsewhere often have
@@ -73,7 +68,7 @@ class MagnaTagATune(Task):
         metrics=("roc_auc", "average_precision"),
     )
 
-    def __init__(self, options: MtatOptions) -> None:
+    def __init__(self, options: NoOptions) -> None:
         self.options = options
 
     def load(self, folder: Path) -> TaskData:
@@ -82,25 +77,32 @@ class MagnaTagATune(Task):
         columns, classes = _header(folder / TABLE, next(rows, (1, []))[1])
         clips = list(_clips(folder, rows, columns))
         usable = [item for item in clips if item.id not in CORRUPT]
-        kept = [item for item in usable if self._wanted(item)]
+        kept = [item for item in usable if item.labels or item.split == "test"]
         items, missing = with_audio(kept, folder)
+        test_sets = _test_sets(items)
         notes = [
-            self._test_note(items),
+            *_test_notes(test_sets),
+            ORDER_NOTE,
             *_tag_notes(classes),
             *_corrupt_notes(clips),
             *absence_notes(classes, items),
         ]
-        return TaskData(classes, items, missing, notes)
+        return TaskData(classes, items, missing, notes, test_sets)
 
-    def _wanted(self, item: TaskItem) -> bool:
-        return bool(item.labels) or (item.split == "test" and not self.options.filtered)
 
-    def _test_note(self, items: Sequence[TaskItem]) -> str:
-        test = [item for item in items if item.split == "test"]
-        if self.options.filtered:
-            return f"filtered test set: {len(test)} clips that have a top-50 tag"
-        untagged = sum(not item.labels for item in test)
-        return f"unfiltered test set: {len(test)} clips, {untagged} of them without a top-50 tag"
+def _test_sets(items: Sequence[TaskItem]) -> dict[str, frozenset[str]]:
+    test = [item for item in items if item.split == "test"]
+    filtered = frozenset(item.id for item in test if item.labels)
+    return {"filtered": filtered, "unfiltered": frozenset(item.id for item in test)}
+
+
+def _test_notes(test_sets: Mapping[str, frozenset[str]]) -> list[str]:
+    filtered, unfiltered = (len(members) for members in test_sets.values())
+    return [
+        f"filtered test set: {filtered} clips that have a top-50 tag (4332 when complete)",
+        f"unfiltered test set: {unfiltered} clips, {unfiltered - filtered} of them without a top-50"
+        " tag (5329 and 997 when complete); never compare scores across the two",
+    ]
 
 
 def _header(path: Path, header: Sequence[str]) -> tuple[_Columns, tuple[str, ...]]:

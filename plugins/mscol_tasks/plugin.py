@@ -5,7 +5,7 @@ from __future__ import annotations
 from mscol_cli.api import TaskCard, hookimpl
 from mscol_tasks.fma import FmaSmall
 from mscol_tasks.folder import FolderOptions, FolderTask
-from mscol_tasks.mtat import MagnaTagATune, MtatOptions
+from mscol_tasks.mtat import MagnaTagATune
 from mscol_tasks.nsynth import NSynth
 
 
@@ -17,7 +17,6 @@ def mscol_tasks() -> list[TaskCard]:
             name="mtat",
             summary="MagnaTagATune: 50 tags of 29 s clips, split by folder",
             build=MagnaTagATune,
-            options=MtatOptions,
             reference="Law, West, Mandel, Bay, Downie: Evaluation of Algorithms Using Games: the"
             " Case of Music Tagging, ISMIR 2009",
         ),

@@ -6,6 +6,7 @@ Usage: gradients.py OUTPUT.safetensors
 """
 
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from mscol_cli.api import StoreIndex
 from mscol_cli.engine.devices import pick_device, process_group
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.step import Pretraining, globalise_batch_norm
-from mscol_cli.host import Entry, load_registry
+from mscol_cli.host import Part, find_objective, find_part, load_registry
 
 ROWS = 16
 SEED = 6
@@ -42,9 +43,9 @@ def make_index() -> StoreIndex:
     )
 
 
-def update(objective: Entry, encoder: Entry) -> dict[str, Tensor]:
-    network = build_encoder(encoder, encoder.options(), seed=0)
-    task = build_objective(objective, objective.options(), network, seed=0)
+def update(objective: Sequence[Part], encoder: Part) -> dict[str, Tensor]:
+    network = build_encoder(encoder, seed=0)
+    task = build_objective(objective, network, seed=0)
     plan = task.plan(make_index(), np.random.default_rng(SEED), ROWS)
     noise = torch.Generator().manual_seed(0)
     mine = distributed.share(ROWS)
@@ -62,17 +63,19 @@ def update(objective: Entry, encoder: Entry) -> dict[str, Tensor]:
     named = Pretraining(network, task).named_parameters()
     found |= {name: p.grad for name, p in named if p.grad is not None}
     found |= {name: buffer for name, buffer in network.state_dict().items() if "running" in name}
-    return {f"{objective.card.name}/{name}": value for name, value in found.items()}
+    label = "+".join(part.name for part in objective)
+    return {f"{label}/{name}": value for name, value in found.items()}
 
 
 def main(output: str) -> None:
     torch.set_num_threads(1)
     registry = load_registry()
-    encoder = registry.find("encoder", "small")
+    encoder = find_part(registry, "encoder", "small")
+    names = [entry.card.name for entry in registry.of_kind("objective")]
     with process_group(pick_device("cpu")):
         found: dict[str, Tensor] = {}
-        for objective in registry.of_kind("objective"):
-            found |= update(objective, encoder)
+        for name in [*names, "msa+mws"]:
+            found |= update(find_objective(registry, name), encoder)
         if distributed.rank() == 0:
             save_file({name: value.contiguous() for name, value in found.items()}, output)
 

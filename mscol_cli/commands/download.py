@@ -1,0 +1,83 @@
+"""`mscol download`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mscol_cli.commands.shared import Json
+from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, stdout
+from mscol_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mscol_cli.workflows.download import DownloadResult
+
+
+def download(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="mtat, nsynth, fma, umxl or umxhq.", metavar="NAME"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Where to. [default: data/NAME; for weights torch.hub's folder]",
+            metavar="DIR",
+        ),
+    ] = None,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="Keep archives when they are unpacked.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be fetched, and stop.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Download a public data set, or weights: licence first, resumable, checked by hash, unpacked.
+
+    Without NAME, list what there is with size and licence. Running the same command again goes on
+    where it stopped, and does nothing when all is there.
+    """
+    from mscol_cli.workflows.download import DownloadRequest, run
+
+    if name is None:
+        if output is not None or keep_archives or dry_run:
+            raise UsageError("say what to download; 'mscol download' alone lists it.")
+        _list(json)
+        return
+    with TerminalProgress() as progress:
+        result = run(DownloadRequest(name, output, keep_archives, dry_run), progress)
+    if json:
+        print_json(result)
+    else:
+        print_lines(*_told(result))
+
+
+def _list(json: bool) -> None:
+    from rich.table import Table
+
+    from mscol_cli.downloads.space import readable
+    from mscol_cli.workflows.download import available
+
+    found = available()
+    if json:
+        keys = ("name", "title", "licence", "licence_from", "page", "folder", "size")
+        print_json([{key: getattr(item, key) for key in keys} for item in found])
+        return
+    table = Table("name", "what it is", "download", "licence", box=None, pad_edge=False)
+    for item in found:
+        table.add_row(item.name, item.title, readable(item.size), item.licence)
+    stdout().print(table)
+
+
+def _told(result: DownloadResult) -> list[str]:
+    if result.dry_run:
+        return [f"{file.state:8}  {file.url}" for file in result.files]
+    fetched = sum(file.state == "fetched" for file in result.files)
+    unpacked = len(result.archives_unpacked)
+    done = f"files fetched: {fetched}, archives unpacked: {unpacked}, in {result.seconds:.0f} s"
+    return [f"{result.folder}: {result.layout}", done if fetched or unpacked else "nothing to do"]

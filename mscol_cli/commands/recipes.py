@@ -1,0 +1,41 @@
+"""`mscol recipes`: the recipes that come along, to use or to copy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mscol_cli.commands.shared import Json
+from mscol_cli.commands.terminal import print_json, print_lines, stdout
+
+recipes = typer.Typer(help="List recipes, or print one to copy.", no_args_is_help=False)
+
+
+@recipes.callback(invoke_without_command=True)
+def overview(context: typer.Context, json: Json = False) -> None:
+    """List the recipes that come along: files that set the options of a whole study."""
+    from rich.table import Table
+
+    from mscol_cli.recipes import bundled_recipes
+
+    if context.invoked_subcommand is not None:
+        return
+    found = bundled_recipes()
+    if json:
+        print_json([{"name": recipe.name, "title": recipe.title} for recipe in found])
+        return
+    table = Table("name", "what it sets", box=None, pad_edge=False)
+    for recipe in found:
+        table.add_row(recipe.name, recipe.title)
+    stdout().print(table)
+
+
+@recipes.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name or file of a recipe.", metavar="NAME|FILE")],
+) -> None:
+    """Print a recipe's file: 'mscol recipes show smc23 > mine.toml', then '--recipe mine.toml'."""
+    from mscol_cli.recipes import read_recipe
+
+    print_lines(read_recipe(name).text.rstrip())

@@ -1,0 +1,164 @@
+"""Archives to files: nothing outside the folder, nothing half-written, nothing done twice."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.downloads.joined import open_joined
+from mscol_cli.downloads.meter import Meter
+from mscol_cli.downloads.space import require
+from mscol_cli.errors import MscolError
+
+BLOCK = 1 << 20
+TEMPORARY = ".unpacking.part"
+DAMAGE = (BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+NOT_OURS = (NotImplementedError, RuntimeError)  # a method zipfile lacks, a password
+
+
+def unpack(name: str, kind: str, parts: Sequence[Path], folder: Path, progress: Progress) -> int:
+    """Put every file of an archive into a folder; those of the right size there are left alone.
+
+    Args:
+        name: Of the archive, for messages.
+        kind: `zip` or `tar.gz`.
+        parts: The archive, or the files it is made of.
+        folder: Where to; members make folders below it.
+        progress: Who watches.
+
+    Returns:
+        How many files the archive holds.
+
+    Raises:
+        MscolError: The archive is damaged, holds a link, or a name that leads out of the folder.
+    """
+    source = _Source(name, parts, folder, progress)
+    work = {"zip": _unpack_zip, "tar.gz": _unpack_tar}[kind]
+    with _said(source):
+        count = work(source)
+    # One wait for the disk instead of one for each of up to hundreds of thousands of files.
+    if hasattr(os, "sync"):
+        os.sync()
+    progress.end()
+    return count
+
+
+class _Source:
+    """An archive and where it goes."""
+
+    def __init__(self, name: str, parts: Sequence[Path], folder: Path, progress: Progress) -> None:
+        self.name = name
+        self.parts = parts
+        self.folder = folder
+        self.progress = progress
+
+    def target(self, member: str, *, is_file: bool) -> Path:
+        """Where a member goes. Raises MscolError for a link and a name that leads out."""
+        parts = member.replace("\\", "/").split("/")
+        named = [part for part in parts if part not in ("", ".")]
+        if not is_file:
+            raise self._refusal(member, "is a link or a device")
+        if not (parts[0] and named) or ":" in parts[0] or ".." in parts or "\0" in member:
+            raise self._refusal(member, f"would lie outside {self.folder}")
+        return self.folder.joinpath(*named)
+
+    def _refusal(self, member: str, why: str) -> MscolError:
+        return MscolError(f"{self.name} is refused: its member '{member}' {why}")
+
+
+@contextmanager
+def _said(source: _Source) -> Iterator[None]:
+    """Damage in one line."""
+    where = ", ".join(str(part) for part in source.parts)
+    try:
+        yield
+    except DAMAGE as error:
+        raise MscolError(
+            f"{source.name} is damaged ({error}): delete {where} and run again"
+        ) from error
+    except NOT_OURS as error:
+        raise MscolError(f"{source.name} cannot be unpacked here ({error})") from error
+
+
+def _unpack_zip(source: _Source) -> int:
+    with open_joined(source.parts) as stream, ZipFile(stream) as archive:
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        # All names before the first file, so that a bad archive leaves nothing behind.
+        targets = [source.target(info.filename, is_file=_is_file(info)) for info in members]
+        missing = [
+            (info, target)
+            for info, target in zip(members, targets, strict=True)
+            if not _is_there(target, info.file_size)
+        ]
+        total = sum(info.file_size for info, _ in missing)
+        require(total, source.folder, source.name)
+        meter = Meter(source.progress, f"unpacking {source.name}", total)
+        for info, target in missing:
+            with archive.open(info) as content:
+                _write(target, content, meter.add)
+    return len(members)
+
+
+def _is_file(info: ZipInfo) -> bool:
+    # Archives made elsewhere than on Unix have no such bits.
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    return kind in (0, stat.S_IFREG)
+
+
+def _unpack_tar(source: _Source) -> int:
+    size = sum(part.stat().st_size for part in source.parts)
+    meter = Meter(source.progress, f"unpacking {source.name}", size)
+    count = read = 0
+    with open_joined(source.parts) as stream, gzip.GzipFile(fileobj=stream) as content:
+        with tarfile.open(fileobj=content, mode="r:") as archive:
+            for member in _members(archive):
+                count += _unpack_member(archive, member, source)
+                meter.add(stream.tell() - read)
+                read = stream.tell()
+        # tarfile stops at its own end mark; gzip's checksum comes after it.
+        while content.read(BLOCK):
+            pass
+    return count
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    while (member := archive.next()) is not None:
+        yield member
+        archive.members = []  # type: ignore[attr-defined] # it would keep hundreds of thousands
+
+
+def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, source: _Source) -> bool:
+    if member.isdir():
+        return False
+    target = source.target(member.name, is_file=member.isreg())
+    content = archive.extractfile(member)
+    if content is not None and not _is_there(target, member.size):
+        with content:
+            _write(target, content, lambda _: None)
+    return True
+
+
+def _is_there(target: Path, size: int) -> bool:
+    return target.is_file() and target.stat().st_size == size
+
+
+def _write(target: Path, content: IO[bytes], watch: Callable[[int], None]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(TEMPORARY)
+    try:
+        with temporary.open("wb") as file:
+            while block := content.read(BLOCK):
+                file.write(block)
+                watch(len(block))
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,154 @@
+"""A recipe from its TOML file, every key checked; what nobody set is left to the defaults.
+
+[separate], [pretrain] and [probe] hold options of those commands by their long names.
+[objectives.NAME], [encoders.NAME], [separators.NAME] and [tasks.NAME] hold options of plugins,
+[protocols.TASK] what `probe --protocol` takes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.host.names import unknown_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Values = Mapping[str, Any]
+SUFFIX = ".toml"
+FOLDER = Path(__file__).parent
+
+SETTINGS: dict[str, dict[str, type]] = {
+    "separate": {"separator": str, "model": str},
+    "pretrain": {
+        "objective": str,
+        "encoder": str,
+        "train_split": str,
+        "steps": int,
+        "batch_size": int,
+        "lr": float,
+        "schedule": str,
+        "seed": int,
+        "save_every": int,
+    },
+    "probe": {"seeds": int},
+}
+PARTS = ("objectives", "encoders", "separators", "tasks", "protocols")
+ABOUT = ("title",)
+_WORDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a recipe sets.
+
+    Attributes:
+        name: Its name, or the file it was read from.
+        title: One line on what it is for.
+        commands: By command, options by name.
+        parts: By section (`objectives`, `encoders`, ...), by plugin, options by name.
+        text: The file as it was written.
+    """
+
+    name: str = ""
+    title: str = ""
+    commands: Mapping[str, Values] = field(default_factory=dict)
+    parts: Mapping[str, Mapping[str, Values]] = field(default_factory=dict)
+    text: str = ""
+
+    def settings(self, command: str, given: Values) -> dict[str, Any]:
+        """Options of a command: what was given, and where that is None, what the recipe says."""
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return {**self.commands.get(command, {}), **chosen}
+
+    def preset(self, section: str) -> Mapping[str, Values]:
+        """Options of the plugins of a section, by plugin."""
+        return self.parts.get(section, {})
+
+
+NO_RECIPE = Recipe()
+
+
+def bundled_recipes() -> list[Recipe]:
+    """The recipes that come with mscol, by name."""
+    return [_parse(path.stem, path) for path in _bundled()]
+
+
+def read_recipe(name: str | None) -> Recipe:
+    """A recipe by its name, or by the path of its file; the empty one for None.
+
+    Raises:
+        MissingDataError: There is no such file.
+        UsageError: No recipe has that name, or the file holds something else than a recipe.
+    """
+    if name is None:
+        return NO_RECIPE
+    bundled = {path.stem: path for path in _bundled()}
+    path = bundled.get(name, Path(name))
+    if path.is_file():
+        return _parse(name, path)
+    if path.suffix == SUFFIX or len(path.parts) > 1:
+        raise MissingDataError(f"{path} is no file: name a recipe's file, or see 'mscol recipes'.")
+    raise unknown_name("recipe", name, bundled)
+
+
+def _bundled() -> list[Path]:
+    return sorted(FOLDER.glob(f"*{SUFFIX}"))
+
+
+def _parse(name: str, path: Path) -> Recipe:
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no TOML ({error}): see 'mscol recipes show smc23'.") from None
+    _check_names(content, (*ABOUT, *SETTINGS, *PARTS), str(path))
+    return Recipe(
+        name,
+        str(content.get("title", "")),
+        {command: _settings(content.get(command, {}), command, path) for command in SETTINGS},
+        {section: _plugins(content.get(section, {}), f"{path}, [{section}]") for section in PARTS},
+        text,
+    )
+
+
+def _settings(values: Any, command: str, path: Path) -> Values:
+    where, kinds = f"{path}, [{command}]", SETTINGS[command]
+    options = _options(values, where)
+    _check_names(options, kinds, where)
+    return {name: _typed(value, kinds[name], f"{where}: {name}") for name, value in options.items()}
+
+
+def _plugins(values: Any, where: str) -> Mapping[str, Values]:
+    tables = _table(values, where)
+    return {name: _options(options, f"{where}: {name}") for name, options in tables.items()}
+
+
+def _options(values: Any, where: str) -> Values:
+    return {name.replace("-", "_"): value for name, value in _table(values, where).items()}
+
+
+def _table(values: Any, where: str) -> Values:
+    if not isinstance(values, dict):
+        raise UsageError(f"{where} is no table of options, but {values!r}.")
+    return values
+
+
+def _typed(value: Any, kind: type, where: str) -> Any:
+    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not fits or isinstance(value, bool):
+        raise UsageError(f"{where} takes {_WORDS[kind]}, not {value!r}.")
+    return kind(value)
+
+
+def _check_names(found: Values, known: Iterable[str], where: str) -> None:
+    for name in found:
+        if name not in known:
+            raise unknown_name(f"setting in {where}", name, known)

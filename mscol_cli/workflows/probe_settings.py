@@ -1,0 +1,141 @@
+"""From what was asked to a task, its data and its protocol, every default and recipe resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, cast
+
+from mscol_cli.contracts.cards import TaskCard
+from mscol_cli.contracts.task import ProbeProtocol, Task, TaskData
+from mscol_cli.errors import MissingDataError, MscolError, UsageError
+from mscol_cli.host import Part, Registry, find_part
+from mscol_cli.host.options import override, split_assignment
+from mscol_cli.probing.metrics import check_metrics
+from mscol_cli.recipes import read_recipe, to_toml
+
+DEFAULT_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class ProbeRequest:
+    """What to probe, with what.
+
+    Attributes:
+        task: Name of the task.
+        data: The data set's folder; None for `data/TASK`.
+        model: A run or checkpoint folder, `untrained`, or None for `runs/latest`.
+        encoder: The encoder of `untrained`.
+        seeds: How many classifiers to train; None for the recipe's number, or 5.
+        output: Folder of the report; None for `RUN/probes/TASK`, or `probes/MODEL-TASK` when the
+            model has no run.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        options: The task's options, as `KEY=VALUE`.
+        protocol: Options of the protocol, as `KEY=VALUE`.
+        recipe: Name or file of a recipe.
+    """
+
+    task: str
+    data: Path | None = None
+    model: str | None = None
+    encoder: str | None = None
+    seeds: int | None = None
+    output: Path | None = None
+    device: str = "auto"
+    options: Sequence[str] = ()
+    protocol: Sequence[str] = ()
+    recipe: str | None = None
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """A task as it will be probed.
+
+    Attributes:
+        recipe: Name of the recipe; empty for none.
+        part: The task's card and options.
+        task: Built from them.
+        protocol: The task's, but for what was changed.
+        seeds: How many classifiers to train.
+    """
+
+    recipe: str
+    part: Part
+    task: Task
+    protocol: ProbeProtocol
+    seeds: int
+
+    def to_toml(self) -> str:
+        """As a recipe."""
+        content = {
+            "probe": {"seeds": self.seeds},
+            "tasks": {self.part.name: asdict(self.part.options)},
+            "protocols": {self.part.name: self.described_protocol()},
+        }
+        return to_toml(content, "probe")
+
+    def described_protocol(self) -> dict[str, Any]:
+        """What `--protocol` can change, by name."""
+        return {
+            item.name: getattr(self.protocol, item.name)
+            for item in fields(self.protocol)
+            if "help" in item.metadata
+        }
+
+
+def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings:
+    """Defaults under the recipe under what was given.
+
+    Raises:
+        UsageError: An unknown task, an option that cannot be used.
+        MissingDataError: No such recipe.
+    """
+    recipe = read_recipe(request.recipe)
+    seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", DEFAULT_SEEDS)
+    if seeds < 1:
+        raise UsageError(f"--seeds must be at least 1, not {seeds}.")
+    part = find_part(registry, "task", request.task, request.options, recipe.preset("tasks"))
+    task = cast(TaskCard, part.entry.card).build(part.options)
+    owner = f"the protocol of '{request.task}'"
+    given = dict(split_assignment(text, owner) for text in request.protocol)
+    preset = recipe.preset("protocols").get(request.task, {})
+    protocol = override(task.protocol, {**preset, **given}, owner)
+    check_metrics(protocol, request.task)
+    return ProbeSettings(recipe.name, part, task, protocol, seeds)
+
+
+def load_data(settings: ProbeSettings, folder: Path | None) -> tuple[Path, TaskData]:
+    """Read a task's data set.
+
+    Raises:
+        MissingDataError: It is not there.
+        MscolError: The task read it in a way that breaks what the rest relies on.
+    """
+    name = settings.part.name
+    folder = folder or Path("data") / name
+    if not folder.is_dir():
+        raise MissingDataError(
+            f"{folder} is no folder: put the data of '{name}' there ('mscol download' has some), or"
+            " use --data."
+        )
+    data = settings.task.load(folder)
+    problem = _problem(data, settings.protocol)
+    if problem:
+        raise MscolError(f"task '{name}' read {folder} wrongly: {problem}.")
+    return folder, data
+
+
+def _problem(data: TaskData, protocol: ProbeProtocol) -> str | None:
+    ids = {item.id for item in data.items}
+    if len(ids) < len(data.items):
+        return "two clips have one id"
+    for item in data.items:
+        single = protocol.multilabel or len(item.labels) == 1
+        if not single or not all(0 <= label < len(data.classes) for label in item.labels):
+            return f"clip '{item.id}' has labels {item.labels}, of {len(data.classes)} classes"
+    tested = {item.id for item in data.items if item.split == "test"}
+    for name, members in data.test_sets.items():
+        if not members <= tested:
+            return f"test set '{name}' holds '{min(members - tested)}', which is no test clip"
+    return None

@@ -1,0 +1,72 @@
+"""Which tracks of a store to train on: all, or only the clips that a probe task trains on.
+
+Separating a whole data set once and pre-training on its training clips alone keeps the music of the
+test clips out of the encoder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from mscol_cli.contracts.cards import TaskCard
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.errors import UsageError
+from mscol_cli.files import write_text
+from mscol_cli.host import Registry, find_part
+from mscol_cli.store import Store
+from mscol_cli.workflows.run_settings import ALL_TRACKS
+
+TRACKS = "tracks.txt"
+
+
+def select_tracks(
+    store: Store, train_split: str, registry: Registry, progress: Progress
+) -> list[str] | None:
+    """Ids of the tracks to train on; None for all.
+
+    Args:
+        store: Its track ids must be paths below the data set's folder, without suffix, as
+            `mscol separate DIR` makes them.
+        train_split: `all`, TASK or TASK=DIR.
+        registry: What is installed.
+        progress: Told how many there are.
+
+    Raises:
+        UsageError: No such task, or the store holds none of its training clips.
+        MissingDataError: The data set is not there.
+    """
+    if train_split == ALL_TRACKS:
+        return None
+    task, _, folder = train_split.partition("=")
+    part = find_part(registry, "task", task)
+    root = Path(folder or Path("data") / task)
+    data = cast(TaskCard, part.entry.card).build(part.options).load(root)
+    wanted = {
+        item.path.relative_to(root).with_suffix("").as_posix()
+        for item in data.items
+        if item.split == "train"
+    }
+    held = [track for track in store.index.track_ids if track in wanted]
+    if not held:
+        raise UsageError(
+            f"{store.path} holds none of the {len(wanted)} training clips of '{task}' in {root}:"
+            f" make it with 'mscol separate {root}', or use --train-split {ALL_TRACKS}."
+        )
+    progress.note(
+        f"{len(held):,} of {len(store.index.track_ids):,} tracks: training clips of '{task}'"
+        f" ({len(wanted) - len(held):,} are not in the store)"
+    )
+    return held
+
+
+def write_tracks(run: Path, ids: list[str] | None) -> None:
+    """Keep the choice in the run folder, for every process and every resume."""
+    if ids is not None:
+        write_text(run / TRACKS, "".join(f"{track}\n" for track in ids))
+
+
+def chosen_tracks(run: Path, store: Store) -> Store:
+    """A run's store as the run sees it."""
+    path = run / TRACKS
+    return store.only(path.read_text(encoding="utf-8").splitlines()) if path.exists() else store

@@ -1,0 +1,77 @@
+"""Whether a checkpoint is the published network: every variable in its place, none over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mscol_importers.places import NORMALISATION, VALUE, Place
+from mscol_importers.variables import Variable
+
+MEAN, VARIANCE, COUNT = (f"{NORMALISATION}/{name}{VALUE}" for name in ("mean", "variance", "count"))
+ITERATIONS = tuple(f"optimizer/{name}{VALUE}" for name in ("iter", "_iterations"))
+GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A variable that has a meaning here, as it must be."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    def describe(self) -> str:
+        """Dtype and shape, as `Variable.describe` writes them."""
+        return f"{self.dtype} {list(self.shape)}"
+
+
+def find_problems(variables: Mapping[str, Variable], places: tuple[Place, ...]) -> list[str]:
+    """One phrase for every variable that is missing, is unlike what it must be, or has no place."""
+    expected = {place.variable: Expected("float32", place.shape) for place in places}
+    expected |= {
+        MEAN: Expected("float32", (1,)),
+        VARIANCE: Expected("float32", (1,)),
+        COUNT: Expected("int64", ()),
+    }
+    optional = {name: Expected("int64", ()) for name in ITERATIONS if name in variables}
+    return [
+        *_missing_or_unlike(variables, expected | optional),
+        *(
+            f"{_short(name)} has no place"
+            for name in variables
+            if name not in expected and _kind_left_out(name) is None
+        ),
+    ]
+
+
+def count_left_out(variables: Mapping[str, Variable]) -> dict[str, int]:
+    """How many variables of which kind have no counterpart in a model."""
+    kinds = (_kind_left_out(name) for name in variables)
+    return dict(Counter(kind for kind in kinds if kind is not None))
+
+
+def _missing_or_unlike(
+    variables: Mapping[str, Variable], expected: Mapping[str, Expected]
+) -> Iterator[str]:
+    for name, wanted in expected.items():
+        if name not in variables:
+            yield f"{_short(name)} is missing"
+        elif (found := variables[name].describe()) != wanted.describe():
+            yield f"{_short(name)} is {found}, not {wanted.describe()}"
+
+
+def _kind_left_out(name: str) -> str | None:
+    if "/.OPTIMIZER_SLOT/" in name:
+        return "optimizer slots"
+    if name.startswith("optimizer/"):
+        return "optimizer settings"
+    if name.startswith("save_counter/"):
+        return "save counter"
+    if name in (MEAN, VARIANCE, COUNT):
+        return "identity normalisation"
+    return "object graph" if name == GRAPH else None
+
+
+def _short(name: str) -> str:
+    return name.removesuffix(VALUE)

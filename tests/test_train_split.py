@@ -1,0 +1,68 @@
+"""Pre-training on the clips that a task trains on, out of a store that holds all of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mscol_cli.synthetic import Collection
+from tests.conftest import Command
+
+QUICK = ["--objective", "cola", "--encoder", "small", "--batch-size", 4, "--device", "cpu"]
+
+
+@pytest.fixture
+def mtat_store(mscol: Command, collection: Collection, tmp_path: Path) -> Path:
+    """`data/mtat`, and a store of all its clips."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mtat").symlink_to(collection.mtat, target_is_directory=True)
+    assert mscol("separate", "data/mtat", "--separator", "none") == 0
+    return tmp_path / "data" / "mtat.store"
+
+
+def test_no_clip_of_validation_or_test_is_trained_on(
+    mscol: Command, mtat_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ["pretrain", *QUICK, "--steps", 1]
+    assert mscol(*train, "--train-split", "mtat", "-o", "run") == 0
+    assert "training clips of 'mtat'" in capsys.readouterr().err
+    tracks = (tmp_path / "run" / "tracks.txt").read_text().splitlines()
+    assert tracks
+    assert {track[0] for track in tracks} <= set("0123456789ab")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["train_split"] == "mtat"
+    # A later change of the data set does not change the run.
+    (tmp_path / "data" / "mtat").unlink()
+    assert mscol("pretrain", "--resume", "-o", "run", "--steps", 2) == 0
+    assert mscol("pretrain", "--resume", "-o", "run", "--train-split", "all") == 2
+    assert "train_split mtat, not all" in capsys.readouterr().err
+
+
+def test_the_data_set_may_be_elsewhere(
+    mscol: Command, mtat_store: Path, collection: Collection, tmp_path: Path
+) -> None:
+    (tmp_path / "data" / "mtat").unlink()
+    split = f"mtat={collection.mtat}"
+    assert mscol("pretrain", mtat_store, *QUICK, "--steps", 1, "--train-split", split) == 0
+
+
+@pytest.mark.parametrize(
+    ("split", "code", "message"),
+    [
+        ("mtta", 2, "Did you mean 'mtat'?"),
+        ("fma", 4, "fma_metadata/tracks.csv is not there"),
+        ("mtat", 2, "holds none of the"),
+    ],
+)
+def test_a_split_that_cannot_be_used_is_refused_before_anything_is_made(
+    split: str,
+    code: int,
+    message: str,
+    mscol: Command,
+    mtat_store: Path,
+    store: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert mscol("pretrain", store, *QUICK, "--train-split", split) == code
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
