@@ -198,6 +198,7 @@ def test_an_objective_that_needs_a_spectrogram_refuses_raw_audio(
     start = ["pretrain", store, "--objective", objective, "--encoder", "sample_cnn"]
     assert mscol(*start, *quick) == 2
     assert "changes spectrograms (batch, frames, bands)" in capsys.readouterr().err
+    assert not Path("run").exists()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from mscol_cli.checkpoints import runs
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import is_launched
 from mscol_cli.engine.models import (
@@ -31,6 +36,7 @@ from mscol_cli.workflows.train_split import select_tracks, write_tracks
 
 DATA = Path("data")
 RECIPE = "recipe.toml"
+TRIED = 2
 
 
 def prepare_run(request: PretrainRequest, progress: Progress) -> Path:
@@ -90,6 +96,19 @@ def _check_store(settings: RunSettings, store: Store, progress: Progress) -> Non
     objective = build_objective(settings.objective, encoder, settings.training.seed)
     for note in objective.check(store.index, settings.training.batch_size):
         progress.warn(note)
+    _try_crops(encoder, objective, store)
+
+
+def _try_crops(encoder: Encoder, objective: Objective, store: Store) -> None:
+    """Let an objective change a few silent crops: one that cannot work with what this encoder's
+    front end gives says so before there is a run folder."""
+    plan = objective.plan(store.index, np.random.default_rng(0), TRIED)
+    labels = {name: torch.from_numpy(label) for name, label in plan.labels.items()}
+    crops = {view: torch.zeros(TRIED, encoder.crop_samples) for view in plan.views}
+    with torch.no_grad():
+        changed = objective.augment_waveforms(crops, labels)
+        features = {view: encoder.frontend(rows) for view, rows in changed.items()}
+        objective.augment_features(features, labels)
 
 
 def _claim(folder: Path) -> Path:
