@@ -37,6 +37,17 @@ def test_no_clip_of_validation_or_test_is_trained_on(
     assert "train_split mtat, not all" in capsys.readouterr().err
 
 
+def test_a_probe_says_how_many_test_clips_were_heard_in_pre_training(
+    mscol: Command, mtat_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run, split in (("all", "all"), ("train", "mtat")):
+        train = ["pretrain", *QUICK, "--steps", 1, "--train-split", split, "-o", run]
+        assert mscol(*train) == 0
+        assert mscol("probe", "mtat", "--model", run, "--seeds", 1) == 0
+        page = capsys.readouterr().out
+        assert ("test clips were among the music" in page) == (split == "all")
+
+
 def test_the_data_set_may_be_elsewhere(
     mscol: Command, mtat_store: Path, collection: Collection, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
+from mscol_cli.store.records import read_lines
 from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, STEP
 from mscol_cli.store.table import TrackTable, only_tracks, read_table
 
@@ -105,6 +106,13 @@ class Store:
         stored = self._open(int(table.shard[track]))[first : first + table.samples[track]]
         waveform: NDArray[np.float32] = stored * np.float32(table.gain[track, source])
         return waveform
+
+    def file_sizes(self) -> dict[str, set[int]]:
+        """By track id, the sizes in bytes of the files that the track was made of."""
+        return {
+            track["id"]: {stamp["size"] for stamp in track["files"].values()}
+            for track in read_lines(self.path / TRACKS)
+        }
 
     def _scale(self, level: Level) -> NDArray[np.float32]:
         if level not in self._scales:

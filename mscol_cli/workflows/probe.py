@@ -31,6 +31,7 @@ from mscol_cli.reports.tables import (
     summary_dict,
     summary_markdown,
 )
+from mscol_cli.workflows.heard import heard_note
 from mscol_cli.workflows.probe_clips import EmbeddedTask, RandomCrops, embed_task, same_windows
 from mscol_cli.workflows.probe_settings import (
     ProbeRequest,
@@ -72,7 +73,9 @@ def run(request: ProbeRequest, progress: Progress) -> ProbeResult:
     times.append(time.monotonic())
     summary = _summarise(settings, data, folder, model, embedded, probes)
     stages = {"embeddings": times[1] - times[0], "classifiers": times[2] - times[1]}
-    summary = replace(summary, test_sets=tuple(scored), seconds=stages)
+    heard = heard_note(model, data.items, folder, settings.part.name)
+    notes = (*heard, *summary.notes)
+    summary = replace(summary, test_sets=tuple(scored), seconds=stages, notes=notes)
     return _write(summary, request.output or _default_output(request, model))
 
 

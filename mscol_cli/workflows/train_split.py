@@ -42,11 +42,7 @@ def select_tracks(
     part = find_part(registry, "task", task)
     root = Path(folder or Path("data") / task)
     data = cast(TaskCard, part.entry.card).build(part.options).load(root)
-    wanted = {
-        item.path.relative_to(root).with_suffix("").as_posix()
-        for item in data.items
-        if item.split == "train"
-    }
+    wanted = {track_id(item.path, root) for item in data.items if item.split == "train"}
     held = [track for track in store.index.track_ids if track in wanted]
     if not held:
         raise UsageError(
@@ -58,6 +54,12 @@ def select_tracks(
         f" ({len(wanted) - len(held):,} are not in the store)"
     )
     return held
+
+
+def track_id(path: Path, root: Path) -> str:
+    """What `mscol separate ROOT` calls the track of a file; its whole path for one elsewhere."""
+    inside = path.relative_to(root) if path.is_relative_to(root) else path
+    return inside.with_suffix("").as_posix()
 
 
 def write_tracks(run: Path, ids: list[str] | None) -> None:
