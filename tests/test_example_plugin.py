@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "plugins" / "mscol-example-objective"
+SEPARATOR = ROOT / "plugins" / "mscol-htdemucs"
 
 
 class Environment:
@@ -88,3 +89,17 @@ def test_the_example_is_installed_trained_with_and_uninstalled(
     assert environment.names() == before
     assert environment.files() == files
     environment.mscol(*train, "-o", str(tmp_path / "again"), code=2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="environments have another layout")
+def test_the_separator_of_its_own_package_is_installed_and_uninstalled(
+    environment: Environment, tmp_path: Path
+) -> None:
+    before, files = environment.names(), environment.files()
+    environment.pip("install", "--no-deps", str(_copied(SEPARATOR, tmp_path / "htdemucs")))
+    assert environment.names() == {**before, "htdemucs": "mscol-htdemucs"}
+    assert "overlap=0.25" in environment.mscol("plugins", "show", "htdemucs")
+    names = {path.name for path in environment.files() - files}
+    assert {path.name for path in (SEPARATOR / "mscol_htdemucs").iterdir() if path.suffix} <= names
+    environment.pip("uninstall", "--yes", "mscol-htdemucs")
+    assert environment.files() == files

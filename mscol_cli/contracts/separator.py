@@ -21,7 +21,7 @@ class SeparatorContext:
 
     Attributes:
         device: Torch device name, such as `cpu` or `cuda:0`.
-        model: The user's `--model`: a name or a folder; None for the separator's default.
+        model: The user's `--model`: a name or a path; None for the separator's default.
     """
 
     device: str = "cpu"

@@ -32,7 +32,7 @@ class SeparateRequest:
         inputs: Files, and folders to search.
         output: The store; None puts it beside the one input folder, as `FOLDER.store`.
         separator: Name of the separator; None for the recipe's, or `openunmix`.
-        model: Weights: a name the separator knows, or a folder; None is the recipe's, or the
+        model: Weights: a name the separator knows, or a path; None is the recipe's, or the
             separator's default.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         options: `KEY=VALUE` for the separator.

@@ -1,0 +1,1 @@
+"""A separator for mscol: Hybrid Transformer Demucs, run from an ONNX file."""

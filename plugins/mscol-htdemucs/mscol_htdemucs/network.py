@@ -1,0 +1,121 @@
+"""The ONNX file: opened, checked to be such a network, and run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mscol_cli.api import MissingDataError, UsageError
+from mscol_htdemucs.spectrogram import BINS, FRAMES, SEGMENT
+
+SOURCES = ("drums", "bass", "other", "vocals")
+"""In the order of the network's outputs."""
+
+CHANNELS = 2
+INPUTS = ((1, CHANNELS, SEGMENT), (1, 2 * CHANNELS, BINS, FRAMES))
+OUTPUTS = (
+    (1, len(SOURCES), 2 * CHANNELS, BINS, FRAMES),
+    (1, len(SOURCES), CHANNELS, SEGMENT),
+)
+
+
+class Network:
+    """A Hybrid Transformer Demucs of four sources, without the transforms around it."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        """Open a file.
+
+        Args:
+            path: The ONNX file.
+            device: Torch device name. A GPU is used where onnxruntime is built for it.
+
+        Raises:
+            MissingDataError: There is no such file.
+            UsageError: It is no ONNX file, or not of such a network; or onnxruntime is not there.
+        """
+        if not path.exists():
+            raise MissingDataError(f"{path}: no such file; name an HTDemucs ONNX file with --model")
+        self._session = _open(path, device)
+        self._inputs = _names_of(INPUTS, self._session.get_inputs(), "inputs", path)
+        self._outputs = _names_of(OUTPUTS, self._session.get_outputs(), "outputs", path)
+
+    def __call__(self, waveform: Tensor, spectrogram: Tensor) -> tuple[Tensor, Tensor]:
+        """One segment through the network.
+
+        Args:
+            waveform: (2, SEGMENT) at 44.1 kHz.
+            spectrogram: (4, BINS, FRAMES), see `to_spectrogram`.
+
+        Returns:
+            Of each source, what both halves of the network add up to: a spectrogram
+            (sources, 4, BINS, FRAMES) and a waveform (sources, 2, SEGMENT).
+        """
+        values = (waveform[None].numpy(), spectrogram[None].numpy())
+        feeds = dict(zip(self._inputs, values, strict=True))
+        spectrograms, waveforms = self._session.run(self._outputs, feeds)
+        return torch.from_numpy(spectrograms[0]), torch.from_numpy(waveforms[0])
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def providers(device: str, available: Sequence[str]) -> list[Any]:
+    """What onnxruntime should run on, the best first.
+
+    Args:
+        device: Torch device name.
+        available: What this onnxruntime is built for.
+    """
+    kind, _, number = device.partition(":")
+    cuda = [("CUDAExecutionProvider", {"device_id": int(number or 0)})]
+    usable = cuda if kind == "cuda" and "CUDAExecutionProvider" in available else []
+    return [*usable, "CPUExecutionProvider"]
+
+
+def _open(path: Path, device: str) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UsageError(
+            "separator 'htdemucs' needs onnxruntime: pip install onnxruntime, or onnxruntime-gpu"
+        ) from None
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = torch.get_num_threads()
+    settings.enable_cpu_mem_arena = False  # it doubles the memory and saves no time
+    settings.log_severity_level = 4  # what matters comes as an exception
+    usable = providers(device, onnxruntime.get_available_providers())
+    try:
+        return onnxruntime.InferenceSession(str(path), settings, providers=usable)
+    except Exception as error:  # its exceptions have no base class of their own
+        reason = " ".join(str(error).split())[:160]
+        raise UsageError(f"{path} is no ONNX file that can be read ({reason})") from None
+
+
+def _names_of(
+    shapes: Sequence[tuple[int, ...]], nodes: Sequence[Any], what: str, path: Path
+) -> list[str]:
+    """Names by shape: exporters make them up."""
+    name_of = {tuple(node.shape): node.name for node in nodes if node.type == "tensor(float)"}
+    if len(nodes) != len(shapes) or set(name_of) != set(shapes):
+        found = ", ".join(f"{node.name} {_shape(node.shape)} {node.type}" for node in nodes)
+        wanted = " and ".join(_shape(shape) for shape in shapes)
+        raise UsageError(
+            f"{path} is no HTDemucs of four sources: its {what} are {found}; such a network has"
+            f" {wanted}, all tensor(float)."
+        )
+    return [name_of[shape] for shape in shapes]
+
+
+def _shape(shape: Sequence[Any]) -> str:
+    return f"({', '.join(str(size) for size in shape)})"
