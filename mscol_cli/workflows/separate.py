@@ -18,6 +18,7 @@ from mscol_cli.errors import BadInputError, Interrupted, MscolError, UsageError
 from mscol_cli.host import Part, find_part, load_registry
 from mscol_cli.recipes import read_recipe, to_toml
 from mscol_cli.store import ACTIVE_LEVEL, SeparatorIdentity, Store, StoreWriter
+from mscol_cli.workflows.failures import failure_records
 from mscol_cli.workflows.tracks import Decoded, decode_ahead, to_store, unique_ids
 
 Failures = list[tuple[str, str]]
@@ -99,7 +100,7 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
         failures = _separate_all(todo, separator, writer, progress)
         if not writer.tracks:
             raise _nothing_usable(failures)
-        writer.seal(failures)
+        writer.seal(failure_records(tracks, failures))
     return _summary(output, len(tracks) - len(todo), failures, time.monotonic() - begun)
 
 
