@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, under names that stay where they belong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -52,6 +52,20 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UsageError(f"{path} holds no JSON object: restore or delete it.")
     return content
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The place of a relative name with `/` between its parts, below a folder.
+
+    Raises:
+        BadInputError: The name leads elsewhere, or has parts that no file can have.
+    """
+    parts = name.split("/")
+    path = folder.joinpath(*parts)
+    # Joining drops empty parts and `.`, and takes drives and backslashes as the system does.
+    if path.parts != (*folder.parts, *parts) or ".." in parts or "\0" in name:
+        raise BadInputError(f"{name!r} is no name of a file inside {folder}; rename it")
+    return path
 
 
 def sync(path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from mscol_cli.audio import load_mono, read_audio
+from mscol_cli.audio import durations, load_mono, read_audio
 from mscol_cli.errors import BadInputError
 from tests.helpers_audio import tones, write_audio
 
@@ -60,7 +61,9 @@ def test_truncated_files_are_refused(tmp_path: Path, suffix: str, share: float) 
 
 def test_a_truncated_mp3_gives_what_is_there(tmp_path: Path) -> None:
     path = cut(write_audio(tmp_path / "a.mp3", tones(2.0)), 0.5)
-    assert 0 < read_audio(path).samples.shape[1] < 32000
+    audio = read_audio(path)
+    assert 0 < audio.samples.shape[1] < 32000
+    assert audio.declared == pytest.approx(2.0, abs=0.1)
 
 
 def test_a_wav_streamed_without_a_length_is_whole(tmp_path: Path) -> None:
@@ -69,7 +72,44 @@ def test_a_wav_streamed_without_a_length_is_whole(tmp_path: Path) -> None:
     place = content.index(b"data") + 4
     content[place : place + 4] = struct.pack("<I", 0xFFFFFFFF)
     path.write_bytes(content)
-    assert read_audio(path).samples.shape == (1, 16000)
+    audio = read_audio(path)
+    assert audio.samples.shape == (1, 16000)
+    assert audio.declared is None
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "ogg", "mp3"])
+def test_a_whole_file_lasts_as_long_as_it_declares(tmp_path: Path, suffix: str) -> None:
+    audio = read_audio(write_audio(tmp_path / f"a.{suffix}", tones(2.0, 44100), 44100))
+    assert audio.declared == pytest.approx(2.0, abs=0.1)
+    assert audio.seconds == pytest.approx(audio.declared, abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff"])
+def test_a_refused_file_still_tells_how_much_of_it_is_there(tmp_path: Path, suffix: str) -> None:
+    path = cut(write_audio(tmp_path / f"a.{suffix}", tones(4.0)), 0.5)
+    seconds, declared = durations(path)
+    assert "truncated" in refusal(path)
+    assert declared == pytest.approx(4.0, abs=0.01)
+    assert seconds == pytest.approx(2.0, abs=0.5)
+
+
+def test_what_is_no_audio_has_no_length(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_text("not music " * 100)
+    assert durations(tmp_path / "a.wav") == (None, None)
+    assert durations(tmp_path / "gone.wav") == (None, None)
+
+
+def test_an_mp3_without_a_count_of_frames_declares_nothing(tmp_path: Path) -> None:
+    """libsndfile would guess by its size, with the tag at its head taken for music."""
+    path = tmp_path / "a.mp3"
+    with soundfile.SoundFile(
+        path, "w", 16000, 1, format="MP3", bitrate_mode="CONSTANT", compression_level=0.9
+    ) as file:
+        file.write(tones(4.0).T)
+    path.write_bytes(b"ID3\3\0\0\0\0\x1f\x76" + bytes(0x1F * 128 + 0x76) + path.read_bytes())
+    audio = read_audio(path)
+    assert audio.declared is None
+    assert audio.seconds == pytest.approx(4.0, abs=0.2)
 
 
 def test_files_without_music_say_what_they_are(tmp_path: Path) -> None:
@@ -114,7 +154,8 @@ def test_an_ffmpeg_program_is_used_and_its_failure_told(
     wav = write_audio(tmp_path / "a.wav", tones(1.0))
     (tmp_path / "a.m4a").write_bytes(b"disguise" + wav.read_bytes())
     (tmp_path / "bad.m4a").write_bytes(b"disguise")
-    assert read_audio(tmp_path / "a.m4a").samples.shape == (1, 16000)
+    audio = read_audio(tmp_path / "a.m4a")
+    assert (audio.samples.shape, audio.declared) == ((1, 16000), None)
     assert "ffmpeg cannot decode it (moov atom not found)" in refusal(tmp_path / "bad.m4a")
 
 

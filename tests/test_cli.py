@@ -18,6 +18,16 @@ def test_help_answers_without_importing_torch() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
+def test_looking_into_a_store_does_not_import_torch(store: Path) -> None:
+    program = (
+        "import sys\nfrom mscol_cli.app import run\nstore = sys.argv[1]\n"
+        "for name in ('info', 'ls', 'manifest', 'verify'):\n"
+        "    assert run(['store', name, store]) == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, store], check=True, capture_output=True)
+
+
 def test_listing_plugins_does_not_import_torch() -> None:
     program = (
         "import sys\nfrom mscol_cli.app import run\nassert run(['plugins']) == 0\n"
@@ -34,7 +44,18 @@ def test_the_installed_script_prints_its_version() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["separate", "pretrain", "embed", "probe", "download", "import", "recipes", "demo", "plugins"],
+    [
+        "separate",
+        "store",
+        "pretrain",
+        "embed",
+        "probe",
+        "download",
+        "import",
+        "recipes",
+        "demo",
+        "plugins",
+    ],
 )
 def test_every_command_explains_itself(
     mscol: Command, command: str, capsys: pytest.CaptureFixture[str]

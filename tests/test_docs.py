@@ -21,17 +21,31 @@ STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize(
     "name",
-    ["separate", "pretrain", "embed", "probe", "download", "import", "recipes", "demo", "plugins"],
+    [
+        "separate",
+        "store",
+        "pretrain",
+        "embed",
+        "probe",
+        "download",
+        "import",
+        "recipes",
+        "demo",
+        "plugins",
+    ],
 )
 def test_every_option_of_a_command_is_documented(name: str) -> None:
     section = COMMANDS.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     assert section
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     general = COMMANDS.partition("\n## ")[0]
-    for parameter in command.params:
+    commands = [command, *getattr(command, "commands", {}).values()]
+    for parameter in [parameter for command in commands for parameter in command.params]:
         for option in parameter.opts:
             if option.startswith("-") and option not in ("--help", "-h"):
                 assert option in section or option in general, f"{option} of {name}"
+    for member in getattr(command, "commands", {}):
+        assert f"mscol {name} {member}" in section
 
 
 def test_every_hook_has_a_heading_with_its_signature() -> None:
@@ -45,6 +59,7 @@ def test_the_code_in_the_store_document_reads_a_store(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = re.findall(r"```python\n(.*?)```", STORE, re.DOTALL)[0]
+    assert len([line for line in code.splitlines() if line]) <= 10
     monkeypatch.chdir(store.parent)
     scope: dict[str, Any] = {}
     exec(code.replace("music.store", store.name), scope)
@@ -52,6 +67,8 @@ def test_the_code_in_the_store_document_reads_a_store(
     row = opened.index.track_ids.index(scope["track"]["id"])
     vocals = opened.waveform(row, opened.index.sources.index("vocals"))
     np.testing.assert_allclose(scope["waveform"], vocals, rtol=1e-6)
+    levels = opened.index.segment_level[opened.index.segment_track == row]
+    np.testing.assert_array_equal(scope["levels"], levels[:, opened.index.sources.index("vocals")])
 
 
 def test_the_code_in_the_command_document_makes_music(

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from mscol_cli.contracts.plans import Crops
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
-from mscol_cli.store import FileStamp, SeparatorIdentity, Store, StoreWriter, sealed_stores
+from mscol_cli.store import (
+    FailureRecord,
+    FileStamp,
+    SeparatorIdentity,
+    Store,
+    StoreWriter,
+    sealed_stores,
+)
 from mscol_cli.store.segments import segment_levels, segment_starts
 
 LENGTHS = {"b": 200_000, "a/x": 16_000, "c": 100_000}
@@ -106,13 +113,13 @@ def test_a_quiet_source_keeps_its_precision(store: Store) -> None:
 
 
 def test_the_hash_tells_contents_apart_and_ignores_failures(store: Store, tmp_path: Path) -> None:
-    def write(name: str, gain: float, failures: list[tuple[str, str]]) -> str:
+    def write(name: str, gain: float, failures: list[FailureRecord]) -> str:
         with StoreWriter(tmp_path / name, (), SeparatorIdentity("test")) as writer:
             waveform = gain * waveforms("c")["mixture"]
             writer.add("c", {"mixture": FileStamp("c", 1, 1, "")}, {"mixture": waveform})
             return writer.seal(failures).hash
 
-    assert write("one", 1.0, []) == write("two", 1.0, [("bad.wav", "is empty")])
+    assert write("one", 1.0, []) == write("two", 1.0, [FailureRecord("bad.wav", "is empty")])
     assert write("three", 0.5, []) != store.hash
 
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mscol_cli.errors import BadInputError, MscolError, UsageError
-from mscol_cli.store import FileStamp, SeparatorIdentity, Store, StoreWriter
+from mscol_cli.store import FailureRecord, FileStamp, SeparatorIdentity, Store, StoreWriter
 
 IDENTITY = SeparatorIdentity("stems", "mscol", "0.1.0", {"names": ["vocals"]})
 LENGTHS = (20_000, 63_120, 130_000, 15_920, 70_000)
@@ -151,7 +151,7 @@ def test_a_newer_record_supersedes(tmp_path: Path) -> None:
 def test_a_seal_counts_and_names_failures(tmp_path: Path) -> None:
     with open_writer(tmp_path / "a.store") as writer:
         add(writer, 1)
-        header = writer.seal([("bad.wav", "is empty")])
+        header = writer.seal([FailureRecord("bad.wav", "is empty")])
     assert (header.tracks, header.segments, header.failures) == (1, 1, 1)
     assert "is empty" in (tmp_path / "a.store" / "failures.jsonl").read_text()
 

@@ -1,7 +1,19 @@
-"""Audio files: finding them, decoding them, bringing them to one rate."""
+"""Audio files: finding them, decoding them, bringing them to one rate, writing them."""
 
-from mscol_cli.audio.decode import Audio, load_mono, read_audio
+from mscol_cli.audio.decode import Audio, durations, load_mono, read_audio
 from mscol_cli.audio.files import find_audio
 from mscol_cli.audio.resample import resample, resample_array
+from mscol_cli.audio.write import check_format, headroom, write_audio
 
-__all__ = ["Audio", "find_audio", "load_mono", "read_audio", "resample", "resample_array"]
+__all__ = [
+    "Audio",
+    "check_format",
+    "durations",
+    "find_audio",
+    "headroom",
+    "load_mono",
+    "read_audio",
+    "resample",
+    "resample_array",
+    "write_audio",
+]

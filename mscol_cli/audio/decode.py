@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from mscol_cli.audio.declared import declared_seconds, missing_share
 from mscol_cli.audio.ffmpeg import converted, find_ffmpeg
 from mscol_cli.audio.quiet import quiet_c_stderr
 from mscol_cli.audio.resample import resample_array
@@ -20,10 +20,7 @@ from mscol_cli.errors import BadInputError
 FloatArray = NDArray[np.float32]
 
 _BLOCK = 1 << 20
-_STREAMED = 0x7F000000
-_SLACK = 8
-_UNKNOWN = 1 << 36  # the most frames that FLAC can declare
-_DECLARED = re.compile(r"^\s*(?:data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_SMALL_BLOCK = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -33,10 +30,18 @@ class Audio:
     Attributes:
         samples: (channels, samples), full scale is 1.
         sample_rate: Hz.
+        declared: Seconds that the file's header says it lasts; None where it says nothing, or was
+            read by ffmpeg.
     """
 
     samples: FloatArray
     sample_rate: int
+    declared: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts as decoded."""
+        return round(float(self.samples.shape[1]) / self.sample_rate, 6)
 
 
 def read_audio(path: Path) -> Audio:
@@ -55,6 +60,20 @@ def read_audio(path: Path) -> Audio:
     if not np.isfinite(audio.samples).all():
         raise BadInputError(f"{path}: has NaN or infinite samples; export it again")
     return audio
+
+
+def durations(path: Path) -> tuple[float | None, float | None]:
+    """Seconds of a file that can be decoded, however damaged it is, and that its header declares.
+
+    For files that `read_audio` refuses. Each is None where there is nothing to tell it by; ffmpeg
+    is not asked.
+    """
+    with quiet_c_stderr():
+        try:
+            with soundfile.SoundFile(path) as file:
+                return _decodable_seconds(file), declared_seconds(file)
+        except (soundfile.LibsndfileError, TypeError):
+            return None, None
 
 
 def load_mono(path: Path, sample_rate: int) -> FloatArray:
@@ -92,7 +111,7 @@ def _decode(path: Path) -> Audio:
     if ffmpeg is None:
         raise BadInputError(f"{path}: {_unreadable(path)}")
     with converted(path, ffmpeg) as wav, soundfile.SoundFile(wav) as file:
-        return _read(file, path)
+        return replace(_read(file, path), declared=None)
 
 
 def _unreadable(path: Path) -> str:
@@ -108,7 +127,7 @@ def _read(file: soundfile.SoundFile, path: Path) -> Audio:
         reason = error.error_string.removeprefix("Error : ").rstrip(".")
         raise BadInputError(f"{path}: truncated or damaged ({reason}); replace it") from None
     _check_complete(file, samples.shape[1], path)
-    return Audio(samples, file.samplerate)
+    return Audio(samples, file.samplerate, declared_seconds(file))
 
 
 def _read_blocks(file: soundfile.SoundFile) -> FloatArray:
@@ -121,24 +140,21 @@ def _read_blocks(file: soundfile.SoundFile) -> FloatArray:
     return np.ascontiguousarray(np.concatenate(blocks).T)
 
 
+def _decodable_seconds(file: soundfile.SoundFile) -> float:
+    frames = 0
+    try:
+        while read := len(file.read(_SMALL_BLOCK, dtype="float32")):
+            frames += read
+    except soundfile.LibsndfileError:
+        pass
+    return round(float(frames) / int(file.samplerate), 6)
+
+
 def _check_complete(file: soundfile.SoundFile, decoded: int, path: Path) -> None:
     """Refuse a file that ends before its header says."""
-    missing = _missing_bytes(file.extra_info)
-    if file.format == "FLAC" and 0 < file.frames < _UNKNOWN:
-        missing = 1.0 - decoded / file.frames
+    missing = missing_share(file, decoded)
     if missing > 0.0:
         raise BadInputError(
             f"{path}: truncated, {missing:.2%} of the audio that its header declares is not there;"
             " copy or download it again"
         )
-
-
-def _missing_bytes(log: str) -> float:
-    """The missing share of a WAV, AIFF or AU file's samples, by libsndfile's log of its header;
-    lossy formats only estimate their length, or take it from the last page that is there."""
-    found = _DECLARED.search(log)
-    declared, present = (int(found[1]), int(found[2])) if found else (0, 0)
-    # A recorder that streams to a pipe declares the largest size there is.
-    if declared >= _STREAMED or declared <= present + _SLACK:
-        return 0.0
-    return 1.0 - present / declared

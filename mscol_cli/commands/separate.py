@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mscol_cli.commands.shared import Device, DryRun, Json, Opt, RecipeOption, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+
+if TYPE_CHECKING:
+    from mscol_cli.workflows.separate import SeparateResult
 
 
 def separate(
@@ -33,6 +37,18 @@ def separate(
             metavar="NAME|PATH",
         ),
     ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            help="Write every source as an audio file, too: flac, wav or ogg.", metavar="FORMAT"
+        ),
+    ] = None,
+    export_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where these files go. [default: DIR-stems for DIR.store]", metavar="DIR"
+        ),
+    ] = None,
     device: Device = "auto",
     opt: Opt = None,
     dry_run: DryRun = False,
@@ -46,7 +62,15 @@ def separate(
     from mscol_cli.workflows import separate as workflow
 
     request = workflow.SeparateRequest(
-        tuple(inputs), output, separator, model, device, tuple(opt or ()), recipe
+        tuple(inputs),
+        output,
+        separator,
+        model,
+        device,
+        tuple(opt or ()),
+        recipe,
+        export,
+        export_dir,
     )
     if dry_run:
         print_lines(workflow.dry_run(request).rstrip())
@@ -56,10 +80,17 @@ def separate(
     if json:
         print_json(result)
     else:
-        active = ", ".join(f"{name} {share:.0%}" for name, share in result.active.items())
-        print_lines(
-            f"{result.store}: {result.tracks} tracks, {result.hours:.2f} hours"
-            f" ({result.done_before} were done before)",
-            *([f"segments in which a source sounds: {active}"] if active else []),
-        )
+        print_lines(*_told(result))
     finish(result.failures)
+
+
+def _told(result: SeparateResult) -> Iterator[str]:
+    yield (
+        f"{result.store}: {result.tracks} tracks, {result.hours:.2f} hours"
+        f" ({result.done_before} were done before)"
+    )
+    active = ", ".join(f"{name} {share:.0%}" for name, share in result.active.items())
+    if active:
+        yield f"segments in which a source sounds: {active}"
+    if result.exported:
+        yield f"listening copies: {result.exported}"

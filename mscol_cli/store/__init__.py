@@ -2,7 +2,7 @@
 
 from mscol_cli.store.header import SeparatorIdentity, StoreHeader
 from mscol_cli.store.reader import Store, sealed_stores
-from mscol_cli.store.records import FileStamp, TrackRecord
+from mscol_cli.store.records import FailureRecord, FileStamp, TrackRecord
 from mscol_cli.store.segments import ACTIVE_LEVEL, MINIMUM, SAMPLE_RATE
 from mscol_cli.store.writer import StoreWriter
 
@@ -10,6 +10,7 @@ __all__ = [
     "ACTIVE_LEVEL",
     "MINIMUM",
     "SAMPLE_RATE",
+    "FailureRecord",
     "FileStamp",
     "SeparatorIdentity",
     "Store",

@@ -1,14 +1,14 @@
-"""`tracks.jsonl` while it grows: a track's line is written when all of its samples are safe."""
+"""A file of JSON lines while it grows: a track's line is written when all of its data is safe."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from mscol_cli.errors import MscolError
-from mscol_cli.store.records import TrackRecord, read_lines
+from mscol_cli.store.records import read_lines
 
 try:
     import fcntl
@@ -16,8 +16,16 @@ except ImportError:  # pragma: no cover - no such locks on this system
     fcntl = None  # type: ignore[assignment]
 
 
+class Line(Protocol):
+    """What can be written as a line of JSON."""
+
+    def to_line(self) -> str:
+        """One line, with its line end."""
+        ...
+
+
 class Journal:
-    """The records of a store that is being written.
+    """The records of a folder that is being written.
 
     Attributes:
         records: Every record so far, in the order of writing, as parsed JSON.
@@ -44,7 +52,7 @@ class Journal:
             )
         self._file.truncate(self._whole)
 
-    def append(self, record: TrackRecord) -> None:
+    def append(self, record: Line) -> None:
         """Write one record and wait until it is on the disk."""
         if self._file is None:
             raise ValueError("the journal is not open")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_FULL_SCALE = 32767
+FULL_SCALE = 32767
+"""The int16 that a waveform's own peak becomes."""
 _SILENCE = 1e-20
 
 
@@ -17,8 +18,8 @@ def quantise(waveform: NDArray[np.float32]) -> tuple[NDArray[np.int16], float]:
     peak = float(max(waveform.max(), -waveform.min()))
     if peak < _SILENCE:
         return np.zeros(len(waveform), dtype=np.int16), 0.0
-    steps = np.rint(waveform * np.float32(_FULL_SCALE / peak))
-    return steps.astype(np.int16), peak / _FULL_SCALE
+    steps = np.rint(waveform * np.float32(FULL_SCALE / peak))
+    return steps.astype(np.int16), peak / FULL_SCALE
 
 
 def l2_norm(waveform: NDArray[np.float32]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
+from mscol_cli.store.quantise import FULL_SCALE
 from mscol_cli.store.records import read_lines
 from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, STEP
 from mscol_cli.store.table import TrackTable, only_tracks, read_table
@@ -64,7 +66,7 @@ class Store:
         segments = self._table.segments
         track = np.repeat(np.arange(len(segments)), segments)
         within = np.arange(len(track)) - np.repeat(np.cumsum(segments) - segments, segments)
-        levels = np.load(self.path / LEVELS, allow_pickle=False)
+        levels = _load(self.path / LEVELS)
         levels = levels[np.repeat(self._table.level_row, segments) + within]
         whole = np.repeat(np.minimum(self._table.samples, SEGMENT), segments)
         return StoreIndex(
@@ -114,6 +116,10 @@ class Store:
             for track in read_lines(self.path / TRACKS)
         }
 
+    def peak(self, track: int) -> float:
+        """The largest |x| among all sources of a track, before any level normalisation."""
+        return float(self._table.gain[track].max()) * FULL_SCALE
+
     def _scale(self, level: Level) -> NDArray[np.float32]:
         if level not in self._scales:
             table = self._table
@@ -123,12 +129,16 @@ class Store:
 
     def _open(self, shard: int) -> NDArray[np.int16]:
         if shard not in self._shards:
-            path = self.path / shard_name(shard)
-            try:
-                self._shards[shard] = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError) as error:
-                raise MscolError(f"{path}: cannot be read ({error}); separate again") from None
+            self._shards[shard] = _load(self.path / shard_name(shard))
         return self._shards[shard]
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise MscolError(f"{path}: cannot be read ({error}); separate again") from None
+    return array
 
 
 def sealed_stores(folder: Path) -> list[Path]:

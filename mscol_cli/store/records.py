@@ -1,15 +1,16 @@
-"""What the store's index says of one track, as one line of JSON."""
+"""What the store says of one track, or of one input that failed, as one line of JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MscolError
+from mscol_cli.store.segments import SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,16 @@ class FileStamp:
         size: Bytes.
         mtime_ns: Time of its last change.
         sha256: Of its content, hex.
+        seconds: How long it lasts as decoded; None where it was not measured.
+        declared_seconds: How long its header says it lasts; None where that says nothing.
     """
 
     name: str
     size: int
     mtime_ns: int
     sha256: str
+    seconds: float | None = None
+    declared_seconds: float | None = None
 
     @staticmethod
     def of(path: Path) -> FileStamp:
@@ -84,12 +89,52 @@ class TrackRecord:
         return json.dumps(asdict(self), separators=(",", ":")) + "\n"
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, hex."""
+@dataclass(frozen=True)
+class FailureRecord:
+    """One input of the store that could not be used.
+
+    Attributes:
+        input: The track's name.
+        reason: One line.
+        files: Those of its files that could be read at all, by role.
+    """
+
+    input: str
+    reason: str
+    files: Mapping[str, FileStamp] = field(default_factory=dict)
+
+    def to_line(self) -> str:
+        """One line of JSON, with its line end."""
+        return json.dumps(asdict(self)) + "\n"
+
+
+def hashes(files: Mapping[str, FileStamp]) -> dict[str, str]:
+    """SHA-256 of files, by role."""
+    return {role: stamp.sha256 for role, stamp in files.items()}
+
+
+def newest(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Records by track id; of several records of one track the last counts."""
+    return {record["id"]: record for record in records}
+
+
+def totals(records: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many tracks and segments, and how many hours of music, each track counted once."""
+    return {
+        "tracks": len(records),
+        "segments": sum(record["segments"] for record in records),
+        "hours": round(sum(record["samples"] for record in records) / SAMPLE_RATE / 3600, 6),
+    }
+
+
+def file_hash(path: Path, watch: Callable[[int], None] | None = None) -> str:
+    """SHA-256 of a file, hex; `watch` is told how many bytes were read, block by block."""
     digest = sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+            if watch is not None:
+                watch(len(block))
     return digest.hexdigest()
 
 

@@ -38,6 +38,11 @@ def segment_starts(samples: int) -> NDArray[np.int64]:
     return starts
 
 
+def segment_count(samples: int) -> int:
+    """How many segments a track of that length has, at 16 kHz."""
+    return len(segment_starts(samples))
+
+
 def segment_levels(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean |x| that decides whether a source sounds in each segment: (samples,) to (segments, 2).
 

@@ -6,7 +6,6 @@ names is cut off. Nothing on the disk is touched before the first track is added
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +31,16 @@ from mscol_cli.store.header import (
 )
 from mscol_cli.store.journal import Journal
 from mscol_cli.store.quantise import l2_norm, quantise
-from mscol_cli.store.records import FileStamp, SourceRecord, TrackRecord, file_hash
+from mscol_cli.store.records import (
+    FailureRecord,
+    FileStamp,
+    SourceRecord,
+    TrackRecord,
+    file_hash,
+    hashes,
+    newest,
+    totals,
+)
 from mscol_cli.store.segments import MINIMUM, SAMPLE_RATE, segment_levels
 
 SHARD_BYTES = 1 << 30
@@ -69,7 +77,7 @@ class StoreWriter:
         self._shard_bytes = shard_bytes
         self.header = _find_header(path, (MIXTURE, *sources), separator)
         self._journal = Journal(path / TRACKS)
-        self._done = {track["id"]: track for track in self._journal.records}
+        self._done = newest(self._journal.records)
         self._number: int = self._journal.records[-1]["shard"] if self._done else 0
         self._shard: GrowingArray | None = None
         self._levels: GrowingArray | None = None
@@ -102,10 +110,19 @@ class StoreWriter:
         """Whether the track is in the store, made from files of this same content."""
         if track_id not in self._done:
             return False
-        stamps = self._done[track_id]["files"]
+        stamps = self.stamps(track_id)
         return stamps.keys() == files.keys() and all(
-            FileStamp(**stamps[role]).matches(path) for role, path in files.items()
+            stamps[role].matches(path) for role, path in files.items()
         )
+
+    def made_from(self, track_id: str, files: Mapping[str, FileStamp]) -> bool:
+        """Whether the track is in the store, made from files of these hashes."""
+        return track_id in self._done and hashes(self.stamps(track_id)) == hashes(files)
+
+    def stamps(self, track_id: str) -> dict[str, FileStamp]:
+        """The files that a track of the store was made from, by role."""
+        files = self._done[track_id]["files"]
+        return {role: FileStamp(**stamp) for role, stamp in files.items()}
 
     def add(
         self,
@@ -137,15 +154,13 @@ class StoreWriter:
         self._journal.append(record)
         self._done[track_id] = self._journal.records[-1]
 
-    def seal(self, failures: Sequence[tuple[str, str]] = ()) -> StoreHeader:
+    def seal(self, failures: Sequence[FailureRecord] = ()) -> StoreHeader:
         """Finish the store: array headers, checksums, then `store.json`.
 
         Args:
-            failures: Inputs that could not be used, with the reason.
+            failures: Inputs that could not be used.
         """
-        lines = "".join(
-            json.dumps({"input": name, "reason": reason}) + "\n" for name, reason in failures
-        )
+        lines = "".join(failure.to_line() for failure in failures)
         if self.header.sealed and self._shard is None and _text(self.path / FAILURES) == lines:
             return self.header
         shard, levels = self._open_arrays()
@@ -157,7 +172,7 @@ class StoreWriter:
             sealed=True,
             checksums=self._checksums(),
             failures=len(failures),
-            **_totals(list(self._done.values())),
+            **totals(self._done.values()),
         )
         self.close()
         self.header.write(self.path)
@@ -256,14 +271,6 @@ def _ends(records: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     last = records[-1]
     offset = max(source["offset"] for source in last["sources"].values())
     return offset + last["samples"], last["level_row"] + last["segments"]
-
-
-def _totals(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "tracks": len(records),
-        "segments": sum(record["segments"] for record in records),
-        "hours": round(sum(record["samples"] for record in records) / SAMPLE_RATE / 3600, 6),
-    }
 
 
 def _text(path: Path) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +18,9 @@ from mscol_cli.errors import BadInputError, Interrupted, MscolError, UsageError
 from mscol_cli.host import Part, find_part, load_registry
 from mscol_cli.recipes import read_recipe, to_toml
 from mscol_cli.store import ACTIVE_LEVEL, SeparatorIdentity, Store, StoreWriter
+from mscol_cli.store.copies import RECORD
+from mscol_cli.workflows.failures import failure_records
+from mscol_cli.workflows.listening import Copies, copies_folder, open_copies
 from mscol_cli.workflows.tracks import Decoded, decode_ahead, to_store, unique_ids
 
 Failures = list[tuple[str, str]]
@@ -37,6 +40,8 @@ class SeparateRequest:
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         options: `KEY=VALUE` for the separator.
         recipe: Name or file of a recipe.
+        export: Format of listening copies, `flac`, `wav` or `ogg`; None makes none.
+        export_dir: Where they go; None puts them beside the store, `X-stems` for `X.store`.
     """
 
     inputs: tuple[Path, ...]
@@ -46,6 +51,8 @@ class SeparateRequest:
     device: str = "auto"
     options: tuple[str, ...] = ()
     recipe: str | None = None
+    export: str | None = None
+    export_dir: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class SeparateResult:
         hours: Of music in the store.
         active: By source, the share of segments in which it sounds (mean |x| above 0.01).
         seconds: How long it took.
+        exported: Folder of the listening copies; None if none were asked for.
     """
 
     store: Path
@@ -69,6 +77,7 @@ class SeparateResult:
     hours: float = 0.0
     active: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    exported: Path | None = None
 
 
 def dry_run(request: SeparateRequest) -> str:
@@ -92,15 +101,21 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     """
     begun = time.monotonic()
     output = _output(request)
+    exported = copies_folder(request.export, request.export_dir, request.inputs, output)
     separator, identity = _build(request)
     tracks = unique_ids(separator.tracks(_find_inputs(request, output, progress)))
-    with StoreWriter(output, separator.sources, identity) as writer, _resumable(output):
-        todo = _not_done(tracks, writer, progress)
-        failures = _separate_all(todo, separator, writer, progress)
+    with (
+        StoreWriter(output, separator.sources, identity) as writer,
+        open_copies(exported, request.export, identity, separator.sources) as copies,
+        _resumable(output),
+    ):
+        todo = _not_done(tracks, writer, copies, progress)
+        failures = _separate_all(todo, separator, writer, copies, progress)
         if not writer.tracks:
             raise _nothing_usable(failures)
-        writer.seal(failures)
-    return _summary(output, len(tracks) - len(todo), failures, time.monotonic() - begun)
+        writer.seal(failure_records(tracks, failures))
+    result = _summary(output, len(tracks) - len(todo), failures, time.monotonic() - begun)
+    return replace(result, exported=exported)
 
 
 def _output(request: SeparateRequest) -> Path:
@@ -179,7 +194,7 @@ def _resumable(output: Path) -> Iterator[None]:
 
 
 def _not_done(
-    tracks: Sequence[TrackInput], writer: StoreWriter, progress: Progress
+    tracks: Sequence[TrackInput], writer: StoreWriter, copies: Copies | None, progress: Progress
 ) -> list[TrackInput]:
     removed = sorted(writer.tracks - {track.id for track in tracks})
     if removed:
@@ -190,37 +205,57 @@ def _not_done(
     todo = []
     progress.begin("looking for what is done", len(tracks), "tracks")
     for track in tracks:
-        if track.problem is not None or not writer.holds(track.id, track.files):
+        if track.problem is not None or not _is_done(track, writer, copies):
             todo.append(track)
         progress.advance()
     progress.end()
     return todo
 
 
+def _is_done(track: TrackInput, writer: StoreWriter, copies: Copies | None) -> bool:
+    stored = writer.holds(track.id, track.files)
+    return stored and (copies is None or copies.holds(track.id, writer.stamps(track.id)))
+
+
 def _separate_all(
-    tracks: Sequence[TrackInput], separator: Separator, writer: StoreWriter, progress: Progress
+    tracks: Sequence[TrackInput],
+    separator: Separator,
+    writer: StoreWriter,
+    copies: Copies | None,
+    progress: Progress,
 ) -> Failures:
     failures: Failures = []
     progress.begin("separating", len(tracks), "tracks")
     for track, decoded in decode_ahead(tracks, separator.sample_rate):
         try:
-            _separate_one(decoded, separator, writer)
+            _separate_one(decoded, separator, writer, copies)
         except BadInputError as error:
             progress.warn(f"skipped {error}")
             failures.append((track.id, str(error)))
         progress.advance(failed=str(len(failures)))
     progress.end()
+    if copies is not None and copies.scaled:
+        progress.note(
+            f"{copies.scaled} tracks would have clipped: all their sources were turned down alike,"
+            f" by the gain in {copies.folder / RECORD}"
+        )
     return failures
 
 
 def _separate_one(
-    decoded: Decoded | BadInputError, separator: Separator, writer: StoreWriter
+    decoded: Decoded | BadInputError,
+    separator: Separator,
+    writer: StoreWriter,
+    copies: Copies | None,
 ) -> None:
     if isinstance(decoded, BadInputError):
         raise decoded
     separated = separator.separate(decoded.audio)
     waveforms = to_store(separated, writer.header.sources, decoded.sample_rate)
-    writer.add(decoded.track.id, decoded.stamps, waveforms)
+    if copies is not None:
+        copies.write(decoded.track.id, decoded.stamps, separated, decoded.sample_rate)
+    if not writer.made_from(decoded.track.id, decoded.stamps):
+        writer.add(decoded.track.id, decoded.stamps, waveforms)
 
 
 def _nothing_usable(failures: Failures) -> BadInputError:

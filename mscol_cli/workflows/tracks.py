@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mscol_cli.audio import read_audio, resample
+from mscol_cli.audio import Audio, read_audio, resample
 from mscol_cli.contracts.separator import TrackInput
 from mscol_cli.engine.ahead import map_ahead
 from mscol_cli.errors import BadInputError, PluginError
@@ -101,6 +101,7 @@ def _decode(track: TrackInput, sample_rate: int | None) -> Decoded:
         raise BadInputError(track.problem)
     stamps = {role: FileStamp.of(path) for role, path in track.files.items() if path.is_file()}
     decoded = {role: read_audio(path) for role, path in track.files.items()}
+    stamps = {role: _with_length(stamp, decoded[role]) for role, stamp in stamps.items()}
     rate = sample_rate or max(audio.sample_rate for audio in decoded.values())
     waveforms = {
         role: resample(torch.from_numpy(audio.samples), audio.sample_rate, rate)
@@ -109,6 +110,10 @@ def _decode(track: TrackInput, sample_rate: int | None) -> Decoded:
     audio = _pad_to_longest(waveforms)
     _check_length(track, next(iter(audio.values())).shape[-1] / rate)
     return Decoded(track, audio, rate, stamps)
+
+
+def _with_length(stamp: FileStamp, audio: Audio) -> FileStamp:
+    return replace(stamp, seconds=audio.seconds, declared_seconds=audio.declared)
 
 
 def _pad_to_longest(waveforms: Mapping[str, Tensor]) -> dict[str, Tensor]:

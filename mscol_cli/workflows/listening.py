@@ -1,0 +1,185 @@
+"""Listening copies that `separate --export` makes: where they go, which are done, writing them."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mscol_cli.audio import check_format, headroom, write_audio
+from mscol_cli.engine.ahead import map_ahead
+from mscol_cli.errors import BadInputError, MscolError, UsageError
+from mscol_cli.files import inside
+from mscol_cli.store import FileStamp, SeparatorIdentity
+from mscol_cli.store.copies import CopiesHeader, CopyRecord, copies_journal
+from mscol_cli.store.records import hashes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_OF_THE_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EILSEQ}
+
+
+class Copies:
+    """A folder of listening copies that grows.
+
+    The files of a track are renamed into place before its line is written, and that before the
+    store's: whatever a killed run leaves undone, the next one does.
+
+    Attributes:
+        folder: Where they are.
+        scaled: Tracks of this run that were turned down to full scale.
+    """
+
+    def __init__(
+        self, folder: Path, form: str, separator: SeparatorIdentity, sources: Sequence[str]
+    ) -> None:
+        """Look at the folder; nothing is written before the first track.
+
+        Raises:
+            UsageError: It holds something else, or copies by another separator, or there are no
+                sources to copy.
+        """
+        if not sources:
+            raise UsageError(f"separator '{separator.name}' makes no sources: leave out --export.")
+        self.folder = folder
+        self.scaled = 0
+        self._form, self._separator, self._sources = form, separator, tuple(sources)
+        self._journal, self._done = copies_journal(folder, separator)
+        self._open = False
+
+    def holds(self, track_id: str, stamps: Mapping[str, FileStamp]) -> bool:
+        """Whether all files of a track are there, made from inputs of this content."""
+        if self._done.get((track_id, self._form)) != hashes(stamps):
+            return False
+        return all(self._path(track_id, source).is_file() for source in self._sources)
+
+    def write(
+        self,
+        track_id: str,
+        stamps: Mapping[str, FileStamp],
+        separated: Mapping[str, Tensor],
+        sample_rate: int,
+    ) -> None:
+        """Write the sources of one track, (channels, samples) each, over any that are there.
+
+        Raises:
+            BadInputError: They are no numbers, the format cannot hold them, or the system cannot
+                name them.
+            MscolError: The folder cannot be written.
+        """
+        waveforms = {name: separated[name].float().cpu().numpy() for name in self._sources}
+        gain = headroom(_peak(track_id, waveforms))
+        with explained(self.folder, track_id):
+            self._begin()
+            paths = {self._path(track_id, name): waveforms[name] for name in self._sources}
+            # Encoders leave the interpreter to others while they work.
+            writing = map_ahead(
+                lambda path: _write_copy(path, paths[path] * np.float32(gain), sample_rate),
+                paths,
+                workers=len(paths),
+            )
+            deque(writing, maxlen=0)
+            record = CopyRecord(track_id, self._form, hashes(stamps), sample_rate, gain)
+            self._journal.append(record)
+        self._done[track_id, self._form] = record.inputs
+        self.scaled += gain < 1.0
+
+    def close(self) -> None:
+        """Let another process write here."""
+        self._journal.close()
+
+    def _begin(self) -> None:
+        if self._open:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._journal.open()
+        if not self._journal.records:
+            self._journal.append(CopiesHeader(self._separator))
+        self._open = True
+
+    def _path(self, track_id: str, source: str) -> Path:
+        return inside(self.folder, f"{track_id}/{source}.{self._form}")
+
+
+@contextmanager
+def open_copies(
+    folder: Path | None, form: str | None, separator: SeparatorIdentity, sources: Sequence[str]
+) -> Iterator[Copies | None]:
+    """`Copies`, closed at the end; None where none are asked for. Raises UsageError."""
+    copies = Copies(folder, form, separator, sources) if folder and form else None
+    try:
+        yield copies
+    finally:
+        if copies is not None:
+            copies.close()
+
+
+def copies_folder(
+    form: str | None, folder: Path | None, inputs: Sequence[Path], store: Path
+) -> Path | None:
+    """Where the copies go; None where none are asked for.
+
+    Raises:
+        UsageError: There is no such format, or the folder would mix with the inputs or the store.
+    """
+    if form is None:
+        if folder is not None:
+            raise UsageError(f"--export-dir {folder} needs --export flac, wav or ogg.")
+        return None
+    check_format("--export", form)
+    chosen = folder or _beside(store)
+    place = chosen.resolve()
+    for other in (*inputs, store):
+        taken = other.resolve()
+        # Copies among the inputs would be music to separate next time, or lie over it.
+        if place == taken or taken in place.parents or (other != store and place in taken.parents):
+            raise UsageError(
+                f"copies in {chosen} would mix with {other}: name another place with --export-dir."
+            )
+    return chosen
+
+
+def _beside(store: Path) -> Path:
+    named = store if store.name not in ("", "..") else store.resolve()
+    return named.with_name(f"{named.name.removesuffix('.store')}-stems")
+
+
+def _peak(track_id: str, waveforms: Mapping[str, NDArray[np.float32]]) -> float:
+    peak = np.max([np.abs(waveform).max() for waveform in waveforms.values()])
+    if not np.isfinite(peak):
+        raise BadInputError(f"{track_id}: a source came out with NaN or infinite samples")
+    return float(peak)
+
+
+def _write_copy(path: Path, waveform: NDArray[np.float32], sample_rate: int) -> None:
+    # A process that was killed leaves its half-written file under a name of its own.
+    pattern = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(path.suffix)}")
+    for entry in path.parent.iterdir() if path.parent.is_dir() else ():
+        if pattern.fullmatch(entry.name):
+            entry.unlink()
+    write_audio(path, waveform, sample_rate)
+
+
+@contextmanager
+def explained(folder: Path, track_id: str) -> Iterator[None]:
+    """Tell a name that the system refuses (BadInputError) from a disk that does (MscolError)."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _OF_THE_NAME:
+            raise BadInputError(
+                f"{track_id}: cannot have copies of that name in {folder} ({error.strerror});"
+                " rename it"
+            ) from None
+        raise MscolError(
+            f"{folder} cannot be written ({error.strerror}): make room or check the disk, then run"
+            " the same command again"
+        ) from error
