@@ -29,7 +29,8 @@ def separate(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Weights of the separator: a name (umxl, umxhq) or a folder.", metavar="NAME|DIR"
+            help="Weights of the separator: a name (umxl, umxhq, mini) or a folder.",
+            metavar="NAME|DIR",
         ),
     ] = None,
     device: Device = "auto",
