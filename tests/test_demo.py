@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mscol_cli.store import Store
 from tests.conftest import Command
 
-SMALL = ["--songs", 16, "--steps", 3, "--seeds", 1]
+SONGS = 16
+SMALL = ["--songs", SONGS, "--steps", 3, "--seeds", 1]
 
 
 def test_the_demo_runs_the_four_commands_and_compares(
@@ -17,12 +19,16 @@ def test_the_demo_runs_the_four_commands_and_compares(
     captured = capsys.readouterr()
     lines = [line for line in captured.err.splitlines() if line.startswith("$ mscol ")]
     assert [line.split()[2] for line in lines] == ["separate", "pretrain", "embed", *["probe"] * 6]
+    assert "--separator openunmix --model mini" in lines[0]
+    assert Store.open(Path("kept/data/mtat.store")).header.separator.passport["model"] == "mini"
+    heard = Path("kept/runs/demo/tracks.txt").read_text().splitlines()
+    assert 0 < len(heard) < SONGS  # the clips that are tested on are not among them
     table = captured.out[captured.out.rindex("pre-trained") :]
     for task in ("mtat", "fma", "nsynth"):
         report = json.loads(Path(f"kept/runs/demo/probes/{task}/probe.json").read_text())
         headline = next(iter(report["test_sets"][0]["metrics"].values()))
         assert f"{headline['value']:.3f} [{headline['low']:.3f}, {headline['high']:.3f}]" in table
-    for made in ("data/stems.store", "runs/demo", "embeddings.npz", "probes/untrained"):
+    for made in ("data/mtat.store", "runs/demo", "embeddings.npz", "probes/untrained"):
         assert (tmp_path / "kept" / made).exists()
         assert made in table
 

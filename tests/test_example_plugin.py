@@ -74,6 +74,8 @@ def test_the_example_is_installed_trained_with_and_uninstalled(
     before, files = environment.names(), environment.files()
     for name in ("api.py", "downloads/table.toml"):
         assert environment.packages / "mscol_cli" / name in files
+    for name in ("CARD.md", "vocals.safetensors", "other.safetensors"):
+        assert environment.packages / "mscol_separators" / "mini" / name in files
 
     environment.pip("install", "--no-deps", str(_copied(EXAMPLE, tmp_path / "example")))
     assert environment.names() == {**before, "neighbour": "mscol-example-objective"}

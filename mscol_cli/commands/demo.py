@@ -56,7 +56,7 @@ def _print_table(result: DemoResult) -> None:
         "In brackets: 95 % interval over test clips. Differences well inside it mean nothing: this"
         " was a minute of training on less than an hour of music.",
         f"{result.seconds:.0f} s. Everything lies in {result.folder}: the music in data/, the"
-        " store data/stems.store, the run runs/demo (TensorBoard curves inside), embeddings.npz,"
+        " store data/mtat.store, the run runs/demo (TensorBoard curves inside), embeddings.npz,"
         " reports in runs/demo/probes and probes/untrained.",
     )
 

@@ -33,7 +33,7 @@ def separate(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Weights of the separator: a name (umxl, umxhq), a folder or a file.",
+            help="Weights of the separator: a name (umxl, umxhq, mini), a folder or a file.",
             metavar="NAME|PATH",
         ),
     ] = None,

@@ -18,6 +18,8 @@ from mscol_cli.synthetic import Collection, write_collection
 Execute = Callable[[Sequence[str]], int]
 TASKS = ("mtat", "fma", "nsynth")
 RUN, UNTRAINED = "runs/demo", "untrained"
+MODEL = "mini"  # the one separation model that needs no download
+SPLIT = ("--train-split", "mtat")  # the store has the test clips, too
 CACHE = "MSCOL_CACHE"
 
 
@@ -122,11 +124,11 @@ def synthesise(folder: Path, request: DemoRequest, progress: Progress) -> Collec
 
 
 def _commands(request: DemoRequest) -> Iterator[list[str]]:
-    yield ["separate", "data/stems", "--separator", "stems"]
+    yield f"separate data/mtat --separator openunmix --model {MODEL} --opt niter=0".split()
     train = f"pretrain --objective msa --encoder small --batch-size 32 --steps {request.steps}"
     # Done before: the run is there, and the same command would refuse to write over it.
     resume = ["--resume"] if Path(RUN, "run.json").exists() else []
-    yield [*train.split(), *resume, "-o", RUN]
+    yield [*train.split(), *SPLIT, *resume, "-o", RUN]
     yield f"embed data/fma --model {RUN} -o embeddings.npz".split()
     for task in TASKS:
         yield f"probe {task} --model {RUN} --seeds {request.seeds}".split()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mscol_cli.api import MIXTURE, MissingDataError, Separator, SeparatorContext, UsageError
+from mscol_separators import mini
 from mscol_separators.weights import HIDDEN_SIZE, file_hash, published
 
 if TYPE_CHECKING:
@@ -102,9 +103,11 @@ def _check_targets(options: OpenUnmixOptions) -> None:
 def _find_model(name: str, targets: tuple[str, ...]) -> _Model:
     if name in HIDDEN_SIZE:
         return _published(name, targets)
+    if name == mini.NAME:
+        return _packaged(targets)
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        known = ", ".join(HIDDEN_SIZE)
+        known = ", ".join((*HIDDEN_SIZE, mini.NAME))
         raise UsageError(f"no Open-Unmix model '{name}': use {known} or a folder of weights.")
     return _from_folder(folder, targets)
 
@@ -124,6 +127,19 @@ def _published(name: str, targets: tuple[str, ...]) -> _Model:
         channels=2,
         hidden_size=dict.fromkeys(targets, model.hidden_size),
         weights={target: model.fetch(target) for target in targets},
+    )
+
+
+def _packaged(targets: tuple[str, ...]) -> _Model:
+    return _Model(
+        name=mini.NAME,
+        licence=mini.LICENCE,
+        sample_rate=mini.SAMPLE_RATE,
+        n_fft=mini.N_FFT,
+        n_hop=mini.N_HOP,
+        channels=1,
+        hidden_size=dict.fromkeys(targets, mini.HIDDEN_SIZE),
+        weights=mini.weight_files(targets),
     )
 
 
@@ -167,7 +183,7 @@ def _load_target(model: _Model, target: str) -> torch.nn.Module:
 
     path = model.weights[target]
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = _read_state(path)
         network = OpenUnmix(
             nb_bins=model.n_fft // 2 + 1,
             nb_channels=model.channels,
@@ -184,6 +200,12 @@ def _load_target(model: _Model, target: str) -> torch.nn.Module:
         raise MissingDataError(f"{path} lacks weights: {', '.join(weights)}")
     loaded: torch.nn.Module = network
     return loaded
+
+
+def _read_state(path: Path) -> Any:
+    if path.suffix == mini.SUFFIX:
+        return mini.read_state(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _to_channels(waveform: Tensor, channels: int) -> Tensor:

@@ -36,7 +36,7 @@ def mscol_separators() -> list[SeparatorCard]:
         SeparatorCard(
             name="openunmix",
             summary="Open-Unmix: vocals, drums, bass and other, estimated from the mix at 44.1 kHz;"
-            " --model umxl (default), umxhq or a folder of weights",
+            " --model umxl (default), umxhq, mini (comes along, 16 kHz) or a folder of weights",
             build=_build_openunmix,
             options=OpenUnmixOptions,
             reference="Stöter, Uhlich, Liutkus, Mitsufuji: Open-Unmix, A Reference Implementation"
