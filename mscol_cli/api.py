@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
     from mscol_cli.contracts.plans import MIXTURE, CropPlan, Crops, IntArray, StoreIndex
     from mscol_cli.contracts.separator import (
+        Chunking,
         InputFile,
         Separator,
         SeparatorContext,
@@ -43,6 +44,7 @@ __all__ = [
     "Augmented",
     "BadInputError",
     "Card",
+    "Chunking",
     "Collection",
     "CropPlan",
     "Crops",
@@ -86,7 +88,13 @@ _HEAVY = {
     "contracts.levels": ("Level",),
     "contracts.objective": ("Augmentation", "Objective", "ObjectiveContext"),
     "contracts.plans": ("MIXTURE", "CropPlan", "Crops", "IntArray", "StoreIndex"),
-    "contracts.separator": ("InputFile", "Separator", "SeparatorContext", "TrackInput"),
+    "contracts.separator": (
+        "Chunking",
+        "InputFile",
+        "Separator",
+        "SeparatorContext",
+        "TrackInput",
+    ),
     "downloads": ("Collection", "RemoteFile", "fetch_file", "find_collection"),
 }
 _MODULE_OF = {name: module for module, names in _HEAVY.items() for name in names}

@@ -56,6 +56,27 @@ class TrackInput:
     problem: str | None = None
 
 
+@dataclass(frozen=True)
+class Chunking:
+    """How a long track may be cut, so that memory does not grow with its length.
+
+    Chunks begin every `samples - overlap` samples. Where two overlap, the estimate fades from one
+    to the other. A track of at most `samples` is one chunk, and so is separated whole.
+
+    Attributes:
+        samples: Longest stretch that is separated at once, at the rate of the waveforms.
+        overlap: Samples that a chunk shares with the next; less than half of `samples`.
+    """
+
+    samples: int
+    overlap: int
+
+    @property
+    def step(self) -> int:
+        """Samples from the start of one chunk to the start of the next."""
+        return self.samples - self.overlap
+
+
 class Separator(ABC):
     """Base class of every separator.
 
@@ -63,11 +84,16 @@ class Separator(ABC):
         sources: What `separate` returns beside the mixture, such as `("vocals", "drums")`.
         sample_rate: Hz of the waveforms it takes and gives; None takes each track's own rate.
         passport: Facts recorded in the store: weights and their hashes, licence.
+        chunking: How long tracks are cut; None has every track in memory, whole.
+        batch_samples: Most samples in time that `separate_many` is given at once, summed over the
+            chunks of its batch; one chunk is given however long it is.
     """
 
     sources: tuple[str, ...]
     sample_rate: int | None = None
     passport: Mapping[str, str] = {}
+    chunking: Chunking | None = None
+    batch_samples: int = 0
 
     def tracks(self, files: Sequence[InputFile]) -> list[TrackInput]:
         """Group files into tracks; unless overridden, every file is the mix of its own track."""
@@ -88,3 +114,12 @@ class Separator(ABC):
             By name, `mixture` and each of `sources`, (channels, samples) of that same length; a
             source that is not in the track is all zero.
         """
+
+    def separate_many(self, batch: Sequence[Mapping[str, Tensor]]) -> list[Mapping[str, Tensor]]:
+        """`separate` each of several tracks, or chunks of tracks; override it to work on them
+        together.
+
+        Results may differ from `separate` by rounding only. When `torch.OutOfMemoryError` is
+        raised, the batch is tried again in halves.
+        """
+        return [self.separate(audio) for audio in batch]
