@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mscol_cli.audio import durations, load_mono, read_audio
+from mscol_cli.audio import durations, load_mono, open_audio, read_audio
 from mscol_cli.errors import BadInputError
 from tests.helpers_audio import tones, write_audio
 
@@ -167,3 +167,27 @@ def test_the_mp3_decoder_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[
     read_audio(path)
     sys.stderr.write("python speaks\n")
     assert capfd.readouterr().err == "python speaks\n"
+
+
+def test_an_mp3_of_variable_rate_without_a_count_is_read_to_its_end(tmp_path: Path) -> None:
+    """libsndfile would stop where size and first bit rate say, after a quarter of it."""
+    path = tmp_path / "a.mp3"
+    soft, loud = 0.2 * tones(10.0, 44100), np.random.default_rng(0).standard_normal((1, 882_000))
+    samples = np.concatenate([np.float32(0.001) * soft, np.float32(0.3) * loud], axis=1)
+    soundfile.write(path, samples.T, 44100, bitrate_mode="VARIABLE")
+    content = path.read_bytes()
+    count = content.index(b"Xing")
+    path.write_bytes(content[content.index(b"\xff\xfb", count) :])
+    audio = read_audio(path)
+    assert audio.seconds == pytest.approx(30.0, abs=0.1)
+    assert audio.declared is None
+
+
+def test_a_file_can_be_decoded_piece_by_piece(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "a.flac", tones(2.0, 44100, channels=2), 44100)
+    with open_audio(path) as stream:
+        blocks = list(stream.blocks(10_000))
+    whole = read_audio(path)
+    assert [block.shape[1] for block in blocks[:-1]] == [10_000] * (len(blocks) - 1)
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole.samples)
+    assert (stream.seconds, stream.declared) == (whole.seconds, whole.declared)

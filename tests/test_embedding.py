@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mscol_cli.ahead import map_ahead
 from mscol_cli.contracts.encoder import Encoder
-from mscol_cli.engine.ahead import map_ahead
 from mscol_cli.engine.cuts import random_crops, whole_windows
 from mscol_cli.engine.embedding import (
     Clip,

@@ -1,17 +1,26 @@
 """Audio files: finding them, decoding them, bringing them to one rate, writing them."""
 
-from mscol_cli.audio.decode import Audio, durations, load_mono, read_audio
+from mscol_cli.audio.decode import (
+    Audio,
+    AudioStream,
+    durations,
+    load_mono,
+    open_audio,
+    read_audio,
+)
 from mscol_cli.audio.files import find_audio
 from mscol_cli.audio.resample import resample, resample_array
 from mscol_cli.audio.write import check_format, headroom, write_audio
 
 __all__ = [
     "Audio",
+    "AudioStream",
     "check_format",
     "durations",
     "find_audio",
     "headroom",
     "load_mono",
+    "open_audio",
     "read_audio",
     "resample",
     "resample_array",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from mscol_cli.audio.ffmpeg import converted, find_ffmpeg
 from mscol_cli.audio.quiet import quiet_c_stderr
 from mscol_cli.audio.resample import resample_array
 from mscol_cli.audio.suffixes import SOUNDFILE_SUFFIXES
+from mscol_cli.audio.uncounted import is_uncounted, piped
 from mscol_cli.errors import BadInputError
 
 FloatArray = NDArray[np.float32]
@@ -44,22 +47,95 @@ class Audio:
         return round(float(self.samples.shape[1]) / self.sample_rate, 6)
 
 
-def read_audio(path: Path) -> Audio:
-    """Decode a whole file at its own rate, all channels.
+class AudioStream:
+    """A file that is decoded piece by piece, at its own rate, all channels.
+
+    Attributes:
+        sample_rate: Hz.
+        declared: As in `Audio`.
+        decoded: Samples per channel that came so far.
+    """
+
+    def __init__(self, path: Path, file: soundfile.SoundFile, declared: float | None) -> None:
+        self.sample_rate: int = file.samplerate
+        self.declared = declared
+        self.decoded = 0
+        self._path, self._file = path, file
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts, as far as it was decoded."""
+        return round(self.decoded / self.sample_rate, 6)
+
+    def blocks(self, frames: int = _BLOCK) -> Iterator[FloatArray]:
+        """(channels, samples) from the beginning to the end, at most `frames` samples at a time.
+
+        Raises:
+            BadInputError: The file is truncated or damaged, holds no samples, or some that are
+                not numbers.
+        """
+        # Never sized by the header, which may declare any length.
+        while len(block := self._read(frames)):
+            if not np.isfinite(block).all():
+                raise BadInputError(f"{self._path}: has NaN or infinite samples; export it again")
+            self.decoded += len(block)
+            yield np.ascontiguousarray(block.T)
+        self._check_complete()
+
+    def _read(self, frames: int) -> FloatArray:
+        try:
+            with quiet_c_stderr():
+                block: FloatArray = self._file.read(frames, dtype="float32", always_2d=True)
+                return block
+        except soundfile.LibsndfileError as error:
+            reason = error.error_string.removeprefix("Error : ").rstrip(".")
+            raise BadInputError(
+                f"{self._path}: truncated or damaged ({reason}); replace it"
+            ) from None
+
+    def _check_complete(self) -> None:
+        """Refuse a file that ends before its header says."""
+        missing = missing_share(self._file, self.decoded)
+        if missing > 0.0:
+            raise BadInputError(
+                f"{self._path}: truncated, {missing:.2%} of the audio that its header declares is"
+                " not there; copy or download it again"
+            )
+        if not self.decoded:
+            raise BadInputError(f"{self._path}: holds no samples; remove or replace it")
+
+
+@contextmanager
+def open_audio(path: Path) -> Iterator[AudioStream]:
+    """Open a file for decoding.
 
     What libsndfile cannot open is handed to an `ffmpeg` process, where there is one.
 
     Raises:
-        BadInputError: The file is missing, empty, not audio, truncated, has no samples, or has
-            samples that are not numbers.
+        BadInputError: The file is missing, empty, or not audio.
     """
     _check_file(path)
-    audio = _decode(path)
-    if not audio.samples.size:
-        raise BadInputError(f"{path}: holds no samples; remove or replace it")
-    if not np.isfinite(audio.samples).all():
-        raise BadInputError(f"{path}: has NaN or infinite samples; export it again")
-    return audio
+    with ExitStack() as stack:
+        file = _open(path)
+        if file is None:
+            wav = stack.enter_context(converted(path, _ffmpeg(path)))
+            declared, file = None, stack.enter_context(soundfile.SoundFile(wav))
+        elif is_uncounted(stack.enter_context(file), path):
+            declared, file = None, stack.enter_context(piped(path))
+        else:
+            declared = declared_seconds(file)
+        yield AudioStream(path, file, declared)
+
+
+def read_audio(path: Path) -> Audio:
+    """Decode a whole file at its own rate, all channels.
+
+    Raises:
+        BadInputError: As `open_audio` and `AudioStream.blocks`.
+    """
+    with open_audio(path) as stream:
+        samples = np.concatenate(list(stream.blocks()), axis=1)
+        return Audio(samples, stream.sample_rate, stream.declared)
 
 
 def durations(path: Path) -> tuple[float | None, float | None]:
@@ -71,7 +147,8 @@ def durations(path: Path) -> tuple[float | None, float | None]:
     with quiet_c_stderr():
         try:
             with soundfile.SoundFile(path) as file:
-                return _decodable_seconds(file), declared_seconds(file)
+                declared = None if is_uncounted(file, path) else declared_seconds(file)
+                return _decodable_seconds(file), declared
         except (soundfile.LibsndfileError, TypeError):
             return None, None
 
@@ -98,46 +175,26 @@ def _check_file(path: Path) -> None:
         raise BadInputError(f"{path}: is empty (0 bytes); copy or download it again")
 
 
-def _decode(path: Path) -> Audio:
-    with quiet_c_stderr():
-        try:
-            file = soundfile.SoundFile(path)
-        except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw file tells no format
-            file = None
-        if file is not None:
-            with file:
-                return _read(file, path)
+def _open(path: Path) -> soundfile.SoundFile | None:
+    """The file as libsndfile opens it; None if it cannot."""
+    try:
+        with quiet_c_stderr():
+            return soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw file tells no format
+        return None
+
+
+def _ffmpeg(path: Path) -> str:
     ffmpeg = find_ffmpeg()
     if ffmpeg is None:
         raise BadInputError(f"{path}: {_unreadable(path)}")
-    with converted(path, ffmpeg) as wav, soundfile.SoundFile(wav) as file:
-        return replace(_read(file, path), declared=None)
+    return ffmpeg
 
 
 def _unreadable(path: Path) -> str:
     if path.suffix.lower() in SOUNDFILE_SUFFIXES:
         return "is not audio, or is damaged at its start; replace it"
     return "cannot be read without ffmpeg: install ffmpeg or convert it to FLAC, WAV or MP3"
-
-
-def _read(file: soundfile.SoundFile, path: Path) -> Audio:
-    try:
-        samples = _read_blocks(file)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.removeprefix("Error : ").rstrip(".")
-        raise BadInputError(f"{path}: truncated or damaged ({reason}); replace it") from None
-    _check_complete(file, samples.shape[1], path)
-    return Audio(samples, file.samplerate, declared_seconds(file))
-
-
-def _read_blocks(file: soundfile.SoundFile) -> FloatArray:
-    # Never sized by the header, which may declare any length.
-    blocks = []
-    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
-        blocks.append(block)
-    if not blocks:
-        return np.zeros((file.channels, 0), dtype=np.float32)
-    return np.ascontiguousarray(np.concatenate(blocks).T)
 
 
 def _decodable_seconds(file: soundfile.SoundFile) -> float:
@@ -148,13 +205,3 @@ def _decodable_seconds(file: soundfile.SoundFile) -> float:
     except soundfile.LibsndfileError:
         pass
     return round(float(frames) / int(file.samplerate), 6)
-
-
-def _check_complete(file: soundfile.SoundFile, decoded: int, path: Path) -> None:
-    """Refuse a file that ends before its header says."""
-    missing = missing_share(file, decoded)
-    if missing > 0.0:
-        raise BadInputError(
-            f"{path}: truncated, {missing:.2%} of the audio that its header declares is not there;"
-            " copy or download it again"
-        )

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mscol_cli.ahead import map_ahead
 from mscol_cli.audio import load_mono
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.levels import Level, level_factor
-from mscol_cli.engine.ahead import map_ahead
 from mscol_cli.engine.cuts import Cut, whole_windows
 from mscol_cli.errors import BadInputError
 

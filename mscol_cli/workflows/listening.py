@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mscol_cli.ahead import map_ahead
 from mscol_cli.audio import check_format, headroom, write_audio
-from mscol_cli.engine.ahead import map_ahead
 from mscol_cli.errors import BadInputError, MscolError, UsageError
 from mscol_cli.files import inside
 from mscol_cli.store import FileStamp, SeparatorIdentity

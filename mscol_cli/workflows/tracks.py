@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mscol_cli.ahead import map_ahead
 from mscol_cli.audio import Audio, read_audio, resample
 from mscol_cli.contracts.separator import TrackInput
-from mscol_cli.engine.ahead import map_ahead
 from mscol_cli.errors import BadInputError, PluginError
 from mscol_cli.store import MINIMUM, SAMPLE_RATE, FileStamp
 
