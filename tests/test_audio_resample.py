@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mscol_cli.audio import resample, resample_array
+from mscol_cli.audio import StreamResampler, resample, resample_array
 
 
 def sine(rate: int, seconds: float = 1.0) -> torch.Tensor:
@@ -29,3 +29,15 @@ def test_what_the_new_rate_cannot_hold_is_removed() -> None:
 def test_one_rate_is_no_work() -> None:
     waveform = sine(16000)
     assert resample(waveform, 16000, 16000) is waveform
+
+
+@pytest.mark.parametrize("rates", [(44100, 16000), (8000, 44100), (48000, 44100), (44101, 16000)])
+@pytest.mark.parametrize("piece", [1_000, 30_011, 200_000])
+def test_pieces_are_resampled_as_the_whole(rates: tuple[int, int], piece: int) -> None:
+    waveform = torch.randn(2, 100_003, generator=torch.Generator().manual_seed(0))
+    stream = StreamResampler(*rates)
+    pieces = torch.split(waveform, piece, dim=-1)
+    given = [stream.push(part, last=part is pieces[-1]) for part in pieces]
+    whole = resample(waveform, *rates)
+    assert len(pieces) == 1 or given[0].shape[-1] < whole.shape[-1]
+    torch.testing.assert_close(torch.cat(given, dim=-1), whole, atol=2e-6, rtol=0.0)

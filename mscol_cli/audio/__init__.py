@@ -9,12 +9,13 @@ from mscol_cli.audio.decode import (
     read_audio,
 )
 from mscol_cli.audio.files import find_audio
-from mscol_cli.audio.resample import resample, resample_array
+from mscol_cli.audio.resample import StreamResampler, resample, resample_array
 from mscol_cli.audio.write import check_format, headroom, write_audio
 
 __all__ = [
     "Audio",
     "AudioStream",
+    "StreamResampler",
     "check_format",
     "durations",
     "find_audio",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import gcd
+from math import ceil, gcd
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _MAX_KERNEL = 1 << 24
 _ZERO_CROSSINGS = 6
+_REACH = 12
+"""Samples of the slower of both rates within which every input of an output lies, and more."""
 
 
 def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
@@ -44,6 +46,40 @@ def resample_array(
     resampled = resample(torch.from_numpy(waveform), source_rate, target_rate)
     array: NDArray[np.float32] = resampled.numpy()
     return array
+
+
+class StreamResampler:
+    """`resample` for a waveform that comes in pieces: what it gives is, put together, the same."""
+
+    def __init__(self, source_rate: int, target_rate: int) -> None:
+        """Begin a waveform. Rates are in Hz."""
+        self._rates = source_rate, target_rate
+        common = gcd(source_rate, target_rate)
+        # Every `step` samples of input the filters come round, `phases` outputs later.
+        self._step, self._phases = source_rate // common, target_rate // common
+        self._context = ceil(_REACH * max(1.0, source_rate / target_rate) / self._step)
+        self._held: Tensor | None = None
+        self._before = 0
+
+    def push(self, piece: Tensor, last: bool = False) -> Tensor:
+        """Take the next piece, (..., samples), and give what can be told by now; all, after the
+        last piece."""
+        import torch
+
+        if self._step == self._phases:
+            return piece
+        held = piece if self._held is None else torch.cat([self._held, piece], dim=-1)
+        whole = held.shape[-1] // self._step
+        ready = max(whole - self._context, self._before)
+        if not last and ready == self._before:
+            self._held = held
+            return held[..., :0]
+        resampled = resample(held, *self._rates)
+        end = resampled.shape[-1] if last else ready * self._phases
+        given = resampled[..., self._before * self._phases : end]
+        dropped = max(ready - self._context, 0)
+        self._held, self._before = held[..., dropped * self._step :].clone(), ready - dropped
+        return given
 
 
 def _kernel_size(source_rate: int, target_rate: int) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mscol_cli.store.spool import Samples
+
 SAMPLE_RATE = 16000
 ACTIVE_LEVEL = 0.01
 """A source is active in a segment when its mean |x| exceeds this, before normalisation."""
@@ -43,7 +45,7 @@ def segment_count(samples: int) -> int:
     return len(segment_starts(samples))
 
 
-def segment_levels(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+def segment_levels(waveform: Samples) -> NDArray[np.float32]:
     """Mean |x| that decides whether a source sounds in each segment: (samples,) to (segments, 2).
 
     First over the segment's own samples; then over the window that the published code takes for
@@ -57,7 +59,7 @@ def segment_levels(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.array(pairs, dtype=np.float32).reshape(len(starts), 2)
 
 
-def _drifting_window(waveform: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+def _drifting_window(waveform: Samples, number: int) -> NDArray[np.float32]:
     return waveform[number * _DRIFTING_STEP : (number + 1) * _DRIFTING_STEP]
 
 

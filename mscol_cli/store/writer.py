@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.errors import BadInputError, UsageError
@@ -30,7 +30,7 @@ from mscol_cli.store.header import (
     shard_name,
 )
 from mscol_cli.store.journal import Journal
-from mscol_cli.store.quantise import l2_norm, quantise
+from mscol_cli.store.quantise import Extent, extent, quantise
 from mscol_cli.store.records import (
     FailureRecord,
     FileStamp,
@@ -42,6 +42,7 @@ from mscol_cli.store.records import (
     totals,
 )
 from mscol_cli.store.segments import MINIMUM, SAMPLE_RATE, segment_levels
+from mscol_cli.store.spool import Samples
 
 SHARD_BYTES = 1 << 30
 
@@ -128,24 +129,27 @@ class StoreWriter:
         self,
         track_id: str,
         files: Mapping[str, FileStamp],
-        waveforms: Mapping[str, NDArray[np.float32]],
+        waveforms: Mapping[str, Samples],
     ) -> None:
         """Write one track; a track of that id which is already there is superseded.
 
         Args:
             track_id: Its name.
             files: What it was made from, by role.
-            waveforms: Mixture and sources by name, each (samples,) at 16 kHz, of one length.
+            waveforms: Mixture and sources by name, each at 16 kHz, all of one
+                length.
 
         Raises:
             BadInputError: The track is too short, or has samples that are not numbers.
         """
-        _check_waveforms(track_id, waveforms)
+        extents = _measure(track_id, waveforms)
         shard, levels = self._open_arrays()
         if shard.rows * 2 >= self._shard_bytes:
             shard = self._next_shard(shard)
         level = np.stack([segment_levels(waveforms[name]) for name in self.header.sources], axis=1)
-        placed = {name: _place(shard, waveforms[name]) for name in self.header.sources}
+        placed = {
+            name: _place(shard, waveforms[name], extents[name]) for name in self.header.sources
+        }
         row = levels.append(level)
         shard.sync()
         levels.sync()
@@ -247,21 +251,26 @@ def _check_unused(path: Path) -> None:
         raise UsageError(f"{path} is not empty and no store: choose another place with -o")
 
 
-def _check_waveforms(track_id: str, waveforms: Mapping[str, NDArray[np.float32]]) -> None:
+def _measure(track_id: str, waveforms: Mapping[str, Samples]) -> dict[str, Extent]:
+    """Peak and norm of each waveform. Raises BadInputError if the track cannot be stored."""
     samples = len(waveforms[MIXTURE])
     if samples < MINIMUM:
         raise BadInputError(
             f"{track_id}: lasts {samples / SAMPLE_RATE:.2f} s, shorter than the"
             f" {MINIMUM / SAMPLE_RATE:.3f} s of one crop; leave it out"
         )
-    for name, waveform in waveforms.items():
-        if not np.isfinite(waveform).all():
+    extents = {name: extent(waveform) for name, waveform in waveforms.items()}
+    for name, measured in extents.items():
+        if not isfinite(measured.norm):
             raise BadInputError(f"{track_id}: source {name} came out with NaN or infinite samples")
+    return extents
 
 
-def _place(shard: GrowingArray, waveform: NDArray[np.float32]) -> SourceRecord:
-    stored, gain = quantise(waveform)
-    return SourceRecord(shard.append(stored), gain, l2_norm(waveform))
+def _place(shard: GrowingArray, waveform: Samples, measured: Extent) -> SourceRecord:
+    first = shard.rows
+    for stored in quantise(waveform, measured.peak):
+        shard.append(stored)
+    return SourceRecord(first, measured.gain, measured.norm)
 
 
 def _ends(records: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
