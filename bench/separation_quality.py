@@ -40,7 +40,8 @@ from mscol_cli.api import (
 )
 from mscol_cli.audio import find_audio, resample
 from mscol_cli.host import Registry, find_part, load_registry
-from mscol_cli.workflows.tracks import decode_ahead, unique_ids
+from mscol_cli.separation import read_chunks
+from mscol_cli.workflows.tracks import unique_ids
 
 SILENT = 1e-4
 Waveforms = Mapping[str, Tensor]
@@ -138,9 +139,11 @@ def measure(
         clock: Counts how long the separator works.
     """
     roles = {role for track in separator.tracks(files) for role in track.files}
-    for track, decoded in decode_ahead(unique_ids(stems.tracks(files)), separator.sample_rate):
-        if isinstance(decoded, BadInputError):
-            yield decoded
+    for track in unique_ids(stems.tracks(files)):
+        try:
+            decoded = next(read_chunks(track, separator.sample_rate, chunking=None))
+        except BadInputError as error:
+            yield error
             continue
         at = decoded.sample_rate
         true = stems.separate(decoded.audio)

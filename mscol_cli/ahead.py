@@ -6,10 +6,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_PAUSE = 0.1
+_END = object()
 
 
 def map_ahead(
@@ -31,3 +36,75 @@ def map_ahead(
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def streams_ahead(
+    stream: Callable[[Item], Iterator[Result]], items: Iterable[Item], workers: int
+) -> Iterator[tuple[Item, Iterator[Result]]]:
+    """Open a stream for each item, in order, up to `workers` of them before they are read.
+
+    Each runs in a thread of its own, one result ahead of its reader, so that what is held does not
+    grow with the length of a stream. An exception is raised where the result was due.
+    """
+    remaining = iter(items)
+    ahead: deque[tuple[Item, _Stream[Result]]] = deque()
+    try:
+        while True:
+            wanted = islice(remaining, workers + 1 - len(ahead))
+            ahead.extend((item, _Stream(stream(item))) for item in wanted)
+            if not ahead:
+                return
+            item, results = ahead[0]
+            yield item, iter(results)
+            results.stop()
+            ahead.popleft()
+    finally:
+        for _, results in ahead:
+            results.stop()
+
+
+class _Stream(Generic[Result]):
+    """An iterator that runs in a thread, one result ahead."""
+
+    def __init__(self, results: Iterator[Result]) -> None:
+        self._queue: Queue[Any] = Queue(maxsize=1)
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, args=(results,), daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Result]:
+        while (given := self._queue.get()) is not _END:
+            if isinstance(given, BaseException):
+                raise given
+            yield given[0]
+
+    def stop(self) -> None:
+        """Let go of what was not read, and wait until the thread has."""
+        self._stopped.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=_PAUSE)
+            except Empty:
+                continue
+
+    def _run(self, results: Iterator[Result]) -> None:
+        try:
+            for result in results:
+                if not self._put((result,)):
+                    break
+            self._put(_END)
+        except BaseException as error:  # raised again where it is read
+            self._put(error)
+        finally:
+            close = getattr(results, "close", None)
+            if close is not None:
+                close()
+
+    def _put(self, given: Any) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(given, timeout=_PAUSE)
+            except Full:
+                continue
+            return True
+        return False

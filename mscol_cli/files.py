@@ -68,6 +68,11 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
+def existing_parent(path: Path) -> Path:
+    """The path itself if it is a folder, or the nearest folder above that is there."""
+    return next(place for place in (path, *path.absolute().parents) if place.is_dir())
+
+
 def sync(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -11,7 +11,7 @@ FLOORS = [
     {"errors", "__init__"},
     {"adam", "ahead", "contracts", "distributed", "files"},
     {"host", "audio", "store", "checkpoints", "downloads"},
-    {"api", "engine", "probing", "recipes", "reports", "synthetic"},
+    {"api", "engine", "probing", "recipes", "reports", "separation", "synthetic"},
     {"workflows"},
     {"app", "__main__", "commands"},
 ]

@@ -57,7 +57,7 @@ def lines(folder: Path) -> list[dict[str, object]]:
 
 def snr(estimate: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
     noise = np.square(estimate - reference).sum()
-    return float(10 * np.log10(np.square(reference).sum() / noise))
+    return float(10 * np.log10(np.square(reference).sum() / max(noise, 1e-30)))
 
 
 @pytest.mark.parametrize(("form", "fidelity"), [("flac", 75), ("wav", 75), ("ogg", 10)])
@@ -164,11 +164,11 @@ def test_loud_sources_are_turned_down_together(
     bass *= 2.0 / np.abs(bass).max()
     write_audio(tmp_path / "music" / "loud" / "bass.wav", bass)
     write_audio(tmp_path / "music" / "loud" / "drums.wav", drums)
-    assert mscol(*SEPARATE, "--export", "wav") == 0
+    assert mscol(*SEPARATE, "--export", "flac") == 0
     assert "1 tracks would have clipped" in capsys.readouterr().err
     assert lines(tmp_path / "music-stems")[1]["gain"] == pytest.approx(0.5)
     for name, true in (("bass", bass), ("drums", drums)):
-        copy = read_audio(tmp_path / "music-stems" / "loud" / f"{name}.wav").samples
+        copy = read_audio(tmp_path / "music-stems" / "loud" / f"{name}.flac").samples
         np.testing.assert_allclose(copy, 0.5 * true, atol=2 / 32768)
     store = Store.open(tmp_path / "music.store")
     assert store.peak(0) == pytest.approx(np.abs(bass + drums).max(), rel=1e-3)

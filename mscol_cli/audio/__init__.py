@@ -10,7 +10,7 @@ from mscol_cli.audio.decode import (
 )
 from mscol_cli.audio.files import find_audio
 from mscol_cli.audio.resample import StreamResampler, resample, resample_array
-from mscol_cli.audio.write import check_format, headroom, write_audio
+from mscol_cli.audio.write import check_format, headroom, write_audio, write_blocks
 
 __all__ = [
     "Audio",
@@ -26,4 +26,5 @@ __all__ = [
     "resample",
     "resample_array",
     "write_audio",
+    "write_blocks",
 ]

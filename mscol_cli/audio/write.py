@@ -1,10 +1,11 @@
-"""Writing audio: 16-bit FLAC and WAV, and Ogg Vorbis; each file is whole or absent."""
+"""Writing audio: 16-bit FLAC, WAV of floats, and Ogg Vorbis; each file is whole or absent."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -30,7 +31,7 @@ class _Format:
 
 FORMATS = {
     "flac": _Format("FLAC", "PCM_16", channels=8, sample_rate=655_350),
-    "wav": _Format("WAV", "PCM_16", channels=1024, sample_rate=1 << 30, bytes=0xFFFF_0000),
+    "wav": _Format("WAV", "FLOAT", channels=1024, sample_rate=1 << 30, bytes=0xFFFF_0000),
     "ogg": _Format("OGG", "VORBIS", channels=255, sample_rate=200_000),
 }
 
@@ -41,38 +42,47 @@ def check_format(option: str, name: str) -> None:
         raise UsageError(f"{option} takes {', '.join(FORMATS)}, not '{name}'.")
 
 
-def headroom(peak: float) -> float:
-    """The factor that brings a peak down to full scale; 1 for one that does not exceed it."""
-    return 1.0 if peak <= 1.0 else 1.0 / peak
+def headroom(form: str, peak: float) -> float:
+    """The factor that brings a peak down to full scale; 1 where none exceeds it, and in a format
+    of floats."""
+    return 1.0 if peak <= 1.0 or FORMATS[form].subtype == "FLOAT" else 1.0 / peak
 
 
 def write_audio(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
+    """`write_blocks` of one block: (channels, samples)."""
+    write_blocks(path, [samples], samples.shape, sample_rate)
+
+
+def write_blocks(
+    path: Path, blocks: Iterable[NDArray[np.float32]], shape: tuple[int, ...], sample_rate: int
+) -> None:
     """Write a file, atomically; its suffix is the format: .flac, .wav or .ogg.
 
     Samples of 16 bits are rounded so that x / 32768 is read again. What exceeds full scale is cut
-    off: see `headroom`.
+    off there: see `headroom`.
 
     Args:
         path: The file.
-        samples: (channels, samples), full scale is 1.
+        blocks: One after the other, (channels, samples) each, full scale is 1.
+        shape: Channels and samples of all of them together.
         sample_rate: Hz.
 
     Raises:
         BadInputError: The format has no room for so many channels, such a rate or such a length.
         OSError: It cannot be written.
     """
-    name = path.suffix[1:]
-    _check_room(path, samples, sample_rate, FORMATS[name])
-    # In memory first: on a full disk libsndfile ends in an assertion, not in an OSError.
-    encoded = _encode(samples, sample_rate, FORMATS[name])
-    write_atomically(path, lambda temporary: _fill(temporary, encoded))
+    form = FORMATS[path.suffix[1:]]
+    _check_room(path, shape, sample_rate, form)
+    write_atomically(
+        path, lambda temporary: _encode(temporary, blocks, shape[0], sample_rate, form)
+    )
 
 
-def _check_room(path: Path, samples: NDArray[np.float32], rate: int, form: _Format) -> None:
-    channels, length = samples.shape
+def _check_room(path: Path, shape: tuple[int, ...], rate: int, form: _Format) -> None:
+    channels, length = shape
     too_much = [f"{channels} channels"] if channels > form.channels else []
     too_much += [f"{rate} Hz"] if rate > form.sample_rate else []
-    too_much += [f"{length / rate:.0f} s"] if 2 * channels * length > form.bytes else []
+    too_much += [f"{length / rate:.0f} s"] if 4 * channels * length > form.bytes else []
     if too_much:
         others = " or ".join(name for name in FORMATS if name != path.suffix[1:])
         raise BadInputError(
@@ -80,23 +90,51 @@ def _check_room(path: Path, samples: NDArray[np.float32], rate: int, form: _Form
         )
 
 
-def _encode(samples: NDArray[np.float32], rate: int, form: _Format) -> memoryview:
-    target = io.BytesIO()
-    with soundfile.SoundFile(
-        target, "w", rate, len(samples), form.subtype, format=form.container
-    ) as file:
-        # Vorbis' encoder takes a long block on its stack.
-        for start in range(0, samples.shape[1], _BLOCK):
-            block = samples[:, start : start + _BLOCK].T
-            file.write(_to_16_bits(block) if form.subtype == "PCM_16" else block)
-    return target.getbuffer()
+class _Written:
+    """A file as libsndfile writes it. On a full disk libsndfile would end in an assertion, so an
+    error is kept until the block is done, and what comes after it is dropped."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+        self.seek, self.tell, self.read = file.seek, file.tell, file.read
+
+    def write(self, content: bytes) -> int:
+        try:
+            if self._error is None:
+                self._file.write(content)
+        except OSError as error:
+            self._error = error
+        return len(content)
+
+    def check(self) -> None:
+        """Raise the error that was kept."""
+        if self._error is not None:
+            raise self._error
+
+
+def _encode(
+    path: Path, blocks: Iterable[NDArray[np.float32]], channels: int, rate: int, form: _Format
+) -> None:
+    with path.open("w+b", buffering=0) as file:
+        written = _Written(file)
+        with soundfile.SoundFile(
+            written, "w", rate, channels, form.subtype, format=form.container
+        ) as target:
+            for part in _small(blocks):
+                target.write(_to_16_bits(part) if form.subtype == "PCM_16" else part)
+                written.check()
+        written.check()
+
+
+def _small(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """(samples, channels), few at a time: Vorbis' encoder takes a long block on its stack."""
+    for block in blocks:
+        for start in range(0, block.shape[1], _BLOCK):
+            yield np.ascontiguousarray(block[:, start : start + _BLOCK].T)
 
 
 def _to_16_bits(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     steps = np.rint(samples * np.float32(_FULL_SCALE))
     clipped: NDArray[np.int16] = np.clip(steps, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
     return clipped
-
-
-def _fill(path: Path, content: memoryview) -> None:
-    path.write_bytes(content)

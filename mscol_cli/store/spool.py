@@ -33,6 +33,9 @@ class Spool:
     """Float samples that were appended: in memory as long as they are few, then on the disk.
 
     The file has no name, so nothing of it is left over, however the process ends.
+
+    Attributes:
+        channels: None for (samples,), else how many of (channels, samples).
     """
 
     def __init__(self, folder: Path, channels: int | None = None) -> None:
@@ -43,7 +46,7 @@ class Spool:
             channels: None for (samples,), else how many of (channels, samples).
         """
         self._file = SpooledTemporaryFile(_IN_MEMORY, dir=str(folder))  # noqa: SIM115
-        self._channels = channels
+        self.channels = channels
         self._samples = 0
 
     def __len__(self) -> int:
@@ -60,7 +63,7 @@ class Spool:
         self._file.seek(start * self._frame)
         read = self._file.read(max(stop - start, 0) * self._frame)
         samples = np.frombuffer(read, dtype=np.float32)
-        return samples if self._channels is None else samples.reshape(-1, self._channels).T
+        return samples if self.channels is None else samples.reshape(-1, self.channels).T
 
     def close(self) -> None:
         """Give memory and disk back."""
@@ -68,7 +71,7 @@ class Spool:
 
     @property
     def _frame(self) -> int:
-        return _BYTES * (self._channels or 1)
+        return _BYTES * (self.channels or 1)
 
 
 def blocks(samples: Samples, size: int = BLOCK) -> Iterator[FloatArray]:

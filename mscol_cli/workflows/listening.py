@@ -8,21 +8,17 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mscol_cli.ahead import map_ahead
-from mscol_cli.audio import check_format, headroom, write_audio
+from mscol_cli.audio import check_format, headroom, write_blocks
 from mscol_cli.errors import BadInputError, MscolError, UsageError
 from mscol_cli.files import inside
 from mscol_cli.store import FileStamp, SeparatorIdentity
 from mscol_cli.store.copies import CopiesHeader, CopyRecord, copies_journal
 from mscol_cli.store.records import hashes
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from mscol_cli.store.spool import Spool, blocks
 
 _OF_THE_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EILSEQ}
 
@@ -65,7 +61,7 @@ class Copies:
         self,
         track_id: str,
         stamps: Mapping[str, FileStamp],
-        separated: Mapping[str, Tensor],
+        separated: Mapping[str, Spool],
         sample_rate: int,
     ) -> None:
         """Write the sources of one track, (channels, samples) each, over any that are there.
@@ -75,14 +71,13 @@ class Copies:
                 name them.
             MscolError: The folder cannot be written.
         """
-        waveforms = {name: separated[name].float().cpu().numpy() for name in self._sources}
-        gain = headroom(_peak(track_id, waveforms))
+        gain = headroom(self._form, _peak(track_id, separated))
         with explained(self.folder, track_id):
             self._begin()
-            paths = {self._path(track_id, name): waveforms[name] for name in self._sources}
+            paths = {self._path(track_id, name): separated[name] for name in self._sources}
             # Encoders leave the interpreter to others while they work.
             writing = map_ahead(
-                lambda path: _write_copy(path, paths[path] * np.float32(gain), sample_rate),
+                lambda path: _write_copy(path, paths[path], gain, sample_rate),
                 paths,
                 workers=len(paths),
             )
@@ -152,20 +147,22 @@ def _beside(store: Path) -> Path:
     return named.with_name(f"{named.name.removesuffix('.store')}-stems")
 
 
-def _peak(track_id: str, waveforms: Mapping[str, NDArray[np.float32]]) -> float:
-    peak = np.max([np.abs(waveform).max() for waveform in waveforms.values()])
+def _peak(track_id: str, sources: Mapping[str, Spool]) -> float:
+    peaks = [np.abs(block).max() for spool in sources.values() for block in blocks(spool)]
+    peak = np.max(peaks)
     if not np.isfinite(peak):
         raise BadInputError(f"{track_id}: a source came out with NaN or infinite samples")
     return float(peak)
 
 
-def _write_copy(path: Path, waveform: NDArray[np.float32], sample_rate: int) -> None:
+def _write_copy(path: Path, source: Spool, gain: float, sample_rate: int) -> None:
     # A process that was killed leaves its half-written file under a name of its own.
     pattern = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(path.suffix)}")
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
         if pattern.fullmatch(entry.name):
             entry.unlink()
-    write_audio(path, waveform, sample_rate)
+    scaled = (block * np.float32(gain) for block in blocks(source))
+    write_blocks(path, scaled, (source.channels or 1, len(source)), sample_rate)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -15,16 +15,20 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import InputFile, Separator, SeparatorContext, TrackInput
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.errors import BadInputError, Interrupted, MscolError, UsageError
+from mscol_cli.files import existing_parent
 from mscol_cli.host import Part, find_part, load_registry
 from mscol_cli.recipes import read_recipe, to_toml
+from mscol_cli.separation import Separated, separate_groups
 from mscol_cli.store import ACTIVE_LEVEL, SeparatorIdentity, Store, StoreWriter
 from mscol_cli.store.copies import RECORD
 from mscol_cli.workflows.failures import failure_records
 from mscol_cli.workflows.listening import Copies, copies_folder, open_copies
-from mscol_cli.workflows.tracks import Decoded, decode_ahead, to_store, unique_ids
+from mscol_cli.workflows.tracks import unique_ids
 
 Failures = list[tuple[str, str]]
 DEFAULT_SEPARATOR = "openunmix"
+GROUP = 8
+"""Consecutive tracks that may share a batch."""
 
 
 @dataclass(frozen=True)
@@ -226,9 +230,11 @@ def _separate_all(
 ) -> Failures:
     failures: Failures = []
     progress.begin("separating", len(tracks), "tracks")
-    for track, decoded in decode_ahead(tracks, separator.sample_rate):
+    groups = [tracks[first : first + GROUP] for first in range(0, len(tracks), GROUP)]
+    scratch = existing_parent(writer.path)
+    for track, separated in separate_groups(groups, separator, scratch, copies is not None):
         try:
-            _separate_one(decoded, separator, writer, copies)
+            _keep(separated, writer, copies)
         except BadInputError as error:
             progress.warn(f"skipped {error}")
             failures.append((track.id, str(error)))
@@ -242,20 +248,15 @@ def _separate_all(
     return failures
 
 
-def _separate_one(
-    decoded: Decoded | BadInputError,
-    separator: Separator,
-    writer: StoreWriter,
-    copies: Copies | None,
-) -> None:
-    if isinstance(decoded, BadInputError):
-        raise decoded
-    separated = separator.separate(decoded.audio)
-    waveforms = to_store(separated, writer.header.sources, decoded.sample_rate)
-    if copies is not None:
-        copies.write(decoded.track.id, decoded.stamps, separated, decoded.sample_rate)
-    if not writer.made_from(decoded.track.id, decoded.stamps):
-        writer.add(decoded.track.id, decoded.stamps, waveforms)
+def _keep(separated: Separated | BadInputError, writer: StoreWriter, copies: Copies | None) -> None:
+    if isinstance(separated, BadInputError):
+        raise separated
+    track_id, stamps = separated.track.id, separated.stamps
+    with closing(separated):
+        if copies is not None:
+            copies.write(track_id, stamps, separated.copies, separated.sample_rate)
+        if not writer.made_from(track_id, stamps):
+            writer.add(track_id, stamps, separated.waveforms)
 
 
 def _nothing_usable(failures: Failures) -> BadInputError:

@@ -89,7 +89,7 @@ def run(request: ExportRequest, progress: Progress) -> ExportResult:
                 failures.append((store.index.track_ids[row], str(error)))
             else:
                 written, kept = written + new, kept + len(sources) - new
-                scaled += new > 0 and store.peak(row) > 1.0
+                scaled += new > 0 and headroom(request.format, store.peak(row)) < 1.0
             progress.advance()
     progress.end()
     seconds = round(time.monotonic() - begun, 3)
@@ -133,7 +133,7 @@ def _sources(store: Store, request: ExportRequest) -> dict[str, int]:
 def _export_track(store: Store, row: int, sources: dict[str, int], request: ExportRequest) -> int:
     """Write the files that are not there, and return how many those are."""
     track_id = store.index.track_ids[row]
-    gain = headroom(store.peak(row))
+    gain = headroom(request.format, store.peak(row))
     paths = {
         number: inside(request.output, f"{track_id}/{name}.{request.format}")
         for name, number in sources.items()

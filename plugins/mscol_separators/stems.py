@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mscol_cli.api import MIXTURE, InputFile, Separator, TrackInput, UsageError
+from mscol_cli.api import MIXTURE, Chunking, InputFile, Separator, TrackInput, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +20,8 @@ _MIX_NAMES = (MIXTURE, "mix")
 
 class StemsSeparator(Separator):
     """A folder is a track, its files are the stems; a stem it lacks is silent."""
+
+    chunking = Chunking(samples=1 << 21, overlap=0)
 
     def __init__(self, options: StemsOptions) -> None:
         if not options.names or set(options.names) & set(_MIX_NAMES):
