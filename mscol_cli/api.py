@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         SeparatorContext,
         TrackInput,
     )
-    from mscol_cli.downloads import Collection, RemoteFile, fetch_file, find_collection
+    from mscol_cli.downloads import Collection, RemoteFile, fetch_files, find_collection
 
 __all__ = [
     "MIXTURE",
@@ -76,7 +76,7 @@ __all__ = [
     "TaskItem",
     "TrackInput",
     "UsageError",
-    "fetch_file",
+    "fetch_files",
     "find_collection",
     "hookimpl",
     "option",
@@ -95,7 +95,7 @@ _HEAVY = {
         "SeparatorContext",
         "TrackInput",
     ),
-    "downloads": ("Collection", "RemoteFile", "fetch_file", "find_collection"),
+    "downloads": ("Collection", "RemoteFile", "fetch_files", "find_collection"),
 }
 _MODULE_OF = {name: module for module, names in _HEAVY.items() for name in names}
 

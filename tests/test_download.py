@@ -218,7 +218,7 @@ def test_without_a_name_the_collections_are_listed(
         assert name in listed
     assert mscol("download", "--json") == 0
     names = [entry["name"] for entry in json.loads(capsys.readouterr().out)]
-    assert names == ["mtat", "nsynth", "fma", "umxl", "umxhq"]
+    assert names == ["mtat", "nsynth", "fma", "umxl", "umxhq", "umxse"]
 
 
 def test_what_is_downloaded_is_what_probe_reads(

@@ -36,7 +36,7 @@ def packaged() -> dict[str, Collection]:
 
 
 def test_every_collection_states_licence_and_size(packaged: dict[str, Collection]) -> None:
-    assert set(packaged) == {"mtat", "nsynth", "fma", "umxl", "umxhq"}
+    assert set(packaged) == {"mtat", "nsynth", "fma", "umxl", "umxhq", "umxse"}
     for collection in packaged.values():
         assert collection.licence
         assert collection.licence_from
@@ -113,7 +113,7 @@ def test_a_table_of_ones_own_goes_over_the_packaged_one(
         ('["https://example.org/a.bin"]', "[]", "urls is empty"),
         ('"a.bin"', '"../a.bin"', "files 1: name '../a.bin' is no plain file name"),
         ('"a.bin"', '"a.bin"\nhash = "sha256:12"', "needs 64 hexadecimal digits"),
-        ('"a.bin"', '"a.bin"\nhash = "crc:12"', "begins with none of sha256, sha1, md5"),
+        ('"a.bin"', '"a.bin"\nhash = "crc:12"', "begins with none of sha512, sha256, sha1, md5"),
         ('"a.bin"', '"a.bin"\nsize = 0', "size is 0: it needs 1 or more"),
         ('"a.bin"', '"a.bin"\nunpack = "rar"', "not one of zip, tar.gz"),
         ('"a.bin"', '"a.bin"\nfile = 1', "unknown key 'file'"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def download(
     name: Annotated[
         str | None,
-        typer.Argument(help="mtat, nsynth, fma, umxl or umxhq.", metavar="NAME"),
+        typer.Argument(help="mtat, nsynth, fma, umxl, umxhq or umxse.", metavar="NAME"),
     ] = None,
     output: Annotated[
         Path | None,

@@ -12,7 +12,7 @@ from mscol_cli.commands.shared import Device, DryRun, Json, Opt, RecipeOption, f
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 
 if TYPE_CHECKING:
-    from mscol_cli.workflows.separate import SeparateResult
+    from mscol_cli.workflows.separate import SeparateRequest, SeparateResult
 
 
 def separate(
@@ -49,8 +49,20 @@ def separate(
             help="Where these files go. [default: DIR-stems for DIR.store]", metavar="DIR"
         ),
     ] = None,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Fetch nothing: weights that are not there are an error."),
+    ] = False,
     device: Device = "auto",
     opt: Opt = None,
+    check_chunking: Annotated[
+        bool,
+        typer.Option(
+            "--check-chunking",
+            help="Separate one long file at once and in chunks, print how far apart the sources"
+            " are, and make no store.",
+        ),
+    ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
@@ -71,9 +83,13 @@ def separate(
         recipe,
         export,
         export_dir,
+        offline,
     )
     if dry_run:
         print_lines(workflow.dry_run(request).rstrip())
+        return
+    if check_chunking:
+        _check_chunking(request, json)
         return
     with TerminalProgress() as progress:
         result = workflow.run(request, progress)
@@ -94,3 +110,24 @@ def _told(result: SeparateResult) -> Iterator[str]:
         yield f"segments in which a source sounds: {active}"
     if result.exported:
         yield f"listening copies: {result.exported}"
+
+
+def _check_chunking(request: SeparateRequest, json: bool) -> None:
+    from mscol_cli.workflows.check_chunking import run
+
+    with TerminalProgress() as progress:
+        result = run(request, progress)
+    if json:
+        print_json(result)
+        return
+    ratios = {
+        name: "no difference" if ratio is None else f"{ratio:.1f} dB"
+        for name, ratio in result.snr_db.items()
+    }
+    print_lines(
+        f"{result.track}: {result.seconds:.1f} s in {result.chunks} chunks of"
+        f" {result.chunk_seconds:.1f} s that share {result.overlap_seconds:.1f} s",
+        "SNR of chunks against the whole at once: "
+        + ", ".join(f"{name} {ratio}" for name, ratio in ratios.items()),
+        f"took {result.seconds_whole:.1f} s at once, {result.seconds_chunked:.1f} s in chunks",
+    )

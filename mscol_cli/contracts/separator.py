@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mscol_cli.contracts.plans import MIXTURE
+from mscol_cli.contracts.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,10 +23,14 @@ class SeparatorContext:
     Attributes:
         device: Torch device name, such as `cpu` or `cuda:0`.
         model: The user's `--model`: a name or a path; None for the separator's default.
+        progress: Whom to tell of a download.
+        offline: Whether the user forbade any.
     """
 
     device: str = "cpu"
     model: str | None = None
+    progress: Progress = field(default_factory=Silent)
+    offline: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PREFIX = "sha256-prefix"
-DIGITS = {"sha256": (64, 64), "sha1": (40, 40), "md5": (32, 32), PREFIX: (8, 63)}
+DIGITS = {
+    "sha512": (128, 128),
+    "sha256": (64, 64),
+    "sha1": (40, 40),
+    "md5": (32, 32),
+    PREFIX: (8, 63),
+}
 BLOCK = 1 << 20
 
 
@@ -18,7 +24,8 @@ class Checksum:
     """What a file's hash is, or how it begins.
 
     Attributes:
-        algorithm: `sha256`, `sha1`, `md5`, or `sha256-prefix` where only the first are known.
+        algorithm: `sha512`, `sha256`, `sha1`, `md5`, or `sha256-prefix` where only the
+            first are known.
         digits: Hexadecimal, lower case.
     """
 

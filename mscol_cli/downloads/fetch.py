@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,31 +21,53 @@ from mscol_cli.downloads.table import Collection, RemoteFile
 from mscol_cli.errors import MissingDataError, UsageError
 
 MIRROR = "MSCOL_MIRROR"
+OFFLINE = "MSCOL_OFFLINE"
 PAUSES = (1.0, 3.0, 9.0)
 # A connection that carried this much was a good one: its breaking does not count.
 GOOD = 64_000_000
 
 
-def fetch_file(
-    collection: Collection, name: str, folder: Path | None = None, progress: Progress | None = None
-) -> Path:
-    """One file of a collection on the disk, downloaded unless it is there.
+def fetch_files(
+    collection: Collection,
+    names: Sequence[str],
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    offline: bool = False,
+) -> list[Path]:
+    """Files of a collection on the disk, downloaded unless they are there; the licence is said
+    before the first byte.
 
     Args:
         collection: As `find_collection` returns it.
-        name: Of the file.
-        folder: Where it lies or goes; None for the collection's own place.
+        names: Of the files.
+        folder: Where they lie or go; None for the collection's own place.
         progress: Who watches.
+        offline: Fetch nothing; so does `MSCOL_OFFLINE=1` in the environment.
 
     Raises:
         UsageError: The collection has no such file, or `MSCOL_MIRROR` is no web address.
-        MissingDataError: What is there is damaged, or no address gives the right file.
+        MissingDataError: What is there is damaged, no address gives the right file, or it would
+            have to be fetched and must not.
     """
     place = folder or default_folder(collection)
-    file = collection.file(name)
+    files = [collection.file(name) for name in names]
     watch = progress or Silent()
-    if (place / name).exists():
-        return check_present(file, place / name, watch)
+    missing = [file for file in files if not (place / file.name).exists()]
+    if missing and (offline or os.environ.get(OFFLINE, "") not in ("", "0")):
+        raise MissingDataError(
+            f"{place / missing[0].name} is not there, and nothing is fetched offline: run 'mscol"
+            f" download {collection.name}' where there is a network, and copy the folder"
+        )
+    if missing:
+        size = readable(sum(file.about for file in missing))
+        watch.note(f"fetching {collection.title}, {size}, to {place}")
+        watch.note(f"licence: {collection.licence} ({collection.licence_from})")
+    return [_fetch_file(collection, file, place, watch) for file in files]
+
+
+def _fetch_file(collection: Collection, file: RemoteFile, place: Path, watch: Progress) -> Path:
+    if (place / file.name).exists():
+        return check_present(file, place / file.name, watch)
     with alone_in(place, watch):
         return fetch(collection, file, place, Record(place, collection.name), watch)
 
@@ -52,7 +75,7 @@ def fetch_file(
 def fetch(
     collection: Collection, file: RemoteFile, folder: Path, record: Record, progress: Progress
 ) -> Path:
-    """As `fetch_file`, in a folder that is there and that no other process works in."""
+    """One file of a collection, in a folder that is there and that no other process works in."""
     path = folder / file.name
     if path.exists():
         return check_present(file, path, progress)

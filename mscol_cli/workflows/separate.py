@@ -46,6 +46,7 @@ class SeparateRequest:
         recipe: Name or file of a recipe.
         export: Format of listening copies, `flac`, `wav` or `ogg`; None makes none.
         export_dir: Where they go; None puts them beside the store, `X-stems` for `X.store`.
+        offline: Fetch no weights.
     """
 
     inputs: tuple[Path, ...]
@@ -57,6 +58,7 @@ class SeparateRequest:
     recipe: str | None = None
     export: str | None = None
     export_dir: Path | None = None
+    offline: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     begun = time.monotonic()
     output = _output(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
-    separator, identity = _build(request)
+    separator, identity = build_separator(request, progress)
     tracks = unique_ids(separator.tracks(_find_inputs(request, output, progress)))
     with (
         StoreWriter(output, separator.sources, identity) as writer,
@@ -141,13 +143,25 @@ def _beside(folder: Path) -> Path:
     return named.parent / f"{named.name}.store"
 
 
-def _build(request: SeparateRequest) -> tuple[Separator, SeparatorIdentity]:
+def build_separator(
+    request: SeparateRequest, progress: Progress
+) -> tuple[Separator, SeparatorIdentity]:
+    """The separator that was asked for, and what identifies it; the licence of its weights is said.
+
+    Raises:
+        UsageError: There is none of that name, or an option of it is wrong.
+        MissingDataError: Its weights are not there.
+    """
     part, model = _resolve(request)
     device = str(pick_device(request.device))
     card = cast(SeparatorCard, part.entry.card)
-    separator = card.build(part.options, SeparatorContext(device, model))
+    context = SeparatorContext(device, model, progress, request.offline)
+    separator = card.build(part.options, context)
     if not isinstance(separator, Separator):
         raise UsageError(f"separator '{part.name}' of {part.entry.owner} built no Separator.")
+    if "licence" in separator.passport:
+        weights = separator.passport.get("model", part.name)
+        progress.note(f"weights: {weights}, licence: {separator.passport['licence']}")
     return separator, _identity(part, separator)
 
 

@@ -56,7 +56,7 @@ class OpenUnmixSeparator(Separator):
         _check_targets(options)
         self._options = options
         self._device = context.device
-        self._model = _find_model(context.model or DEFAULT_MODEL, options.targets)
+        self._model = _find_model(context, options.targets)
         self.sources = options.targets
         self.sample_rate = self._model.sample_rate
         self.passport = {
@@ -100,9 +100,10 @@ def _check_targets(options: OpenUnmixOptions) -> None:
         raise UsageError("one target leaves nothing to filter against: add --opt niter=0.")
 
 
-def _find_model(name: str, targets: tuple[str, ...]) -> _Model:
+def _find_model(context: SeparatorContext, targets: tuple[str, ...]) -> _Model:
+    name = context.model or DEFAULT_MODEL
     if name in HIDDEN_SIZE:
-        return _published(name, targets)
+        return _published(name, targets, context)
     if name == mini.NAME:
         return _packaged(targets)
     folder = Path(name).expanduser()
@@ -112,7 +113,7 @@ def _find_model(name: str, targets: tuple[str, ...]) -> _Model:
     return _from_folder(folder, targets)
 
 
-def _published(name: str, targets: tuple[str, ...]) -> _Model:
+def _published(name: str, targets: tuple[str, ...], context: SeparatorContext) -> _Model:
     model = published(name)
     unknown = [target for target in targets if target not in model.files]
     if unknown:
@@ -126,7 +127,7 @@ def _published(name: str, targets: tuple[str, ...]) -> _Model:
         n_hop=1024,
         channels=2,
         hidden_size=dict.fromkeys(targets, model.hidden_size),
-        weights={target: model.fetch(target) for target in targets},
+        weights=model.fetch(targets, context),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from mscol_cli.api import Collection, fetch_file, find_collection
+from mscol_cli.api import Collection, SeparatorContext, fetch_files, find_collection
 
 # Units of the hidden layers, by the name under which `mscol download` knows the weights.
 HIDDEN_SIZE = {"umxl": 1024, "umxhq": 512}
@@ -30,13 +30,17 @@ class Published:
         """Names of its files by target; each begins with it."""
         return {file.name.partition("-")[0]: file.name for file in self.collection.files}
 
-    def fetch(self, target: str) -> Path:
-        """The weights of a target, downloaded if they are not in torch.hub's folder.
+    def fetch(self, targets: Sequence[str], context: SeparatorContext) -> dict[str, Path]:
+        """The weights of targets, downloaded if they are not in torch.hub's folder.
 
         Raises:
             MissingDataError: They cannot be downloaded, or what is there or came is another file.
         """
-        return fetch_file(self.collection, self.files[target])
+        names = [self.files[target] for target in targets]
+        paths = fetch_files(
+            self.collection, names, progress=context.progress, offline=context.offline
+        )
+        return dict(zip(targets, paths, strict=True))
 
 
 def published(name: str) -> Published:
