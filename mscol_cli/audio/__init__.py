@@ -2,7 +2,9 @@
 
 from mscol_cli.audio.decode import (
     Audio,
+    AudioHeader,
     AudioStream,
+    audio_header,
     durations,
     load_mono,
     open_audio,
@@ -10,12 +12,21 @@ from mscol_cli.audio.decode import (
 )
 from mscol_cli.audio.files import find_audio
 from mscol_cli.audio.resample import StreamResampler, resample, resample_array
-from mscol_cli.audio.write import check_format, headroom, write_audio, write_blocks
+from mscol_cli.audio.write import (
+    bytes_per_sample,
+    check_format,
+    headroom,
+    write_audio,
+    write_blocks,
+)
 
 __all__ = [
     "Audio",
+    "AudioHeader",
     "AudioStream",
     "StreamResampler",
+    "audio_header",
+    "bytes_per_sample",
     "check_format",
     "durations",
     "find_audio",

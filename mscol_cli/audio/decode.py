@@ -24,6 +24,7 @@ FloatArray = NDArray[np.float32]
 
 _BLOCK = 1 << 20
 _SMALL_BLOCK = 1 << 12
+_TOO_LONG = 1e6  # seconds; what a streamed file declares is beyond
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,32 @@ def read_audio(path: Path) -> Audio:
     with open_audio(path) as stream:
         samples = np.concatenate(list(stream.blocks()), axis=1)
         return Audio(samples, stream.sample_rate, stream.declared)
+
+
+@dataclass(frozen=True)
+class AudioHeader:
+    """What the header of a file says.
+
+    Attributes:
+        seconds: How long it lasts, or libsndfile's guess.
+        channels: How many.
+        sample_rate: Hz.
+    """
+
+    seconds: float
+    channels: int
+    sample_rate: int
+
+
+def audio_header(path: Path) -> AudioHeader | None:
+    """The header of a file, nothing decoded; None where libsndfile finds none, or no length."""
+    file = _open(path) if path.is_file() else None
+    if file is None:
+        return None
+    with file:
+        seconds = file.frames / file.samplerate
+        known = 0.0 < seconds < _TOO_LONG
+        return AudioHeader(seconds, file.channels, file.samplerate) if known else None
 
 
 def durations(path: Path) -> tuple[float | None, float | None]:

@@ -26,14 +26,20 @@ class _Format:
     subtype: str
     channels: int
     sample_rate: int
+    typical: float
     bytes: int = 1 << 62
 
 
 FORMATS = {
-    "flac": _Format("FLAC", "PCM_16", channels=8, sample_rate=655_350),
-    "wav": _Format("WAV", "FLOAT", channels=1024, sample_rate=1 << 30, bytes=0xFFFF_0000),
-    "ogg": _Format("OGG", "VORBIS", channels=255, sample_rate=200_000),
+    "flac": _Format("FLAC", "PCM_16", channels=8, sample_rate=655_350, typical=1.3),
+    "wav": _Format("WAV", "FLOAT", 1024, sample_rate=1 << 30, typical=4.0, bytes=0xFFFF_0000),
+    "ogg": _Format("OGG", "VORBIS", channels=255, sample_rate=200_000, typical=0.25),
 }
+
+
+def bytes_per_sample(form: str) -> float:
+    """What a sample of one channel takes in a format, on average over music."""
+    return FORMATS[form].typical
 
 
 def check_format(option: str, name: str) -> None:

@@ -1,0 +1,163 @@
+"""What separating tracks will take: hours of music, disk, and time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mscol_cli.audio import AudioHeader, audio_header, bytes_per_sample
+from mscol_cli.contracts.plans import MIXTURE
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.contracts.separator import Separator, TrackInput
+from mscol_cli.downloads.space import free, readable
+from mscol_cli.errors import MscolError
+from mscol_cli.store import SAMPLE_RATE
+
+_LOOKED_AT = 500
+"""Files whose headers are read; of more, the rest is extrapolated by their size."""
+_STORED = 2
+"""Bytes of a sample in the store."""
+_TRIAL_SECONDS = 10
+_TRIAL_CLIPS = {"cpu": 4}
+_OTHER_CLIPS = 64
+WORTH_A_TRIAL = 0.25
+"""Hours of music from which on it pays to measure the speed first."""
+
+
+@dataclass(frozen=True)
+class Music:
+    """What the headers of audio files say.
+
+    Attributes:
+        tracks: How many.
+        hours: How long they last together; None where no header says.
+        exact: Whether every header was read; else hours are extrapolated by file sizes.
+        channels: Of most.
+        sample_rate: Of most, Hz.
+    """
+
+    tracks: int
+    hours: float | None
+    exact: bool
+    channels: int = 2
+    sample_rate: int = 44100
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What separating will take.
+
+    Attributes:
+        tracks: To be separated now.
+        done: That are in the store already.
+        hours: Of music to be separated; None where no header says how long a file is.
+        exact: Whether every header was read.
+        bytes_needed: By folder, on its disk.
+        bytes_free: By folder.
+        speed: Times real time, measured on noise; None if it was not measured.
+        expected_seconds: How long it will take; None if not known.
+    """
+
+    tracks: int
+    done: int
+    hours: float | None
+    exact: bool
+    bytes_needed: Mapping[str, int]
+    bytes_free: Mapping[str, int]
+    speed: float | None = None
+    expected_seconds: float | None = None
+
+
+def survey(tracks: Sequence[TrackInput]) -> Music:
+    """Read the headers of the tracks' first files, of some if they are many."""
+    paths = [next(iter(track.files.values())) for track in tracks if track.files]
+    step = max(1, -(-len(paths) // _LOOKED_AT))
+    headers = {path: header for path in paths[::step] if (header := audio_header(path))}
+    if not headers:
+        return Music(len(tracks), None, exact=False)
+    seconds = sum(header.seconds for header in headers.values())
+    exact = len(headers) == len(paths)
+    if not exact:
+        seconds *= _bytes(paths) / max(_bytes(list(headers)), 1)
+    usual = _most_common(list(headers.values()))
+    return Music(len(tracks), seconds / 3600, exact, usual.channels, usual.sample_rate)
+
+
+def disk_needed(
+    music: Music, separator: Separator, store: Path, copies: Path | None, form: str | None
+) -> dict[Path, int]:
+    """Bytes that the store, and the folder of listening copies, will grow by, roughly."""
+    seconds = 3600 * (music.hours or 0.0)
+    needed = {store: int(seconds * SAMPLE_RATE * _STORED * (1 + len(separator.sources)))}
+    if copies is not None and form is not None:
+        rate = separator.sample_rate or music.sample_rate
+        samples = seconds * rate * music.channels * len(separator.sources)
+        needed[copies] = int(samples * bytes_per_sample(form))
+    return needed
+
+
+def measure_speed(separator: Separator, device: str, channels: int) -> float:
+    """Seconds of noise that are separated in a second, decoding and storing left out."""
+    rate = separator.sample_rate or 44100
+    samples = _TRIAL_SECONDS * rate
+    most = _TRIAL_CLIPS.get(device, _OTHER_CLIPS)
+    clips = max(1, min(separator.batch_samples // samples, most))
+    noise = 0.1 * torch.randn(channels, samples, generator=torch.Generator().manual_seed(0))
+    separator.separate({MIXTURE: noise[:, :rate]})  # loads networks
+    begun = time.perf_counter()
+    found = separator.separate_many([{MIXTURE: noise}] * clips)
+    float(found[-1][MIXTURE].sum())  # waits for the device
+    return clips * _TRIAL_SECONDS / (time.perf_counter() - begun)
+
+
+def say(estimate: Estimate, progress: Progress) -> None:
+    """Tell it in a few lines."""
+    about = "" if estimate.exact else "about "
+    hours = "of unknown length" if estimate.hours is None else f"{about}{estimate.hours:.2f} hours"
+    before = f" ({estimate.done} are done)" if estimate.done else ""
+    progress.note(f"to separate: {estimate.tracks} tracks{before}, {hours}")
+    for folder, needed in estimate.bytes_needed.items():
+        available = estimate.bytes_free[folder]
+        progress.note(f"disk: {readable(needed)} for {folder}, {readable(available)} free")
+    if estimate.expected_seconds is not None:
+        progress.note(
+            f"expected time: {readable_time(estimate.expected_seconds)} at"
+            f" {estimate.speed:.1f} times real time"
+        )
+
+
+def require_space(estimate: Estimate) -> None:
+    """Refuse what will not fit. Raises MscolError."""
+    for folder, needed in estimate.bytes_needed.items():
+        if needed > estimate.bytes_free[folder]:
+            raise MscolError(
+                f"{folder} needs {readable(needed)}, and its disk has"
+                f" {readable(estimate.bytes_free[folder])} free: make room, or name another place"
+            )
+
+
+def free_on(folders: Sequence[Path]) -> dict[str, int]:
+    """Bytes free on the disk of each folder, there or to be made."""
+    return {str(folder): free(folder) for folder in folders}
+
+
+def readable_time(seconds: float) -> str:
+    """As `45 s`, `12 min`, `3.4 h` or `2.1 days`."""
+    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.{1 if name == 'h' else 0}f} {name}"
+    return f"{seconds / 86_400:.1f} days"
+
+
+def _bytes(paths: Sequence[Path]) -> int:
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
+def _most_common(headers: Sequence[AudioHeader]) -> AudioHeader:
+    kinds = [(header.channels, header.sample_rate) for header in headers]
+    usual = max(set(kinds), key=kinds.count)
+    return next(header for header in headers if (header.channels, header.sample_rate) == usual)
