@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -13,6 +14,10 @@ def main() -> None:
     """Run the command line of this process and exit with its code."""
     # What Ctrl-C does, a scheduler's SIGTERM does too: stop, keep what is done, exit 130.
     signal.signal(signal.SIGTERM, _interrupt)
+    # Threads of torch that spin where they wait take the cores from each other on a busy machine,
+    # and work of seconds takes minutes. Read when torch is loaded; processes started here have it.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     sys.exit(run())
 
 
