@@ -25,12 +25,15 @@ class SeparatorContext:
         model: The user's `--model`: a name or a path; None for the separator's default.
         progress: Whom to tell of a download.
         offline: Whether the user forbade any.
+        plan_only: Whether nothing will be separated: only attributes of the separator are asked
+            for, and weights need not be there.
     """
 
     device: str = "cpu"
     model: str | None = None
     progress: Progress = field(default_factory=Silent)
     offline: bool = False
+    plan_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,49 +1,41 @@
-"""`openunmix`: the package's networks and its Wiener filter, with weights that are checked."""
+"""`openunmix`: from a mix to its sources."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
-from pickle import UnpicklingError  # what torch.load raises when it refuses to unpickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from mscol_cli.api import MIXTURE, MissingDataError, Separator, SeparatorContext, UsageError
-from mscol_separators import mini
-from mscol_separators.weights import HIDDEN_SIZE, file_hash, published
+from mscol_cli.api import MIXTURE, Chunking, Separator, SeparatorContext, UsageError
+from mscol_separators.models import find_model, load_target
+from mscol_separators.networks import TargetNetwork
+from mscol_separators.spectra import Overlap, Spectra
+from mscol_separators.weights import file_hash
+from mscol_separators.wiener import filter_equal_channels, filter_stereo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mscol_separators.plugin import OpenUnmixOptions
 
-DEFAULT_MODEL = "umxl"
-
-
-@dataclass(frozen=True)
-class _Model:
-    """Weights on disk and the settings of the networks that they fit."""
-
-    name: str
-    licence: str
-    sample_rate: int
-    n_fft: int
-    n_hop: int
-    channels: int
-    hidden_size: Mapping[str, int]
-    weights: Mapping[str, Path]
+_CHUNK_WINDOWS = 9
+_CPU_SECONDS = 126
+_GPU_SECONDS = 3_600
+_GPU_BYTES_PER_SECOND = 6_000_000
+"""What a second of music takes on the way, four targets of the largest model: an estimate; the host
+makes batches smaller when it is wrong."""
 
 
 class OpenUnmixSeparator(Separator):
     """Open-Unmix's spectrogram networks followed by its multichannel Wiener filter.
 
-    Mono input is given to both channels of a stereo network, and what has more than two channels
-    is averaged to mono before. Networks are loaded when the first track comes.
+    What comes out is what the package's own `Separator` gives, but for rounding. Mono input is
+    given to both channels of a stereo network, and what has more than two channels is averaged to
+    mono before. Chunks of a long track begin where windows of the filter do. Networks are loaded
+    when the first track comes.
     """
 
     def __init__(self, options: OpenUnmixOptions, context: SeparatorContext) -> None:
@@ -53,12 +45,15 @@ class OpenUnmixSeparator(Separator):
             UsageError: No model of that name, or targets that it or the filter cannot serve.
             MissingDataError: Weights are missing or damaged.
         """
-        _check_targets(options)
+        self._model = find_model(context, options.targets)
+        _check(self._model.targets, self._model.channels, options.niter)
         self._options = options
         self._device = context.device
-        self._model = _find_model(context, options.targets)
-        self.sources = options.targets
+        self.sources = self._model.targets
         self.sample_rate = self._model.sample_rate
+        window = options.wiener_win_len * self._model.n_hop
+        self.chunking = Chunking(samples=_CHUNK_WINDOWS * window, overlap=window)
+        self.batch_samples = _batch_seconds(context.device) * self._model.sample_rate
         self.passport = {
             "network": f"openunmix {version('openunmix')}",
             "model": self._model.name,
@@ -66,150 +61,126 @@ class OpenUnmixSeparator(Separator):
             **{f"{name} sha256": file_hash(path) for name, path in self._model.weights.items()},
         }
 
-    @torch.no_grad()
     def separate(self, audio: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Estimate every target from the mix."""
-        mixture = audio[MIXTURE]
-        heard = _to_channels(mixture, self._model.channels).to(self._device)
-        estimates = self._network(heard[None])[0]
-        return {MIXTURE: mixture, **dict(zip(self.sources, estimates, strict=True))}
+        return self.separate_many([audio])[0]
+
+    @torch.inference_mode()
+    def separate_many(self, batch: Sequence[Mapping[str, Tensor]]) -> list[Mapping[str, Tensor]]:
+        """Estimate every target from each of the mixes."""
+        mixtures = [audio[MIXTURE] for audio in batch]
+        heard = [self._heard(mixture) for mixture in mixtures]
+        estimates: dict[int, Tensor] = {}
+        for channels in {len(waveform) for waveform in heard}:
+            alike = [number for number, one in enumerate(heard) if len(one) == channels]
+            found = self._separate_alike([heard[number] for number in alike])
+            estimates.update(zip(alike, found, strict=True))
+        return [
+            {MIXTURE: mixture, **dict(zip(self.sources, estimates[number], strict=True))}
+            for number, mixture in enumerate(mixtures)
+        ]
+
+    def _heard(self, mixture: Tensor) -> Tensor:
+        """One channel where the network's channels are to hear the same, else its own count."""
+        if len(mixture) == self._model.channels:
+            return mixture.to(self._device)
+        return mixture.mean(dim=0, keepdim=True).to(self._device)
+
+    def _separate_alike(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
+        """Mixtures of as many channels, (channels, samples), to (targets, channels, samples)."""
+        spectrograms = [self._spectra.forward(waveform) for waveform in waveforms]
+        lengths = [spectrogram.shape[1] for spectrogram in spectrograms]
+        magnitudes = _magnitudes(spectrograms, self._networks[0].bins)
+        hidden = [network.encode(magnitudes, lengths) for network in self._networks]
+        del magnitudes
+        return [
+            self._render(
+                spectrograms[number],
+                [one[:length, number] for one in hidden],
+                waveforms[number].shape[-1],
+            )
+            for number, length in enumerate(lengths)
+        ]
+
+    def _render(self, spectrogram: Tensor, hidden: Sequence[Tensor], samples: int) -> Tensor:
+        """Masks, filter and inverse transform of one clip, a window of frames at a time.
+
+        Args:
+            spectrogram: Of the mixture, complex (channels, frames, bins).
+            hidden: What each network made of it, (frames, hidden).
+            samples: Of the clip.
+
+        Returns:
+            (targets, channels, samples).
+        """
+        shape = (len(hidden), self._model.channels)
+        overlap = Overlap(self._spectra, shape, samples)
+        size = self._options.wiener_win_len
+        for start in range(0, spectrogram.shape[1], size):
+            part = slice(start, start + size)
+            masks = torch.stack(
+                [
+                    network.masks(one[part])
+                    for network, one in zip(self._networks, hidden, strict=True)
+                ]
+            )
+            self._add(overlap, masks, spectrogram[:, part])
+        return overlap.waveform()
+
+    def _add(self, overlap: Overlap, masks: Tensor, mixture: Tensor) -> None:
+        """Filter one window, and add its frames to the waveforms."""
+        channels = masks.shape[1]
+        estimates = self._estimates(masks, mixture.expand(channels, -1, -1), len(mixture) == 1)
+        for number, frames in enumerate(estimates):
+            overlap.add(divmod(number, channels), frames)
+        overlap.advance(mixture.shape[1])
+
+    def _estimates(self, masks: Tensor, mixture: Tensor, equal: bool) -> Iterator[Tensor]:
+        """Complex (frames, bins) of every channel of every target, one after the other."""
+        niter = self._options.niter
+        if niter and not equal:
+            yield from filter_stereo(masks, mixture, niter).flatten(0, 1)
+            return
+        gains = filter_equal_channels(masks, mixture[0], niter) if niter else masks
+        for target in gains:
+            yield from (gain * heard for gain, heard in zip(target, mixture, strict=True))
 
     @cached_property
-    def _network(self) -> Callable[[Tensor], Tensor]:
-        from openunmix.model import Separator as OpenUnmix
+    def _spectra(self) -> Spectra:
+        return Spectra(self._model.n_fft, self._model.n_hop, self._device)
 
-        model = self._model
-        network = OpenUnmix(
-            target_models={name: _load_target(model, name) for name in self.sources},
-            niter=self._options.niter,
-            sample_rate=float(model.sample_rate),
-            n_fft=model.n_fft,
-            n_hop=model.n_hop,
-            nb_channels=model.channels,
-            wiener_win_len=self._options.wiener_win_len,
-        )
-        network.freeze()
-        placed: Callable[[Tensor], Tensor] = network.to(self._device)
-        return placed
+    @cached_property
+    def _networks(self) -> list[TargetNetwork]:
+        loaded = (TargetNetwork(load_target(self._model, name)) for name in self.sources)
+        return [network.to(self._device).eval() for network in loaded]
 
 
-def _check_targets(options: OpenUnmixOptions) -> None:
-    if not options.targets or len(set(options.targets)) < len(options.targets):
-        raise UsageError("option targets of separator 'openunmix' takes one or more, each once.")
-    if len(options.targets) == 1 and options.niter:
+def _check(targets: Sequence[str], channels: int, niter: int) -> None:
+    if len(set(targets)) < len(targets):
+        raise UsageError("option targets of separator 'openunmix' takes each target once.")
+    if len(targets) == 1 and niter:
         raise UsageError("one target leaves nothing to filter against: add --opt niter=0.")
-
-
-def _find_model(context: SeparatorContext, targets: tuple[str, ...]) -> _Model:
-    name = context.model or DEFAULT_MODEL
-    if name in HIDDEN_SIZE:
-        return _published(name, targets, context)
-    if name == mini.NAME:
-        return _packaged(targets)
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        known = ", ".join((*HIDDEN_SIZE, mini.NAME))
-        raise UsageError(f"no Open-Unmix model '{name}': use {known} or a folder of weights.")
-    return _from_folder(folder, targets)
-
-
-def _published(name: str, targets: tuple[str, ...], context: SeparatorContext) -> _Model:
-    model = published(name)
-    unknown = [target for target in targets if target not in model.files]
-    if unknown:
-        known = ", ".join(model.files)
-        raise UsageError(f"model {name} has no target '{unknown[0]}': it has {known}.")
-    return _Model(
-        name=name,
-        licence=model.collection.licence,
-        sample_rate=44100,
-        n_fft=4096,
-        n_hop=1024,
-        channels=2,
-        hidden_size=dict.fromkeys(targets, model.hidden_size),
-        weights=model.fetch(targets, context),
-    )
-
-
-def _packaged(targets: tuple[str, ...]) -> _Model:
-    return _Model(
-        name=mini.NAME,
-        licence=mini.LICENCE,
-        sample_rate=mini.SAMPLE_RATE,
-        n_fft=mini.N_FFT,
-        n_hop=mini.N_HOP,
-        channels=1,
-        hidden_size=dict.fromkeys(targets, mini.HIDDEN_SIZE),
-        weights=mini.weight_files(targets),
-    )
-
-
-def _from_folder(folder: Path, targets: tuple[str, ...]) -> _Model:
-    settings = _read_settings(folder / "separator.json")
-    sizes = {target: _read_settings(folder / f"{target}.json")["args"] for target in targets}
-    try:
-        return _Model(
-            name=f"folder {folder.resolve().name}",
-            licence="that of the folder's weights",
-            sample_rate=int(settings["sample_rate"]),
-            n_fft=int(settings["nfft"]),
-            n_hop=int(settings["nhop"]),
-            channels=int(settings["nb_channels"]),
-            hidden_size={target: int(size["hidden_size"]) for target, size in sizes.items()},
-            weights={target: _find_weights(folder, target) for target in targets},
+    if channels > 2 and niter:
+        raise UsageError(
+            f"the filter takes two channels, the model has {channels}: add --opt niter=0."
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{folder}: its JSON files lack or garble {error}") from None
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingDataError(f"{path} is missing: Open-Unmix's training writes it") from None
-    except ValueError:
-        raise MissingDataError(f"{path} is no JSON: restore it") from None
-    return settings if isinstance(settings, dict) else {}
+def _batch_seconds(device: str) -> int:
+    """Seconds of music that are worked on together."""
+    if not device.startswith("cuda"):
+        return _CPU_SECONDS
+    free, _ = torch.cuda.mem_get_info(torch.device(device))
+    return max(1, min(_GPU_SECONDS, int(0.8 * free) // _GPU_BYTES_PER_SECOND))
 
 
-def _find_weights(folder: Path, target: str) -> Path:
-    found = sorted(folder.glob(f"{target}*.pth"))
-    if not found:
-        raise MissingDataError(f"{folder} has no weights {target}*.pth: choose --opt targets=...")
-    return found[0]
-
-
-def _load_target(model: _Model, target: str) -> torch.nn.Module:
-    from openunmix.model import OpenUnmix
-
-    path = model.weights[target]
-    try:
-        state = _read_state(path)
-        network = OpenUnmix(
-            nb_bins=model.n_fft // 2 + 1,
-            nb_channels=model.channels,
-            hidden_size=model.hidden_size[target],
-            max_bin=len(state["input_mean"]),
-        )
-        # Published files also hold buffers of transforms that the network no longer owns.
-        missing = network.load_state_dict(state, strict=False).missing_keys
-    except (UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise MissingDataError(f"{path} holds no weights of this network ({reason})") from None
-    weights = [key for key in missing if not key.endswith("num_batches_tracked")]
-    if weights:
-        raise MissingDataError(f"{path} lacks weights: {', '.join(weights)}")
-    loaded: torch.nn.Module = network
-    return loaded
-
-
-def _read_state(path: Path) -> Any:
-    if path.suffix == mini.SUFFIX:
-        return mini.read_state(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _to_channels(waveform: Tensor, channels: int) -> Tensor:
-    if len(waveform) == channels:
-        return waveform
-    return waveform.mean(dim=0, keepdim=True).repeat(channels, 1)
+def _magnitudes(spectrograms: Sequence[Tensor], bins: int) -> Tensor:
+    """Complex (channels, frames, all bins) of each clip to (frames, clips, channels * bins), zero
+    after the end of a clip."""
+    frames = max(spectrogram.shape[1] for spectrogram in spectrograms)
+    channels = len(spectrograms[0])
+    magnitudes = spectrograms[0].real.new_zeros(frames, len(spectrograms), channels, bins)
+    for number, spectrogram in enumerate(spectrograms):
+        heard = spectrogram[..., :bins].abs().transpose(0, 1)
+        magnitudes[: len(heard), number] = heard
+    return magnitudes.flatten(2)

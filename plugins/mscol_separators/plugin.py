@@ -17,7 +17,7 @@ STEMS = ("vocals", "drums", "bass", "other")
 class OpenUnmixOptions:
     """Options of `openunmix`."""
 
-    targets: tuple[str, ...] = option(STEMS, "sources to estimate, all that the model has")
+    targets: tuple[str, ...] = option((), "sources to estimate; none given: all the model has")
     niter: int = option(1, "iterations of the multichannel Wiener filter; 0 is fastest", minimum=0)
     wiener_win_len: int = option(300, "frames filtered at a time; bounds memory", minimum=1)
 
@@ -36,7 +36,8 @@ def mscol_separators() -> list[SeparatorCard]:
         SeparatorCard(
             name="openunmix",
             summary="Open-Unmix: vocals, drums, bass and other, estimated from the mix at 44.1 kHz;"
-            " --model umxl (default), umxhq, mini (comes along, 16 kHz) or a folder of weights",
+            " --model umxl (default), umxhq, umxse (speech and noise), mini (comes along, 16 kHz)"
+            " or a folder of weights",
             build=_build_openunmix,
             options=OpenUnmixOptions,
             reference="Stöter, Uhlich, Liutkus, Mitsufuji: Open-Unmix, A Reference Implementation"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,26 +10,33 @@ from pathlib import Path
 
 from mscol_cli.api import Collection, SeparatorContext, fetch_files, find_collection
 
-# Units of the hidden layers, by the name under which `mscol download` knows the weights.
-HIDDEN_SIZE = {"umxl": 1024, "umxhq": 512}
-
 
 @dataclass(frozen=True)
 class Published:
-    """A published model.
+    """A published model, whose weights `mscol download` knows by its name.
 
     Attributes:
-        hidden_size: Of its networks.
-        collection: Its files and their licence.
+        name: Of the model.
+        targets: Of its networks.
+        sample_rate: Hz.
+        n_fft: Samples of a frame.
+        n_hop: Samples from one frame to the next.
+        channels: That it hears.
+        hidden_size: Units of its hidden layers.
     """
 
+    name: str
+    targets: tuple[str, ...]
+    sample_rate: int
+    n_fft: int
+    n_hop: int
+    channels: int
     hidden_size: int
-    collection: Collection
 
     @property
-    def files(self) -> Mapping[str, str]:
-        """Names of its files by target; each begins with it."""
-        return {file.name.partition("-")[0]: file.name for file in self.collection.files}
+    def collection(self) -> Collection:
+        """Its files and their licence."""
+        return find_collection(self.name)
 
     def fetch(self, targets: Sequence[str], context: SeparatorContext) -> dict[str, Path]:
         """The weights of targets, downloaded if they are not in torch.hub's folder.
@@ -36,16 +44,19 @@ class Published:
         Raises:
             MissingDataError: They cannot be downloaded, or what is there or came is another file.
         """
-        names = [self.files[target] for target in targets]
-        paths = fetch_files(
-            self.collection, names, progress=context.progress, offline=context.offline
-        )
+        collection = self.collection
+        names = [_file_of(target, collection) for target in targets]
+        paths = fetch_files(collection, names, progress=context.progress, offline=context.offline)
         return dict(zip(targets, paths, strict=True))
 
 
-def published(name: str) -> Published:
-    """A model by name, one of `HIDDEN_SIZE`."""
-    return Published(HIDDEN_SIZE[name], find_collection(name))
+_STEMS = ("vocals", "drums", "bass", "other")
+_MODELS = (
+    Published("umxl", _STEMS, 44100, 4096, 1024, channels=2, hidden_size=1024),
+    Published("umxhq", _STEMS, 44100, 4096, 1024, channels=2, hidden_size=512),
+    Published("umxse", ("speech", "noise"), 16000, 1024, 512, channels=1, hidden_size=256),
+)
+PUBLISHED: Mapping[str, Published] = {model.name: model for model in _MODELS}
 
 
 def file_hash(path: Path) -> str:
@@ -55,3 +66,8 @@ def file_hash(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _file_of(target: str, collection: Collection) -> str:
+    """Names of files begin with the target."""
+    return next(file.name for file in collection.files if re.split("[-_]", file.name)[0] == target)
