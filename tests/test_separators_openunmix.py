@@ -120,7 +120,7 @@ def test_chunks_begin_where_windows_of_the_filter_do(folder: Path) -> None:
     separator = build(folder)
     assert separator.chunking is not None
     assert separator.chunking.step % (300 * 1024) == 0
-    assert separator.chunking.samples / 44100 == pytest.approx(62.7, abs=0.1)
+    assert separator.chunking.samples / 44100 == pytest.approx(69.7, abs=0.1)
 
 
 def test_the_distance_of_chunks_from_the_whole_is_measured(

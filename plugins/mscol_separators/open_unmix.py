@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from mscol_separators.plugin import OpenUnmixOptions
 
-_CHUNK_WINDOWS = 9
-_CPU_SECONDS = 126
+_CHUNK_WINDOWS, _OVERLAP_WINDOWS = 10, 2
+_CPU_SECONDS = 140
 _GPU_SECONDS = 3_600
 _GPU_BYTES_PER_SECOND = 6_000_000
 """What a second of music takes on the way, four targets of the largest model: an estimate; the host
@@ -52,7 +52,7 @@ class OpenUnmixSeparator(Separator):
         self.sources = self._model.targets
         self.sample_rate = self._model.sample_rate
         window = options.wiener_win_len * self._model.n_hop
-        self.chunking = Chunking(samples=_CHUNK_WINDOWS * window, overlap=window)
+        self.chunking = Chunking(samples=_CHUNK_WINDOWS * window, overlap=_OVERLAP_WINDOWS * window)
         self.batch_samples = _batch_seconds(context.device) * self._model.sample_rate
         self.passport = {
             "network": f"openunmix {version('openunmix')}",

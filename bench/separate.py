@@ -1,0 +1,140 @@
+"""How fast Open-Unmix separates: mscol, a loop over openunmix's own Separator, a process a file.
+
+    python bench/separate.py [--hidden 512] [--channels 2] [--clips 8] [--seconds 30] [--rounds 3]
+
+All three separate the same noise with the same random weights of a published model's size, with
+one iteration of the Wiener filter, in one run, taking turns; what is printed are medians. The
+weights of umxl have 1,024 hidden units, those of umxhq 512. Decoding and storing are left out for
+all. The process a file loads torch, openunmix and the weights each time, as `umx` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from statistics import median
+
+import openunmix.utils
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from mscol_cli.api import MIXTURE, SeparatorContext
+from mscol_separators.open_unmix import OpenUnmixSeparator
+from mscol_separators.plugin import STEMS, OpenUnmixOptions
+from tests.helpers_openunmix import write_model
+
+RATE = 44100
+ONE_FILE = """
+import sys, torch, openunmix.utils
+separator = openunmix.utils.load_separator(sys.argv[1], {stems}, niter=1)
+separator.freeze()
+audio = torch.load(sys.argv[2], weights_only=True)
+with torch.no_grad():
+    separator(openunmix.utils.preprocess(audio, {rate}, {rate}))
+"""
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def mine(separator: OpenUnmixSeparator, clips: list[Tensor]) -> Callable[[], None]:
+    """Batches as `mscol separate` makes them."""
+    size = max(1, separator.batch_samples // clips[0].shape[-1])
+
+    def work() -> None:
+        for first in range(0, len(clips), size):
+            separator.separate_many([{MIXTURE: clip} for clip in clips[first : first + size]])
+
+    return work
+
+
+def loop(folder: Path, clips: list[Tensor]) -> Callable[[], None]:
+    """openunmix's Separator, its model loaded once."""
+    separator = openunmix.utils.load_separator(str(folder), list(STEMS), niter=1)
+    separator.freeze()
+
+    def work() -> None:
+        with torch.no_grad():
+            for clip in clips:
+                separator(openunmix.utils.preprocess(clip, RATE, RATE))
+
+    return work
+
+
+def process(folder: Path, clip: Path) -> Callable[[], object]:
+    """A process for one file."""
+    code = ONE_FILE.format(stems=list(STEMS), rate=RATE)
+    command = [sys.executable, "-c", code, str(folder), str(clip)]
+    return lambda: subprocess.run(command, check=True)
+
+
+def measure(hidden: int, channels: int, arguments: argparse.Namespace, folder: Path) -> list[str]:
+    """One row of the table."""
+    model = write_model(folder / f"{hidden}", STEMS, hidden_size=hidden)
+    noise = torch.Generator().manual_seed(0)
+    clips = [
+        0.1 * torch.randn(channels, round(arguments.seconds * RATE), generator=noise)
+        for _ in range(arguments.clips)
+    ]
+    torch.save(clips[0], folder / "clip.pt")
+    separator = OpenUnmixSeparator(OpenUnmixOptions(), SeparatorContext(model=str(model)))
+    works = [mine(separator, clips), loop(model, clips[:2]), process(model, folder / "clip.pt")]
+    for work in works:
+        work()  # loads, and fills the caches
+    turns = [[timed(work) for work in works] for _ in range(arguments.rounds)]
+    each = [median(turn) for turn in zip(*turns, strict=True)]
+    ours, theirs, alone = each[0] / len(clips), each[1] / 2, each[2]
+    return [
+        f"{hidden}",
+        f"{channels}",
+        f"{1 / ours:.3f}",
+        f"{arguments.seconds / ours:.1f}",
+        f"{1 / theirs:.3f}",
+        f"{theirs / ours:.2f}",
+        f"{alone / ours:.2f}",
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hidden", type=int, nargs="+", default=[512, 1024])
+    parser.add_argument("--channels", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--clips", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(
+        f"{date.today()}, {platform.machine()}, {arguments.threads} threads, torch"
+        f" {torch.__version__}, {arguments.clips} clips of {arguments.seconds:.0f} s,"
+        f" median of {arguments.rounds}\n"
+    )
+    head = (
+        "hidden|channels|clips/s|times real time|loop clips/s|against loop|against process a file"
+    )
+    print(f"| {head.replace('|', ' | ')} |")
+    print("|---" * (head.count("|") + 1) + "|")
+    with tempfile.TemporaryDirectory() as folder:
+        for hidden in arguments.hidden:
+            for channels in arguments.channels:
+                row = measure(hidden, channels, arguments, Path(folder) / f"{channels}")
+                print("| " + " | ".join(row) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
