@@ -10,6 +10,7 @@ from mscol_cli.recipes import bundled_recipes
 from mscol_cli.store import Store
 from mscol_cli.synthetic import Collection
 from tests.conftest import Command
+from tests.helpers_audio import tones, write_audio
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,6 +25,7 @@ def test_every_bundled_recipe_resolves(
     recipe: object, mscol: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = getattr(recipe, "name", "")
+    write_audio(Path("music/a.wav"), tones(1.0))
     assert mscol(*DRY, "--recipe", name) == 0
     assert mscol("separate", "music", "--recipe", name, "--dry-run") == 0
     for section in ("mtat", "nsynth", "fma"):
@@ -132,5 +134,6 @@ def test_a_recipe_says_how_to_separate(
     assert mscol(*separate) == 0
     assert Store.open(tmp_path / "two.store").index.sources == ("mixture", "vocals", "drums")
     # The recipe's model is its separator's: another separator does not get it.
-    assert mscol("separate", "x", "--recipe", "smc23", "--separator", "none", "--dry-run") == 0
+    other = ["separate", collection.stems, "--recipe", "smc23", "--separator", "none"]
+    assert mscol(*other, "--dry-run") == 0
     assert "umxl" not in capsys.readouterr().out

@@ -210,7 +210,7 @@ def test_a_disk_that_fills_up_leaves_no_part_of_a_file(music: Path, tmp_path: Pa
     command = [sys.executable, "-c", program, *SEPARATE, "--export", "wav"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: music-stems cannot be written (File too large): make")
+    assert "error: music-stems cannot be written (File too large): make" in done.stderr
     assert files(tmp_path / "music-stems") == {}
 
 

@@ -76,7 +76,7 @@ def test_a_writer_killed_inside_a_track_leaves_no_trace(
         with torn.open("ab") as file:
             file.write(b'{"id": "torn')
     with open_writer(path) as writer:
-        assert writer.tracks == {f"t{track}" for track in range(done)}
+        assert writer.stored.tracks == {f"t{track}" for track in range(done)}
         for track in range(done, len(LENGTHS)):
             add(writer, track)
         writer.seal()
@@ -95,7 +95,7 @@ def test_a_killed_process_is_gone_on_with(whole: Path, tmp_path: Path) -> None:
             child.kill()
     with open_writer(path) as writer:
         for track in range(len(LENGTHS)):
-            if f"t{track}" not in writer.tracks:
+            if f"t{track}" not in writer.stored.tracks:
                 add(writer, track)
         writer.seal()
     assert content(path) == content(whole)
@@ -170,7 +170,7 @@ def test_another_separator_is_refused(whole: Path, other: SeparatorIdentity, nam
 
 def test_a_newer_version_of_the_same_separator_goes_on(whole: Path) -> None:
     identity = SeparatorIdentity("stems", "mscol", "0.2.0", {"names": ["vocals"]})
-    assert len(open_writer(whole, identity).tracks) == len(LENGTHS)
+    assert len(open_writer(whole, identity).stored.tracks) == len(LENGTHS)
 
 
 def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
@@ -215,10 +215,10 @@ def test_holds_looks_at_content_when_the_time_differs(tmp_path: Path) -> None:
         writer.seal()
     writer = open_writer(tmp_path / "a.store")
     source.write_bytes(b"one")
-    assert writer.holds("a", {"mixture": source})
+    assert writer.stored.holds("a", {"mixture": source})
     source.write_bytes(b"two")
-    assert not writer.holds("a", {"mixture": source})
-    assert not writer.holds("b", {"mixture": source})
+    assert not writer.stored.holds("a", {"mixture": source})
+    assert not writer.stored.holds("b", {"mixture": source})
 
 
 def _write_until_killed(path: Path) -> None:
@@ -226,7 +226,7 @@ def _write_until_killed(path: Path) -> None:
         sys.stdout.write(".")
         sys.stdout.flush()
         for track in range(len(LENGTHS)):
-            if f"t{track}" not in writer.tracks:
+            if f"t{track}" not in writer.stored.tracks:
                 add(writer, track)
     time.sleep(60)
 

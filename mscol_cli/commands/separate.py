@@ -53,6 +53,15 @@ def separate(
         bool,
         typer.Option("--offline", help="Fetch nothing: weights that are not there are an error."),
     ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(help="Share the work among N processes of this machine.")
+    ] = None,
+    gpus: Annotated[
+        int | None, typer.Option(help="Share the work among N processes, each with a GPU.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Take only inputs that failed before.")
+    ] = False,
     device: Device = "auto",
     opt: Opt = None,
     check_chunking: Annotated[
@@ -84,23 +93,30 @@ def separate(
         export,
         export_dir,
         offline,
+        jobs,
+        gpus,
+        retry_failed,
     )
     if dry_run:
-        print_lines(workflow.dry_run(request).rstrip())
+        _dry_run(request, json)
         return
     if check_chunking:
         _check_chunking(request, json)
         return
     with TerminalProgress() as progress:
-        result = workflow.run(request, progress)
+        result = workflow.run(request, progress, _command_line(request))
     if json:
         print_json(result)
     else:
         print_lines(*_told(result))
-    finish(result.failures)
+    # One of several workers answers for all: torchrun ends the others as soon as one fails.
+    finish(result.failures if result.sealed else [])
 
 
 def _told(result: SeparateResult) -> Iterator[str]:
+    if not result.sealed:
+        yield f"{result.store}: all tracks are done, another worker seals it"
+        return
     yield (
         f"{result.store}: {result.tracks} tracks, {result.hours:.2f} hours"
         f" ({result.done_before} were done before)"
@@ -110,6 +126,35 @@ def _told(result: SeparateResult) -> Iterator[str]:
         yield f"segments in which a source sounds: {active}"
     if result.exported:
         yield f"listening copies: {result.exported}"
+
+
+def _command_line(request: SeparateRequest) -> list[str]:
+    """What one of several workers is started with."""
+    named = {
+        "--output": request.output,
+        "--separator": request.separator,
+        "--model": request.model,
+        "--recipe": request.recipe,
+        "--export": request.export,
+        "--export-dir": request.export_dir,
+        "--device": request.device,
+    }
+    options = [str(part) for pair in named.items() if pair[1] is not None for part in pair]
+    options += [part for option in request.options for part in ("--opt", option)]
+    options += ["--offline"] if request.offline else []
+    options += ["--retry-failed"] if request.retry_failed else []
+    return ["separate", *options, "--", *map(str, request.inputs)]
+
+
+def _dry_run(request: SeparateRequest, json: bool) -> None:
+    from mscol_cli.workflows.separate import dry_run
+
+    with TerminalProgress() as progress:
+        configuration, estimate = dry_run(request, progress)
+    if json:
+        print_json(estimate)
+    else:
+        print_lines(configuration.rstrip())
 
 
 def _check_chunking(request: SeparateRequest, json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from mscol_cli.contracts.progress import NO_BAR
 
 
 def stdout() -> Console:
@@ -77,7 +80,7 @@ class TerminalProgress:
     def begin(self, title: str, total: int | None, unit: str) -> None:
         """Start a bar; ends the one before it."""
         self.end()
-        if not self._console.is_terminal:
+        if not self._console.is_terminal or os.environ.get(NO_BAR):
             return
         self._bar = Progress(
             TextColumn("{task.description}"),

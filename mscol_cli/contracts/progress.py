@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+NO_BAR = "MSCOL_NO_BAR"
+"""Set in the environment of a process that another one of mscol's started and speaks for."""
+
 
 class Progress(Protocol):
     """A watcher of one long piece of work at a time."""

@@ -57,8 +57,8 @@ class CopyRecord:
         return json.dumps(asdict(self)) + "\n"
 
 
-def copies_journal(folder: Path, separator: SeparatorIdentity) -> tuple[Journal, Done]:
-    """The record of a folder, which need not exist, and what it says is written.
+def copies_done(folder: Path, separator: SeparatorIdentity) -> Done:
+    """What the record of a folder, which need not exist, says is written.
 
     Raises:
         UsageError: The folder holds something else, or copies by another separator.
@@ -81,7 +81,7 @@ def copies_journal(folder: Path, separator: SeparatorIdentity) -> tuple[Journal,
             f"{folder} holds copies made otherwise ({'; '.join(found)}): choose another with"
             " --export-dir."
         )
-    return journal, done
+    return done
 
 
 def _differences(records: Sequence[Mapping[str, Any]], separator: SeparatorIdentity) -> list[str]:

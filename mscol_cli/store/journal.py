@@ -8,12 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from mscol_cli.errors import MscolError
+from mscol_cli.store.locks import Lock, lock_file
 from mscol_cli.store.records import read_lines
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - no such locks on this system
-    fcntl = None  # type: ignore[assignment]
 
 
 class Line(Protocol):
@@ -45,7 +41,7 @@ class Journal:
             MscolError: Another process writes, or has written since this one read.
         """
         self._file = self._path.open("ab")
-        if not _lock(self._file) or _whole_lines(self._path) != self._whole:
+        if not lock_file(self._file, wait=False) or _whole_lines(self._path) != self._whole:
             self.close()
             raise MscolError(
                 f"{self._path.parent}: another mscol is writing it; wait until it ends"
@@ -70,14 +66,24 @@ class Journal:
             self._file = None
 
 
-def _lock(file: BinaryIO) -> bool:
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def append_shared(path: Path, first: Line, record: Line | None = None) -> None:
+    """Append to a file that several processes write, after its last whole line; `first` begins it.
+
+    Raises:
+        MscolError: The file system has no locks.
+    """
+    with Lock(path), path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            end = end if file.read(1) == b"\n" else _whole_lines(path)
+        file.truncate(end)
+        file.seek(end)
+        lines = [first.to_line()] if end == 0 else []
+        lines += [record.to_line()] if record is not None else []
+        file.write("".join(lines).encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _whole_lines(path: Path) -> int:

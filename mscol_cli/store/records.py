@@ -107,6 +107,12 @@ class FailureRecord:
         """One line of JSON, with its line end."""
         return json.dumps(asdict(self)) + "\n"
 
+    @staticmethod
+    def from_line(line: Mapping[str, Any]) -> FailureRecord:
+        """Take a parsed line."""
+        files = {role: FileStamp(**stamp) for role, stamp in line["files"].items()}
+        return FailureRecord(line["input"], line["reason"], files)
+
 
 def hashes(files: Mapping[str, FileStamp]) -> dict[str, str]:
     """SHA-256 of files, by role."""

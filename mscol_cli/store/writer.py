@@ -1,4 +1,4 @@
-"""Filling a store so that it can be interrupted at any moment and gone on with.
+"""Filling a store, or a unit of one, so that it can be interrupted at any moment and gone on with.
 
 Samples are appended and synced before the line that names them; on re-opening, whatever no line
 names is cut off. Nothing on the disk is touched before the first track is added.
@@ -30,6 +30,7 @@ from mscol_cli.store.header import (
     shard_name,
 )
 from mscol_cli.store.journal import Journal
+from mscol_cli.store.plan import WORK
 from mscol_cli.store.quantise import Extent, extent, quantise
 from mscol_cli.store.records import (
     FailureRecord,
@@ -37,12 +38,12 @@ from mscol_cli.store.records import (
     SourceRecord,
     TrackRecord,
     file_hash,
-    hashes,
     newest,
     totals,
 )
 from mscol_cli.store.segments import MINIMUM, SAMPLE_RATE, segment_levels
 from mscol_cli.store.spool import Samples
+from mscol_cli.store.stored import Stored
 
 SHARD_BYTES = 1 << 30
 
@@ -76,7 +77,7 @@ class StoreWriter:
         """
         self.path = path
         self._shard_bytes = shard_bytes
-        self.header = _find_header(path, (MIXTURE, *sources), separator)
+        self.header = find_header(path, (MIXTURE, *sources), separator)
         self._journal = Journal(path / TRACKS)
         self._done = newest(self._journal.records)
         self._number: int = self._journal.records[-1]["shard"] if self._done else 0
@@ -103,27 +104,9 @@ class StoreWriter:
         self.close()
 
     @property
-    def tracks(self) -> frozenset[str]:
-        """Ids of the tracks that are in the store."""
-        return frozenset(self._done)
-
-    def holds(self, track_id: str, files: Mapping[str, Path]) -> bool:
-        """Whether the track is in the store, made from files of this same content."""
-        if track_id not in self._done:
-            return False
-        stamps = self.stamps(track_id)
-        return stamps.keys() == files.keys() and all(
-            stamps[role].matches(path) for role, path in files.items()
-        )
-
-    def made_from(self, track_id: str, files: Mapping[str, FileStamp]) -> bool:
-        """Whether the track is in the store, made from files of these hashes."""
-        return track_id in self._done and hashes(self.stamps(track_id)) == hashes(files)
-
-    def stamps(self, track_id: str) -> dict[str, FileStamp]:
-        """The files that a track of the store was made from, by role."""
-        files = self._done[track_id]["files"]
-        return {role: FileStamp(**stamp) for role, stamp in files.items()}
+    def stored(self) -> Stored:
+        """What is in the store."""
+        return Stored(self._done)
 
     def add(
         self,
@@ -227,7 +210,18 @@ class StoreWriter:
         return {name: known.get(name) or file_hash(self.path / name) for name in [*names, FAILURES]}
 
 
-def _find_header(path: Path, sources: tuple[str, ...], separator: SeparatorIdentity) -> StoreHeader:
+def find_header(path: Path, sources: tuple[str, ...], separator: SeparatorIdentity) -> StoreHeader:
+    """The header of a store, which need not be there.
+
+    Args:
+        path: Its folder.
+        sources: It shall have, the mixture first.
+        separator: Who shall make them.
+
+    Raises:
+        UsageError: The folder holds something else, or a store of other sources, of another
+            separator or of another layout.
+    """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file: choose another place for the store with -o")
     if not (path / HEADER).exists():
@@ -244,7 +238,7 @@ def _find_header(path: Path, sources: tuple[str, ...], separator: SeparatorIdent
 
 def _check_unused(path: Path) -> None:
     """A folder may be new, empty, or where a store was about to be begun."""
-    begun = {SHARDS, TRACKS}
+    begun = {SHARDS, TRACKS, WORK}
     names = {entry.name for entry in path.iterdir()} if path.exists() else set()
     visible = {name for name in names if not name.startswith(".")}
     if not visible <= begun or _text(path / TRACKS):

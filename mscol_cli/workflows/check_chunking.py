@@ -17,7 +17,7 @@ from mscol_cli.errors import BadInputError, UsageError
 from mscol_cli.separation import Chunk, read_chunks
 from mscol_cli.separation.batches import Batcher
 from mscol_cli.separation.crossfade import CrossFade
-from mscol_cli.workflows.separate import SeparateRequest, build_separator
+from mscol_cli.workflows.separator_choice import SeparateRequest, build_separator
 
 
 @dataclass(frozen=True)

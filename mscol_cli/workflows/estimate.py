@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -22,8 +23,7 @@ _LOOKED_AT = 500
 _STORED = 2
 """Bytes of a sample in the store."""
 _TRIAL_SECONDS = 10
-_TRIAL_CLIPS = {"cpu": 4}
-_OTHER_CLIPS = 64
+_CPU_CLIPS, _OTHER_CLIPS = 4, 64
 WORTH_A_TRIAL = 0.25
 """Hours of music from which on it pays to measure the speed first."""
 
@@ -100,11 +100,67 @@ def disk_needed(
     return needed
 
 
-def measure_speed(separator: Separator, device: str, channels: int) -> float:
-    """Seconds of noise that are separated in a second, decoding and storing left out."""
+class Work(Protocol):
+    """Tracks to separate, and how many are done."""
+
+    @property
+    def tracks(self) -> Sequence[TrackInput]:
+        """To separate."""
+
+    @property
+    def done(self) -> int:
+        """Done before."""
+
+    @property
+    def music(self) -> Music:
+        """What the headers of the tracks say."""
+
+
+def estimate(
+    work: Work,
+    separator: Separator,
+    store: Path,
+    copies: Path | None,
+    form: str | None,
+    speed: float | None,
+) -> Estimate:
+    """What separating will take.
+
+    Args:
+        work: Which tracks.
+        separator: What separates them.
+        store: Folder of the store.
+        copies: Folder of listening copies; None without.
+        form: Their format.
+        speed: Times real time, all processes together; None where it was not measured.
+    """
+    hours = work.music.hours
+    needed = disk_needed(work.music, separator, store, copies, form)
+    return Estimate(
+        tracks=len(work.tracks),
+        done=work.done,
+        hours=hours,
+        exact=work.music.exact,
+        bytes_needed={str(folder): count for folder, count in needed.items()},
+        bytes_free=free_on(list(needed)),
+        speed=speed,
+        expected_seconds=None if speed is None or hours is None else 3600 * hours / speed,
+    )
+
+
+def measure_speed(separator: Separator, device: str, channels: int) -> float | None:
+    """Seconds of noise that are separated in a second, decoding and storing left out; None where
+    the separator does not take noise."""
+    try:
+        return _measure_speed(separator, device, channels)
+    except (KeyError, MscolError):  # one that needs other roles than the mixture
+        return None
+
+
+def _measure_speed(separator: Separator, device: str, channels: int) -> float:
     rate = separator.sample_rate or 44100
     samples = _TRIAL_SECONDS * rate
-    most = _TRIAL_CLIPS.get(device, _OTHER_CLIPS)
+    most = _OTHER_CLIPS if device.startswith("cuda") else _CPU_CLIPS
     clips = max(1, min(separator.batch_samples // samples, most))
     noise = 0.1 * torch.randn(channels, samples, generator=torch.Generator().manual_seed(0))
     separator.separate({MIXTURE: noise[:, :rate]})  # loads networks

@@ -16,7 +16,8 @@ from mscol_cli.audio import check_format, headroom, write_blocks
 from mscol_cli.errors import BadInputError, MscolError, UsageError
 from mscol_cli.files import inside
 from mscol_cli.store import FileStamp, SeparatorIdentity
-from mscol_cli.store.copies import CopiesHeader, CopyRecord, copies_journal
+from mscol_cli.store.copies import RECORD, CopiesHeader, CopyRecord, copies_done
+from mscol_cli.store.journal import append_shared
 from mscol_cli.store.records import hashes
 from mscol_cli.store.spool import Spool, blocks
 
@@ -48,8 +49,8 @@ class Copies:
         self.folder = folder
         self.scaled = 0
         self._form, self._separator, self._sources = form, separator, tuple(sources)
-        self._journal, self._done = copies_journal(folder, separator)
-        self._open = False
+        self._done = copies_done(folder, separator)
+        self._begun = False
 
     def holds(self, track_id: str, stamps: Mapping[str, FileStamp]) -> bool:
         """Whether all files of a track are there, made from inputs of this content."""
@@ -83,38 +84,26 @@ class Copies:
             )
             deque(writing, maxlen=0)
             record = CopyRecord(track_id, self._form, hashes(stamps), sample_rate, gain)
-            self._journal.append(record)
+            append_shared(self.folder / RECORD, CopiesHeader(self._separator), record)
         self._done[track_id, self._form] = record.inputs
         self.scaled += gain < 1.0
 
-    def close(self) -> None:
-        """Let another process write here."""
-        self._journal.close()
-
     def _begin(self) -> None:
-        if self._open:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._journal.open()
-        if not self._journal.records:
-            self._journal.append(CopiesHeader(self._separator))
-        self._open = True
+        """Make the folder one of copies before there is any, or a killed run's would be refused."""
+        if not self._begun:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            append_shared(self.folder / RECORD, CopiesHeader(self._separator))
+        self._begun = True
 
     def _path(self, track_id: str, source: str) -> Path:
         return inside(self.folder, f"{track_id}/{source}.{self._form}")
 
 
-@contextmanager
 def open_copies(
     folder: Path | None, form: str | None, separator: SeparatorIdentity, sources: Sequence[str]
-) -> Iterator[Copies | None]:
-    """`Copies`, closed at the end; None where none are asked for. Raises UsageError."""
-    copies = Copies(folder, form, separator, sources) if folder and form else None
-    try:
-        yield copies
-    finally:
-        if copies is not None:
-            copies.close()
+) -> Copies | None:
+    """`Copies`; None where none are asked for. Raises UsageError."""
+    return Copies(folder, form, separator, sources) if folder and form else None
 
 
 def copies_folder(

@@ -1,0 +1,176 @@
+"""From units that are done to a store that is finished; killed inside, it is done again alike."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mscol_cli.files import sync, write_atomically, write_text
+from mscol_cli.store.growing import GrowingArray
+from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, StoreHeader, shard_name
+from mscol_cli.store.journal import Journal
+from mscol_cli.store.locks import Lock
+from mscol_cli.store.plan import PLAN, WORK, Plan, Unit
+from mscol_cli.store.records import FailureRecord, file_hash, newest, read_lines, totals
+
+LOCK = ".lock"
+Records = dict[str, dict[str, Any]]
+
+
+@contextmanager
+def exclusively(store: Path) -> Iterator[None]:
+    """Alone with plan and header; waits for its turn. Raises MscolError without locks."""
+    store.mkdir(parents=True, exist_ok=True)
+    with Lock(store / LOCK):
+        if not (store / PLAN).exists():  # units of a run that was killed while it cleaned up
+            shutil.rmtree(store / WORK, ignore_errors=True)
+        try:
+            yield
+        finally:
+            if not (store / PLAN).exists():
+                _clean(store)
+
+
+def is_clean(store: Path) -> bool:
+    """Whether no process works here, or was killed and left something."""
+    return not any((store / name).exists() for name in (LOCK, WORK))
+
+
+def records_so_far(store: Path, plan: Plan | None) -> Records:
+    """The newest record of each track, of the store itself and of units that are not joined yet."""
+    before = plan.line_bytes if plan else None
+    found = newest(read_lines(store / TRACKS, before))
+    for unit in plan.units if plan else ():
+        found |= _unit_records(store, unit)
+    return found
+
+
+def failures_so_far(store: Path, plan: Plan | None) -> dict[str, FailureRecord]:
+    """Inputs that could not be used: of the units that are done, or else of the store."""
+    if plan is None:
+        lines = list(read_lines(store / FAILURES))
+    else:
+        done = [unit for unit in plan.units if unit.is_done(store)]
+        lines = [line for unit in done for line in read_lines(unit.folder(store) / FAILURES)]
+    return {line["input"]: FailureRecord.from_line(line) for line in lines}
+
+
+def join(store: Path, plan: Plan) -> StoreHeader | None:
+    """Put the tracks of all units, which are done, into the store; the caller is alone with it.
+
+    A store into which no track came is removed: None.
+    """
+    header = StoreHeader.read(store)
+    records = {unit.number: _unit_records(store, unit) for unit in plan.units}
+    failures = _failures(store, plan)
+    if any(records.values()):
+        header = replace(header, sealed=False)
+        header.write(store)
+        _take_shards(store, plan, records)
+        _write_levels(store, plan, records, len(header.sources))
+        _write_tracks(store, plan, records)
+    elif not plan.line_bytes:
+        _discard(store)
+        return None
+    _write_failures(store / FAILURES, failures)
+    sealed = _sealed(store, plan, header, records, len(failures))
+    if sealed != StoreHeader.read(store):
+        sealed.write(store)
+        sync(store)
+    (store / PLAN).unlink()
+    return sealed
+
+
+def _unit_records(store: Path, unit: Unit) -> Records:
+    return newest(Journal(unit.folder(store) / TRACKS).records)
+
+
+def _failures(store: Path, plan: Plan) -> list[FailureRecord]:
+    """The last word on each input, in the order of the plan."""
+    found: dict[tuple[str, str], FailureRecord] = {}
+    for unit in plan.units:
+        lines = list(read_lines(unit.folder(store) / FAILURES))
+        tried = {track.id for track in unit.tracks}
+        found = {key: failure for key, failure in found.items() if key[0] not in tried}
+        found |= {(line["input"], line["reason"]): FailureRecord.from_line(line) for line in lines}
+    return list(found.values())
+
+
+def _take_shards(store: Path, plan: Plan, records: Mapping[int, Records]) -> None:
+    (store / SHARDS).mkdir(exist_ok=True)
+    for unit in plan.units:
+        made, place = unit.folder(store) / shard_name(0), store / shard_name(unit.number)
+        # Gone if a process was killed after it had taken it.
+        if records[unit.number] and made.exists():
+            made.replace(place)
+    sync(store / SHARDS)
+
+
+def _write_levels(store: Path, plan: Plan, records: Mapping[int, Records], sources: int) -> None:
+    path = store / LEVELS
+
+    def write(temporary: Path) -> None:
+        array = GrowingArray(temporary, np.float32, (sources, 2))
+        if plan.level_rows:
+            array.append(np.load(path, mmap_mode="r")[: plan.level_rows])
+        for unit in plan.units:
+            if records[unit.number]:
+                levels = np.load(unit.folder(store) / LEVELS, mmap_mode="r")
+                for record in records[unit.number].values():
+                    array.append(levels[record["level_row"] :][: record["segments"]])
+        array.finish()
+
+    write_atomically(path, write)
+
+
+def _write_tracks(store: Path, plan: Plan, records: Mapping[int, Records]) -> None:
+    path, row = store / TRACKS, plan.level_rows
+    lines = [path.read_bytes()[: plan.line_bytes].decode()] if plan.line_bytes else []
+    for unit in plan.units:
+        for record in records[unit.number].values():
+            placed = {**record, "shard": unit.number, "level_row": row}
+            lines.append(json.dumps(placed, separators=(",", ":")) + "\n")
+            row += record["segments"]
+    write_text(path, "".join(lines))
+
+
+def _write_failures(path: Path, failures: list[FailureRecord]) -> None:
+    lines = "".join(failure.to_line() for failure in failures)
+    if not path.exists() or path.read_text(encoding="utf-8") != lines:
+        write_text(path, lines)
+
+
+def _sealed(
+    store: Path, plan: Plan, header: StoreHeader, records: Mapping[int, Records], failed: int
+) -> StoreHeader:
+    shards = {name: value for name, value in header.checksums.items() if name.startswith(SHARDS)}
+    for unit in plan.units:
+        if records[unit.number]:
+            own = StoreHeader.read(unit.folder(store)).checksums
+            shards[shard_name(unit.number)] = own[shard_name(0)]
+    rest = {name: file_hash(store / name) for name in (LEVELS, TRACKS, FAILURES)}
+    counted = totals(newest(read_lines(store / TRACKS)).values())
+    return replace(header, sealed=True, checksums={**shards, **rest}, failures=failed, **counted)
+
+
+def _discard(store: Path) -> None:
+    (store / PLAN).unlink()
+    (store / HEADER).unlink()
+
+
+def _clean(store: Path) -> None:
+    """Remove what only a run needs, and what killed processes left half-written."""
+    shutil.rmtree(store / WORK, ignore_errors=True)
+    for name in (HEADER, TRACKS, LEVELS, FAILURES):
+        for path in store.glob(f".{Path(name).stem}.*{Path(name).suffix}"):
+            path.unlink()
+    (store / LOCK).unlink(missing_ok=True)
+    if not any(store.iterdir()):
+        store.rmdir()

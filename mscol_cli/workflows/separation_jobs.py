@@ -1,0 +1,161 @@
+"""Several workers on this machine: processes that are started, watched, and outlived."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mscol_cli.contracts.progress import NO_BAR, Progress
+from mscol_cli.engine.devices import require_gpus
+from mscol_cli.errors import MscolError, UsageError
+from mscol_cli.store.header import FAILURES, TRACKS
+from mscol_cli.store.plan import Plan
+from mscol_cli.workflows.separator_choice import SeparateRequest
+
+_PAUSE = 0.5
+_RANKS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
+_LOCAL = ("LOCAL_RANK", "SLURM_LOCALID")
+
+
+def rank_and_workers() -> tuple[int, int] | None:
+    """Number of this worker and how many there are, where torchrun or srun started several."""
+    for rank, workers in _RANKS:
+        if rank in os.environ and int(os.environ.get(workers, "1")) > 1:
+            return int(os.environ[rank]), int(os.environ[workers])
+    return None
+
+
+def answers_for_all(sealed: bool) -> bool:
+    """Whether the exit code of this worker tells of failures: of several only one's does, and none
+    where the process that started them does."""
+    return sealed and NO_BAR not in os.environ
+
+
+def local_device(name: str) -> str:
+    """The device of this worker: `auto` and `cuda` are the GPU of its number on this machine."""
+    number = next((os.environ[key] for key in _LOCAL if key in os.environ), None)
+    if name not in ("auto", "cuda") or number is None:
+        return name
+    import torch
+
+    count = torch.cuda.device_count()
+    return f"cuda:{int(number) % count}" if count else name
+
+
+def wanted_jobs(request: SeparateRequest) -> int:
+    """How many workers to start; 1 where this process is the only one, or one of others.
+
+    Raises:
+        UsageError: Options contradict each other or what started this process.
+    """
+    if request.jobs is None and request.gpus is None:
+        return 1
+    if request.jobs is not None and request.gpus is not None:
+        raise UsageError("--jobs and --gpus both say how many processes: give one.")
+    if rank_and_workers() is not None:
+        raise UsageError(
+            "this process is one of several already (RANK and WORLD_SIZE, or SLURM's, are set):"
+            " leave out --jobs and --gpus."
+        )
+    count = request.jobs or request.gpus or 0
+    if count < 1:
+        raise UsageError("--jobs and --gpus take a number of 1 or more.")
+    if request.gpus is not None:
+        require_gpus(request.gpus)
+    return count
+
+
+def run_jobs(
+    count: int, arguments: Sequence[str], store: Path, plan: Plan, progress: Progress
+) -> None:
+    """Run workers until all have ended; the last one has sealed the store.
+
+    Args:
+        count: How many.
+        arguments: Command line of each.
+        store: Folder of the store.
+        plan: What they do.
+        progress: Sees what all of them did.
+
+    Raises:
+        MscolError: None of them could finish.
+    """
+    workers = [_start(number, count, arguments) for number in range(count)]
+    try:
+        _watch(workers, store, plan, progress)
+    except BaseException:
+        for worker in workers:
+            worker.send_signal(signal.SIGINT)
+        for worker in workers:
+            worker.wait()
+        raise
+    _tell(workers, progress)
+    if Plan.read(store) is not None:
+        codes = sorted({worker.returncode for worker in workers})
+        failure = MscolError(
+            f"no worker finished (exit codes {', '.join(map(str, codes))}); what is done is safe in"
+            f" {store}: run the same command again to go on"
+        )
+        failure.exit_code = next((code for code in codes if 0 < code < 128), 1)
+        raise failure
+
+
+def _start(number: int, count: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    threads = str(max(1, (os.cpu_count() or 1) // count))
+    environment = {
+        "OMP_NUM_THREADS": threads,
+        **os.environ,
+        "RANK": str(number),
+        "LOCAL_RANK": str(number),
+        "WORLD_SIZE": str(count),
+        NO_BAR: "1",
+    }
+    command = [sys.executable, "-m", "mscol_cli", *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+
+def _watch(
+    workers: Sequence[subprocess.Popen[bytes]], store: Path, plan: Plan, progress: Progress
+) -> None:
+    progress.begin("separating", sum(len(unit.tracks) for unit in plan.units), "tracks")
+    counted: dict[int, int] = {}
+    shown = 0
+    while any(worker.poll() is None for worker in workers):
+        time.sleep(_PAUSE)
+        _count(store, plan, counted)
+        total = sum(counted.values())
+        progress.advance(total - shown)
+        shown = total
+    progress.end()
+
+
+def _count(store: Path, plan: Plan, counted: dict[int, int]) -> None:
+    """Tracks of each unit that were tried; units that are joined already keep their count."""
+    for unit in plan.units:
+        if counted.get(unit.number, 0) < len(unit.tracks):
+            folder = unit.folder(store)
+            lines = sum(_lines(folder / name) for name in (TRACKS, FAILURES))
+            counted[unit.number] = max(counted.get(unit.number, 0), lines)
+
+
+def _lines(path: Path) -> int:
+    try:
+        return path.read_bytes().count(b"\n")
+    except OSError:
+        return 0
+
+
+def _tell(workers: Sequence[subprocess.Popen[bytes]], progress: Progress) -> None:
+    died: Mapping[int, int] = {
+        number: worker.returncode
+        for number, worker in enumerate(workers)
+        if worker.returncode not in (0, 3)
+    }
+    for number, code in died.items():
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        progress.warn(f"worker {number} of {len(workers)} ended early ({how})")

@@ -1,0 +1,151 @@
+"""One worker: takes units that nobody works on, until all are done; the last one seals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.contracts.separator import Separator, TrackInput
+from mscol_cli.errors import BadInputError
+from mscol_cli.files import existing_parent
+from mscol_cli.separation import Separated, separate_groups
+from mscol_cli.store import SAMPLE_RATE, SeparatorIdentity, StoreWriter
+from mscol_cli.store.joining import exclusively, join
+from mscol_cli.store.locks import Lock
+from mscol_cli.store.plan import Plan, PlannedTrack, Unit
+from mscol_cli.workflows.failures import failure_records
+from mscol_cli.workflows.listening import Copies
+
+_PAUSE = 0.5
+_ANY_SIZE = 1 << 62
+
+
+@dataclass
+class Worker:
+    """What a process needs to fill units.
+
+    Attributes:
+        store: Folder of the store.
+        separator: What separates.
+        identity: What identifies it.
+        copies: Listening copies; None where none are asked for.
+        progress: Who watches.
+        failures: Of this worker so far: inputs with the reason.
+    """
+
+    store: Path
+    separator: Separator
+    identity: SeparatorIdentity
+    copies: Copies | None
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.failures: list[tuple[str, str]] = []
+        self._begun, self._seconds = time.monotonic(), 0.0
+
+    def run(self, plan: Plan, rank: int, workers: int) -> bool:
+        """Fill units until all are done.
+
+        A worker waits for the units of others, so that it takes over what one that dies leaves.
+
+        Args:
+            plan: Which units there are.
+            rank: Of this worker; each begins elsewhere.
+            workers: How many there are.
+
+        Returns:
+            Whether this worker sealed the store.
+        """
+        self.progress.begin("separating", sum(len(unit.tracks) for unit in plan.units), "tracks")
+        first = rank * len(plan.units) // workers
+        units = [*plan.units[first:], *plan.units[:first]]
+        while units := [unit for unit in units if not unit.is_done(self.store)]:
+            tried = [self._try(unit) for unit in units]
+            if not any(tried):
+                if Plan.read(self.store) is None:  # another worker has sealed
+                    break
+                time.sleep(_PAUSE)
+        self.progress.end()
+        return self._seal()
+
+    def _try(self, unit: Unit) -> bool:
+        """Fill a unit, unless another worker does."""
+        lock = Lock(unit.lock(self.store))
+        try:
+            if not lock.take():
+                return False
+        except FileNotFoundError:  # joined and cleaned up by another
+            return False
+        try:
+            if not unit.is_done(self.store):
+                self._fill(unit)
+        finally:
+            lock.release()
+        return True
+
+    def _fill(self, unit: Unit) -> None:
+        sources, folder = self.separator.sources, unit.folder(self.store)
+        failures: list[tuple[str, str]] = []
+        with StoreWriter(folder, sources, self.identity, _ANY_SIZE) as writer:
+            groups = list(self._undone_groups(unit, writer))
+            skipped = len(unit.tracks) - sum(len(group) for group in groups)
+            self.progress.advance(skipped)
+            scratch = existing_parent(self.store)
+            copied = self.copies is not None
+            for track, separated in separate_groups(groups, self.separator, scratch, copied):
+                try:
+                    self._keep(track, separated, writer, unit)
+                except BadInputError as error:
+                    self.progress.warn(f"skipped {error}")
+                    failures.append((track.id, str(error)))
+                self.progress.advance(1, **self._shown(len(failures)))
+            inputs = [planned.to_input() for planned in unit.tracks]
+            writer.seal(failure_records(inputs, failures))
+        self.failures += failures
+
+    def _undone_groups(self, unit: Unit, writer: StoreWriter) -> Iterator[Sequence[TrackInput]]:
+        """A group with any track to do is done whole, so that its batches are what they were."""
+        for group in unit.groups():
+            inputs = [planned.to_input() for planned in group]
+            if not all(self._is_done(planned, writer) for planned in group):
+                yield inputs
+
+    def _is_done(self, planned: PlannedTrack, writer: StoreWriter) -> bool:
+        track, stored = planned.to_input(), writer.stored
+        if planned.problem is not None or not stored.holds(track.id, track.files):
+            return False
+        return self.copies is None or self.copies.holds(track.id, stored.stamps(track.id))
+
+    def _keep(
+        self,
+        track: TrackInput,
+        separated: Separated | BadInputError,
+        writer: StoreWriter,
+        unit: Unit,
+    ) -> None:
+        if isinstance(separated, BadInputError):
+            raise separated
+        with closing(separated):
+            stamps = separated.stamps
+            if self.copies is not None:
+                self.copies.write(track.id, stamps, separated.copies, separated.sample_rate)
+            only_copies = any(one.id == track.id and one.stored for one in unit.tracks)
+            if not only_copies and not writer.stored.made_from(track.id, stamps):
+                writer.add(track.id, stamps, separated.waveforms)
+            self._seconds += len(next(iter(separated.waveforms.values()))) / SAMPLE_RATE
+
+    def _shown(self, failed: int) -> dict[str, str]:
+        speed = self._seconds / max(time.monotonic() - self._begun, 1e-9)
+        return {"failed": str(len(self.failures) + failed), "times real time": f"{speed:.1f}"}
+
+    def _seal(self) -> bool:
+        with exclusively(self.store):
+            plan = Plan.read(self.store)
+            if plan is None:
+                return False
+            join(self.store, plan)
+            return True
