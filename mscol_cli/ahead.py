@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from queue import Empty, Full, Queue
 from threading import Event, Thread
@@ -13,7 +14,7 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_PAUSE = 0.1
+_PAUSE, _MOMENT = 0.1, 0.002
 _END = object()
 
 
@@ -82,10 +83,9 @@ class _Stream(Generic[Result]):
         """Let go of what was not read, and wait until the thread has."""
         self._stopped.set()
         while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=_PAUSE)
-            except Empty:
-                continue
+            with suppress(Empty):
+                self._queue.get_nowait()
+            self._thread.join(_MOMENT)
 
     def _run(self, results: Iterator[Result]) -> None:
         try:

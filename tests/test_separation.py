@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mscol_cli.ahead import streams_ahead
 from mscol_cli.api import MIXTURE, BadInputError, Chunking, Separator, TrackInput
 from mscol_cli.errors import PluginError
 from mscol_cli.separation import Separated, read_chunks, separate_groups
@@ -151,3 +153,33 @@ def test_a_separator_that_breaks_its_promise_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(PluginError, match="different lengths"):
         separated(written(tmp_path, 2.0), Short(), tmp_path)
+
+
+def test_streams_run_ahead_in_order_and_end_when_they_are_left() -> None:
+    made: list[int] = []
+
+    def stream(item: int) -> Iterator[int]:
+        for part in range(100):
+            made.append(item)
+            yield 100 * item + part
+
+    begun = time.perf_counter()
+    for item, parts in streams_ahead(stream, range(20), workers=3):
+        assert [next(parts), next(parts)] == [100 * item, 100 * item + 1]
+        assert max(made) <= item + 3
+    assert len(made) < 20 * 6
+    assert time.perf_counter() - begun < 10
+
+
+def test_a_stream_fails_where_its_result_was_due() -> None:
+    def stream(item: int) -> Iterator[int]:
+        yield item
+        if item == 1:
+            raise BadInputError("no more")
+
+    streams = streams_ahead(stream, range(3), workers=2)
+    assert list(next(streams)[1]) == [0]
+    failing = next(streams)[1]
+    assert next(failing) == 1
+    with pytest.raises(BadInputError, match="no more"):
+        next(failing)

@@ -101,7 +101,9 @@ def separate_groups(
 
 def _flush(pending: list[tuple[_Growing, Chunk]], batcher: Batcher) -> Iterator[Result]:
     outcomes = batcher.run([chunk for _, chunk in pending]) if pending else []
-    for (growing, chunk), outcome in zip(pending, outcomes, strict=True):
+    outcomes.reverse()
+    for growing, chunk in pending:
+        outcome = outcomes.pop()  # let go of as soon as it is written
         if growing.failed:
             continue
         if isinstance(outcome, BadInputError):

@@ -88,33 +88,38 @@ class OpenUnmixSeparator(Separator):
 
     def _separate_alike(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
         """Mixtures of as many channels, (channels, samples), to (targets, channels, samples)."""
-        spectrograms = [self._spectra.forward(waveform) for waveform in waveforms]
-        lengths = [spectrogram.shape[1] for spectrogram in spectrograms]
-        magnitudes = _magnitudes(spectrograms, self._networks[0].bins)
+        lengths = [self._spectra.frames(waveform.shape[-1]) for waveform in waveforms]
+        magnitudes = self._magnitudes(waveforms, lengths)
         hidden = [network.encode(magnitudes, lengths) for network in self._networks]
         del magnitudes
         return [
-            self._render(
-                spectrograms[number],
-                [one[:length, number] for one in hidden],
-                waveforms[number].shape[-1],
-            )
+            self._render(waveforms[number], [one[:length, number] for one in hidden])
             for number, length in enumerate(lengths)
         ]
 
-    def _render(self, spectrogram: Tensor, hidden: Sequence[Tensor], samples: int) -> Tensor:
+    def _magnitudes(self, waveforms: Sequence[Tensor], lengths: Sequence[int]) -> Tensor:
+        """What the networks hear, (frames, clips, channels * bins), zero after a clip."""
+        bins, channels = self._networks[0].bins, len(waveforms[0])
+        magnitudes = waveforms[0].new_zeros(max(lengths), len(waveforms), channels, bins)
+        for number, waveform in enumerate(waveforms):
+            heard = self._spectra.forward(waveform)[..., :bins].abs()
+            magnitudes[: lengths[number], number] = heard.transpose(0, 1)
+        return magnitudes.flatten(2)
+
+    def _render(self, waveform: Tensor, hidden: Sequence[Tensor]) -> Tensor:
         """Masks, filter and inverse transform of one clip, a window of frames at a time.
 
         Args:
-            spectrogram: Of the mixture, complex (channels, frames, bins).
+            waveform: The mixture, (channels, samples).
             hidden: What each network made of it, (frames, hidden).
-            samples: Of the clip.
 
         Returns:
             (targets, channels, samples).
         """
+        # Computed again: that of every clip of a batch would be most of what is in memory.
+        spectrogram = self._spectra.forward(waveform)
         shape = (len(hidden), self._model.channels)
-        overlap = Overlap(self._spectra, shape, samples)
+        overlap = Overlap(self._spectra, shape, waveform.shape[-1])
         size = self._options.wiener_win_len
         for start in range(0, spectrogram.shape[1], size):
             part = slice(start, start + size)
@@ -172,15 +177,3 @@ def _batch_seconds(device: str) -> int:
         return _CPU_SECONDS
     free, _ = torch.cuda.mem_get_info(torch.device(device))
     return max(1, min(_GPU_SECONDS, int(0.8 * free) // _GPU_BYTES_PER_SECOND))
-
-
-def _magnitudes(spectrograms: Sequence[Tensor], bins: int) -> Tensor:
-    """Complex (channels, frames, all bins) of each clip to (frames, clips, channels * bins), zero
-    after the end of a clip."""
-    frames = max(spectrogram.shape[1] for spectrogram in spectrograms)
-    channels = len(spectrograms[0])
-    magnitudes = spectrograms[0].real.new_zeros(frames, len(spectrograms), channels, bins)
-    for number, spectrogram in enumerate(spectrograms):
-        heard = spectrogram[..., :bins].abs().transpose(0, 1)
-        magnitudes[: len(heard), number] = heard
-    return magnitudes.flatten(2)
