@@ -77,8 +77,12 @@ def goes_on_device(place: str, store: Store, device: torch.device) -> bool:
     """Whether to hold a store on the device. `auto`: on a GPU with room left for the step."""
     if place != "auto" or device.type != "cuda":
         return place == "device"
-    free, total = torch.cuda.mem_get_info(device)
-    return store_bytes(store) <= free - ROOM_FOR_THE_STEP * total
+    return leaves_room(store_bytes(store), *torch.cuda.mem_get_info(device))
+
+
+def leaves_room(needed: int, free: int, total: int) -> bool:
+    """Whether a store of `needed` bytes leaves a GPU with enough for the step; all in bytes."""
+    return needed <= free - ROOM_FOR_THE_STEP * total
 
 
 def _require_room(store: Store, device: torch.device) -> None:
