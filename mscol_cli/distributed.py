@@ -82,22 +82,6 @@ def broadcast_text(text: str, device: torch.device) -> str:
     return bytes(buffer.tolist()).rstrip(b"\0").decode()
 
 
-class _Sum(torch.autograd.Function):
-    """Sum over processes; so is its gradient."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, value: Tensor) -> Tensor:  # noqa: ARG004
-        total = value.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> Tensor:  # noqa: ARG004
-        total = gradients[0].clone()
-        dist.all_reduce(total)
-        return total
-
-
 class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch normalisation with the statistics of the global batch, on any backend.
 
@@ -127,12 +111,16 @@ class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         axes = [0, *range(2, input.dim())]
         shape = [1, -1] + [1] * (input.dim() - 2)
         count = input.numel() // input.shape[1] * world_size()
-        mean = cast(Tensor, _Sum.apply(input.sum(axes))) / count
-        centred = input - mean.view(shape)
-        variance = cast(Tensor, _Sum.apply(centred.square().sum(axes))) / count
+        exact = input.to(torch.promote_types(input.dtype, torch.float32))
+        own_variance, own_mean = torch.var_mean(exact, axes, correction=0)
+        # Moments of equal shares make the global ones: one collective, where sums would take two.
+        means, variances = gather(torch.stack([own_mean, own_variance])[None]).unbind(1)
+        mean = means.mean(0)
+        variance = (variances + (means - mean).square()).mean(0)
         self._track(mean.detach(), variance.detach() * count / max(count - 1, 1))
         scale = torch.rsqrt(variance + self.eps) * self.weight
-        return cast(Tensor, self.after(centred * scale.view(shape) + self.bias.view(shape)))
+        normalised = (exact - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        return cast(Tensor, self.after(normalised.to(input.dtype)))
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor) -> None:

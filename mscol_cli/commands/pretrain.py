@@ -68,6 +68,29 @@ def pretrain(
         str | None,
         typer.Option(help="auto, cpu, cuda or cuda:N. [default: auto]", metavar="NAME"),
     ] = None,
+    store_on: Annotated[
+        str | None,
+        typer.Option(
+            help="Hold the store in the memory of the device, or read it on the host."
+            " [default: auto, on a GPU where it fits]",
+            metavar="auto|device|host",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the encoder. [default: auto, bf16 on a GPU that has it, else fp32]",
+            metavar="auto|fp32|bf16",
+        ),
+    ] = None,
+    compile_: Annotated[
+        str | None,
+        typer.Option(
+            "--compile",
+            help="Compile the encoder. [default: auto, on for a GPU, off for a CPU]",
+            metavar="auto|on|off",
+        ),
+    ] = None,
     opt: Opt = None,
     encoder_opt: Annotated[
         list[str] | None,
@@ -112,6 +135,9 @@ def pretrain(
         gpus=gpus,
         processes=processes,
         device=device,
+        store_on=store_on,
+        precision=precision,
+        compile=compile_,
         run=output,
         resume=resume,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mscol_cli import distributed
+from mscol_cli.ahead import map_ahead
 from mscol_cli.contracts.levels import Level
 from mscol_cli.contracts.objective import Objective
-from mscol_cli.contracts.plans import CropPlan
+from mscol_cli.contracts.plans import CropPlan, Crops
+from mscol_cli.engine.on_device import DeviceStore, goes_on_device
 from mscol_cli.store import Store
+
+READ_AHEAD = 2
+"""Updates whose crops are made while another is worked on."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class CropSource:
         crop_samples: Length of a crop.
         level: What whole clips are scaled to.
         seed: Of the run; with the step it decides every plan.
+        place: Where the store is held, `auto`, `device` or `host`.
     """
 
     store: Store
@@ -50,6 +56,7 @@ class CropSource:
     crop_samples: int
     level: Level
     seed: int
+    place: str = "auto"
 
     def plan(self, step: int) -> CropPlan:
         """The whole batch of an update: the same on every process, and after every resume."""
@@ -57,35 +64,81 @@ class CropSource:
         return self.objective.plan(self.store.index, rng, self.batch_size)
 
     def batches(self, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
-        """This process's share of updates `start` to `stop`, each read while the last is used."""
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            ahead: Future[_Read] | None = None
-            for step in range(start, stop):
-                ready = ahead.result() if ahead else self._read(step)
-                ahead = reader.submit(self._read, step + 1) if step + 1 < stop else None
-                yield ready.to(device)
+        """This process's share of updates `start` to `stop`, made while earlier ones are used."""
+        held: DeviceStore | None = None
+        if goes_on_device(self.place, self.store, device):
+            held = DeviceStore(self.store, self.level, device)
 
-    def _read(self, step: int) -> _Read:
-        plan = self.plan(step).rows(distributed.share(self.batch_size))
-        samples = {
-            view: self.store.gather(crops, self.crop_samples, self.level)
+        def ready(step: int) -> _Ready:
+            plan = self.plan(step).rows(distributed.share(self.batch_size))
+            return _Planned(plan, held, self.crop_samples) if held else self._read(plan, device)
+
+        for made in map_ahead(ready, range(start, stop), READ_AHEAD):
+            yield made.to(device)
+
+    def _read(self, plan: CropPlan, device: torch.device) -> _Read:
+        crops = {
+            view: _on_host(self.store.gather(crops, self.crop_samples, self.level), device)
             for view, crops in plan.views.items()
         }
-        return _Read(samples, dict(plan.labels))
+        return _Read(crops, plan.labels)
+
+
+class _Ready(Protocol):
+    """An update of which all is known that the host has to find out."""
+
+    def to(self, device: torch.device) -> Batch:
+        """Make its tensors on the device."""
 
 
 @dataclass(frozen=True)
 class _Read:
     """Crops as stored, int16 and a factor per row: half the bytes to move to a device."""
 
-    samples: dict[str, tuple[NDArray[np.int16], NDArray[np.float32]]]
-    labels: dict[str, NDArray[np.generic]]
+    samples: Mapping[str, tuple[Tensor, Tensor]]
+    labels: Mapping[str, NDArray[np.generic]]
 
     def to(self, device: torch.device) -> Batch:
         """Move to the device, and only there turn into float32 at the clip's level."""
-        waveforms = {}
-        for view, (stored, scale) in self.samples.items():
-            factor = torch.from_numpy(scale).to(device, non_blocking=True)
-            waveforms[view] = torch.from_numpy(stored).to(device).float() * factor[:, None]
-        labels = {name: torch.from_numpy(label).to(device) for name, label in self.labels.items()}
-        return Batch(waveforms, labels)
+        waveforms = {
+            view: stored.to(device, non_blocking=True).float()
+            * factor.to(device, non_blocking=True)[:, None]
+            for view, (stored, factor) in self.samples.items()
+        }
+        return Batch(waveforms, _labels(self.labels, device))
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """Where to cut: the store is on the device already."""
+
+    plan: CropPlan
+    store: DeviceStore
+    crop_samples: int
+
+    def to(self, device: torch.device) -> Batch:
+        """Cut on the device."""
+        views: Mapping[str, Crops] = self.plan.views
+        waveforms = {
+            view: self.store.waveforms(crops, self.crop_samples) for view, crops in views.items()
+        }
+        return Batch(waveforms, _labels(self.plan.labels, device))
+
+
+def _labels(labels: Mapping[str, NDArray[np.generic]], device: torch.device) -> dict[str, Tensor]:
+    return {
+        name: _pinned(torch.from_numpy(label), device).to(device, non_blocking=True)
+        for name, label in labels.items()
+    }
+
+
+def _on_host(
+    gathered: tuple[NDArray[np.int16], NDArray[np.float32]], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    stored, factor = gathered
+    return _pinned(torch.from_numpy(stored), device), _pinned(torch.from_numpy(factor), device)
+
+
+def _pinned(host: Tensor, device: torch.device) -> Tensor:
+    """Page-locked where a GPU fetches it: the copy then goes on beside the step."""
+    return host.pin_memory() if device.type == "cuda" else host

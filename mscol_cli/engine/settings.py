@@ -11,10 +11,14 @@ from typing import Any
 import torch
 
 from mscol_cli import __version__
+from mscol_cli.engine.compiling import COMPILING
+from mscol_cli.engine.on_device import PLACES
+from mscol_cli.engine.precision import PRECISIONS
 from mscol_cli.errors import UsageError
 from mscol_cli.host import Part
 
 SCHEDULES = ("halved", "constant")
+CHOICES = {"schedule": SCHEDULES, "store_on": PLACES, "precision": PRECISIONS, "compile": COMPILING}
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class TrainingSettings:
         log_every: Updates between lines of metrics.jsonl.
         processes: How many processes share a batch.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        store_on: Where the store is held: `auto`, `device` or `host`.
+        precision: Of the encoder: `auto`, `fp32` or `bf16`.
+        compile: Whether the encoder is compiled: `auto`, `on` or `off`.
     """
 
     steps: int = 10_000
@@ -42,6 +49,9 @@ class TrainingSettings:
     log_every: int = 10
     processes: int = 1
     device: str = "auto"
+    store_on: str = "auto"
+    precision: str = "auto"
+    compile: str = "auto"
 
     def check(self) -> None:
         """Refuse what cannot be trained with. Raises UsageError."""
@@ -52,8 +62,10 @@ class TrainingSettings:
             raise UsageError("--batch-size must be at least 2: one pair has no negatives.")
         if not 0 < self.learning_rate < float("inf"):
             raise UsageError(f"--lr must be a number above 0, not {self.learning_rate}.")
-        if self.schedule not in SCHEDULES:
-            raise UsageError(f"--schedule takes {', '.join(SCHEDULES)}, not '{self.schedule}'.")
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} takes {', '.join(choices)}, not '{value}'.")
         if self.seed < 0:
             raise UsageError("--seed must be 0 or more.")
         if self.batch_size % self.processes:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mscol_cli import distributed
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
+from mscol_cli.engine.compiling import compiled
 
 
 class Pretraining(nn.Module):
@@ -19,10 +20,24 @@ class Pretraining(nn.Module):
     batch: every process computes the same loss from its own share of the encoder's work.
     """
 
-    def __init__(self, encoder: Encoder, objective: Objective) -> None:
+    def __init__(
+        self, encoder: Encoder, objective: Objective, precision: torch.dtype = torch.float32
+    ) -> None:
+        """
+        Args:
+            encoder: The network.
+            objective: The pretext task.
+            precision: Of the encoder's activations; front end and loss stay as they are.
+        """
         super().__init__()
         self.encoder = encoder
         self.objective = objective
+        self.precision = precision
+        self._compiled: Callable[[Tensor], Tensor] | None = None
+
+    def compile_encoder(self, device: torch.device) -> None:
+        """Compile the encoder, on the device it is on, at the first update."""
+        self._compiled = compiled(self.encoder, device)
 
     def forward(
         self, waveforms: Mapping[str, Tensor], labels: Mapping[str, Tensor]
@@ -31,11 +46,19 @@ class Pretraining(nn.Module):
         waveforms = self.objective.augment_waveforms(waveforms, labels)
         plain = _per_view(self.encoder.frontend, waveforms)
         features = self.objective.augment_features(plain, labels)
-        embeddings = _per_view(self.encoder, features)
+        embeddings = _per_view(self._encode, features)
         gathered = {view: distributed.gather(rows) for view, rows in embeddings.items()}
         everyone = {name: distributed.gather(label) for name, label in labels.items()}
         loss, metrics = self.objective.loss(gathered, everyone)
         return loss, metrics
+
+    def _encode(self, features: Tensor) -> Tensor:
+        encode = self._compiled or self.encoder
+        if self.precision is torch.float32:
+            return encode(features)
+        with torch.autocast(features.device.type, dtype=self.precision):
+            embeddings = encode(features)
+        return embeddings.float()
 
 
 def _per_view(

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from mscol_cli import adam, distributed
 from mscol_cli.checkpoints import folder as checkpoints
@@ -19,8 +18,12 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.batches import Batch, CropSource
+from mscol_cli.engine.compiling import is_compiled
+from mscol_cli.engine.memory import keep_freed_memory
 from mscol_cli.engine.metrics import MetricsLog, open_log
 from mscol_cli.engine.models import load_weights
+from mscol_cli.engine.parallel import data_parallel
+from mscol_cli.engine.precision import forbid_tf32, pick_precision
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.step import Pretraining, globalise_batch_norm
 from mscol_cli.engine.stopping import StopRequest
@@ -53,11 +56,20 @@ class Training:
 
     def __post_init__(self) -> None:
         self.step = 0
-        model = Pretraining(self.encoder, self.objective)
+        precision = pick_precision(self.settings.precision, self.device)
+        model = Pretraining(self.encoder, self.objective, precision)
         if distributed.world_size() > 1:
             globalise_batch_norm(model)
         self.model: nn.Module = model.to(self.device)
-        self.optimizer = torch.optim.Adam(model.parameters(), betas=adam.BETAS)
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            forbid_tf32()
+        else:
+            keep_freed_memory()
+        if is_compiled(self.settings.compile, self.device):
+            model.compile_encoder(self.device)
+        fused = True if on_gpu else None
+        self.optimizer = torch.optim.Adam(model.parameters(), betas=adam.BETAS, fused=fused)
 
     def restore(self) -> None:
         """Continue from the run's newest checkpoint, if it has one."""
@@ -77,7 +89,7 @@ class Training:
             Interrupted: Stopped by a signal; a checkpoint of the last update is on disk.
             MscolError: The loss is no longer a number; the last checkpoint is from before.
         """
-        trained = self._distributed()
+        trained = data_parallel(self.model)
         progress.begin("pretrain", self.settings.steps, "steps")
         progress.advance(self.step)
         with StopRequest() as stop, open_log(self.run, self.step) as log:
@@ -89,11 +101,6 @@ class Training:
                 self._after_update(meter, log, stop)
         progress.end()
 
-    def _distributed(self) -> nn.Module:
-        if distributed.world_size() == 1:
-            return self.model
-        return DistributedDataParallel(self.model)
-
     def _update(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         model.train()
         # Stochastic depth draws from torch's generator: tied to the step, a resume repeats it.
@@ -101,8 +108,9 @@ class Training:
         group = self.optimizer.param_groups[0]
         group["lr"] = learning_rate(self.settings, self.step)
         group["eps"] = adam.keras_epsilon(self.step)
-        loss, metrics = model(batch.waveforms, batch.labels)
+        # Before the forward pass: a CUDA graph writes gradients where the last ones may still be.
         self.optimizer.zero_grad(set_to_none=True)
+        loss, metrics = model(batch.waveforms, batch.labels)
         loss.backward()
         self.optimizer.step()
         self.step += 1

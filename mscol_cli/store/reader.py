@@ -99,15 +99,24 @@ class Store:
         first = (self._table.offset[crops.track, crops.source] + crops.start).tolist()
         for row, shard in enumerate(self._table.shard[crops.track].tolist()):
             cut[row, : length[row]] = self._open(shard)[first[row] : first[row] + length[row]]
-        return cut, self._scale(level)[crops.track, crops.source]
+        return cut, self.factors(level)[crops.track, crops.source]
 
     def waveform(self, track: int, source: int = 0) -> NDArray[np.float32]:
         """A whole source of a track as it was before any level normalisation: (samples,)."""
+        gain = np.float32(self._table.gain[track, source])
+        waveform: NDArray[np.float32] = self.stored(track, source) * gain
+        return waveform
+
+    def stored(self, track: int, source: int = 0) -> NDArray[np.int16]:
+        """A whole source of a track as it lies in its shard: (samples,) int16, memory-mapped."""
         table = self._table
         first = table.offset[track, source]
-        stored = self._open(int(table.shard[track]))[first : first + table.samples[track]]
-        waveform: NDArray[np.float32] = stored * np.float32(table.gain[track, source])
-        return waveform
+        return self._open(int(table.shard[track]))[first : first + table.samples[track]]
+
+    @property
+    def track_samples(self) -> NDArray[np.int64]:
+        """(tracks,) lengths in samples."""
+        return self._table.samples
 
     def file_sizes(self) -> dict[str, set[int]]:
         """By track id, the sizes in bytes of the files that the track was made of."""
@@ -120,7 +129,8 @@ class Store:
         """The largest |x| among all sources of a track, before any level normalisation."""
         return float(self._table.gain[track].max()) * FULL_SCALE
 
-    def _scale(self, level: Level) -> NDArray[np.float32]:
+    def factors(self, level: Level) -> NDArray[np.float32]:
+        """(tracks, sources), what makes stored samples waveforms at a level."""
         if level not in self._scales:
             table = self._table
             factor = level_factor(level, table.norm, table.samples[:, None])

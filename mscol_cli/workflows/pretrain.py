@@ -132,6 +132,7 @@ def _build(folder: Path, info: Mapping[str, Any], device: torch.device) -> Train
         crop_samples=encoder.crop_samples,
         level=encoder.level,
         seed=settings.seed,
+        place=settings.store_on,
     )
     return Training(folder, info, settings, encoder, objective, source, device)
 

@@ -21,6 +21,8 @@ from mscol_cli.host import Part, Registry, find_objective, find_part
 from mscol_cli.recipes import read_recipe, to_toml
 
 ALL_TRACKS = "all"
+WHERE = ("device", "store_on", "precision", "compile")
+"""Where and how to compute, which recipes leave to each machine."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class PretrainRequest:
         gpus: Processes, one GPU each.
         processes: Processes on the CPU.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        store_on: Where the store is held: `auto`, `device` or `host`.
+        precision: Of the encoder: `auto`, `fp32` or `bf16`.
+        compile: Whether the encoder is compiled: `auto`, `on` or `off`.
         run: Run folder; None makes the next one under `runs/`, or resumes `runs/latest`.
         resume: Continue a run instead of starting one.
     """
@@ -67,6 +72,9 @@ class PretrainRequest:
     gpus: int | None = None
     processes: int | None = None
     device: str | None = None
+    store_on: str | None = None
+    precision: str | None = None
+    compile: str | None = None
     run: Path | None = None
     resume: bool = False
 
@@ -172,8 +180,9 @@ def _training(asked: dict[str, Any], request: PretrainRequest) -> TrainingSettin
     if "lr" in asked:
         asked = {**asked, "learning_rate": asked["lr"]}
         del asked["lr"]
-    if request.device is not None:
-        asked["device"] = request.device
+    for name in WHERE:
+        if (value := getattr(request, name)) is not None:
+            asked[name] = value
     settings = TrainingSettings(**asked, processes=process_count(request))
     settings.check()
     pick_device(settings.device)

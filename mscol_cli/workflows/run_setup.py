@@ -27,6 +27,7 @@ from mscol_cli.files import write_text
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.store import Store, sealed_stores
 from mscol_cli.workflows.run_settings import (
+    WHERE,
     PretrainRequest,
     RunSettings,
     process_count,
@@ -147,7 +148,7 @@ def _resumed(request: PretrainRequest) -> Path:
     differences = _differences(request, info)
     if differences:
         raise UsageError(f"{folder} was started otherwise: {'; '.join(differences)}.")
-    for name in ("steps", "save_every", "device"):
+    for name in ("steps", "save_every", *WHERE):
         if getattr(request, name) is not None:
             info["training"][name] = getattr(request, name)
     if is_launched() or request.gpus is not None or request.processes is not None:

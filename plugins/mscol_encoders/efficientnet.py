@@ -6,7 +6,7 @@ import timm
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mscol_encoders.logmel import LogMelEncoder, channels_last_on_cpu
+from mscol_encoders.logmel import LogMelEncoder, channels_last
 from mscol_encoders.plugin import EfficientNetOptions
 
 INPUT_SCALE = 1 / 255
@@ -59,7 +59,7 @@ class KerasStridedConv2d(nn.Conv2d):
         """Pad k//2 - 1 before and k//2 after, height and width alike, then convolve."""
         after = self.kernel_size[0] // 2
         padded = F.pad(x, (after - 1, after, after - 1, after))
-        return channels_last_on_cpu(super().forward(padded))
+        return channels_last(super().forward(padded))
 
 
 def _pad_as_keras(network: nn.Module) -> None:

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from mscol_cli import distributed
 from mscol_cli.api import StoreIndex
 from mscol_cli.engine.devices import pick_device, process_group
 from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.engine.parallel import data_parallel
 from mscol_cli.engine.step import Pretraining, globalise_batch_norm
 from mscol_cli.host import Part, find_objective, find_part, load_registry
 
@@ -56,7 +56,7 @@ def update(objective: Sequence[Part], encoder: Part) -> dict[str, Tensor]:
     labels = {name: torch.from_numpy(label) for name, label in plan.rows(mine).labels.items()}
     step: nn.Module = Pretraining(network, task).double()
     if distributed.world_size() > 1:
-        step = DistributedDataParallel(globalise_batch_norm(step))
+        step = data_parallel(globalise_batch_norm(step))
     loss, metrics = step(waveforms, labels)
     loss.backward()
     found = {"loss": loss.detach(), **metrics}

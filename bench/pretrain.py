@@ -1,0 +1,466 @@
+"""How fast pre-training is: the published setting, beside a plain loop on one file per crop.
+
+    python bench/pretrain.py STORE                   # mscol against the plain loop, in turns
+    python bench/pretrain.py STORE --switches        # every switch on its own, in turns
+    python bench/pretrain.py STORE --device cuda --seconds 120 --batches 128,512,2048,4096
+
+Without STORE a small one is synthesised. The published setting is EfficientNet-B0 on 128 pairs of
+MSA. The plain loop is what one would write first: torch's DataLoader with workers, one .npy file of
+float32 a crop, timm's network as it comes, eager float32 and Adam. On a GPU it also prints a
+roofline and where the time goes. --json FILE keeps the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
+
+from mscol_cli.engine import training
+from mscol_cli.engine.batches import Batch, CropSource
+from mscol_cli.engine.devices import pick_device
+from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.engine.settings import TrainingSettings
+from mscol_cli.engine.training import Training
+from mscol_cli.host import find_objective, find_part, load_registry
+from mscol_cli.store import Store
+
+CROP = 15_920
+"""Samples of a crop, 0.995 s."""
+WARM_UP = 2
+"""Updates of each that are not counted."""
+Update = Callable[[], float]
+"""Makes one update; returns the seconds it waited for data."""
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    options = _options()
+    device = pick_device(options.device)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(options.store or _synthesise(Path(folder)))
+        report: dict[str, Any] = {"machine": machine(device), "batch": options.batch}
+        print(json.dumps(report))
+        if options.switches:
+            report["switches"] = race(switches(store, options, device), options)
+        elif options.batches:
+            report["sustained"] = [
+                sustained(store, options, device, int(size)) for size in options.batches.split(",")
+            ]
+        else:
+            report["race"] = against_plain(store, options, device, Path(folder))
+        if device.type == "cuda" or options.roofline:
+            report["roofline"] = roofline(store, options, device)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the figures were measured on."""
+    named = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu()
+    load = round(os.getloadavg()[0], 1)
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "device": named,
+        "threads": torch.get_num_threads(),
+        "load": load,
+        "torch": torch.__version__,
+    }
+
+
+def against_plain(
+    store: Store, options: argparse.Namespace, device: torch.device, folder: Path
+) -> dict[str, Any]:
+    """mscol at its defaults and the plain loop, in turns."""
+    _write_crops(_training(store, _settings(options), device).source, folder / "crops")
+    racers = {
+        "mscol": Racer(mscol, store.path, options),
+        "plain": Racer(plain, folder / "crops", options),
+    }
+    found = race(racers, options)
+    ratio = found["mscol"]["pairs_per_second"] / found["plain"]["pairs_per_second"]
+    print(f"mscol is {ratio:.2f} times as fast")
+    return {**found, "ratio": ratio}
+
+
+def switches(store: Store, options: argparse.Namespace, device: torch.device) -> dict[str, Racer]:
+    """mscol at its defaults, and with one switch set each."""
+    changes: dict[str, dict[str, str]] = {
+        "defaults": {},
+        "store on the device": {"store_on": "device"},
+        "store on the host": {"store_on": "host"},
+        "fp32": {"precision": "fp32"},
+        "bf16": {"precision": "bf16"},
+        "not compiled": {"compile": "off"},
+    }
+    if device.type == "cpu":
+        changes = {"defaults": {}, "memory given back": {"memory": "give"}, **changes}
+        del changes["store on the host"], changes["fp32"], changes["not compiled"]
+    if device.type == "cuda" or options.compile:
+        changes["compiled"] = {"compile": "on"}
+    return {name: Racer(mscol, store.path, options, **change) for name, change in changes.items()}
+
+
+class Racer:
+    """Updates made in a process of their own, one at a time, so that none can help another."""
+
+    def __init__(
+        self, build: Callable[..., Update], data: Path, options: argparse.Namespace, **settings: str
+    ) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        arguments = (theirs, build, data, options, settings)
+        self._process = spawn.Process(target=_serve, args=arguments)
+        self._process.start()
+
+    def update(self) -> tuple[float, float]:
+        """Seconds that one update took, and of these the ones it waited for data."""
+        self._pipe.send(True)
+        taken: tuple[float, float] = self._pipe.recv()
+        return taken
+
+    def stop(self) -> None:
+        """End the process."""
+        self._pipe.send(False)
+        self._process.join(30)
+        self._process.kill()
+
+
+def _serve(
+    pipe: Connection,
+    build: Callable[..., Update],
+    data: Path,
+    options: argparse.Namespace,
+    settings: dict[str, str],
+) -> None:
+    device = pick_device(options.device)
+    update = build(data, options, device, **settings)
+    while pipe.recv():
+        pipe.send(timed(update, device))
+    os._exit(0)
+
+
+def race(racers: dict[str, Racer], options: argparse.Namespace) -> dict[str, Any]:
+    """Updates of each racer in turns; medians over the rounds."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in racers}
+    for update in range(WARM_UP + options.rounds):
+        for name, racer in racers.items():
+            figures = racer.update()
+            if update >= WARM_UP:
+                taken[name].append(figures)
+    for racer in racers.values():
+        racer.stop()
+    found = {name: _summary(times, options.batch) for name, times in taken.items()}
+    for name, values in found.items():
+        print(f"{name:20} {values}")
+    return found
+
+
+def _summary(times: list[tuple[float, float]], batch: int) -> dict[str, float]:
+    median = statistics.median(seconds for seconds, _ in times)
+    waited = sum(idle for _, idle in times) / sum(seconds for seconds, _ in times)
+    return {
+        "milliseconds": round(1000 * median, 1),
+        "fastest": round(1000 * min(times)[0], 1),
+        "pairs_per_second": round(batch / median, 1),
+        "data_wait": round(waited, 4),
+    }
+
+
+def timed(update: Update, device: torch.device) -> tuple[float, float]:
+    """Seconds of an update, and of these the ones it waited for data."""
+    _finish(device)
+    started = time.perf_counter()
+    waited = update()
+    _finish(device)
+    return time.perf_counter() - started, waited
+
+
+def mscol(
+    path: Path, options: argparse.Namespace, device: torch.device, memory: str = "", **settings: Any
+) -> Update:
+    """mscol's own step, as the command trains."""
+    if memory:
+        vars(training)["keep_freed_memory"] = lambda: False
+    made = _training(Store.open(path), replace(_settings(options), **settings), device)
+    batches = made.source.batches(0, made.settings.steps, device)
+    return _updates(batches, lambda batch: made._update(made.model, batch))
+
+
+def plain(crops: Path, options: argparse.Namespace, device: torch.device) -> Update:
+    """The loop one would write first."""
+    loader = DataLoader(
+        _Files(crops),
+        batch_size=options.batch,
+        shuffle=True,
+        num_workers=options.workers,
+        drop_last=True,
+        persistent_workers=options.workers > 0,
+        pin_memory=device.type == "cuda",
+    )
+    model = Plain().to(device).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def step(batch: tuple[Tensor, Tensor]) -> None:
+        optimizer.zero_grad()
+        loss = model(*(rows.to(device, non_blocking=True) for rows in batch))
+        loss.backward()
+        optimizer.step()
+
+    return _updates(_epochs(loader), step)
+
+
+class Plain(nn.Module):
+    """The published network and loss with what timm and torch have."""
+
+    mel: Tensor
+    window: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        from torchaudio.functional import melscale_fbanks
+
+        mel = melscale_fbanks(513, 60.0, 7800.0, 64, 16_000)
+        self.register_buffer("mel", mel)
+        self.register_buffer("window", torch.hann_window(400))
+        self.network = timm.create_model(
+            "tf_efficientnet_b0", in_chans=1, num_classes=0, global_pool="max", drop_path_rate=0.2
+        )
+        self.head = nn.Sequential(nn.Linear(1280, 512), nn.LayerNorm(512), nn.Tanh())
+        self.similarity = nn.Parameter(torch.randn(512, 512) * 0.05)
+
+    def forward(self, anchor: Tensor, positive: Tensor) -> Tensor:
+        """Waveforms (batch, samples) of both views to the loss."""
+        spectra = torch.stft(
+            torch.cat([anchor, positive]),
+            n_fft=1024,
+            hop_length=160,
+            win_length=400,
+            window=self.window,
+            center=True,
+            return_complex=True,
+        ).abs()
+        log_mel = (spectra.transpose(1, 2)[:, :98] @ self.mel).clamp(min=1e-5).log()
+        first, second = self.head(self.network(log_mel[:, None] / 255)).chunk(2)
+        logits = first @ self.similarity @ second.T
+        return F.cross_entropy(logits, torch.arange(len(anchor), device=anchor.device))
+
+
+class _Files(Dataset[tuple[Tensor, Tensor]]):
+    """A pair of .npy files per item."""
+
+    def __init__(self, folder: Path) -> None:
+        self.anchors = sorted(folder.glob("anchor-*.npy"))
+
+    def __len__(self) -> int:
+        return len(self.anchors)
+
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
+        anchor = self.anchors[item]
+        positive = anchor.with_name(anchor.name.replace("anchor", "positive"))
+        return torch.from_numpy(np.load(anchor)), torch.from_numpy(np.load(positive))
+
+
+def _write_crops(source: CropSource, folder: Path) -> Path:
+    folder.mkdir()
+    for step, batch in enumerate(source.batches(0, 8, torch.device("cpu"))):
+        for view, rows in batch.waveforms.items():
+            for row, waveform in enumerate(rows.numpy()):
+                np.save(folder / f"{view}-{step}-{row:04}.npy", waveform)
+    return folder
+
+
+def _epochs(loader: DataLoader[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    while True:
+        yield from loader
+
+
+def _updates(batches: Iterator[Any], step: Callable[[Any], Any]) -> Update:
+    def update() -> float:
+        asked = time.perf_counter()
+        batch = next(batches)
+        waited = time.perf_counter() - asked
+        step(batch)
+        return waited
+
+    return update
+
+
+def sustained(
+    store: Store, options: argparse.Namespace, device: torch.device, size: int
+) -> dict[str, Any]:
+    """Pairs per second over a while, at one batch size."""
+    options = argparse.Namespace(**{**vars(options), "batch": size})
+    update = mscol(store.path, options, device)
+    for _ in range(3):
+        timed(update, device)
+    started, count, waited = time.perf_counter(), 0, 0.0
+    while time.perf_counter() - started < options.seconds:
+        waited += update()
+        count += 1
+        # The host would otherwise run ahead of the GPU by as many updates as its queue holds.
+        if count % 10 == 0:
+            _finish(device)
+    _finish(device)
+    seconds = time.perf_counter() - started
+    found = {
+        "batch": size,
+        "updates": count,
+        "seconds": round(seconds, 1),
+        "pairs_per_second": round(count * size / seconds, 1),
+        "data_wait": round(waited / seconds, 4),
+    }
+    print(found)
+    return found
+
+
+def roofline(store: Store, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
+    """FLOPs and bytes of a pair against what a matmul and a copy reach; where the time goes."""
+    made = _training(store, replace(_settings(options), compile="off"), device)
+    batch = next(made.source.batches(0, 1, device))
+    # Backwards costs twice as much again; torch counts grouped convolutions there too high.
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        made.model(batch.waveforms, batch.labels)
+    found = {
+        "gflop_per_pair": 3 * counter.get_total_flops() / options.batch / 1e9,
+        "activation_megabytes_per_pair": _saved_bytes(made, batch) / options.batch / 1e6,
+        "matmul_tflops": _matmul_flops(device) / 1e12,
+        "copy_gigabytes_per_second": _copy_bytes(device) / 1e9,
+    }
+    compute = 1e12 * found["matmul_tflops"] / (1e9 * found["gflop_per_pair"])
+    # Each saved activation is written once, read by the next layer and read again backwards, and
+    # its gradient is written and read: five passes, the fewest there can be without fusion.
+    moved = 5e6 * found["activation_megabytes_per_pair"]
+    found["pairs_per_second_by_flops"] = compute
+    found["pairs_per_second_by_bytes"] = 1e9 * found["copy_gigabytes_per_second"] / moved
+    print({name: round(value, 3) for name, value in found.items()})
+    _profile(made, batch)
+    return found
+
+
+def _saved_bytes(made: Training, batch: Batch) -> int:
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        sizes[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss, _ = made.model(batch.waveforms, batch.labels)
+    del loss
+    return sum(sizes.values())
+
+
+def _profile(made: Training, batch: Batch) -> None:
+    from torch.profiler import ProfilerActivity, profile
+
+    kinds = [ProfilerActivity.CPU]
+    if made.device.type == "cuda":
+        kinds.append(ProfilerActivity.CUDA)
+    with profile(activities=kinds) as profiler:
+        made._update(made.model, batch)
+        _finish(made.device)
+    order = "self_cuda_time_total" if len(kinds) > 1 else "self_cpu_time_total"
+    print(profiler.key_averages().table(sort_by=order, row_limit=20))
+
+
+def _matmul_flops(device: torch.device, size: int = 8192) -> float:
+    size = size if device.type == "cuda" else 1024
+    kind = torch.bfloat16 if device.type == "cuda" else torch.float32
+    left, right = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
+    return 2 * size**3 / _median(lambda: left @ right, device)
+
+
+def _copy_bytes(device: torch.device) -> float:
+    source = torch.ones(2**30 // 4 if device.type == "cuda" else 2**26, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.numel() * 4 / _median(lambda: target.copy_(source), device)
+
+
+def _median(work: Callable[[], Any], device: torch.device) -> float:
+    def update() -> float:
+        work()
+        return 0.0
+
+    return statistics.median(timed(update, device)[0] for _ in range(20))
+
+
+def _training(store: Store, settings: TrainingSettings, device: torch.device) -> Training:
+    registry = load_registry()
+    encoder = build_encoder(find_part(registry, "encoder", "efficientnet_b0"), seed=0)
+    objective = build_objective(find_objective(registry, "msa"), encoder, seed=0)
+    source = CropSource(
+        store,
+        objective,
+        settings.batch_size,
+        CROP,
+        encoder.level,
+        seed=0,
+        place=settings.store_on,
+    )
+    return Training(Path("unused"), {}, settings, encoder, objective, source, device)
+
+
+def _settings(options: argparse.Namespace) -> TrainingSettings:
+    return TrainingSettings(batch_size=options.batch, steps=1_000_000, device=options.device)
+
+
+def _synthesise(folder: Path) -> Path:
+    from mscol_cli.app import run
+    from mscol_cli.synthetic import write_collection
+
+    made = write_collection(folder / "data", songs=40, seconds=30, notes=40)
+    target = folder / "stems.store"
+    if run(["separate", str(made.stems), "--separator", "stems", "-o", str(target)]) != 0:
+        raise SystemExit("no store could be made: name one")
+    return target
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("store", nargs="?", type=Path, help="a sealed store")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=128, help="pairs")
+    parser.add_argument("--rounds", type=int, default=7, help="updates of each, in turns")
+    parser.add_argument("--workers", type=int, default=2, help="of the plain loop's DataLoader")
+    parser.add_argument("--switches", action="store_true", help="measure each switch on its own")
+    parser.add_argument("--compile", action="store_true", help="--compile on among the switches")
+    parser.add_argument("--roofline", action="store_true", help="ceilings, and a profile")
+    parser.add_argument("--batches", help="batch sizes for the sustained rate, a,b,c")
+    parser.add_argument("--seconds", type=float, default=120, help="of each sustained rate")
+    parser.add_argument("--json", type=Path, help="where to keep the figures")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
