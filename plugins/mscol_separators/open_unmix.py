@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from mscol_separators.plugin import OpenUnmixOptions
 
-_CHUNK_WINDOWS, _OVERLAP_WINDOWS = 10, 2
-_CPU_SECONDS = 140
+_CHUNK_WINDOWS, _OVERLAP_WINDOWS = 9, 2
+_CPU_SECONDS = 126
 _GPU_SECONDS = 3_600
 _GPU_BYTES_PER_SECOND = 6_000_000
 """What a second of music takes on the way, four targets of the largest model: an estimate; the host
