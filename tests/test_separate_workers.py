@@ -235,6 +235,9 @@ def test_shares_of_a_run_do_not_depend_on_where_it_was_interrupted(
         time.sleep(0.005)
     running.kill()
     running.wait()
+    info = [sys.executable, "-m", "mscol_cli", "store", "info", str(tmp_path / "b.store"), "--json"]
+    so_far = json.loads(subprocess.run(info, check=True, capture_output=True).stdout)
+    assert (so_far["sealed"], so_far["tracks"] >= 2) == (False, True)
     rest = [*command, "-o", str(tmp_path / "b.store"), "--jobs", "2"]
     threads = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     assert subprocess.run(rest, env=threads, check=False).returncode == 3

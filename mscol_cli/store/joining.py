@@ -15,7 +15,7 @@ import numpy as np
 from mscol_cli.files import sync, write_atomically, write_text
 from mscol_cli.store.growing import GrowingArray
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, StoreHeader, shard_name
-from mscol_cli.store.journal import Journal
+from mscol_cli.store.journal import Journal, whole_lines
 from mscol_cli.store.locks import Lock
 from mscol_cli.store.plan import PLAN, WORK, Plan, Unit
 from mscol_cli.store.records import FailureRecord, file_hash, newest, read_lines, totals
@@ -45,20 +45,24 @@ def is_clean(store: Path) -> bool:
 
 def records_so_far(store: Path, plan: Plan | None) -> Records:
     """The newest record of each track, of the store itself and of units that are not joined yet."""
-    before = plan.line_bytes if plan else None
+    before = plan.line_bytes if plan else whole_lines(store / TRACKS)
     found = newest(read_lines(store / TRACKS, before))
     for unit in plan.units if plan else ():
         found |= _unit_records(store, unit)
     return found
 
 
-def failures_so_far(store: Path, plan: Plan | None) -> dict[str, FailureRecord]:
-    """Inputs that could not be used: of the units that are done, or else of the store."""
+def failure_lines(store: Path, plan: Plan | None) -> list[dict[str, Any]]:
+    """Lines of inputs that could not be used: of the units that are done, or else of the store."""
     if plan is None:
-        lines = list(read_lines(store / FAILURES))
-    else:
-        done = [unit for unit in plan.units if unit.is_done(store)]
-        lines = [line for unit in done for line in read_lines(unit.folder(store) / FAILURES)]
+        return list(read_lines(store / FAILURES))
+    done = [unit for unit in plan.units if unit.is_done(store)]
+    return [line for unit in done for line in read_lines(unit.folder(store) / FAILURES)]
+
+
+def failures_so_far(store: Path, plan: Plan | None) -> dict[str, FailureRecord]:
+    """The last word on each input that could not be used, by its name."""
+    lines = failure_lines(store, plan)
     return {line["input"]: FailureRecord.from_line(line) for line in lines}
 
 

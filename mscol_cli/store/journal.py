@@ -30,7 +30,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Read what is there; a last line that was cut short is not counted."""
         self._path = path
-        self._whole = _whole_lines(path)
+        self._whole = whole_lines(path)
         self._file: BinaryIO | None = None
         self.records: list[dict[str, Any]] = list(read_lines(path, self._whole))
 
@@ -41,7 +41,7 @@ class Journal:
             MscolError: Another process writes, or has written since this one read.
         """
         self._file = self._path.open("ab")
-        if not lock_file(self._file, wait=False) or _whole_lines(self._path) != self._whole:
+        if not lock_file(self._file, wait=False) or whole_lines(self._path) != self._whole:
             self.close()
             raise MscolError(
                 f"{self._path.parent}: another mscol is writing it; wait until it ends"
@@ -76,7 +76,7 @@ def append_shared(path: Path, first: Line, record: Line | None = None) -> None:
         end = file.seek(0, os.SEEK_END)
         if end:
             file.seek(end - 1)
-            end = end if file.read(1) == b"\n" else _whole_lines(path)
+            end = end if file.read(1) == b"\n" else whole_lines(path)
         file.truncate(end)
         file.seek(end)
         lines = [first.to_line()] if end == 0 else []
@@ -86,6 +86,6 @@ def append_shared(path: Path, first: Line, record: Line | None = None) -> None:
         os.fsync(file.fileno())
 
 
-def _whole_lines(path: Path) -> int:
+def whole_lines(path: Path) -> int:
     """Bytes up to the last line end."""
     return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0

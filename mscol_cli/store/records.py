@@ -110,7 +110,7 @@ class FailureRecord:
     @staticmethod
     def from_line(line: Mapping[str, Any]) -> FailureRecord:
         """Take a parsed line."""
-        files = {role: FileStamp(**stamp) for role, stamp in line["files"].items()}
+        files = {role: FileStamp(**stamp) for role, stamp in line.get("files", {}).items()}
         return FailureRecord(line["input"], line["reason"], files)
 
 

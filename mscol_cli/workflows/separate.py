@@ -22,11 +22,12 @@ from mscol_cli.recipes import to_toml
 from mscol_cli.store import ACTIVE_LEVEL, Store
 from mscol_cli.store.copies import RECORD
 from mscol_cli.store.joining import failures_so_far
+from mscol_cli.store.plan import Plan
 from mscol_cli.workflows import estimate as estimates
 from mscol_cli.workflows.estimate import Estimate
 from mscol_cli.workflows.listening import Copies, copies_folder, open_copies
 from mscol_cli.workflows.separation_jobs import (
-    answers_for_all,
+    is_spoken_for,
     local_device,
     rank_and_workers,
     run_jobs,
@@ -107,16 +108,19 @@ def run(
     sealed = True
     copies = open_copies(exported, request.export, identity, separator.sources)
     found = find_todo(output, tracks, copies, request.retry_failed)
-    if found.tracks and (ranks is None or ranks[0] == 0):
+    if found.tracks and (ranks is None or ranks[0] == 0) and not is_spoken_for():
         _estimate(request, found, separator, output, exported, progress)
     with _resumable(output):
-        plan, todo = make_plan(output, tracks, separator, identity, copies, progress, found)
+        if is_spoken_for():  # the process that started this one has made the plan
+            plan, todo = Plan.read(output), found
+        else:
+            plan, todo = make_plan(output, tracks, separator, identity, copies, progress, found)
         if plan is not None and jobs > 1:
             run_jobs(jobs, arguments, output, plan, progress)
             failures = _failures(output)
         elif plan is not None:
             worker = Worker(output, separator, identity, copies, progress)
-            sealed = answers_for_all(worker.run(plan, *(ranks or (0, 1))))
+            sealed = worker.run(plan, *(ranks or (0, 1))) and not is_spoken_for()
             # What an earlier process has tried is told, too.
             failures = _failures(output) or worker.failures
     _tell_scaled(copies, progress)

@@ -30,10 +30,9 @@ def rank_and_workers() -> tuple[int, int] | None:
     return None
 
 
-def answers_for_all(sealed: bool) -> bool:
-    """Whether the exit code of this worker tells of failures: of several only one's does, and none
-    where the process that started them does."""
-    return sealed and NO_BAR not in os.environ
+def is_spoken_for() -> bool:
+    """Whether another process of mscol's started this one, and tells what became of it."""
+    return NO_BAR in os.environ
 
 
 def local_device(name: str) -> str:

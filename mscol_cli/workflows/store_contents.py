@@ -13,8 +13,9 @@ import numpy as np
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store import ACTIVE_LEVEL, SAMPLE_RATE, SeparatorIdentity, Store, StoreHeader
 from mscol_cli.store.header import FAILURES, TRACKS
-from mscol_cli.store.journal import Journal
-from mscol_cli.store.records import newest, read_lines, totals
+from mscol_cli.store.joining import failure_lines, records_so_far
+from mscol_cli.store.plan import Plan
+from mscol_cli.store.records import totals
 
 Status = Literal["done", "short", "failed"]
 _SHORTFALL = 0.25
@@ -99,7 +100,7 @@ def info(path: Path) -> StoreInfo:
     counted = {key: getattr(header, key) for key in ("tracks", "segments", "hours")}
     if not header.sealed:
         with _complete(path):
-            counted = totals(newest(Journal(path / TRACKS).records).values())
+            counted = totals(records_so_far(path, Plan.read(path)).values())
     return StoreInfo(
         store=path,
         sealed=header.sealed,
@@ -157,9 +158,10 @@ def manifest(path: Path) -> list[ManifestLine]:
     if gone:
         raise MissingDataError(f"{path} lacks {gone[0]}: restore it, or separate again with -o")
     with _complete(path):
-        done = newest(Journal(path / TRACKS).records)
+        plan = Plan.read(path)
+        done = records_so_far(path, plan)
         lines = [line for record in done.values() for line in _done_lines(record)]
-        for failure in read_lines(path / FAILURES):
+        for failure in failure_lines(path, plan):
             lines += _failed_lines(failure)
     return sorted(lines, key=lambda line: line.input)
 
