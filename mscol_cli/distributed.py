@@ -27,6 +27,12 @@ def world_size() -> int:
     return dist.get_world_size() if is_running() else 1
 
 
+def wait_for_all() -> None:
+    """Return once every process has come here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
 def share(rows: int) -> slice:
     """The rows of a global batch that this process works on; all get the same number."""
     size = rows // world_size()

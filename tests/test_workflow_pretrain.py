@@ -14,8 +14,13 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mscol_cli.engine.batches import CropSource
+from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.settings import TrainingSettings
-from mscol_cli.engine.training import learning_rate
+from mscol_cli.engine.training import Training, learning_rate
+from mscol_cli.errors import MscolError
+from mscol_cli.host import find_objective, find_part, load_registry
+from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
 
@@ -122,6 +127,21 @@ def test_a_loss_that_is_no_number_ends_the_run(
     assert mscol(*start, "--lr", 1e30, "-o", tmp_path / "run") == 1
     assert "the loss is nan at step 10" in capsys.readouterr().err
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_weights_that_the_last_update_broke_are_not_saved(store: Path, tmp_path: Path) -> None:
+    registry, cpu = load_registry(), torch.device("cpu")
+    encoder = build_encoder(find_part(registry, "encoder", "small"), seed=0)
+    objective = build_objective(find_objective(registry, "msa"), encoder, seed=0)
+    source = CropSource(Store.open(store), objective, 8, encoder.crop_samples, "norm", seed=0)
+    training = Training(tmp_path, {}, TrainingSettings(), encoder, objective, source, cpu)
+    training.save()
+    training.step += 1
+    with torch.no_grad():
+        next(objective.parameters()).fill_(torch.inf)
+    with pytest.raises(MscolError, match="weights are no longer numbers at step 1"):
+        training.save()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000000"]
 
 
 @pytest.mark.parametrize(

@@ -119,13 +119,19 @@ def _told(result: SeparateResult) -> Iterator[str]:
         return
     yield (
         f"{result.store}: {result.tracks} tracks, {result.hours:.2f} hours"
-        f" ({result.done_before} were done before)"
+        f" ({result.done_before} were done before), in {_readable(result.seconds)}"
     )
     active = ", ".join(f"{name} {share:.0%}" for name, share in result.active.items())
     if active:
         yield f"segments in which a source sounds: {active}"
     if result.exported:
         yield f"listening copies: {result.exported}"
+
+
+def _readable(seconds: float) -> str:
+    from mscol_cli.workflows.estimate import readable_time
+
+    return readable_time(seconds)
 
 
 def _command_line(request: SeparateRequest) -> list[str]:

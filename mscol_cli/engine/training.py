@@ -126,6 +126,8 @@ class Training:
         if save_now or stopping:
             self.save()
         if stopping and not last:
+            # The first process to leave has the launcher end the others, one of which is saving.
+            distributed.wait_for_all()
             raise stopped(self.run, self.step, self.settings.steps)
 
     def _log(self, meter: _Meter, log: MetricsLog | None) -> None:
@@ -140,7 +142,16 @@ class Training:
             log.write(self.step, values)
 
     def save(self) -> None:
-        """Write a checkpoint of this step; one process of many does it."""
+        """Write a checkpoint of this step; one process of many does it.
+
+        Raises:
+            MscolError: The last update broke the weights; the checkpoint before stays the newest.
+        """
+        if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
+            raise MscolError(
+                f"weights are no longer numbers at step {self.step}: lower --lr, and --resume from"
+                f" the last checkpoint in {self.run}."
+            )
         if distributed.rank() != 0:
             return
         parts = {

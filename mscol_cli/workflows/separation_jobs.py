@@ -8,13 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.contracts.progress import NO_BAR, Progress
 from mscol_cli.engine.devices import require_gpus
 from mscol_cli.errors import MscolError, UsageError
+from mscol_cli.store import SAMPLE_RATE
 from mscol_cli.store.header import FAILURES, TRACKS
+from mscol_cli.store.journal import Journal
 from mscol_cli.store.plan import Plan
+from mscol_cli.store.records import read_lines
 from mscol_cli.workflows.separator_choice import SeparateRequest
 
 _PAUSE = 0.5
@@ -122,31 +126,39 @@ def _watch(
     workers: Sequence[subprocess.Popen[bytes]], store: Path, plan: Plan, progress: Progress
 ) -> None:
     progress.begin("separating", sum(len(unit.tracks) for unit in plan.units), "tracks")
-    counted: dict[int, int] = {}
-    shown = 0
+    begun, shown = time.monotonic(), 0
+    units = {unit.number: _Seen() for unit in plan.units}
     while any(worker.poll() is None for worker in workers):
         time.sleep(_PAUSE)
-        _count(store, plan, counted)
-        total = sum(counted.values())
-        progress.advance(total - shown)
-        shown = total
+        for unit in plan.units:
+            # A unit that is joined by now keeps what was seen of it.
+            if units[unit.number].tried < len(unit.tracks):
+                units[unit.number] = max(units[unit.number], _look(unit.folder(store)))
+        tried = sum(seen.tried for seen in units.values())
+        seconds = sum(seen.samples for seen in units.values()) / SAMPLE_RATE
+        failed = sum(seen.failed for seen in units.values())
+        speed = f"{seconds / (time.monotonic() - begun):.1f}"
+        progress.advance(tried - shown, **{"failed": str(failed), "times real time": speed})
+        shown = tried
     progress.end()
 
 
-def _count(store: Path, plan: Plan, counted: dict[int, int]) -> None:
-    """Tracks of each unit that were tried; units that are joined already keep their count."""
-    for unit in plan.units:
-        if counted.get(unit.number, 0) < len(unit.tracks):
-            folder = unit.folder(store)
-            lines = sum(_lines(folder / name) for name in (TRACKS, FAILURES))
-            counted[unit.number] = max(counted.get(unit.number, 0), lines)
+@dataclass(frozen=True, order=True)
+class _Seen:
+    """Tracks of a unit that were tried, those that failed, and samples that were stored."""
+
+    tried: int = 0
+    failed: int = 0
+    samples: int = 0
 
 
-def _lines(path: Path) -> int:
+def _look(folder: Path) -> _Seen:
     try:
-        return path.read_bytes().count(b"\n")
-    except OSError:
-        return 0
+        samples = [record["samples"] for record in Journal(folder / TRACKS).records]
+        failed = len(list(read_lines(folder / FAILURES)))
+    except (OSError, KeyError, MscolError):  # being joined, or being written
+        return _Seen()
+    return _Seen(len(samples) + failed, failed, sum(samples))
 
 
 def _tell(workers: Sequence[subprocess.Popen[bytes]], progress: Progress) -> None:
