@@ -61,16 +61,25 @@ class Worker:
             Whether this worker sealed the store.
         """
         self.progress.begin("separating", sum(len(unit.tracks) for unit in plan.units), "tracks")
+        left: Plan | None = plan
+        sealed = False
+        # Another run may plan more while this one works.
+        while left is not None:
+            self._work_off(left, rank, workers)
+            left, sealed = self._seal()
+        self.progress.end()
+        return sealed
+
+    def _work_off(self, plan: Plan, rank: int, workers: int) -> None:
+        """Fill units until all of this plan are done, or another worker has sealed."""
         first = rank * len(plan.units) // workers
         units = [*plan.units[first:], *plan.units[:first]]
         while units := [unit for unit in units if not unit.is_done(self.store)]:
             tried = [self._try(unit) for unit in units]
             if not any(tried):
-                if Plan.read(self.store) is None:  # another worker has sealed
+                if Plan.read(self.store) is None:
                     break
                 time.sleep(_PAUSE)
-        self.progress.end()
-        return self._seal()
 
     def _try(self, unit: Unit) -> bool:
         """Fill a unit, unless another worker does."""
@@ -142,10 +151,13 @@ class Worker:
         speed = self._seconds / max(time.monotonic() - self._begun, 1e-9)
         return {"failed": str(len(self.failures) + failed), "times real time": f"{speed:.1f}"}
 
-    def _seal(self) -> bool:
+    def _seal(self) -> tuple[Plan | None, bool]:
+        """The plan if it has units that are not done, and whether this worker has sealed."""
         with exclusively(self.store):
             plan = Plan.read(self.store)
             if plan is None:
-                return False
+                return None, False
+            if not all(unit.is_done(self.store) for unit in plan.units):
+                return plan, False
             join(self.store, plan)
-            return True
+            return None, True
