@@ -140,7 +140,7 @@ class Worker:
             raise separated
         with closing(separated):
             stamps = separated.stamps
-            if self.copies is not None:
+            if self.copies is not None and not self.copies.holds(track.id, stamps):
                 self.copies.write(track.id, stamps, separated.copies, separated.sample_rate)
             only_copies = any(one.id == track.id and one.stored for one in unit.tracks)
             if not only_copies and not writer.stored.made_from(track.id, stamps):
