@@ -138,12 +138,14 @@ def test_only_what_is_missing_is_made_and_the_store_stays(
     assert content(tmp_path / "music.store") == store
 
 
-def test_copies_without_their_line_in_the_store_are_made_anew(
+def test_copies_whose_tracks_are_separated_again_stay_as_they_are(
     mscol: Command, music: Path, tmp_path: Path
 ) -> None:
     assert mscol(*SEPARATE, "-o", "a.store", "--export", "wav") == 0
+    before, told = files(tmp_path / "a-stems"), lines(tmp_path / "a-stems")
     assert mscol(*SEPARATE, "-o", "b.store", "--export", "wav", "--export-dir", "a-stems") == 0
     assert content(tmp_path / "a.store") == content(tmp_path / "b.store")
+    assert (files(tmp_path / "a-stems"), lines(tmp_path / "a-stems")) == (before, told)
 
 
 def test_a_changed_input_gets_new_copies_even_after_a_run_without_any(
