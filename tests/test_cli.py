@@ -138,6 +138,9 @@ def test_plugins_show_prints_every_option_with_its_help(
     assert "at most 0.99" in shown
 
 
-def test_help_states_defaults(mscol: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_states_defaults(
+    mscol: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     assert mscol("pretrain", "--help") == 0
     assert "[default: efficientnet_b0]" in capsys.readouterr().out
