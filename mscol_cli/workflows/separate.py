@@ -102,8 +102,9 @@ def run(
     request = replace(request, device=local_device(request.device))
     output = store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
-    separator, identity = build_separator(request, progress)
-    tracks = unique_ids(separator.tracks(_find_inputs(request, output, progress)))
+    watch = Silent() if is_spoken_for() else progress
+    separator, identity = build_separator(request, watch)
+    tracks = unique_ids(separator.tracks(_find_inputs(request, output, watch)))
     failures: Failures = []
     sealed = True
     copies = open_copies(exported, request.export, identity, separator.sources)
