@@ -173,6 +173,11 @@ def test_only_failures_are_tried_again(mscol: Command, music: Path, capsys: Capt
     assert json.loads(capsys.readouterr().out)["tracks"] == 20
     (music / "12.wav").unlink()
     assert mscol(*run, "--retry-failed") == 0
+    store = Store.open(music.parent / "music.store")
+    assert (store.header.failures, store.header.tracks) == (0, 20)
+    before = content(store.path)
+    assert mscol(*run) == 0
+    assert content(store.path) == before
 
 
 def test_a_renamed_input_is_known_by_its_content(

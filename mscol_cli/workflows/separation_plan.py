@@ -103,13 +103,15 @@ def make_plan(
     if store.exists():
         stored = Stored(records_so_far(store, Plan.read(store)))
         _tell_changes(stored, tracks, store, progress)
-    if not found.tracks and is_clean(store):
+    # Failures of inputs that are there are tried again: any others are of inputs that are gone.
+    gone = bool(failures_so_far(store, None)) and not found.tracks
+    if not found.tracks and not gone and is_clean(store):
         return None, found
     with exclusively(store):
         # Another process may have planned or finished since.
         todo = _compare(store, found.wanted, copies, found.again)
         plan = Plan.read(store)
-        if todo.new:
+        if todo.new or (gone and plan is None):
             plan = (plan or _begin(store)).extended(todo.new, _next_shard(store))
             if not header.sealed:
                 header.write(store)
