@@ -115,8 +115,10 @@ def run_of(folder: Path) -> Path:
 
 
 def prune(run: Path, keep: int) -> None:
-    """Delete all but the last `keep` checkpoints of a run."""
-    for folder in _folders(run)[:-keep]:
+    """Delete all but the last `keep` checkpoints of a run, and what killed processes left of
+    others; for a process that is writing none."""
+    unfinished = (run / "checkpoints").glob(".step-*")
+    for folder in [*_folders(run)[:-keep], *unfinished]:
         shutil.rmtree(folder)
 
 
