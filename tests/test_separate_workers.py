@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -20,23 +18,6 @@ from tests.helpers_audio import tones, write_audio
 
 Capture = pytest.CaptureFixture[str]
 ENTRY = [sys.executable, "-m", "mscol_cli", "separate"]
-# Kills itself at a random one of its writes to the store: syncs, renames and appends.
-KILLED = """
-import os, random, signal, sys
-from mscol_cli.__main__ import main
-left = int(sys.argv.pop(1))
-def counted(call):
-    def counting(*arguments, **options):
-        global left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return call(*arguments, **options)
-    return counting
-for name in ("fsync", "replace", "unlink", "mkdir"):
-    setattr(os, name, counted(getattr(os, name)))
-main()
-"""
 
 
 @pytest.fixture
@@ -63,44 +44,17 @@ def test_killed_at_fifty_moments_the_store_is_the_same_bytes(music: Path, tmp_pa
     for number in (*range(3, 7), *range(14, 20)):
         (music / f"{number:02}.wav").unlink()
     assert separated(music, "whole.store") == 3
-    options = ["separate", str(music), "--separator", "none", "-o", str(tmp_path / "x.store")]
-    rng, killed = random.Random(0), 0
-    while killed < 50:
-        # One interpreter for all: a child of it is what a fresh process would be after loading.
-        code = _forked(rng.randrange(1, 30), options)
-        if code == -signal.SIGKILL:
-            killed += 1
-            continue
-        assert code == 3
-        assert content(tmp_path / "x.store") == content(tmp_path / "whole.store")
-        if killed < 45:
-            _remove(tmp_path / "x.store")
-    assert _forked(1_000_000, options) == 3
-    assert content(tmp_path / "x.store") == content(tmp_path / "whole.store")
-
-
-def _forked(writes: int, options: list[str]) -> int:
-    """Exit code of a process that kills itself at so many writes."""
-    child = os.fork()
-    if child == 0:
-        sys.argv = ["mscol", str(writes), *options]
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
-        try:
-            exec(KILLED, {"__name__": "killed"})
-        except SystemExit as ended:
-            os._exit(int(ended.code or 0))
-        finally:
-            os._exit(70)
-    status = os.waitpid(child, 0)[1]
-    return os.waitstatus_to_exitcode(status)
-
-
-def _remove(store: Path) -> None:
-    for path in sorted(store.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    store.rmdir()
+    whole, store = tmp_path / "whole.store", tmp_path / "x.store"
+    script = Path(__file__).parent / "processes" / "killed.py"
+    options = ("separate", music, "--separator", "none", "-o", store)
+    arguments = [str(part) for part in (script, whole, store, *options)]
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
 
 
 def test_several_jobs_make_the_store_that_one_makes(
