@@ -66,10 +66,10 @@ def draw_panels(panels: Sequence[Panel], *, columns: int = 2) -> Figure:
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(5.2 * columns, 3.4 * rows + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).flat
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place, panel in zip(axes, panels, strict=False):
         _draw(place, panel)
-    for place in list(axes)[len(panels) :]:
+    for place in axes[len(panels) :]:
         place.set_axis_off()
     _legend(figure, panels)
     return figure
