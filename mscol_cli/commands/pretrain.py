@@ -60,6 +60,10 @@ def pretrain(
     save_every: Annotated[
         int | None, typer.Option(help="Updates between checkpoints. [default: 1000]")
     ] = None,
+    keep_last: Annotated[
+        int | None,
+        typer.Option(help="Checkpoints kept, besides the best. [default: 2]", metavar="K"),
+    ] = None,
     gpus: Annotated[int | None, typer.Option(help="Train on N GPUs of this machine.")] = None,
     processes: Annotated[
         int | None, typer.Option(help="Train in N processes; with --device cpu over gloo.")
@@ -132,6 +136,7 @@ def pretrain(
         schedule=schedule,
         seed=seed,
         save_every=save_every,
+        keep_last=keep_last,
         gpus=gpus,
         processes=processes,
         device=device,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
 from mscol_cli import distributed
+from mscol_cli.files import write_text
 
 METRICS = "metrics.jsonl"
 
@@ -35,6 +37,10 @@ class MetricsLog:
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 
+    def sync(self) -> None:
+        """Wait until every line is on the disk."""
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Finish both files."""
         self._file.close()
@@ -53,6 +59,5 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
 def _keep_until(path: Path, step: int) -> None:
     kept = [line for line in read_metrics(path.parent) if line["step"] <= step]
     text = "".join(json.dumps(line) + "\n" for line in kept)
-    temporary = path.with_suffix(".jsonl.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
