@@ -18,6 +18,7 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.batches import Batch, CropSource
+from mscol_cli.engine.collapse import broken
 from mscol_cli.engine.compiling import is_compiled
 from mscol_cli.engine.memory import keep_freed_memory
 from mscol_cli.engine.metrics import MetricsLog, open_log
@@ -27,7 +28,8 @@ from mscol_cli.engine.precision import forbid_tf32, pick_precision
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.step import Pretraining, globalise_batch_norm
 from mscol_cli.engine.stopping import StopRequest
-from mscol_cli.errors import Interrupted, MscolError
+from mscol_cli.engine.watching import OnlineProbe, Watch, shown_fields
+from mscol_cli.errors import Interrupted
 
 CHECKPOINTS_KEPT = 2
 
@@ -44,6 +46,7 @@ class Training:
         objective: The pretext task, on the device.
         source: Where crops come from.
         device: Where the work is done.
+        probe: What scores the encoder now and then.
     """
 
     run: Path
@@ -53,6 +56,7 @@ class Training:
     objective: Objective
     source: CropSource
     device: torch.device
+    probe: OnlineProbe | None = None
 
     def __post_init__(self) -> None:
         self.step = 0
@@ -60,7 +64,8 @@ class Training:
         model = Pretraining(self.encoder, self.objective, precision)
         if distributed.world_size() > 1:
             globalise_batch_norm(model)
-        self.model: nn.Module = model.to(self.device)
+        self.model = model.to(self.device)
+        self.watch = Watch(self.run, self.device, self.probe)
         on_gpu = self.device.type == "cuda"
         if on_gpu:
             forbid_tf32()
@@ -93,6 +98,9 @@ class Training:
         progress.begin("pretrain", self.settings.steps, "steps")
         progress.advance(self.step)
         with StopRequest() as stop, open_log(self.run, self.step) as log:
+            self.watch.begin(self.step)
+            if self.step == 0:
+                self._log_untrained(log)
             meter = _Meter(self.settings.batch_size)
             batches = self.source.batches(self.step, self.settings.steps, self.device)
             for batch in meter.waiting(batches):
@@ -118,28 +126,36 @@ class Training:
 
     def _after_update(self, meter: _Meter, log: MetricsLog | None, stop: StopRequest) -> None:
         last = self.step == self.settings.steps
-        log_now = last or self.step % self.settings.log_every == 0
+        probe_now = self.watch.due(self.step, last)
+        log_now = last or probe_now or self.step % self.settings.log_every == 0
         save_now = last or self.step % self.settings.save_every == 0
         stopping = (log_now or distributed.world_size() == 1) and stop.agreed(self.device)
+        self.watch.start(self.step, self.model)
         if log_now or save_now or stopping:
-            self._log(meter, log)
-        if save_now or stopping:
+            self._log(meter, log, probe_now)
+        if last or stopping or (save_now and not self.watch.doubtful):
             self.save()
         if stopping and not last:
             # The first process to leave has the launcher end the others, one of which is saving.
             distributed.wait_for_all()
             raise stopped(self.run, self.step, self.settings.steps)
 
-    def _log(self, meter: _Meter, log: MetricsLog | None) -> None:
+    def _log(self, meter: _Meter, log: MetricsLog | None, probe_now: bool) -> None:
         values = meter.take()
         if not math.isfinite(values["loss"]):
-            raise MscolError(
-                f"the loss is {values['loss']} at step {self.step}: lower --lr, and --resume from"
-                f" the last checkpoint in {self.run}."
-            )
+            raise broken(self.run, f"the loss is {values['loss']} at step {self.step}")
         values["learning_rate"] = learning_rate(self.settings, self.step - 1)
+        values |= self.watch.look(self.step, self.model)
+        values |= self.watch.score(self.encoder) if probe_now else {}
         if log is not None:
             log.write(self.step, values)
+        self.watch.judge()
+        meter.go_on(values)
+
+    def _log_untrained(self, log: MetricsLog | None) -> None:
+        scores = self.watch.score(self.encoder)
+        if log is not None and scores:
+            log.write(0, scores)
 
     def save(self) -> None:
         """Write a checkpoint of this step; one process of many does it.
@@ -148,10 +164,7 @@ class Training:
             MscolError: The last update broke the weights; the checkpoint before stays the newest.
         """
         if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
-            raise MscolError(
-                f"weights are no longer numbers at step {self.step}: lower --lr, and --resume from"
-                f" the last checkpoint in {self.run}."
-            )
+            raise broken(self.run, f"weights are no longer numbers at step {self.step}")
         if distributed.rank() != 0:
             return
         parts = {
@@ -204,11 +217,14 @@ class _Meter:
         """Means, pairs per second and share of time waiting for data; starts anew."""
         means = {name: float(total) / self._count for name, total in self._sums.items()}
         seconds = time.perf_counter() - self._since
-        rate = self._count * self._batch_size / seconds
-        values = {**means, "pairs_per_second": rate, "data_wait": self._waited / seconds}
-        self.shown = {"loss": f"{means['loss']:.3f}", "pairs/s": f"{rate:.0f}"}
+        rate, waited = self._count * self._batch_size / seconds, self._waited
         self._clear()
-        return values
+        return {**means, "pairs_per_second": rate, "data_wait": waited / seconds}
+
+    def go_on(self, values: dict[str, float]) -> None:
+        """Start the next stretch after those values were seen to, which took its time."""
+        self.shown = shown_fields(values)
+        self._since = time.perf_counter()
 
     def _clear(self) -> None:
         self._sums: dict[str, Any] = {}

@@ -46,6 +46,7 @@ class PretrainRequest:
         schedule: `halved` half-way, or `constant`.
         seed: Decides initial weights and every plan.
         save_every: Updates between checkpoints.
+        probe_every: Updates between scores of an online probe, and its TASK or TASK=DIR.
         gpus: Processes, one GPU each.
         processes: Processes on the CPU.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -69,6 +70,7 @@ class PretrainRequest:
     schedule: str | None = None
     seed: int | None = None
     save_every: int | None = None
+    probe_every: tuple[int, str] | None = None
     gpus: int | None = None
     processes: int | None = None
     device: str | None = None

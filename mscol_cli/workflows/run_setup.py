@@ -26,6 +26,7 @@ from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import write_text
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.store import Store, sealed_stores
+from mscol_cli.workflows.online_probe import describe_online
 from mscol_cli.workflows.run_settings import (
     WHERE,
     PretrainRequest,
@@ -72,7 +73,7 @@ def _created(request: PretrainRequest, progress: Progress) -> Path:
     settings = resolve_settings(request, load_registry())
     store = Store.open(request.store or _newest_store(progress))
     tracks = _choose(settings, store, progress)
-    described = settings.describe()
+    described = {**settings.describe(), **describe_online(request.probe_every, load_registry())}
     names = described["objective"]["name"], described["encoder"]["name"]
     folder = _claim(request.run) if request.run else runs.new_run(RUNS, *names)
     held = {"path": str(store.path.resolve()), "hash": store.hash}
@@ -154,6 +155,7 @@ def _resumed(request: PretrainRequest) -> Path:
     if is_launched() or request.gpus is not None or request.processes is not None:
         info["training"]["processes"] = process_count(request)
     TrainingSettings(**info["training"]).check()
+    info |= describe_online(request.probe_every, load_registry())
     runs.write_run(folder, info)
     runs.point_latest(RUNS, folder)
     return folder
