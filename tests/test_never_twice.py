@@ -14,7 +14,7 @@ from tests.conftest import Command
 Capture = pytest.CaptureFixture[str]
 PROCESSES = Path(__file__).parent / "processes"
 QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu", "--seed", 3]
-TIMES = {"pairs_per_second", "data_wait"}
+TIMES = {"pairs_per_second", "data_wait", "elapsed_s", "memory_bytes"}
 LIMITED = """
 import resource, signal, sys
 from mscol_cli.__main__ import main

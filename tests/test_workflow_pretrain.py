@@ -130,7 +130,7 @@ def test_a_loss_that_is_no_number_ends_the_run(
 ) -> None:
     start = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 30]
     assert mscol(*start, "--lr", 1e30, "-o", tmp_path / "run") == 1
-    assert "the loss is nan at step 10" in capsys.readouterr().err
+    assert "the loss is nan at step 10: " in capsys.readouterr().err
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 

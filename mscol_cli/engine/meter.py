@@ -78,14 +78,16 @@ class Meter:
         return self._line.take()
 
     def take(self) -> dict[str, float]:
-        """Means, pairs per second and share of time waiting for data; the next line starts."""
+        """Means, pairs per second and share of time waiting for data."""
         means = self.means()
         seconds = time.perf_counter() - self._since
         rate = len(self._line) * self._batch_size / seconds
-        values = {**means, "pairs_per_second": rate, "data_wait": self._waited / seconds}
-        self.shown = {"loss": f"{means['loss']:.3f}", "pairs/s": f"{rate:.0f}"}
+        return {**means, "pairs_per_second": rate, "data_wait": self._waited / seconds}
+
+    def go_on(self, shown: dict[str, str]) -> None:
+        """Start the next line, after what took its time between the two."""
+        self.shown = shown
         self._line, self._waited, self._since = Means(), 0.0, time.perf_counter()
-        return values
 
     def span_loss(self) -> float | None:
         """Mean loss since the last checkpoint of the schedule; None before any update."""

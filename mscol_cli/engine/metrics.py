@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
@@ -26,12 +27,14 @@ class MetricsLog:
     def __init__(self, run: Path, start: int) -> None:
         """Continue a run's log after `start` updates; later lines of a lost stretch are dropped."""
         self._path = run / METRICS
-        _keep_until(self._path, start)
+        # Before the first update nothing is done but an online probe, which is then done again.
+        _keep_until(self._path, start or -1)
         self._file = self._path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(run / "tensorboard"), purge_step=start + 1)
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """Record the values of a step."""
+        """Record the values of a step; those that are no numbers are left out."""
+        values = {name: value for name, value in values.items() if math.isfinite(value)}
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
         for name, value in values.items():

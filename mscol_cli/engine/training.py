@@ -20,6 +20,7 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.batches import Batch, CropSource
+from mscol_cli.engine.collapse import broken
 from mscol_cli.engine.compiling import is_compiled
 from mscol_cli.engine.memory import keep_freed_memory
 from mscol_cli.engine.meter import Meter
@@ -30,6 +31,7 @@ from mscol_cli.engine.precision import forbid_tf32, pick_precision
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.step import Pretraining, globalise_batch_norm
 from mscol_cli.engine.stopping import StopRequest
+from mscol_cli.engine.watching import OnlineProbe, Watch, shown_fields
 from mscol_cli.errors import Interrupted, MscolError
 
 
@@ -45,6 +47,7 @@ class Training:
         objective: The pretext task, on the device.
         source: Where crops come from.
         device: Where the work is done.
+        probe: What scores the encoder now and then.
     """
 
     run: Path
@@ -54,6 +57,7 @@ class Training:
     objective: Objective
     source: CropSource
     device: torch.device
+    probe: OnlineProbe | None = None
 
     def __post_init__(self) -> None:
         self.step = 0
@@ -62,7 +66,8 @@ class Training:
         model = Pretraining(self.encoder, self.objective, precision)
         if distributed.world_size() > 1:
             globalise_batch_norm(model)
-        self.model: nn.Module = model.to(self.device)
+        self.model = model.to(self.device)
+        self.watch = Watch(self.run, self.device, self.probe)
         on_gpu = self.device.type == "cuda"
         if on_gpu:
             forbid_tf32()
@@ -106,6 +111,9 @@ class Training:
         progress.begin("pretrain", self.settings.steps, "steps")
         progress.advance(self.step)
         with StopRequest() as stop, open_log(self.run, self.step) as log:
+            self.watch.begin(self.step)
+            if self.step == 0:
+                self._log_untrained(log)
             batches = self.source.batches(self.step, self.settings.steps, self.device)
             for batch in self.meter.waiting(batches):
                 self.meter.add(self._update(trained, batch))
@@ -130,32 +138,39 @@ class Training:
 
     def _after_update(self, log: MetricsLog | None, stop: StopRequest) -> None:
         last = self.step == self.settings.steps
+        probe_now = self.watch.due(self.step, last)
         stopping = stop.agreed() and not last
-        if last or self.step % self.settings.log_every == 0:
-            self._log(log)
-        if last or self.step % self.settings.save_every == 0:
-            self.save(log)
-        elif stopping:
-            self.save(log, scheduled=False)
+        self.watch.start(self.step, self.model)
+        if last or probe_now or self.step % self.settings.log_every == 0:
+            self._log(log, probe_now)
+        scheduled = self.step % self.settings.save_every == 0 and not self.watch.doubtful
+        if last or scheduled or stopping:
+            self.save(log, scheduled=last or scheduled)
         if stopping:
             # The first process to leave has the launcher end the others, one of which is saving.
             distributed.wait_for_all()
             raise stopped(self.run, self.step, self.settings.steps)
 
-    def _log(self, log: MetricsLog | None) -> None:
+    def _log(self, log: MetricsLog | None, probe_now: bool) -> None:
         values = self.meter.take()
         self._check_loss(values)
         values["learning_rate"] = learning_rate(self.settings, self.step - 1)
+        values |= self.watch.look(self.step, self.model)
+        values |= self.watch.score(self.encoder) if probe_now else {}
         if log is not None:
             with self._writing():
                 log.write(self.step, values)
+        self.watch.judge()
+        self.meter.go_on(shown_fields(values))
+
+    def _log_untrained(self, log: MetricsLog | None) -> None:
+        scores = self.watch.score(self.encoder)
+        if log is not None and scores:
+            log.write(0, scores)
 
     def _check_loss(self, means: Mapping[str, float]) -> None:
         if not math.isfinite(means.get("loss", 0.0)):
-            raise MscolError(
-                f"the loss is {means['loss']} at step {self.step}: lower --lr, and --resume from"
-                f" the last checkpoint in {self.run}."
-            )
+            raise broken(self.run, f"the loss is {means['loss']} at step {self.step}")
 
     def save(self, log: MetricsLog | None = None, *, scheduled: bool = True) -> None:
         """Write a checkpoint of this step; one process of many does it.
@@ -171,10 +186,7 @@ class Training:
         """
         self._check_loss(self.meter.means())
         if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
-            raise MscolError(
-                f"weights are no longer numbers at step {self.step}: lower --lr, and --resume from"
-                f" the last checkpoint in {self.run}."
-            )
+            raise broken(self.run, f"weights are no longer numbers at step {self.step}")
         score = self.meter.span_loss()
         if scheduled:
             self.meter.begin_span()

@@ -47,6 +47,7 @@ class PretrainRequest:
         seed: Decides initial weights and every plan.
         save_every: Updates between checkpoints.
         keep_last: Checkpoints kept, besides the best.
+        probe_every: Updates between scores of an online probe, and its TASK or TASK=DIR.
         gpus: Processes, one GPU each.
         processes: Processes on the CPU.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -71,6 +72,7 @@ class PretrainRequest:
     seed: int | None = None
     save_every: int | None = None
     keep_last: int | None = None
+    probe_every: tuple[int, str] | None = None
     gpus: int | None = None
     processes: int | None = None
     device: str | None = None

@@ -26,6 +26,7 @@ from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import write_text
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.store import Store, sealed_stores
+from mscol_cli.workflows.online_probe import describe_online
 from mscol_cli.workflows.run_settings import (
     WHERE,
     PretrainRequest,
@@ -80,7 +81,7 @@ def _created(request: PretrainRequest, progress: Progress) -> Path:
     settings = resolve_settings(request, load_registry())
     store = Store.open(request.store or _newest_store(progress))
     tracks = _choose(settings, store, progress)
-    described = settings.describe()
+    described = {**settings.describe(), **describe_online(request.probe_every, load_registry())}
     names = described["objective"]["name"], described["encoder"]["name"]
     files = {runs.RECIPE: settings.to_toml(), **tracks_file(tracks)}
     folder = _claim(request.run, files) if request.run else runs.new_run(RUNS, *names)
@@ -165,6 +166,7 @@ def _resumed(request: PretrainRequest, progress: Progress) -> Path:
         progress.note(f"{folder} goes on with {'; '.join(map(_arrow, changes))}")
     info["training"] |= {name: new for name, _, new in changes}
     TrainingSettings(**info["training"]).check()
+    info |= describe_online(request.probe_every, load_registry())
     runs.write_run(folder, info)
     runs.point_latest(RUNS, folder)
     return folder
