@@ -20,6 +20,10 @@ from mscol_cli.engine.memory import memory_in_use
 from mscol_cli.engine.metrics import read_metrics
 from mscol_cli.engine.step import Pretraining
 
+DENSE, SPARSE = 1000, 200
+"""Embeddings are looked at where a step is logged, later only at every 200th: a look takes the host
+ten milliseconds or more, as long as several updates take on a GPU."""
+
 
 class OnlineProbe(Protocol):
     """A cheap score of the encoder that is being trained."""
@@ -64,7 +68,9 @@ class Watch:
 
     def look(self, step: int, model: Pretraining) -> dict[str, float]:
         """Everything watched, after an update."""
-        found = {"gradient_norm": gradient_norm(model), **geometry(model.embeddings)}
+        found = {"gradient_norm": gradient_norm(model)}
+        if step <= DENSE or step % SPARSE == 0:
+            found |= geometry(model.embeddings)
         if (rank := found.get("effective_rank")) is not None:
             self._guard.observe(step, rank)
         if (held := memory_in_use(self._device)) is not None:
