@@ -18,6 +18,7 @@ from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
 from mscol_cli.commands.probe import probe
 from mscol_cli.commands.recipes import recipes
+from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.store import store
 from mscol_cli.commands.terminal import print_lines, say_error
@@ -40,6 +41,7 @@ app.command()(probe)
 app.command(name="import")(import_checkpoint)
 app.command()(demo)
 app.add_typer(store, name="store")
+app.add_typer(runs, name="runs")
 app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")
 app.command(name="worker", hidden=True)(pretrain_worker)

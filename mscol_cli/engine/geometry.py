@@ -57,7 +57,7 @@ def alignment(cosines: Gram) -> float:
     Args:
         cosines: (pairs, pairs) of every anchor with every positive.
     """
-    return float(np.mean(2 - 2 * np.diagonal(cosines)))
+    return float(np.mean(_squared_distances(np.diagonal(cosines))))
 
 
 def uniformity(cosines: Gram) -> float:
@@ -70,7 +70,7 @@ def uniformity(cosines: Gram) -> float:
         cosines: (rows, rows) of embeddings with each other; at least two rows.
     """
     above = cosines[np.triu_indices(len(cosines), 1)]
-    return float(np.log(np.mean(np.exp(-2 * (2 - 2 * above)))))
+    return float(np.log(np.mean(np.exp(-2 * _squared_distances(above)))))
 
 
 def effective_rank(gram: Gram) -> float:
@@ -87,6 +87,12 @@ def effective_rank(gram: Gram) -> float:
         return 1.0
     share = singular[singular > 0] / singular.sum()
     return float(np.exp(-np.sum(share * np.log(share))))
+
+
+def _squared_distances(cosines: Gram) -> Gram:
+    """On the unit sphere; rounding may bring a cosine above 1."""
+    distances: Gram = np.clip(2 - 2 * cosines, 0, None)
+    return distances
 
 
 def _spaced(rows: Tensor) -> Tensor:

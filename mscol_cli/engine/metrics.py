@@ -11,9 +11,10 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 
 from mscol_cli import distributed
+from mscol_cli.checkpoints.metrics import METRICS, read_metrics
 from mscol_cli.files import write_text
 
-METRICS = "metrics.jsonl"
+__all__ = ["METRICS", "MetricsLog", "open_log", "read_metrics"]
 
 
 def open_log(run: Path, start: int) -> AbstractContextManager[MetricsLog | None]:
@@ -48,15 +49,6 @@ class MetricsLog:
         """Finish both files."""
         self._file.close()
         self._board.close()
-
-
-def read_metrics(run: Path) -> list[dict[str, float]]:
-    """Every line of a run's metrics.jsonl; a half-written last one is left out."""
-    path = run / METRICS
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def _keep_until(path: Path, step: int) -> None:
