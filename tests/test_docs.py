@@ -27,6 +27,7 @@ STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
         "pretrain",
         "embed",
         "probe",
+        "report",
         "download",
         "import",
         "recipes",
