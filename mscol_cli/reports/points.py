@@ -47,7 +47,7 @@ def draw_points(title: str, x_label: str, points: Sequence[Point]) -> Figure:
     place.set_yticks(range(len(points)), [point.label for point in points])
     place.set_ylim(len(points) - 0.4, -0.6)
     place.set(title=title, xlabel=x_label)
-    place.xaxis.set_major_locator(MaxNLocator(5))
+    place.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     place.grid(axis="x", color="0.9", linewidth=0.6)
     place.set_axisbelow(True)
     place.spines[["top", "right", "left"]].set_visible(False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from mscol_cli.errors import MscolError
 from mscol_cli.reports.page import Block, Listing, Section, Table, Text
 from mscol_cli.workflows.reporting.found import FoundRun
+from mscol_cli.workflows.reporting.settings import shown
 from mscol_cli.workflows.store_contents import ManifestLine, StoreInfo, info, manifest
 from mscol_cli.workflows.train_split import TRACKS
 
@@ -39,8 +40,8 @@ def _store(path: str, store_hash: str, runs: Sequence[FoundRun]) -> Iterator[Blo
     bad = [line for line in lines if line.status != "done"]
     if bad:
         more = [f"and {len(bad) - LISTED} more"] if len(bad) > LISTED else []
-        shown = [f"{line.input}: {line.status}, {line.reason}" for line in bad[:LISTED]]
-        yield Listing("Inputs that failed or are short", [*shown, *more])
+        named = [f"{line.input}: {line.status}, {line.reason}" for line in bad[:LISTED]]
+        yield Listing("Inputs that failed or are short", [*named, *more])
 
 
 def _facts(found: StoreInfo, lines: Sequence[ManifestLine]) -> Iterator[tuple[str, str]]:
@@ -51,7 +52,7 @@ def _facts(found: StoreInfo, lines: Sequence[ManifestLine]) -> Iterator[tuple[st
     yield "size", f"{found.bytes / 1e9:.2f} GB"
     yield "separator", f"{separator.name}, by {separator.owner} {separator.version}".strip()
     for name, value in {**separator.options, **separator.passport}.items():
-        yield f"separator: {name}", str(value)
+        yield f"separator: {name}", shown(value)
     for name, share in (found.active or {}).items():
         yield f"segments in which {name} sounds", f"{share:.1%}"
     yield "inputs that failed", f"{found.failures or 0:,}"

@@ -135,7 +135,7 @@ def _picture(
     ]
     label = NAMES.get(metric, metric)
     where = name if len(group[0].test_sets) == 1 else f"{name}, {test_set}"
-    figure = draw_points(where, f"{label}, with 95 % interval over test clips", points)
+    figure = draw_points(where, f"{label} (95 % interval)", points)
     told = "; ".join(
         f"{one.label} {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in points
     )

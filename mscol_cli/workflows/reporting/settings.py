@@ -44,26 +44,27 @@ def _settings(run: FoundRun) -> Iterator[tuple[str, str]]:
     yield "encoder", str(info["encoder"]["name"])
     yield "updates done", f"{run.step:,}" if run.step is not None else "0"
     for name, value in training.items():
-        yield name.replace("_", " "), _shown(value)
-    yield "train split", _shown(info.get("train_split"))
-    yield "recipe", _shown(info.get("recipe"))
+        yield name.replace("_", " "), shown(value)
+    yield "train split", shown(info.get("train_split"))
+    yield "recipe", shown(info.get("recipe"))
     for part in [*info.get("objective", {}).get("parts", []), info["encoder"]]:
         yield from _part(part)
     store = run.store or {}
     yield "store", str(store.get("path", ABSENT))
     yield "store hash", str(store.get("hash", ABSENT))[:SHORT_HASH]
     for name in ("mscol", "torch", "git"):
-        yield name, _shown(info.get(name))
+        yield name, shown(info.get(name))
 
 
 def _part(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     name = part["name"]
     yield f"{name}, from", f"{part.get('owner', ABSENT)} {part.get('version', '')}".strip()
     for option, value in part.get("options", {}).items():
-        yield f"{name}: {option.replace('_', ' ')}", _shown(value)
+        yield f"{name}: {option.replace('_', ' ')}", shown(value)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A setting as it is read."""
     if value is None or value == "":
         return ABSENT
     if isinstance(value, list):
