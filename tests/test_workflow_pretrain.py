@@ -165,6 +165,7 @@ def test_a_signal_saves_and_exits_130(
     assert message.count("error: ") == 1
     step = metrics(tmp_path / "run")[-1]["step"]
     assert (tmp_path / "run" / "checkpoints" / f"step-{step:08d}").is_dir()
+    assert json.loads((tmp_path / "run" / "state.json").read_text())["state"] == "interrupted"
 
 
 def _wait_for(path: Path) -> None:
