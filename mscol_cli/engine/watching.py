@@ -120,8 +120,8 @@ def shown_fields(values: Mapping[str, float]) -> dict[str, str]:
         "loss": ("loss", "{:.3f}"),
         "accuracy": ("accuracy", "{:.0%}"),
         "pairs_per_second": ("pairs/s", "{:.0f}"),
-        "data_wait": ("wait", "{:.0%}"),
         "effective_rank": ("rank", "{:.1f}"),
+        "data_wait": ("wait", "{:.0%}"),
     }
     return {
         label: form.format(values[name]) for name, (label, form) in forms.items() if name in values
