@@ -9,10 +9,10 @@ import numpy as np
 from mscol_cli.contracts.task import ProbeProtocol, TaskData
 from mscol_cli.errors import MissingDataError
 from mscol_cli.probing.bootstrap import Resampled, resample
-from mscol_cli.probing.classifier import TrainedProbe
 from mscol_cli.probing.clips import BoolArray, FloatArray
 from mscol_cli.probing.kept import ClipScores
 from mscol_cli.probing.metrics import METRICS, scored_classes
+from mscol_cli.probing.shallow import TrainedProbe
 from mscol_cli.reports.tables import Score, ScoredSet
 from mscol_cli.workflows.probe_clips import EmbeddedTask
 

@@ -183,7 +183,7 @@ def _is_finished(
         "data": str(data_folder(settings, request.data)),
         "options": asdict(settings.part.options),
         "protocol": settings.described_protocol(),
-        "seeds": settings.seeds,
+        "seeds": settings.classifiers,
         "model_hash": model.hash,
     }
     return all(found.get(name) == value for name, value in json.loads(json.dumps(wanted)).items())
