@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,12 +40,18 @@ def recorded(run: Path) -> Iterator[None]:
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as error:
-        record(run, INTERRUPTED, str(error) or "stopped at once")
+        _try_to_record(run, INTERRUPTED, str(error) or "stopped at once")
         raise
     except BaseException as error:
-        record(run, FAILED, _reason(error))
+        _try_to_record(run, FAILED, _reason(error))
         raise
     record(run, FINISHED)
+
+
+def _try_to_record(run: Path, state: str, reason: str) -> None:
+    # On a full disk what the run failed of matters, not that this cannot be written either.
+    with suppress(OSError):
+        record(run, state, reason)
 
 
 def record(run: Path, state: str, reason: str = "") -> None:

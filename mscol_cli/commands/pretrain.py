@@ -60,6 +60,10 @@ def pretrain(
     save_every: Annotated[
         int | None, typer.Option(help="Updates between checkpoints. [default: 1000]")
     ] = None,
+    keep_last: Annotated[
+        int | None,
+        typer.Option(help="Checkpoints kept, besides the best. [default: 2]", metavar="K"),
+    ] = None,
     probe_every: Annotated[
         tuple[int, str] | None,
         typer.Option(
@@ -140,6 +144,7 @@ def pretrain(
         schedule=schedule,
         seed=seed,
         save_every=save_every,
+        keep_last=keep_last,
         probe_every=probe_every,
         gpus=gpus,
         processes=processes,

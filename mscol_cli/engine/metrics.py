@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mscol_cli import distributed
 from mscol_cli.checkpoints.metrics import METRICS, read_metrics
+from mscol_cli.files import write_text
 
 __all__ = ["METRICS", "MetricsLog", "open_log", "read_metrics"]
 
@@ -39,6 +41,10 @@ class MetricsLog:
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 
+    def sync(self) -> None:
+        """Wait until every line is on the disk."""
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Finish both files."""
         self._file.close()
@@ -48,6 +54,5 @@ class MetricsLog:
 def _keep_until(path: Path, step: int) -> None:
     kept = [line for line in read_metrics(path.parent) if line["step"] <= step]
     text = "".join(json.dumps(line) + "\n" for line in kept)
-    temporary = path.with_suffix(".jsonl.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        write_text(path, text)

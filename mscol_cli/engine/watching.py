@@ -20,6 +20,10 @@ from mscol_cli.engine.memory import memory_in_use
 from mscol_cli.engine.metrics import read_metrics
 from mscol_cli.engine.step import Pretraining
 
+DENSE, SPARSE = 1000, 200
+"""Embeddings are looked at where a step is logged, later only at every 200th: a look takes the host
+ten milliseconds or more, as long as several updates take on a GPU."""
+
 
 class OnlineProbe(Protocol):
     """A cheap score of the encoder that is being trained."""
@@ -42,6 +46,7 @@ class Watch:
     def __init__(self, run: Path, device: torch.device, probe: OnlineProbe | None) -> None:
         self._run, self._device, self._probe = run, device, probe
         self._guard = CollapseGuard()
+        self._seen: Mapping[str, float] = {}
         self._elapsed, self._since = 0.0, time.perf_counter()
 
     def begin(self, step: int) -> None:
@@ -64,13 +69,20 @@ class Watch:
 
     def look(self, step: int, model: Pretraining) -> dict[str, float]:
         """Everything watched, after an update."""
-        found = {"gradient_norm": gradient_norm(model), **geometry(model.embeddings)}
+        found = {"gradient_norm": gradient_norm(model)}
+        if step <= DENSE or step % SPARSE == 0:
+            self._seen = geometry(model.embeddings)
+            found |= self._seen
         if (rank := found.get("effective_rank")) is not None:
             self._guard.observe(step, rank)
         if (held := memory_in_use(self._device)) is not None:
             found["memory_bytes"] = held
         found["elapsed_s"] = round(self._elapsed + time.perf_counter() - self._since, 3)
         return found
+
+    def shown(self, values: Mapping[str, float]) -> dict[str, str]:
+        """What stands beside a progress bar: the newest of each value, logged now or before."""
+        return shown_fields({**self._seen, **values})
 
     def judge(self) -> None:
         """Stop a run whose embeddings have collapsed. Raises MscolError."""

@@ -31,7 +31,7 @@ from mscol_cli.errors import Interrupted, MissingDataError, MscolError, UsageErr
 from mscol_cli.host import load_registry
 from mscol_cli.store import Store
 from mscol_cli.workflows.online_probe import online_probe
-from mscol_cli.workflows.run_settings import PretrainRequest
+from mscol_cli.workflows.run_settings import PretrainRequest, process_count
 from mscol_cli.workflows.run_setup import dry_run, prepare_run
 from mscol_cli.workflows.train_split import chosen_tracks
 
@@ -109,8 +109,7 @@ def _train_here(folder: Path, progress: Progress) -> None:
 
 def _join(request: PretrainRequest, progress: Progress) -> Path | None:
     """Take part in a run that torchrun or srun started: the first process prepares it."""
-    if request.processes or request.gpus:
-        raise UsageError("--gpus and --processes are torchrun's to decide here: leave them out.")
+    process_count(request)
     device = pick_device(request.device or "auto")
     with process_group(device):
         prepared = str(prepare_run(request, progress)) if distributed.rank() == 0 else ""
@@ -124,7 +123,7 @@ def _train(folder: Path, info: Mapping[str, Any], device: torch.device, progress
     with state.recorded(folder) if first else nullcontext():
         shown = progress if first else Silent()
         training = _build(folder, info, device, shown)
-        training.restore()
+        training.restore(shown)
         training.fit(shown)
 
 
