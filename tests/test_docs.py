@@ -28,6 +28,7 @@ STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
         "embed",
         "probe",
         "report",
+        "reproduce",
         "download",
         "import",
         "recipes",
