@@ -20,6 +20,7 @@ from mscol_cli.commands.probe import probe
 from mscol_cli.commands.recipes import recipes
 from mscol_cli.commands.report import report
 from mscol_cli.commands.reproduce import reproduce
+from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.store import store
 from mscol_cli.commands.terminal import print_lines, say_error
@@ -44,6 +45,7 @@ app.command()(report)
 app.command()(reproduce)
 app.command()(demo)
 app.add_typer(store, name="store")
+app.add_typer(runs, name="runs")
 app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")
 app.command(name="worker", hidden=True)(pretrain_worker)

@@ -25,6 +25,7 @@ STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
         "separate",
         "store",
         "pretrain",
+        "runs",
         "embed",
         "probe",
         "report",

@@ -91,7 +91,7 @@ def test_slurm_ranks_are_workers_too(
     mscol: Command, music: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setenv("SLURM_PROCID", "1")
-    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
     assert mscol("separate", music, "--separator", "none", "--jobs", 2) == 2
     assert "one of several already" in capsys.readouterr().err
     assert mscol("separate", music, "--separator", "none") == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from mscol_cli.files import make_readable, read_json, sync, write_json
 
 ENCODER, OBJECTIVE, OPTIMIZER = "encoder", "objective", "optimizer"
 FORMAT, VERSION = "mscol-run", 1
+BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -110,21 +112,43 @@ def _filled(
 
 def run_of(folder: Path) -> Path:
     """The run folder of a checkpoint; the checkpoint itself where it belongs to no run."""
-    inside = folder.parent.name == "checkpoints" and folder.name.startswith("step-")
+    named = folder.name == BEST or folder.name.startswith("step-")
+    inside = folder.parent.name == "checkpoints" and named
     return folder.parent.parent if inside else folder
 
 
+def keep_best(run: Path, folder: Path) -> None:
+    """Let `RUN/checkpoints/best` point at a checkpoint if none before it had a lower `loss`."""
+    link = run / "checkpoints" / BEST
+    if _loss(link) < _loss(folder):
+        return
+    temporary = link.with_name(f".{BEST}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(folder.name, target_is_directory=True)
+    temporary.replace(link)
+
+
+def _loss(folder: Path) -> float:
+    try:
+        loss = read_checkpoint(folder).info.get("loss")
+    except (MissingDataError, UsageError):
+        return math.inf
+    return math.inf if loss is None else float(loss)
+
+
 def prune(run: Path, keep: int) -> None:
-    """Delete all but the last `keep` checkpoints of a run, and what killed processes left of
-    others; for a process that is writing none."""
+    """Delete all but the last `keep` checkpoints of a run and its best, and what killed processes
+    left of others; for a process that is writing none."""
+    best = (run / "checkpoints" / BEST).resolve().name
+    old = (folder for folder in checkpoint_folders(run)[:-keep] if folder.name != best)
     unfinished = (run / "checkpoints").glob(".step-*")
-    for folder in [*_folders(run)[:-keep], *unfinished]:
+    for folder in [*old, *unfinished]:
         shutil.rmtree(folder)
 
 
 def latest_checkpoint(path: Path) -> Checkpoint | None:
     """The newest checkpoint of a run folder; None when it has none yet."""
-    folders = _folders(path)
+    folders = checkpoint_folders(path)
     return read_checkpoint(folders[-1]) if folders else None
 
 
@@ -174,5 +198,6 @@ def weights_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _folders(run: Path) -> list[Path]:
+def checkpoint_folders(run: Path) -> list[Path]:
+    """The checkpoints of a run, by step."""
     return sorted((run / "checkpoints").glob("step-*"))

@@ -13,6 +13,8 @@ from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import read_json, write_json
 
 LATEST = "latest"
+RUN, RECIPE = "run.json", "recipe.toml"
+"""Files of a run: its settings, and those that decide the result as a recipe."""
 
 
 def new_run(folder: Path, objective: str, encoder: str) -> Path:
@@ -61,7 +63,7 @@ def latest_run(folder: Path) -> Path:
 
 def write_run(run: Path, settings: Mapping[str, Any]) -> None:
     """Write a run's settings as its run.json."""
-    write_json(run / "run.json", {"format": FORMAT, "version": VERSION, **settings})
+    write_json(run / RUN, {"format": FORMAT, "version": VERSION, **settings})
 
 
 def read_run(run: Path) -> dict[str, Any]:
@@ -71,12 +73,32 @@ def read_run(run: Path) -> dict[str, Any]:
         MissingDataError: The folder is no run.
         UsageError: It has a layout this version does not read.
     """
-    settings = read_json(run / "run.json", "run folder")
+    settings = read_json(run / RUN, "run folder")
     check_layout(run, settings)
     return settings
 
 
-def refuse_used(run: Path) -> None:
-    """Refuse a run folder that already holds something. Raises UsageError."""
-    if run.exists() and any(run.iterdir()):
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run: its settings, which are written last."""
+    return (folder / RUN).is_file()
+
+
+def refuse_used(run: Path, files: Mapping[str, str]) -> None:
+    """Refuse a run folder that already holds something, but what a process left there that was
+    killed before it had begun the same run.
+
+    Args:
+        run: The folder.
+        files: Name and text of what is written there before the run's settings are.
+
+    Raises:
+        UsageError: It holds something else.
+    """
+    if run.exists() and any(not _left_behind(path, files) for path in run.iterdir()):
         raise UsageError(f"{run} already holds files: choose another -o, or add --resume.")
+
+
+def _left_behind(path: Path, files: Mapping[str, str]) -> bool:
+    if path.name in files:
+        return path.read_text(encoding="utf-8") == files[path.name]
+    return any(path.match(f".{Path(name).stem}.[0-9]*{Path(name).suffix}") for name in files)

@@ -60,6 +60,18 @@ def pretrain(
     save_every: Annotated[
         int | None, typer.Option(help="Updates between checkpoints. [default: 1000]")
     ] = None,
+    keep_last: Annotated[
+        int | None,
+        typer.Option(help="Checkpoints kept, besides the best. [default: 2]", metavar="K"),
+    ] = None,
+    probe_every: Annotated[
+        tuple[int, str] | None,
+        typer.Option(
+            help="Score the encoder every N updates by nearest neighbours on a few clips of a probe"
+            " task (data in data/TASK, or TASK=DIR), none of them a test clip.",
+            metavar="N TASK",
+        ),
+    ] = None,
     gpus: Annotated[int | None, typer.Option(help="Train on N GPUs of this machine.")] = None,
     processes: Annotated[
         int | None, typer.Option(help="Train in N processes; with --device cpu over gloo.")
@@ -132,6 +144,8 @@ def pretrain(
         schedule=schedule,
         seed=seed,
         save_every=save_every,
+        keep_last=keep_last,
+        probe_every=probe_every,
         gpus=gpus,
         processes=processes,
         device=device,

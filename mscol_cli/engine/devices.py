@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 
 from mscol_cli.errors import UsageError
+from mscol_cli.launched import Launched, launched
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -30,13 +31,19 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def _pick_gpu(device: torch.device) -> torch.device:
-    index = device.index if device.index is not None else int(os.environ.get("LOCAL_RANK", 0))
-    if index >= torch.cuda.device_count():
+    found = torch.cuda.device_count()
+    index = _own_gpu(found) if device.index is None else device.index
+    if index >= found:
         raise UsageError(
-            f"device cuda:{index} was asked for, this machine has {torch.cuda.device_count()} GPUs:"
-            " use --device cpu."
+            f"device cuda:{index} was asked for, this machine has {found} GPUs: use --device cpu."
         )
     return torch.device("cuda", index)
+
+
+def _own_gpu(found: int) -> int:
+    here = launched()
+    # srun can show each process its own GPU alone, which then is the first.
+    return here.local_rank if here is not None and found > 1 else 0
 
 
 def require_gpus(count: int) -> None:
@@ -50,22 +57,43 @@ def require_gpus(count: int) -> None:
 
 
 def is_launched() -> bool:
-    """Whether torchrun (or srun with its variables) started this process as one of many."""
-    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+    """Whether torchrun or srun started this process as one of many. Raises UsageError."""
+    return launched() is not None
 
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the processes this one was launched with; nothing to do for a lone process."""
-    if not is_launched():
+    """Join the processes this one was launched with; nothing to do for a lone process.
+
+    Raises:
+        UsageError: The launcher does not say where they meet.
+    """
+    here = launched()
+    if here is None:
         yield
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo",
+        init_method=_meeting(here),
+        rank=here.rank,
+        world_size=here.processes,
+    )
     try:
         yield
         # A process that leaves early closes connections that others may still be reading from.
         dist.barrier()
     finally:
         dist.destroy_process_group()
+
+
+def _meeting(here: Launched) -> str:
+    if not here.address or not here.port:
+        raise UsageError(
+            f"this is process {here.rank} of {here.processes}, but nothing says where they meet:"
+            " set MASTER_ADDR and MASTER_PORT, or start with torchrun or srun."
+        )
+    # What torchrun has opened to the address and port is found through its other variables, too.
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = here.address, str(here.port)
+    return "env://"

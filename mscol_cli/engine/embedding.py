@@ -106,7 +106,7 @@ def embed_clips(
     What comes as an error goes through; a clip shorter than one window becomes an error.
     """
     framed = (_frame(encoder, clip, cut) if isinstance(clip, Clip) else clip for clip in clips)
-    for group in _groups(framed, _windows_per_pass(device)):
+    for group in _groups(framed, windows_per_pass(device)):
         yield from _embed_group(encoder, group, device, noise)
 
 
@@ -173,16 +173,16 @@ def _embed_group(
 
 def _run(encoder: Encoder, clips: Sequence[_Framed], device: torch.device, noise: bool) -> Tensor:
     """All windows of clips to embeddings (windows, dim) on the CPU."""
-    with _frozen(encoder, noise), torch.inference_mode():
+    with frozen(encoder, noise), torch.inference_mode():
         passes = [
             encoder(encoder.frontend(windows.to(device))).float().cpu()
-            for windows in _passes(clips, encoder.crop_samples, _windows_per_pass(device))
+            for windows in _passes(clips, encoder.crop_samples, windows_per_pass(device))
         ]
     return torch.cat(passes)
 
 
 @contextmanager
-def _frozen(encoder: Encoder, noise: bool) -> Iterator[None]:
+def frozen(encoder: Encoder, noise: bool) -> Iterator[None]:
     """In eval mode, or with `noise` in training mode but for the statistics of normalisation."""
     was_training = encoder.training
     encoder.train(noise)
@@ -215,6 +215,7 @@ def _result(encoder: Encoder, clip: _Framed, vectors: Tensor) -> ClipEmbedding |
     return ClipEmbedding(windows, clip.starts.double().numpy() / encoder.sample_rate)
 
 
-def _windows_per_pass(device: torch.device) -> int:
+def windows_per_pass(device: torch.device) -> int:
+    """How many windows the encoder is given at once."""
     # A GPU wants wide passes; a CPU is fastest when activations stay near its caches.
     return 32 if device.type == "cpu" else 256

@@ -13,6 +13,8 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from mscol_cli.errors import Interrupted, MscolError
 
+SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
+
 
 def launch(processes: int, arguments: Sequence[str]) -> None:
     """Run `python -m mscol_cli ARGUMENTS` in `processes` processes that know of each other.
@@ -23,6 +25,8 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     """
     # Threads of several processes that wait for each other on the same cores cost many times more.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    # The launcher passes on to the processes what it is sent itself.
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = SIGNALS
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -33,6 +37,8 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
         max_restarts=0,
         monitor_interval=0.1,
     )
+    if hasattr(config, "signals_to_handle"):  # not in every torch; there it overrides the variable
+        config.signals_to_handle = SIGNALS
     # The launcher's own account of a failure repeats what the process has said, at length.
     logging.disable(logging.CRITICAL)
     try:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
 from mscol_cli import distributed
+from mscol_cli.checkpoints.metrics import METRICS, read_metrics
+from mscol_cli.files import write_text
 
-METRICS = "metrics.jsonl"
+__all__ = ["METRICS", "MetricsLog", "open_log", "read_metrics"]
 
 
 def open_log(run: Path, start: int) -> AbstractContextManager[MetricsLog | None]:
@@ -24,16 +28,22 @@ class MetricsLog:
     def __init__(self, run: Path, start: int) -> None:
         """Continue a run's log after `start` updates; later lines of a lost stretch are dropped."""
         self._path = run / METRICS
-        _keep_until(self._path, start)
+        # Before the first update nothing is done but an online probe, which is then done again.
+        _keep_until(self._path, start or -1)
         self._file = self._path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(run / "tensorboard"), purge_step=start + 1)
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """Record the values of a step."""
+        """Record the values of a step; those that are no numbers are left out."""
+        values = {name: value for name, value in values.items() if math.isfinite(value)}
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
+
+    def sync(self) -> None:
+        """Wait until every line is on the disk."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Finish both files."""
@@ -41,18 +51,8 @@ class MetricsLog:
         self._board.close()
 
 
-def read_metrics(run: Path) -> list[dict[str, float]]:
-    """Every line of a run's metrics.jsonl; a half-written last one is left out."""
-    path = run / METRICS
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
 def _keep_until(path: Path, step: int) -> None:
     kept = [line for line in read_metrics(path.parent) if line["step"] <= step]
     text = "".join(json.dumps(line) + "\n" for line in kept)
-    temporary = path.with_suffix(".jsonl.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        write_text(path, text)

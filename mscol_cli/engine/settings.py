@@ -33,6 +33,7 @@ class TrainingSettings:
         seed: Decides initial weights and every plan.
         save_every: Updates between checkpoints.
         log_every: Updates between lines of metrics.jsonl.
+        keep_last: Checkpoints kept, besides the best.
         processes: How many processes share a batch.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         store_on: Where the store is held: `auto`, `device` or `host`.
@@ -47,6 +48,7 @@ class TrainingSettings:
     seed: int = 0
     save_every: int = 1_000
     log_every: int = 10
+    keep_last: int = 2
     processes: int = 1
     device: str = "auto"
     store_on: str = "auto"
@@ -55,7 +57,7 @@ class TrainingSettings:
 
     def check(self) -> None:
         """Refuse what cannot be trained with. Raises UsageError."""
-        for name in ("steps", "save_every", "log_every", "processes"):
+        for name in ("steps", "save_every", "log_every", "keep_last", "processes"):
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1.")
         if self.batch_size < 2:
@@ -68,6 +70,11 @@ class TrainingSettings:
                 raise UsageError(f"--{option} takes {', '.join(choices)}, not '{value}'.")
         if self.seed < 0:
             raise UsageError("--seed must be 0 or more.")
+        if self.processes > 1 and self.device.startswith("cuda:"):
+            raise UsageError(
+                f"--device {self.device} is one GPU, there are {self.processes} processes: use"
+                " --device cuda."
+            )
         if self.batch_size % self.processes:
             raise UsageError(
                 f"--batch-size {self.batch_size} does not divide among {self.processes} processes."

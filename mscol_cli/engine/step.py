@@ -18,6 +18,9 @@ class Pretraining(nn.Module):
 
     The embeddings of all processes are gathered before the loss, so an objective sees the whole
     batch: every process computes the same loss from its own share of the encoder's work.
+
+    Attributes:
+        embeddings: By view, (batch, dim) of the last forward pass, to look at.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Pretraining(nn.Module):
         self.encoder = encoder
         self.objective = objective
         self.precision = precision
+        self.embeddings: Mapping[str, Tensor] = {}
         self._compiled: Callable[[Tensor], Tensor] | None = None
 
     def compile_encoder(self, device: torch.device) -> None:
@@ -43,11 +47,14 @@ class Pretraining(nn.Module):
         self, waveforms: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """By view, (rows, samples), and labels, to the global loss and its metrics."""
+        # A CUDA graph may write the new ones where the last ones are.
+        self.embeddings = {}
         waveforms = self.objective.augment_waveforms(waveforms, labels)
         plain = _per_view(self.encoder.frontend, waveforms)
         features = self.objective.augment_features(plain, labels)
         embeddings = _per_view(self._encode, features)
         gathered = {view: distributed.gather(rows) for view, rows in embeddings.items()}
+        self.embeddings = {view: rows.detach() for view, rows in gathered.items()}
         everyone = {name: distributed.gather(label) for name, label in labels.items()}
         loss, metrics = self.objective.loss(gathered, everyone)
         return loss, metrics

@@ -1,17 +1,20 @@
-"""Ctrl-C and SIGTERM as requests that the training loop honours between two updates."""
+"""Signals as requests that the training loop honours between two updates."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, cast
 
 import torch
+import torch.distributed as dist
 
 from mscol_cli import distributed
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""Ctrl-C, and what SLURM sends before it takes a machine back: SIGTERM (after SIGCONT, which needs
+no answer), or what `sbatch --signal` names."""
 
 
 class StopRequest:
@@ -20,6 +23,11 @@ class StopRequest:
     def __init__(self) -> None:
         self._asked = False
         self._before: dict[int, Any] = {}
+        self._flag = torch.zeros(1)
+        self._vote: dist.Work | None = None
+        # Flags of all processes meet on the hosts: on a GPU they would wait for its whole queue.
+        many = distributed.world_size() > 1
+        self._group = cast(dist.ProcessGroup, dist.new_group(backend="gloo")) if many else None
 
     def __enter__(self) -> StopRequest:
         # Only the main thread may set handlers; elsewhere (a test, a notebook) there are none.
@@ -33,15 +41,23 @@ class StopRequest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is None and self._vote is not None:
+            self._vote.wait()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def agreed(self, device: torch.device) -> bool:
-        """Whether any process was asked; every process must call this at the same step."""
-        if distributed.world_size() == 1:
+    def agreed(self) -> bool:
+        """Whether any process was asked; every process must call this after every update.
+
+        With several processes a request is honoured one update late: what each was asked travels
+        while the next update is made, so that no update waits for it.
+        """
+        if self._group is None:
             return self._asked
-        flag = torch.tensor([float(self._asked)], device=device)
-        return bool(distributed.gather(flag).max() > 0)
+        found = self._vote is not None and self._vote.wait() and bool(self._flag.item())
+        self._flag = torch.tensor([float(self._asked)])
+        self._vote = dist.all_reduce(self._flag, dist.ReduceOp.MAX, self._group, async_op=True)
+        return found
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._asked and number == signal.SIGINT:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mscol_cli import adam, distributed
 from mscol_cli.checkpoints import folder as checkpoints
+from mscol_cli.checkpoints.restoring import restorable, set_aside
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.batches import Batch, CropSource
+from mscol_cli.engine.collapse import broken
 from mscol_cli.engine.compiling import is_compiled
 from mscol_cli.engine.memory import keep_freed_memory
+from mscol_cli.engine.meter import Meter
 from mscol_cli.engine.metrics import MetricsLog, open_log
 from mscol_cli.engine.models import load_weights
 from mscol_cli.engine.parallel import data_parallel
@@ -27,9 +31,8 @@ from mscol_cli.engine.precision import forbid_tf32, pick_precision
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.step import Pretraining, globalise_batch_norm
 from mscol_cli.engine.stopping import StopRequest
+from mscol_cli.engine.watching import OnlineProbe, Watch, shown_fields
 from mscol_cli.errors import Interrupted, MscolError
-
-CHECKPOINTS_KEPT = 2
 
 
 @dataclass
@@ -44,6 +47,7 @@ class Training:
         objective: The pretext task, on the device.
         source: Where crops come from.
         device: Where the work is done.
+        probe: What scores the encoder now and then.
     """
 
     run: Path
@@ -53,14 +57,17 @@ class Training:
     objective: Objective
     source: CropSource
     device: torch.device
+    probe: OnlineProbe | None = None
 
     def __post_init__(self) -> None:
         self.step = 0
+        self.meter = Meter(self.settings.batch_size)
         precision = pick_precision(self.settings.precision, self.device)
         model = Pretraining(self.encoder, self.objective, precision)
         if distributed.world_size() > 1:
             globalise_batch_norm(model)
-        self.model: nn.Module = model.to(self.device)
+        self.model = model.to(self.device)
+        self.watch = Watch(self.run, self.device, self.probe)
         on_gpu = self.device.type == "cuda"
         if on_gpu:
             forbid_tf32()
@@ -71,34 +78,47 @@ class Training:
         fused = True if on_gpu else None
         self.optimizer = torch.optim.Adam(model.parameters(), betas=adam.BETAS, fused=fused)
 
-    def restore(self) -> None:
-        """Continue from the run's newest checkpoint, if it has one."""
-        found = checkpoints.latest_checkpoint(self.run)
+    def restore(self, progress: Progress) -> None:
+        """Continue from the run's newest checkpoint that can be read, if it has one.
+
+        Raises:
+            UsageError: There are checkpoints, and none can be read.
+        """
+        found = restorable(self.run)
         if found is None:
             return
         for name, module in (("encoder", self.encoder), ("objective", self.objective)):
-            load_weights(module, checkpoints.read_weights(found.folder, name), found.folder)
-        state = checkpoints.read_weights(found.folder, "optimizer")
-        _load_optimizer(self.optimizer, state)
-        self.step = found.step
+            load_weights(module, found.tensors[name], found.checkpoint.folder)
+        _load_optimizer(self.optimizer, found.tensors["optimizer"])
+        self.step = found.checkpoint.step
+        self.meter = Meter(self.settings.batch_size, found.checkpoint.info.get("meter"))
+        # Every process must have looked before one changes what there is to see.
+        distributed.wait_for_all()
+        for folder, problem in found.damaged.items():
+            progress.warn(f"{problem} Going on from step {self.step} instead.")
+            if distributed.rank() == 0:
+                set_aside(folder)
 
     def fit(self, progress: Progress) -> None:
         """Train to the last step.
 
         Raises:
             Interrupted: Stopped by a signal; a checkpoint of the last update is on disk.
-            MscolError: The loss is no longer a number; the last checkpoint is from before.
+            MscolError: The loss is no longer a number, or the run folder cannot be written; the
+                last checkpoint is from before.
         """
         trained = data_parallel(self.model)
         progress.begin("pretrain", self.settings.steps, "steps")
         progress.advance(self.step)
         with StopRequest() as stop, open_log(self.run, self.step) as log:
-            meter = _Meter(self.settings.batch_size)
+            self.watch.begin(self.step)
+            if self.step == 0:
+                self._log_untrained(log)
             batches = self.source.batches(self.step, self.settings.steps, self.device)
-            for batch in meter.waiting(batches):
-                meter.add(self._update(trained, batch))
-                progress.advance(1, **meter.shown)
-                self._after_update(meter, log, stop)
+            for batch in self.meter.waiting(batches):
+                self.meter.add(self._update(trained, batch))
+                progress.advance(1, **self.meter.shown)
+                self._after_update(log, stop)
         progress.end()
 
     def _update(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -116,51 +136,89 @@ class Training:
         self.step += 1
         return {"loss": loss.detach(), **{name: value.detach() for name, value in metrics.items()}}
 
-    def _after_update(self, meter: _Meter, log: MetricsLog | None, stop: StopRequest) -> None:
+    def _after_update(self, log: MetricsLog | None, stop: StopRequest) -> None:
         last = self.step == self.settings.steps
-        log_now = last or self.step % self.settings.log_every == 0
-        save_now = last or self.step % self.settings.save_every == 0
-        stopping = (log_now or distributed.world_size() == 1) and stop.agreed(self.device)
-        if log_now or save_now or stopping:
-            self._log(meter, log)
-        if save_now or stopping:
-            self.save()
-        if stopping and not last:
+        probe_now = self.watch.due(self.step, last)
+        stopping = stop.agreed() and not last
+        self.watch.start(self.step, self.model)
+        if last or probe_now or self.step % self.settings.log_every == 0:
+            self._log(log, probe_now)
+        scheduled = self.step % self.settings.save_every == 0 and not self.watch.doubtful
+        if last or scheduled or stopping:
+            self.save(log, scheduled=last or scheduled)
+        if stopping:
             # The first process to leave has the launcher end the others, one of which is saving.
             distributed.wait_for_all()
             raise stopped(self.run, self.step, self.settings.steps)
 
-    def _log(self, meter: _Meter, log: MetricsLog | None) -> None:
-        values = meter.take()
-        if not math.isfinite(values["loss"]):
-            raise MscolError(
-                f"the loss is {values['loss']} at step {self.step}: lower --lr, and --resume from"
-                f" the last checkpoint in {self.run}."
-            )
+    def _log(self, log: MetricsLog | None, probe_now: bool) -> None:
+        values = self.meter.take()
+        self._check_loss(values)
         values["learning_rate"] = learning_rate(self.settings, self.step - 1)
+        values |= self.watch.look(self.step, self.model)
+        values |= self.watch.score(self.encoder) if probe_now else {}
         if log is not None:
-            log.write(self.step, values)
+            with self._writing():
+                log.write(self.step, values)
+        self.watch.judge()
+        self.meter.go_on(shown_fields(values))
 
-    def save(self) -> None:
+    def _log_untrained(self, log: MetricsLog | None) -> None:
+        scores = self.watch.score(self.encoder)
+        if log is not None and scores:
+            log.write(0, scores)
+
+    def _check_loss(self, means: Mapping[str, float]) -> None:
+        if not math.isfinite(means.get("loss", 0.0)):
+            raise broken(self.run, f"the loss is {means['loss']} at step {self.step}")
+
+    def save(self, log: MetricsLog | None = None, *, scheduled: bool = True) -> None:
         """Write a checkpoint of this step; one process of many does it.
 
+        Args:
+            log: Whose lines are on the disk before a checkpoint that comes after them is.
+            scheduled: Whether this is a step that `save_every` names. Only such a checkpoint may
+                become the best of the run: else the best would depend on when it was stopped.
+
         Raises:
-            MscolError: The last update broke the weights; the checkpoint before stays the newest.
+            MscolError: The last update broke the weights, or there is no room; the checkpoint
+                before stays the newest.
         """
+        self._check_loss(self.meter.means())
         if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
-            raise MscolError(
-                f"weights are no longer numbers at step {self.step}: lower --lr, and --resume from"
-                f" the last checkpoint in {self.run}."
-            )
+            raise broken(self.run, f"weights are no longer numbers at step {self.step}")
+        score = self.meter.span_loss()
+        if scheduled:
+            self.meter.begin_span()
         if distributed.rank() != 0:
             return
-        parts = {
+        with self._writing():
+            if log is not None:
+                log.sync()
+            state = {**self.info, "loss": score, "meter": self.meter.state()}
+            folder = checkpoints.save_checkpoint(self.run, self.step, state, self._tensors())
+        if scheduled:
+            checkpoints.keep_best(self.run, folder)
+        checkpoints.prune(self.run, self.settings.keep_last)
+
+    def _tensors(self) -> dict[str, dict[str, Tensor]]:
+        return {
             "encoder": self.encoder.state_dict(),
             "objective": self.objective.state_dict(),
             "optimizer": _flat_optimizer(self.optimizer),
         }
-        checkpoints.save_checkpoint(self.run, self.step, self.info, parts)
-        checkpoints.prune(self.run, CHECKPOINTS_KEPT)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            found = checkpoints.latest_checkpoint(self.run)
+            kept = f"the checkpoint of step {found.step} is whole" if found else "none was made"
+            raise MscolError(
+                f"step {self.step} could not be written to {self.run} ({error}); {kept}: make"
+                " room, then --resume goes on."
+            ) from error
 
 
 def stopped(run: Path, step: int, steps: int) -> Interrupted:
@@ -173,46 +231,6 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
     schedule is constant."""
     halved = settings.schedule == "halved" and 2 * step >= settings.steps
     return settings.learning_rate * (0.5 if halved else 1.0)
-
-
-class _Meter:
-    """Means since the last logged line, without making a GPU wait in between."""
-
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
-        self.shown: dict[str, str] = {}
-        self._clear()
-
-    def waiting(self, batches: Any) -> Any:
-        """Pass batches on, and count the time spent waiting for them."""
-        iterator = iter(batches)
-        while True:
-            asked = time.perf_counter()
-            batch = next(iterator, None)
-            self._waited += time.perf_counter() - asked
-            if batch is None:
-                return
-            yield batch
-
-    def add(self, values: dict[str, Tensor]) -> None:
-        """Count one update."""
-        self._count += 1
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0) + value
-
-    def take(self) -> dict[str, float]:
-        """Means, pairs per second and share of time waiting for data; starts anew."""
-        means = {name: float(total) / self._count for name, total in self._sums.items()}
-        seconds = time.perf_counter() - self._since
-        rate = self._count * self._batch_size / seconds
-        values = {**means, "pairs_per_second": rate, "data_wait": self._waited / seconds}
-        self.shown = {"loss": f"{means['loss']:.3f}", "pairs/s": f"{rate:.0f}"}
-        self._clear()
-        return values
-
-    def _clear(self) -> None:
-        self._sums: dict[str, Any] = {}
-        self._count, self._waited, self._since = 0, 0.0, time.perf_counter()
 
 
 def _step_seed(seed: int, step: int) -> int:

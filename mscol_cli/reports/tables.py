@@ -69,6 +69,7 @@ class ProbeSummary:
         failures: Clips whose audio could not be used: their name, and why.
         notes: What to know when reading the scores.
         seconds: How long each stage took.
+        multilabel: Whether a clip may have many labels.
     """
 
     task: str
@@ -89,6 +90,7 @@ class ProbeSummary:
     failures: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    multilabel: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class ProbeResult(ProbeSummary):
 
     json_path: Path = Path()
     markdown_path: Path = Path()
+    scores_path: Path = Path()
 
 
 def summary_dict(summary: ProbeSummary) -> dict[str, Any]:

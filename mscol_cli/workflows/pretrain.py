@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 
 from mscol_cli import distributed
 from mscol_cli.checkpoints import folder as checkpoints
-from mscol_cli.checkpoints import runs
+from mscol_cli.checkpoints import runs, state
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.engine.batches import CropSource
 from mscol_cli.engine.devices import is_launched, pick_device, process_group
@@ -26,10 +27,11 @@ from mscol_cli.engine.models import (
 )
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.training import Training, stopped
-from mscol_cli.errors import Interrupted, MissingDataError, UsageError
+from mscol_cli.errors import Interrupted, MissingDataError, MscolError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.store import Store
-from mscol_cli.workflows.run_settings import PretrainRequest
+from mscol_cli.workflows.online_probe import online_probe
+from mscol_cli.workflows.run_settings import PretrainRequest, process_count
 from mscol_cli.workflows.run_setup import dry_run, prepare_run
 from mscol_cli.workflows.train_split import chosen_tracks
 
@@ -97,12 +99,17 @@ def _train_here(folder: Path, progress: Progress) -> None:
     except Interrupted as error:
         found = checkpoints.latest_checkpoint(folder)
         raise stopped(folder, found.step if found else 0, training["steps"]) from error
+    except MscolError as error:
+        # A process other than the first may have failed, which then had no time to say anything.
+        told = state.read_state(folder)
+        if told is None or told.state != state.FAILED:
+            state.record(folder, state.FAILED, str(error))
+        raise
 
 
 def _join(request: PretrainRequest, progress: Progress) -> Path | None:
     """Take part in a run that torchrun or srun started: the first process prepares it."""
-    if request.processes or request.gpus:
-        raise UsageError("--gpus and --processes are torchrun's to decide here: leave them out.")
+    process_count(request)
     device = pick_device(request.device or "auto")
     with process_group(device):
         prepared = str(prepare_run(request, progress)) if distributed.rank() == 0 else ""
@@ -112,12 +119,17 @@ def _join(request: PretrainRequest, progress: Progress) -> Path | None:
 
 
 def _train(folder: Path, info: Mapping[str, Any], device: torch.device, progress: Progress) -> None:
-    training = _build(folder, info, device)
-    training.restore()
-    training.fit(progress if distributed.rank() == 0 else Silent())
+    first = distributed.rank() == 0
+    with state.recorded(folder) if first else nullcontext():
+        shown = progress if first else Silent()
+        training = _build(folder, info, device, shown)
+        training.restore(shown)
+        training.fit(shown)
 
 
-def _build(folder: Path, info: Mapping[str, Any], device: torch.device) -> Training:
+def _build(
+    folder: Path, info: Mapping[str, Any], device: torch.device, progress: Progress
+) -> Training:
     registry = load_registry()
     settings = TrainingSettings(**info["training"])
     encoder = build_encoder(recorded_encoder(info, registry), settings.seed)
@@ -134,7 +146,8 @@ def _build(folder: Path, info: Mapping[str, Any], device: torch.device) -> Train
         seed=settings.seed,
         place=settings.store_on,
     )
-    return Training(folder, info, settings, encoder, objective, source, device)
+    probe = online_probe(info, encoder, registry, progress)
+    return Training(folder, info, settings, encoder, objective, source, device, probe)
 
 
 def _result(folder: Path, seconds: float) -> PretrainResult:

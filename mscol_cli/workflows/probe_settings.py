@@ -105,6 +105,11 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     return ProbeSettings(recipe.name, part, task, protocol, seeds)
 
 
+def data_folder(settings: ProbeSettings, given: Path | None) -> Path:
+    """Where a task's data are: `data/TASK` unless given."""
+    return given or Path("data") / settings.part.name
+
+
 def load_data(settings: ProbeSettings, folder: Path | None) -> tuple[Path, TaskData]:
     """Read a task's data set.
 
@@ -113,7 +118,7 @@ def load_data(settings: ProbeSettings, folder: Path | None) -> tuple[Path, TaskD
         MscolError: The task read it in a way that breaks what the rest relies on.
     """
     name = settings.part.name
-    folder = folder or Path("data") / name
+    folder = data_folder(settings, folder)
     if not folder.is_dir():
         raise MissingDataError(
             f"{folder} is no folder: put the data of '{name}' there ('mscol download' has some), or"

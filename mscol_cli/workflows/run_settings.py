@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mscol_cli import distributed
-from mscol_cli.engine.devices import is_launched, pick_device, require_gpus
+from mscol_cli.engine.devices import pick_device, require_gpus
 from mscol_cli.engine.models import DEFAULT_ENCODER
 from mscol_cli.engine.settings import (
     TrainingSettings,
@@ -18,6 +17,7 @@ from mscol_cli.engine.settings import (
 )
 from mscol_cli.errors import UsageError
 from mscol_cli.host import Part, Registry, find_objective, find_part
+from mscol_cli.launched import Launched, launched
 from mscol_cli.recipes import read_recipe, to_toml
 
 ALL_TRACKS = "all"
@@ -46,6 +46,8 @@ class PretrainRequest:
         schedule: `halved` half-way, or `constant`.
         seed: Decides initial weights and every plan.
         save_every: Updates between checkpoints.
+        keep_last: Checkpoints kept, besides the best.
+        probe_every: Updates between scores of an online probe, and its TASK or TASK=DIR.
         gpus: Processes, one GPU each.
         processes: Processes on the CPU.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -69,6 +71,8 @@ class PretrainRequest:
     schedule: str | None = None
     seed: int | None = None
     save_every: int | None = None
+    keep_last: int | None = None
+    probe_every: tuple[int, str] | None = None
     gpus: int | None = None
     processes: int | None = None
     device: str | None = None
@@ -155,18 +159,28 @@ def resolve_settings(request: PretrainRequest, registry: Registry) -> RunSetting
 
 def process_count(request: PretrainRequest) -> int:
     """How many processes share a batch. Raises UsageError."""
-    if is_launched():
-        return distributed.world_size()
     if request.gpus is not None and request.processes is not None:
         raise UsageError("--gpus and --processes exclude each other: give one of them.")
+    asked = request.gpus if request.gpus is not None else request.processes
+    if asked is not None and asked < 1:
+        raise UsageError("--gpus and --processes take a number of 1 or more.")
+    if request.gpus is not None and request.device not in (None, "auto", "cuda"):
+        raise UsageError(f"--gpus and --device {request.device} exclude each other.")
+    here = launched()
+    if here is not None:
+        return _count_of(here, asked)
     if request.gpus is not None:
-        if request.gpus < 1:
-            raise UsageError("--gpus must be at least 1.")
-        if request.device not in (None, "auto", "cuda"):
-            raise UsageError(f"--gpus and --device {request.device} exclude each other.")
         require_gpus(request.gpus)
-        return request.gpus
-    return request.processes if request.processes is not None else 1
+    return asked if asked is not None else 1
+
+
+def _count_of(here: Launched, asked: int | None) -> int:
+    if asked not in (None, here.processes):
+        raise UsageError(
+            f"--gpus or --processes asks for {asked}, but torchrun or srun has started"
+            f" {here.processes}: leave it out, or make them the same."
+        )
+    return here.processes
 
 
 def _given(request: PretrainRequest) -> dict[str, Any]:
@@ -183,6 +197,8 @@ def _training(asked: dict[str, Any], request: PretrainRequest) -> TrainingSettin
     for name in WHERE:
         if (value := getattr(request, name)) is not None:
             asked[name] = value
+    if request.keep_last is not None:
+        asked["keep_last"] = request.keep_last
     settings = TrainingSettings(**asked, processes=process_count(request))
     settings.check()
     pick_device(settings.device)

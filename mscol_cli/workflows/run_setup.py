@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import write_text
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.store import Store, sealed_stores
+from mscol_cli.workflows.online_probe import describe_online
 from mscol_cli.workflows.run_settings import (
     WHERE,
     PretrainRequest,
@@ -33,10 +34,9 @@ from mscol_cli.workflows.run_settings import (
     process_count,
     resolve_settings,
 )
-from mscol_cli.workflows.train_split import select_tracks, write_tracks
+from mscol_cli.workflows.train_split import select_tracks, tracks_file
 
 DATA = Path("data")
-RECIPE = "recipe.toml"
 TRIED = 2
 
 
@@ -51,7 +51,16 @@ def prepare_run(request: PretrainRequest, progress: Progress) -> Path:
             started otherwise.
         MissingDataError: No store, or no run to resume.
     """
-    return _resumed(request) if request.resume else _created(request, progress)
+    if request.resume and not _to_begin(request):
+        return _resumed(request, progress)
+    return _created(request, progress)
+
+
+def _to_begin(request: PretrainRequest) -> bool:
+    """Whether a run that is named and described is not there yet: a job that is sent again, or was
+    killed before it had begun, has one command for both."""
+    described = request.objective is not None or request.recipe is not None
+    return described and request.run is not None and not runs.is_run(request.run)
 
 
 def dry_run(request: PretrainRequest, progress: Progress) -> str:
@@ -72,12 +81,13 @@ def _created(request: PretrainRequest, progress: Progress) -> Path:
     settings = resolve_settings(request, load_registry())
     store = Store.open(request.store or _newest_store(progress))
     tracks = _choose(settings, store, progress)
-    described = settings.describe()
+    described = {**settings.describe(), **describe_online(request.probe_every, load_registry())}
     names = described["objective"]["name"], described["encoder"]["name"]
-    folder = _claim(request.run) if request.run else runs.new_run(RUNS, *names)
+    files = {runs.RECIPE: settings.to_toml(), **tracks_file(tracks)}
+    folder = _claim(request.run, files) if request.run else runs.new_run(RUNS, *names)
     held = {"path": str(store.path.resolve()), "hash": store.hash}
-    write_text(folder / RECIPE, settings.to_toml())
-    write_tracks(folder, tracks)
+    for name, text in files.items():
+        write_text(folder / name, text)
     runs.write_run(folder, {**described, "store": held})
     runs.point_latest(RUNS, folder)
     progress.note(f"run {folder}: {names[0]} with {names[1]}")
@@ -112,8 +122,8 @@ def _try_crops(encoder: Encoder, objective: Objective, store: Store) -> None:
         objective.augment_features(features, labels)
 
 
-def _claim(folder: Path) -> Path:
-    runs.refuse_used(folder)
+def _claim(folder: Path, files: Mapping[str, str]) -> Path:
+    runs.refuse_used(folder, files)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -136,7 +146,7 @@ def _check_rate(sample_rate: int, store: Store) -> None:
         )
 
 
-def _resumed(request: PretrainRequest) -> Path:
+def _resumed(request: PretrainRequest, progress: Progress) -> Path:
     if request.recipe is not None:
         raise UsageError("--recipe is for a new run; one that is resumed has its settings.")
     folder = find_run(request.run) if request.run else runs.latest_run(RUNS)
@@ -145,21 +155,54 @@ def _resumed(request: PretrainRequest) -> Path:
         raise UsageError(
             f"{folder} was imported, and is no run to resume: start a new one without --resume."
         )
-    differences = _differences(request, info)
-    if differences:
-        raise UsageError(f"{folder} was started otherwise: {'; '.join(differences)}.")
-    for name in ("steps", "save_every", *WHERE):
-        if getattr(request, name) is not None:
-            info["training"][name] = getattr(request, name)
-    if is_launched() or request.gpus is not None or request.processes is not None:
-        info["training"]["processes"] = process_count(request)
+    fixed = _fixed_differences(request, info)
+    if fixed:
+        raise UsageError(
+            f"{folder} was started otherwise ({'; '.join(fixed)}): leave these out to go on with"
+            " it, or start a new run."
+        )
+    changes = _free_changes(request, info["training"])
+    if changes:
+        progress.note(f"{folder} goes on with {'; '.join(map(_arrow, changes))}")
+    info["training"] |= {name: new for name, _, new in changes}
     TrainingSettings(**info["training"]).check()
+    info |= describe_online(request.probe_every, load_registry())
     runs.write_run(folder, info)
     runs.point_latest(RUNS, folder)
     return folder
 
 
-def _differences(request: PretrainRequest, info: Mapping[str, Any]) -> list[str]:
+Change = tuple[str, Any, Any]
+"""Name of a setting, what the run recorded, and what was given."""
+
+
+def _arrow(change: Change) -> str:
+    name, old, new = change
+    return f"{name} {_plain(old)} -> {_plain(new)}"
+
+
+def _changed(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[Change]:
+    return [
+        (name, recorded.get(name), value)
+        for name, value in given.items()
+        if _plain(value) != _plain(recorded.get(name))
+    ]
+
+
+def _given(request: PretrainRequest, names: Iterable[str]) -> dict[str, Any]:
+    values = {name: getattr(request, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _free_changes(request: PretrainRequest, recorded: Mapping[str, Any]) -> list[Change]:
+    """What may be given anew: how long, where and in how many processes to compute."""
+    given = _given(request, ("steps", "save_every", "keep_last", *WHERE))
+    if is_launched() or request.gpus is not None or request.processes is not None:
+        given["processes"] = process_count(request)
+    return _changed(given, {**asdict(TrainingSettings()), **recorded})
+
+
+def _fixed_differences(request: PretrainRequest, info: Mapping[str, Any]) -> list[str]:
     """What was given on the command line and is not what the run recorded."""
     recorded: dict[str, Any] = {
         "objective": info["objective"]["name"],
@@ -170,20 +213,16 @@ def _differences(request: PretrainRequest, info: Mapping[str, Any]) -> list[str]
         },
         "train_split": info["train_split"],
     }
-    given: dict[str, Any] = {name: getattr(request, name) for name in recorded}
+    given = _given(request, recorded)
     if request.store is not None:
         recorded["store"], given["store"] = info["store"]["hash"], Store.open(request.store).hash
-    found = [
-        f"{name} {recorded[name]}, not {value}"
-        for name, value in given.items()
-        if value is not None and value != recorded[name]
-    ]
+    found = _changed(given, recorded)
     # Options are those of the recorded parts: with another objective or encoder they mean nothing.
-    other = {text.partition(" ")[0] for text in found} & {"objective", "encoder"}
-    return found if other else found + _option_differences(request, info)
+    other = {name for name, _, _ in found} & {"objective", "encoder"}
+    return list(map(_arrow, found if other else found + _option_changes(request, info)))
 
 
-def _option_differences(request: PretrainRequest, info: Mapping[str, Any]) -> list[str]:
+def _option_changes(request: PretrainRequest, info: Mapping[str, Any]) -> list[Change]:
     registry = load_registry()
     objective, encoder = info["objective"], info["encoder"]
     preset = {part["name"]: part["options"] for part in objective["parts"]}
@@ -191,10 +230,9 @@ def _option_differences(request: PretrainRequest, info: Mapping[str, Any]) -> li
     own = {encoder["name"]: encoder["options"]}
     now = [*now, find_part(registry, "encoder", encoder["name"], request.encoder_options, own)]
     return [
-        f"{name} {_plain(before[name])}, not {_plain(value)}"
+        change
         for before, part in zip([*preset.values(), encoder["options"]], now, strict=True)
-        for name, value in asdict(part.options).items()
-        if _plain(value) != _plain(before[name])
+        for change in _changed(asdict(part.options), before)
     ]
 
 

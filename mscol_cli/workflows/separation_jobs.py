@@ -14,6 +14,7 @@ from pathlib import Path
 from mscol_cli.contracts.progress import NO_BAR, Progress
 from mscol_cli.engine.devices import require_gpus
 from mscol_cli.errors import MscolError, UsageError
+from mscol_cli.launched import launched
 from mscol_cli.store import SAMPLE_RATE
 from mscol_cli.store.header import FAILURES, TRACKS
 from mscol_cli.store.journal import Journal
@@ -22,16 +23,12 @@ from mscol_cli.store.records import read_lines
 from mscol_cli.workflows.separator_choice import SeparateRequest
 
 _PAUSE = 0.5
-_RANKS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
-_LOCAL = ("LOCAL_RANK", "SLURM_LOCALID")
 
 
 def rank_and_workers() -> tuple[int, int] | None:
     """Number of this worker and how many there are, where torchrun or srun started several."""
-    for rank, workers in _RANKS:
-        if rank in os.environ and int(os.environ.get(workers, "1")) > 1:
-            return int(os.environ[rank]), int(os.environ[workers])
-    return None
+    here = launched()
+    return (here.rank, here.processes) if here is not None and here.processes > 1 else None
 
 
 def is_spoken_for() -> bool:
@@ -41,13 +38,13 @@ def is_spoken_for() -> bool:
 
 def local_device(name: str) -> str:
     """The device of this worker: `auto` and `cuda` are the GPU of its number on this machine."""
-    number = next((os.environ[key] for key in _LOCAL if key in os.environ), None)
-    if name not in ("auto", "cuda") or number is None:
+    here = launched()
+    if name not in ("auto", "cuda") or here is None:
         return name
     import torch
 
     count = torch.cuda.device_count()
-    return f"cuda:{int(number) % count}" if count else name
+    return f"cuda:{here.local_rank % count}" if count else name
 
 
 def wanted_jobs(request: SeparateRequest) -> int:

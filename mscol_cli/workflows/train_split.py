@@ -12,7 +12,6 @@ from typing import cast
 from mscol_cli.contracts.cards import TaskCard
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.errors import UsageError
-from mscol_cli.files import write_text
 from mscol_cli.host import Registry, find_part
 from mscol_cli.store import Store
 from mscol_cli.workflows.run_settings import ALL_TRACKS
@@ -62,10 +61,9 @@ def track_id(path: Path, root: Path) -> str:
     return inside.with_suffix("").as_posix()
 
 
-def write_tracks(run: Path, ids: list[str] | None) -> None:
-    """Keep the choice in the run folder, for every process and every resume."""
-    if ids is not None:
-        write_text(run / TRACKS, "".join(f"{track}\n" for track in ids))
+def tracks_file(ids: list[str] | None) -> dict[str, str]:
+    """Name and text of the file that keeps the choice, for every process and every resume."""
+    return {} if ids is None else {TRACKS: "".join(f"{track}\n" for track in ids)}
 
 
 def chosen_tracks(run: Path, store: Store) -> Store:

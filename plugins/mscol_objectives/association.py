@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mscol_cli.api import Objective, ObjectiveContext
+from mscol_objectives.logits import logit_std
 
 PROJECTION_DIM = 512
 LAYER_NORM_EPSILON = 1e-3  # Keras' default; torch's is 1e-5
@@ -80,11 +81,13 @@ class Association(Objective):
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy from anchors to positives, and the share of anchors that are right."""
+        """Cross-entropy from anchors to positives; the share of anchors that are right, and how
+        far logits are spread, where NT-Xent would have a temperature."""
         anchor, positive = self.head(embeddings["anchor"]), self.head(embeddings["positive"])
         silent = labels.get("silent")
         if silent is None:
             silent = torch.zeros(len(anchor), dtype=torch.bool, device=anchor.device)
         logits, targets = association_logits(anchor, positive, silent, self.similarity)
         accuracy = (logits.argmax(1) == targets).float().mean()
-        return F.cross_entropy(logits, targets), {"accuracy": accuracy}
+        metrics = {"accuracy": accuracy, "logit_std": logit_std(logits)}
+        return F.cross_entropy(logits, targets), metrics

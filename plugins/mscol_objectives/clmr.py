@@ -17,6 +17,7 @@ from mscol_cli.api import (
     StoreIndex,
     UsageError,
 )
+from mscol_objectives.logits import logit_std
 from mscol_objectives.ntxent import nt_xent_logits
 from mscol_objectives.plugin import ClmrOptions
 from mscol_objectives.sampling import draw_segments
@@ -74,14 +75,19 @@ class Clmr(Objective):
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """NT-Xent over both directions, and the share of crops that find their pair."""
+        """NT-Xent over both directions; the share of crops that find their pair, how far logits
+        are spread, and the temperature, which is not learnt."""
         logits, targets = nt_xent_logits(
             self.projector(embeddings["anchor"]),
             self.projector(embeddings["positive"]),
             self.options.temperature,
         )
-        accuracy = (logits.argmax(1) == targets).float().mean()
-        return F.cross_entropy(logits, targets), {"accuracy": accuracy}
+        metrics = {
+            "accuracy": (logits.argmax(1) == targets).float().mean(),
+            "logit_std": logit_std(logits),
+            "temperature": logits.new_full((), self.options.temperature),
+        }
+        return F.cross_entropy(logits, targets), metrics
 
     def _cut(self, index: StoreIndex, tracks: IntArray, rng: np.random.Generator) -> Crops:
         room = index.track_samples[tracks] - self.context.crop_samples

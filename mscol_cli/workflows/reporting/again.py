@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.checkpoints.runs import RECIPE
 from mscol_cli.errors import MscolError
 from mscol_cli.host import Registry, load_registry
 from mscol_cli.reports.page import Block, Commands, Section, Text
 from mscol_cli.store import SeparatorIdentity, StoreHeader
 from mscol_cli.workflows.probe_settings import ProbeRequest, resolve_settings
 from mscol_cli.workflows.reporting.found import FoundProbe, FoundRun, Material
-from mscol_cli.workflows.run_setup import RECIPE
 
 SUFFIX = ".store"
 

@@ -8,20 +8,19 @@ from typing import Any
 
 from mscol_cli.checkpoints.folder import latest_checkpoint
 from mscol_cli.checkpoints.runs import read_run
-from mscol_cli.contracts.progress import Progress
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.recipes import StudyRun
 from mscol_cli.store import StoreHeader
 from mscol_cli.workflows.run_settings import (
     ALL_TRACKS,
+    WHERE,
     PretrainRequest,
     RunSettings,
     resolve_settings,
 )
 from mscol_cli.workflows.studies.stages import (
     DATA,
-    Execute,
     Places,
     Stage,
     Status,
@@ -32,9 +31,8 @@ from mscol_cli.workflows.studies.stages import (
 )
 
 RUN = "run.json"
-FREE = ("save_every", "log_every", "processes", "device", "store_on", "precision", "compile")
+FREE = ("save_every", "keep_last", "log_every", "processes", *WHERE)
 """Settings that a resumed run may change."""
-BEFORE_RUN = {"recipe.toml", "tracks.txt"}
 
 
 class PretrainStage(Stage):
@@ -67,18 +65,6 @@ class PretrainStage(Stage):
         options = [word for option in self._run.options for word in ("--opt", option)]
         asked = [*words(self._settings), *options, *where]
         return ["pretrain", str(self._store), *asked, "-o", str(self.folder)]
-
-    def run(self, progress: Progress, execute: Execute) -> int:
-        """Train, after a look at what a process that was killed has left."""
-        self._clear()
-        return super().run(progress, execute)
-
-    def _clear(self) -> None:
-        if self.folder.is_dir() and not (self.folder / RUN).exists():
-            left = list(self.folder.iterdir())
-            if {path.name for path in left} <= BEFORE_RUN:
-                for path in left:
-                    path.unlink()
 
     def resolve(self) -> RunSettings:
         """The run's settings, every default and recipe resolved. Raises UsageError."""

@@ -1,0 +1,210 @@
+"""`mscol runs`: list runs, look at one, compare several, draw their curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mscol_cli.commands.shared import Json
+from mscol_cli.commands.terminal import print_json, print_lines
+
+if TYPE_CHECKING:
+    from mscol_cli.workflows.runs import Comparison, RunDetails, RunSummary
+
+LIST_HEADS = ("run", "objective", "encoder", "step", "loss", "accuracy", "probes", "state", "age")
+
+
+class _ListsByDefault(TyperGroup):
+    """`mscol runs DIR` is `mscol runs ls DIR`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else ["ls", *args])
+
+
+runs = typer.Typer(
+    cls=_ListsByDefault, help="List runs, look at one, compare several, or draw their curves."
+)
+Run = Annotated[str, typer.Argument(help="A run folder, or its name in runs/.", metavar="RUN")]
+Runs = Annotated[
+    list[str], typer.Argument(help="Run folders, or their names in runs/.", metavar="RUN...")
+]
+
+
+@runs.command()
+def ls(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder of runs. [default: runs]", metavar="DIR")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List runs, the one that was written to last first: this is what 'mscol runs' does."""
+    from mscol_cli.workflows.runs import list_runs
+
+    found = list_runs(folder)
+    if json:
+        print_json([vars(run) for run in found])
+    else:
+        _print_list(found)
+
+
+@runs.command()
+def show(name: Run, json: Json = False) -> None:
+    """Say all of one run: state, settings, last metrics, probe scores, checkpoints."""
+    from mscol_cli.workflows.runs import show_run
+
+    found = show_run(name)
+    if json:
+        print_json(found)
+    else:
+        print_lines(*_described(found))
+
+
+@runs.command()
+def compare(
+    names: Runs,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every setting, not only those that differ.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Print runs side by side: settings that differ, last metrics, probe scores."""
+    from mscol_cli.workflows.runs import compare_runs
+
+    found = compare_runs(names, everything)
+    if json:
+        print_json(found)
+    else:
+        _print_comparison(found)
+
+
+@runs.command()
+def plot(
+    names: Runs,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A PNG file.", metavar="FILE")],
+    x: Annotated[str, typer.Option(help="What runs along.", metavar="steps|hours|pairs")] = "steps",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Draw this metric of metrics.jsonl; repeat it for more. [default: the usual ones]",
+            metavar="NAME",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Draw loss, accuracy, online probe, effective rank, ... one line per run."""
+    from mscol_cli.workflows.run_plot import PlotRequest, run
+
+    result = run(PlotRequest(names, output, x, tuple(metric or ())))
+    if json:
+        print_json(result)
+    else:
+        print_lines(f"{result.output}: {', '.join(result.metrics)} of {', '.join(result.runs)}")
+
+
+def _print_list(found: Sequence[RunSummary]) -> None:
+    if not found:
+        print_lines("no runs yet: 'mscol pretrain' makes one.")
+        return
+    rows = [
+        (
+            f"{run.name}{' (latest)' if run.latest else ''}",
+            run.objective or "-",
+            run.encoder or "-",
+            f"{run.step:,}/{run.steps:,}",
+            _number(run.loss),
+            _number(run.accuracy),
+            _scores(run),
+            run.state,
+            _age(run.age_s),
+        )
+        for run in found
+    ]
+    print_lines(*_aligned([LIST_HEADS, *rows]), *_remarks(found))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Columns of plain text: a table would be cut to the width of a terminal that is not there."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _remarks(found: Sequence[RunSummary]) -> Iterator[str]:
+    for run in found:
+        if run.reason:
+            yield f"{run.name} {run.state}: {run.reason}"
+        yield from (f"{run.name} damaged: {problem}" for problem in run.problems)
+
+
+def _scores(run: RunSummary) -> str:
+    scores = [f"{name} {value:.3f}" for name, value in run.probes.items()]
+    online = [f"{task} {value:.3f} (online)" for task, value in run.online.items()]
+    return ", ".join([*scores, *online]) or "-"
+
+
+def _described(found: RunDetails) -> Iterator[str]:
+    run = found.summary
+    reason = f" ({run.reason})" if run.reason else ""
+    yield f"{run.folder}: {run.state}{reason}, step {run.step:,} of {run.steps:,}"
+    yield f"last written {_age(run.age_s)} ago, checkpoints: {_joined(found.checkpoints)}"
+    yield from (f"damaged: {problem}" for problem in run.problems)
+    yield from _block("settings", {name: _plain(value) for name, value in found.settings.items()})
+    yield from _block("last metrics", {name: _number(v) for name, v in found.metrics.items()})
+    scores = {
+        f"{one.name} {one.metric}": f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}] at step"
+        f" {one.step:,}"
+        for one in found.probes
+    }
+    yield from _block("probes, with 95 % intervals", scores)
+
+
+def _block(title: str, rows: Mapping[str, str]) -> Iterator[str]:
+    if rows:
+        width = max(map(len, rows))
+        yield f"{title}:"
+        yield from (f"  {name:{width}}  {value}" for name, value in rows.items())
+
+
+def _print_comparison(found: Comparison) -> None:
+    parts = (
+        ("settings", [(name, *map(_plain, row)) for name, row in found.settings.items()]),
+        ("last metrics", [(name, *map(_number, row)) for name, row in found.metrics.items()]),
+        ("probes", [(name, *map(_number, row)) for name, row in found.probes.items()]),
+    )
+    empty = [""] * len(found.runs)
+    rows: list[Sequence[str]] = [("", *found.runs)]
+    for title, part in parts:
+        if part:
+            rows += [(f"{title}:", *empty), *((f"  {name}", *row) for name, *row in part)]
+    print_lines(*_aligned(rows))
+    if not found.settings:
+        print_lines("No setting differs.")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "-"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _joined(steps: Sequence[int]) -> str:
+    return ", ".join(f"{step:,}" for step in steps) or "none"
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

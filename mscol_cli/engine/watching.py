@@ -1,0 +1,132 @@
+"""What is watched while a run trains, beyond its loss: computed where a step is logged."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from mscol_cli import distributed
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.engine.collapse import CollapseGuard
+from mscol_cli.engine.geometry import geometry
+from mscol_cli.engine.memory import memory_in_use
+from mscol_cli.engine.metrics import read_metrics
+from mscol_cli.engine.step import Pretraining
+
+DENSE, SPARSE = 1000, 200
+"""Embeddings are looked at where a step is logged, later only at every 200th: a look takes the host
+ten milliseconds or more, as long as several updates take on a GPU."""
+
+
+class OnlineProbe(Protocol):
+    """A cheap score of the encoder that is being trained."""
+
+    @property
+    def task(self) -> str:
+        """Its name."""
+
+    @property
+    def every(self) -> int:
+        """Updates between two scores."""
+
+    def score(self, encoder: Encoder, device: torch.device) -> float:
+        """How good the encoder is now; neither it nor any generator is left changed."""
+
+
+class Watch:
+    """Watches a run in one process; all processes see the same, from the gathered batch."""
+
+    def __init__(self, run: Path, device: torch.device, probe: OnlineProbe | None) -> None:
+        self._run, self._device, self._probe = run, device, probe
+        self._guard = CollapseGuard()
+        self._elapsed, self._since = 0.0, time.perf_counter()
+
+    def begin(self, step: int) -> None:
+        """Take up a run after `step` updates: what was seen and how long it took so far."""
+        past = [line for line in read_metrics(self._run) if line["step"] <= step]
+        ranks = [(int(line["step"]), line["effective_rank"]) for line in past if _ranked(line)]
+        self._guard = CollapseGuard(ranks)
+        self._elapsed = max((line.get("elapsed_s", 0.0) for line in past), default=0.0)
+        self._since = time.perf_counter()
+
+    def start(self, step: int, model: Pretraining) -> None:
+        """Look at the first update, which is not logged: is there a rank that can collapse?"""
+        if step == 1 and (rank := geometry(model.embeddings).get("effective_rank")) is not None:
+            self._guard.observe(step, rank)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the embeddings looked collapsed the last time."""
+        return self._guard.doubtful
+
+    def look(self, step: int, model: Pretraining) -> dict[str, float]:
+        """Everything watched, after an update."""
+        found = {"gradient_norm": gradient_norm(model)}
+        if step <= DENSE or step % SPARSE == 0:
+            found |= geometry(model.embeddings)
+        if (rank := found.get("effective_rank")) is not None:
+            self._guard.observe(step, rank)
+        if (held := memory_in_use(self._device)) is not None:
+            found["memory_bytes"] = held
+        found["elapsed_s"] = round(self._elapsed + time.perf_counter() - self._since, 3)
+        return found
+
+    def judge(self) -> None:
+        """Stop a run whose embeddings have collapsed. Raises MscolError."""
+        self._guard.judge(self._run)
+
+    def due(self, step: int, last: bool) -> bool:
+        """Whether the encoder is scored after this step."""
+        return self._probe is not None and (last or step % self._probe.every == 0)
+
+    def score(self, encoder: Encoder) -> dict[str, float]:
+        """The online probe's score, which the first process computes and the others wait for."""
+        if self._probe is None:
+            return {}
+        with self._pause():
+            found: dict[str, float] = {}
+            if distributed.rank() == 0:
+                value = self._probe.score(encoder, self._device)
+                found = {f"probe/{self._probe.task}": value}
+            distributed.wait_for_all()
+        return found
+
+    @contextmanager
+    def _pause(self) -> Iterator[None]:
+        """Probing is no training: its time is not counted."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._since += time.perf_counter() - began
+
+
+def gradient_norm(model: nn.Module) -> float:
+    """Global L2 norm of the last update's gradients, of the whole batch."""
+    gradients = [weights.grad for weights in model.parameters() if weights.grad is not None]
+    return float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
+
+
+def shown_fields(values: Mapping[str, float]) -> dict[str, str]:
+    """The few values that are worth a place beside a progress bar."""
+    forms = {
+        "loss": ("loss", "{:.3f}"),
+        "accuracy": ("accuracy", "{:.0%}"),
+        "pairs_per_second": ("pairs/s", "{:.0f}"),
+        "effective_rank": ("rank", "{:.1f}"),
+        "data_wait": ("wait", "{:.0%}"),
+    }
+    return {
+        label: form.format(values[name]) for name, (label, form) in forms.items() if name in values
+    }
+
+
+def _ranked(line: Mapping[str, float]) -> bool:
+    return math.isfinite(line.get("effective_rank", math.nan))

@@ -1,0 +1,82 @@
+"""What a launcher told this process: its number, and how many processes there are.
+
+torchrun sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR. srun sets its own names, among which
+those of the step count: SLURM_NTASKS also stands in the script that sbatch runs, and in the shell
+that salloc opens, where there is one process only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from mscol_cli.errors import UsageError
+
+PORTS = 20_000, 30_000
+"""Ports for processes of srun to meet at, below those that systems give to outgoing connections."""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """This process, as one of several.
+
+    Attributes:
+        rank: Its number among all, from 0.
+        processes: How many there are.
+        local_rank: Its number among those of this machine, from 0.
+        address: Host of the first process; empty where the launcher names none.
+        port: Where the first process listens on that host; 0 for none.
+    """
+
+    rank: int
+    processes: int
+    local_rank: int
+    address: str
+    port: int
+
+
+def launched() -> Launched | None:
+    """What torchrun or srun says of this process; None where neither started it.
+
+    Raises:
+        UsageError: What they say makes no sense.
+    """
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+        return _told("RANK", "WORLD_SIZE", "LOCAL_RANK", "", 0)
+    if "SLURM_PROCID" in os.environ and _number("SLURM_STEP_NUM_TASKS", "1") > 1:
+        host = first_host(os.environ.get("SLURM_STEP_NODELIST", ""))
+        names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
+        return _told(*names, host, _port())
+    return None
+
+
+def first_host(nodes: str) -> str:
+    """The first host that SLURM's list names: `gpu[003-007,12],login` gives `gpu003`."""
+    first = re.match(r"(?:[^,\[]|\[[^\]]*\])*", nodes)
+    return re.sub(r"\[(\d*)[^\]]*\]", r"\1", first[0]) if first else ""
+
+
+def _told(rank: str, processes: str, local: str, address: str, port: int) -> Launched:
+    number, count = _number(rank), _number(processes)
+    if not 0 <= number < count:
+        raise UsageError(
+            f"{rank} is {number}, of {processes} {count}: start with torchrun or srun."
+        )
+    address = os.environ.get("MASTER_ADDR", address)
+    port = _number("MASTER_PORT", str(port))
+    return Launched(number, count, _number(local), address, port)
+
+
+def _port() -> int:
+    # Jobs and steps that share a host must not meet at one port.
+    job, step = _number("SLURM_JOB_ID"), _number("SLURM_STEP_ID")
+    return PORTS[0] + (job * 17 + step) % (PORTS[1] - PORTS[0])
+
+
+def _number(name: str, default: str = "0") -> int:
+    text = os.environ.get(name, default)
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{name} is '{text}', which is no number.") from None

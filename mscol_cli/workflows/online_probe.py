@@ -1,0 +1,168 @@
+"""`pretrain --probe-every`: nearest neighbours on a few clips, while the encoder is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from mscol_cli import distributed
+from mscol_cli.contracts.cards import TaskCard
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.contracts.task import Split, Task, TaskData, TaskItem
+from mscol_cli.engine.held_clips import HeldClips, hold_clips
+from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.host import Registry, find_part
+from mscol_cli.probing.clips import BoolArray
+from mscol_cli.probing.metrics import METRICS, scored_classes
+from mscol_cli.probing.neighbours import neighbour_votes
+
+RECORD = "online_probe"
+MOST: Mapping[Split, int] = {"train": 1_000, "valid": 500}
+"""Clips that are kept: references, and queries."""
+CROPS = 3
+NEIGHBOURS = 10
+SEED = 0
+
+
+@dataclass(frozen=True)
+class NeighbourProbe:
+    """Scores an encoder by the neighbours of validation clips among training clips.
+
+    Attributes:
+        task: Name of the task.
+        every: Updates between two scores.
+        metric: `accuracy`, or `average_precision` for a task with several labels a clip.
+        train: References.
+        valid: Queries.
+        labels: (references, classes).
+        targets: (queries, classes).
+    """
+
+    task: str
+    every: int
+    metric: str
+    train: HeldClips
+    valid: HeldClips
+    labels: BoolArray
+    targets: BoolArray
+
+    def score(self, encoder: Encoder, device: torch.device) -> float:
+        """The metric, on validation clips."""
+        references, queries = (part.embed(encoder, device) for part in (self.train, self.valid))
+        votes = neighbour_votes(queries, references, self.labels, NEIGHBOURS)
+        return METRICS[self.metric](votes, self.targets)
+
+
+@dataclass(frozen=True)
+class ElsewhereProbe:
+    """What a process knows of the probe that the first one makes."""
+
+    task: str
+    every: int
+
+    def score(self, encoder: Encoder, device: torch.device) -> float:
+        """Nobody asks for it here."""
+        raise NotImplementedError
+
+
+def describe_online(asked: tuple[int, str] | None, registry: Registry) -> dict[str, Any]:
+    """What run.json says of an online probe; nothing where none is asked for.
+
+    Args:
+        asked: Updates between two scores, and TASK or TASK=DIR.
+        registry: What is installed.
+
+    Raises:
+        UsageError: No such task, or a number that cannot be used.
+        MissingDataError: Its data is not there.
+    """
+    if asked is None:
+        return {}
+    every, text = asked
+    if every < 1:
+        raise UsageError(f"--probe-every {every}: the number of updates must be at least 1.")
+    name, _, folder = text.partition("=")
+    root = Path(folder or Path("data") / name).resolve()
+    task, data = _load(name, root, registry)
+    for split in MOST:
+        if not _of_split(data, split):
+            raise MissingDataError(
+                f"'{name}' in {root} has no {split} clip: --probe-every needs some."
+            )
+    metric = "average_precision" if task.protocol.multilabel else "accuracy"
+    return {RECORD: {"every": every, "task": name, "data": str(root), "metric": metric}}
+
+
+def online_probe(
+    info: Mapping[str, Any], encoder: Encoder, registry: Registry, progress: Progress
+) -> NeighbourProbe | ElsewhereProbe | None:
+    """The online probe of a run, its clips decoded; None where it has none.
+
+    Raises:
+        MissingDataError: The data is gone, or none of its clips can be used.
+    """
+    asked = info.get(RECORD)
+    if asked is None:
+        return None
+    if distributed.rank() != 0:
+        return ElsewhereProbe(asked["task"], asked["every"])
+    root = Path(asked["data"])
+    _, data = _load(asked["task"], root, registry)
+    held: dict[str, tuple[HeldClips, BoolArray]] = {}
+    for split, most in MOST.items():
+        items = _subset(_of_split(data, split), most)
+        progress.begin(f"online probe: {split}", len(items), "clip")
+        clips = hold_clips([item.path for item in items], encoder, CROPS, progress)
+        progress.end()
+        targets = _targets([items[row] for row in clips.kept], len(data.classes))
+        _check(asked, split, targets, len(items), progress)
+        held[split] = clips, targets
+    (train, labels), (valid, valid_targets) = held["train"], held["valid"]
+    return NeighbourProbe(
+        asked["task"], asked["every"], asked["metric"], train, valid, labels, valid_targets
+    )
+
+
+def _load(name: str, root: Path, registry: Registry) -> tuple[Task, TaskData]:
+    part = find_part(registry, "task", name)
+    task = cast(TaskCard, part.entry.card).build(part.options)
+    if not root.is_dir():
+        raise MissingDataError(
+            f"{root} is no folder: put the data of '{name}' there, or name it,"
+            f" --probe-every N {name}=DIR."
+        )
+    return task, task.load(root)
+
+
+def _of_split(data: TaskData, split: Split) -> list[TaskItem]:
+    return [item for item in data.items if item.split == split]
+
+
+def _subset(items: Sequence[TaskItem], most: int) -> list[TaskItem]:
+    """The same clips in every run: scores of different runs are to be compared."""
+    drawn = np.random.default_rng(SEED).permutation(len(items))[:most]
+    return [items[row] for row in np.sort(drawn)]
+
+
+def _targets(items: Sequence[TaskItem], classes: int) -> BoolArray:
+    targets = np.zeros((len(items), classes), dtype=bool)
+    for row, item in enumerate(items):
+        targets[row, list(item.labels)] = True
+    return targets
+
+
+def _check(
+    asked: Mapping[str, Any], split: str, targets: BoolArray, chosen: int, progress: Progress
+) -> None:
+    where = f"the {split} clips of '{asked['task']}' in {asked['data']}"
+    macro = asked["metric"] == "average_precision" and split == "valid"
+    if not len(targets) or (macro and not scored_classes(targets).any()):
+        raise MissingDataError(f"none of {where} can be used: --probe-every has nothing to score.")
+    if len(targets) < chosen:
+        progress.warn(f"online probe: {chosen - len(targets)} of {where} are left out: unreadable.")

@@ -1,0 +1,226 @@
+"""A run folder as it is found on disk, even a damaged one; read without torch, which takes long."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.checkpoints.metrics import METRICS
+from mscol_cli.checkpoints.state import FINISHED, RunState, read_state
+from mscol_cli.errors import MissingDataError, MscolError, UsageError
+from mscol_cli.files import read_json
+
+RUNS = Path("runs")
+LATEST = "latest"
+PROBE = "probe/"
+UNKNOWN, IMPORTED, DAMAGED = "stopped", "imported", "damaged"
+
+
+@dataclass(frozen=True)
+class ProbeScore:
+    """The headline of one probe report.
+
+    Attributes:
+        name: Its folder in RUN/probes.
+        metric: What was measured, on the first test set.
+        value: The score.
+        low: Lower bound of its 95 % interval.
+        high: Upper bound.
+        step: Updates that the probed encoder had.
+    """
+
+    name: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    step: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run folder holds.
+
+    Attributes:
+        folder: Where it is.
+        info: Its run.json; empty for one that cannot be read.
+        lines: Of its metrics.jsonl, in order.
+        state: Whether it is running or how it ended.
+        checkpoints: Updates of each checkpoint that is kept.
+        probes: Headlines of its probe reports.
+        age_s: Seconds since something was written.
+        problems: What is wrong with the folder.
+    """
+
+    folder: Path
+    info: Mapping[str, Any]
+    lines: list[dict[str, Any]]
+    state: RunState
+    checkpoints: list[int]
+    probes: list[ProbeScore]
+    age_s: float
+    problems: list[str]
+
+    @property
+    def steps(self) -> int:
+        """Updates in all; 0 where nobody knows."""
+        return int(self.info.get("training", {}).get("steps", 0))
+
+    @property
+    def batch_size(self) -> int:
+        """Pairs per update."""
+        return int(self.info.get("training", {}).get("batch_size", 0))
+
+    @property
+    def online_metric(self) -> str:
+        """What its online probe measures, in words."""
+        probe = self.info.get("online_probe")
+        metric = probe.get("metric", "score") if isinstance(probe, dict) else "score"
+        return str(metric).replace("_", " ")
+
+    @property
+    def step(self) -> int:
+        """Updates made, as far as was logged or saved."""
+        logged = int(self.lines[-1]["step"]) if self.lines else 0
+        return max([logged, *self.checkpoints])
+
+    def last(self) -> dict[str, float]:
+        """The last value of each metric, in the order in which metrics first came."""
+        found: dict[str, float] = {}
+        for line in self.lines:
+            found |= {name: value for name, value in line.items() if name != "step"}
+        return found
+
+
+def find_run_folder(name: str) -> Path:
+    """The folder of a run that is named by its path, or by its name under runs/.
+
+    Raises:
+        MissingDataError: There is none.
+    """
+    for folder in (Path(name), RUNS / name):
+        if folder.is_dir():
+            return folder.resolve() if folder.name == LATEST else folder
+    raise MissingDataError(f"{name} is no run: name a run folder, or one under {RUNS}/.")
+
+
+def open_run(name: str) -> RunRecord:
+    """A run whose settings can be read.
+
+    Raises:
+        MissingDataError: There is none.
+        UsageError: They cannot.
+    """
+    found = read_run_folder(find_run_folder(name))
+    if not found.info:
+        raise UsageError("; ".join(found.problems))
+    return found
+
+
+def read_run_folder(folder: Path) -> RunRecord:
+    """Whatever can be read of a run folder; the rest is named among its problems."""
+    problems: list[str] = []
+    info = _info(folder, problems)
+    steps = sorted(_step(path) for path in (folder / "checkpoints").glob("step-*"))
+    return RunRecord(
+        folder,
+        info,
+        _lines(folder, problems),
+        _state(folder, info, steps, problems),
+        steps,
+        _probes(folder, problems),
+        _age(folder),
+        problems,
+    )
+
+
+def _info(folder: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        info = read_json(folder / "run.json", "run folder")
+    except MscolError as error:
+        problems.append(str(error))
+        return {}
+    training = info.get("training", {"steps": 0, "batch_size": 0})
+    parts = (info.get("objective"), info.get("encoder"), training)
+    if not all(isinstance(part, dict) for part in parts) or not all(
+        isinstance(training.get(name), int) for name in ("steps", "batch_size")
+    ):
+        problems.append(f"{folder / 'run.json'} holds no settings of a run.")
+        return {}
+    return info
+
+
+def _lines(folder: Path, problems: list[str]) -> list[dict[str, Any]]:
+    path = folder / METRICS
+    try:
+        text = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        problems.append(f"{path} cannot be read ({error}).")
+        return []
+    # The last line of a run that is being written may be half there.
+    found = [_line(line) for line in text if line.endswith("\n")]
+    if damaged := found.count(None):
+        problems.append(f"{path}: {damaged} lines are damaged and left out.")
+    return [line for line in found if line is not None]
+
+
+def _line(text: str) -> dict[str, Any] | None:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    numbers = isinstance(values, dict) and all(
+        isinstance(value, (int, float)) for value in values.values()
+    )
+    return values if numbers and "step" in values else None
+
+
+def _state(
+    folder: Path, info: Mapping[str, Any], steps: Iterable[int], problems: list[str]
+) -> RunState:
+    try:
+        found = read_state(folder)
+    except (MscolError, TypeError) as error:
+        problems.append(str(error))
+        found = None
+    if found is not None:
+        return found
+    if not info:
+        return RunState(DAMAGED)
+    if "training" not in info:
+        return RunState(IMPORTED)
+    # Runs of before there was a state.
+    done = max(steps, default=0) >= info["training"]["steps"]
+    return RunState(FINISHED if done else UNKNOWN)
+
+
+def _probes(folder: Path, problems: list[str]) -> list[ProbeScore]:
+    found = []
+    for path in sorted((folder / "probes").glob("*/probe.json")):
+        try:
+            content = read_json(path, "probe report")
+            metric, score = next(iter(content["test_sets"][0]["metrics"].items()))
+            value, low, high = (float(score[name]) for name in ("value", "low", "high"))
+            step = int(content.get("model_step", 0))
+        except (MscolError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
+            problems.append(f"{path} is no probe report that can be read.")
+            continue
+        found.append(ProbeScore(path.parent.name, metric, value, low, high, step))
+    return found
+
+
+def _age(folder: Path) -> float:
+    files = [folder / name for name in ("run.json", METRICS, "state.json")]
+    times = [path.stat().st_mtime for path in (folder, *files) if path.exists()]
+    return max(0.0, time.time() - max(times))
+
+
+def _step(folder: Path) -> int:
+    number = folder.name.removeprefix("step-")
+    return int(number) if number.isdecimal() else 0

@@ -1,0 +1,170 @@
+"""Training that is stopped, killed, short of room or damaged goes on as if it had not been."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Command
+
+Capture = pytest.CaptureFixture[str]
+PROCESSES = Path(__file__).parent / "processes"
+QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu", "--seed", 3]
+TIMES = {"pairs_per_second", "data_wait", "elapsed_s", "memory_bytes"}
+LIMITED = """
+import resource, signal, sys
+from mscol_cli.__main__ import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+del sys.argv[1]
+main()
+"""
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
+
+
+def names(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "checkpoints").iterdir())
+
+
+def tensors(run: Path) -> dict[str, bytes]:
+    """Weights of encoder and objective, and the optimiser's state, of every checkpoint."""
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in (run / "checkpoints").glob("step-*/*.safetensors")
+    }
+
+
+def best(run: Path) -> str:
+    return (run / "checkpoints" / "best").readlink().name
+
+
+@pytest.fixture(scope="module")
+def whole(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 24 updates in one piece, which keeps all six checkpoints."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    options = ["--steps", 24, "--save-every", 4, "--keep-last", 9, "-o", run]
+    line = ["pretrain", store, "--objective", "mws", *QUICK, *options]
+    subprocess.run([sys.executable, "-m", "mscol_cli", *map(str, line)], check=True, cwd=run.parent)
+    return run
+
+
+@pytest.fixture
+def half(whole: Path, tmp_path: Path) -> Path:
+    """The same run as it was after twelve updates."""
+    run = tmp_path / "half"
+    shutil.copytree(whole, run, symlinks=True)
+    for step in (16, 20, 24):
+        shutil.rmtree(run / "checkpoints" / f"step-{step:08d}")
+    (run / "checkpoints" / "best").unlink()
+    return run
+
+
+def test_a_run_that_is_stopped_and_killed_equals_a_whole_one(
+    whole: Path, store: Path, tmp_path: Path
+) -> None:
+    options = ["--steps", 24, "--save-every", 4, "--keep-last", 99, "--resume", "-o", "parts"]
+    line = [PROCESSES / "stopped_training.py", "pretrain", store, "--objective", "mws", *QUICK]
+    done = subprocess.run(
+        [sys.executable, *map(str, [*line, *options])], capture_output=True, text=True, cwd=tmp_path
+    )
+    codes = json.loads(done.stdout.splitlines()[-1])
+    assert codes.keys() == {"0", "130", "-9"}, done.stderr
+    parts = tensors(tmp_path / "parts")
+    assert {name: parts[name] for name in tensors(whole)} == tensors(whole)
+    assert metrics(tmp_path / "parts") == metrics(whole)
+    assert best(tmp_path / "parts") == best(whole)
+
+
+def test_a_full_disk_costs_no_checkpoint(mscol: Command, whole: Path, half: Path) -> None:
+    size = (half / "checkpoints" / "step-00000012" / "optimizer.safetensors").stat().st_size
+    line = [LIMITED, size - 1, "pretrain", "--resume", "-o", half]
+    done = subprocess.run(
+        [sys.executable, "-c", *map(str, line)], capture_output=True, text=True, cwd=half.parent
+    )
+    assert done.returncode == 1
+    message = done.stderr.splitlines()[-1]
+    assert message.startswith("error: step 16 could not be written")
+    assert "the checkpoint of step 12 is whole: make room, then --resume goes on" in message
+    assert names(half)[-1] == "step-00000012"
+    assert mscol("pretrain", "--resume", "-o", half) == 0
+    assert tensors(half) == tensors(whole)
+
+
+def test_a_damaged_checkpoint_costs_the_updates_since_the_one_before(
+    mscol: Command, whole: Path, half: Path, capsys: Capture
+) -> None:
+    damaged = half / "checkpoints" / "step-00000012" / "optimizer.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert mscol("pretrain", "--resume", "-o", half) == 0
+    assert "Going on from step 8 instead" in capsys.readouterr().err
+    assert "damaged-1-step-00000012" in names(half)
+    assert tensors(half) == tensors(whole)
+    assert metrics(half) == metrics(whole)
+
+
+def test_with_no_checkpoint_left_to_read_nothing_is_changed(
+    mscol: Command, half: Path, capsys: Capture
+) -> None:
+    for file in half.glob("checkpoints/step-*/encoder.safetensors"):
+        file.write_bytes(b"no tensors")
+    before = names(half), metrics(half)
+    assert mscol("pretrain", "--resume", "-o", half) == 2
+    assert "is damaged" in capsys.readouterr().err
+    assert (names(half), metrics(half)) == before
+
+
+def test_the_last_checkpoints_are_kept_and_the_best(
+    mscol: Command, store: Path, whole: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    options = ["--steps", 24, "--save-every", 4, "--keep-last", 1, "-o", run]
+    assert mscol("pretrain", store, "--objective", "mws", *QUICK, *options) == 0
+    losses = {
+        path.parent.name: json.loads(path.read_text())["loss"]
+        for path in whole.glob("checkpoints/step-*/run.json")
+    }
+    assert len(losses) == 6
+    assert best(run) == best(whole) == min(losses, key=lambda name: losses[name])
+    assert names(run) == sorted({"best", best(run), "step-00000024"})
+    assert mscol("embed", store, "--model", run / "checkpoints" / "best", "-o", "x.npz") == 0
+
+
+def test_what_changes_at_a_resume_is_said(mscol: Command, half: Path, capsys: Capture) -> None:
+    changes = ["--steps", 16, "--processes", 2, "--keep-last", 1, "--precision", "bf16"]
+    assert mscol("pretrain", "--resume", "-o", half, *changes) == 0
+    expected = "steps 24 -> 16; keep_last 9 -> 1; precision auto -> bf16; processes 1 -> 2"
+    assert f"goes on with {expected}" in " ".join(capsys.readouterr().err.split())
+    assert [line["step"] for line in metrics(half)] == [10, 16]
+    assert json.loads((half / "run.json").read_text())["training"]["processes"] == 2
+
+
+def test_one_command_begins_and_goes_on(
+    mscol: Command, store: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    run = tmp_path / "run"
+    line = ["pretrain", store, "--objective", "mws", *QUICK, "--steps", 2]
+    assert mscol(*line, "--dry-run") == 0
+    run.mkdir()  # as a process leaves it that is killed before it has begun
+    (run / "recipe.toml").write_text(capsys.readouterr().out)
+    assert mscol(*line, "--resume", "-o", run) == 0
+    before = tensors(run)
+    assert mscol(*line, "--resume", "-o", run) == 0
+    assert tensors(run) == before
+
+
+def test_a_folder_of_other_things_is_no_run_to_begin(
+    mscol: Command, store: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "thesis.tex").touch()
+    line = ["pretrain", store, "--objective", "mws", *QUICK, "--resume", "-o", tmp_path]
+    assert mscol(*line) == 2
+    assert "already holds files" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

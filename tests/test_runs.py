@@ -1,0 +1,240 @@
+"""`mscol runs`: lists, shows, compares and draws runs, damaged ones included."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mscol_cli.reports.run_curves import MOST_POINTS, RunCurves, metric_names, run_panels
+from tests.conftest import Command
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def runs(mscol: Command, trained: Path, tmp_path: Path) -> Path:
+    """Two runs that differ in their rate and objective, the second interrupted and probed."""
+    folder = tmp_path / "runs"
+    for name in ("one", "two"):
+        shutil.copytree(trained, folder / name)
+    (folder / "latest").symlink_to("two")
+    change(folder / "two" / "run.json", lambda info: info["training"].update(learning_rate=0.5))
+    change(folder / "two" / "run.json", lambda info: info["objective"].update(name="cola"))
+    change(folder / "two" / "state.json", lambda state: state.update(state="interrupted"))
+    change(folder / "two" / "state.json", lambda state: state.update(reason="stopped at step 6."))
+    report = folder / "two" / "probes" / "fma" / "probe.json"
+    report.parent.mkdir(parents=True)
+    score = {"value": 0.75, "low": 0.7, "high": 0.8}
+    content = {"model_step": 6, "test_sets": [{"name": "test", "metrics": {"accuracy": score}}]}
+    report.write_text(json.dumps(content))
+    with (folder / "two" / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 7, "probe/fma": 0.5}) + "\n")
+    return folder
+
+
+def change(path: Path, edit: Any) -> None:
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+def output(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_list_says_how_runs_stand(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("runs") == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == [
+        "run",
+        "objective",
+        "encoder",
+        "step",
+        "loss",
+        "accuracy",
+        "probes",
+        "state",
+        "age",
+    ]
+    one = next(line for line in lines if line.startswith("one")).split()
+    assert one[1:4] == ["msa", "small", "6/6"]
+    assert "finished" in one
+    two = next(line for line in lines if line.startswith("two (latest)"))
+    assert "fma 0.750, fma 0.500 (online)" in two
+    assert lines[-1] == "two interrupted: stopped at step 6."
+
+
+def test_the_list_as_json_of_another_folder(
+    mscol: Command, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.rename(tmp_path / "elsewhere")
+    assert mscol("runs", "elsewhere", "--json") == 0
+    found = {run["name"]: run for run in output(capsys)}
+    assert found["one"]["step"] == found["one"]["steps"] == 6
+    assert found["two"]["probes"] == {"fma": 0.75}
+    assert found["two"]["online"] == {"fma": 0.5}
+    assert mscol("runs") == 4
+    assert "runs is no folder of runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "problem"),
+    [
+        ("run.json", "{", "cannot be read as JSON"),
+        ("run.json", '{"objective": 3}', "holds no settings of a run"),
+        ("run.json", None, "is no run folder: it has no run.json"),
+        ("state.json", "[]", "holds no JSON object"),
+        ("metrics.jsonl", 'nonsense\n{"step": 2, "loss": 3}\n', "1 lines are damaged"),
+        ("metrics.jsonl", b"\xff\xfe\n", "cannot be read"),
+        ("probes/fma/probe.json", '{"test_sets": []}', "is no probe report"),
+    ],
+)
+def test_a_damaged_folder_is_listed_with_its_problem(
+    mscol: Command,
+    runs: Path,
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    content: str | bytes | None,
+    problem: str,
+) -> None:
+    damaged = runs / "two" / file
+    if content is None:
+        damaged.unlink()
+    else:
+        damaged.write_bytes(content.encode() if isinstance(content, str) else content)
+    assert mscol("runs", "--json") == 0
+    found = {run["name"]: run for run in output(capsys)}
+    assert len(found) == 2
+    assert problem in found["two"]["problems"][0]
+    assert found["one"]["problems"] == []
+    assert mscol("runs") == 0
+    assert "two damaged: " in capsys.readouterr().out
+
+
+def test_a_run_whose_process_is_gone_was_interrupted(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name, process in (("one", os.getpid()), ("two", gone.pid)):
+        state = {"state": "running", "host": socket.gethostname(), "process": process}
+        (runs / name / "state.json").write_text(json.dumps(state))
+    assert mscol("runs", "--json") == 0
+    found = {run["name"]: run["state"] for run in output(capsys)}
+    assert found == {"one": "running", "two": "interrupted"}
+
+
+def test_a_run_is_shown_in_full(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("runs", "show", "latest") == 0
+    text = capsys.readouterr().out
+    assert "interrupted (stopped at step 6.), step 7 of 6" in text
+    assert "training.learning_rate" in text
+    assert "fma accuracy  0.7500 [0.7000, 0.8000] at step 6" in text
+    assert mscol("runs", "show", runs / "one", "--json") == 0
+    found = output(capsys)
+    assert found["settings"]["objective.msa.silent_share"] == 0.5
+    assert found["metrics"]["effective_rank"] > 1
+    assert found["checkpoints"] == [6]
+
+
+def test_runs_are_compared_by_what_differs(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("runs", "compare", "one", "two", "--json") == 0
+    found = output(capsys)
+    assert found["settings"] == {
+        "objective.name": ["msa", "cola"],
+        "training.learning_rate": [0.001, 0.5],
+    }
+    assert found["probes"] == {"fma accuracy": [None, 0.75]}
+    assert mscol("runs", "compare", "one", "two", "--all") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["one", "two"]
+    row = next(line for line in lines if "training.seed" in line)
+    assert row.split() == ["training.seed", "0", "0"]
+
+
+@pytest.mark.parametrize("x", ["steps", "hours", "pairs"])
+def test_curves_are_drawn(
+    mscol: Command, runs: Path, x: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("runs", "plot", "one", "two", "-o", "curves.png", "--x", x, "--json") == 0
+    assert Path("curves.png").read_bytes().startswith(PNG)
+    drawn = output(capsys)["metrics"]
+    assert drawn[:4] == ["loss", "accuracy", "probe/fma", "effective_rank"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["show", "three"], 4, "three is no run"),
+        (["compare", "one", "three"], 4, "three is no run"),
+        (["plot", "one", "-o", "curves.pdf"], 2, "curves.pdf must end in .png"),
+        (["plot", "one", "-o", "a.png", "--x", "days"], 2, "--x takes steps, hours, pairs"),
+        (["plot", "one", "-o", "a.png", "--metric", "joy"], 2, "no run has metric 'joy'. Known"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_one_line(
+    mscol: Command,
+    runs: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    assert mscol("runs", *arguments) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(Path().glob("*.p*"))
+
+
+def test_a_run_without_settings_or_lines_is_not_drawn(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "one" / "metrics.jsonl").unlink()
+    assert mscol("runs", "plot", "one", "-o", "a.png") == 2
+    assert "nothing was logged yet in one" in capsys.readouterr().err
+    (runs / "one" / "run.json").unlink()
+    assert mscol("runs", "show", "one") == 2
+    assert "has no run.json" in capsys.readouterr().err
+
+
+def test_listing_imports_no_torch(runs: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from mscol_cli.app import run; run(['runs']); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
+
+
+def test_long_curves_are_means_and_scores_stay_as_they_are() -> None:
+    steps = range(1, 4 * MOST_POINTS + 1)
+    lines = [{"step": float(step), "loss": float(step), "probe/fma": 1.0} for step in steps]
+    run = RunCurves("run", lines, batch_size=8, score="accuracy")
+    assert metric_names([run]) == ["loss", "probe/fma"]
+    loss, probe = run_panels([run], ["loss", "probe/fma"], "pairs")
+    assert len(loss.curves[0].x) == MOST_POINTS
+    assert loss.curves[0].y[0] == 2.5
+    assert loss.curves[0].x[0] == 20.0
+    assert len(probe.curves[0].x) == len(lines)
+    assert (probe.title, probe.y_label) == ("online probe: fma", "accuracy")
+
+
+def test_hours_are_those_of_lines_that_say_so() -> None:
+    lines = [
+        {"step": 0, "loss": 3},
+        {"step": 1, "loss": 2},
+        {"step": 2, "loss": 1, "elapsed_s": 3600},
+    ]
+    (panel,) = run_panels([RunCurves("run", lines, 8)], ["loss"], "hours")
+    assert (panel.curves[0].x, panel.curves[0].y) == ([0.0, 1.0], [3.0, 1.0])

@@ -1,0 +1,192 @@
+"""What is watched while a run trains, and the runs that are stopped for it."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mscol_cli.commands.terminal import fitting
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.progress import Silent
+from mscol_cli.engine.batches import CropSource
+from mscol_cli.engine.collapse import LOWEST_RANK, PATIENCE, CollapseGuard
+from mscol_cli.engine.metrics import open_log
+from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.engine.settings import TrainingSettings
+from mscol_cli.engine.training import Training
+from mscol_cli.engine.watching import OnlineProbe, shown_fields
+from mscol_cli.errors import MscolError
+from mscol_cli.host import find_objective, find_part, load_registry
+from mscol_cli.store import Store
+from tests.conftest import Command
+from tests.helpers_plugins import COLLAPSING, install_plugin
+
+QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
+WATCHED = {
+    "gradient_norm",
+    "logit_std",
+    "alignment",
+    "uniformity",
+    "effective_rank",
+    "memory_bytes",
+    "elapsed_s",
+}
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def train(store: Path, run: Path, log_every: int, probe: OnlineProbe | None = None) -> Training:
+    """Four updates without the command line, which has no option for how often is logged."""
+    registry, settings = (
+        load_registry(),
+        TrainingSettings(steps=4, batch_size=8, log_every=log_every),
+    )
+    encoder = build_encoder(find_part(registry, "encoder", "small"), seed=0)
+    objective = build_objective(find_objective(registry, "mws"), encoder, seed=0)
+    source = CropSource(Store.open(store), objective, 8, encoder.crop_samples, "norm", seed=0)
+    run.mkdir()
+    cpu = torch.device("cpu")
+    training = Training(run, {}, settings, encoder, objective, source, cpu, probe)
+    training.fit(Silent())
+    return training
+
+
+def test_every_logged_step_says_how_training_goes(trained: Path) -> None:
+    last = metrics(trained)[-1]
+    assert last.keys() >= WATCHED
+    assert 1 <= last["effective_rank"] <= 16
+    assert 0 <= last["alignment"] <= 4
+    assert last["uniformity"] <= 0
+    assert last["memory_bytes"] > 50_000_000
+    board = EventAccumulator(str(trained / "tensorboard")).Reload()
+    assert set(board.Tags()["scalars"]) >= WATCHED
+
+
+def test_watching_changes_no_weight(store: Path, tmp_path: Path) -> None:
+    often, once = (train(store, tmp_path / str(every), every) for every in (1, 4))
+    assert len(metrics(tmp_path / "1")) == 4
+    for one, other in zip(often.model.parameters(), once.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_two_processes_see_what_one_sees(mscol: Command, store: Path, tmp_path: Path) -> None:
+    start = ["pretrain", store, "--objective", "msa", *QUICK, "--steps", 1]
+    assert mscol(*start, "-o", tmp_path / "one") == 0
+    assert mscol(*start, "--processes", 2, "-o", tmp_path / "two") == 0
+    (one,), (two,) = metrics(tmp_path / "one"), metrics(tmp_path / "two")
+    for name in WATCHED - {"memory_bytes", "elapsed_s"}:
+        assert two[name] == pytest.approx(one[name], rel=1e-4), name
+
+
+def test_time_is_counted_over_resumed_stretches(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert mscol("pretrain", store, "--objective", "cola", *QUICK, "--steps", 2, "-o", run) == 0
+    first = metrics(run)[-1]
+    (run / "metrics.jsonl").write_text(json.dumps({**first, "elapsed_s": 1000.0}) + "\n")
+    assert mscol("pretrain", "--resume", "--steps", 4, "-o", run) == 0
+    assert 1000 < metrics(run)[-1]["elapsed_s"] < 1100
+
+
+class SlowProbe:
+    """Takes its time, and says how often it was asked."""
+
+    task, every = "slow", 2
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def score(self, encoder: Encoder, device: torch.device) -> float:
+        self.asked += 1
+        time.sleep(0.5)
+        return 0.5
+
+
+def test_the_time_of_a_probe_is_not_counted(store: Path, tmp_path: Path) -> None:
+    probe, began = SlowProbe(), time.perf_counter()
+    train(store, tmp_path / "run", 4, probe)
+    whole = time.perf_counter() - began
+    last = metrics(tmp_path / "run")[-1]
+    assert probe.asked == 3
+    assert last["elapsed_s"] < whole - 1.5
+    # Two updates of eight pairs since the line before, which the pause would make slower than this.
+    assert last["pairs_per_second"] > 2 * 8 / 0.5
+
+
+def test_a_line_has_no_value_that_is_no_number(tmp_path: Path) -> None:
+    with open_log(tmp_path, 0) as log:
+        assert log is not None
+        log.write(1, {"loss": 1.0, "rank": math.nan, "norm": math.inf})
+    assert metrics(tmp_path) == [{"step": 1, "loss": 1.0}]
+
+
+def test_a_narrow_terminal_shows_what_comes_first() -> None:
+    fields = shown_fields({"loss": 1.5, "accuracy": 0.25, "effective_rank": 9.0, "other": 1.0})
+    assert fitting(fields, 80) == "loss 1.500 accuracy 25% rank 9.0"
+    assert fitting(fields, 25) == "loss 1.500 accuracy 25%"
+    assert fitting(fields, 5) == "loss 1.500"
+
+
+def test_clmr_says_its_temperature(mscol: Command, store: Path, tmp_path: Path) -> None:
+    options = [*QUICK, "--steps", 1, "-o", tmp_path / "run", "--opt", "temperature=0.25"]
+    assert mscol("pretrain", store, "--objective", "clmr", *options) == 0
+    assert metrics(tmp_path / "run")[-1]["temperature"] == 0.25
+
+
+def guard(*ranks: float) -> CollapseGuard:
+    return CollapseGuard(enumerate(ranks))
+
+
+def test_a_rank_that_stays_low_is_a_collapse() -> None:
+    low = [LOWEST_RANK - 0.1] * PATIENCE
+    with pytest.raises(MscolError, match=r"below 1.5 since step 1, and was 9.0"):
+        guard(9.0, *low).judge(Path("run"))
+    guard(9.0, *low[1:]).judge(Path("run"))
+    guard(9.0, *low[1:], 2.0, *low[1:]).judge(Path("run"))
+
+
+def test_a_rank_that_was_always_low_is_none() -> None:
+    assert not guard(2.9, *[1.2] * 20).doubtful
+
+
+def test_a_collapsed_run_is_stopped_and_keeps_what_was_good(
+    mscol: Command,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    install_plugin("mscol_alike", COLLAPSING, tmp_path / "site", monkeypatch)
+    run = tmp_path / "run"
+    start = ["pretrain", store, "--objective", "alike", *QUICK, "--lr", 0.03, "--steps", 600]
+    assert mscol(*start, "--save-every", 10, "-o", run) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    steps = [line["step"] for line in metrics(run) if line["effective_rank"] < LOWEST_RANK]
+    begun = steps[-PATIENCE]
+    assert (
+        f"the embeddings have collapsed: their effective rank is below 1.5 since step {begun}"
+        in (message)
+    )
+    newest = sorted((run / "checkpoints").iterdir())[-1]
+    assert newest.name == f"step-{begun - 10:08d}"
+    assert f"the last good checkpoint is {newest}" in message
+    state = json.loads((run / "state.json").read_text())
+    assert state["state"] == "failed"
+    assert state["reason"] in message
+
+
+def test_a_run_says_how_it_ended(mscol: Command, store: Path, trained: Path) -> None:
+    assert json.loads((trained / "state.json").read_text())["state"] == "finished"
+    start = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 30, "-o", "run"]
+    assert mscol(*start, "--lr", 1e30) == 1
+    state = json.loads(Path("run", "state.json").read_text())
+    assert state["state"] == "failed"
+    assert "the loss is nan at step 10: run has no checkpoint" in state["reason"]
