@@ -29,6 +29,7 @@ STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
         "embed",
         "probe",
         "report",
+        "reproduce",
         "download",
         "import",
         "recipes",

@@ -139,14 +139,54 @@ def test_classes_and_confusions_are_shown_where_a_probe_has_them(
 ) -> None:
     path = study / "runs/first" / PROBE / "probe.json"
     (one,) = json.loads(path.read_text())["test_sets"]
-    classes = [{"name": "low|", "roc_auc": 0.75, "support": 3}, {"name": "high", "support": 0}]
-    edit_json(path, test_sets=[{**one, "per_class": classes, "confusion": [[3, 1], [0, 2]]}])
+    classes = [
+        {"name": "low|", "support": 3, "roc_auc": 0.75, "average_precision": 0.5},
+        {"name": "high", "support": 0, "roc_auc": None, "average_precision": None},
+    ]
+    edit_json(path, test_sets=[{**one, "classes": classes, "confusion": [[3, 1], [0, 2]]}])
     assert mscol("report", study / "runs/first", "-o", study / "report") == 0
     markdown = (study / "report/report.md").read_text()
-    assert r"| low\| | 0.750 | 3 |" in markdown
-    assert "| high | - | 0 |" in markdown
+    assert r"| low\| | 3 | 0.500 (0.750) |" in markdown
+    assert "| high | 0 | - |" in markdown
     assert "83% of" in markdown
     assert list((study / "report/pictures").glob("confusion-*.png"))
+
+
+def test_models_are_compared_on_the_same_clips(mscol: Command, study: Path) -> None:
+    assert mscol("report", study, "-o", study / "report") == 0
+    markdown = (study / "report/report.md").read_text()
+    assert "| first@4 minus other@4 | accuracy (4 clips) | +0.000 |" in markdown
+    (study / "runs/other" / PROBE / "scores.safetensors").unlink()
+    assert mscol("report", study, "-o", study / "report") == 0
+    markdown = (study / "report/report.md").read_text()
+    assert "first@4 minus other@4" not in markdown
+    assert "first@4 minus untrained-small" in markdown
+    assert "### Not compared" in markdown
+
+
+def test_published_scores_stand_beside_those_of_test_sets_of_that_size(
+    mscol: Command, study: Path
+) -> None:
+    path = study / "runs/first" / PROBE / "probe.json"
+    content = json.loads(path.read_text())
+    (one,) = content["test_sets"]
+    for clips, shown in ((800, True), (799, False)):
+        edit_json(path, task="fma", test_sets=[{**one, "clips": clips}])
+        assert mscol("report", study / "runs/first", "-o", study / "report") == 0
+        markdown = (study / "report/report.md").read_text()
+        assert ("| COLA + MSA, published | 0.510 | - | 1 |" in markdown) == shown
+
+
+def test_scores_with_fewer_labels_are_drawn(mscol: Command, study: Path) -> None:
+    path = study / "runs/first" / PROBE / "probe.json"
+    sets = json.loads(path.read_text())["test_sets"]
+    budgets = [
+        {"fraction": share, "clips": 10 * share, "test_sets": sets} for share in (0.1, 0.5, 1)
+    ]
+    edit_json(path, label_budgets=budgets)
+    assert mscol("report", study / "runs/first", "-o", study / "report") == 0
+    assert (study / "report/pictures/labels-folder-test-accuracy.png").exists()
+    assert "--label-fraction 0.1,0.5,1" in (study / "report/report.md").read_text()
 
 
 def test_online_probes_are_drawn_over_updates_and_over_time(mscol: Command, study: Path) -> None:

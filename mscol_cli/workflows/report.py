@@ -14,10 +14,11 @@ from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.reports.page import Page
 from mscol_cli.reports.render import write_page
 from mscol_cli.workflows.reporting.again import commands_section
+from mscol_cli.workflows.reporting.classes import classes_section
 from mscol_cli.workflows.reporting.found import Failures, Material, find_material
 from mscol_cli.workflows.reporting.listening import listening_section
 from mscol_cli.workflows.reporting.passport import passport_section
-from mscol_cli.workflows.reporting.scores import classes_section, scores_section
+from mscol_cli.workflows.reporting.scores import scores_section
 from mscol_cli.workflows.reporting.settings import settings_section
 from mscol_cli.workflows.reporting.training import training_section
 

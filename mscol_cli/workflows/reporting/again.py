@@ -96,6 +96,8 @@ def _probe(probe: FoundProbe, registry: Registry) -> str:
     words += ["--seeds", seeds] if seeds is not None else []
     for option, name, value in _changed(content, registry):
         words += _assigned(option, name, value)
+    if probe.label_fractions:
+        words += ["--label-fraction", ",".join(f"{share:g}" for share in probe.label_fractions)]
     words += [] if probe.run is not None else ["-o", f"{probe.folder}-again"]
     return _line(*words)
 

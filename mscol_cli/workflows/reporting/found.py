@@ -66,14 +66,16 @@ class FoundSet:
         name: Of the set.
         clips: How many were scored.
         metrics: By name, the headline first.
-        per_class: Scores of each class, if the result has them.
-        confusion: (classes, classes) clips, true classes first, if the result has them.
+        classes: Of each class its name, support, `roc_auc` and `average_precision`, if the result
+            has them.
+        confusion: (classes, classes) clips summed over seeds, true classes first, if the result
+            has them.
     """
 
     name: str
     clips: int
     metrics: Mapping[str, Score]
-    per_class: Mapping[str, Any] | Sequence[Mapping[str, Any]] = ()
+    classes: Sequence[Mapping[str, Any]] = ()
     confusion: Sequence[Sequence[float]] = ()
 
 
@@ -103,7 +105,12 @@ class FoundProbe:
         keys = ("task", "options", "protocol", "recipe", "classes", "counts")
         settings = {key: self.content.get(key) for key in keys}
         sizes = [(one.name, one.clips) for one in self.test_sets]
-        return json.dumps([settings, sizes], sort_keys=True)
+        return json.dumps([settings, sizes, self.label_fractions], sort_keys=True)
+
+    @property
+    def label_fractions(self) -> list[float]:
+        """Shares of the training clips that it was tried with, too."""
+        return [budget["fraction"] for budget in self.content.get("label_budgets") or ()]
 
 
 @dataclass(frozen=True)
@@ -240,16 +247,17 @@ def _probe(folder: Path, run: FoundRun | None) -> FoundProbe:
     # A run's own name in the report, and the step that was probed.
     step = name.rpartition("@")[2]
     model = f"{run.label}@{step}" if run is not None and "@" in name else name
-    sets = [_test_set(one) for one in content["test_sets"]]
+    sets = [test_set(one) for one in content["test_sets"]]
     return FoundProbe(folder, str(content["task"]), model, run, content, sets)
 
 
-def _test_set(content: Mapping[str, Any]) -> FoundSet:
+def test_set(content: Mapping[str, Any]) -> FoundSet:
+    """Take what a probe.json says of one test set. Raises KeyError, TypeError."""
     return FoundSet(
         name=str(content["name"]),
         clips=int(content["clips"]),
         metrics={name: _score(score) for name, score in content["metrics"].items()},
-        per_class=content.get("per_class") or (),
+        classes=content.get("classes") or (),
         confusion=content.get("confusion") or (),
     )
 
