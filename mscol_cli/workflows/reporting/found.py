@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mscol_cli.checkpoints.folder import latest_checkpoint
+from mscol_cli.checkpoints.metrics import damage, split_damaged
 from mscol_cli.checkpoints.runs import LATEST, read_run
-from mscol_cli.engine.metrics import read_metrics
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.files import read_json
 from mscol_cli.reports.tables import Score
@@ -146,7 +145,7 @@ def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Materia
     failures: Failures = []
     folders = _unique(folder for path in paths for folder in _runs_in(path))
     labels = _labels(folders)
-    runs = list(_readable(folders, lambda folder: _run(labels[folder], folder), failures))
+    runs = list(_readable(folders, lambda folder: _run(labels[folder], folder, failures), failures))
     found = [
         probe
         for run in runs
@@ -213,17 +212,15 @@ def _readable(
             failures.append((str(folder), f"{folder} cannot be read ({error}): make it anew."))
 
 
-def _run(label: str, folder: Path) -> FoundRun:
+def _run(label: str, folder: Path, failures: Failures) -> FoundRun:
     info = read_run(folder)
     if not isinstance(info["encoder"]["name"], str):
         raise UsageError(f"{folder / RUN} names no encoder: restore it, or leave the run out.")
-    lines = [line for line in read_metrics(folder) if _is_number(line.get("step"))]
     found = latest_checkpoint(folder)
+    lines, damaged = split_damaged(folder)
+    if damaged:
+        failures.append((str(folder), damage(folder, damaged)))
     return FoundRun(label, folder, info, lines, found.step if found else None)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _results_in(folder: Path) -> list[Path]:
