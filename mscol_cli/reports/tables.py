@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.reports.classes import class_section, shared_lines
-from mscol_cli.reports.markdown import listing, markdown_table
+from mscol_cli.reports.markdown import listing, markdown_table, plain
 from mscol_cli.reports.results import (
     ClassScore,
     LabelBudget,
@@ -41,7 +41,7 @@ def summary_dict(summary: ProbeSummary) -> dict[str, Any]:
 def summary_markdown(summary: ProbeSummary) -> str:
     """A page: the scores with their intervals, the counts, and what was left out."""
     blocks = [
-        f"# {summary.task}: {summary.model}",
+        f"# {plain(f'{summary.task}: {summary.model}')}",
         _how(summary),
         _score_table(summary),
         _budget_table(summary),
