@@ -87,6 +87,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         return _fail_unforeseen(error)
+    # What some versions of Typer make of Ctrl-C, without a word.
+    if code == Interrupted.exit_code:
+        return _fail(Interrupted("interrupted."), code)
     return code if isinstance(code, int) else 0
 
 

@@ -112,6 +112,17 @@ def test_a_mistake_gets_one_line_and_its_exit_code(
     assert captured.out == ""
 
 
+def test_an_interruption_is_one_line_and_code_130(
+    mscol: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press_ctrl_c(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mscol_cli.workflows.runs.list_runs", press_ctrl_c)
+    assert mscol("runs") == 130
+    assert capsys.readouterr().err.strip() == "error: interrupted."
+
+
 def test_verbose_shows_the_traceback(mscol: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert mscol("--verbose", "pretrain", "--objective", "msaa") == 2
     assert "Traceback" in capsys.readouterr().err
