@@ -115,7 +115,14 @@ class FoundProbe:
         keys = ("task", "options", "protocol", "recipe", "classes", "counts")
         settings = {key: self.content.get(key) for key in keys}
         sizes = [(one.name, one.clips) for one in self.test_sets]
-        return json.dumps([settings, sizes, self.label_fractions], sort_keys=True)
+        return json.dumps(
+            [settings, sizes, self.label_fractions, self.deformations], sort_keys=True
+        )
+
+    @property
+    def deformations(self) -> list[str]:
+        """What was done to test clips to see what a score loses, such as `noise 20 dB`."""
+        return list(dict.fromkeys(one["deformation"] for one in self.content.get("deformed") or ()))
 
     @property
     def label_fractions(self) -> list[float]:
@@ -268,13 +275,14 @@ def test_set(content: Mapping[str, Any]) -> FoundSet:
     return FoundSet(
         name=str(content["name"]),
         clips=int(content["clips"]),
-        metrics={name: _score(score) for name, score in content["metrics"].items()},
+        metrics={name: take_score(score) for name, score in content["metrics"].items()},
         classes=content.get("classes") or (),
         confusion=content.get("confusion") or (),
     )
 
 
-def _score(content: Mapping[str, Any]) -> Score:
+def take_score(content: Mapping[str, Any]) -> Score:
+    """Take what a probe.json says of one score. Raises KeyError, TypeError."""
     known = {item.name for item in fields(Score)}
     values = {name: value for name, value in content.items() if name in known}
     return Score(**{**values, "per_seed": tuple(values["per_seed"])})
