@@ -200,7 +200,7 @@ def test_online_probes_are_drawn_over_updates_and_over_time(mscol: Command, stud
     pictures = {path.stem for path in (study / "report/pictures").iterdir()}
     assert {"probe-fma-updates", "probe-fma-minutes", "loss-updates", "loss-minutes"} <= pictures
     markdown = (study / "report/report.md").read_text()
-    assert "800 of 4 | 0.001 | - | 0.8 | - |" in markdown
+    assert "800 of 4 | 0.001 | - | 0.8 | - | finished |" in markdown
     assert "the mean of a stretch" in markdown
 
 

@@ -180,7 +180,7 @@ def test_the_chain_goes_on_with_what_does_not_need_a_failed_stage(
     captured = capsys.readouterr()
     outcomes = [line.split()[:-2] for line in captured.out.splitlines() if "first" in line]
     assert ["left", "out"] in [words[:2] for words in outcomes]
-    assert "1 stages failed, 1 were left out" in captured.err
+    assert "(stages that failed: 1, left out: 1)" in captured.err
     page = Path("studies/study/report/report.html").read_text()
     assert "second@4" in page
     assert "first@4" not in page

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from mscol_cli.checkpoints.folder import latest_checkpoint
 from mscol_cli.checkpoints.runs import LATEST, read_run
+from mscol_cli.checkpoints.state import read_state
 from mscol_cli.engine.metrics import read_metrics
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.files import read_json
@@ -31,6 +32,7 @@ class FoundRun:
         info: Its run.json.
         metrics: Lines of its metrics.jsonl that have a step.
         step: Updates of its newest checkpoint; None while it has none.
+        state: `finished`, `running`, or why it stopped; empty where nothing is known.
     """
 
     label: str
@@ -38,6 +40,7 @@ class FoundRun:
     info: Mapping[str, Any]
     metrics: Sequence[Mapping[str, float]]
     step: int | None
+    state: str = ""
 
     @property
     def title(self) -> str:
@@ -50,6 +53,13 @@ class FoundRun:
         """Its training settings; empty for an imported model."""
         training: Mapping[str, Any] = self.info.get("training", {})
         return training
+
+    @property
+    def online_metric(self) -> str:
+        """What its online probe measures, in words."""
+        probe = self.info.get("online_probe")
+        metric = probe.get("metric", "score") if isinstance(probe, dict) else "score"
+        return str(metric).replace("_", " ")
 
     @property
     def store(self) -> Mapping[str, str] | None:
@@ -219,7 +229,9 @@ def _run(label: str, folder: Path) -> FoundRun:
         raise UsageError(f"{folder / RUN} names no encoder: restore it, or leave the run out.")
     lines = [line for line in read_metrics(folder) if _is_number(line.get("step"))]
     found = latest_checkpoint(folder)
-    return FoundRun(label, folder, info, lines, found.step if found else None)
+    state = read_state(folder)
+    told = f"{state.state}: {state.reason}" if state and state.reason else state and state.state
+    return FoundRun(label, folder, info, lines, found.step if found else None, told or "")
 
 
 def _is_number(value: object) -> bool:

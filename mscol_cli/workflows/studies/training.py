@@ -8,6 +8,7 @@ from typing import Any
 
 from mscol_cli.checkpoints.folder import latest_checkpoint
 from mscol_cli.checkpoints.runs import read_run
+from mscol_cli.checkpoints.state import FAILED, read_state
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.recipes import StudyRun
@@ -54,7 +55,7 @@ class PretrainStage(Stage):
         self._check(info)
         found = latest_checkpoint(self.folder)
         step, steps = found.step if found else 0, info["training"]["steps"]
-        note = f"{step:,} of {steps:,} updates"
+        note = f"{step:,} of {steps:,} updates{_stopped(self.folder)}"
         return Status("done" if step >= steps else "resume", note)
 
     def command(self) -> list[str]:
@@ -94,6 +95,12 @@ class PretrainStage(Stage):
         return (
             [f"its store is {made[:12]}, not {now[:12]}"] if header.sealed and made != now else []
         )
+
+
+def _stopped(run: Path) -> str:
+    """Why a run stopped that did not finish and was not interrupted."""
+    found = read_state(run)
+    return f", failed: {found.reason}" if found is not None and found.state == FAILED else ""
 
 
 def _settings(run: StudyRun, places: Places) -> dict[str, Any]:
