@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,21 +11,35 @@ from mscol_cli.commands.shared import (
     Device,
     DryRun,
     Json,
-    ModelOption,
     Opt,
     RecipeOption,
     UntrainedEncoder,
     finish,
+    numbers,
 )
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 
+if TYPE_CHECKING:
+    from mscol_cli.workflows.probe_table import TableRequest
+
 
 def probe(
-    task: Annotated[str, typer.Argument(help="mtat, nsynth, fma, folder or a plugin's.")],
+    task: Annotated[
+        list[str], typer.Argument(help="mtat, nsynth, fma, folder or a plugin's; one or many.")
+    ],
     data: Annotated[
-        Path | None, typer.Option(help="The data set. [default: data/TASK]", metavar="DIR")
+        list[str] | None,
+        typer.Option(help="The data set. [default: data/TASK]", metavar="DIR|TASK=DIR"),
     ] = None,
-    model: ModelOption = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="Run folder, checkpoint folder, or 'untrained'; repeat it to compare."
+            " [default: runs/latest]",
+            metavar="RUN",
+        ),
+    ] = None,
     encoder: UntrainedEncoder = None,
     recipe: RecipeOption = None,
     seeds: Annotated[
@@ -40,12 +54,34 @@ def probe(
             metavar="KEY=VALUE",
         ),
     ] = None,
+    classifier: Annotated[
+        str | None,
+        typer.Option(
+            help="published; or linear or mlp, trained on all windows at once, weight decay chosen"
+            " on validation. [default: published]",
+            metavar="KIND",
+        ),
+    ] = None,
+    label_fraction: Annotated[
+        str | None,
+        typer.Option(
+            help="Also train on these shares of the training clips: score by number of labels.",
+            metavar="F,F,...",
+        ),
+    ] = None,
+    reuse: Annotated[
+        bool,
+        typer.Option(
+            "--reuse", help="Of many: take results that are there, of the same model and settings."
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
-            help="Where probe.json and probe.md go. [default: RUN/probes/TASK]",
+            help="Where probe.json and probe.md go; of many, probes.json and probes.md."
+            " [default: RUN/probes/TASK; of many, probes]",
             metavar="DIR",
         ),
     ] = None,
@@ -55,29 +91,63 @@ def probe(
     json: Json = False,
 ) -> None:
     """Score a frozen encoder: a shallow classifier trained on train, chosen on validation, tested
-    once, with a 95 % interval over test clips."""
-    from mscol_cli.reports.tables import summary_markdown
-    from mscol_cli.workflows import probe as workflow
+    once, with a 95 % interval over test clips. Many tasks and models make one table, models
+    compared on the same test clips."""
+    from mscol_cli.workflows.probe import ProbeRequest
+    from mscol_cli.workflows.probe_table import TableRequest
 
-    request = workflow.ProbeRequest(
-        task=task,
-        data=data,
-        model=model,
+    common = ProbeRequest(
+        task=task[0],
         encoder=encoder,
         seeds=seeds,
-        output=output,
         device=device,
         options=tuple(opt or ()),
-        protocol=tuple(protocol or ()),
+        protocol=(*(protocol or ()), *([f"classifier={classifier}"] if classifier else [])),
         recipe=recipe,
+        label_fractions=numbers("--label-fraction", label_fraction),
     )
+    request = TableRequest(task, model or (), data or (), common, output, reuse)
     if dry_run:
-        print_lines(workflow.dry_run(request).rstrip())
-        return
+        _dry_run(request)
+    elif len(set(task)) == 1 and len(set(model or ())) <= 1 and not reuse:
+        _probe(request, json)
+    else:
+        _probe_many(request, json)
+
+
+def _dry_run(request: TableRequest) -> None:
+    from mscol_cli.workflows.probe import dry_run
+    from mscol_cli.workflows.probe_table import one_per_task
+
+    for one in one_per_task(request):
+        print_lines(dry_run(one).rstrip())
+
+
+def _probe(request: TableRequest, json: bool) -> None:
+    from dataclasses import replace
+
+    from mscol_cli.reports.tables import summary_markdown
+    from mscol_cli.workflows.probe import run
+    from mscol_cli.workflows.probe_table import one_per_task
+
+    (one,) = one_per_task(request)
     with TerminalProgress() as progress:
-        result = workflow.run(request, progress)
+        result = run(replace(one, output=request.output), progress)
     if json:
         print_json(result)
     else:
         print_lines(summary_markdown(result).rstrip(), "", f"written to {result.json_path.parent}")
+    finish(result.failures)
+
+
+def _probe_many(request: TableRequest, json: bool) -> None:
+    from mscol_cli.reports.comparison import joint_dict, joint_markdown
+    from mscol_cli.workflows.probe_table import run
+
+    with TerminalProgress() as progress:
+        result = run(request, progress)
+    if json:
+        print_json(joint_dict(result))
+    else:
+        print_lines(joint_markdown(result).rstrip(), "", f"written to {result.json_path.parent}")
     finish(result.failures)

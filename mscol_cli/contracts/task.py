@@ -69,6 +69,12 @@ class ProbeProtocol:
         "the metric that chooses the epoch on the validation split: accuracy, macro_f1, roc_auc,"
         " average_precision or binary_accuracy",
     )
+    classifier: str = option(
+        "published",
+        "published: trained by mini-batches; linear or mlp: on all windows at once, the weight"
+        " decay chosen on validation (learning_rate to patience do not count then)",
+        choices=("published", "linear", "mlp"),
+    )
     hidden: int = option(0, "units of the one hidden layer; 0 for a linear classifier", minimum=0)
     learning_rate: float = option(5e-4, "of Adam", minimum=1e-8, maximum=1.0)
     batch_size: int = option(128, "windows per update", minimum=1)

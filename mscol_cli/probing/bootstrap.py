@@ -1,6 +1,9 @@
-"""How much a score could change with other test clips."""
+"""How much a score, or the difference of two, could change with other test clips."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +15,70 @@ LEVEL = 0.95
 BLOCK = 250
 
 
+@dataclass(frozen=True)
+class Resampled:
+    """A score, and what it is on drawn test clips.
+
+    Attributes:
+        value: Mean over seeds on the test clips.
+        draws: (resamples,) the same on drawn clips; not a number where no class could be scored.
+    """
+
+    value: float
+    draws: FloatArray
+
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the value, within 0 and 1."""
+        low, high = _bounds(self.value, self.draws)
+        return max(0.0, low), min(1.0, high)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One score minus another, both on the same test clips.
+
+    Attributes:
+        value: The difference.
+        low: Lower bound of its 95 % interval.
+        high: Its upper bound.
+        p: Two-sided: how likely so large a difference is if there is none.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def resample(
+    metric: str,
+    scores: FloatArray,
+    targets: BoolArray,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Resampled:
+    """A score on test clips drawn with replacement.
+
+    Every seed's classifier is scored on the same drawn clips, and the mean over seeds is what
+    varies. The spread over seeds is not in it.
+
+    Args:
+        metric: A name of `WEIGHTED`.
+        scores: (seeds, clips, classes).
+        targets: (clips, classes).
+        resamples: How often to draw.
+        seed: The same seed draws the same clips, for any metric and model.
+    """
+    value = _mean_over_seeds(metric, scores, targets, np.ones((len(targets), 1), np.float32))
+    rng = np.random.default_rng(seed)
+    draws = [
+        _mean_over_seeds(metric, scores, targets, _draw(rng, len(targets), size))
+        for size in _blocks(resamples)
+    ]
+    return Resampled(float(value[0]), np.concatenate(draws))
+
+
 def interval(
     metric: str,
     scores: FloatArray,
@@ -20,33 +87,46 @@ def interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The 95 % interval of the mean score over seeds.
+    """The 95 % interval of the mean score over seeds; arguments as for `resample`.
 
-    Test clips are drawn with replacement; every seed's classifier is scored on the same drawn
-    clips, and the mean over seeds is what varies. The spread over seeds is not in it. The bounds
-    are percentiles, moved by the bias of the resamples: drawing a positive twice raises average
-    precision, so that of few positives would else lie low in its own interval, or below it.
-
-    Args:
-        metric: A name of `WEIGHTED`.
-        scores: (seeds, clips, classes).
-        targets: (clips, classes).
-        resamples: How often to draw.
-        seed: The same seed draws the same clips, for any metric and model.
+    The bounds are percentiles, moved by the bias of the resamples: drawing a positive twice raises
+    average precision, so that of few positives would else lie low in its own interval, or below it.
 
     Returns:
         The bounds, within 0 and 1.
     """
-    value = _mean_over_seeds(metric, scores, targets, np.ones((len(targets), 1), np.float32))
-    rng = np.random.default_rng(seed)
-    means = [
-        _mean_over_seeds(metric, scores, targets, _draw(rng, len(targets), size))
-        for size in _blocks(resamples)
-    ]
-    drawn = np.concatenate(means)
+    return resample(metric, scores, targets, resamples=resamples, seed=seed).interval()
+
+
+def difference(first: Resampled, second: Resampled) -> Difference:
+    """What the first has over the second, when both were scored on the same drawn clips.
+
+    The p-value is twice the smaller share of draws on either side of no difference, moved by their
+    bias as the interval is; one draw more on each side keeps it above 0. So p is below 0.05 when
+    the interval leaves out 0, but for that draw.
+    """
+    value, draws = first.value - second.value, first.draws - second.draws
+    low, high = _bounds(value, draws)
+    moved = draws[np.isfinite(draws)]
+    moved = moved - moved.mean() + value
+    # Differences of equal scores are rounding noise around 0.
+    beyond = min(int((moved <= 1e-12).sum()), int((moved >= -1e-12).sum()))
+    return Difference(value, low, high, min(1.0, 2 * (beyond + 1) / (len(moved) + 1)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values of a family of tests, corrected by Holm's method for their number."""
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(np.argsort(p_values, kind="stable").tolist()):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = highest
+    return corrected
+
+
+def _bounds(value: float, draws: FloatArray) -> tuple[float, float]:
     tail = 50 * (1 - LEVEL)
-    low, high = np.nanpercentile(drawn, [tail, 100 - tail]) - (np.nanmean(drawn) - value)
-    return max(0.0, float(low)), min(1.0, float(high))
+    low, high = np.nanpercentile(draws, [tail, 100 - tail]) - (np.nanmean(draws) - value)
+    return float(low), float(high)
 
 
 def _mean_over_seeds(

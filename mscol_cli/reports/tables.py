@@ -47,6 +47,21 @@ class ScoredSet:
 
 
 @dataclass(frozen=True)
+class LabelBudget:
+    """Scores of classifiers trained on a share of the training clips.
+
+    Attributes:
+        fraction: The share that was asked for.
+        clips: How many clips that were; the mean over seeds, each of which draws its own.
+        test_sets: Scores, the headline set first.
+    """
+
+    fraction: float
+    clips: float
+    test_sets: Sequence[ScoredSet]
+
+
+@dataclass(frozen=True)
 class ProbeSummary:
     """What a probe found, in plain values.
 
@@ -69,6 +84,9 @@ class ProbeSummary:
         failures: Clips whose audio could not be used: their name, and why.
         notes: What to know when reading the scores.
         seconds: How long each stage took.
+        multilabel: Whether a clip may have many labels.
+        weight_decays: Of each seed's classifier, where it was chosen on validation.
+        label_budgets: Scores with fewer labelled clips.
     """
 
     task: str
@@ -89,6 +107,9 @@ class ProbeSummary:
     failures: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    multilabel: bool = False
+    weight_decays: Sequence[float] = ()
+    label_budgets: Sequence[LabelBudget] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +118,8 @@ class ProbeResult(ProbeSummary):
 
     json_path: Path = Path()
     markdown_path: Path = Path()
+    scores_path: Path = Path()
+    picture_path: Path | None = None
 
 
 def summary_dict(summary: ProbeSummary) -> dict[str, Any]:
@@ -108,8 +131,9 @@ def summary_markdown(summary: ProbeSummary) -> str:
     """A page: the scores with their intervals, the counts, and what was left out."""
     blocks = [
         f"# {summary.task}: {summary.model}",
-        f"Data: `{summary.data}`. Classifiers trained: {summary.seeds}.{_recipe(summary)}",
+        _how(summary),
         _score_table(summary),
+        _budget_table(summary),
         _count_table(summary),
         _listing("Notes", summary.notes),
         *(
@@ -144,12 +168,43 @@ def _score_table(summary: ProbeSummary) -> str:
     return markdown_table(header, rows)
 
 
+def _budget_table(summary: ProbeSummary) -> str:
+    header = ("labelled clips", "share", "test set", "metric", "score", "95 % interval", "std")
+    rows = [
+        (
+            f"{budget.clips:,.0f}",
+            f"{budget.fraction:g}",
+            one.name,
+            name,
+            f"{score.value:.4f}",
+            f"{score.low:.4f} to {score.high:.4f}",
+            _spread(score),
+        )
+        for budget in summary.label_budgets
+        for one in budget.test_sets
+        for name, score in one.metrics.items()
+    ]
+    return markdown_table(header, rows) if rows else ""
+
+
 def _set(test_set: ScoredSet) -> str:
     return f"{test_set.name} ({test_set.clips:,} clips)"
 
 
 def _spread(score: Score) -> str:
     return f"{score.std_over_seeds:.4f}" if len(score.per_seed) > 1 else "one seed"
+
+
+def _how(summary: ProbeSummary) -> str:
+    trained = f"Classifiers trained: {summary.seeds}{_kind(summary)}."
+    return f"Data: `{summary.data}`. {trained}{_recipe(summary)}"
+
+
+def _kind(summary: ProbeSummary) -> str:
+    if not summary.weight_decays:
+        return ""
+    chosen = ", ".join(dict.fromkeys(f"{value:g}" for value in summary.weight_decays))
+    return f" ({summary.protocol['classifier']}, weight decay {chosen}, chosen on validation)"
 
 
 def _recipe(summary: ProbeSummary) -> str:

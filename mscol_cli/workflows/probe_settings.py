@@ -34,6 +34,7 @@ class ProbeRequest:
         options: The task's options, as `KEY=VALUE`.
         protocol: Options of the protocol, as `KEY=VALUE`.
         recipe: Name or file of a recipe.
+        label_fractions: Shares of the training clips to train on as well.
     """
 
     task: str
@@ -46,6 +47,7 @@ class ProbeRequest:
     options: Sequence[str] = ()
     protocol: Sequence[str] = ()
     recipe: str | None = None
+    label_fractions: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class ProbeSettings:
         task: Built from them.
         protocol: The task's, but for what was changed.
         seeds: How many classifiers to train.
+        label_fractions: Shares of the training clips to train on as well, ascending.
     """
 
     recipe: str
@@ -65,6 +68,12 @@ class ProbeSettings:
     task: Task
     protocol: ProbeProtocol
     seeds: int
+    label_fractions: Sequence[float] = ()
+
+    @property
+    def classifiers(self) -> int:
+        """How many classifiers differ: `linear` is the same for every seed."""
+        return 1 if self.protocol.classifier == "linear" else self.seeds
 
     def to_toml(self) -> str:
         """As a recipe."""
@@ -102,7 +111,25 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     preset = recipe.preset("protocols").get(request.task, {})
     protocol = override(task.protocol, {**preset, **given}, owner)
     check_metrics(protocol, request.task)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds)
+    if protocol.classifier != "published" and protocol.crops == "random":
+        raise UsageError(
+            f"classifier {protocol.classifier} is trained on every window at once: use it without"
+            " crops=random (which recipe smc23 sets), or with --protocol crops=windows."
+        )
+    fractions = _fractions(request.label_fractions)
+    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions)
+
+
+def _fractions(given: Sequence[float]) -> Sequence[float]:
+    for fraction in given:
+        if not 0 < fraction <= 1:
+            raise UsageError(f"--label-fraction must be above 0 and at most 1, not {fraction:g}.")
+    return sorted(set(given))
+
+
+def data_folder(settings: ProbeSettings, given: Path | None) -> Path:
+    """Where a task's data are: `data/TASK` unless given."""
+    return given or Path("data") / settings.part.name
 
 
 def load_data(settings: ProbeSettings, folder: Path | None) -> tuple[Path, TaskData]:
@@ -113,7 +140,7 @@ def load_data(settings: ProbeSettings, folder: Path | None) -> tuple[Path, TaskD
         MscolError: The task read it in a way that breaks what the rest relies on.
     """
     name = settings.part.name
-    folder = folder or Path("data") / name
+    folder = data_folder(settings, folder)
     if not folder.is_dir():
         raise MissingDataError(
             f"{folder} is no folder: put the data of '{name}' there ('mscol download' has some), or"

@@ -1,0 +1,62 @@
+"""Published scores of frozen encoders, for standing beside scores on the very same test clips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PAPER = "Garoufis, Zlatintsi, Maragos, SMC 2023, arXiv 2302.07077"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published score.
+
+    Attributes:
+        framework: What was pre-trained.
+        task: Name of the probe task.
+        test_set: Name of its test set.
+        clips: Size of the test set that was scored: another size is another test set.
+        metric: As `mscol probe` names it.
+        value: Between 0 and 1.
+        paper: Where it was published.
+    """
+
+    framework: str
+    task: str
+    test_set: str
+    clips: int
+    metric: str
+    value: float
+    paper: str = PAPER
+
+
+_COLUMNS = (
+    ("mtat", "filtered", 4332, "roc_auc"),
+    ("mtat", "filtered", 4332, "average_precision"),
+    ("mtat", "unfiltered", 5329, "roc_auc"),
+    ("mtat", "unfiltered", 5329, "average_precision"),
+    ("nsynth", "test", 4096, "accuracy"),
+    ("fma", "test", 800, "accuracy"),
+)
+_ROWS = {
+    "CLMR": (None, None, 0.887, 0.356, None, 0.484),
+    "COLA": (0.886, 0.396, 0.880, 0.334, 0.593, 0.460),
+    "COLA + MWS": (0.898, 0.425, 0.892, 0.358, 0.645, 0.493),
+    "COLA + Random Mask": (0.883, 0.390, 0.880, 0.337, 0.632, 0.476),
+    "COLA + MSA": (0.900, 0.429, 0.895, 0.361, 0.627, 0.510),
+}
+PUBLISHED = tuple(
+    Published(framework, *column, value)
+    for framework, values in _ROWS.items()
+    for column, value in zip(_COLUMNS, values, strict=True)
+    if value is not None
+)
+
+
+def published_scores(task: str, test_set: str, clips: int, metric: str) -> dict[str, Published]:
+    """By framework, what was published of a test set of exactly that many clips."""
+    return {
+        one.framework: one
+        for one in PUBLISHED
+        if (one.task, one.test_set, one.clips, one.metric) == (task, test_set, clips, metric)
+    }

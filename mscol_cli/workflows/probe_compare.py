@@ -1,0 +1,107 @@
+"""From finished probes to one table, and the paired tests between its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.errors import MscolError
+from mscol_cli.probing.bootstrap import difference, holm
+from mscol_cli.probing.kept import ClipScores, read_scores, resampled_pair
+from mscol_cli.reports.comparison import Column, Comparison, JointTable, Row
+from mscol_cli.reports.tables import Score
+from mscol_cli.workflows.probe_output import SCORES
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished probe.
+
+    Attributes:
+        given: What the user called the model.
+        folder: Of the result.
+        report: Its probe.json.
+    """
+
+    given: str
+    folder: Path
+    report: Mapping[str, Any]
+
+
+def join(finished: Sequence[Finished]) -> JointTable:
+    """The table of all results, with every pair of models compared in every column."""
+    rows = _rows(finished)
+    columns = _columns(finished)
+    failures: list[tuple[str, str]] = []
+    read = cache(read_scores)
+    compared = [one for column in columns for one in _compare(column, rows, read, failures)]
+    return JointTable(columns, rows, compared, tuple(dict.fromkeys(failures)))
+
+
+def _rows(finished: Sequence[Finished]) -> list[Row]:
+    by_model: dict[str, list[Finished]] = {}
+    for one in finished:
+        by_model.setdefault(one.given, []).append(one)
+    names = [group[0].report["model"] for group in by_model.values()]
+    return [
+        Row(
+            model=name if names.count(name) == 1 else given,
+            model_hash=group[0].report["model_hash"],
+            model_step=group[0].report["model_step"],
+            results={one.report["task"]: str(one.folder) for one in group},
+            scores={key: score for one in group for key, score in _scores(one)},
+        )
+        for (given, group), name in zip(by_model.items(), names, strict=True)
+    ]
+
+
+def _scores(finished: Finished) -> Iterator[tuple[Key, Score]]:
+    for test_set in finished.report["test_sets"]:
+        for metric, score in test_set["metrics"].items():
+            values = {**score, "per_seed": tuple(score["per_seed"])}
+            yield (finished.report["task"], test_set["name"], metric), Score(**values)
+
+
+def _columns(finished: Sequence[Finished]) -> list[Column]:
+    """Single-label tasks have one headline metric; the literature gives both of tagging."""
+    columns: dict[Key, Column] = {}
+    for one in finished:
+        for test_set in one.report["test_sets"]:
+            for place, metric in enumerate(test_set["metrics"]):
+                headline = place == 0 or bool(one.report.get("multilabel"))
+                column = Column(
+                    one.report["task"], test_set["name"], metric, test_set["clips"], headline
+                )
+                before = columns.setdefault(column.key, column)
+                if before.clips != column.clips:
+                    columns[column.key] = replace(before, clips=0)
+    order = list(dict.fromkeys(key[0] for key in columns))
+    return sorted(columns.values(), key=lambda column: order.index(column.task))
+
+
+def _compare(
+    column: Column,
+    rows: Sequence[Row],
+    read: Callable[[Path], ClipScores],
+    failures: list[tuple[str, str]],
+) -> list[Comparison]:
+    scored = [row for row in rows if column.key in row.scores]
+    pairs = []
+    for first, second in combinations(scored, 2):
+        try:
+            kept, other = (read(Path(row.results[column.task]) / SCORES) for row in (first, second))
+            ours, theirs, clips = resampled_pair(kept, other, column.test_set, column.metric)
+        except MscolError as error:
+            failures.append((f"{column.task}: {first.model} and {second.model}", str(error)))
+            continue
+        found = difference(ours, theirs)
+        values = (found.value, found.low, found.high, found.p, found.p)
+        pairs.append(Comparison(column, first.model, second.model, clips, *values))
+    corrected = holm([one.p for one in pairs])
+    return [replace(one, p_holm=p) for one, p in zip(pairs, corrected, strict=True)]
