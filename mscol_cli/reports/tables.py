@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.reports.attribution import Attribution, attribution_markdown
+
 LISTED = 20
 
 
@@ -87,6 +89,7 @@ class ProbeSummary:
         multilabel: Whether a clip may have many labels.
         weight_decays: Of each seed's classifier, where it was chosen on validation.
         label_budgets: Scores with fewer labelled clips.
+        attribution: Scores when only one source of each test clip is heard.
     """
 
     task: str
@@ -110,6 +113,7 @@ class ProbeSummary:
     multilabel: bool = False
     weight_decays: Sequence[float] = ()
     label_budgets: Sequence[LabelBudget] = ()
+    attribution: Attribution | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ class ProbeResult(ProbeSummary):
     markdown_path: Path = Path()
     scores_path: Path = Path()
     picture_path: Path | None = None
+    sources_path: Path | None = None
 
 
 def summary_dict(summary: ProbeSummary) -> dict[str, Any]:
@@ -142,6 +147,7 @@ def summary_markdown(summary: ProbeSummary) -> str:
         ),
         _listing("Audio missing", summary.missing),
         _listing("Audio not usable", [f"{name}: {reason}" for name, reason in summary.failures]),
+        attribution_markdown(summary.attribution, summary.classes) if summary.attribution else "",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
