@@ -18,6 +18,8 @@ from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
 from mscol_cli.commands.probe import probe
 from mscol_cli.commands.recipes import recipes
+from mscol_cli.commands.report import report
+from mscol_cli.commands.reproduce import reproduce
 from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.store import store
@@ -39,6 +41,8 @@ app.command()(pretrain)
 app.command()(embed)
 app.command()(probe)
 app.command(name="import")(import_checkpoint)
+app.command()(report)
+app.command()(reproduce)
 app.command()(demo)
 app.add_typer(store, name="store")
 app.add_typer(runs, name="runs")

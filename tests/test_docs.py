@@ -28,6 +28,8 @@ STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
         "runs",
         "embed",
         "probe",
+        "report",
+        "reproduce",
         "download",
         "import",
         "recipes",

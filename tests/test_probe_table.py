@@ -126,7 +126,7 @@ def test_a_table_is_made_of_finished_results_even_without_their_data(
 def test_two_checkpoints_of_one_run_keep_their_results_apart(
     mscol: Command, data: Path, run: Path, tmp_path: Path
 ) -> None:
-    (step,) = (run / "checkpoints").iterdir()
+    (step,) = (run / "checkpoints").glob("step-*")
     shutil.copytree(step, step.with_name("step-000000003"))
     given = [str(path) for path in sorted((run / "checkpoints").iterdir())]
     models = ("--model", given[0], "--model", given[1])

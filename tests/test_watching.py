@@ -1,6 +1,8 @@
 """What is watched while a run trains, and the runs that are stopped for it."""
 
 import json
+import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,16 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mscol_cli.commands.terminal import fitting
+from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Silent
 from mscol_cli.engine.batches import CropSource
 from mscol_cli.engine.collapse import LOWEST_RANK, PATIENCE, CollapseGuard
+from mscol_cli.engine.metrics import open_log
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.training import Training
+from mscol_cli.engine.watching import OnlineProbe, shown_fields
 from mscol_cli.errors import MscolError
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.store import Store
@@ -36,7 +42,7 @@ def metrics(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def train(store: Path, run: Path, log_every: int) -> Training:
+def train(store: Path, run: Path, log_every: int, probe: OnlineProbe | None = None) -> Training:
     """Four updates without the command line, which has no option for how often is logged."""
     registry, settings = (
         load_registry(),
@@ -46,7 +52,8 @@ def train(store: Path, run: Path, log_every: int) -> Training:
     objective = build_objective(find_objective(registry, "mws"), encoder, seed=0)
     source = CropSource(Store.open(store), objective, 8, encoder.crop_samples, "norm", seed=0)
     run.mkdir()
-    training = Training(run, {}, settings, encoder, objective, source, torch.device("cpu"))
+    cpu = torch.device("cpu")
+    training = Training(run, {}, settings, encoder, objective, source, cpu, probe)
     training.fit(Silent())
     return training
 
@@ -89,6 +96,45 @@ def test_time_is_counted_over_resumed_stretches(
     assert 1000 < metrics(run)[-1]["elapsed_s"] < 1100
 
 
+class SlowProbe:
+    """Takes its time, and says how often it was asked."""
+
+    task, every = "slow", 2
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def score(self, encoder: Encoder, device: torch.device) -> float:
+        self.asked += 1
+        time.sleep(0.5)
+        return 0.5
+
+
+def test_the_time_of_a_probe_is_not_counted(store: Path, tmp_path: Path) -> None:
+    probe, began = SlowProbe(), time.perf_counter()
+    train(store, tmp_path / "run", 4, probe)
+    whole = time.perf_counter() - began
+    last = metrics(tmp_path / "run")[-1]
+    assert probe.asked == 3
+    assert last["elapsed_s"] < whole - 1.5
+    # Two updates of eight pairs since the line before, which the pause would make slower than this.
+    assert last["pairs_per_second"] > 2 * 8 / 0.5
+
+
+def test_a_line_has_no_value_that_is_no_number(tmp_path: Path) -> None:
+    with open_log(tmp_path, 0) as log:
+        assert log is not None
+        log.write(1, {"loss": 1.0, "rank": math.nan, "norm": math.inf})
+    assert metrics(tmp_path) == [{"step": 1, "loss": 1.0}]
+
+
+def test_a_narrow_terminal_shows_what_comes_first() -> None:
+    fields = shown_fields({"loss": 1.5, "accuracy": 0.25, "effective_rank": 9.0, "other": 1.0})
+    assert fitting(fields, 80) == "loss 1.500 accuracy 25% rank 9.0"
+    assert fitting(fields, 25) == "loss 1.500 accuracy 25%"
+    assert fitting(fields, 5) == "loss 1.500"
+
+
 def test_clmr_says_its_temperature(mscol: Command, store: Path, tmp_path: Path) -> None:
     options = [*QUICK, "--steps", 1, "-o", tmp_path / "run", "--opt", "temperature=0.25"]
     assert mscol("pretrain", store, "--objective", "clmr", *options) == 0
@@ -108,7 +154,7 @@ def test_a_rank_that_stays_low_is_a_collapse() -> None:
 
 
 def test_a_rank_that_was_always_low_is_none() -> None:
-    assert not guard(*[1.2] * 20).doubtful
+    assert not guard(2.9, *[1.2] * 20).doubtful
 
 
 def test_a_collapsed_run_is_stopped_and_keeps_what_was_good(

@@ -172,6 +172,7 @@ def test_a_signal_saves_and_exits_130(
     step = int(re.findall(r"stopped at step (\d+) of", message)[0])
     assert names(tmp_path / "run") == [f"step-{step:08d}"]
     assert [line["step"] for line in metrics(tmp_path / "run")] == list(range(10, step + 1, 10))
+    assert json.loads((tmp_path / "run" / "state.json").read_text())["state"] == "interrupted"
 
 
 def _wait_for(path: Path) -> None:

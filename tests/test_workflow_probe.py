@@ -337,3 +337,20 @@ def test_each_seed_draws_a_label_budget_of_its_own_even_for_linear(sounds: Path)
     result = probe(seeds=3, protocol=["classifier=linear"], label_fractions=(0.25,))
     assert result.seeds == 1
     assert len(result.label_budgets[0].test_sets[0].metrics["accuracy"].per_seed) == 3
+
+
+def test_the_report_has_every_class_its_confusions_and_shared_groups(
+    collection: Collection, elsewhere: Path
+) -> None:
+    (elsewhere / "data").mkdir()
+    (elsewhere / "data" / "nsynth").symlink_to(collection.nsynth, target_is_directory=True)
+    result = probe("nsynth", seeds=2)
+    (test_set,) = result.test_sets
+    support = [one.support for one in test_set.classes]
+    assert sum(support) == test_set.clips
+    assert np.sum(test_set.confusion, axis=1).tolist() == [2 * clips for clips in support]
+    (shared,) = result.shared_groups
+    assert (shared.kind, shared.shared, shared.clips) == ("instrument", 0, test_set.clips)
+    written = json.loads(result.json_path.read_text())
+    assert written["test_sets"][0]["classes"][0]["name"] == "bass"
+    assert "instrument: 0 of" in result.markdown_path.read_text()

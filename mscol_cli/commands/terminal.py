@@ -24,6 +24,9 @@ from rich.text import Text
 
 from mscol_cli.contracts.progress import NO_BAR
 
+BAR, BESIDE = 20, 72
+"""Width of a bar, and of all but the fields beside it."""
+
 
 def stdout() -> Console:
     """Where data goes; lines keep their length when it is no terminal."""
@@ -60,6 +63,17 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
+def fitting(fields: dict[str, str], room: int) -> str:
+    """As many fields as there is room for beside a bar: one too many would squeeze the others."""
+    shown = ""
+    for name, value in fields.items():
+        longer = f"{shown} {name} {value}".lstrip()
+        if shown and len(longer) > room:
+            break
+        shown = longer
+    return shown
+
+
 class _RateColumn(ProgressColumn):
     """Units per second, as measured so far."""
 
@@ -84,7 +98,7 @@ class TerminalProgress:
             return
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(BAR),
             MofNCompleteColumn(),
             _RateColumn(),
             TimeElapsedColumn(),
@@ -101,8 +115,7 @@ class TerminalProgress:
             return
         self._bar.advance(self._task, amount)
         if fields:
-            shown = " ".join(f"{name} {value}" for name, value in fields.items())
-            self._bar.update(self._task, shown=shown)
+            self._bar.update(self._task, shown=fitting(fields, self._console.width - BESIDE))
 
     def end(self) -> None:
         """Close the bar."""

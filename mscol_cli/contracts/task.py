@@ -22,12 +22,15 @@ class TaskItem:
         path: The audio file.
         split: Where it belongs.
         labels: Rows of `TaskData.classes`; exactly one unless the task is multi-label.
+        groups: What the clip shares with others, by kind: `{"artist": "Bach", "song": "17"}`. Those
+            of test clips that training clips have too are counted in the report.
     """
 
     id: str
     path: Path
     split: Split
     labels: tuple[int, ...]
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

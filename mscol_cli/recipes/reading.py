@@ -104,12 +104,8 @@ def _bundled() -> list[Path]:
 
 
 def _parse(name: str, path: Path) -> Recipe:
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML ({error}): see 'mscol recipes show smc23'.") from None
-    _check_names(content, (*ABOUT, *SETTINGS, *PARTS), str(path))
+    text, content = read_toml(path, "mscol recipes show smc23")
+    check_names(content, (*ABOUT, *SETTINGS, *PARTS), str(path))
     return Recipe(
         name,
         str(content.get("title", "")),
@@ -119,36 +115,50 @@ def _parse(name: str, path: Path) -> Recipe:
     )
 
 
+def read_toml(path: Path, example: str) -> tuple[str, dict[str, Any]]:
+    """The text of a TOML file, and what it says. Raises UsageError, naming a command that prints
+    an example."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no TOML ({error}): see '{example}'.") from None
+
+
 def _settings(values: Any, command: str, path: Path) -> Values:
     where, kinds = f"{path}, [{command}]", SETTINGS[command]
-    options = _options(values, where)
-    _check_names(options, kinds, where)
-    return {name: _typed(value, kinds[name], f"{where}: {name}") for name, value in options.items()}
+    options = named_options(values, where)
+    check_names(options, kinds, where)
+    return {name: typed(value, kinds[name], f"{where}: {name}") for name, value in options.items()}
 
 
 def _plugins(values: Any, where: str) -> Mapping[str, Values]:
-    tables = _table(values, where)
-    return {name: _options(options, f"{where}: {name}") for name, options in tables.items()}
+    tables = table(values, where)
+    return {name: named_options(options, f"{where}: {name}") for name, options in tables.items()}
 
 
-def _options(values: Any, where: str) -> Values:
-    return {name.replace("-", "_"): value for name, value in _table(values, where).items()}
+def named_options(values: Any, where: str) -> Values:
+    """A table whose keys are options by their long names. Raises UsageError."""
+    return {name.replace("-", "_"): value for name, value in table(values, where).items()}
 
 
-def _table(values: Any, where: str) -> Values:
+def table(values: Any, where: str) -> Values:
+    """A table. Raises UsageError, saying where, when it is something else."""
     if not isinstance(values, dict):
         raise UsageError(f"{where} is no table of options, but {values!r}.")
     return values
 
 
-def _typed(value: Any, kind: type, where: str) -> Any:
+def typed(value: Any, kind: type, where: str) -> Any:
+    """A value of a kind. Raises UsageError, saying where, when it is of another."""
     fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not fits or isinstance(value, bool):
         raise UsageError(f"{where} takes {_WORDS[kind]}, not {value!r}.")
     return kind(value)
 
 
-def _check_names(found: Values, known: Iterable[str], where: str) -> None:
+def check_names(found: Values, known: Iterable[str], where: str) -> None:
+    """Refuse a name that is not known. Raises UsageError."""
     for name in found:
         if name not in known:
             raise unknown_name(f"setting in {where}", name, known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib.artist import Artist
@@ -82,6 +83,13 @@ def save_picture(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
 
     write_atomically(path, write)
+
+
+def picture_png(figure: Figure) -> bytes:
+    """A figure as the content of a PNG file."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=DOTS_PER_INCH)
+    return content.getvalue()
 
 
 def colour(style: int) -> str:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.checkpoints.folder import latest_checkpoint
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.errors import MscolError
-from mscol_cli.synthetic import Collection, write_collection
+from mscol_cli.engine.models import UNTRAINED
+from mscol_cli.recipes import read_study
+from mscol_cli.workflows.studies.chain import run_chain
+from mscol_cli.workflows.studies.plan import make_plan, study_stages
+from mscol_cli.workflows.studies.results import ProbeStage
+from mscol_cli.workflows.studies.stages import DATA, Execute, Places, Stage, Status, Where
 
-Execute = Callable[[Sequence[str]], int]
 TASKS = ("mtat", "fma", "nsynth")
-RUN, UNTRAINED = "runs/demo", "untrained"
-MODEL = "mini"  # the one separation model that needs no download
-SPLIT = ("--train-split", "mtat")  # the store has the test clips, too
+RUN, VECTORS = "runs/demo", "embeddings.npz"
 CACHE = "MSCOL_CACHE"
 
 
@@ -32,14 +34,12 @@ class DemoRequest:
         songs: Clips in the synthetic collection.
         steps: Updates of pre-training.
         seeds: Classifiers per probe.
-        workers: Processes that synthesise.
     """
 
     folder: Path
     songs: int = 400
     steps: int = 1000
     seeds: int = 3
-    workers: int = 2
 
 
 @dataclass(frozen=True)
@@ -90,60 +90,46 @@ def run(request: DemoRequest, progress: Progress, execute: Execute) -> DemoResul
     started = time.perf_counter()
     folder = request.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    synthesise(folder / "data", request, progress)
     with _inside(folder):
-        for arguments in _commands(request):
-            _execute(arguments, progress, execute)
+        stages = demo_stages(request)
+        run_chain(stages, make_plan(stages), False, progress, execute)
         scores = tuple(_score(task) for task in TASKS)
     return DemoResult(folder, scores, round(time.perf_counter() - started, 1))
 
 
-def synthesise(folder: Path, request: DemoRequest, progress: Progress) -> Collection:
-    """Make the collection, or find the one that is there already."""
-    progress.note(f"making music in {folder}")
-    progress.begin("synthesise", None, "jobs")
-    done = 0
-
-    def report(now: int, total: int) -> None:
-        nonlocal done
-        if done == 0:
-            progress.begin("synthesise", total, "jobs")
-        progress.advance(now - done)
-        done = now
-
-    collection = write_collection(
-        folder,
-        songs=request.songs,
-        tracks=min(max(16, request.songs * 5 // 6), 160),
-        notes=min(max(40, request.songs * 2), 400),
-        workers=request.workers,
-        progress=report,
+def demo_stages(request: DemoRequest) -> list[Stage]:
+    """The stages of the study `demo`, with one run and as much music and training as asked for,
+    and one that embeds."""
+    study = read_study("demo")
+    asked = {**study.runs["msa"].settings, "steps": request.steps}
+    trained = replace(study.runs["msa"], name=Path(RUN).name, settings=asked)
+    study = replace(
+        study, songs=request.songs, seeds=request.seeds, runs={trained.name: trained}, tasks=TASKS
     )
-    progress.end()
-    return collection
+    stages = study_stages(study, Places(DATA, Path(RUN).parent, Path("probes")), Where())
+    first = next(row for row, stage in enumerate(stages) if isinstance(stage, ProbeStage))
+    return [*stages[:first], _EmbedStage(stages[first - 1].name), *stages[first:]]
 
 
-def _commands(request: DemoRequest) -> Iterator[list[str]]:
-    yield f"separate data/mtat --separator openunmix --model {MODEL} --opt niter=0".split()
-    train = f"pretrain --objective msa --encoder small --batch-size 32 --steps {request.steps}"
-    # Done before: the run is there, and the same command would refuse to write over it.
-    resume = ["--resume"] if Path(RUN, "run.json").exists() else []
-    yield [*train.split(), *SPLIT, *resume, "-o", RUN]
-    yield f"embed data/fma --model {RUN} -o embeddings.npz".split()
-    for task in TASKS:
-        yield f"probe {task} --model {RUN} --seeds {request.seeds}".split()
-        probe = f"probe {task} --model {UNTRAINED} --encoder small --seeds {request.seeds}"
-        yield [*probe.split(), "-o", str(_report(task, UNTRAINED).parent)]
+class _EmbedStage(Stage):
+    """Vectors of one data set, newer than the run."""
 
+    name = "embed fma"
 
-def _execute(arguments: Sequence[str], progress: Progress, execute: Execute) -> None:
-    line = " ".join(["mscol", *arguments])
-    progress.note(f"\n$ {line}")
-    code = execute(arguments)
-    if code != 0:
-        failure = MscolError(f"'{line}' ended with exit code {code}.")
-        failure.exit_code = code
-        raise failure
+    def __init__(self, run: str) -> None:
+        self.needs = ("music", run)
+
+    def status(self) -> Status:
+        """Done when the file is newer than the run's weights."""
+        vectors, found = Path(VECTORS), latest_checkpoint(Path(RUN))
+        if not vectors.is_file() or found is None:
+            return Status("to do")
+        newer = vectors.stat().st_mtime_ns >= found.folder.stat().st_mtime_ns
+        return Status("done" if newer else "to do")
+
+    def command(self) -> list[str]:
+        """Of the clips of the genre task."""
+        return ["embed", "data/fma", "--model", RUN, "-o", VECTORS]
 
 
 def _report(task: str, model: str) -> Path:

@@ -19,6 +19,7 @@ from mscol_cli.reports.tables import ProbeResult, ProbeSummary
 from mscol_cli.workflows.heard import heard_note
 from mscol_cli.workflows.probe_attribution import attribute
 from mscol_cli.workflows.probe_clips import EmbeddedTask, embed_task
+from mscol_cli.workflows.probe_groups import shared_groups
 from mscol_cli.workflows.probe_labels import score_budgets
 from mscol_cli.workflows.probe_output import default_output, write_result
 from mscol_cli.workflows.probe_scores import (
@@ -143,5 +144,6 @@ def _summarise(
         failures=tuple(embedded.failures),
         notes=tuple(data.notes),
         multilabel=settings.protocol.multilabel,
+        shared_groups=tuple(shared_groups(embedded.items)),
         weight_decays=weight_decays(settings.protocol, probes),
     )

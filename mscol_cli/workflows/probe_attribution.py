@@ -124,9 +124,10 @@ def _by_class(scores: FloatArray, targets: BoolArray) -> Iterator[Resampled | No
 
 
 def _score(score: Resampled, mixture: Resampled | None, has_interval: bool = True) -> HeardScore:
-    bounds = score.interval() if has_interval else (None, None)
+    low, high = score.interval() if has_interval else (None, None)
     if mixture is None:
-        return HeardScore(score.value, *bounds)
+        return HeardScore(score.value, low, high)
     found = difference(score, mixture)
-    around = (found.low, found.high) if has_interval else (None, None)
-    return HeardScore(score.value, *bounds, found.value, *around)
+    if not has_interval:
+        return HeardScore(score.value, low, high, found.value)
+    return HeardScore(score.value, low, high, found.value, found.low, found.high)

@@ -1,0 +1,132 @@
+"""`mscol reproduce`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mscol_cli.commands.shared import Json
+from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, stdout
+
+if TYPE_CHECKING:
+    from mscol_cli.workflows.reproduce import ReproduceRequest, ReproduceResult
+    from mscol_cli.workflows.studies.plan import PlannedStage
+
+
+def reproduce(
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            help="A study by name or file; without one, they are listed.", metavar="STUDY|FILE"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder of its runs, probes and report. [default: studies/STUDY]",
+            metavar="DIR",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print each stage, whether it is done, and its command."),
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the study's file, to copy and change.")
+    ] = False,
+    keep_going: Annotated[
+        bool,
+        typer.Option("--keep-going", help="After a failed stage, do what does not need it."),
+    ] = False,
+    gpus: Annotated[
+        int | None, typer.Option(help="Separate and train on N GPUs of this machine.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="auto, cpu, cuda or cuda:N, for every stage.", metavar="NAME"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run a whole study: separate, pre-train, probe, report. The same line again goes on.
+
+    What is finished is never done again: a store that is sealed, a run with its last checkpoint, a
+    probe of the same weights with the same settings.
+    """
+    from mscol_cli.workflows import reproduce as workflow
+
+    if study is None:
+        _list(json)
+        return
+    if show:
+        print_lines(workflow.study_text(study).rstrip())
+        return
+    request = workflow.ReproduceRequest(study, output, keep_going, device, gpus)
+    if dry_run:
+        _plan(request, json)
+    else:
+        _run(request, json)
+
+
+def _list(json: bool) -> None:
+    from rich.table import Table
+
+    from mscol_cli.workflows.reproduce import bundled_studies
+
+    found = bundled_studies()
+    if json:
+        print_json([{"name": study.name, "title": study.title} for study in found])
+        return
+    table = Table("name", "what it is", box=None, pad_edge=False)
+    for study in found:
+        table.add_row(study.name, study.title)
+    stdout().print(table)
+
+
+def _plan(request: ReproduceRequest, json: bool) -> None:
+    from mscol_cli.workflows.reproduce import plan
+
+    with TerminalProgress() as progress:
+        stages = plan(request, progress)
+    if json:
+        print_json([vars(stage) for stage in stages])
+    else:
+        print_lines(*_listed(stages))
+
+
+def _listed(stages: Sequence[PlannedStage]) -> Iterator[str]:
+    for number, stage in enumerate(stages, start=1):
+        note = f" ({stage.note})" if stage.note else ""
+        yield f"{number:3} {stage.state:10} {stage.name}{note}"
+        if stage.command:
+            yield f"      {stage.command}"
+
+
+def _run(request: ReproduceRequest, json: bool) -> None:
+    from mscol_cli.app import run as execute
+    from mscol_cli.workflows.reproduce import run
+
+    # With --json, stdout is the study's result alone.
+    commands_output = redirect_stdout(sys.stderr) if json else nullcontext()
+    with TerminalProgress() as progress, commands_output:
+        result = run(request, progress, execute)
+    if json:
+        print_json(result)
+    else:
+        print_lines(*_told(result))
+    result.raise_if_incomplete()
+
+
+def _told(result: ReproduceResult) -> Iterator[str]:
+    yield ""
+    for stage in result.stages:
+        took = f" in {stage.seconds:.1f} s" if stage.seconds else ""
+        yield f"{stage.outcome:14} {stage.name}{took}"
+    if result.report.exists():
+        yield f"report: {result.report}"

@@ -1,0 +1,149 @@
+"""What a page of results holds, whatever it is written as: sections of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph.
+
+    Attributes:
+        text: As it is read; nothing in it is markup.
+    """
+
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a header; the first cell of a row names it.
+
+    Attributes:
+        caption: What it shows, with units.
+        header: One name per column.
+        rows: Cells as they are read.
+        numbers: Whether the columns after the first hold numbers, which are aligned to the right.
+    """
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: bool = True
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture.
+
+    Attributes:
+        name: Of its file, without suffix: letters, digits and hyphens.
+        alt: What it shows, for those who do not see it.
+        png: Its content.
+    """
+
+    name: str
+    alt: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures side by side where there is room."""
+
+    kind: ClassVar[str] = "pictures"
+    pictures: Sequence[Picture]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Lines of one kind.
+
+    Attributes:
+        caption: What they are.
+        lines: As they are read.
+    """
+
+    kind: ClassVar[str] = "listing"
+    caption: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Command lines, one below the other, to be copied."""
+
+    kind: ClassVar[str] = "commands"
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A stretch of a track.
+
+    Attributes:
+        label: Track, and where in it.
+        name: Of its file, without suffix: letters, digits and hyphens.
+        flac: The sound; None where it is left out.
+    """
+
+    label: str
+    name: str
+    flac: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """An excerpt, and those that lie nearest to it.
+
+    Attributes:
+        query: The excerpt.
+        nearest: Others, nearest first, each with its cosine similarity to the query.
+    """
+
+    kind: ClassVar[str] = "neighbours"
+    query: Excerpt
+    nearest: Sequence[tuple[Excerpt, float]]
+
+
+Block = Text | Table | Pictures | Listing | Commands | Neighbours
+
+
+@dataclass(frozen=True)
+class Section:
+    """Blocks under a heading.
+
+    Attributes:
+        heading: Its name.
+        blocks: In reading order.
+    """
+
+    heading: str
+    blocks: Sequence[Block]
+
+    @property
+    def anchor(self) -> str:
+        """What links to it are called."""
+        return "-".join(self.heading.lower().split())
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page.
+
+    Attributes:
+        title: Its heading.
+        lead: What it is about, in a sentence.
+        sections: Its content; those without blocks are left out.
+        footer: Who wrote it, and when.
+    """
+
+    title: str
+    lead: str
+    sections: Sequence[Section]
+    footer: str

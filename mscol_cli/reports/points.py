@@ -1,0 +1,102 @@
+"""Scores as points with intervals, and confusions as a matrix of shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mscol_cli.reports.curves import colour
+
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+WRITTEN_CLASSES = 12
+"""Up to this many classes the cells of a matrix have room for a number."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row of a picture of scores.
+
+    Attributes:
+        label: The model.
+        value: Its score.
+        low: Lower bound of the score's interval.
+        high: Its upper bound.
+        per_seed: The score of each seed, drawn faintly.
+        style: Its colour and marker.
+    """
+
+    label: str
+    value: float
+    low: float
+    high: float
+    per_seed: Sequence[float] = ()
+    style: int = 0
+
+
+def draw_points(title: str, x_label: str, points: Sequence[Point]) -> Figure:
+    """A figure with a row per model: its score, the interval as a bar, its seeds as dots."""
+    figure, place = _figure(width=5.2, height=1.3 + 0.36 * len(points))
+    for row, point in enumerate(points):
+        _draw_point(place, row, point)
+    place.set_yticks(range(len(points)), [point.label for point in points])
+    place.set_ylim(len(points) - 0.4, -0.6)
+    place.set(title=title, xlabel=x_label)
+    place.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    place.grid(axis="x", color="0.9", linewidth=0.6)
+    place.set_axisbelow(True)
+    place.spines[["top", "right", "left"]].set_visible(False)
+    place.tick_params(axis="y", length=0)
+    return figure
+
+
+def draw_confusion(title: str, classes: Sequence[str], counts: Sequence[Sequence[float]]) -> Figure:
+    """A figure of a confusion matrix: which share of each true class was taken for which.
+
+    Args:
+        title: What was scored.
+        classes: Names of rows and columns.
+        counts: (classes, classes) clips, rows are true classes, columns predicted ones.
+    """
+    table = np.asarray(counts, dtype=np.float64)
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    side = 2.2 + 0.34 * min(len(classes), 40)
+    figure, place = _figure(width=side + 0.8, height=side)
+    image = place.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    place.set_xticks(range(len(classes)), classes, rotation=90)
+    place.set_yticks(range(len(classes)), classes)
+    place.set(title=title, xlabel="predicted class", ylabel="true class")
+    figure.colorbar(image, ax=place, label="share of the true class", shrink=0.8)
+    if len(classes) <= WRITTEN_CLASSES:
+        _write_shares(place, shares)
+    return figure
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots()
+
+
+def _draw_point(place: Axes, row: int, point: Point) -> None:
+    shade = colour(point.style)
+    place.plot([point.low, point.high], [row, row], color=shade, linewidth=2, solid_capstyle="butt")
+    for end in (point.low, point.high):
+        place.plot([end, end], [row - 0.13, row + 0.13], color=shade, linewidth=2)
+    seeds = list(point.per_seed) if len(point.per_seed) > 1 else []
+    place.scatter(seeds, [row + 0.27] * len(seeds), s=9, color=shade, alpha=0.55, linewidths=0)
+    marker = MARKERS[point.style % len(MARKERS)]
+    place.plot([point.value], [row], marker=marker, color=shade, markersize=7)
+
+
+def _write_shares(place: Axes, shares: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
+    for row, column in np.ndindex(shares.shape):
+        share = shares[row, column]
+        if share > 0:
+            ink = "white" if share > 0.55 else "black"
+            place.text(column, row, f"{share:.2f}", ha="center", va="center", color=ink, fontsize=7)

@@ -1,0 +1,121 @@
+"""report: runs and probe results on disk -> one page, as HTML and as Markdown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mscol_cli import __version__
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.engine.devices import pick_device
+from mscol_cli.errors import MscolError, UsageError
+from mscol_cli.reports.page import Page
+from mscol_cli.reports.render import write_page
+from mscol_cli.workflows.reporting.again import commands_section
+from mscol_cli.workflows.reporting.classes import classes_section
+from mscol_cli.workflows.reporting.found import Failures, Material, find_material
+from mscol_cli.workflows.reporting.listening import listening_section
+from mscol_cli.workflows.reporting.passport import passport_section
+from mscol_cli.workflows.reporting.scores import scores_section
+from mscol_cli.workflows.reporting.settings import settings_section
+from mscol_cli.workflows.reporting.training import training_section
+
+DEFAULT_OUTPUT = Path("report")
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What to report on.
+
+    Attributes:
+        paths: Run folders, or folders that hold runs.
+        probes: More folders of probe results.
+        output: Folder of the page; its files of an earlier report are written anew.
+        title: Heading of the page; None names the runs.
+        queries: Segments per run to find neighbours of; 0 for no such section.
+        audio: Whether these can be listened to.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`, for neighbours.
+    """
+
+    paths: Sequence[Path]
+    probes: Sequence[Path] = ()
+    output: Path = DEFAULT_OUTPUT
+    title: str | None = None
+    queries: int = 3
+    audio: bool = True
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """What was written.
+
+    Attributes:
+        html: The page, with everything inside.
+        markdown: The same as Markdown, its pictures and sounds beside it.
+        runs: Runs on it.
+        probes: Probe results on it.
+        failures: Folders that could not be read, and why.
+        seconds: How long it took.
+    """
+
+    html: Path
+    markdown: Path
+    runs: int
+    probes: int
+    failures: Failures = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def run(request: ReportRequest, progress: Progress) -> ReportResult:
+    """Write a report.
+
+    Raises:
+        MissingDataError: A folder is not there, or holds no run.
+        UsageError: An option that cannot be used, or an output that is a file.
+        MscolError: Not one run could be read, or the page cannot be written.
+    """
+    begun = time.monotonic()
+    if request.queries < 0:
+        raise UsageError(f"--neighbours must be 0 or more, not {request.queries}.")
+    if request.output.exists() and not request.output.is_dir():
+        raise UsageError(f"{request.output} is a file: choose another -o.")
+    material = find_material(request.paths, request.probes)
+    for _, reason in material.failures:
+        progress.warn(f"left out: {reason}")
+    if not material.runs:
+        raise MscolError(f"no run can be read; the first: {material.failures[0][1]}")
+    html, markdown = _write(_page(request, material, progress), request.output)
+    seconds = round(time.monotonic() - begun, 2)
+    counts = len(material.runs), len(material.probes)
+    return ReportResult(html, markdown, *counts, material.failures, seconds)
+
+
+def _page(request: ReportRequest, material: Material, progress: Progress) -> Page:
+    device = pick_device(request.device)
+    sections = [
+        scores_section(material),
+        training_section(material),
+        classes_section(material),
+        listening_section(material, request.queries, request.audio, device, progress),
+        settings_section(material.runs),
+        passport_section(material.runs),
+        commands_section(material),
+    ]
+    labels = ", ".join(one.label for one in material.runs)
+    runs, probes = len(material.runs), len(material.probes)
+    lead = (
+        f"{runs} run{'' if runs == 1 else 's'} ({labels}) and {probes} probe"
+        f" result{'' if probes == 1 else 's'}."
+    )
+    footer = f"Written by mscol {__version__} on {time.strftime('%Y-%m-%d', time.gmtime())}."
+    return Page(request.title or f"mscol report: {labels}", lead, sections, footer)
+
+
+def _write(page: Page, folder: Path) -> tuple[Path, Path]:
+    try:
+        return write_page(page, folder)
+    except OSError as error:
+        raise MscolError(f"{folder} cannot be written ({error.strerror}): use -o.") from error

@@ -1,0 +1,81 @@
+"""Probe results that were made alike, and what their parts are called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mscol_cli.reports.tables import Score
+from mscol_cli.workflows.reporting.found import FoundProbe, FoundSet
+
+NAMES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "roc_auc": "macro ROC-AUC",
+    "average_precision": "macro average precision",
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Results of models on one task, all made with the same settings on the same clips.
+
+    Attributes:
+        name: Tells it from other groups: the task, its recipe, a number where needed.
+        probes: The results, one per model.
+    """
+
+    name: str
+    probes: Sequence[FoundProbe]
+
+    @property
+    def test_sets(self) -> Sequence[FoundSet]:
+        """Those of the first result; the others have the same."""
+        return self.probes[0].test_sets
+
+    @property
+    def columns(self) -> list[tuple[FoundSet, str]]:
+        """Test sets and metrics."""
+        return [(one, metric) for one in self.test_sets for metric in one.metrics]
+
+    def where(self, test_set: FoundSet) -> str:
+        """The group's name, and the test set's where there are several."""
+        return self.name if len(self.test_sets) == 1 else f"{self.name}, {test_set.name}"
+
+    def column_title(self, test_set: FoundSet, metric: str) -> str:
+        """The name of a column of scores."""
+        name = "" if len(self.test_sets) == 1 else f"{test_set.name}, "
+        return f"{NAMES.get(metric, metric)} ({name}{test_set.clips:,} clips)"
+
+
+def group_probes(probes: Sequence[FoundProbe]) -> list[Group]:
+    """Results by their settings, in the order of the first of each."""
+    groups: dict[str, list[FoundProbe]] = {}
+    for probe in probes:
+        groups.setdefault(probe.settings, []).append(probe)
+    return list(_named(list(groups.values())))
+
+
+def score_of(probe: FoundProbe, test_set: FoundSet, metric: str) -> Score | None:
+    """The score of a result on the test set of that name."""
+    return set_of(probe, test_set).metrics.get(metric)
+
+
+def set_of(probe: FoundProbe, test_set: FoundSet) -> FoundSet:
+    """The test set of that name."""
+    return next(one for one in probe.test_sets if one.name == test_set.name)
+
+
+def file_name(*parts: str) -> str:
+    """Words as the name of a file."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+
+
+def _named(groups: Sequence[list[FoundProbe]]) -> Iterator[Group]:
+    seen: dict[str, int] = {}
+    for group in groups:
+        recipe = group[0].content.get("recipe")
+        name = f"{group[0].task}, recipe {recipe}" if recipe else group[0].task
+        seen[name] = seen.get(name, 0) + 1
+        yield Group(name if seen[name] == 1 else f"{name}, settings {seen[name]}", group)

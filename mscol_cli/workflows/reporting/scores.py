@@ -1,0 +1,200 @@
+"""What probes found: tables, points with intervals, differences between models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mscol_cli.reports.comparison import Comparison
+from mscol_cli.reports.curves import Curve, Panel, draw_panels, picture_png
+from mscol_cli.reports.page import Block, Listing, Picture, Pictures, Section, Table, Text
+from mscol_cli.reports.points import Point, draw_points
+from mscol_cli.reports.published import Published, published_scores
+from mscol_cli.reports.tables import Score
+from mscol_cli.workflows.probe_compare import Finished, join
+from mscol_cli.workflows.reporting.found import FoundProbe, FoundSet, Material, test_set
+from mscol_cli.workflows.reporting.groups import (
+    NAMES,
+    Group,
+    file_name,
+    group_probes,
+    score_of,
+)
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+INTRO = (
+    "Shallow classifiers on the frozen encoder. Each score is the mean over seeds ± the standard"
+    " deviation over seeds, in brackets its 95 % bootstrap interval over test clips. Only scores of"
+    " one table compare."
+)
+
+
+def scores_section(material: Material) -> Section:
+    """For each group of results: a table, pictures, and how far models differ."""
+    groups = group_probes(material.probes)
+    blocks = [block for group in groups for block in _group(group, material)]
+    return Section("Probe scores", [Text(INTRO), *blocks] if blocks else ())
+
+
+def _group(group: Group, material: Material) -> Iterator[Block]:
+    yield from _scores(group)
+    yield Pictures([_picture(group, material, *column) for column in group.columns])
+    yield from _differences(group)
+    if group.probes[0].label_fractions:
+        yield Text("The same classifiers with fewer labelled training clips:")
+        yield Pictures([_label_picture(group, material, *column) for column in group.columns])
+    notes = list(_notes(group))
+    if notes:
+        yield Listing(f"Notes on {group.name}", notes)
+
+
+def _scores(group: Group) -> Iterator[Block]:
+    header = ("model", *(group.column_title(*column) for column in group.columns), "seeds")
+    ours = [
+        (
+            probe.model,
+            *(_cell(score_of(probe, *column)) for column in group.columns),
+            str(probe.content.get("seeds", "-")),
+        )
+        for probe in group.probes
+    ]
+    published = [_published(group, *column) for column in group.columns]
+    names = dict.fromkeys(name for column in published for name in column)
+    theirs = [
+        (f"{name}, published", *(_quoted(column.get(name)) for column in published), "1")
+        for name in names
+    ]
+    yield Table(f"{group.name}: {_protocol(group.probes[0].content)}", header, [*ours, *theirs])
+    papers = dict.fromkeys(one.paper for column in published for one in column.values())
+    if papers:
+        yield Text(f"Published figures, on test sets of the same size: {'; '.join(papers)}.")
+
+
+def _published(group: Group, one: FoundSet, metric: str) -> dict[str, Published]:
+    return published_scores(group.probes[0].task, one.name, one.clips, metric)
+
+
+def _quoted(published: Published | None) -> str:
+    return "-" if published is None else f"{published.value:.3f}"
+
+
+def _cell(score: Score | None) -> str:
+    if score is None:
+        return "-"
+    spread = f" ± {score.std_over_seeds:.3f}" if len(score.per_seed) > 1 else ""
+    parts = f"{score.value:.3f}{spread}", f"[{score.low:.3f}, {score.high:.3f}]"
+    # A narrow column breaks between the two, not within.
+    return " ".join(part.replace(" ", NO_BREAK) for part in parts)
+
+
+def _protocol(content: Mapping[str, Any]) -> str:
+    protocol = content.get("protocol", {})
+    hidden = protocol.get("hidden")
+    classifier = f"{hidden} hidden units" if hidden else "linear classifier"
+    counts = content.get("counts", {})
+    clips = ", ".join(f"{count:,} {split}" for split, count in counts.items())
+    return f"{classifier}; clips: {clips}"
+
+
+def _differences(group: Group) -> Iterator[Block]:
+    """Every pair of models in every headline column, on the same test clips."""
+    # Two runs of one name are told apart by what the report calls them.
+    finished = [
+        Finished(probe.model, probe.folder, {**probe.content, "model": probe.model})
+        for probe in group.probes
+    ]
+    table = join(finished)
+    rows = [_difference(group, one) for one in table.comparisons if one.column.headline]
+    if rows:
+        header = ("models", "score", "difference", "95 % interval", "p", "p, Holm")
+        caption = (
+            f"{group.name}: differences on the same test clips, by paired bootstrap; the last"
+            " column is corrected for the number of pairs"
+        )
+        yield Table(caption, header, rows)
+    if table.failures:
+        lines = [f"{name}: {reason}" for name, reason in table.failures]
+        yield Listing("Not compared", lines)
+
+
+def _difference(group: Group, one: Comparison) -> tuple[str, ...]:
+    tested = next(tried for tried in group.test_sets if tried.name == one.column.test_set)
+    return (
+        f"{one.first} minus {one.second}",
+        group.column_title(tested, one.column.metric),
+        f"{one.difference:+.3f}",
+        f"[{one.low:+.3f}, {one.high:+.3f}]".replace(" ", NO_BREAK),
+        f"{one.p:.3f}",
+        f"{one.p_holm:.3f}",
+    )
+
+
+def _picture(group: Group, material: Material, tested: FoundSet, metric: str) -> Picture:
+    points = [
+        _point(probe, score, material)
+        for probe in group.probes
+        if (score := score_of(probe, tested, metric)) is not None
+    ]
+    label, where = NAMES.get(metric, metric), group.where(tested)
+    told = "; ".join(
+        f"{one.label} {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in points
+    )
+    alt = f"{label} on {where}, a row per model: {told}."
+    png = picture_png(draw_points(where, f"{label} (95 % interval)", points))
+    return Picture(file_name("scores", group.name, tested.name, metric), alt, png)
+
+
+def _point(probe: FoundProbe, score: Score, material: Material) -> Point:
+    style = material.style(probe.run)
+    return Point(probe.model, score.value, score.low, score.high, score.per_seed, style)
+
+
+def _label_picture(group: Group, material: Material, tested: FoundSet, metric: str) -> Picture:
+    curves = [_label_curve(probe, material, tested, metric) for probe in group.probes]
+    label, where = NAMES.get(metric, metric), group.where(tested)
+    figure = draw_panels([Panel(where, "labelled training clips", label, curves)])
+    figure.axes[0].set_xscale("log")
+    ends = "; ".join(
+        f"{curve.label} from {curve.y[0]:.3f} with {curve.x[0]:,.0f} clips to {curve.y[-1]:.3f}"
+        f" with {curve.x[-1]:,.0f}"
+        for curve in curves
+    )
+    alt = f"{label} on {where} over the number of labelled training clips: {ends}."
+    return Picture(file_name("labels", group.name, tested.name, metric), alt, picture_png(figure))
+
+
+def _label_curve(probe: FoundProbe, material: Material, tested: FoundSet, metric: str) -> Curve:
+    budgets = sorted(probe.content["label_budgets"], key=lambda budget: float(budget["clips"]))
+    scores = [
+        next(one for one in map(test_set, budget["test_sets"]) if one.name == tested.name).metrics[
+            metric
+        ]
+        for budget in budgets
+    ]
+    return Curve(
+        label=probe.model,
+        x=[float(budget["clips"]) for budget in budgets],
+        y=[score.value for score in scores],
+        low=[score.low for score in scores],
+        high=[score.high for score in scores],
+        style=material.style(probe.run),
+    )
+
+
+def _notes(group: Group) -> Iterator[str]:
+    """Each note once, under the models it is about unless these are all."""
+    about: dict[str, list[str]] = {}
+    for probe in group.probes:
+        for note in [*probe.content.get("notes", []), *_shared(probe.content)]:
+            about.setdefault(str(note), []).append(probe.model)
+    for note, models in about.items():
+        yield note if len(models) == len(group.probes) else f"{', '.join(models)}: {note}"
+
+
+def _shared(content: Mapping[str, Any]) -> Iterator[str]:
+    """What test clips have in common with training clips."""
+    for one in content.get("shared_groups") or ():
+        yield (
+            f"{one['kind']}: {one['shared']:,} of {one['groups']:,} among the test clips are among"
+            f" the training clips, too, in {one['shared_clips']:,} of {one['clips']:,} test clips"
+        )

@@ -1,0 +1,1 @@
+"""Studies: chains of commands, each of which knows by its own output whether it is finished."""

@@ -1,0 +1,129 @@
+"""From a study to its stages, and from these to what is done and what is to do."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from mscol_cli.engine.models import UNTRAINED
+from mscol_cli.errors import MissingDataError
+from mscol_cli.recipes import Study, StudyRun, StudyStore
+from mscol_cli.workflows.studies.music import MusicStage, SeparateStage
+from mscol_cli.workflows.studies.results import (
+    Probing,
+    ReportStage,
+    RunProbeStage,
+    UntrainedProbeStage,
+)
+from mscol_cli.workflows.studies.stages import Places, Stage, State, Where
+from mscol_cli.workflows.studies.training import PretrainStage
+
+Planned = State | Literal["not needed"]
+Part = TypeVar("Part", StudyStore, StudyRun)
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage as the plan shows it.
+
+    Attributes:
+        name: Its kind, and what it is about.
+        state: `done`, `to do`, `resume`, or `not needed` where all that would use it is done.
+        note: How far it is.
+        command: The line that runs it now; empty for music, which no command makes.
+    """
+
+    name: str
+    state: Planned
+    note: str
+    command: str
+
+
+def study_stages(study: Study, places: Places, where: Where) -> list[Stage]:
+    """The stages of a study, in an order in which they can be run."""
+    made = ("music",) if study.songs is not None else ()
+    stores = {
+        name: SeparateStage(_with_recipe(store, study.recipe), places.data, where, made)
+        for name, store in study.stores.items()
+    }
+    runs = [
+        PretrainStage(
+            _with_recipe(run, study.recipe),
+            stores[run.store].path,
+            places,
+            where,
+            stores[run.store].name,
+        )
+        for run in study.runs.values()
+    ]
+    stages: list[Stage] = [MusicStage(places.data, study.songs)] if study.songs is not None else []
+    stages += [*stores.values(), *runs, *_probes(study, runs, places, where, made)]
+    if places.report is not None:
+        needs = [stage.name for stage in stages if not stage.means]
+        title = study.title or study.name
+        stages.append(ReportStage(title, places.runs, places.report, needs))
+    return stages
+
+
+def make_plan(stages: Sequence[Stage]) -> list[PlannedStage]:
+    """How far every stage is. Raises UsageError for an output that was made otherwise."""
+    statuses = {stage.name: stage.status() for stage in stages}
+    states: dict[str, Planned] = {name: status.state for name, status in statuses.items()}
+    for stage in reversed(stages):
+        users = [states[other.name] for other in stages if stage.name in other.needs]
+        if stage.means and not set(users) & {"to do", "resume"} and states[stage.name] != "done":
+            states[stage.name] = "not needed"
+    return [
+        PlannedStage(stage.name, states[stage.name], statuses[stage.name].note, command_line(stage))
+        for stage in stages
+    ]
+
+
+def command_line(stage: Stage) -> str:
+    """What runs a stage now."""
+    return shlex.join(["mscol", *stage.command()]) if stage.command() else ""
+
+
+def missing_data(stages: Sequence[Stage], plan: Sequence[PlannedStage]) -> list[str]:
+    """What has to be there before the chain starts, and is not: each once."""
+    lines = (
+        line
+        for stage, planned in zip(stages, plan, strict=True)
+        if planned.state in ("to do", "resume")
+        for line in stage.missing()
+    )
+    return list(dict.fromkeys(lines))
+
+
+def require_data(stages: Sequence[Stage], plan: Sequence[PlannedStage]) -> None:
+    """Raise MissingDataError, with all that is missing, unless everything is there."""
+    if lines := missing_data(stages, plan):
+        raise MissingDataError(
+            f"nothing is started, for something is missing: {'; '.join(lines)}. Then run the same"
+            " line again."
+        )
+
+
+def _probes(
+    study: Study,
+    runs: Sequence[PretrainStage],
+    places: Places,
+    where: Where,
+    made: tuple[str, ...],
+) -> Iterator[Stage]:
+    for task in study.tasks:
+        probing = Probing(task, study.recipe, study.seeds, places, where)
+        for run in runs:
+            yield RunProbeStage(run.folder, probing, (*made, run.name))
+        for encoder in study.untrained:
+            folder = places.probes / UNTRAINED / (encoder if len(study.untrained) > 1 else "")
+            yield UntrainedProbeStage(encoder, folder, probing, made)
+
+
+def _with_recipe(part: Part, recipe: str | None) -> Part:
+    """A part under the study's recipe, unless it names its own."""
+    settings: Mapping[str, object] = {"recipe": recipe, **part.settings}
+    stated = {name: value for name, value in settings.items() if value is not None}
+    return replace(part, settings=stated)

@@ -1,0 +1,77 @@
+"""What a browser makes of a report."""
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Command
+
+BROWSER = next(
+    (
+        path
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (path := shutil.which(name))
+    ),
+    "",
+)
+pytestmark = pytest.mark.skipif(not BROWSER, reason="no browser to look with")
+
+
+class Elements(HTMLParser):
+    """Counts elements, and keeps what they link to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count: dict[str, int] = {}
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.count[tag] = self.count.get(tag, 0) + 1
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+@pytest.fixture
+def page(mscol: Command, trained: Path, tmp_path: Path) -> Path:
+    """A report on a run."""
+    assert mscol("report", trained, "-o", tmp_path / "report", "--neighbours", 1) == 0
+    return tmp_path / "report" / "report.html"
+
+
+def browse(page: Path, profile: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Open a page in a browser of its own, without a window."""
+    fixed = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+    command = [BROWSER, *fixed, *options, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+
+
+def test_a_browser_shows_headings_tables_and_pictures(page: Path, tmp_path: Path) -> None:
+    elements = Elements()
+    elements.feed(browse(page, tmp_path / "profile", "--dump-dom").stdout)
+    assert elements.count["h1"] == 1
+    assert elements.count["h2"] >= 4
+    assert elements.count["table"] >= 3
+    assert elements.count["img"] >= 2
+    assert elements.count["audio"] >= 2
+    assert "script" not in elements.count
+    assert all(link.startswith(("data:", "#")) for link in elements.links)
+
+
+def requests(page: Path, folder: Path) -> int:
+    """How often a page asked the network for something."""
+    log = folder / "net.json"
+    browse(page, folder / "profile", f"--log-net-log={log}", "--dump-dom")
+    initiators = re.findall(r'"initiator":"([^"]*)"', log.read_text(encoding="utf-8"))
+    # What a browser asks its makers for on its own has no origin.
+    return sum(initiator != "not an origin" for initiator in initiators)
+
+
+def test_the_page_asks_the_network_for_nothing(page: Path, tmp_path: Path) -> None:
+    curious = tmp_path / "curious.html"
+    pixel = '<main><img alt="" src="http://127.0.0.1:9/pixel.png">'
+    curious.write_text(page.read_text(encoding="utf-8").replace("<main>", pixel))
+    assert requests(curious, tmp_path) > 0
+    assert requests(page, tmp_path) == 0
