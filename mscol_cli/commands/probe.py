@@ -69,6 +69,18 @@ def probe(
             metavar="F,F,...",
         ),
     ] = None,
+    attribute: Annotated[
+        bool,
+        typer.Option("--attribute", help="Also score every source of the test clips, heard alone."),
+    ] = False,
+    stems: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --attribute: the store with their sources. [default: DIR.store for the data"
+            " set in DIR]",
+            metavar="STORE",
+        ),
+    ] = None,
     reuse: Annotated[
         bool,
         typer.Option(
@@ -105,6 +117,8 @@ def probe(
         protocol=(*(protocol or ()), *([f"classifier={classifier}"] if classifier else [])),
         recipe=recipe,
         label_fractions=numbers("--label-fraction", label_fraction),
+        attribute=attribute,
+        stems=stems,
     )
     request = TableRequest(task, model or (), data or (), common, output, reuse)
     if dry_run:

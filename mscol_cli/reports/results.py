@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.reports.attribution import Attribution
+
 
 @dataclass(frozen=True)
 class Score:
@@ -127,6 +129,7 @@ class ProbeSummary:
         weight_decays: Of each seed's classifier, where it was chosen on validation.
         label_budgets: Scores with fewer labelled clips.
         shared_groups: What training and test clips have in common.
+        attribution: Scores when only one source of each test clip is heard.
     """
 
     task: str
@@ -151,6 +154,7 @@ class ProbeSummary:
     weight_decays: Sequence[float] = ()
     label_budgets: Sequence[LabelBudget] = ()
     shared_groups: Sequence[SharedGroups] = ()
+    attribution: Attribution | None = None
 
 
 @dataclass(frozen=True)
@@ -161,3 +165,4 @@ class ProbeResult(ProbeSummary):
     markdown_path: Path = Path()
     scores_path: Path = Path()
     picture_path: Path | None = None
+    sources_path: Path | None = None

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.reports.attribution import attribution_markdown
 from mscol_cli.reports.classes import class_section, shared_lines
 from mscol_cli.reports.markdown import listing, markdown_table
 from mscol_cli.reports.results import (
@@ -55,6 +56,7 @@ def summary_markdown(summary: ProbeSummary) -> str:
         ),
         listing("Audio missing", summary.missing),
         listing("Audio not usable", [f"{name}: {reason}" for name, reason in summary.failures]),
+        attribution_markdown(summary.attribution, summary.classes) if summary.attribution else "",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

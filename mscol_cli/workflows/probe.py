@@ -17,6 +17,7 @@ from mscol_cli.host import load_registry
 from mscol_cli.probing.shallow import TrainedProbe
 from mscol_cli.reports.tables import ProbeResult, ProbeSummary
 from mscol_cli.workflows.heard import heard_note
+from mscol_cli.workflows.probe_attribution import attribute
 from mscol_cli.workflows.probe_clips import EmbeddedTask, embed_task
 from mscol_cli.workflows.probe_groups import shared_groups
 from mscol_cli.workflows.probe_labels import score_budgets
@@ -33,6 +34,7 @@ from mscol_cli.workflows.probe_settings import (
     load_data,
     resolve_settings,
 )
+from mscol_cli.workflows.probe_stems import find_sources
 from mscol_cli.workflows.probe_training import train_probes, weight_decays
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
@@ -75,6 +77,8 @@ def probe_model(
         MissingDataError: A split of the data has nothing to use.
     """
     folder, data = found
+    tested = [item for item in data.items if item.split == "test"]
+    sources = find_sources(settings.stems, tested, folder) if settings.stems else None
     times = [time.monotonic()]
     embedded = embed_task(data, model, device, progress)
     _warn(data.missing, embedded.failures, progress)
@@ -91,7 +95,11 @@ def probe_model(
     times.append(time.monotonic())
     budgets = tuple(score_budgets(settings, embedded, model, kept, device, progress))
     times.append(time.monotonic())
-    stages = ("embeddings", "classifiers", "scores", "label budgets")
+    if sources is not None:
+        found_sources = attribute(sources, kept, settings.protocol, probes, model, device, progress)
+        summary = replace(summary, attribution=found_sources)
+    times.append(time.monotonic())
+    stages = ("embeddings", "classifiers", "scores", "label budgets", "sources")
     seconds = {name: times[at + 1] - times[at] for at, name in enumerate(stages)}
     notes = (*heard, *summary.notes)
     summary = replace(

@@ -35,6 +35,8 @@ class ProbeRequest:
         protocol: Options of the protocol, as `KEY=VALUE`.
         recipe: Name or file of a recipe.
         label_fractions: Shares of the training clips to train on as well.
+        attribute: Score every source of the test clips, too.
+        stems: The store with the sources; None for `DIR.store` beside the data set's folder.
     """
 
     task: str
@@ -48,6 +50,8 @@ class ProbeRequest:
     protocol: Sequence[str] = ()
     recipe: str | None = None
     label_fractions: Sequence[float] = ()
+    attribute: bool = False
+    stems: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class ProbeSettings:
         protocol: The task's, but for what was changed.
         seeds: How many classifiers to train.
         label_fractions: Shares of the training clips to train on as well, ascending.
+        stems: The store with the sources of the test clips; None where they are not scored.
     """
 
     recipe: str
@@ -69,6 +74,7 @@ class ProbeSettings:
     protocol: ProbeProtocol
     seeds: int
     label_fractions: Sequence[float] = ()
+    stems: Path | None = None
 
     @property
     def classifiers(self) -> int:
@@ -117,7 +123,17 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
             " crops=random (which recipe smc23 sets), or with --protocol crops=windows."
         )
     fractions = _fractions(request.label_fractions)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions)
+    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, _stems(request))
+
+
+def _stems(request: ProbeRequest) -> Path | None:
+    if not request.attribute:
+        if request.stems is not None:
+            raise UsageError("--stems goes with --attribute.")
+        return None
+    folder = request.data or Path("data") / request.task
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    return request.stems or named.parent / f"{named.name}.store"
 
 
 def _fractions(given: Sequence[float]) -> Sequence[float]:
