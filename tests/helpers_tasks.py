@@ -45,12 +45,16 @@ def write_nsynth(root: Path, notes: Mapping[str, Mapping[str, int]]) -> None:
         (folder / "examples.json").write_text(json.dumps(examples))
 
 
-def write_fma(root: Path, tracks: Mapping[int, tuple[str, str, str]]) -> None:
-    """The table, id -> (split, subset, genre); no audio."""
+def write_fma(
+    root: Path, tracks: Mapping[int, tuple[str, str, str]], artists: Mapping[int, int] | None = None
+) -> None:
+    """The table, id -> (split, subset, genre), with artists' ids if given; no audio."""
     path = root / "fma_metadata" / "tracks.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerows(FMA_HEADER)
+        more = (("artist",), ("id",), ("",)) if artists else ((), (), ())
+        writer.writerows([*own, *added] for own, added in zip(FMA_HEADER, more, strict=True))
         for track, (split, subset, genre) in tracks.items():
-            writer.writerow([track, 'An "album",\nin two lines', split, subset, genre, "Title"])
+            row = [track, 'An "album",\nin two lines', split, subset, genre, "Title"]
+            writer.writerow([*row, *([artists[track]] if artists else [])])

@@ -93,6 +93,9 @@ def test_a_model_that_is_not_there_does_not_lose_the_others(
         (("fma", "fmma"), 2, "Did you mean 'fma'?"),
         (("fma", "mtat", "--data", "somewhere"), 2, "--data TASK=somewhere"),
         (("fma", "mtat", "--data", "mtta=there"), 2, "Did you mean 'mtat'?"),
+        (("fma", "--label-fraction", "0,1"), 2, "--label-fraction must be above 0"),
+        (("fma", "--label-fraction", "half"), 2, "numbers separated by commas, not 'half'"),
+        (("fma", "--classifier", "knn"), 2, "takes published, linear, mlp, not 'knn'"),
         (("fma", "mtat", "--encoder", "small"), 2, "--encoder goes with --model untrained"),
     ],
 )

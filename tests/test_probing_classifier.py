@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from mscol_cli.contracts.task import ProbeProtocol
-from mscol_cli.probing.classifier import DrawEpoch, TrainedProbe, in_whole_blocks, train_probe
+from mscol_cli.probing.classifier import DrawEpoch, in_whole_blocks, train_probe
 from mscol_cli.probing.clips import BoolArray, ClipWindows
 from mscol_cli.probing.metrics import accuracy, average_precision, roc_auc
+from mscol_cli.probing.shallow import TrainedProbe
 from tests.helpers_probing import gaussian_clips, one_hot
 
 CPU = torch.device("cpu")

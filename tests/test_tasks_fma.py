@@ -112,3 +112,9 @@ def test_the_full_subset_has_6400_800_and_800_tracks_but_for_the_empty_ones(
     notes = " ".join(data.notes)
     assert "no audio: tracks 099134, 108925, 133297" in notes
     assert "cut short: tracks 098565" in notes
+
+
+def test_tracks_are_grouped_by_artist_where_the_table_has_them(folder: Path) -> None:
+    assert not any(item.groups for item in load(folder).items)
+    write_fma(folder, TRACKS, dict.fromkeys(TRACKS, 17))
+    assert {item.groups["artist"] for item in load(folder).items} == {"17"}

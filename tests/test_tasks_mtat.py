@@ -131,3 +131,9 @@ def test_binary_annotations_are_refused(tmp_path: Path) -> None:
     (tmp_path / "annotations_final.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(BadInputError, match="no text table"):
         load(tmp_path)
+
+
+def test_clips_are_grouped_by_the_artist_and_the_song_in_their_names(folder: Path) -> None:
+    groups = {item.id: item.groups for item in load(folder).items}
+    assert groups["2"] == {"artist": "a", "song": "a-1"}
+    assert groups["14"] == {"artist": "d", "song": "d-1"}

@@ -72,3 +72,8 @@ def test_a_bad_json_file_is_refused(folder: Path, text: str) -> None:
     (folder / "nsynth-test/examples.json").write_text(text)
     with pytest.raises(BadInputError, match=r"nsynth-test/examples\.json"):
         load(folder)
+
+
+def test_notes_are_grouped_by_instrument(folder: Path) -> None:
+    for item in load(folder).items:
+        assert item.groups == {"instrument": item.id.partition("-")[0]}

@@ -79,6 +79,7 @@ def probe(
     progress: Witness | None = None,
     protocol: Sequence[str] = (),
     recipe: str | None = None,
+    label_fractions: Sequence[float] = (),
 ) -> ProbeResult:
     request = ProbeRequest(
         task,
@@ -89,6 +90,7 @@ def probe(
         options=options,
         protocol=protocol,
         recipe=recipe,
+        label_fractions=label_fractions,
     )
     return run(request, progress or Witness())
 
@@ -301,9 +303,54 @@ def test_the_recipe_sets_the_published_probe(
         (["crops=some"], "takes windows, random, not 'some'"),
         (["hidden=-1"], "must be at least 0"),
         (["select=binary_accuracy"], "it can have accuracy, macro_f1"),
+        (["classifier=linear", "crops=random"], "use it without crops=random"),
         (["epochs"], "write it as KEY=VALUE"),
     ],
 )
 def test_a_protocol_that_cannot_be_used_is_refused(protocol: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         probe(protocol=protocol)
+
+
+@pytest.mark.parametrize("classifier", ["linear", "mlp"])
+def test_other_classifiers_say_what_was_chosen_on_validation(sounds: Path, classifier: str) -> None:
+    options = ("valid=0.25", "test=0.25")
+    result = probe("folder", *options, seeds=2, protocol=[f"classifier={classifier}"])
+    assert headline(result)["accuracy"].value == 1.0
+    assert result.seeds == len(result.weight_decays) == (1 if classifier == "linear" else 2)
+    assert f"{classifier}, weight decay" in result.markdown_path.read_text()
+
+
+def test_scores_are_drawn_against_the_number_of_labels(sounds: Path) -> None:
+    result = probe("folder", "valid=0.25", "test=0.25", seeds=2, label_fractions=(1, 0.5))
+    half, whole = result.label_budgets
+    assert (half.clips, whole.clips) == (4, 8)
+    assert whole.test_sets == result.test_sets
+    assert len(half.test_sets[0].metrics["accuracy"].per_seed) == 2
+    assert result.picture_path is not None
+    assert result.picture_path.read_bytes().startswith(b"\x89PNG")
+    assert "| 4 | 0.5 | test | accuracy |" in result.markdown_path.read_text()
+    assert result.json_path.parent.name.endswith("labels=1_0.5")
+
+
+def test_each_seed_draws_a_label_budget_of_its_own_even_for_linear(sounds: Path) -> None:
+    result = probe(seeds=3, protocol=["classifier=linear"], label_fractions=(0.25,))
+    assert result.seeds == 1
+    assert len(result.label_budgets[0].test_sets[0].metrics["accuracy"].per_seed) == 3
+
+
+def test_the_report_has_every_class_its_confusions_and_shared_groups(
+    collection: Collection, elsewhere: Path
+) -> None:
+    (elsewhere / "data").mkdir()
+    (elsewhere / "data" / "nsynth").symlink_to(collection.nsynth, target_is_directory=True)
+    result = probe("nsynth", seeds=2)
+    (test_set,) = result.test_sets
+    support = [one.support for one in test_set.classes]
+    assert sum(support) == test_set.clips
+    assert np.sum(test_set.confusion, axis=1).tolist() == [2 * clips for clips in support]
+    (shared,) = result.shared_groups
+    assert (shared.kind, shared.shared, shared.clips) == ("instrument", 0, test_set.clips)
+    written = json.loads(result.json_path.read_text())
+    assert written["test_sets"][0]["classes"][0]["name"] == "bass"
+    assert "instrument: 0 of" in result.markdown_path.read_text()

@@ -15,6 +15,7 @@ from mscol_cli.commands.shared import (
     RecipeOption,
     UntrainedEncoder,
     finish,
+    numbers,
 )
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 
@@ -53,6 +54,33 @@ def probe(
             metavar="KEY=VALUE",
         ),
     ] = None,
+    classifier: Annotated[
+        str | None,
+        typer.Option(
+            help="published; or linear or mlp, trained on all windows at once, weight decay chosen"
+            " on validation. [default: published]",
+            metavar="KIND",
+        ),
+    ] = None,
+    label_fraction: Annotated[
+        str | None,
+        typer.Option(
+            help="Also train on these shares of the training clips: score by number of labels.",
+            metavar="F,F,...",
+        ),
+    ] = None,
+    attribute: Annotated[
+        bool,
+        typer.Option("--attribute", help="Also score every source of the test clips, heard alone."),
+    ] = False,
+    stems: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --attribute: the store with their sources. [default: DIR.store for the data"
+            " set in DIR]",
+            metavar="STORE",
+        ),
+    ] = None,
     reuse: Annotated[
         bool,
         typer.Option(
@@ -86,8 +114,11 @@ def probe(
         seeds=seeds,
         device=device,
         options=tuple(opt or ()),
-        protocol=tuple(protocol or ()),
+        protocol=(*(protocol or ()), *([f"classifier={classifier}"] if classifier else [])),
         recipe=recipe,
+        label_fractions=numbers("--label-fraction", label_fraction),
+        attribute=attribute,
+        stems=stems,
     )
     request = TableRequest(task, model or (), data or (), common, output, reuse)
     if dry_run:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from mscol_cli.errors import PartialFailure
+from mscol_cli.errors import PartialFailure, UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Device = Annotated[
@@ -49,6 +50,17 @@ UntrainedEncoder = Annotated[
         metavar="NAME",
     ),
 ]
+
+
+def numbers(option: str, text: str | None) -> tuple[float, ...]:
+    """Numbers separated by commas. Raises UsageError."""
+    try:
+        values = tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        values = (math.nan,)
+    if not all(map(math.isfinite, values)):
+        raise UsageError(f"{option} takes numbers separated by commas, not '{text}'.")
+    return values
 
 
 def finish(failures: Sequence[object]) -> None:

@@ -22,12 +22,15 @@ class TaskItem:
         path: The audio file.
         split: Where it belongs.
         labels: Rows of `TaskData.classes`; exactly one unless the task is multi-label.
+        groups: What the clip shares with others, by kind: `{"artist": "Bach", "song": "17"}`. Those
+            of test clips that training clips have too are counted in the report.
     """
 
     id: str
     path: Path
     split: Split
     labels: tuple[int, ...]
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,12 @@ class ProbeProtocol:
         "accuracy",
         "the metric that chooses the epoch on the validation split: accuracy, macro_f1, roc_auc,"
         " average_precision or binary_accuracy",
+    )
+    classifier: str = option(
+        "published",
+        "published: trained by mini-batches; linear or mlp: on all windows at once, the weight"
+        " decay chosen on validation (learning_rate to patience do not count then)",
+        choices=("published", "linear", "mlp"),
     )
     hidden: int = option(0, "units of the one hidden layer; 0 for a linear classifier", minimum=0)
     learning_rate: float = option(5e-4, "of Adam", minimum=1e-8, maximum=1.0)

@@ -31,7 +31,7 @@ from mscol_cli.engine.precision import forbid_tf32, pick_precision
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.step import Pretraining, globalise_batch_norm
 from mscol_cli.engine.stopping import StopRequest
-from mscol_cli.engine.watching import OnlineProbe, Watch, shown_fields
+from mscol_cli.engine.watching import OnlineProbe, Watch
 from mscol_cli.errors import Interrupted, MscolError
 
 
@@ -161,7 +161,7 @@ class Training:
             with self._writing():
                 log.write(self.step, values)
         self.watch.judge()
-        self.meter.go_on(shown_fields(values))
+        self.meter.go_on(self.watch.shown(values))
 
     def _log_untrained(self, log: MetricsLog | None) -> None:
         scores = self.watch.score(self.encoder)

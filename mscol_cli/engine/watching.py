@@ -46,6 +46,7 @@ class Watch:
     def __init__(self, run: Path, device: torch.device, probe: OnlineProbe | None) -> None:
         self._run, self._device, self._probe = run, device, probe
         self._guard = CollapseGuard()
+        self._seen: Mapping[str, float] = {}
         self._elapsed, self._since = 0.0, time.perf_counter()
 
     def begin(self, step: int) -> None:
@@ -70,13 +71,18 @@ class Watch:
         """Everything watched, after an update."""
         found = {"gradient_norm": gradient_norm(model)}
         if step <= DENSE or step % SPARSE == 0:
-            found |= geometry(model.embeddings)
+            self._seen = geometry(model.embeddings)
+            found |= self._seen
         if (rank := found.get("effective_rank")) is not None:
             self._guard.observe(step, rank)
         if (held := memory_in_use(self._device)) is not None:
             found["memory_bytes"] = held
         found["elapsed_s"] = round(self._elapsed + time.perf_counter() - self._since, 3)
         return found
+
+    def shown(self, values: Mapping[str, float]) -> dict[str, str]:
+        """What stands beside a progress bar: the newest of each value, logged now or before."""
+        return shown_fields({**self._seen, **values})
 
     def judge(self) -> None:
         """Stop a run whose embeddings have collapsed. Raises MscolError."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from mscol_cli.errors import UsageError
@@ -63,6 +64,10 @@ METRICS: dict[str, Metric] = {
     "average_precision": average_precision,
     "binary_accuracy": binary_accuracy,
 }
+RANKING: dict[str, Callable[..., float]] = {
+    "roc_auc": roc_auc_score,
+    "average_precision": average_precision_score,
+}
 FOR_MULTILABEL = ("roc_auc", "average_precision")
 FOR_SELECTION = ("binary_accuracy",)
 
@@ -82,11 +87,25 @@ def check_metrics(protocol: ProbeProtocol, task: str) -> None:
             )
 
 
+def by_class(metric: str, scores: FloatArray, targets: BoolArray) -> FloatArray:
+    """(classes,) `roc_auc` or `average_precision` of each; not a number for one that has none."""
+    return _by_class(RANKING[metric], scores, targets)
+
+
+def confusion(scores: FloatArray, targets: BoolArray) -> NDArray[np.int64]:
+    """(classes, classes) clips by their class, in rows, and the class with the highest score."""
+    classes = targets.shape[1]
+    pairs = targets.argmax(axis=1) * classes + scores.argmax(axis=1)
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def _by_class(metric: Callable[..., float], scores: FloatArray, targets: BoolArray) -> FloatArray:
+    values = np.full(targets.shape[1], np.nan)
+    for label in np.flatnonzero(scored_classes(targets)).tolist():
+        values[label] = metric(targets[:, label], scores[:, label])
+    return values
+
+
 def _macro(metric: Callable[..., float], scores: FloatArray, targets: BoolArray) -> float:
-    kept = scored_classes(targets)
-    if not kept.any():
-        return float("nan")
-    values = [
-        metric(targets[:, label], scores[:, label]) for label in np.flatnonzero(kept).tolist()
-    ]
-    return float(np.mean(values))
+    values = _by_class(metric, scores, targets)[scored_classes(targets)]
+    return float(np.mean(values)) if len(values) else float("nan")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,10 +14,13 @@ from mscol_cli.contracts.task import TaskData
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.host import load_registry
-from mscol_cli.probing.classifier import DrawEpoch, TrainedProbe, train_probe
+from mscol_cli.probing.shallow import TrainedProbe
 from mscol_cli.reports.tables import ProbeResult, ProbeSummary
 from mscol_cli.workflows.heard import heard_note
-from mscol_cli.workflows.probe_clips import EmbeddedTask, RandomCrops, embed_task, same_windows
+from mscol_cli.workflows.probe_attribution import attribute
+from mscol_cli.workflows.probe_clips import EmbeddedTask, embed_task
+from mscol_cli.workflows.probe_groups import shared_groups
+from mscol_cli.workflows.probe_labels import score_budgets
 from mscol_cli.workflows.probe_output import default_output, write_result
 from mscol_cli.workflows.probe_scores import (
     check_splits,
@@ -31,6 +34,8 @@ from mscol_cli.workflows.probe_settings import (
     load_data,
     resolve_settings,
 )
+from mscol_cli.workflows.probe_stems import find_sources
+from mscol_cli.workflows.probe_training import train_probes, weight_decays
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
 
@@ -72,6 +77,8 @@ def probe_model(
         MissingDataError: A split of the data has nothing to use.
     """
     folder, data = found
+    tested = [item for item in data.items if item.split == "test"]
+    sources = find_sources(settings.stems, tested, folder) if settings.stems else None
     times = [time.monotonic()]
     embedded = embed_task(data, model, device, progress)
     _warn(data.missing, embedded.failures, progress)
@@ -79,17 +86,25 @@ def probe_model(
     where = f"'{settings.part.name}' in {folder}"
     check_splits(embedded, settings.protocol, where, data, test_sets)
     times.append(time.monotonic())
-    probes = list(_train(settings, embedded, model, device, progress))
+    probes = train_probes(settings, embedded, model, device, progress)
     times.append(time.monotonic())
     kept = score_clips(settings.protocol, probes, embedded, test_sets, data.classes)
     summary = _summarise(settings, data, folder, model, embedded, probes)
     heard = heard_note(model, data.items, folder, settings.part.name)
     scored = tuple(scored_sets(settings.protocol, kept))
     times.append(time.monotonic())
-    stages = ("embeddings", "classifiers", "scores")
+    budgets = tuple(score_budgets(settings, embedded, model, kept, device, progress))
+    times.append(time.monotonic())
+    if sources is not None:
+        found_sources = attribute(sources, kept, settings.protocol, probes, model, device, progress)
+        summary = replace(summary, attribution=found_sources)
+    times.append(time.monotonic())
+    stages = ("embeddings", "classifiers", "scores", "label budgets", "sources")
     seconds = {name: times[at + 1] - times[at] for at, name in enumerate(stages)}
     notes = (*heard, *summary.notes)
-    summary = replace(summary, test_sets=scored, seconds=seconds, notes=notes)
+    summary = replace(
+        summary, test_sets=scored, label_budgets=budgets, seconds=seconds, notes=notes
+    )
     return write_result(summary, kept, output)
 
 
@@ -100,25 +115,6 @@ def _warn(missing: Sequence[str], failures: Sequence[tuple[str, str]], progress:
         progress.warn(f"left out: {reason}")
     if len(failures) > MOST_WARNINGS:
         progress.warn(f"{len(failures) - MOST_WARNINGS} more clips are left out: see the report.")
-
-
-def _train(
-    settings: ProbeSettings,
-    embedded: EmbeddedTask,
-    model: Model,
-    device: torch.device,
-    progress: Progress,
-) -> Iterator[TrainedProbe]:
-    protocol, windows = settings.protocol, same_windows(embedded, device)
-    progress.begin("classifiers", settings.seeds, "seed")
-    for seed in range(settings.seeds):
-        draw: DrawEpoch = windows
-        if protocol.crops == "random":
-            draw = RandomCrops(embedded, model, protocol, seed, device)
-        probe = train_probe(protocol, draw, seed, device)
-        progress.advance(valid=f"{probe.valid_score:.3f}", epochs=str(probe.epochs))
-        yield probe
-    progress.end()
 
 
 def _summarise(
@@ -148,4 +144,6 @@ def _summarise(
         failures=tuple(embedded.failures),
         notes=tuple(data.notes),
         multilabel=settings.protocol.multilabel,
+        shared_groups=tuple(shared_groups(embedded.items)),
+        weight_decays=weight_decays(settings.protocol, probes),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from mscol_cli.workflows.probe_settings import ProbeRequest
 
 REPORT = "probe.json"
 PAGE = "probe.md"
+PICTURE = "labels.png"
+SOURCES = "sources.png"
 SCORES = "scores.safetensors"
 
 
@@ -22,7 +24,12 @@ def default_output(request: ProbeRequest, model: Model) -> Path:
     """`RUN/probes/NAME`, or `probes/MODEL-NAME` for a model without a run."""
     # Other options can mean other scores, whose report must not replace these.
     recipe = [Path(request.recipe).stem] if request.recipe else []
-    name = file_name("-".join([request.task, *recipe, *request.options, *request.protocol]))
+    given = [request.task, *recipe, *request.options, *request.protocol]
+    if request.label_fractions:
+        given.append("labels=" + ",".join(f"{share:g}" for share in request.label_fractions))
+    if request.attribute:
+        given.append("attribute")
+    name = file_name("-".join(given))
     if model.run is not None:
         return model.run / "probes" / name
     return Path("probes") / f"{file_name(model.name)}-{name}"
@@ -42,6 +49,17 @@ def write_result(summary: ProbeSummary, kept: ClipScores, folder: Path) -> Probe
         markdown_path=folder / PAGE,
         scores_path=folder / SCORES,
     )
+    if summary.label_budgets:
+        # matplotlib takes long to come.
+        from mscol_cli.reports.label_curves import draw_label_curves
+
+        result = replace(result, picture_path=folder / PICTURE)
+        draw_label_curves(summary, folder / PICTURE)
+    if summary.attribution is not None:
+        from mscol_cli.reports.attribution_picture import draw_attribution
+
+        result = replace(result, sources_path=folder / SOURCES)
+        draw_attribution(summary, summary.attribution, folder / SOURCES)
     # The report last: where there is one, it is that of these scores.
     result.json_path.unlink(missing_ok=True)
     write_scores(result.scores_path, kept)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from mscol_cli.contracts.task import ProbeProtocol, TaskData
 from mscol_cli.errors import MissingDataError
 from mscol_cli.probing.bootstrap import Resampled, resample
-from mscol_cli.probing.classifier import TrainedProbe
 from mscol_cli.probing.clips import BoolArray, FloatArray
 from mscol_cli.probing.kept import ClipScores
-from mscol_cli.probing.metrics import METRICS, scored_classes
-from mscol_cli.reports.tables import Score, ScoredSet
+from mscol_cli.probing.metrics import METRICS, by_class, confusion, scored_classes
+from mscol_cli.probing.shallow import TrainedProbe
+from mscol_cli.reports.tables import ClassScore, Score, ScoredSet
 from mscol_cli.workflows.probe_clips import EmbeddedTask
 
 
@@ -97,7 +97,26 @@ def _scored_set(protocol: ProbeProtocol, kept: ClipScores, name: str) -> ScoredS
             for metric in protocol.metrics
         },
         unscored=tuple(label for label, scored in both if not scored),
+        classes=tuple(_class_scores(kept.classes, scores, targets)),
+        confusion=() if protocol.multilabel else _confusion(scores, targets),
     )
+
+
+def _class_scores(
+    names: Sequence[str], scores: FloatArray, targets: BoolArray
+) -> Iterator[ClassScore]:
+    values = [
+        np.mean([by_class(metric, one, targets) for one in scores], axis=0)
+        for metric in ("roc_auc", "average_precision")
+    ]
+    for name, support, *both in zip(names, targets.sum(axis=0), *values, strict=True):
+        area, precision = (None if np.isnan(value) else float(value) for value in both)
+        yield ClassScore(name, int(support), area, precision)
+
+
+def _confusion(scores: FloatArray, targets: BoolArray) -> list[list[int]]:
+    summed: list[list[int]] = np.sum([confusion(one, targets) for one in scores], axis=0).tolist()
+    return summed
 
 
 def _check_classes(split: str, targets: BoolArray, where: str) -> None:

@@ -34,6 +34,9 @@ class ProbeRequest:
         options: The task's options, as `KEY=VALUE`.
         protocol: Options of the protocol, as `KEY=VALUE`.
         recipe: Name or file of a recipe.
+        label_fractions: Shares of the training clips to train on as well.
+        attribute: Score every source of the test clips, too.
+        stems: The store with the sources; None for `DIR.store` beside the data set's folder.
     """
 
     task: str
@@ -46,6 +49,9 @@ class ProbeRequest:
     options: Sequence[str] = ()
     protocol: Sequence[str] = ()
     recipe: str | None = None
+    label_fractions: Sequence[float] = ()
+    attribute: bool = False
+    stems: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class ProbeSettings:
         task: Built from them.
         protocol: The task's, but for what was changed.
         seeds: How many classifiers to train.
+        label_fractions: Shares of the training clips to train on as well, ascending.
+        stems: The store with the sources of the test clips; None where they are not scored.
     """
 
     recipe: str
@@ -65,6 +73,13 @@ class ProbeSettings:
     task: Task
     protocol: ProbeProtocol
     seeds: int
+    label_fractions: Sequence[float] = ()
+    stems: Path | None = None
+
+    @property
+    def classifiers(self) -> int:
+        """How many classifiers differ: `linear` is the same for every seed."""
+        return 1 if self.protocol.classifier == "linear" else self.seeds
 
     def to_toml(self) -> str:
         """As a recipe."""
@@ -102,7 +117,30 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     preset = recipe.preset("protocols").get(request.task, {})
     protocol = override(task.protocol, {**preset, **given}, owner)
     check_metrics(protocol, request.task)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds)
+    if protocol.classifier != "published" and protocol.crops == "random":
+        raise UsageError(
+            f"classifier {protocol.classifier} is trained on every window at once: use it without"
+            " crops=random (which recipe smc23 sets), or with --protocol crops=windows."
+        )
+    fractions = _fractions(request.label_fractions)
+    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, _stems(request))
+
+
+def _stems(request: ProbeRequest) -> Path | None:
+    if not request.attribute:
+        if request.stems is not None:
+            raise UsageError("--stems goes with --attribute.")
+        return None
+    folder = request.data or Path("data") / request.task
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    return request.stems or named.parent / f"{named.name}.store"
+
+
+def _fractions(given: Sequence[float]) -> Sequence[float]:
+    for fraction in given:
+        if not 0 < fraction <= 1:
+            raise UsageError(f"--label-fraction must be above 0 and at most 1, not {fraction:g}.")
+    return sorted(set(given))
 
 
 def data_folder(settings: ProbeSettings, given: Path | None) -> Path:

@@ -24,6 +24,7 @@ EMPTY = frozenset({"099134", "108925", "133297"})
 # Files that hold a second or two of the 30, or less.
 SHORT = frozenset({"098565", "098567", "098569"})
 FIELDS = (("set", "split"), ("set", "subset"), ("track", "genre_top"))
+ARTIST = ("artist", "id")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class _Track:
     id: str
     split: Split
     genre: str
+    artist: str
 
 
 class FmaSmall(Task):
@@ -51,7 +53,13 @@ class FmaSmall(Task):
         tracks = list(_tracks(folder / "fma_metadata" / "tracks.csv"))
         classes = tuple(sorted({track.genre for track in tracks if track.genre}))
         named = [
-            TaskItem(track.id, _audio(folder, track.id), track.split, (classes.index(track.genre),))
+            TaskItem(
+                track.id,
+                _audio(folder, track.id),
+                track.split,
+                (classes.index(track.genre),),
+                {"artist": track.artist} if track.artist else {},
+            )
             for track in tracks
             if track.genre and track.id not in EMPTY
         ]
@@ -74,25 +82,26 @@ def _tracks(path: Path) -> Iterator[_Track]:
             yield from _small_track(row, columns, len(groups), f"{path}, line {line}")
 
 
-def _columns(path: Path, groups: Sequence[str], fields: Sequence[str]) -> tuple[int, ...]:
+def _columns(path: Path, groups: Sequence[str], fields: Sequence[str]) -> tuple[int | None, ...]:
+    """Of `FIELDS`, and of the artist if the table has one."""
     place = {name: column for column, name in enumerate(zip(groups, fields, strict=False))}
     absent = [f"({group}, {field})" for group, field in FIELDS if (group, field) not in place]
     if absent:
         raise MissingDataError(f"{path} has no columns {', '.join(absent)}: unpack the original.")
-    return tuple(place[name] for name in FIELDS)
+    return (*(place[name] for name in FIELDS), place.get(ARTIST))
 
 
 def _small_track(
-    row: Sequence[str], columns: Sequence[int], width: int, where: str
+    row: Sequence[str], columns: Sequence[int | None], width: int, where: str
 ) -> Iterator[_Track]:
     if len(row) != width:
         raise BadInputError(f"{where} has {len(row)} columns, not {width}: get it anew.")
-    split, subset, genre = (row[column] for column in columns)
+    split, subset, genre, artist = ("" if place is None else row[place] for place in columns)
     if subset != "small":
         return
     if split not in SPLITS:
         raise BadInputError(f"{where} has split '{split}', not one of {', '.join(SPLITS)}.")
-    yield _Track(f"{int(row[0]):06d}", SPLITS[split], genre)
+    yield _Track(f"{int(row[0]):06d}", SPLITS[split], genre, artist)
 
 
 def _left_out(tracks: Sequence[_Track]) -> list[str]:

@@ -72,9 +72,13 @@ class FolderTask(Task):
             clips, self.options.valid, self.options.test, self.group, self.options.seed
         )
         return [
-            TaskItem(clip.id, clip.path, split, (classes.index(clip.label),))
+            TaskItem(clip.id, clip.path, split, (classes.index(clip.label),), self._groups(clip))
             for clip, split in zip(clips, splits, strict=True)
         ]
+
+    def _groups(self, clip: Clip) -> dict[str, str]:
+        name = clip.path.name
+        return {"group": self.group.split(name, maxsplit=1)[0]} if self.group else {}
 
     def _split_note(self) -> str:
         rule = f", by what file names have before '{self.options.group}'"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mscol_cli.api import (
     BadInputError,
@@ -33,6 +34,7 @@ SPLITS: dict[str, Split] = {
 }
 # Empty or cut-off mp3 files of the distribution, all in the training folders.
 CORRUPT = frozenset({"35644", "55753", "57881"})
+TIMES = re.compile(r"-\d+-\d+$")
 TABLE = "annotations_final.csv"
 ORDER_NOTE = (
     "tags in the order of the filtered split's top50_tags.txt: 'female voice' before 'metal'"
@@ -130,7 +132,14 @@ def _clips(
         if split is None or ".." in path.split("/"):
             raise BadInputError(f"{where} places a clip at '{path}', outside folders 0 to f.")
         labels = tuple(label for label, column in enumerate(columns.tags) if row[column] == "1")
-        yield TaskItem(row[columns.clip], folder / path, split, labels)
+        yield TaskItem(row[columns.clip], folder / path, split, labels, _groups(path))
+
+
+def _groups(path: str) -> dict[str, str]:
+    """Artist and song by the name of the file: `artist-album-01-title-0-29.mp3`."""
+    name = PurePosixPath(path).stem
+    song = TIMES.sub("", name)
+    return {"artist": name.partition("-")[0], "song": song} if song != name else {}
 
 
 def _tag_notes(classes: Sequence[str]) -> list[str]:

@@ -39,7 +39,9 @@ def _notes(folder: Path, split: Split) -> Iterator[TaskItem]:
     path = folder / "examples.json"
     for key, example in read_object(path).items():
         # An instrument is in one split only, so that keys are unique across the three files.
-        yield TaskItem(key, folder / "audio" / f"{key}.wav", split, (_family(path, key, example),))
+        family = _family(path, key, example)
+        groups = {"instrument": str(example.get("instrument_str", key.partition("-")[0]))}
+        yield TaskItem(key, folder / "audio" / f"{key}.wav", split, (family,), groups)
 
 
 def _family(path: Path, key: str, example: Any) -> int:
