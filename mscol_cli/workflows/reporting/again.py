@@ -14,7 +14,9 @@ from mscol_cli.host import Registry, load_registry
 from mscol_cli.reports.page import Block, Commands, Section, Text
 from mscol_cli.store import SeparatorIdentity, StoreHeader
 from mscol_cli.workflows.probe_settings import ProbeRequest, resolve_settings
-from mscol_cli.workflows.reporting.found import FoundProbe, FoundRun, Material
+from mscol_cli.workflows.reporting.found import Material
+from mscol_cli.workflows.reporting.probes import FoundProbe
+from mscol_cli.workflows.reporting.runs import FoundRun
 
 SUFFIX = ".store"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mscol_cli.reports.tables import Score
-from mscol_cli.workflows.reporting.found import FoundProbe, FoundSet
+from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet
 
 NAMES = {
     "accuracy": "accuracy",

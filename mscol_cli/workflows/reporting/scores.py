@@ -12,7 +12,7 @@ from mscol_cli.reports.points import Point, draw_points
 from mscol_cli.reports.published import Published, published_scores
 from mscol_cli.reports.tables import Score
 from mscol_cli.workflows.probe_compare import Finished, join
-from mscol_cli.workflows.reporting.found import FoundProbe, FoundSet, Material, take_score, test_set
+from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import (
     NAMES,
     Group,
@@ -20,6 +20,7 @@ from mscol_cli.workflows.reporting.groups import (
     group_probes,
     score_of,
 )
+from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet, take_score, test_set
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 INTRO = (

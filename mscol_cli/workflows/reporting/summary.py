@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mscol_cli.reports.page import Section, Table, Text
-from mscol_cli.workflows.reporting.found import FoundSet, Material
+from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import NAMES, Group, group_probes, score_of
+from mscol_cli.workflows.reporting.probes import FoundSet
 from mscol_cli.workflows.reporting.scores import cell, published, quoted
 
 Column = tuple[Group, FoundSet, str]
