@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mscol_cli.reports.comparison import Comparison
-from mscol_cli.reports.curves import Curve, Panel, draw_panels, picture_png
+from mscol_cli.reports.curves import Curve, Panel, draw_panels, log_ticks, picture_png
 from mscol_cli.reports.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.reports.points import Point, draw_points
 from mscol_cli.reports.published import Published, published_scores
@@ -118,8 +118,8 @@ def _differences(group: Group) -> Iterator[Block]:
         )
         yield Table(caption, header, rows)
     if table.failures:
-        lines = [f"{name}: {reason}" for name, reason in table.failures]
-        yield Listing("Not compared", lines)
+        reasons = dict.fromkeys(reason for _, reason in table.failures)
+        yield Listing(f"{group.name}: why some models are not compared", list(reasons))
 
 
 def _difference(group: Group, one: Comparison) -> tuple[str, ...]:
@@ -182,7 +182,7 @@ def _label_picture(group: Group, material: Material, tested: FoundSet, metric: s
     curves = [_label_curve(probe, material, tested, metric) for probe in group.probes]
     label, where = NAMES.get(metric, metric), group.where(tested)
     figure = draw_panels([Panel(where, "labelled training clips", label, curves)])
-    figure.axes[0].set_xscale("log")
+    log_ticks(figure.axes[0], [place for curve in curves for place in curve.x])
     ends = "; ".join(
         f"{curve.label} from {curve.y[0]:.3f} with {curve.x[0]:,.0f} clips to {curve.y[-1]:.3f}"
         f" with {curve.x[-1]:,.0f}"
