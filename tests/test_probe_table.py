@@ -95,6 +95,8 @@ def test_a_model_that_is_not_there_does_not_lose_the_others(
         (("fma", "mtat", "--data", "mtta=there"), 2, "Did you mean 'mtat'?"),
         (("fma", "--label-fraction", "0,1"), 2, "--label-fraction must be above 0"),
         (("fma", "--label-fraction", "half"), 2, "numbers separated by commas, not 'half'"),
+        (("fma", "--mp3", "8"), 2, "--mp3 takes 40 to 160 kbit/s, not 8"),
+        (("fma", "--pitch", "-2,up"), 2, "--pitch takes numbers separated by commas"),
         (("fma", "--classifier", "knn"), 2, "takes published, linear, mlp, not 'knn'"),
         (("fma", "mtat", "--encoder", "small"), 2, "--encoder goes with --model untrained"),
     ],

@@ -80,6 +80,7 @@ def probe(
     protocol: Sequence[str] = (),
     recipe: str | None = None,
     label_fractions: Sequence[float] = (),
+    deformations: Sequence[tuple[str, float]] = (),
 ) -> ProbeResult:
     request = ProbeRequest(
         task,
@@ -91,6 +92,7 @@ def probe(
         protocol=protocol,
         recipe=recipe,
         label_fractions=label_fractions,
+        deformations=deformations,
     )
     return run(request, progress or Witness())
 
@@ -354,3 +356,26 @@ def test_the_report_has_every_class_its_confusions_and_shared_groups(
     written = json.loads(result.json_path.read_text())
     assert written["test_sets"][0]["classes"][0]["name"] == "bass"
     assert "instrument: 0 of" in result.markdown_path.read_text()
+
+
+def test_damaged_test_clips_are_scored_beside_clean_ones(sounds: Path) -> None:
+    options = ("valid=0.25", "test=0.25")
+    clean = probe("folder", *options)
+    result = probe("folder", *options, deformations=[("noise", -20), ("gain", -3)])
+    assert result.test_sets == clean.test_sets
+    noise, gain = (one for one in result.deformed if one.metric == "accuracy")
+    assert (noise.deformation, gain.deformation) == ("noise -20 dB", "gain -3 dB")
+    assert noise.loss == pytest.approx(1.0 - noise.score.value) == pytest.approx(0.5)
+    assert noise.low <= noise.loss <= noise.high
+    assert (gain.loss, gain.clips) == (0, 4)
+    assert "| noise -20 dB | test | accuracy |" in result.markdown_path.read_text()
+
+
+def test_damaged_clips_are_embedded_once_too(sounds: Path) -> None:
+    probe(deformations=[("noise", 10)])
+    written = {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()}
+    probe(deformations=[("noise", 10)])
+    assert len(written) == 4
+    assert {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()} == written
+    probe(deformations=[("noise", 11)])
+    assert len(list(cache_folder().iterdir())) == 5

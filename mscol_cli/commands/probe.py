@@ -69,6 +69,20 @@ def probe(
             metavar="F,F,...",
         ),
     ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(help="Also test clips with white noise, at these ratios.", metavar="DB,..."),
+    ] = None,
+    gain: Annotated[
+        str | None, typer.Option(help="Also test amplified clips, 16 bits.", metavar="DB,...")
+    ] = None,
+    pitch: Annotated[
+        str | None,
+        typer.Option(help="Also test clips of another pitch.", metavar="SEMITONES,..."),
+    ] = None,
+    mp3: Annotated[
+        str | None, typer.Option(help="Also test clips encoded as MP3.", metavar="KBPS,...")
+    ] = None,
     reuse: Annotated[
         bool,
         typer.Option(
@@ -105,6 +119,7 @@ def probe(
         protocol=(*(protocol or ()), *([f"classifier={classifier}"] if classifier else [])),
         recipe=recipe,
         label_fractions=numbers("--label-fraction", label_fraction),
+        deformations=_deformations(noise=noise, gain=gain, pitch=pitch, mp3=mp3),
     )
     request = TableRequest(task, model or (), data or (), common, output, reuse)
     if dry_run:
@@ -113,6 +128,12 @@ def probe(
         _probe(request, json)
     else:
         _probe_many(request, json)
+
+
+def _deformations(**given: str | None) -> tuple[tuple[str, float], ...]:
+    return tuple(
+        (kind, amount) for kind, text in given.items() for amount in numbers(f"--{kind}", text)
+    )
 
 
 def _dry_run(request: TableRequest) -> None:

@@ -18,6 +18,7 @@ from mscol_cli.probing.shallow import TrainedProbe
 from mscol_cli.reports.tables import ProbeResult, ProbeSummary
 from mscol_cli.workflows.heard import heard_note
 from mscol_cli.workflows.probe_clips import EmbeddedTask, embed_task
+from mscol_cli.workflows.probe_deformed import score_deformed
 from mscol_cli.workflows.probe_groups import shared_groups
 from mscol_cli.workflows.probe_labels import score_budgets
 from mscol_cli.workflows.probe_output import default_output, write_result
@@ -91,11 +92,18 @@ def probe_model(
     times.append(time.monotonic())
     budgets = tuple(score_budgets(settings, embedded, model, kept, device, progress))
     times.append(time.monotonic())
-    stages = ("embeddings", "classifiers", "scores", "label budgets")
+    deformed = score_deformed(settings, probes, embedded, model, kept, device, progress)
+    times.append(time.monotonic())
+    stages = ("embeddings", "classifiers", "scores", "label budgets", "deformations")
     seconds = {name: times[at + 1] - times[at] for at, name in enumerate(stages)}
     notes = (*heard, *summary.notes)
     summary = replace(
-        summary, test_sets=scored, label_budgets=budgets, seconds=seconds, notes=notes
+        summary,
+        test_sets=scored,
+        label_budgets=budgets,
+        deformed=deformed,
+        seconds=seconds,
+        notes=notes,
     )
     return write_result(summary, kept, output)
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
+from mscol_cli.audio import Deformation
+from mscol_cli.audio.deform import RANGES
 from mscol_cli.contracts.cards import TaskCard
 from mscol_cli.contracts.task import ProbeProtocol, Task, TaskData
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
@@ -35,6 +37,7 @@ class ProbeRequest:
         protocol: Options of the protocol, as `KEY=VALUE`.
         recipe: Name or file of a recipe.
         label_fractions: Shares of the training clips to train on as well.
+        deformations: What to do to the test clips, one after another, as well: kind and amount.
     """
 
     task: str
@@ -48,6 +51,7 @@ class ProbeRequest:
     protocol: Sequence[str] = ()
     recipe: str | None = None
     label_fractions: Sequence[float] = ()
+    deformations: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class ProbeSettings:
         protocol: The task's, but for what was changed.
         seeds: How many classifiers to train.
         label_fractions: Shares of the training clips to train on as well, ascending.
+        deformations: What to do to the test clips, one after another, as well.
     """
 
     recipe: str
@@ -69,6 +74,7 @@ class ProbeSettings:
     protocol: ProbeProtocol
     seeds: int
     label_fractions: Sequence[float] = ()
+    deformations: Sequence[Deformation] = ()
 
     @property
     def classifiers(self) -> int:
@@ -117,7 +123,15 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
             " crops=random (which recipe smc23 sets), or with --protocol crops=windows."
         )
     fractions = _fractions(request.label_fractions)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions)
+    deformations = [_deformation(*given) for given in dict.fromkeys(request.deformations)]
+    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, deformations)
+
+
+def _deformation(kind: str, amount: float) -> Deformation:
+    low, high, unit = RANGES[kind]
+    if not low <= amount <= high:
+        raise UsageError(f"--{kind} takes {low:g} to {high:g} {unit}, not {amount:g}.")
+    return Deformation(kind, amount)
 
 
 def _fractions(given: Sequence[float]) -> Sequence[float]:
