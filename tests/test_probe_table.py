@@ -97,6 +97,7 @@ def test_a_model_that_is_not_there_does_not_lose_the_others(
         (("fma", "--label-fraction", "half"), 2, "numbers separated by commas, not 'half'"),
         (("fma", "--mp3", "8"), 2, "--mp3 takes 40 to 160 kbit/s, not 8"),
         (("fma", "--pitch", "-2,up"), 2, "--pitch takes numbers separated by commas"),
+        (("fma", "--finetune", "--noise", "3"), 2, "--finetune goes without"),
         (("fma", "--classifier", "knn"), 2, "takes published, linear, mlp, not 'knn'"),
         (("fma", "mtat", "--encoder", "small"), 2, "--encoder goes with --model untrained"),
     ],

@@ -75,7 +75,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 def probe(
     task: str = "folder",
     *options: str,
-    seeds: int = 1,
+    seeds: int | None = 1,
     progress: Witness | None = None,
     protocol: Sequence[str] = (),
     recipe: str | None = None,
@@ -306,6 +306,7 @@ def test_the_recipe_sets_the_published_probe(
         (["hidden=-1"], "must be at least 0"),
         (["select=binary_accuracy"], "it can have accuracy, macro_f1"),
         (["classifier=linear", "crops=random"], "use it without crops=random"),
+        (["finetune=perhaps"], "takes true or false"),
         (["epochs"], "write it as KEY=VALUE"),
     ],
 )
@@ -379,3 +380,27 @@ def test_damaged_clips_are_embedded_once_too(sounds: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()} == written
     probe(deformations=[("noise", 11)])
     assert len(list(cache_folder().iterdir())) == 5
+
+
+def test_a_fine_tuned_encoder_learns_what_a_frozen_one_cannot_tell(elsewhere: Path) -> None:
+    time = np.arange(20000) / 16000
+    for split, clips in (("train", 24), ("valid", 12), ("test", 12)):
+        for number, tone in [(number, tone) for number in range(clips) for tone in (500, 560)]:
+            noise = np.random.default_rng([len(split), number, tone]).standard_normal((1, 20000))
+            audio = 0.03 * np.sin(2 * np.pi * tone * time) + 0.2 * noise
+            path = elsewhere / "data/folder" / split / f"{tone}" / f"{number}.wav"
+            write_audio(path, audio.astype(np.float32))
+    settings = ["finetune=true", "epochs=20", "patience=20", "batch_size=16"]
+    result = probe(seeds=None, protocol=[*settings, "encoder_learning_rate=0.001"])
+    (note,) = [note for note in result.notes if note.startswith("the encoder was trained too")]
+    frozen = float(note.partition("accuracy ")[2].partition(",")[0])
+    assert headline(result)["accuracy"].value > max(0.9, frozen + 0.2)
+    assert result.seeds == 1
+    assert result.best_epochs[0] > 0
+
+
+def test_fine_tuning_leaves_the_frozen_encoder_as_it_is(sounds: Path) -> None:
+    before = probe()
+    tuned = [probe(protocol=["finetune=true", "epochs=2"]).test_sets for _ in range(2)]
+    assert tuned[0] == tuned[1]
+    assert probe().test_sets == before.test_sets

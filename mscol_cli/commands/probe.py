@@ -62,6 +62,10 @@ def probe(
             metavar="KIND",
         ),
     ] = None,
+    finetune: Annotated[
+        bool,
+        typer.Option("--finetune", help="Train the encoder too, with one seed unless --seeds."),
+    ] = False,
     label_fraction: Annotated[
         str | None,
         typer.Option(
@@ -116,7 +120,11 @@ def probe(
         seeds=seeds,
         device=device,
         options=tuple(opt or ()),
-        protocol=(*(protocol or ()), *([f"classifier={classifier}"] if classifier else [])),
+        protocol=(
+            *(protocol or ()),
+            *([f"classifier={classifier}"] if classifier else []),
+            *(["finetune=true"] if finetune else []),
+        ),
         recipe=recipe,
         label_fractions=numbers("--label-fraction", label_fraction),
         deformations=_deformations(noise=noise, gain=gain, pitch=pitch, mp3=mp3),

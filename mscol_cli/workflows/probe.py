@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from mscol_cli.contracts.progress import Progress
@@ -19,12 +20,14 @@ from mscol_cli.reports.tables import ProbeResult, ProbeSummary
 from mscol_cli.workflows.heard import heard_note
 from mscol_cli.workflows.probe_clips import EmbeddedTask, embed_task
 from mscol_cli.workflows.probe_deformed import score_deformed
+from mscol_cli.workflows.probe_finetune import fine_tune, frozen_note
 from mscol_cli.workflows.probe_groups import shared_groups
 from mscol_cli.workflows.probe_labels import score_budgets
 from mscol_cli.workflows.probe_output import default_output, write_result
 from mscol_cli.workflows.probe_scores import (
     check_splits,
     find_test_sets,
+    keep_scores,
     score_clips,
     scored_sets,
 )
@@ -84,8 +87,15 @@ def probe_model(
     check_splits(embedded, settings.protocol, where, data, test_sets)
     times.append(time.monotonic())
     probes = train_probes(settings, embedded, model, device, progress)
-    times.append(time.monotonic())
     kept = score_clips(settings.protocol, probes, embedded, test_sets, data.classes)
+    frozen: list[str] = []
+    if settings.protocol.finetune:
+        frozen = frozen_note(scored_sets(settings.protocol, kept))
+        tuned = list(fine_tune(settings.protocol, probes, embedded, model, device, progress))
+        probes = [one.probe for one in tuned]
+        scores = np.stack([one.probe.clip_scores(one.test) for one in tuned])
+        kept = keep_scores(settings.protocol, scores, embedded, test_sets, data.classes)
+    times.append(time.monotonic())
     summary = _summarise(settings, data, folder, model, embedded, probes)
     heard = heard_note(model, data.items, folder, settings.part.name)
     scored = tuple(scored_sets(settings.protocol, kept))
@@ -96,7 +106,7 @@ def probe_model(
     times.append(time.monotonic())
     stages = ("embeddings", "classifiers", "scores", "label budgets", "deformations")
     seconds = {name: times[at + 1] - times[at] for at, name in enumerate(stages)}
-    notes = (*heard, *summary.notes)
+    notes = (*frozen, *heard, *summary.notes)
     summary = replace(
         summary,
         test_sets=scored,

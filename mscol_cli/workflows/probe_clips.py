@@ -114,14 +114,14 @@ class RandomCrops:
                 cut=random_crops(rng, self.protocol.last_offset),
                 noise=noise,
             )
-            windows = [result.windows for result in _whole(results)]
+            windows = [result.windows for result in whole_clips(results)]
         counts = [len(rows) for rows in windows]
         targets = np.repeat(self.embedded.clips[split].targets, counts, axis=0)
         ones = np.ones(len(targets), dtype=np.int64)
         return ClipWindows(torch.from_numpy(np.concatenate(windows)), ones, targets)
 
 
-def _whole(results: Iterator[ClipEmbedding | BadInputError]) -> Iterator[ClipEmbedding]:
+def whole_clips(results: Iterator[ClipEmbedding | BadInputError]) -> Iterator[ClipEmbedding]:
     """Clips that could be embedded a moment ago; one that no longer can ends the probe."""
     for result in results:
         if isinstance(result, BadInputError):

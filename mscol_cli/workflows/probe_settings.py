@@ -78,8 +78,9 @@ class ProbeSettings:
 
     @property
     def classifiers(self) -> int:
-        """How many classifiers differ: `linear` is the same for every seed."""
-        return 1 if self.protocol.classifier == "linear" else self.seeds
+        """How many classifiers differ: of a frozen encoder, `linear` is the same for each seed."""
+        same = self.protocol.classifier == "linear" and not self.protocol.finetune
+        return 1 if same else self.seeds
 
     def to_toml(self) -> str:
         """As a recipe."""
@@ -107,9 +108,6 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
         MissingDataError: No such recipe.
     """
     recipe = read_recipe(request.recipe)
-    seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", DEFAULT_SEEDS)
-    if seeds < 1:
-        raise UsageError(f"--seeds must be at least 1, not {seeds}.")
     part = find_part(registry, "task", request.task, request.options, recipe.preset("tasks"))
     task = cast(TaskCard, part.entry.card).build(part.options)
     owner = f"the protocol of '{request.task}'"
@@ -117,6 +115,14 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     preset = recipe.preset("protocols").get(request.task, {})
     protocol = override(task.protocol, {**preset, **given}, owner)
     check_metrics(protocol, request.task)
+    default = 1 if protocol.finetune else DEFAULT_SEEDS
+    seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", default)
+    if seeds < 1:
+        raise UsageError(f"--seeds must be at least 1, not {seeds}.")
+    if protocol.finetune and (request.label_fractions or request.deformations):
+        raise UsageError(
+            "--finetune goes without --label-fraction, --noise, --gain, --pitch and --mp3."
+        )
     if protocol.classifier != "published" and protocol.crops == "random":
         raise UsageError(
             f"classifier {protocol.classifier} is trained on every window at once: use it without"
