@@ -84,6 +84,17 @@ def test_a_study_is_run_once(
     assert contents("studies") | contents("data") == before
 
 
+def test_runs_are_scored_while_they_are_trained(mscol: Command, study: Path) -> None:
+    online = '[online_probe]\nevery = 2\ntask = "folder"\n'
+    study.write_text(STUDY.replace("seeds = 1", f"seeds = 1\n{online}"))
+    assert mscol("reproduce", study) == 0
+    logged = Path("studies/study/first/metrics.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in logged]
+    assert [line["step"] for line in lines if "probe/folder" in line] == [0, 2, 4]
+    study.write_text(STUDY.replace("seeds = 1", f"seeds = 1\n{online[:25]}"))
+    assert mscol("reproduce", study) == 2
+
+
 def test_the_lines_of_the_plan_do_the_same(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 from mscol_cli.reports.curves import Curve, Panel, draw_panels, picture_png
 from mscol_cli.reports.page import Block, Picture, Pictures, Section, Table, Text
 from mscol_cli.reports.run_curves import PROBE, TITLES, USUAL
-from mscol_cli.workflows.reporting.found import FoundRun, Material
+from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import file_name
+from mscol_cli.workflows.reporting.runs import FoundRun
 
 MOST_POINTS = 300
 """Points of one curve; where more were logged, each is the mean of a stretch."""
