@@ -6,40 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mscol_cli.reports.markdown import listing, markdown_table
-
-FEW = 5
-LOWER, HIGHER = "\N{DOWNWARDS ARROW}", "\N{UPWARDS ARROW}"
-
-
-@dataclass(frozen=True)
-class HeardScore:
-    """A score on the test clips as they were heard.
-
-    Attributes:
-        value: Mean over seeds.
-        low: Lower bound of its 95 % bootstrap interval over test clips; None where too few clips
-            are of the class, or are not, to draw them anew.
-        high: Its upper bound.
-        difference: The score minus that of the mixture, on the same clips; None for the mixture.
-        difference_low: Lower bound of the 95 % interval of the difference, on the same drawn clips.
-        difference_high: Its upper bound.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    difference: float | None = None
-    difference_low: float | None = None
-    difference_high: float | None = None
-
-    @property
-    def arrow(self) -> str:
-        """Where the interval of the difference leaves out 0, which way; else nothing."""
-        if self.difference_high is not None and self.difference_high < 0:
-            return LOWER
-        if self.difference_low is not None and self.difference_low > 0:
-            return HIGHER
-        return ""
+from mscol_cli.reports.paired import HIGHER, LOWER, PairedScore
 
 
 @dataclass(frozen=True)
@@ -56,8 +23,8 @@ class HeardSource:
 
     name: str
     silent: int
-    scores: Mapping[str, HeardScore]
-    classes: Sequence[HeardScore | None]
+    scores: Mapping[str, PairedScore]
+    classes: Sequence[PairedScore | None]
 
 
 @dataclass(frozen=True)
@@ -71,6 +38,7 @@ class Attribution:
         clips: How many of its clips were heard.
         left_out: The other clips, which count on neither side, and why.
         class_metric: The metric of `HeardSource.classes`.
+        fewest: Clips of a class, and not of it, without which its scores have no intervals.
         support: By class, in label order, how many of the clips have it.
         sources: The mixture first.
     """
@@ -81,6 +49,7 @@ class Attribution:
     clips: int
     left_out: Sequence[tuple[str, str]]
     class_metric: str
+    fewest: int
     support: Sequence[int]
     sources: Sequence[HeardSource]
 
@@ -109,7 +78,7 @@ def _lead(found: Attribution) -> str:
         f" '{found.test_set}' of which only one source is heard, from `{found.store}`."
         f" {LOWER} and {HIGHER} mark scores whose 95 % interval of the difference from the mixture,"
         " on the same drawn clips, leaves out 0; it is not corrected for the number of cells. A"
-        f" class has no interval where fewer than {FEW} clips are of it, or are not."
+        f" class has no interval where fewer than {found.fewest} clips are of it, or are not."
     )
 
 
@@ -130,7 +99,7 @@ def _overall(found: Attribution) -> str:
     return markdown_table(header, rows)
 
 
-def _difference(score: HeardScore) -> str:
+def _difference(score: PairedScore) -> str:
     if score.difference is None:
         return "-"
     bounds = f"{score.difference_low:+.4f} to {score.difference_high:+.4f}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mscol_cli.reports.attribution import Attribution, HeardScore, ordered_classes
+from mscol_cli.reports.attribution import Attribution, ordered_classes
 from mscol_cli.reports.curves import save_picture
 from mscol_cli.reports.heat import draw_heat
+from mscol_cli.reports.paired import PairedScore
 from mscol_cli.reports.results import ProbeSummary
 
 
@@ -26,5 +27,5 @@ def draw_attribution(summary: ProbeSummary, found: Attribution, path: Path) -> N
     save_picture(figure, path)
 
 
-def _text(score: HeardScore | None) -> str:
+def _text(score: PairedScore | None) -> str:
     return "" if score is None else f"{score.value:.2f}{score.arrow}"

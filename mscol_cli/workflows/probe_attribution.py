@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,15 +12,13 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import MissingDataError
-from mscol_cli.probing.bootstrap import Resampled, difference, resample
-from mscol_cli.probing.clips import BoolArray, FloatArray
+from mscol_cli.probing.clips import BoolArray
 from mscol_cli.probing.kept import ClipScores
 from mscol_cli.probing.metrics import scored_classes
 from mscol_cli.probing.shallow import TrainedProbe
-from mscol_cli.reports.attribution import FEW, Attribution, HeardScore, HeardSource
+from mscol_cli.reports.attribution import Attribution, HeardSource
+from mscol_cli.workflows.paired_scores import CLASS_METRIC, FEWEST, score_columns
 from mscol_cli.workflows.probe_stems import ClipSources, embed_sources
-
-CLASS_METRIC = "roc_auc"
 
 
 def attribute(
@@ -59,6 +57,7 @@ def attribute(
     for source in found.sources:
         windows = heard.windows(source, targets)
         scores[source] = np.stack([probe.clip_scores(windows) for probe in probes])
+    columns = score_columns(scores, targets, protocol.metrics, MIXTURE)
     silent = {source: found.silent(heard.clips, source) for source in scores}
     return Attribution(
         store=str(found.store.path),
@@ -67,8 +66,12 @@ def attribute(
         clips=len(own),
         left_out=left_out,
         class_metric=CLASS_METRIC,
+        fewest=FEWEST,
         support=tuple(targets.sum(axis=0).tolist()),
-        sources=tuple(_score_sources(scores, targets, protocol, silent)),
+        sources=tuple(
+            HeardSource(source, silent[source], column.overall, column.classes)
+            for source, column in columns.items()
+        ),
     )
 
 
@@ -87,47 +90,3 @@ def _check(targets: BoolArray, found: ClipSources) -> None:
             f"no class has both positives and negatives among the {len(targets)} test clips in"
             f" {found.store.path}: separate more of them."
         )
-
-
-def _score_sources(
-    scores: dict[str, FloatArray],
-    targets: BoolArray,
-    protocol: ProbeProtocol,
-    silent: dict[str, int],
-) -> Iterator[HeardSource]:
-    """Every source against the mixture, which comes first."""
-    mixture: tuple[dict[str, Resampled], list[Resampled | None]] | None = None
-    positives = targets.sum(axis=0)
-    known = np.minimum(positives, len(targets) - positives) >= FEW
-    for source, own in scores.items():
-        overall = {metric: resample(metric, own, targets) for metric in protocol.metrics}
-        classes = list(_by_class(own, targets))
-        against = mixture or ({}, [None] * len(classes))
-        mixture = mixture or (overall, classes)
-        yield HeardSource(
-            name=source,
-            silent=silent[source],
-            scores={
-                metric: _score(score, against[0].get(metric)) for metric, score in overall.items()
-            },
-            classes=tuple(
-                None if score is None else _score(score, other, bool(is_known))
-                for score, other, is_known in zip(classes, against[1], known, strict=True)
-            ),
-        )
-
-
-def _by_class(scores: FloatArray, targets: BoolArray) -> Iterator[Resampled | None]:
-    for label, scored in enumerate(scored_classes(targets).tolist()):
-        column = slice(label, label + 1)
-        yield resample(CLASS_METRIC, scores[:, :, column], targets[:, column]) if scored else None
-
-
-def _score(score: Resampled, mixture: Resampled | None, has_interval: bool = True) -> HeardScore:
-    low, high = score.interval() if has_interval else (None, None)
-    if mixture is None:
-        return HeardScore(score.value, low, high)
-    found = difference(score, mixture)
-    if not has_interval:
-        return HeardScore(score.value, low, high, found.value)
-    return HeardScore(score.value, low, high, found.value, found.low, found.high)

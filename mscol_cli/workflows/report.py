@@ -20,6 +20,7 @@ from mscol_cli.workflows.reporting.listening import listening_section
 from mscol_cli.workflows.reporting.passport import passport_section
 from mscol_cli.workflows.reporting.scores import scores_section
 from mscol_cli.workflows.reporting.settings import settings_section
+from mscol_cli.workflows.reporting.sources import sources_section
 from mscol_cli.workflows.reporting.summary import summary_section
 from mscol_cli.workflows.reporting.training import training_section
 
@@ -99,6 +100,7 @@ def _page(request: ReportRequest, material: Material, progress: Progress) -> Pag
     sections = [
         summary_section(material),
         scores_section(material),
+        sources_section(material),
         training_section(material),
         classes_section(material),
         listening_section(material, request.queries, request.audio, device, progress),
