@@ -125,9 +125,10 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", default)
     if seeds < 1:
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")
-    if protocol.finetune and (request.label_fractions or request.deformations):
+    if protocol.finetune and (request.label_fractions or request.deformations or request.attribute):
         raise UsageError(
-            "--finetune goes without --label-fraction, --noise, --gain, --pitch and --mp3."
+            "--finetune goes without --label-fraction, --attribute, --noise, --gain, --pitch and"
+            " --mp3."
         )
     if protocol.classifier != "published" and protocol.crops == "random":
         raise UsageError(
