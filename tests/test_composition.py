@@ -99,4 +99,4 @@ def test_a_composed_run_trains_resumes_and_records_its_parts(
     assert recorded["parts"][1]["options"]["fill"] == -2
     assert mscol("pretrain", "--resume", "--steps", 2) == 0
     assert mscol("pretrain", "--resume", "--steps", 2, "--opt", "fill=-3") == 2
-    assert "fill -2.0, not -3.0" in capsys.readouterr().err
+    assert "fill -2.0 -> -3.0" in capsys.readouterr().err

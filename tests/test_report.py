@@ -161,7 +161,7 @@ def test_models_are_compared_on_the_same_clips(mscol: Command, study: Path) -> N
     markdown = (study / "report/report.md").read_text()
     assert "first@4 minus other@4" not in markdown
     assert "first@4 minus untrained-small" in markdown
-    assert "### Not compared" in markdown
+    assert "why some models are not compared" in markdown
 
 
 def test_published_scores_stand_beside_those_of_test_sets_of_that_size(
@@ -175,6 +175,47 @@ def test_published_scores_stand_beside_those_of_test_sets_of_that_size(
         assert mscol("report", study / "runs/first", "-o", study / "report") == 0
         markdown = (study / "report/report.md").read_text()
         assert ("| COLA + MSA, published | 0.510 | - | 1 |" in markdown) == shown
+
+
+def test_several_tasks_are_summed_up_in_one_table(mscol: Command, study: Path) -> None:
+    first = study / "runs/first"
+    assert mscol("report", first, "-o", study / "report") == 0
+    assert "## Summary" not in (study / "report/report.md").read_text()
+    shutil.copytree(first / PROBE, first / "probes/fma")
+    (one,) = json.loads((first / PROBE / "probe.json").read_text())["test_sets"]
+    edit_json(first / "probes/fma/probe.json", task="fma", test_sets=[{**one, "clips": 800}])
+    assert mscol("report", first, "-o", study / "report") == 0
+    summary = (study / "report/report.md").read_text().partition("## Summary")[2]
+    header = summary.splitlines()[4]
+    assert header == "| model | fma: accuracy (800 clips) | folder: accuracy (4 clips) |"
+    assert "| COLA, published | 0.460 | - |" in summary
+
+
+def test_losses_on_deformed_clips_are_shown(mscol: Command, study: Path) -> None:
+    path = study / "runs/first" / PROBE / "probe.json"
+    (one,) = json.loads(path.read_text())["test_sets"]
+    loss = {"test_set": "test", "metric": "accuracy", "clips": 4, "p": 0.03}
+    score = {**one["metrics"]["accuracy"], "value": 0.25, "low": 0.1, "high": 0.4}
+    numbers = {"deformation": "noise 20 dB", "score": score, "loss": 0.5, "low": 0.2, "high": 0.7}
+    edit_json(path, deformed=[{**loss, **numbers}])
+    assert mscol("report", study / "runs/first", "-o", study / "report") == 0
+    markdown = (study / "report/report.md").read_text().replace("\\", "")
+    assert "| noise 20 dB, first@4 | accuracy | 0.250" in markdown
+    assert "| +0.500 | [+0.200, +0.700] | 0.030 |" in markdown
+    assert "--noise=20" in markdown
+
+
+def test_results_of_other_settings_stand_in_tables_of_their_own(
+    mscol: Command, study: Path
+) -> None:
+    first = study / "runs/first"
+    shutil.copytree(first / PROBE, first / "probes/longer")
+    protocol = json.loads((first / PROBE / "probe.json").read_text())["protocol"]
+    edit_json(first / "probes/longer/probe.json", protocol={**protocol, "epochs": 9})
+    assert mscol("report", first, "-o", study / "report") == 0
+    markdown = (study / "report/report.md").read_text()
+    assert "\nfolder, epochs 3: linear classifier" in markdown
+    assert "\nfolder, epochs 9: linear classifier" in markdown
 
 
 def test_scores_with_fewer_labels_are_drawn(mscol: Command, study: Path) -> None:
@@ -200,7 +241,7 @@ def test_online_probes_are_drawn_over_updates_and_over_time(mscol: Command, stud
     pictures = {path.stem for path in (study / "report/pictures").iterdir()}
     assert {"probe-fma-updates", "probe-fma-minutes", "loss-updates", "loss-minutes"} <= pictures
     markdown = (study / "report/report.md").read_text()
-    assert "800 of 4 | 0.001 | - | 0.8 | - |" in markdown
+    assert "800 of 4 | 0.001 | - | 0.8 | - | finished |" in markdown
     assert "the mean of a stretch" in markdown
 
 

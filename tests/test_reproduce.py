@@ -84,6 +84,17 @@ def test_a_study_is_run_once(
     assert contents("studies") | contents("data") == before
 
 
+def test_runs_are_scored_while_they_are_trained(mscol: Command, study: Path) -> None:
+    online = '[online_probe]\nevery = 2\ntask = "folder"\n'
+    study.write_text(STUDY.replace("seeds = 1", f"seeds = 1\n{online}"))
+    assert mscol("reproduce", study) == 0
+    logged = Path("studies/study/first/metrics.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in logged]
+    assert [line["step"] for line in lines if "probe/folder" in line] == [0, 2, 4]
+    study.write_text(STUDY.replace("seeds = 1", f"seeds = 1\n{online[:25]}"))
+    assert mscol("reproduce", study) == 2
+
+
 def test_the_lines_of_the_plan_do_the_same(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,7 +191,7 @@ def test_the_chain_goes_on_with_what_does_not_need_a_failed_stage(
     captured = capsys.readouterr()
     outcomes = [line.split()[:-2] for line in captured.out.splitlines() if "first" in line]
     assert ["left", "out"] in [words[:2] for words in outcomes]
-    assert "1 stages failed, 1 were left out" in captured.err
+    assert "(stages that failed: 1, left out: 1)" in captured.err
     page = Path("studies/study/report/report.html").read_text()
     assert "second@4" in page
     assert "first@4" not in page

@@ -34,7 +34,7 @@ def test_no_clip_of_validation_or_test_is_trained_on(
     (tmp_path / "data" / "mtat").unlink()
     assert mscol("pretrain", "--resume", "-o", "run", "--steps", 2) == 0
     assert mscol("pretrain", "--resume", "-o", "run", "--train-split", "all") == 2
-    assert "train_split mtat, not all" in capsys.readouterr().err
+    assert "train_split mtat -> all" in capsys.readouterr().err
 
 
 def test_a_probe_says_how_many_test_clips_were_heard_in_pre_training(

@@ -22,8 +22,12 @@ from mscol_cli.recipes.reading import (
 )
 
 FOLDER = Path(__file__).parent / "studies"
-KEYS = ("title", "recipe", "tasks", "untrained", "seeds", "music", "stores", "runs")
+KEYS = (
+    *("title", "recipe", "tasks", "untrained", "seeds"),
+    *("music", "online_probe", "stores", "runs"),
+)
 MUSIC = {"songs": int}
+ONLINE = {"every": int, "task": str}
 STORE = {**SETTINGS["separate"], "inputs": str, "recipe": str}
 RUN = {**SETTINGS["pretrain"], "store": str, "recipe": str}
 
@@ -74,6 +78,8 @@ class Study:
         untrained: Encoders that are probed untrained, too.
         seeds: Classifiers per probe; None for the recipe's, or the default.
         songs: Of the music that is synthesised for it; None where data sets are downloaded.
+        online_probe: Updates between two scores of a run while it is trained, and the task; None
+            for no such scores.
         stores: By name.
         runs: By name.
         content: The file, to tell a changed study by.
@@ -86,6 +92,7 @@ class Study:
     untrained: tuple[str, ...] = ()
     seeds: int | None = None
     songs: int | None = None
+    online_probe: tuple[int, str] | None = None
     stores: Mapping[str, StudyStore] = field(default_factory=dict)
     runs: Mapping[str, StudyRun] = field(default_factory=dict)
     content: Mapping[str, Any] = field(default_factory=dict)
@@ -134,6 +141,7 @@ def _parse(name: str, path: Path) -> Study:
         untrained=_texts(content.get("untrained", []), f"{path}: untrained"),
         seeds=_optional(content, "seeds", int, path),
         songs=_songs(content, path),
+        online_probe=_online(content, path),
         stores=parsed,
         runs={
             key: _run(key, values, parsed, f"{path}, [runs.{key}]") for key, values in runs.items()
@@ -168,6 +176,16 @@ def _songs(content: Values, path: Path) -> int | None:
     check_names(music, MUSIC, f"{path}, [music]")
     songs: int = typed(music.get("songs", 96), int, f"{path}, [music]: songs")
     return songs
+
+
+def _online(content: Values, path: Path) -> tuple[int, str] | None:
+    if "online_probe" not in content:
+        return None
+    where = f"{path}, [online_probe]"
+    values = _typed_all(table(content["online_probe"], where), ONLINE, where)
+    if values.keys() != ONLINE.keys():
+        raise UsageError(f"{where} needs 'every' and 'task'.")
+    return values["every"], values["task"]
 
 
 def _texts(values: Any, where: str) -> tuple[str, ...]:

@@ -85,6 +85,14 @@ def save_picture(figure: Figure, path: Path) -> None:
     write_atomically(path, write)
 
 
+def log_ticks(place: Axes, values: Sequence[float]) -> None:
+    """Let x be logarithmic, with a tick at each of a few values."""
+    ticks = sorted(set(values))
+    place.set_xscale("log")
+    place.minorticks_off()
+    place.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+
+
 def picture_png(figure: Figure) -> bytes:
     """A figure as the content of a PNG file."""
     content = BytesIO()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.reports.attribution import Attribution
+
 
 @dataclass(frozen=True)
 class Score:
@@ -64,6 +66,33 @@ class ScoredSet:
     unscored: Sequence[str] = ()
     classes: Sequence[ClassScore] = ()
     confusion: Sequence[Sequence[int]] = ()
+
+
+@dataclass(frozen=True)
+class DeformedScore:
+    """One metric on test clips that were deformed, by classifiers trained on clean ones.
+
+    Attributes:
+        deformation: What was done to them.
+        test_set: Name of the test set.
+        metric: Name of the metric.
+        clips: How many clips were scored both clean and deformed.
+        score: On the deformed clips.
+        loss: Score on the clean ones minus that.
+        low: Lower bound of the 95 % interval of the loss, on the same clips.
+        high: Its upper bound.
+        p: Two-sided p-value of the paired bootstrap.
+    """
+
+    deformation: str
+    test_set: str
+    metric: str
+    clips: int
+    score: Score
+    loss: float
+    low: float
+    high: float
+    p: float
 
 
 @dataclass(frozen=True)
@@ -127,6 +156,8 @@ class ProbeSummary:
         weight_decays: Of each seed's classifier, where it was chosen on validation.
         label_budgets: Scores with fewer labelled clips.
         shared_groups: What training and test clips have in common.
+        attribution: Scores when only one source of each test clip is heard.
+        deformed: Scores on test clips that were deformed.
     """
 
     task: str
@@ -151,6 +182,8 @@ class ProbeSummary:
     weight_decays: Sequence[float] = ()
     label_budgets: Sequence[LabelBudget] = ()
     shared_groups: Sequence[SharedGroups] = ()
+    attribution: Attribution | None = None
+    deformed: Sequence[DeformedScore] = ()
 
 
 @dataclass(frozen=True)
@@ -161,3 +194,4 @@ class ProbeResult(ProbeSummary):
     markdown_path: Path = Path()
     scores_path: Path = Path()
     picture_path: Path | None = None
+    sources_path: Path | None = None

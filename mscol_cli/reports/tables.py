@@ -7,10 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.reports.attribution import attribution_markdown
 from mscol_cli.reports.classes import class_section, shared_lines
 from mscol_cli.reports.markdown import listing, markdown_table, plain
 from mscol_cli.reports.results import (
     ClassScore,
+    DeformedScore,
     LabelBudget,
     ProbeResult,
     ProbeSummary,
@@ -21,6 +23,7 @@ from mscol_cli.reports.results import (
 
 __all__ = [
     "ClassScore",
+    "DeformedScore",
     "LabelBudget",
     "ProbeResult",
     "ProbeSummary",
@@ -45,6 +48,7 @@ def summary_markdown(summary: ProbeSummary) -> str:
         _how(summary),
         _score_table(summary),
         _budget_table(summary),
+        _deformed_table(summary),
         class_section(summary.test_sets),
         _count_table(summary),
         listing("In common", shared_lines(summary.shared_groups)),
@@ -55,6 +59,7 @@ def summary_markdown(summary: ProbeSummary) -> str:
         ),
         listing("Audio missing", summary.missing),
         listing("Audio not usable", [f"{name}: {reason}" for name, reason in summary.failures]),
+        attribution_markdown(summary.attribution, summary.classes) if summary.attribution else "",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -90,6 +95,23 @@ def _budget_table(summary: ProbeSummary) -> str:
         for budget in summary.label_budgets
         for one in budget.test_sets
         for name, score in one.metrics.items()
+    ]
+    return markdown_table(header, rows) if rows else ""
+
+
+def _deformed_table(summary: ProbeSummary) -> str:
+    header = ("test clips with", "test set", "metric", "score", "lost", "95 % interval", "p")
+    rows = [
+        (
+            one.deformation,
+            one.test_set,
+            one.metric,
+            f"{one.score.value:.4f}",
+            f"{one.loss:+.4f}",
+            f"{one.low:+.4f} to {one.high:+.4f}",
+            f"{one.p:.3f}",
+        )
+        for one in summary.deformed
     ]
     return markdown_table(header, rows) if rows else ""
 

@@ -16,6 +16,7 @@ from mscol_cli.workflows.probe_settings import ProbeRequest
 REPORT = "probe.json"
 PAGE = "probe.md"
 PICTURE = "labels.png"
+SOURCES = "sources.png"
 SCORES = "scores.safetensors"
 
 
@@ -26,6 +27,9 @@ def default_output(request: ProbeRequest, model: Model) -> Path:
     given = [request.task, *recipe, *request.options, *request.protocol]
     if request.label_fractions:
         given.append("labels=" + ",".join(f"{share:g}" for share in request.label_fractions))
+    if request.attribute:
+        given.append("attribute")
+    given += [f"{kind}={amount:g}" for kind, amount in request.deformations]
     name = file_name("-".join(given))
     if model.run is not None:
         return model.run / "probes" / name
@@ -52,6 +56,11 @@ def write_result(summary: ProbeSummary, kept: ClipScores, folder: Path) -> Probe
 
         result = replace(result, picture_path=folder / PICTURE)
         draw_label_curves(summary, folder / PICTURE)
+    if summary.attribution is not None:
+        from mscol_cli.reports.attribution_picture import draw_attribution
+
+        result = replace(result, sources_path=folder / SOURCES)
+        draw_attribution(summary, summary.attribution, folder / SOURCES)
     # The report last: where there is one, it is that of these scores.
     result.json_path.unlink(missing_ok=True)
     write_scores(result.scores_path, kept)

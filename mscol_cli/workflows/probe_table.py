@@ -65,6 +65,8 @@ def requests(request: TableRequest) -> list[ProbeRequest]:
     """The probes of a table, model after model. Raises UsageError."""
     folders = _data_folders(request)
     models: list[str | None] = [*dict.fromkeys(request.models)] or [None]
+    if request.probe.stems is not None and len(set(request.tasks)) > 1:
+        raise UsageError("--stems is for one task: with several, each has the store DIR.store.")
     if request.probe.encoder and UNTRAINED not in models:
         raise UsageError("--encoder goes with --model untrained; a trained model has its own.")
     return [
@@ -186,6 +188,9 @@ def _is_finished(
         "seeds": settings.classifiers,
         "model_hash": model.hash,
     }
+    if settings.stems is not None:
+        found = {**found, "stems": (found.get("attribution") or {}).get("store")}
+        wanted["stems"] = str(settings.stems)
     return all(found.get(name) == value for name, value in json.loads(json.dumps(wanted)).items())
 
 

@@ -20,6 +20,8 @@ from mscol_cli.workflows.reporting.listening import listening_section
 from mscol_cli.workflows.reporting.passport import passport_section
 from mscol_cli.workflows.reporting.scores import scores_section
 from mscol_cli.workflows.reporting.settings import settings_section
+from mscol_cli.workflows.reporting.sources import sources_section
+from mscol_cli.workflows.reporting.summary import summary_section
 from mscol_cli.workflows.reporting.training import training_section
 
 DEFAULT_OUTPUT = Path("report")
@@ -96,7 +98,9 @@ def run(request: ReportRequest, progress: Progress) -> ReportResult:
 def _page(request: ReportRequest, material: Material, progress: Progress) -> Page:
     device = pick_device(request.device)
     sections = [
+        summary_section(material),
         scores_section(material),
+        sources_section(material),
         training_section(material),
         classes_section(material),
         listening_section(material, request.queries, request.audio, device, progress),

@@ -69,7 +69,7 @@ class ReproduceResult:
         failed = [stage for stage in self.stages if stage.outcome == "failed"]
         if failed:
             left = sum(stage.outcome == "left out" for stage in self.stages)
-            others = f" ({len(failed)} stages failed, {left} were left out)"
+            others = f" (stages that failed: {len(failed)}, left out: {left})"
             raise failure(f"stage {failed[0].name}{others}", failed[0])
         skipped = [stage.name for stage in self.stages if stage.outcome == "skipped inputs"]
         if skipped:

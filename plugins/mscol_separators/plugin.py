@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mscol_cli.api import Separator, SeparatorContext
 
 STEMS = ("vocals", "drums", "bass", "other")
+NO_BLEED = -120.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,21 @@ class StemsOptions:
     """Options of `stems`."""
 
     names: tuple[str, ...] = option(STEMS, "file names, without suffix, of the stems to keep")
+    mix: str = option(
+        "true",
+        "true: as played; random: each stem of a mixture comes from another track",
+        choices=("true", "random"),
+    )
+    seed: int = option(0, "of what mix=random draws", minimum=0)
+    bleed_db: float = option(
+        NO_BLEED,
+        "level at which every stem carries the rest of its mixture, dB; -120 is none",
+        minimum=NO_BLEED,
+        maximum=0,
+    )
+    lowpass_hz: float = option(
+        0.0, "cut-off of a low-pass filter over every stem, Hz; 0 is none", minimum=0, maximum=20e3
+    )
 
 
 @hookimpl
@@ -46,7 +62,8 @@ def mscol_separators() -> list[SeparatorCard]:
         SeparatorCard(
             name="stems",
             summary="true stems already on disk, one folder a track, as in MUSDB18-HQ; the mix is"
-            " the file mixture.* or mix.*, else the sum of all files in the folder",
+            " the file mixture.* or mix.*, else the sum of all files in the folder; or those stems"
+            " degraded, or mixed at random",
             build=_build_stems,
             options=StemsOptions,
         ),

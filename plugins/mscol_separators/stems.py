@@ -1,4 +1,4 @@
-"""`stems`: the true sources, where a data set has them."""
+"""`stems`: the true sources, where a data set has them; or degraded ones, or mixed at random."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from mscol_cli.api import MIXTURE, Chunking, InputFile, Separator, TrackInput, UsageError
+from mscol_separators.degrade import bleed, low_pass
+from mscol_separators.plugin import NO_BLEED
+from mscol_separators.random_mix import mix_at_random
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,12 +19,16 @@ if TYPE_CHECKING:
     from mscol_separators.plugin import StemsOptions
 
 _MIX_NAMES = (MIXTURE, "mix")
+_SAMPLES = 1 << 21
+_FADE = 1 << 15
+"""Samples in which chunks fade into each other, far more than the low-pass filter reaches."""
+_FILTER_RATE = 44_100
 
 
 class StemsSeparator(Separator):
     """A folder is a track, its files are the stems; a stem it lacks is silent."""
 
-    chunking = Chunking(samples=1 << 21, overlap=0)
+    chunking = Chunking(_SAMPLES, overlap=0)
 
     def __init__(self, options: StemsOptions) -> None:
         if not options.names or set(options.names) & set(_MIX_NAMES):
@@ -29,22 +36,46 @@ class StemsSeparator(Separator):
                 "option names of separator 'stems' takes stems, not the mix or nothing."
             )
         self.sources = tuple(dict.fromkeys(options.names))
+        self._options = options
+        if options.lowpass_hz:
+            self.sample_rate = _FILTER_RATE
+            self.chunking = Chunking(_SAMPLES, _FADE)
 
     def tracks(self, files: Sequence[InputFile]) -> list[TrackInput]:
-        """One track per folder that holds files, named after the folder."""
+        """One track per folder that holds files, named after the folder; with `mix=random`, of the
+        stems of other folders.
+
+        Raises:
+            UsageError: There are too few tracks to mix at random.
+        """
         folders: dict[Path, list[InputFile]] = {}
         for file in files:
             folders.setdefault(file.path.parent, []).append(file)
-        return [self._track(group) for group in folders.values()]
+        tracks = [self._track(group) for group in folders.values()]
+        if self._options.mix == "random":
+            return mix_at_random(tracks, self.sources, self._options.seed)
+        return tracks
 
     def separate(self, audio: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return the mix, or the sum of all files, and the named stems."""
+        """Return the mix, or the sum of all files, and the named stems, degraded if asked for."""
         audio = _same_channels(audio)
         mixture = audio.get(MIXTURE)
         if mixture is None:
             mixture = torch.stack(list(audio.values())).sum(dim=0)
         silence = torch.zeros_like(mixture)
-        return {MIXTURE: mixture, **{name: audio.get(name, silence) for name in self.sources}}
+        stems = {name: audio.get(name, silence) for name in self.sources}
+        return {
+            MIXTURE: mixture,
+            **{name: self._degraded(stem, mixture) for name, stem in stems.items()},
+        }
+
+    def _degraded(self, stem: Tensor, mixture: Tensor) -> Tensor:
+        options = self._options
+        if options.bleed_db > NO_BLEED:
+            stem = bleed(stem, mixture, options.bleed_db)
+        if options.lowpass_hz:
+            stem = low_pass(stem, options.lowpass_hz, _FILTER_RATE)
+        return stem
 
     def _track(self, group: Sequence[InputFile]) -> TrackInput:
         folder = group[0].path.parent

@@ -14,7 +14,9 @@ from mscol_cli.host import Registry, load_registry
 from mscol_cli.reports.page import Block, Commands, Section, Text
 from mscol_cli.store import SeparatorIdentity, StoreHeader
 from mscol_cli.workflows.probe_settings import ProbeRequest, resolve_settings
-from mscol_cli.workflows.reporting.found import FoundProbe, FoundRun, Material
+from mscol_cli.workflows.reporting.found import Material
+from mscol_cli.workflows.reporting.probes import FoundProbe
+from mscol_cli.workflows.reporting.runs import FoundRun
 
 SUFFIX = ".store"
 
@@ -80,7 +82,15 @@ def _assigned(option: str, name: str, value: Any) -> Sequence[str]:
 def _pretrain(run: FoundRun) -> Iterator[str]:
     recipe = run.folder / RECIPE
     if run.store is not None and recipe.is_file():
-        yield _line("pretrain", run.store["path"], "--recipe", recipe, "-o", _again(run))
+        asked = ["pretrain", run.store["path"], "--recipe", recipe, *_online(run)]
+        yield _line(*asked, "-o", _again(run))
+
+
+def _online(run: FoundRun) -> list[object]:
+    probe = run.info.get("online_probe")
+    if not isinstance(probe, dict) or not {"every", "task", "data"} <= set(probe):
+        return []
+    return ["--probe-every", probe["every"], f"{probe['task']}={probe['data']}"]
 
 
 def _again(run: FoundRun) -> Path:
@@ -98,8 +108,19 @@ def _probe(probe: FoundProbe, registry: Registry) -> str:
         words += _assigned(option, name, value)
     if probe.label_fractions:
         words += ["--label-fraction", ",".join(f"{share:g}" for share in probe.label_fractions)]
+    words += _deformations(probe)
     words += [] if probe.run is not None else ["-o", f"{probe.folder}-again"]
     return _line(*words)
+
+
+def _deformations(probe: FoundProbe) -> Iterator[str]:
+    """As options: `noise 20 dB` is `--noise 20`."""
+    amounts: dict[str, list[str]] = {}
+    for deformation in probe.deformations:
+        kind, amount, *_ = [*deformation.split(), ""]
+        amounts.setdefault(kind, []).append(amount)
+    for kind, given in amounts.items():
+        yield f"--{kind}={','.join(given)}"
 
 
 def _model(probe: FoundProbe) -> list[object]:

@@ -10,8 +10,9 @@ import numpy as np
 from mscol_cli.reports.curves import picture_png
 from mscol_cli.reports.page import Block, Picture, Pictures, Section, Table, Text
 from mscol_cli.reports.points import draw_confusion
-from mscol_cli.workflows.reporting.found import FoundProbe, FoundSet, Material
+from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import Group, file_name, group_probes, set_of
+from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet
 
 MOST_MATRICES = 12
 

@@ -1,115 +1,23 @@
-"""Which runs and which probe results a report is about, read from their folders."""
+"""Which runs and which probe results a report is about."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from mscol_cli.checkpoints.folder import latest_checkpoint
-from mscol_cli.checkpoints.metrics import damage, split_damaged
-from mscol_cli.checkpoints.runs import LATEST, read_run
-from mscol_cli.errors import MissingDataError, MscolError, UsageError
-from mscol_cli.files import read_json
-from mscol_cli.reports.tables import Score
+from mscol_cli.checkpoints.metrics import damage
+from mscol_cli.checkpoints.runs import LATEST, RUN
+from mscol_cli.errors import MissingDataError, MscolError
+from mscol_cli.workflows.reporting.probes import PROBE, FoundProbe, read_probe
+from mscol_cli.workflows.reporting.runs import FoundRun, read_run
 
-RUN, PROBE, PROBES = "run.json", "probe.json", "probes"
+__all__ = ["FoundProbe", "FoundRun", "Material", "find_material"]
+
+PROBES = "probes"
 Found = TypeVar("Found")
 Failures = list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class FoundRun:
-    """A run.
-
-    Attributes:
-        label: What the report calls it; no two runs share it.
-        folder: Where it is.
-        info: Its run.json.
-        metrics: Lines of its metrics.jsonl that have a step.
-        step: Updates of its newest checkpoint; None while it has none.
-    """
-
-    label: str
-    folder: Path
-    info: Mapping[str, Any]
-    metrics: Sequence[Mapping[str, float]]
-    step: int | None
-
-    @property
-    def title(self) -> str:
-        """Its label, and what it learned from where that does not say so."""
-        objective = str(self.info.get("objective", {}).get("name", ""))
-        return self.label if objective in self.label else f"{self.label} ({objective})"
-
-    @property
-    def training(self) -> Mapping[str, Any]:
-        """Its training settings; empty for an imported model."""
-        training: Mapping[str, Any] = self.info.get("training", {})
-        return training
-
-    @property
-    def store(self) -> Mapping[str, str] | None:
-        """Path and hash of the store it was trained on; None for an imported model."""
-        store: Mapping[str, str] | None = self.info.get("store")
-        return store
-
-
-@dataclass(frozen=True)
-class FoundSet:
-    """Scores on one set of test clips.
-
-    Attributes:
-        name: Of the set.
-        clips: How many were scored.
-        metrics: By name, the headline first.
-        classes: Of each class its name, support, `roc_auc` and `average_precision`, if the result
-            has them.
-        confusion: (classes, classes) clips summed over seeds, true classes first, if the result
-            has them.
-    """
-
-    name: str
-    clips: int
-    metrics: Mapping[str, Score]
-    classes: Sequence[Mapping[str, Any]] = ()
-    confusion: Sequence[Sequence[float]] = ()
-
-
-@dataclass(frozen=True)
-class FoundProbe:
-    """A probe result.
-
-    Attributes:
-        folder: Where it is.
-        task: Name of the task.
-        model: What the report calls the model.
-        run: Its run; None for a model without one.
-        content: Its probe.json.
-        test_sets: Its scores.
-    """
-
-    folder: Path
-    task: str
-    model: str
-    run: FoundRun | None
-    content: Mapping[str, Any]
-    test_sets: Sequence[FoundSet]
-
-    @property
-    def settings(self) -> str:
-        """Names everything but the model that decides the scores: only equal ones compare."""
-        keys = ("task", "options", "protocol", "recipe", "classes", "counts")
-        settings = {key: self.content.get(key) for key in keys}
-        sizes = [(one.name, one.clips) for one in self.test_sets]
-        return json.dumps([settings, sizes, self.label_fractions], sort_keys=True)
-
-    @property
-    def label_fractions(self) -> list[float]:
-        """Shares of the training clips that it was tried with, too."""
-        return [budget["fraction"] for budget in self.content.get("label_budgets") or ()]
 
 
 @dataclass(frozen=True)
@@ -145,7 +53,8 @@ def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Materia
     failures: Failures = []
     folders = _unique(folder for path in paths for folder in _runs_in(path))
     labels = _labels(folders)
-    runs = list(_readable(folders, lambda folder: _run(labels[folder], folder, failures), failures))
+    runs = list(_readable(folders, lambda folder: read_run(labels[folder], folder), failures))
+    failures += [(str(run.folder), damage(run.folder, run.damaged)) for run in runs if run.damaged]
     found = [
         probe
         for run in runs
@@ -212,17 +121,6 @@ def _readable(
             failures.append((str(folder), f"{folder} cannot be read ({error}): make it anew."))
 
 
-def _run(label: str, folder: Path, failures: Failures) -> FoundRun:
-    info = read_run(folder)
-    if not isinstance(info["encoder"]["name"], str):
-        raise UsageError(f"{folder / RUN} names no encoder: restore it, or leave the run out.")
-    found = latest_checkpoint(folder)
-    lines, damaged = split_damaged(folder)
-    if damaged:
-        failures.append((str(folder), damage(folder, damaged)))
-    return FoundRun(label, folder, info, lines, found.step if found else None)
-
-
 def _results_in(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.rglob(PROBE))
 
@@ -235,31 +133,4 @@ def _named_results(folder: Path) -> list[Path]:
 
 
 def _reader(run: FoundRun | None) -> Callable[[Path], FoundProbe]:
-    return lambda folder: _probe(folder, run)
-
-
-def _probe(folder: Path, run: FoundRun | None) -> FoundProbe:
-    content = read_json(folder / PROBE, "probe result")
-    name = str(content["model"])
-    # A run's own name in the report, and the step that was probed.
-    step = name.rpartition("@")[2]
-    model = f"{run.label}@{step}" if run is not None and "@" in name else name
-    sets = [test_set(one) for one in content["test_sets"]]
-    return FoundProbe(folder, str(content["task"]), model, run, content, sets)
-
-
-def test_set(content: Mapping[str, Any]) -> FoundSet:
-    """Take what a probe.json says of one test set. Raises KeyError, TypeError."""
-    return FoundSet(
-        name=str(content["name"]),
-        clips=int(content["clips"]),
-        metrics={name: _score(score) for name, score in content["metrics"].items()},
-        classes=content.get("classes") or (),
-        confusion=content.get("confusion") or (),
-    )
-
-
-def _score(content: Mapping[str, Any]) -> Score:
-    known = {item.name for item in fields(Score)}
-    values = {name: value for name, value in content.items() if name in known}
-    return Score(**{**values, "per_seed": tuple(values["per_seed"])})
+    return lambda folder: read_probe(folder, run)

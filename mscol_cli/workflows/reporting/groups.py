@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mscol_cli.reports.tables import Score
-from mscol_cli.workflows.reporting.found import FoundProbe, FoundSet
+from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet
 
 NAMES = {
     "accuracy": "accuracy",
@@ -73,9 +73,34 @@ def file_name(*parts: str) -> str:
 
 
 def _named(groups: Sequence[list[FoundProbe]]) -> Iterator[Group]:
+    """Groups under the task and its recipe, and what they do differently from others of these."""
+    bases = [_base(group[0]) for group in groups]
     seen: dict[str, int] = {}
-    for group in groups:
-        recipe = group[0].content.get("recipe")
-        name = f"{group[0].task}, recipe {recipe}" if recipe else group[0].task
+    for base, group in zip(bases, groups, strict=True):
+        rivals = [other[0] for name, other in zip(bases, groups, strict=True) if name == base]
+        name = ", ".join([base, *_own(group[0], rivals)])
         seen[name] = seen.get(name, 0) + 1
-        yield Group(name if seen[name] == 1 else f"{name}, settings {seen[name]}", group)
+        yield Group(name if seen[name] == 1 else f"{name} ({seen[name]})", group)
+
+
+def _base(probe: FoundProbe) -> str:
+    recipe = probe.content.get("recipe")
+    return f"{probe.task}, recipe {recipe}" if recipe else probe.task
+
+
+def _own(probe: FoundProbe, rivals: Sequence[FoundProbe]) -> Iterator[str]:
+    """Settings of a result in which others differ, those that all of them state."""
+    facts = _facts(probe)
+    others = [_facts(rival) for rival in rivals]
+    for name, value in facts.items():
+        if all(name in other for other in others) and len({other[name] for other in others}) > 1:
+            yield f"{name.replace('_', ' ')} {value}"
+
+
+def _facts(probe: FoundProbe) -> dict[str, str]:
+    stated = {**probe.content.get("options", {}), **probe.content.get("protocol", {})}
+    stated |= {
+        "labels": ", ".join(f"{share:g}" for share in probe.label_fractions) or "all",
+        "clips": ", ".join(["as they are", *probe.deformations]),
+    }
+    return {name: str(value) for name, value in stated.items()}

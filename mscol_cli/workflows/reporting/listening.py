@@ -17,7 +17,8 @@ from mscol_cli.errors import MscolError
 from mscol_cli.host import load_registry
 from mscol_cli.reports.page import Block, Excerpt, Neighbours, Section, Text
 from mscol_cli.store import SAMPLE_RATE, Store
-from mscol_cli.workflows.reporting.found import FoundRun, Material
+from mscol_cli.workflows.reporting.found import Material
+from mscol_cli.workflows.reporting.runs import FoundRun
 
 MOST_BYTES = 8_000_000
 """Sound in one page, before it is written as text, a third longer."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mscol_cli.errors import MscolError
 from mscol_cli.reports.page import Block, Listing, Section, Table, Text
-from mscol_cli.workflows.reporting.found import FoundRun
+from mscol_cli.workflows.reporting.runs import FoundRun
 from mscol_cli.workflows.reporting.settings import shown
 from mscol_cli.workflows.store_contents import ManifestLine, StoreInfo, info, manifest
 from mscol_cli.workflows.train_split import TRACKS

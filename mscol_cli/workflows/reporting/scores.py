@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mscol_cli.reports.comparison import Comparison
-from mscol_cli.reports.curves import Curve, Panel, draw_panels, picture_png
+from mscol_cli.reports.curves import Curve, Panel, draw_panels, log_ticks, picture_png
 from mscol_cli.reports.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.reports.points import Point, draw_points
 from mscol_cli.reports.published import Published, published_scores
 from mscol_cli.reports.tables import Score
 from mscol_cli.workflows.probe_compare import Finished, join
-from mscol_cli.workflows.reporting.found import FoundProbe, FoundSet, Material, test_set
+from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import (
     NAMES,
     Group,
@@ -20,12 +20,13 @@ from mscol_cli.workflows.reporting.groups import (
     group_probes,
     score_of,
 )
+from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet, take_score, test_set
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 INTRO = (
     "Shallow classifiers on the frozen encoder. Each score is the mean over seeds ± the standard"
     " deviation over seeds, in brackets its 95 % bootstrap interval over test clips. Only scores of"
-    " one table compare."
+    " one column compare."
 )
 
 
@@ -43,6 +44,7 @@ def _group(group: Group, material: Material) -> Iterator[Block]:
     if group.probes[0].label_fractions:
         yield Text("The same classifiers with fewer labelled training clips:")
         yield Pictures([_label_picture(group, material, *column) for column in group.columns])
+    yield from _deformed(group)
     notes = list(_notes(group))
     if notes:
         yield Listing(f"Notes on {group.name}", notes)
@@ -53,36 +55,39 @@ def _scores(group: Group) -> Iterator[Block]:
     ours = [
         (
             probe.model,
-            *(_cell(score_of(probe, *column)) for column in group.columns),
+            *(cell(score_of(probe, *column)) for column in group.columns),
             str(probe.content.get("seeds", "-")),
         )
         for probe in group.probes
     ]
-    published = [_published(group, *column) for column in group.columns]
-    names = dict.fromkeys(name for column in published for name in column)
+    figures = [published(group, *column) for column in group.columns]
+    names = dict.fromkeys(name for column in figures for name in column)
     theirs = [
-        (f"{name}, published", *(_quoted(column.get(name)) for column in published), "1")
+        (f"{name}, published", *(quoted(column.get(name)) for column in figures), "1")
         for name in names
     ]
     yield Table(f"{group.name}: {_protocol(group.probes[0].content)}", header, [*ours, *theirs])
-    papers = dict.fromkeys(one.paper for column in published for one in column.values())
+    papers = dict.fromkeys(one.paper for column in figures for one in column.values())
     if papers:
         yield Text(f"Published figures, on test sets of the same size: {'; '.join(papers)}.")
 
 
-def _published(group: Group, one: FoundSet, metric: str) -> dict[str, Published]:
+def published(group: Group, one: FoundSet, metric: str) -> dict[str, Published]:
+    """By framework, what was published of a test set of this size."""
     return published_scores(group.probes[0].task, one.name, one.clips, metric)
 
 
-def _quoted(published: Published | None) -> str:
-    return "-" if published is None else f"{published.value:.3f}"
+def quoted(figure: Published | None) -> str:
+    """A published figure as a cell."""
+    return "-" if figure is None else f"{figure.value:.3f}"
 
 
-def _cell(score: Score | None) -> str:
+def cell(score: Score | None, *, spread: bool = True) -> str:
+    """A score with its interval, and with its spread over seeds if wanted."""
     if score is None:
         return "-"
-    spread = f" ± {score.std_over_seeds:.3f}" if len(score.per_seed) > 1 else ""
-    parts = f"{score.value:.3f}{spread}", f"[{score.low:.3f}, {score.high:.3f}]"
+    over_seeds = f" ± {score.std_over_seeds:.3f}" if spread and len(score.per_seed) > 1 else ""
+    parts = f"{score.value:.3f}{over_seeds}", f"[{score.low:.3f}, {score.high:.3f}]"
     # A narrow column breaks between the two, not within.
     return " ".join(part.replace(" ", NO_BREAK) for part in parts)
 
@@ -113,8 +118,8 @@ def _differences(group: Group) -> Iterator[Block]:
         )
         yield Table(caption, header, rows)
     if table.failures:
-        lines = [f"{name}: {reason}" for name, reason in table.failures]
-        yield Listing("Not compared", lines)
+        reasons = dict.fromkeys(reason for _, reason in table.failures)
+        yield Listing(f"{group.name}: why some models are not compared", list(reasons))
 
 
 def _difference(group: Group, one: Comparison) -> tuple[str, ...]:
@@ -127,6 +132,30 @@ def _difference(group: Group, one: Comparison) -> tuple[str, ...]:
         f"{one.p:.3f}",
         f"{one.p_holm:.3f}",
     )
+
+
+def _deformed(group: Group) -> Iterator[Block]:
+    """What scores lose on deformed test clips."""
+    rows = [
+        (f"{one['deformation']}, {probe.model}", *_loss(one))
+        for probe in group.probes
+        for one in probe.content.get("deformed") or ()
+    ]
+    if rows:
+        caption = (
+            f"{group.name}: what scores lose on deformed test clips, the classifiers trained on"
+            " clean ones; interval and p of the loss on the same clips"
+        )
+        header = ("deformation, model", "metric", "score", "loss", "95 % interval of the loss", "p")
+        yield Table(caption, header, rows)
+
+
+def _loss(one: Mapping[str, Any]) -> Sequence[str]:
+    interval = f"[{one['low']:+.3f}, {one['high']:+.3f}]".replace(" ", NO_BREAK)
+    shown = cell(take_score(one["score"]))
+    metric = NAMES.get(one["metric"], one["metric"])
+    where = metric if one["test_set"] == "test" else f"{one['test_set']}, {metric}"
+    return where, shown, f"{one['loss']:+.3f}", interval, f"{one['p']:.3f}"
 
 
 def _picture(group: Group, material: Material, tested: FoundSet, metric: str) -> Picture:
@@ -153,7 +182,7 @@ def _label_picture(group: Group, material: Material, tested: FoundSet, metric: s
     curves = [_label_curve(probe, material, tested, metric) for probe in group.probes]
     label, where = NAMES.get(metric, metric), group.where(tested)
     figure = draw_panels([Panel(where, "labelled training clips", label, curves)])
-    figure.axes[0].set_xscale("log")
+    log_ticks(figure.axes[0], [place for curve in curves for place in curve.x])
     ends = "; ".join(
         f"{curve.label} from {curve.y[0]:.3f} with {curve.x[0]:,.0f} clips to {curve.y[-1]:.3f}"
         f" with {curve.x[-1]:,.0f}"

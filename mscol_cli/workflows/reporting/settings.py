@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mscol_cli.reports.page import Block, Section, Table, Text
-from mscol_cli.workflows.reporting.found import FoundRun
+from mscol_cli.workflows.reporting.runs import FoundRun
 
 ABSENT = "-"
 SHORT_HASH = 12

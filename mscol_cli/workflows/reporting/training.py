@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from mscol_cli.reports.curves import Curve, Panel, draw_panels, picture_png
 from mscol_cli.reports.page import Block, Picture, Pictures, Section, Table, Text
-from mscol_cli.workflows.reporting.found import FoundRun, Material
+from mscol_cli.reports.run_curves import PROBE, TITLES, USUAL
+from mscol_cli.workflows.reporting.found import Material
+from mscol_cli.workflows.reporting.groups import file_name
+from mscol_cli.workflows.reporting.runs import FoundRun
 
 MOST_POINTS = 300
 """Points of one curve; where more were logged, each is the mean of a stretch."""
-PROBE_PREFIX = "probe/"
-Line = Mapping[str, float]
 
-
-@dataclass(frozen=True)
-class _Watched:
-    """What is drawn of a metric: over steps, and for the main ones over hours, too."""
-
-    name: str
-    title: str
-    y_label: str
-    hours: bool = False
-
-
-WATCHED = (
-    _Watched("loss", "Loss", "loss (nats per pair)", hours=True),
-    _Watched("accuracy", "Accuracy of the pretext task", "share of pairs associated", hours=True),
-    _Watched("effective_rank", "Effective rank of the embeddings", "dimensions"),
-    _Watched("alignment", "Alignment of positive pairs", "mean squared distance"),
-    _Watched("uniformity", "Uniformity", "log of mean Gaussian potential"),
-    _Watched("gradient_norm", "Gradient", "L2 norm"),
-    _Watched("temperature", "Temperature", "temperature"),
-)
+OVER_TIME = ("loss", "accuracy", PROBE)
+"""What is drawn over hours, too."""
 
 
 def training_section(material: Material) -> Section:
@@ -50,7 +32,7 @@ def training_section(material: Material) -> Section:
 def _blocks(runs: Sequence[FoundRun], material: Material) -> Iterator[Block]:
     yield Table(
         "Where training stands, by the last logged line; throughput is the median over lines",
-        ("run", "step of steps", "loss", "accuracy", "hours", "pairs per second"),
+        ("run", "step of steps", "loss", "accuracy", "hours", "pairs per second", "state"),
         [_row(run) for run in runs],
     )
     yield Pictures(list(_pictures(runs, material)))
@@ -72,53 +54,60 @@ def _row(run: FoundRun) -> Sequence[str]:
     return (
         run.title,
         f"{int(last['step']):,} of {run.training.get('steps', 0):,}",
-        _number(last.get("loss")),
-        _number(last.get("accuracy")),
+        _last(run, "loss"),
+        _last(run, "accuracy"),
         f"{hours[-1]:.3g}" if hours else "-",
         f"{np.median(speeds):,.0f}" if speeds else "-",
+        run.state or "-",
     )
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _last(run: FoundRun, name: str) -> str:
+    values = _values(run, name)[1]
+    return f"{values[-1]:.3f}" if values else "-"
 
 
 def _pictures(runs: Sequence[FoundRun], material: Material) -> Iterator[Picture]:
-    for watched in (*_online_probes(runs), *WATCHED):
-        having = [run for run in runs if _has(run, watched.name)]
-        if not having:
-            continue
-        yield _picture(watched, "updates", having, material, _steps)
+    for name in _drawn(runs):
+        having = [run for run in runs if _has(run, name)]
+        yield _picture(name, "updates", having, material, _steps)
         timed = [run for run in having if _hours(run)]
-        if watched.hours and timed:
+        if _kind(name) in OVER_TIME and timed:
             short = max(_hours(run)[-1] for run in timed) < 1
             unit, along = ("minutes", _minutes) if short else ("hours", _hours)
-            yield _picture(watched, unit, timed, material, along)
+            yield _picture(name, unit, timed, material, along)
 
 
-def _online_probes(runs: Sequence[FoundRun]) -> list[_Watched]:
-    logged = dict.fromkeys(name for run in runs for line in run.metrics for name in line)
-    tasks = [name.removeprefix(PROBE_PREFIX) for name in logged if name.startswith(PROBE_PREFIX)]
-    return [
-        _Watched(PROBE_PREFIX + task, f"Online probe: {task}", "score", hours=True)
-        for task in sorted(tasks)
-    ]
+def _drawn(runs: Sequence[FoundRun]) -> list[str]:
+    """What some run logged, online probes first."""
+    logged = dict.fromkeys(
+        name for run in runs for line in run.metrics for name in line if _has(run, name)
+    )
+    usual = [name for name in logged if _kind(name) in USUAL]
+    return sorted(usual, key=lambda name: (_kind(name) != PROBE, USUAL.index(_kind(name)), name))
+
+
+def _kind(name: str) -> str:
+    return PROBE if name.startswith(PROBE) else name
 
 
 def _picture(
-    watched: _Watched,
+    name: str,
     unit: str,
     runs: Sequence[FoundRun],
     material: Material,
     along: Callable[[FoundRun], Sequence[float]],
 ) -> Picture:
+    title, y_label = TITLES[_kind(name)]
+    if _kind(name) == PROBE:
+        title = f"{title}: {name.removeprefix(PROBE)}"
+        y_label = runs[0].online_metric
     x_label = unit if unit == "updates" else f"{unit} of training"
-    curves = [_curve(run, watched.name, along(run), material.style(run)) for run in runs]
-    panel = Panel(f"{watched.title} over {unit}", x_label, watched.y_label, curves)
+    curves = [_curve(run, name, along(run), material.style(run)) for run in runs]
     ends = "; ".join(f"{curve.label} ends at {curve.y[-1]:.3g}" for curve in curves)
-    name = "".join(letter if letter.isalnum() else "-" for letter in f"{watched.name}-{unit}")
-    alt = f"{watched.title} over {x_label}, a line per run: {ends}."
-    return Picture(name, alt, picture_png(draw_panels([panel])))
+    alt = f"{title}, {y_label}, over {x_label}, a line per run: {ends}."
+    png = picture_png(draw_panels([Panel(title, x_label, y_label, curves)]))
+    return Picture(file_name(name, unit), alt, png)
 
 
 def _curve(run: FoundRun, name: str, along: Sequence[float], style: int) -> Curve:

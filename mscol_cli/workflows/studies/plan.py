@@ -55,6 +55,7 @@ def study_stages(study: Study, places: Places, where: Where) -> list[Stage]:
             places,
             where,
             stores[run.store].name,
+            study.online_probe,
         )
         for run in study.runs.values()
     ]

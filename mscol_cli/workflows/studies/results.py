@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ class Probing:
         """The data set."""
         return self.places.task_data(self.task)
 
+    @cached_property
+    def missing(self) -> list[str]:
+        """A line for a data set that is not there, or not whole; it is read once for all models."""
+        if lines := missing_folder(self.data, self.task):
+            return lines
+        try:
+            load_data(resolve_settings(self.request, load_registry()), self.data)
+        except MissingDataError as error:
+            return [str(error).rstrip(".")]
+        return []
+
     @property
     def request(self) -> ProbeRequest:
         """As the probe's workflow takes it, without model."""
@@ -89,15 +101,7 @@ class ProbeStage(Stage):
 
     def missing(self) -> list[str]:
         """The data set."""
-        if self._is_made:
-            return []
-        if lines := missing_folder(self._probing.data, self._probing.task):
-            return lines
-        try:
-            load_data(resolve_settings(self._probing.request, load_registry()), self._probing.data)
-        except MissingDataError as error:
-            return [str(error).rstrip(".")]
-        return []
+        return [] if self._is_made else self._probing.missing
 
     def command(self) -> list[str]:
         """Always the same."""

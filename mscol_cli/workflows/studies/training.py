@@ -8,6 +8,7 @@ from typing import Any
 
 from mscol_cli.checkpoints.folder import latest_checkpoint
 from mscol_cli.checkpoints.runs import read_run
+from mscol_cli.checkpoints.state import FAILED, read_state
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.recipes import StudyRun
@@ -39,12 +40,19 @@ class PretrainStage(Stage):
     """A run with a checkpoint at its last update."""
 
     def __init__(
-        self, run: StudyRun, store: Path, places: Places, where: Where, needs: str
+        self,
+        run: StudyRun,
+        store: Path,
+        places: Places,
+        where: Where,
+        needs: str,
+        online_probe: tuple[int, str] | None = None,
     ) -> None:
         self.name, self.needs = f"pretrain {run.name}", (needs,)
         self.folder = places.runs / run.name
         self._store, self._run, self._where = store, run, where
         self._settings = _settings(run, places)
+        self._online = _online(online_probe, places)
 
     def status(self) -> Status:
         """Done when the last update has a checkpoint."""
@@ -54,7 +62,7 @@ class PretrainStage(Stage):
         self._check(info)
         found = latest_checkpoint(self.folder)
         step, steps = found.step if found else 0, info["training"]["steps"]
-        note = f"{step:,} of {steps:,} updates"
+        note = f"{step:,} of {steps:,} updates{_stopped(self.folder)}"
         return Status("done" if step >= steps else "resume", note)
 
     def command(self) -> list[str]:
@@ -63,7 +71,7 @@ class PretrainStage(Stage):
         if (self.folder / RUN).exists():
             return ["pretrain", "--resume", "-o", str(self.folder), *where]
         options = [word for option in self._run.options for word in ("--opt", option)]
-        asked = [*words(self._settings), *options, *where]
+        asked = [*words(self._settings), *options, *self._online, *where]
         return ["pretrain", str(self._store), *asked, "-o", str(self.folder)]
 
     def resolve(self) -> RunSettings:
@@ -96,12 +104,26 @@ class PretrainStage(Stage):
         )
 
 
+def _stopped(run: Path) -> str:
+    """Why a run stopped that did not finish and was not interrupted."""
+    found = read_state(run)
+    return f", failed: {found.reason}" if found is not None and found.state == FAILED else ""
+
+
 def _settings(run: StudyRun, places: Places) -> dict[str, Any]:
     settings = dict(run.settings)
     split = settings.get("train_split", ALL_TRACKS)
     if places.data != DATA and split != ALL_TRACKS and "=" not in split:
         settings["train_split"] = f"{split}={places.task_data(split)}"
     return settings
+
+
+def _online(probe: tuple[int, str] | None, places: Places) -> list[str]:
+    if probe is None:
+        return []
+    every, task = probe
+    data = "" if places.data == DATA else f"={places.task_data(task)}"
+    return ["--probe-every", str(every), f"{task}{data}"]
 
 
 def _comparable(info: Mapping[str, Any]) -> dict[str, Any]:

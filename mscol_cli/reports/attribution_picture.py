@@ -1,0 +1,31 @@
+"""The picture of scores by class and source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mscol_cli.reports.attribution import Attribution, ordered_classes
+from mscol_cli.reports.curves import save_picture
+from mscol_cli.reports.heat import draw_heat
+from mscol_cli.reports.paired import PairedScore
+from mscol_cli.reports.results import ProbeSummary
+
+
+def draw_attribution(summary: ProbeSummary, found: Attribution, path: Path) -> None:
+    """A row a class, a column a source; PNG."""
+    order = ordered_classes(found)
+    scores = [[one.classes[row] for one in found.sources] for row in order]
+    figure = draw_heat(
+        f"{summary.task}: {summary.model}, {found.clips:,} test clips",
+        [f"{summary.classes[row]} ({found.support[row]:,})" for row in order],
+        [one.name for one in found.sources],
+        [[None if one is None else one.value for one in row] for row in scores],
+        [[_text(one) for one in row] for row in scores],
+        f"{found.class_metric} when only this is heard (0.5 is chance)",
+        (0.5, 0.5),
+    )
+    save_picture(figure, path)
+
+
+def _text(score: PairedScore | None) -> str:
+    return "" if score is None else f"{score.value:.2f}{score.arrow}"

@@ -1,0 +1,53 @@
+"""All models and all tasks in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mscol_cli.reports.page import Section, Table, Text
+from mscol_cli.workflows.reporting.found import Material
+from mscol_cli.workflows.reporting.groups import NAMES, Group, group_probes, score_of
+from mscol_cli.workflows.reporting.probes import FoundSet
+from mscol_cli.workflows.reporting.scores import cell, published, quoted
+
+Column = tuple[Group, FoundSet, str]
+
+
+def summary_section(material: Material) -> Section:
+    """A row per model, the headline scores of every group of results as columns; nothing where a
+    single group has them all."""
+    groups = group_probes(material.probes)
+    columns = [(group, *column) for group in groups for column in _headlines(group)]
+    if len(groups) < 2:
+        return Section("Summary", ())
+    header = ("model", *(_title(*column) for column in columns))
+    models = dict.fromkeys(probe.model for probe in material.probes)
+    rows = [_row(model, columns) for model in models]
+    theirs = [published(*column) for column in columns]
+    names = dict.fromkeys(name for column in theirs for name in column)
+    rows += [(f"{name}, published", *(quoted(one.get(name)) for one in theirs)) for name in names]
+    caption = "Headline scores, each with its 95 % interval over test clips"
+    note = Text("Published figures stand only beside test sets of the same size.")
+    return Section("Summary", [Table(caption, header, rows), *([note] if names else [])])
+
+
+def _headlines(group: Group) -> Sequence[tuple[FoundSet, str]]:
+    """The first metric of a single-label task; of tagging all, as the literature has it."""
+    if group.probes[0].content.get("multilabel"):
+        return group.columns
+    return [(one, next(iter(one.metrics))) for one in group.test_sets if one.metrics]
+
+
+def _title(group: Group, test_set: FoundSet, metric: str) -> str:
+    return f"{group.where(test_set)}: {NAMES.get(metric, metric)} ({test_set.clips:,} clips)"
+
+
+def _row(model: str, columns: Sequence[Column]) -> tuple[str, ...]:
+    return (model, *(_cell(model, *column) for column in columns))
+
+
+def _cell(model: str, group: Group, test_set: FoundSet, metric: str) -> str:
+    by_model: Mapping[str, str] = {
+        probe.model: cell(score_of(probe, test_set, metric), spread=False) for probe in group.probes
+    }
+    return by_model.get(model, "-")
