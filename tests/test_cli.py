@@ -123,6 +123,16 @@ def test_an_interruption_is_one_line_and_code_130(
     assert capsys.readouterr().err.strip() == "error: interrupted."
 
 
+def test_a_path_that_cannot_be_used_is_named(
+    mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("")
+    line = ["pretrain", store, "--objective", "cola", "--encoder", "small", "--device", "cpu"]
+    assert mscol(*line, "-o", "taken/run") == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: taken/run: Not a directory: look at the path")
+
+
 def test_verbose_shows_the_traceback(mscol: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert mscol("--verbose", "pretrain", "--objective", "msaa") == 2
     assert "Traceback" in capsys.readouterr().err
