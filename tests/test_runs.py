@@ -72,6 +72,27 @@ def test_the_list_says_how_runs_stand(
     assert lines[-1] == "two interrupted: stopped at step 6."
 
 
+def test_a_run_that_lies_elsewhere_is_listed_by_its_path(
+    mscol: Command, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs / "one", tmp_path / "other" / "one")
+    (runs / "latest").unlink()
+    (runs / "latest").symlink_to("../other/one")
+    assert mscol("runs", "--json") == 0
+    assert {run["name"]: run["latest"] for run in output(capsys)} == {
+        "one": False,
+        "two": False,
+        "other/one": True,
+    }
+
+
+def test_a_run_that_is_named_twice_is_one(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("runs", "compare", "two", "one", "latest", runs / "one", "--json") == 0
+    assert output(capsys)["runs"] == ["two", "one"]
+
+
 def test_the_list_as_json_of_another_folder(
     mscol: Command, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

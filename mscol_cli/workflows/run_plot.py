@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.errors import UsageError
-from mscol_cli.workflows.run_reading import open_run
+from mscol_cli.workflows.run_reading import open_runs
 from mscol_cli.workflows.runs import names_of
 
 
@@ -63,7 +63,7 @@ def run(request: PlotRequest) -> PlotResult:
         raise UsageError(f"{request.output} must end in .png: that is what is drawn.")
     if request.x not in AXES:
         raise UsageError(f"--x takes {', '.join(AXES)}, not '{request.x}'.")
-    found = [open_run(name) for name in request.runs]
+    found = open_runs(request.runs)
     labels = names_of(found)
     curves = [
         RunCurves(label, one.lines, one.batch_size, one.online_metric)

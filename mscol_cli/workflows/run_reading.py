@@ -120,6 +120,12 @@ def open_run(name: str) -> RunRecord:
     return found
 
 
+def open_runs(names: Iterable[str]) -> list[RunRecord]:
+    """Runs as `open_run` opens them, each once however often it is named."""
+    folders = {find_run_folder(name).resolve(): name for name in reversed([*names])}
+    return [open_run(name) for name in reversed(folders.values())]
+
+
 def read_run_folder(folder: Path) -> RunRecord:
     """Whatever can be read of a run folder; the rest is named among its problems."""
     problems: list[str] = []

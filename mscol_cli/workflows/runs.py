@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mscol_cli.workflows.run_reading import (
     ProbeScore,
     RunRecord,
     open_run,
+    open_runs,
     read_run_folder,
 )
 
@@ -108,7 +109,12 @@ def list_runs(folder: Path | None = None) -> list[RunSummary]:
         raise MissingDataError(f"{folder} is no folder of runs: 'mscol pretrain' makes {RUNS}/.")
     latest = (folder / LATEST).resolve()
     found = [summarise(read_run_folder(path), path.resolve() == latest) for path in _inside(folder)]
-    return sorted(found, key=lambda run: run.age_s)
+    # One that lies elsewhere is called by what `show` finds it by.
+    named = [
+        run if run.folder.parent in (folder, folder.parent) else replace(run, name=str(run.folder))
+        for run in found
+    ]
+    return sorted(named, key=lambda run: run.age_s)
 
 
 def _inside(folder: Path) -> Iterator[Path]:
@@ -118,7 +124,8 @@ def _inside(folder: Path) -> Iterator[Path]:
     latest = (folder / LATEST).resolve()
     # The run that was started last may lie anywhere.
     if latest.is_dir() and latest.parent != folder.resolve():
-        yield latest
+        here = Path.cwd()
+        yield latest.relative_to(here) if latest.is_relative_to(here) else latest
     for path in folder.iterdir():
         if path.is_dir() and path.name != LATEST and not path.name.startswith("."):
             yield path
@@ -144,7 +151,7 @@ def compare_runs(names: Sequence[str], everything: bool = False) -> Comparison:
         MissingDataError: There is no run of one of the names.
         UsageError: Settings of one cannot be read.
     """
-    found = [open_run(name) for name in names]
+    found = open_runs(names)
     settings = _columns([flat_settings(run.info) for run in found])
     if not everything:
         settings = {name: row for name, row in settings.items() if any(row[0] != v for v in row)}
