@@ -110,6 +110,17 @@ def test_a_damaged_checkpoint_costs_the_updates_since_the_one_before(
     assert metrics(half) == metrics(whole)
 
 
+@pytest.mark.parametrize("damage", [b"{half\n", b"\x00\xff\n", b"[1]\n", b'{"loss": 2}\n'])
+def test_damaged_lines_of_the_metrics_are_said_and_dropped(
+    mscol: Command, whole: Path, half: Path, capsys: Capture, damage: bytes
+) -> None:
+    file = half / "metrics.jsonl"
+    file.write_bytes(damage + file.read_bytes())
+    assert mscol("pretrain", "--resume", "-o", half) == 0
+    assert "metrics.jsonl: 1 damaged line is left out" in capsys.readouterr().err
+    assert metrics(half) == metrics(whole)
+
+
 def test_with_no_checkpoint_left_to_read_nothing_is_changed(
     mscol: Command, half: Path, capsys: Capture
 ) -> None:

@@ -259,10 +259,12 @@ def test_a_damaged_folder_costs_only_itself(
 ) -> None:
     (study / "runs/first/run.json").write_text("{")
     (study / "runs/other" / PROBE / "probe.json").write_text('{"model": "other@4"}')
+    (study / "runs/other/metrics.jsonl").write_text('[]\n{"step": 2, "loss": 1}\n')
     assert mscol("report", study, "-o", study / "report") == 3
     error = capsys.readouterr().err
     assert "first/run.json cannot be read" in error
-    assert "skipped 2 inputs" in error
+    assert "1 damaged line is left out" in error
+    assert "skipped 3 inputs" in error
     assert "other" in (study / "report/report.html").read_text()
 
 

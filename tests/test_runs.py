@@ -92,8 +92,9 @@ def test_the_list_as_json_of_another_folder(
         ("run.json", '{"objective": 3}', "holds no settings of a run"),
         ("run.json", None, "is no run folder: it has no run.json"),
         ("state.json", "[]", "holds no JSON object"),
-        ("metrics.jsonl", 'nonsense\n{"step": 2, "loss": 3}\n', "1 lines are damaged"),
-        ("metrics.jsonl", b"\xff\xfe\n", "cannot be read"),
+        ("metrics.jsonl", 'nonsense\n{"step": 2, "loss": 3}\n', "1 damaged line is left out"),
+        ("metrics.jsonl", b"\xff\xfe\n[1]\n", "2 damaged lines are left out"),
+        ("metrics.jsonl", '{"step": 1, "loss": NaN}\n', "1 damaged line is left out"),
         ("probes/fma/probe.json", '{"test_sets": []}', "is no probe report"),
     ],
 )

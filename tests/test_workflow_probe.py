@@ -75,11 +75,12 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 def probe(
     task: str = "folder",
     *options: str,
-    seeds: int = 1,
+    seeds: int | None = 1,
     progress: Witness | None = None,
     protocol: Sequence[str] = (),
     recipe: str | None = None,
     label_fractions: Sequence[float] = (),
+    deformations: Sequence[tuple[str, float]] = (),
 ) -> ProbeResult:
     request = ProbeRequest(
         task,
@@ -91,6 +92,7 @@ def probe(
         protocol=protocol,
         recipe=recipe,
         label_fractions=label_fractions,
+        deformations=deformations,
     )
     return run(request, progress or Witness())
 
@@ -304,6 +306,7 @@ def test_the_recipe_sets_the_published_probe(
         (["hidden=-1"], "must be at least 0"),
         (["select=binary_accuracy"], "it can have accuracy, macro_f1"),
         (["classifier=linear", "crops=random"], "use it without crops=random"),
+        (["finetune=perhaps"], "takes true or false"),
         (["epochs"], "write it as KEY=VALUE"),
     ],
 )
@@ -354,3 +357,50 @@ def test_the_report_has_every_class_its_confusions_and_shared_groups(
     written = json.loads(result.json_path.read_text())
     assert written["test_sets"][0]["classes"][0]["name"] == "bass"
     assert "instrument: 0 of" in result.markdown_path.read_text()
+
+
+def test_damaged_test_clips_are_scored_beside_clean_ones(sounds: Path) -> None:
+    options = ("valid=0.25", "test=0.25")
+    clean = probe("folder", *options)
+    result = probe("folder", *options, deformations=[("noise", -20), ("gain", -3)])
+    assert result.test_sets == clean.test_sets
+    noise, gain = (one for one in result.deformed if one.metric == "accuracy")
+    assert (noise.deformation, gain.deformation) == ("noise -20 dB", "gain -3 dB")
+    assert noise.loss == pytest.approx(1.0 - noise.score.value) == pytest.approx(0.5)
+    assert noise.low <= noise.loss <= noise.high
+    assert (gain.loss, gain.clips) == (0, 4)
+    assert "| noise -20 dB | test | accuracy |" in result.markdown_path.read_text()
+
+
+def test_damaged_clips_are_embedded_once_too(sounds: Path) -> None:
+    probe(deformations=[("noise", 10)])
+    written = {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()}
+    probe(deformations=[("noise", 10)])
+    assert len(written) == 4
+    assert {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()} == written
+    probe(deformations=[("noise", 11)])
+    assert len(list(cache_folder().iterdir())) == 5
+
+
+def test_a_fine_tuned_encoder_learns_what_a_frozen_one_cannot_tell(elsewhere: Path) -> None:
+    time = np.arange(20000) / 16000
+    for split, clips in (("train", 24), ("valid", 12), ("test", 12)):
+        for number, tone in [(number, tone) for number in range(clips) for tone in (500, 560)]:
+            noise = np.random.default_rng([len(split), number, tone]).standard_normal((1, 20000))
+            audio = 0.03 * np.sin(2 * np.pi * tone * time) + 0.2 * noise
+            path = elsewhere / "data/folder" / split / f"{tone}" / f"{number}.wav"
+            write_audio(path, audio.astype(np.float32))
+    settings = ["finetune=true", "epochs=20", "patience=20", "batch_size=16"]
+    result = probe(seeds=None, protocol=[*settings, "encoder_learning_rate=0.001"])
+    (note,) = [note for note in result.notes if note.startswith("the encoder was trained too")]
+    frozen = float(note.partition("accuracy ")[2].partition(",")[0])
+    assert headline(result)["accuracy"].value > max(0.9, frozen + 0.2)
+    assert result.seeds == 1
+    assert result.best_epochs[0] > 0
+
+
+def test_fine_tuning_leaves_the_frozen_encoder_as_it_is(sounds: Path) -> None:
+    before = probe()
+    tuned = [probe(protocol=["finetune=true", "epochs=2"]).test_sets for _ in range(2)]
+    assert tuned[0] == tuned[1]
+    assert probe().test_sets == before.test_sets

@@ -10,6 +10,7 @@ from mscol_cli.audio.decode import (
     open_audio,
     read_audio,
 )
+from mscol_cli.audio.deform import Deformation, load_deformed
 from mscol_cli.audio.files import find_audio
 from mscol_cli.audio.resample import StreamResampler, resample, resample_array
 from mscol_cli.audio.write import (
@@ -24,6 +25,7 @@ __all__ = [
     "Audio",
     "AudioHeader",
     "AudioStream",
+    "Deformation",
     "StreamResampler",
     "audio_header",
     "bytes_per_sample",
@@ -31,6 +33,7 @@ __all__ = [
     "durations",
     "find_audio",
     "headroom",
+    "load_deformed",
     "load_mono",
     "open_audio",
     "read_audio",

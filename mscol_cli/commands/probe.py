@@ -62,6 +62,10 @@ def probe(
             metavar="KIND",
         ),
     ] = None,
+    finetune: Annotated[
+        bool,
+        typer.Option("--finetune", help="Train the encoder too, with one seed unless --seeds."),
+    ] = False,
     label_fraction: Annotated[
         str | None,
         typer.Option(
@@ -80,6 +84,20 @@ def probe(
             " set in DIR]",
             metavar="STORE",
         ),
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(help="Also test clips with white noise, at these ratios.", metavar="DB,..."),
+    ] = None,
+    gain: Annotated[
+        str | None, typer.Option(help="Also test amplified clips, 16 bits.", metavar="DB,...")
+    ] = None,
+    pitch: Annotated[
+        str | None,
+        typer.Option(help="Also test clips of another pitch.", metavar="SEMITONES,..."),
+    ] = None,
+    mp3: Annotated[
+        str | None, typer.Option(help="Also test clips encoded as MP3.", metavar="KBPS,...")
     ] = None,
     reuse: Annotated[
         bool,
@@ -114,11 +132,16 @@ def probe(
         seeds=seeds,
         device=device,
         options=tuple(opt or ()),
-        protocol=(*(protocol or ()), *([f"classifier={classifier}"] if classifier else [])),
+        protocol=(
+            *(protocol or ()),
+            *([f"classifier={classifier}"] if classifier else []),
+            *(["finetune=true"] if finetune else []),
+        ),
         recipe=recipe,
         label_fractions=numbers("--label-fraction", label_fraction),
         attribute=attribute,
         stems=stems,
+        deformations=_deformations(noise=noise, gain=gain, pitch=pitch, mp3=mp3),
     )
     request = TableRequest(task, model or (), data or (), common, output, reuse)
     if dry_run:
@@ -127,6 +150,12 @@ def probe(
         _probe(request, json)
     else:
         _probe_many(request, json)
+
+
+def _deformations(**given: str | None) -> tuple[tuple[str, float], ...]:
+    return tuple(
+        (kind, amount) for kind, text in given.items() for amount in numbers(f"--{kind}", text)
+    )
 
 
 def _dry_run(request: TableRequest) -> None:

@@ -102,6 +102,12 @@ class ProbeProtocol:
     standardise: bool = option(
         True, "bring each dimension to mean 0 and variance 1 over the training windows"
     )
+    finetune: bool = option(
+        False, "train the encoder too, from the classifier of the frozen one; one seed by default"
+    )
+    encoder_learning_rate: float = option(
+        1e-4, "of the encoder, when it is trained too", minimum=1e-8, maximum=1.0
+    )
     encoder_noise: bool = option(
         False, "with random crops: stochastic depth stays on while the classifier is trained"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.engine.cuts import Cut, whole_windows
 from mscol_cli.errors import BadInputError
 
+Decode = Callable[[Path, int], NDArray[np.float32]]
 DECODERS = min(4, os.cpu_count() or 1)
 
 
@@ -67,6 +68,7 @@ def embed_files(
     workers: int = DECODERS,
     cut: Cut = whole_windows,
     noise: bool = False,
+    decode: Decode = load_mono,
 ) -> Iterator[ClipEmbedding | BadInputError]:
     """Embed audio files, one result per path in the order of the paths.
 
@@ -79,11 +81,12 @@ def embed_files(
         workers: Threads that decode.
         cut: Where windows start.
         noise: Leave on what the encoder drops at random in training (stochastic depth).
+        decode: From a file and a sample rate in Hz to a waveform (samples,).
     """
 
     def load(path: Path) -> Clip | BadInputError:
         try:
-            return Clip(str(path), load_mono(path, encoder.sample_rate))
+            return Clip(str(path), decode(path, encoder.sample_rate))
         except BadInputError as error:
             return error
         except OSError as error:

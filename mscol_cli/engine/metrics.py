@@ -54,5 +54,5 @@ class MetricsLog:
 def _keep_until(path: Path, step: int) -> None:
     kept = [line for line in read_metrics(path.parent) if line["step"] <= step]
     text = "".join(json.dumps(line) + "\n" for line in kept)
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and path.read_bytes() != text.encode():
         write_text(path, text)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mscol_cli import adam, distributed
 from mscol_cli.checkpoints import folder as checkpoints
+from mscol_cli.checkpoints.metrics import damage, split_damaged
 from mscol_cli.checkpoints.restoring import restorable, set_aside
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
@@ -108,6 +109,7 @@ class Training:
                 last checkpoint is from before.
         """
         trained = data_parallel(self.model)
+        self._warn_of_damage(progress)
         progress.begin("pretrain", self.settings.steps, "steps")
         progress.advance(self.step)
         with StopRequest() as stop, open_log(self.run, self.step) as log:
@@ -120,6 +122,12 @@ class Training:
                 progress.advance(1, **self.meter.shown)
                 self._after_update(log, stop)
         progress.end()
+
+    def _warn_of_damage(self, progress: Progress) -> None:
+        damaged = split_damaged(self.run)[1]
+        # Before the log is opened, which is when they go.
+        if damaged and distributed.rank() == 0:
+            progress.warn(damage(self.run, damaged))
 
     def _update(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         model.train()

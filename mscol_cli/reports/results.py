@@ -69,6 +69,33 @@ class ScoredSet:
 
 
 @dataclass(frozen=True)
+class DeformedScore:
+    """One metric on test clips that were deformed, by classifiers trained on clean ones.
+
+    Attributes:
+        deformation: What was done to them.
+        test_set: Name of the test set.
+        metric: Name of the metric.
+        clips: How many clips were scored both clean and deformed.
+        score: On the deformed clips.
+        loss: Score on the clean ones minus that.
+        low: Lower bound of the 95 % interval of the loss, on the same clips.
+        high: Its upper bound.
+        p: Two-sided p-value of the paired bootstrap.
+    """
+
+    deformation: str
+    test_set: str
+    metric: str
+    clips: int
+    score: Score
+    loss: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
 class SharedGroups:
     """What test clips have in common with training clips, such as artists.
 
@@ -130,6 +157,7 @@ class ProbeSummary:
         label_budgets: Scores with fewer labelled clips.
         shared_groups: What training and test clips have in common.
         attribution: Scores when only one source of each test clip is heard.
+        deformed: Scores on test clips that were deformed.
     """
 
     task: str
@@ -155,6 +183,7 @@ class ProbeSummary:
     label_budgets: Sequence[LabelBudget] = ()
     shared_groups: Sequence[SharedGroups] = ()
     attribution: Attribution | None = None
+    deformed: Sequence[DeformedScore] = ()
 
 
 @dataclass(frozen=True)

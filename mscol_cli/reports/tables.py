@@ -12,6 +12,7 @@ from mscol_cli.reports.classes import class_section, shared_lines
 from mscol_cli.reports.markdown import listing, markdown_table
 from mscol_cli.reports.results import (
     ClassScore,
+    DeformedScore,
     LabelBudget,
     ProbeResult,
     ProbeSummary,
@@ -22,6 +23,7 @@ from mscol_cli.reports.results import (
 
 __all__ = [
     "ClassScore",
+    "DeformedScore",
     "LabelBudget",
     "ProbeResult",
     "ProbeSummary",
@@ -46,6 +48,7 @@ def summary_markdown(summary: ProbeSummary) -> str:
         _how(summary),
         _score_table(summary),
         _budget_table(summary),
+        _deformed_table(summary),
         class_section(summary.test_sets),
         _count_table(summary),
         listing("In common", shared_lines(summary.shared_groups)),
@@ -92,6 +95,23 @@ def _budget_table(summary: ProbeSummary) -> str:
         for budget in summary.label_budgets
         for one in budget.test_sets
         for name, score in one.metrics.items()
+    ]
+    return markdown_table(header, rows) if rows else ""
+
+
+def _deformed_table(summary: ProbeSummary) -> str:
+    header = ("test clips with", "test set", "metric", "score", "lost", "95 % interval", "p")
+    rows = [
+        (
+            one.deformation,
+            one.test_set,
+            one.metric,
+            f"{one.score.value:.4f}",
+            f"{one.loss:+.4f}",
+            f"{one.low:+.4f} to {one.high:+.4f}",
+            f"{one.p:.3f}",
+        )
+        for one in summary.deformed
     ]
     return markdown_table(header, rows) if rows else ""
 

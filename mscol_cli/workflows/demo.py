@@ -103,9 +103,8 @@ def demo_stages(request: DemoRequest) -> list[Stage]:
     study = read_study("demo")
     asked = {**study.runs["msa"].settings, "steps": request.steps}
     trained = replace(study.runs["msa"], name=Path(RUN).name, settings=asked)
-    study = replace(
-        study, songs=request.songs, seeds=request.seeds, runs={trained.name: trained}, tasks=TASKS
-    )
+    study = replace(study, songs=request.songs, seeds=request.seeds, tasks=TASKS)
+    study = replace(study, runs={trained.name: trained}, online_probe=None)
     stages = study_stages(study, Places(DATA, Path(RUN).parent, Path("probes")), Where())
     first = next(row for row, stage in enumerate(stages) if isinstance(stage, ProbeStage))
     return [*stages[:first], _EmbedStage(stages[first - 1].name), *stages[first:]]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from mscol_cli.audio import Deformation, load_deformed, load_mono
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.embedding import ClipEmbedding, embed_files
 from mscol_cli.engine.models import Model
@@ -22,20 +24,28 @@ from mscol_cli.probing.cache import (
 
 
 def embed_cached(
-    model: Model, paths: Sequence[Path], device: torch.device, progress: Progress
+    model: Model,
+    paths: Sequence[Path],
+    device: torch.device,
+    progress: Progress,
+    deformation: Deformation | None = None,
 ) -> Embedded:
     """Embeddings of audio files, computed unless the same model has embedded the same files.
 
-    A cache that cannot be written costs a warning. Progress advances by one for each file.
+    Deformed files have a cache of their own. A cache that cannot be written costs a warning.
+    Progress advances by one for each file.
     """
     encoder = model.encoder
     framing = (encoder.sample_rate, encoder.crop_samples, encoder.window_hop, encoder.level)
-    path = cache_path(embedding_key(model.hash, framing, paths))
+    damage = (deformation.name,) if deformation else ()
+    path = cache_path(embedding_key(model.hash, (*framing, *damage), paths))
     cached = read_embeddings(path)
     if cached is not None and len(cached.counts) == len(paths):
         progress.advance(len(paths))
         return cached
-    embedded = _collect(embed_files(encoder, paths, device=device), encoder.dim, progress)
+    decode = partial(load_deformed, deformation=deformation) if deformation else load_mono
+    results = embed_files(encoder, paths, device=device, decode=decode)
+    embedded = _collect(results, encoder.dim, progress)
     try:
         write_embeddings(path, embedded)
     except OSError as error:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from mscol_cli.contracts.progress import Progress
@@ -19,12 +20,15 @@ from mscol_cli.reports.tables import ProbeResult, ProbeSummary
 from mscol_cli.workflows.heard import heard_note
 from mscol_cli.workflows.probe_attribution import attribute
 from mscol_cli.workflows.probe_clips import EmbeddedTask, embed_task
+from mscol_cli.workflows.probe_deformed import score_deformed
+from mscol_cli.workflows.probe_finetune import fine_tune, frozen_note
 from mscol_cli.workflows.probe_groups import shared_groups
 from mscol_cli.workflows.probe_labels import score_budgets
 from mscol_cli.workflows.probe_output import default_output, write_result
 from mscol_cli.workflows.probe_scores import (
     check_splits,
     find_test_sets,
+    keep_scores,
     score_clips,
     scored_sets,
 )
@@ -87,23 +91,37 @@ def probe_model(
     check_splits(embedded, settings.protocol, where, data, test_sets)
     times.append(time.monotonic())
     probes = train_probes(settings, embedded, model, device, progress)
-    times.append(time.monotonic())
     kept = score_clips(settings.protocol, probes, embedded, test_sets, data.classes)
+    frozen: list[str] = []
+    if settings.protocol.finetune:
+        frozen = frozen_note(scored_sets(settings.protocol, kept))
+        tuned = list(fine_tune(settings.protocol, probes, embedded, model, device, progress))
+        probes = [one.probe for one in tuned]
+        scores = np.stack([one.probe.clip_scores(one.test) for one in tuned])
+        kept = keep_scores(settings.protocol, scores, embedded, test_sets, data.classes)
+    times.append(time.monotonic())
     summary = _summarise(settings, data, folder, model, embedded, probes)
     heard = heard_note(model, data.items, folder, settings.part.name)
     scored = tuple(scored_sets(settings.protocol, kept))
     times.append(time.monotonic())
     budgets = tuple(score_budgets(settings, embedded, model, kept, device, progress))
     times.append(time.monotonic())
+    deformed = score_deformed(settings, probes, embedded, model, kept, device, progress)
+    times.append(time.monotonic())
     if sources is not None:
         found_sources = attribute(sources, kept, settings.protocol, probes, model, device, progress)
         summary = replace(summary, attribution=found_sources)
     times.append(time.monotonic())
-    stages = ("embeddings", "classifiers", "scores", "label budgets", "sources")
+    stages = ("embeddings", "classifiers", "scores", "label budgets", "deformations", "sources")
     seconds = {name: times[at + 1] - times[at] for at, name in enumerate(stages)}
-    notes = (*heard, *summary.notes)
+    notes = (*frozen, *heard, *summary.notes)
     summary = replace(
-        summary, test_sets=scored, label_budgets=budgets, seconds=seconds, notes=notes
+        summary,
+        test_sets=scored,
+        label_budgets=budgets,
+        deformed=deformed,
+        seconds=seconds,
+        notes=notes,
     )
     return write_result(summary, kept, output)
 

@@ -14,6 +14,7 @@ from mscol_cli.engine.cuts import random_crops
 from mscol_cli.engine.embedding import ClipEmbedding, embed_files
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError
+from mscol_cli.probing.cache import Embedded
 from mscol_cli.probing.classifier import DrawEpoch, Epoch
 from mscol_cli.probing.clips import BoolArray, ClipWindows
 from mscol_cli.workflows.embeddings import embed_cached
@@ -54,6 +55,18 @@ def embed_task(
         clips[split] = ClipWindows(found.windows, found.counts[kept], targets)
     progress.end()
     return EmbeddedTask(items, clips, failures)
+
+
+def with_test(
+    embedded: EmbeddedTask, found: Embedded, failures: Sequence[tuple[str, str]] = ()
+) -> EmbeddedTask:
+    """The same task with other embeddings of its test clips, those that have any."""
+    kept = np.flatnonzero(found.counts)
+    items = [embedded.items["test"][row] for row in kept.tolist()]
+    clips = ClipWindows(found.windows, found.counts[kept], embedded.clips["test"].targets[kept])
+    return EmbeddedTask(
+        {**embedded.items, "test": items}, {**embedded.clips, "test": clips}, failures
+    )
 
 
 def same_windows(embedded: EmbeddedTask, device: torch.device) -> DrawEpoch:
@@ -101,14 +114,14 @@ class RandomCrops:
                 cut=random_crops(rng, self.protocol.last_offset),
                 noise=noise,
             )
-            windows = [result.windows for result in _whole(results)]
+            windows = [result.windows for result in whole_clips(results)]
         counts = [len(rows) for rows in windows]
         targets = np.repeat(self.embedded.clips[split].targets, counts, axis=0)
         ones = np.ones(len(targets), dtype=np.int64)
         return ClipWindows(torch.from_numpy(np.concatenate(windows)), ones, targets)
 
 
-def _whole(results: Iterator[ClipEmbedding | BadInputError]) -> Iterator[ClipEmbedding]:
+def whole_clips(results: Iterator[ClipEmbedding | BadInputError]) -> Iterator[ClipEmbedding]:
     """Clips that could be embedded a moment ago; one that no longer can ends the probe."""
     for result in results:
         if isinstance(result, BadInputError):

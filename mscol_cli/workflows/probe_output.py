@@ -29,6 +29,7 @@ def default_output(request: ProbeRequest, model: Model) -> Path:
         given.append("labels=" + ",".join(f"{share:g}" for share in request.label_fractions))
     if request.attribute:
         given.append("attribute")
+    given += [f"{kind}={amount:g}" for kind, amount in request.deformations]
     name = file_name("-".join(given))
     if model.run is not None:
         return model.run / "probes" / name

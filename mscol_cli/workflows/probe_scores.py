@@ -58,14 +58,26 @@ def score_clips(
     """Every classifier's scores of the test clips, and the metrics of drawn clips."""
     test = embedded.clips["test"]
     scores = np.stack([probe.clip_scores(test) for probe in probes])
+    return keep_scores(protocol, scores, embedded, members, classes)
+
+
+def keep_scores(
+    protocol: ProbeProtocol,
+    scores: FloatArray,
+    embedded: EmbeddedTask,
+    members: Mapping[str, BoolArray],
+    classes: Sequence[str],
+) -> ClipScores:
+    """Scores (seeds, clips, classes) of the test clips, and the metrics of drawn clips."""
+    targets = embedded.clips["test"].targets
     return ClipScores(
         ids=[item.id for item in embedded.items["test"]],
         classes=classes,
         scores=scores,
-        targets=test.targets,
+        targets=targets,
         members=members,
         resampled={
-            (name, metric): resample(metric, scores[:, rows], test.targets[rows])
+            (name, metric): resample(metric, scores[:, rows], targets[rows])
             for name, rows in members.items()
             for metric in protocol.metrics
         },

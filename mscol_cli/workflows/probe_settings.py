@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
+from mscol_cli.audio import Deformation
+from mscol_cli.audio.deform import RANGES
 from mscol_cli.contracts.cards import TaskCard
 from mscol_cli.contracts.task import ProbeProtocol, Task, TaskData
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
@@ -37,6 +39,7 @@ class ProbeRequest:
         label_fractions: Shares of the training clips to train on as well.
         attribute: Score every source of the test clips, too.
         stems: The store with the sources; None for `DIR.store` beside the data set's folder.
+        deformations: What to do to the test clips, one after another, as well: kind and amount.
     """
 
     task: str
@@ -52,6 +55,7 @@ class ProbeRequest:
     label_fractions: Sequence[float] = ()
     attribute: bool = False
     stems: Path | None = None
+    deformations: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class ProbeSettings:
         seeds: How many classifiers to train.
         label_fractions: Shares of the training clips to train on as well, ascending.
         stems: The store with the sources of the test clips; None where they are not scored.
+        deformations: What to do to the test clips, one after another, as well.
     """
 
     recipe: str
@@ -75,11 +80,13 @@ class ProbeSettings:
     seeds: int
     label_fractions: Sequence[float] = ()
     stems: Path | None = None
+    deformations: Sequence[Deformation] = ()
 
     @property
     def classifiers(self) -> int:
-        """How many classifiers differ: `linear` is the same for every seed."""
-        return 1 if self.protocol.classifier == "linear" else self.seeds
+        """How many classifiers differ: of a frozen encoder, `linear` is the same for each seed."""
+        same = self.protocol.classifier == "linear" and not self.protocol.finetune
+        return 1 if same else self.seeds
 
     def to_toml(self) -> str:
         """As a recipe."""
@@ -107,9 +114,6 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
         MissingDataError: No such recipe.
     """
     recipe = read_recipe(request.recipe)
-    seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", DEFAULT_SEEDS)
-    if seeds < 1:
-        raise UsageError(f"--seeds must be at least 1, not {seeds}.")
     part = find_part(registry, "task", request.task, request.options, recipe.preset("tasks"))
     task = cast(TaskCard, part.entry.card).build(part.options)
     owner = f"the protocol of '{request.task}'"
@@ -117,13 +121,24 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     preset = recipe.preset("protocols").get(request.task, {})
     protocol = override(task.protocol, {**preset, **given}, owner)
     check_metrics(protocol, request.task)
+    default = 1 if protocol.finetune else DEFAULT_SEEDS
+    seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", default)
+    if seeds < 1:
+        raise UsageError(f"--seeds must be at least 1, not {seeds}.")
+    if protocol.finetune and (request.label_fractions or request.deformations or request.attribute):
+        raise UsageError(
+            "--finetune goes without --label-fraction, --attribute, --noise, --gain, --pitch and"
+            " --mp3."
+        )
     if protocol.classifier != "published" and protocol.crops == "random":
         raise UsageError(
             f"classifier {protocol.classifier} is trained on every window at once: use it without"
             " crops=random (which recipe smc23 sets), or with --protocol crops=windows."
         )
     fractions = _fractions(request.label_fractions)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, _stems(request))
+    deformations = [_deformation(*given) for given in dict.fromkeys(request.deformations)]
+    stems = _stems(request)
+    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, stems, deformations)
 
 
 def _stems(request: ProbeRequest) -> Path | None:
@@ -134,6 +149,13 @@ def _stems(request: ProbeRequest) -> Path | None:
     folder = request.data or Path("data") / request.task
     named = folder if folder.name not in ("", "..") else folder.resolve()
     return request.stems or named.parent / f"{named.name}.store"
+
+
+def _deformation(kind: str, amount: float) -> Deformation:
+    low, high, unit = RANGES[kind]
+    if not low <= amount <= high:
+        raise UsageError(f"--{kind} takes {low:g} to {high:g} {unit}, not {amount:g}.")
+    return Deformation(kind, amount)
 
 
 def _fractions(given: Sequence[float]) -> Sequence[float]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.checkpoints.metrics import METRICS
+from mscol_cli.checkpoints.metrics import METRICS, damage, split_damaged
 from mscol_cli.checkpoints.state import FINISHED, RunState, read_state
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.files import read_json
@@ -58,7 +57,7 @@ class RunRecord:
 
     folder: Path
     info: Mapping[str, Any]
-    lines: list[dict[str, Any]]
+    lines: list[dict[str, float]]
     state: RunState
     checkpoints: list[int]
     probes: list[ProbeScore]
@@ -154,31 +153,15 @@ def _info(folder: Path, problems: list[str]) -> dict[str, Any]:
     return info
 
 
-def _lines(folder: Path, problems: list[str]) -> list[dict[str, Any]]:
-    path = folder / METRICS
+def _lines(folder: Path, problems: list[str]) -> list[dict[str, float]]:
     try:
-        text = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except FileNotFoundError:
+        found, damaged = split_damaged(folder)
+    except OSError as error:
+        problems.append(f"{folder / METRICS} cannot be read ({error}).")
         return []
-    except (OSError, ValueError) as error:
-        problems.append(f"{path} cannot be read ({error}).")
-        return []
-    # The last line of a run that is being written may be half there.
-    found = [_line(line) for line in text if line.endswith("\n")]
-    if damaged := found.count(None):
-        problems.append(f"{path}: {damaged} lines are damaged and left out.")
-    return [line for line in found if line is not None]
-
-
-def _line(text: str) -> dict[str, Any] | None:
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return None
-    numbers = isinstance(values, dict) and all(
-        isinstance(value, (int, float)) for value in values.values()
-    )
-    return values if numbers and "step" in values else None
+    if damaged:
+        problems.append(damage(folder, damaged))
+    return found
 
 
 def _state(

@@ -14,8 +14,9 @@ from mscol_cli.reports.attribution_picture import attribution_figure
 from mscol_cli.reports.curves import picture_png
 from mscol_cli.reports.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.reports.paired import HIGHER, LOWER
-from mscol_cli.workflows.reporting.found import FoundProbe, Material
+from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import NAMES, file_name
+from mscol_cli.workflows.reporting.probes import FoundProbe
 
 HEADING = "What each source tells"
 INTRO = (

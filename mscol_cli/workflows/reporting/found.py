@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from mscol_cli.checkpoints.metrics import damage
 from mscol_cli.checkpoints.runs import LATEST, RUN
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.workflows.reporting.probes import PROBE, FoundProbe, read_probe
@@ -53,6 +54,7 @@ def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Materia
     folders = _unique(folder for path in paths for folder in _runs_in(path))
     labels = _labels(folders)
     runs = list(_readable(folders, lambda folder: read_run(labels[folder], folder), failures))
+    failures += [(str(run.folder), damage(run.folder, run.damaged)) for run in runs if run.damaged]
     found = [
         probe
         for run in runs

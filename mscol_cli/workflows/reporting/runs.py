@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mscol_cli.checkpoints.folder import latest_checkpoint
+from mscol_cli.checkpoints.metrics import split_damaged
 from mscol_cli.checkpoints.runs import RUN
 from mscol_cli.checkpoints.runs import read_run as read_settings
 from mscol_cli.checkpoints.state import read_state
-from mscol_cli.engine.metrics import read_metrics
 from mscol_cli.errors import UsageError
 
 
@@ -24,9 +23,10 @@ class FoundRun:
         label: What the report calls it; no two runs share it.
         folder: Where it is.
         info: Its run.json.
-        metrics: Lines of its metrics.jsonl that have a step.
+        metrics: Lines of its metrics.jsonl that can be read.
         step: Updates of its newest checkpoint; None while it has none.
         state: `finished`, `running`, or why it stopped; empty where nothing is known.
+        damaged: How many lines of its metrics.jsonl cannot be read.
     """
 
     label: str
@@ -35,6 +35,7 @@ class FoundRun:
     metrics: Sequence[Mapping[str, float]]
     step: int | None
     state: str = ""
+    damaged: int = 0
 
     @property
     def title(self) -> str:
@@ -67,12 +68,9 @@ def read_run(label: str, folder: Path) -> FoundRun:
     info = read_settings(folder)
     if not isinstance(info["encoder"]["name"], str):
         raise UsageError(f"{folder / RUN} names no encoder: restore it, or leave the run out.")
-    lines = [line for line in read_metrics(folder) if _is_number(line.get("step"))]
+    lines, damaged = split_damaged(folder)
     found = latest_checkpoint(folder)
     state = read_state(folder)
     told = f"{state.state}: {state.reason}" if state and state.reason else state and state.state
-    return FoundRun(label, folder, info, lines, found.step if found else None, told or "")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    step = found.step if found else None
+    return FoundRun(label, folder, info, lines, step, told or "", damaged)

@@ -16,9 +16,10 @@ from mscol_cli.reports.page import Block, Listing, Picture, Pictures, Section, T
 from mscol_cli.reports.paired import HIGHER, LOWER, PairedScore
 from mscol_cli.workflows.paired_scores import FEWEST, PairedColumn, score_columns
 from mscol_cli.workflows.probe_output import SCORES
-from mscol_cli.workflows.reporting.found import FoundProbe, FoundRun, Material
+from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import NAMES, Group, file_name, group_probes
-from mscol_cli.workflows.reporting.probes import FoundSet
+from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet
+from mscol_cli.workflows.reporting.runs import FoundRun
 
 HEADING = "Scores by training source"
 ALL = "all sources"

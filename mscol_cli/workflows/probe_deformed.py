@@ -1,0 +1,77 @@
+"""What a probe loses when its test clips, and they alone, are damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from mscol_cli.audio import Deformation
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.contracts.task import ProbeProtocol
+from mscol_cli.engine.models import Model
+from mscol_cli.probing.bootstrap import difference
+from mscol_cli.probing.kept import ClipScores, resampled_pair
+from mscol_cli.probing.shallow import TrainedProbe
+from mscol_cli.reports.tables import DeformedScore
+from mscol_cli.workflows.embeddings import embed_cached
+from mscol_cli.workflows.probe_clips import EmbeddedTask, with_test
+from mscol_cli.workflows.probe_scores import score_clips, score_of
+from mscol_cli.workflows.probe_settings import ProbeSettings
+
+
+def score_deformed(
+    settings: ProbeSettings,
+    probes: Sequence[TrainedProbe],
+    embedded: EmbeddedTask,
+    model: Model,
+    clean: ClipScores,
+    device: torch.device,
+    progress: Progress,
+) -> tuple[DeformedScore, ...]:
+    """Scores of deformed test clips, and what was lost against the same clips as they are.
+
+    A deformation that leaves no clip to be embedded costs a warning.
+    """
+    found: list[DeformedScore] = []
+    for deformation in settings.deformations:
+        damaged = _embed(embedded, model, deformation, device, progress)
+        if not damaged.items["test"]:
+            continue
+        ids = {item.id for item in damaged.items["test"]}
+        rows = np.array([clip in ids for clip in clean.ids], dtype=bool)
+        members = {name: members[rows] for name, members in clean.members.items()}
+        kept = score_clips(settings.protocol, probes, damaged, members, clean.classes)
+        found += _losses(settings.protocol, clean, kept, deformation.name)
+    return tuple(found)
+
+
+def _embed(
+    embedded: EmbeddedTask,
+    model: Model,
+    deformation: Deformation,
+    device: torch.device,
+    progress: Progress,
+) -> EmbeddedTask:
+    items = embedded.items["test"]
+    progress.begin(deformation.name, len(items), "clip")
+    found = embed_cached(model, [item.path for item in items], device, progress, deformation)
+    progress.end()
+    if found.failures:
+        reason = next(iter(found.failures.values()))
+        progress.warn(f"{deformation.name}: {len(found.failures)} clips left out: {reason}")
+    return with_test(embedded, found)
+
+
+def _losses(
+    protocol: ProbeProtocol, clean: ClipScores, damaged: ClipScores, name: str
+) -> Iterator[DeformedScore]:
+    for test_set, rows in damaged.members.items():
+        for metric in protocol.metrics:
+            scores, targets = damaged.scores[:, rows], damaged.targets[rows]
+            score = score_of(metric, scores, targets, damaged.resampled[test_set, metric])
+            before, after, clips = resampled_pair(clean, damaged, test_set, metric)
+            lost = difference(before, after)
+            values = (lost.value, lost.low, lost.high, lost.p)
+            yield DeformedScore(name, test_set, metric, clips, score, *values)

@@ -1,0 +1,147 @@
+"""A probe whose encoder is trained too, from where the probe of the frozen one ended."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.contracts.task import ProbeProtocol, Split
+from mscol_cli.engine.embedding import embed_files
+from mscol_cli.engine.models import Model
+from mscol_cli.engine.training_crops import crop_batches
+from mscol_cli.probing.clips import ClipWindows
+from mscol_cli.probing.shallow import ShallowClassifier, TrainedProbe, loss_of, rank_of, targets_of
+from mscol_cli.reports.tables import ScoredSet
+from mscol_cli.workflows.probe_clips import EmbeddedTask, whole_clips
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """A classifier and its encoder as they were at their best epoch.
+
+    Attributes:
+        probe: The classifier; epoch 0 is the probe of the frozen encoder.
+        test: The test clips, embedded by the encoder.
+    """
+
+    probe: TrainedProbe
+    test: ClipWindows
+
+
+def fine_tune(
+    protocol: ProbeProtocol,
+    probes: Sequence[TrainedProbe],
+    embedded: EmbeddedTask,
+    model: Model,
+    device: torch.device,
+    progress: Progress,
+) -> Iterator[FineTuned]:
+    """Train encoder and classifier together, once for each classifier of the frozen encoder.
+
+    An epoch has one random crop per segment of each training clip. After each epoch the validation
+    clips are scored as test clips will be; training ends after `patience` epochs without a better
+    score, and the best epoch is tested once.
+    """
+    for seed, probe in enumerate(probes):
+        progress.begin(f"fine-tuning, seed {seed}", protocol.epochs, "epoch")
+        yield _Tuner(protocol, probe, embedded, model.encoder, seed, device).run(progress)
+        progress.end()
+
+
+def frozen_note(test_sets: Sequence[ScoredSet]) -> list[str]:
+    """A line for the report: the scores before the encoder was trained too."""
+    scores = [
+        f"{one.name} {name} {score.value:.4f}"
+        for one in test_sets
+        for name, score in one.metrics.items()
+    ]
+    return [f"the encoder was trained too; while it was frozen: {', '.join(scores)}"]
+
+
+@dataclass(frozen=True)
+class _Best:
+    rank: tuple[float, float]
+    epoch: int
+    encoder: dict[str, Any]
+    classifier: dict[str, Any]
+
+
+class _Tuner:
+    def __init__(
+        self,
+        protocol: ProbeProtocol,
+        probe: TrainedProbe,
+        embedded: EmbeddedTask,
+        encoder: Encoder,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.protocol = protocol
+        self.embedded = embedded
+        self.encoder = copy.deepcopy(encoder)
+        self.classifier: ShallowClassifier = copy.deepcopy(probe.model)
+        self.rng = np.random.default_rng(seed)
+        self.device = device
+        self.targets = targets_of(protocol, embedded.clips["train"])
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": self.encoder.parameters(), "lr": protocol.encoder_learning_rate},
+                {"params": self.classifier.parameters(), "lr": protocol.learning_rate},
+            ]
+        )
+
+    def run(self, progress: Progress) -> FineTuned:
+        best = self._state(0, rank_of(self.classifier, self.protocol, self.embedded.clips["valid"]))
+        epoch = 0
+        # What the encoder drops at random is drawn from torch's generator.
+        with torch.random.fork_rng():
+            torch.manual_seed(int(self.rng.integers(1 << 62)))
+            while epoch < self.protocol.epochs and epoch - best.epoch < self.protocol.patience:
+                epoch += 1
+                self._train_epoch()
+                rank = rank_of(self.classifier, self.protocol, self._embed("valid"))
+                if rank > best.rank:
+                    best = self._state(epoch, rank)
+                progress.advance(valid=f"{rank[0]:.3f}")
+        self.encoder.load_state_dict(best.encoder)
+        self.classifier.load_state_dict(best.classifier)
+        multilabel, score = self.protocol.multilabel, best.rank[0]
+        probe = TrainedProbe(self.classifier.eval(), multilabel, score, best.epoch, epoch)
+        return FineTuned(probe, self._embed("test"))
+
+    def _train_epoch(self) -> None:
+        self.encoder.train()
+        self.classifier.train()
+        paths = [item.path for item in self.embedded.items["train"]]
+        for crops, rows in crop_batches(self.encoder, paths, self.protocol.batch_size, self.rng):
+            if len(rows) == 1 and len(paths) > 1:
+                # Normalisation over a batch has nothing to learn from a single crop.
+                continue
+            features = self.encoder.frontend(crops.to(self.device))
+            logits = self.classifier(self.encoder(features))
+            targets = self.targets[rows.to(self.targets.device)].to(self.device)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss_of(self.protocol, logits, targets).backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+
+    def _embed(self, split: Split) -> ClipWindows:
+        """The clips of a split, embedded by the encoder as it is. Raises BadInputError."""
+        paths = [item.path for item in self.embedded.items[split]]
+        results = list(whole_clips(embed_files(self.encoder, paths, device=self.device)))
+        windows = torch.from_numpy(np.concatenate([result.windows for result in results]))
+        counts = np.array([len(result.windows) for result in results], dtype=np.int64)
+        return ClipWindows(windows, counts, self.embedded.clips[split].targets)
+
+    def _state(self, epoch: int, rank: tuple[float, float]) -> _Best:
+        # A loss that is not a number would win no later comparison, nor lose one.
+        ranked = rank if all(map(math.isfinite, rank)) else (-math.inf, 0.0)
+        weights = (copy.deepcopy(one.state_dict()) for one in (self.encoder, self.classifier))
+        return _Best(ranked, epoch, *weights)
