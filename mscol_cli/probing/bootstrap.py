@@ -13,6 +13,7 @@ from mscol_cli.probing.weighted import WEIGHTED, Weights
 RESAMPLES = 1000
 LEVEL = 0.95
 BLOCK = 250
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Resampled:
 
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the value, within 0 and 1."""
-        low, high = _bounds(self.value, self.draws)
+        draws = self.draws[np.isfinite(self.draws)]
+        low, high = _percentiles(_moved(self.value, draws))
         return max(0.0, low), min(1.0, high)
 
 
@@ -103,14 +105,17 @@ def difference(first: Resampled, second: Resampled) -> Difference:
 
     The p-value is twice the smaller share of draws on either side of no difference, moved by their
     bias as the interval is; one draw more on each side keeps it above 0. So p is below 0.05 when
-    the interval leaves out 0, but for that draw.
+    the interval leaves out 0, but for that draw. A draw on which both score the same is on both
+    sides, and is not moved: where two models differ in few clips, such draws are many, and the
+    chance that is in the bias would decide on which side all of them are.
     """
     value, draws = first.value - second.value, first.draws - second.draws
-    low, high = _bounds(value, draws)
-    moved = draws[np.isfinite(draws)]
-    moved = moved - moved.mean() + value
+    draws = draws[np.isfinite(draws)]
     # Differences of equal scores are rounding noise around 0.
-    beyond = min(int((moved <= 1e-12).sum()), int((moved >= -1e-12).sum()))
+    same = np.abs(draws) <= ROUNDING
+    moved = np.where(same, 0.0, _moved(value, draws))
+    low, high = _percentiles(moved)
+    beyond = min(int((moved <= ROUNDING).sum()), int((moved >= -ROUNDING).sum()))
     return Difference(value, low, high, min(1.0, 2 * (beyond + 1) / (len(moved) + 1)))
 
 
@@ -123,9 +128,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _bounds(value: float, draws: FloatArray) -> tuple[float, float]:
+def _moved(value: float, draws: FloatArray) -> FloatArray:
+    return np.asarray(draws - (draws.mean() - value))
+
+
+def _percentiles(draws: FloatArray) -> tuple[float, float]:
     tail = 50 * (1 - LEVEL)
-    low, high = np.nanpercentile(draws, [tail, 100 - tail]) - (np.nanmean(draws) - value)
+    low, high = np.percentile(draws, [tail, 100 - tail])
     return float(low), float(high)
 
 

@@ -24,7 +24,7 @@ from mscol_cli.workflows.probe_deformed import score_deformed
 from mscol_cli.workflows.probe_finetune import fine_tune, frozen_note
 from mscol_cli.workflows.probe_groups import shared_groups
 from mscol_cli.workflows.probe_labels import score_budgets
-from mscol_cli.workflows.probe_output import default_output, write_result
+from mscol_cli.workflows.probe_output import check_writable, default_output, write_result
 from mscol_cli.workflows.probe_scores import (
     check_splits,
     find_test_sets,
@@ -79,8 +79,10 @@ def probe_model(
 
     Raises:
         MissingDataError: A split of the data has nothing to use.
+        MscolError: The output cannot be written.
     """
     folder, data = found
+    check_writable(output)
     tested = [item for item in data.items if item.split == "test"]
     sources = find_sources(settings.stems, tested, folder) if settings.stems else None
     times = [time.monotonic()]
