@@ -87,6 +87,13 @@ def probe(
     mp3: Annotated[
         str | None, typer.Option(help="Also test clips encoded as MP3.", metavar="KBPS,...")
     ] = None,
+    attribute: Annotated[
+        bool, typer.Option("--attribute", help="Also test each stem of the test clips alone.")
+    ] = False,
+    stems: Annotated[
+        Path | None,
+        typer.Option(help="Store of the stems, for --attribute. [default: DATA.store]"),
+    ] = None,
     reuse: Annotated[
         bool,
         typer.Option(
@@ -127,6 +134,8 @@ def probe(
         ),
         recipe=recipe,
         label_fractions=numbers("--label-fraction", label_fraction),
+        attribute=attribute,
+        stems=stems,
         deformations=_deformations(noise=noise, gain=gain, pitch=pitch, mp3=mp3),
     )
     request = TableRequest(task, model or (), data or (), common, output, reuse)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mscol_cli.reports.markdown import markdown_table
-from mscol_cli.reports.results import ClassScore, ScoredSet, SharedGroups
+from mscol_cli.reports.results import ClassScore, ScoredSet, SharedGroups, StemScores
 
 FEW = 12
 EXTREMES = 5
@@ -28,6 +28,26 @@ def shared_lines(groups: Sequence[SharedGroups]) -> list[str]:
     ]
 
 
+def stem_section(stems: Sequence[StemScores]) -> str:
+    """Average precision by class and source, the headline test set."""
+    if not stems:
+        return ""
+    sets = [one.test_sets[0] for one in stems]
+    header = ("class", "test clips", "whole clip", *(f"{one.source} alone" for one in stems[1:]))
+    rows = [
+        (scores[0].name, str(scores[0].support), *(_value(one.average_precision) for one in scores))
+        for scores in zip(*(one.classes for one in sets), strict=True)
+    ]
+    table = markdown_table(header, rows)
+    silent = ", ".join(f"{one.source} {one.silent:,}" for one in stems[1:])
+    clips = f"{sets[0].name}, {sets[0].clips:,} clips with stems"
+    return f"Average precision by class and source, {clips} (of which silent: {silent}):\n\n{table}"
+
+
+def _value(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
+
+
 def _class_table(test_set: ScoredSet) -> str:
     if not test_set.classes:
         return ""
@@ -45,9 +65,7 @@ def _class_table(test_set: ScoredSet) -> str:
 
 
 def _class_row(one: ClassScore) -> tuple[str, ...]:
-    values = (one.roc_auc, one.average_precision)
-    shown = ("none" if value is None else f"{value:.4f}" for value in values)
-    return one.name, str(one.support), *shown
+    return one.name, str(one.support), _value(one.roc_auc), _value(one.average_precision)
 
 
 def _confusion_table(test_set: ScoredSet) -> str:

@@ -94,6 +94,23 @@ class DeformedScore:
 
 
 @dataclass(frozen=True)
+class StemScores:
+    """Scores on test clips of which the encoder heard one source alone.
+
+    Attributes:
+        source: Name of the source; empty for the clips as they are, those that have stems.
+        silent: Clips in which the source is silent throughout.
+        test_sets: Scores, the headline set first.
+        losses: Against the clips as they are.
+    """
+
+    source: str
+    silent: int
+    test_sets: Sequence[ScoredSet]
+    losses: Sequence[DeformedScore] = ()
+
+
+@dataclass(frozen=True)
 class SharedGroups:
     """What test clips have in common with training clips, such as artists.
 
@@ -155,6 +172,7 @@ class ProbeSummary:
         label_budgets: Scores with fewer labelled clips.
         shared_groups: What training and test clips have in common.
         deformed: Scores on test clips that were deformed.
+        stems: Scores on one source of each test clip at a time, those of the whole clips first.
     """
 
     task: str
@@ -180,6 +198,7 @@ class ProbeSummary:
     label_budgets: Sequence[LabelBudget] = ()
     shared_groups: Sequence[SharedGroups] = ()
     deformed: Sequence[DeformedScore] = ()
+    stems: Sequence[StemScores] = ()
 
 
 @dataclass(frozen=True)

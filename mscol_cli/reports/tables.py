@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.reports.classes import class_section, shared_lines
+from mscol_cli.reports.classes import class_section, shared_lines, stem_section
 from mscol_cli.reports.markdown import listing, markdown_table
 from mscol_cli.reports.results import (
     ClassScore,
@@ -18,6 +18,7 @@ from mscol_cli.reports.results import (
     Score,
     ScoredSet,
     SharedGroups,
+    StemScores,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Score",
     "ScoredSet",
     "SharedGroups",
+    "StemScores",
     "markdown_table",
     "summary_dict",
     "summary_markdown",
@@ -47,7 +49,9 @@ def summary_markdown(summary: ProbeSummary) -> str:
         _how(summary),
         _score_table(summary),
         _budget_table(summary),
-        _deformed_table(summary),
+        _deformed_table(summary.deformed),
+        _deformed_table([loss for one in summary.stems for loss in one.losses]),
+        stem_section(summary.stems),
         class_section(summary.test_sets),
         _count_table(summary),
         listing("In common", shared_lines(summary.shared_groups)),
@@ -97,7 +101,7 @@ def _budget_table(summary: ProbeSummary) -> str:
     return markdown_table(header, rows) if rows else ""
 
 
-def _deformed_table(summary: ProbeSummary) -> str:
+def _deformed_table(scores: Sequence[DeformedScore]) -> str:
     header = ("test clips with", "test set", "metric", "score", "lost", "95 % interval", "p")
     rows = [
         (
@@ -109,7 +113,7 @@ def _deformed_table(summary: ProbeSummary) -> str:
             f"{one.low:+.4f} to {one.high:+.4f}",
             f"{one.p:.3f}",
         )
-        for one in summary.deformed
+        for one in scores
     ]
     return markdown_table(header, rows) if rows else ""
 

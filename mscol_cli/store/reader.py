@@ -15,7 +15,7 @@ from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.quantise import FULL_SCALE
-from mscol_cli.store.records import read_lines
+from mscol_cli.store.records import FileStamp, read_lines
 from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, STEP
 from mscol_cli.store.table import TrackTable, only_tracks, read_table
 
@@ -122,6 +122,13 @@ class Store:
         """By track id, the sizes in bytes of the files that the track was made of."""
         return {
             track["id"]: {stamp["size"] for stamp in track["files"].values()}
+            for track in read_lines(self.path / TRACKS)
+        }
+
+    def file_stamps(self) -> dict[str, list[FileStamp]]:
+        """By track id, the files that the track was made of."""
+        return {
+            track["id"]: [FileStamp(**stamp) for stamp in track["files"].values()]
             for track in read_lines(self.path / TRACKS)
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from mscol_cli.audio import Deformation, load_deformed, load_mono
+from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.embedding import ClipEmbedding, embed_files
+from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError
 from mscol_cli.probing.cache import (
@@ -36,16 +37,51 @@ def embed_cached(
     Progress advances by one for each file.
     """
     encoder = model.encoder
-    framing = (encoder.sample_rate, encoder.crop_samples, encoder.window_hop, encoder.level)
     damage = (deformation.name,) if deformation else ()
-    path = cache_path(embedding_key(model.hash, (*framing, *damage), paths))
-    cached = read_embeddings(path)
-    if cached is not None and len(cached.counts) == len(paths):
-        progress.advance(len(paths))
-        return cached
     decode = partial(load_deformed, deformation=deformation) if deformation else load_mono
+    path = cache_path(embedding_key(model.hash, (*_framing(encoder), *damage), paths))
     results = embed_files(encoder, paths, device=device, decode=decode)
-    embedded = _collect(results, encoder.dim, progress)
+    return _cached(path, len(paths), results, encoder.dim, progress)
+
+
+def embed_waveforms(
+    model: Model,
+    clips: Iterable[Clip],
+    identity: Sequence[str],
+    count: int,
+    device: torch.device,
+    progress: Progress,
+) -> Embedded:
+    """`embed_cached` for clips that are no files.
+
+    Args:
+        clips: At the encoder's sample rate, consumed only where the cache does not have them.
+        identity: Names them: the same for the same waveforms, and never for others.
+        count: How many there are.
+    """
+    encoder = model.encoder
+    path = cache_path(embedding_key(model.hash, (*_framing(encoder), *identity), ()))
+    results = embed_clips(encoder, clips, device=device)
+    return _cached(path, count, results, encoder.dim, progress)
+
+
+def _framing(encoder: Encoder) -> tuple[int | str, ...]:
+    return encoder.sample_rate, encoder.crop_samples, encoder.window_hop, encoder.level
+
+
+def _cached(
+    path: Path,
+    clips: int,
+    results: Iterator[ClipEmbedding | BadInputError],
+    dim: int,
+    progress: Progress,
+) -> Embedded:
+    """What the cache has, or the results, which are then computed and kept."""
+    cached = read_embeddings(path)
+    if cached is not None and len(cached.counts) == clips:
+        progress.advance(clips)
+        return cached
+    embedded = _collect(results, dim, progress)
     try:
         write_embeddings(path, embedded)
     except OSError as error:

@@ -16,7 +16,7 @@ from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.host import load_registry
 from mscol_cli.probing.shallow import TrainedProbe
-from mscol_cli.reports.tables import ProbeResult, ProbeSummary
+from mscol_cli.reports.tables import ProbeResult, ProbeSummary, StemScores
 from mscol_cli.workflows.heard import heard_note
 from mscol_cli.workflows.probe_clips import EmbeddedTask, embed_task
 from mscol_cli.workflows.probe_deformed import score_deformed
@@ -37,6 +37,7 @@ from mscol_cli.workflows.probe_settings import (
     load_data,
     resolve_settings,
 )
+from mscol_cli.workflows.probe_stems import find_stems, score_stems
 from mscol_cli.workflows.probe_training import train_probes, weight_decays
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
@@ -80,6 +81,7 @@ def probe_model(
     """
     folder, data = found
     times = [time.monotonic()]
+    stems = find_stems(settings.stems, data, folder) if settings.stems else None
     embedded = embed_task(data, model, device, progress)
     _warn(data.missing, embedded.failures, progress)
     test_sets = find_test_sets(data, embedded)
@@ -104,7 +106,12 @@ def probe_model(
     times.append(time.monotonic())
     deformed = score_deformed(settings, probes, embedded, model, kept, device, progress)
     times.append(time.monotonic())
-    stages = ("embeddings", "classifiers", "scores", "label budgets", "deformations")
+    alone: tuple[StemScores, ...] = ()
+    if stems is not None:
+        common = (probes, embedded, model, kept, device, progress)
+        alone = tuple(score_stems(settings.protocol, stems, *common))
+    times.append(time.monotonic())
+    stages = ("embeddings", "classifiers", "scores", "label budgets", "deformations", "stems")
     seconds = {name: times[at + 1] - times[at] for at, name in enumerate(stages)}
     notes = (*frozen, *heard, *summary.notes)
     summary = replace(
@@ -112,6 +119,7 @@ def probe_model(
         test_sets=scored,
         label_budgets=budgets,
         deformed=deformed,
+        stems=alone,
         seconds=seconds,
         notes=notes,
     )

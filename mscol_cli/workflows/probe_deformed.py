@@ -43,7 +43,7 @@ def score_deformed(
         rows = np.array([clip in ids for clip in clean.ids], dtype=bool)
         members = {name: members[rows] for name, members in clean.members.items()}
         kept = score_clips(settings.protocol, probes, damaged, members, clean.classes)
-        found += _losses(settings.protocol, clean, kept, deformation.name)
+        found += losses(settings.protocol, clean, kept, deformation.name)
     return tuple(found)
 
 
@@ -64,9 +64,10 @@ def _embed(
     return with_test(embedded, found)
 
 
-def _losses(
+def losses(
     protocol: ProbeProtocol, clean: ClipScores, damaged: ClipScores, name: str
 ) -> Iterator[DeformedScore]:
+    """What is lost in every test set and metric, on the clips that both were scored on."""
     for test_set, rows in damaged.members.items():
         for metric in protocol.metrics:
             scores, targets = damaged.scores[:, rows], damaged.targets[rows]

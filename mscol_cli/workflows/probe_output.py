@@ -27,6 +27,8 @@ def default_output(request: ProbeRequest, model: Model) -> Path:
     if request.label_fractions:
         given.append("labels=" + ",".join(f"{share:g}" for share in request.label_fractions))
     given += [f"{kind}={amount:g}" for kind, amount in request.deformations]
+    given += ["attribute"] if request.attribute or request.stems else []
+    given += [request.stems.name] if request.stems else []
     name = file_name("-".join(given))
     if model.run is not None:
         return model.run / "probes" / name

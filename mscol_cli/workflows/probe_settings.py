@@ -38,6 +38,8 @@ class ProbeRequest:
         recipe: Name or file of a recipe.
         label_fractions: Shares of the training clips to train on as well.
         deformations: What to do to the test clips, one after another, as well: kind and amount.
+        attribute: Test on each stem of the test clips alone, too.
+        stems: The store of stems; None for `DATA.store`.
     """
 
     task: str
@@ -52,6 +54,8 @@ class ProbeRequest:
     recipe: str | None = None
     label_fractions: Sequence[float] = ()
     deformations: Sequence[tuple[str, float]] = ()
+    attribute: bool = False
+    stems: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class ProbeSettings:
         seeds: How many classifiers to train.
         label_fractions: Shares of the training clips to train on as well, ascending.
         deformations: What to do to the test clips, one after another, as well.
+        stems: The store whose stems are tested alone, too; None for none.
     """
 
     recipe: str
@@ -75,6 +80,7 @@ class ProbeSettings:
     seeds: int
     label_fractions: Sequence[float] = ()
     deformations: Sequence[Deformation] = ()
+    stems: Path | None = None
 
     @property
     def classifiers(self) -> int:
@@ -119,9 +125,11 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", default)
     if seeds < 1:
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")
-    if protocol.finetune and (request.label_fractions or request.deformations):
+    attribute = request.attribute or request.stems is not None
+    if protocol.finetune and (request.label_fractions or request.deformations or attribute):
         raise UsageError(
-            "--finetune goes without --label-fraction, --noise, --gain, --pitch and --mp3."
+            "--finetune goes without --label-fraction, --noise, --gain, --pitch, --mp3 and"
+            " --attribute."
         )
     if protocol.classifier != "published" and protocol.crops == "random":
         raise UsageError(
@@ -130,7 +138,9 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
         )
     fractions = _fractions(request.label_fractions)
     deformations = [_deformation(*given) for given in dict.fromkeys(request.deformations)]
-    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, deformations)
+    data = request.data or Path("data") / request.task
+    stems = (request.stems or data.with_name(f"{data.name}.store")) if attribute else None
+    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, deformations, stems)
 
 
 def _deformation(kind: str, amount: float) -> Deformation:
