@@ -84,6 +84,17 @@ def keep_scores(
     )
 
 
+def members_among(clean: ClipScores, embedded: EmbeddedTask) -> dict[str, BoolArray]:
+    """The test sets of `clean` among fewer test clips, those that can still be scored."""
+    ids = {item.id for item in embedded.items["test"]}
+    rows = np.array([clip in ids for clip in clean.ids], dtype=bool)
+    return {
+        name: members[rows]
+        for name, members in clean.members.items()
+        if scored_classes(clean.targets[members & rows]).any()
+    }
+
+
 def scored_sets(protocol: ProbeProtocol, kept: ClipScores) -> list[ScoredSet]:
     """The scores on each test set, for the report."""
     return [_scored_set(protocol, kept, name) for name in kept.members]

@@ -25,7 +25,7 @@ from mscol_cli.store.segments import SAMPLE_RATE
 from mscol_cli.workflows.embeddings import embed_waveforms
 from mscol_cli.workflows.probe_clips import EmbeddedTask, select_clips, with_test
 from mscol_cli.workflows.probe_deformed import losses
-from mscol_cli.workflows.probe_scores import score_clips, scored_sets
+from mscol_cli.workflows.probe_scores import members_among, score_clips, scored_sets
 from mscol_cli.workflows.train_split import track_id
 
 
@@ -82,16 +82,16 @@ def score_stems(
 ) -> Iterator[StemScores]:
     """Scores of the clips that have stems, as files first, and then of each source alone."""
     has_stems = np.array([item.id in stems.tracks for item in embedded.items["test"]], dtype=bool)
-    if not has_stems.any():
-        progress.warn("no test clip that could be embedded has stems.")
-        return
     whole = select_clips(embedded, "test", has_stems)
+    if list(clean.members) != list(members_among(clean, whole)):
+        progress.warn("the test clips that have stems are too few to be scored.")
+        return
     heard = _score(protocol, probes, whole, clean)
     yield StemScores("", 0, tuple(scored_sets(protocol, heard)))
     rows = [stems.tracks[item.id] for item in whole.items["test"]]
     for source, name in enumerate(stems.store.index.sources):
         alone = with_test(whole, _embed(stems.store, rows, source, model, device, progress))
-        if alone.items["test"]:
+        if list(clean.members) == list(members_among(clean, alone)):
             scores = _score(protocol, probes, alone, clean)
             lost = tuple(losses(protocol, heard, scores, f"{name} alone"))
             silent = sum(not stems.store.stored(row, source).any() for row in rows)
@@ -102,10 +102,7 @@ def _score(
     protocol: ProbeProtocol, probes: Sequence[TrainedProbe], task: EmbeddedTask, clean: ClipScores
 ) -> ClipScores:
     """The scores of some of the test clips, in the test sets of all."""
-    ids = {item.id for item in task.items["test"]}
-    rows = np.array([clip in ids for clip in clean.ids], dtype=bool)
-    members = {name: chosen[rows] for name, chosen in clean.members.items()}
-    return score_clips(protocol, probes, task, members, clean.classes)
+    return score_clips(protocol, probes, task, members_among(clean, task), clean.classes)
 
 
 def _embed(
