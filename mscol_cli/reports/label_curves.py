@@ -22,8 +22,11 @@ def draw_label_curves(summary: ProbeSummary, path: Path) -> None:
         for metric in budgets[0].test_sets[0].metrics
     ]
     figure = draw_panels(panels)
+    clips = [budget.clips for budget in budgets]
     for axes in figure.axes:
         axes.set_xscale("log")
+        axes.set_xticks(clips, labels=[f"{count:,.0f}" for count in clips])
+        axes.set_xticks([], minor=True)
     save_picture(figure, path)
 
 
