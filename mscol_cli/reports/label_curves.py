@@ -33,7 +33,7 @@ def draw_label_curves(summary: ProbeSummary, path: Path) -> None:
 def _curve(budgets: Sequence[LabelBudget], place: int, metric: str) -> Curve:
     scores = [budget.test_sets[place].metrics[metric] for budget in budgets]
     return Curve(
-        label=f"{budgets[0].test_sets[place].name} test set",
+        label=f"{budgets[0].test_sets[place].name} clips",
         x=[budget.clips for budget in budgets],
         y=[score.value for score in scores],
         low=[score.low for score in scores],
