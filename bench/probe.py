@@ -12,8 +12,8 @@ Each racer is `mscol probe` as a process of its own, import and all, from first 
 All three train as many classifiers, for as many epochs at most, and score the same test clips.
 The windows of its test clips `anew` finds in the cache, which favours it.
 Prints one Markdown table: seconds in all, of which embedding every window (and windows a second,
-where none was cached) and classifiers (with the embedding that `anew` does between epochs), seconds an
-epoch, and the headline score with its spread over seeds and its interval.
+where none was cached) and classifiers (with the embedding that `anew` does between epochs),
+seconds an epoch, and the headline score with its spread over seeds and its interval.
 """
 
 from __future__ import annotations
