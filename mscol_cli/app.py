@@ -87,6 +87,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         return _fail_unforeseen(error)
+    # What some versions of Typer make of Ctrl-C, without a word.
+    if code == Interrupted.exit_code:
+        return _fail(Interrupted("interrupted."), code)
     return code if isinstance(code, int) else 0
 
 
@@ -102,5 +105,8 @@ def _fail_unforeseen(error: Exception) -> int:
     if hasattr(error, "format_message"):
         message = error.format_message()
         return _fail(error, 2, message) if message else 2
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        place = f"{error.filename}: {error.strerror}: look at the path, its rights and its disk"
+        return _fail(error, 1, f"{place}, or choose another.")
     hint = "" if os.environ.get(VERBOSE) else " (mscol --verbose COMMAND shows where)"
     return _fail(error, 1, f"{type(error).__name__}: {error}{hint}")

@@ -112,6 +112,27 @@ def test_a_mistake_gets_one_line_and_its_exit_code(
     assert captured.out == ""
 
 
+def test_an_interruption_is_one_line_and_code_130(
+    mscol: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press_ctrl_c(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mscol_cli.workflows.runs.list_runs", press_ctrl_c)
+    assert mscol("runs") == 130
+    assert capsys.readouterr().err.strip() == "error: interrupted."
+
+
+def test_a_path_that_cannot_be_used_is_named(
+    mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("")
+    line = ["pretrain", store, "--objective", "cola", "--encoder", "small", "--device", "cpu"]
+    assert mscol(*line, "-o", "taken/run") == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: taken/run: Not a directory: look at the path")
+
+
 def test_verbose_shows_the_traceback(mscol: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert mscol("--verbose", "pretrain", "--objective", "msaa") == 2
     assert "Traceback" in capsys.readouterr().err

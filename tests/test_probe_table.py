@@ -86,6 +86,20 @@ def test_a_model_that_is_not_there_does_not_lose_the_others(
     assert [row["model"] for row in table(tmp_path / "probes")["rows"]] == ["mine@6"]
 
 
+@pytest.mark.parametrize("tasks", [["fma"], ["fma", "nsynth"]])
+def test_an_output_that_cannot_be_written_is_said_before_the_work(
+    mscol: Command,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    tasks: list[str],
+) -> None:
+    (tmp_path / "taken").write_text("")
+    model = ("--model", "untrained", "--encoder", "small")
+    assert mscol("probe", *tasks, *model, "-o", "taken/out") == 1
+    assert capsys.readouterr().err == "error: taken/out cannot be written: use -o.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -81,8 +81,8 @@ def test_long_lists_are_cut_and_counted() -> None:
 
 
 def test_cells_cannot_break_the_table() -> None:
-    assert markdown_table(("a|b", "c"), [("x", "y")]).splitlines() == [
+    assert markdown_table(("a|b", "c"), [("<i>x", "y\nz")]).splitlines() == [
         "| a\\|b | c |",
         "| --- | ---: |",
-        "| x | y |",
+        "| \\<i>x | y z |",
     ]

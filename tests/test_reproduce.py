@@ -84,6 +84,18 @@ def test_a_study_is_run_once(
     assert contents("studies") | contents("data") == before
 
 
+def test_a_linear_probe_is_not_made_again(
+    mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = study.with_name("linear.toml")
+    recipe.write_text('[protocols.folder]\nclassifier = "linear"\n')
+    study.write_text(f'recipe = "{recipe}"\n{STUDY.replace("seeds = 1", "seeds = 2")}')
+    assert mscol("reproduce", study) == 0
+    capsys.readouterr()
+    assert mscol("reproduce", study, "--dry-run", "--json") == 0
+    assert {stage["state"] for stage in json.loads(capsys.readouterr().out)} == {"done"}
+
+
 def test_runs_are_scored_while_they_are_trained(mscol: Command, study: Path) -> None:
     online = '[online_probe]\nevery = 2\ntask = "folder"\n'
     study.write_text(STUDY.replace("seeds = 1", f"seeds = 1\n{online}"))

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mscol_cli.probing.clips import BoolArray, FloatArray
-from mscol_cli.probing.weighted import WEIGHTED, Weights
+from mscol_cli.probing.weighted import Weights, together
 
 RESAMPLES = 1000
 LEVEL = 0.95
 BLOCK = 250
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Resampled:
 
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the value, within 0 and 1."""
-        low, high = _bounds(self.value, self.draws)
+        draws = self.draws[np.isfinite(self.draws)]
+        low, high = _percentiles(_moved(self.value, draws))
         return max(0.0, low), min(1.0, high)
 
 
@@ -58,25 +60,43 @@ def resample(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Resampled:
-    """A score on test clips drawn with replacement.
+    """`resample_all` for one metric."""
+    drawn = resample_all([metric], scores, targets, resamples=resamples, seed=seed)
+    return drawn[metric]
+
+
+def resample_all(
+    metrics: Sequence[str],
+    scores: FloatArray,
+    targets: BoolArray,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Resampled]:
+    """Scores on test clips drawn with replacement, by metric.
 
     Every seed's classifier is scored on the same drawn clips, and the mean over seeds is what
     varies. The spread over seeds is not in it.
 
     Args:
-        metric: A name of `WEIGHTED`.
+        metrics: Names of `WEIGHTED`.
         scores: (seeds, clips, classes).
         targets: (clips, classes).
         resamples: How often to draw.
         seed: The same seed draws the same clips, for any metric and model.
     """
-    value = _mean_over_seeds(metric, scores, targets, np.ones((len(targets), 1), np.float32))
+    value = _mean_over_seeds(metrics, scores, targets, np.ones((len(targets), 1), np.float32))
     rng = np.random.default_rng(seed)
-    draws = [
-        _mean_over_seeds(metric, scores, targets, _draw(rng, len(targets), size))
+    blocks = [
+        _mean_over_seeds(metrics, scores, targets, _draw(rng, len(targets), size))
         for size in _blocks(resamples)
     ]
-    return Resampled(float(value[0]), np.concatenate(draws))
+    return {
+        metric: Resampled(
+            float(value[metric][0]), np.concatenate([block[metric] for block in blocks])
+        )
+        for metric in metrics
+    }
 
 
 def interval(
@@ -87,7 +107,7 @@ def interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The 95 % interval of the mean score over seeds; arguments as for `resample`.
+    """The 95 % interval of the mean score over seeds; arguments as for `resample_all`.
 
     The bounds are percentiles, moved by the bias of the resamples: drawing a positive twice raises
     average precision, so that of few positives would else lie low in its own interval, or below it.
@@ -103,14 +123,17 @@ def difference(first: Resampled, second: Resampled) -> Difference:
 
     The p-value is twice the smaller share of draws on either side of no difference, moved by their
     bias as the interval is; one draw more on each side keeps it above 0. So p is below 0.05 when
-    the interval leaves out 0, but for that draw.
+    the interval leaves out 0, but for that draw. A draw on which both score the same is on both
+    sides, and is not moved: where two models differ in few clips, such draws are many, and the
+    chance that is in the bias would decide on which side all of them are.
     """
     value, draws = first.value - second.value, first.draws - second.draws
-    low, high = _bounds(value, draws)
-    moved = draws[np.isfinite(draws)]
-    moved = moved - moved.mean() + value
+    draws = draws[np.isfinite(draws)]
     # Differences of equal scores are rounding noise around 0.
-    beyond = min(int((moved <= 1e-12).sum()), int((moved >= -1e-12).sum()))
+    same = np.abs(draws) <= ROUNDING
+    moved = np.where(same, 0.0, _moved(value, draws))
+    low, high = _percentiles(moved)
+    beyond = min(int((moved <= ROUNDING).sum()), int((moved >= -ROUNDING).sum()))
     return Difference(value, low, high, min(1.0, 2 * (beyond + 1) / (len(moved) + 1)))
 
 
@@ -123,17 +146,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _bounds(value: float, draws: FloatArray) -> tuple[float, float]:
+def _moved(value: float, draws: FloatArray) -> FloatArray:
+    return np.asarray(draws - (draws.mean() - value))
+
+
+def _percentiles(draws: FloatArray) -> tuple[float, float]:
     tail = 50 * (1 - LEVEL)
-    low, high = np.nanpercentile(draws, [tail, 100 - tail]) - (np.nanmean(draws) - value)
+    low, high = np.percentile(draws, [tail, 100 - tail])
     return float(low), float(high)
 
 
 def _mean_over_seeds(
-    metric: str, scores: FloatArray, targets: BoolArray, weights: Weights
-) -> FloatArray:
-    by_seed = [WEIGHTED[metric](one, targets, weights) for one in scores]
-    return np.asarray(np.mean(by_seed, axis=0), dtype=np.float64)
+    metrics: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
+) -> dict[str, FloatArray]:
+    by_seed = [together(metrics, one, targets, weights) for one in scores]
+    return {
+        metric: np.asarray(np.mean([one[metric] for one in by_seed], axis=0), dtype=np.float64)
+        for metric in metrics
+    }
 
 
 def _draw(rng: np.random.Generator, clips: int, resamples: int) -> Weights:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.reports.markdown import plain
 from mscol_cli.reports.published import Published, published_scores
 from mscol_cli.reports.tables import Score, markdown_table
 
@@ -187,7 +188,7 @@ def _comparison_table(compared: Sequence[Comparison]) -> str:
 
 
 def _failure_lines(table: JointTable) -> list[str]:
-    return [f"- {name}: {' '.join(reason.split())}" for name, reason in table.failures]
+    return [f"- {plain(f'{name}: {reason}')}" for name, reason in table.failures]
 
 
 def _row_dict(row: Row, columns: Sequence[Column]) -> dict[str, Any]:

@@ -17,10 +17,15 @@ def listing(title: str, lines: Sequence[str]) -> str:
     """A titled list that is cut when long; nothing when empty."""
     if not lines:
         return ""
-    shown = [f"- {' '.join(line.split())}" for line in lines[:LISTED]]
+    shown = [f"- {plain(line)}" for line in lines[:LISTED]]
     more = [f"- and {len(lines) - LISTED} more, in the JSON"] if len(lines) > LISTED else []
     return "\n".join([f"{title} ({len(lines)}):", "", *shown, *more])
 
 
+def plain(text: str) -> str:
+    """Text in one line, in which no name that comes from data is taken for HTML."""
+    return " ".join(text.split()).replace("<", "\\<")
+
+
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return plain(text).replace("|", "\\|")

@@ -9,7 +9,7 @@ from typing import Any
 
 from mscol_cli.reports.attribution import attribution_markdown
 from mscol_cli.reports.classes import class_section, shared_lines
-from mscol_cli.reports.markdown import listing, markdown_table
+from mscol_cli.reports.markdown import listing, markdown_table, plain
 from mscol_cli.reports.results import (
     ClassScore,
     DeformedScore,
@@ -44,7 +44,7 @@ def summary_dict(summary: ProbeSummary) -> dict[str, Any]:
 def summary_markdown(summary: ProbeSummary) -> str:
     """A page: the scores with their intervals, the counts, and what was left out."""
     blocks = [
-        f"# {summary.task}: {summary.model}",
+        f"# {plain(f'{summary.task}: {summary.model}')}",
         _how(summary),
         _score_table(summary),
         _budget_table(summary),

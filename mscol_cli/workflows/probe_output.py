@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from mscol_cli.engine.models import Model
+from mscol_cli.errors import MscolError
 from mscol_cli.files import write_json, write_text
 from mscol_cli.probing.kept import ClipScores, write_scores
 from mscol_cli.reports.tables import ProbeResult, ProbeSummary, summary_dict, summary_markdown
@@ -41,8 +43,22 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w=.-]", "_", text)
 
 
+def check_writable(folder: Path) -> None:
+    """Refuse an output that cannot be written, before the work. Raises MscolError."""
+    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise MscolError(f"{folder} cannot be written: use -o.")
+
+
 def write_result(summary: ProbeSummary, kept: ClipScores, folder: Path) -> ProbeResult:
-    """Write scores, report and page. Raises OSError."""
+    """Write scores, report and page. Raises MscolError when they cannot be written."""
+    try:
+        return _write(summary, kept, folder)
+    except OSError as error:
+        raise MscolError(f"{folder} cannot be written ({error.strerror}): use -o.") from error
+
+
+def _write(summary: ProbeSummary, kept: ClipScores, folder: Path) -> ProbeResult:
     values: dict[str, Any] = {item.name: getattr(summary, item.name) for item in fields(summary)}
     result = ProbeResult(
         **values,

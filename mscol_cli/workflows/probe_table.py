@@ -21,7 +21,7 @@ from mscol_cli.host.names import unknown_name
 from mscol_cli.reports.comparison import JointResult, JointTable, joint_dict, joint_markdown
 from mscol_cli.workflows.probe import probe_model
 from mscol_cli.workflows.probe_compare import Finished, join
-from mscol_cli.workflows.probe_output import REPORT, SCORES, default_output
+from mscol_cli.workflows.probe_output import REPORT, SCORES, check_writable, default_output
 from mscol_cli.workflows.probe_settings import (
     ProbeRequest,
     ProbeSettings,
@@ -93,6 +93,8 @@ def run(request: TableRequest, progress: Progress) -> JointResult:
     registry = load_registry()
     asked = requests(request)
     settings = {one.task: resolve_settings(one, registry) for one in asked}
+    output = request.output or DEFAULT_OUTPUT
+    check_writable(output)
     runner = _Runner(registry, settings, pick_device(request.probe.device), request.reuse, progress)
     finished = list(runner.finish(asked))
     if not finished:
@@ -100,7 +102,7 @@ def run(request: TableRequest, progress: Progress) -> JointResult:
     table = join(finished)
     return _write(
         replace(table, failures=(*runner.failures, *table.failures)),
-        request.output or DEFAULT_OUTPUT,
+        output,
     )
 
 

@@ -137,7 +137,7 @@ class ProbeStage(Stage):
             "options": asdict(settings.part.options),
             "protocol": settings.described_protocol(),
             "recipe": settings.recipe,
-            "seeds": settings.seeds,
+            "seeds": settings.classifiers,
             "data": str(self._probing.data),
             "model_hash": self.model_hash(),
         }
