@@ -4,11 +4,15 @@ import json
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mscol_cli.checkpoints.state import alone
+from mscol_cli.errors import UsageError
 from tests.conftest import Command
 
 Capture = pytest.CaptureFixture[str]
@@ -119,6 +123,39 @@ def test_damaged_lines_of_the_metrics_are_said_and_dropped(
     assert mscol("pretrain", "--resume", "-o", half) == 0
     assert "metrics.jsonl: 1 damaged line is left out" in capsys.readouterr().err
     assert metrics(half) == metrics(whole)
+
+
+def test_a_run_is_trained_by_one_at_a_time(mscol: Command, half: Path, capsys: Capture) -> None:
+    before = (half / "run.json").read_bytes()
+    with alone(half):
+        assert mscol("pretrain", "--resume", "-o", half, "--steps", 30) == 2
+    assert "is being trained by another process" in capsys.readouterr().err
+    assert (half / "run.json").read_bytes() == before
+    assert not (half / "state.json").read_text().count("failed")
+
+
+def test_processes_end_when_what_launched_them_is_killed(store: Path, tmp_path: Path) -> None:
+    options = [*QUICK, "--steps", 100_000, "--save-every", 1, "--processes", 2, "-o", "run"]
+    line = [sys.executable, "-m", "mscol_cli", "pretrain", store, "--objective", "cola", *options]
+    with subprocess.Popen([*map(str, line)], cwd=tmp_path, stderr=subprocess.DEVNULL) as launcher:
+        wait_until(lambda: any(tmp_path.glob("run/checkpoints/step-*")))
+        launcher.kill()
+    wait_until(lambda: is_free(tmp_path / "run"))
+
+
+def is_free(run: Path) -> bool:
+    try:
+        with alone(run):
+            return True
+    except UsageError:
+        return False
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 90
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_with_no_checkpoint_left_to_read_nothing_is_changed(

@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
-from mscol_cli.errors import Interrupted, MscolError
+from mscol_cli.errors import Interrupted, MscolError, UsageError
 from mscol_cli.files import read_json, write_json
 
-STATE = "state.json"
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - no such locks on this system
+    fcntl = None  # type: ignore[assignment]
+
+STATE, LOCK = "state.json", ".lock"
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 
 
@@ -35,7 +41,16 @@ class RunState:
 
 @contextmanager
 def recorded(run: Path) -> Iterator[None]:
-    """Write down that a run is going on, and how it ended; for one process of it."""
+    """Write down that a run is going on, and how it ended; for one process of it.
+
+    Raises:
+        UsageError: Another does.
+    """
+    with alone(run):
+        yield from _recorded(run)
+
+
+def _recorded(run: Path) -> Iterator[None]:
     record(run, RUNNING)
     try:
         yield
@@ -46,6 +61,32 @@ def recorded(run: Path) -> Iterator[None]:
         _try_to_record(run, FAILED, _reason(error))
         raise
     record(run, FINISHED)
+
+
+@contextmanager
+def alone(run: Path) -> Iterator[None]:
+    """Keep other processes from training the same run; the system lets go when this one ends.
+
+    Raises:
+        UsageError: Another process trains it.
+    """
+    with (run / LOCK).open("a") as file:
+        if not _locked(file):
+            raise UsageError(f"{run} is being trained by another process: wait for it, or stop it.")
+        yield
+
+
+def _locked(file: TextIO) -> bool:
+    """Lock a file; where the system or the file system has no locks, no one is kept out."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _try_to_record(run: Path, state: str, reason: str) -> None:

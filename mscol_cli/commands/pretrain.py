@@ -172,11 +172,11 @@ def pretrain(
 
 def pretrain_worker(run: Path) -> None:
     """Train as one of the processes of a prepared run (started by 'mscol pretrain')."""
-    from mscol_cli.workflows.pretrain import work
+    from mscol_cli.workflows.pretrain import work_launched
 
     with TerminalProgress() as progress:
         try:
-            work(run, progress)
+            work_launched(run, progress)
         except Interrupted as error:
             # The process that started this one says so, once for all.
-            raise typer.Exit(error.exit_code) from error
+            raise SystemExit(error.exit_code) from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
+import time
 from collections.abc import Sequence
 
 from torch.distributed.elastic.multiprocessing import SignalException
@@ -13,7 +15,10 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from mscol_cli.errors import Interrupted, MscolError
 
+LAUNCHER = "MSCOL_LAUNCHER"
+"""Names the process that starts the others, in their environment."""
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
+LOOK_S = 0.5
 
 
 def launch(processes: int, arguments: Sequence[str]) -> None:
@@ -27,6 +32,7 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     # The launcher passes on to the processes what it is sent itself.
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = SIGNALS
+    os.environ[LAUNCHER] = str(os.getpid())
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -49,6 +55,22 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
         raise _failure(error, processes) from None
     finally:
         logging.disable(logging.NOTSET)
+
+
+def end_with_launcher() -> None:
+    """From now on, end this process at once where the one that launched it is gone.
+
+    A launcher that is killed cannot tell: its processes would train on, unseen, beside those of the
+    run that is resumed.
+    """
+    launcher = int(os.environ.get(LAUNCHER, os.getppid()))
+    threading.Thread(target=_outlive_not, args=(launcher,), daemon=True).start()
+
+
+def _outlive_not(launcher: int) -> None:
+    while os.getppid() == launcher:
+        time.sleep(LOOK_S)
+    os._exit(1)
 
 
 def _failure(error: ChildFailedError, processes: int) -> MscolError:

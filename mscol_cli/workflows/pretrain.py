@@ -17,7 +17,7 @@ from mscol_cli.checkpoints import runs, state
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.engine.batches import CropSource
 from mscol_cli.engine.devices import is_launched, pick_device, process_group
-from mscol_cli.engine.launching import launch
+from mscol_cli.engine.launching import end_with_launcher, launch
 from mscol_cli.engine.metrics import read_metrics
 from mscol_cli.engine.models import (
     build_encoder,
@@ -35,7 +35,7 @@ from mscol_cli.workflows.run_settings import PretrainRequest, process_count
 from mscol_cli.workflows.run_setup import dry_run, prepare_run
 from mscol_cli.workflows.train_split import chosen_tracks
 
-__all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work"]
+__all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work_launched"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,12 @@ def work(folder: Path, progress: Progress) -> None:
     device = pick_device(info["training"]["device"])
     with process_group(device):
         _train(folder, info, device, progress)
+
+
+def work_launched(folder: Path, progress: Progress) -> None:
+    """`work` in a process that `launch` started, and that does not outlive what started it."""
+    end_with_launcher()
+    work(folder, progress)
 
 
 def _train_here(folder: Path, progress: Progress) -> None:

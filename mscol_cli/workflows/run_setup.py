@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mscol_cli.checkpoints import runs
+from mscol_cli.checkpoints.state import alone
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
@@ -151,6 +152,9 @@ def _resumed(request: PretrainRequest, progress: Progress) -> Path:
         raise UsageError("--recipe is for a new run; one that is resumed has its settings.")
     folder = find_run(request.run) if request.run else runs.latest_run(RUNS)
     info = runs.read_run(folder)
+    with alone(folder):
+        # Asked before anything is written; who trains asks again, and keeps others out.
+        pass
     if "training" not in info:
         raise UsageError(
             f"{folder} was imported, and is no run to resume: start a new one without --resume."
