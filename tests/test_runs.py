@@ -72,6 +72,14 @@ def test_the_list_says_how_runs_stand(
     assert lines[-1] == "two interrupted: stopped at step 6."
 
 
+def test_other_folders_beside_runs_are_no_runs(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "report").mkdir()
+    assert mscol("runs", "--json") == 0
+    assert {run["name"] for run in output(capsys)} == {"one", "two"}
+
+
 def test_the_list_as_json_of_another_folder(
     mscol: Command, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
