@@ -1,8 +1,11 @@
 """The command line itself: help, speed of start, version, errors in one line."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -121,6 +124,25 @@ def test_an_interruption_is_one_line_and_code_130(
     monkeypatch.setattr("mscol_cli.workflows.runs.list_runs", press_ctrl_c)
     assert mscol("runs") == 130
     assert capsys.readouterr().err.strip() == "error: interrupted."
+
+
+def test_ctrl_c_at_a_terminal_reaches_every_process_and_is_one_line(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "mscol_cli", "demo", "-o", "demo", "--songs", "60"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stderr is not None
+        while "making music" not in process.stderr.readline():
+            pass
+        time.sleep(0.3)
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert rest == "error: interrupted.\n"
 
 
 def test_a_path_that_cannot_be_used_is_named(

@@ -200,10 +200,23 @@ def _run(jobs: list[_Job], workers: int, progress: Progress) -> list[frozenset[s
         return list(_reporting(map(_work, jobs), len(jobs), progress))
     with ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts_alone) as pool:
         try:
-            return list(_reporting(pool.map(_work, jobs, chunksize=2), len(jobs), progress))
+            with _interrupts_held():
+                # Processes are started here, and would take Ctrl-C before they can leave it alone.
+                results = pool.map(_work, jobs, chunksize=2)
+            return list(_reporting(results, len(jobs), progress))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits, here until the end, and for good in processes that are started meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_interrupts_alone() -> None:
