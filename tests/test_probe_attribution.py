@@ -157,3 +157,18 @@ def test_a_store_that_cannot_be_used_is_named_before_any_work(
     assert message in told
     assert "embedding" not in told
     assert not (tmp_path / "out").exists()
+
+
+def test_a_report_shows_scores_by_source_and_counts_a_model_once(
+    mscol: Command, fma: Path, trained: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "runs" / "mine"))
+    line = ("probe", "fma", "--model", run, "--seeds", 1)
+    assert mscol(*line) == mscol(*line, "--attribute") == 0
+    assert mscol("report", run, "-o", "page", "--neighbours", 0) == 0
+    page = (tmp_path / "page" / "report.md").read_text()
+    section = page.partition("## What each source tells")[2].partition("\n## ")[0]
+    assert all(f"\n| {name} |" in section for name in ("mixture", "copy", "nothing"))
+    assert (tmp_path / "page/pictures/heard-mine-6-fma-attribute.png").stat().st_size > 5000
+    scores = page.partition("## Probe scores")[2].partition("\n## ")[0]
+    assert scores.count("\n| mine@6 |") == 1

@@ -93,6 +93,14 @@ def test_a_run_that_is_named_twice_is_one(
     assert output(capsys)["runs"] == ["two", "one"]
 
 
+def test_other_folders_beside_runs_are_no_runs(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "report").mkdir()
+    assert mscol("runs", "--json") == 0
+    assert {run["name"] for run in output(capsys)} == {"one", "two"}
+
+
 def test_the_list_as_json_of_another_folder(
     mscol: Command, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,7 +77,7 @@ def test_info_says_what_a_store_holds(mscol: Command, store: Path, capsys: Captu
     assert (found["sealed"], found["tracks"], found["failures"]) == (True, 8, 0)
     assert found["hours"] == pytest.approx(40 / 3600, abs=1e-6)
     assert found["bytes"] == sum(path.stat().st_size for path in store.rglob("*.*"))
-    assert found["separator"]["options"] == {"names": ["vocals", "drums", "bass", "other"]}
+    assert found["separator"]["options"]["names"] == ["vocals", "drums", "bass", "other"]
     sounding = (opened.index.segment_level > 0.01).mean(axis=0)
     assert list(found["active"]) == list(opened.index.sources)
     assert list(found["active"].values()) == pytest.approx(sounding.tolist())

@@ -13,7 +13,7 @@ import torch
 
 from mscol_cli.contracts.progress import Silent
 from mscol_cli.engine.models import resolve_model
-from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.probing.cache import cache_folder
 from mscol_cli.reports.tables import Score
@@ -404,3 +404,17 @@ def test_fine_tuning_leaves_the_frozen_encoder_as_it_is(sounds: Path) -> None:
     tuned = [probe(protocol=["finetune=true", "epochs=2"]).test_sets for _ in range(2)]
     assert tuned[0] == tuned[1]
     assert probe().test_sets == before.test_sets
+
+
+def test_damage_that_leaves_nothing_to_score_costs_a_warning_and_no_result(
+    sounds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(path: Path, *_: object, **__: object) -> None:
+        raise BadInputError(f"{path}: too damaged")
+
+    monkeypatch.setattr("mscol_cli.workflows.embeddings.load_deformed", fails)
+    witness = Witness()
+    result = probe(deformations=[("mp3", 64)], progress=witness)
+    assert result.deformed == ()
+    assert any("mp3 64 kbit/s" in warning for warning in witness.warnings)
+    assert result.json_path.exists()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mscol_cli.probing.clips import BoolArray, FloatArray
-from mscol_cli.probing.weighted import WEIGHTED, Weights
+from mscol_cli.probing.weighted import Weights, together
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -60,25 +60,43 @@ def resample(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Resampled:
-    """A score on test clips drawn with replacement.
+    """`resample_all` for one metric."""
+    drawn = resample_all([metric], scores, targets, resamples=resamples, seed=seed)
+    return drawn[metric]
+
+
+def resample_all(
+    metrics: Sequence[str],
+    scores: FloatArray,
+    targets: BoolArray,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, Resampled]:
+    """Scores on test clips drawn with replacement, by metric.
 
     Every seed's classifier is scored on the same drawn clips, and the mean over seeds is what
     varies. The spread over seeds is not in it.
 
     Args:
-        metric: A name of `WEIGHTED`.
+        metrics: Names of `WEIGHTED`.
         scores: (seeds, clips, classes).
         targets: (clips, classes).
         resamples: How often to draw.
         seed: The same seed draws the same clips, for any metric and model.
     """
-    value = _mean_over_seeds(metric, scores, targets, np.ones((len(targets), 1), np.float32))
+    value = _mean_over_seeds(metrics, scores, targets, np.ones((len(targets), 1), np.float32))
     rng = np.random.default_rng(seed)
-    draws = [
-        _mean_over_seeds(metric, scores, targets, _draw(rng, len(targets), size))
+    blocks = [
+        _mean_over_seeds(metrics, scores, targets, _draw(rng, len(targets), size))
         for size in _blocks(resamples)
     ]
-    return Resampled(float(value[0]), np.concatenate(draws))
+    return {
+        metric: Resampled(
+            float(value[metric][0]), np.concatenate([block[metric] for block in blocks])
+        )
+        for metric in metrics
+    }
 
 
 def interval(
@@ -89,7 +107,7 @@ def interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The 95 % interval of the mean score over seeds; arguments as for `resample`.
+    """The 95 % interval of the mean score over seeds; arguments as for `resample_all`.
 
     The bounds are percentiles, moved by the bias of the resamples: drawing a positive twice raises
     average precision, so that of few positives would else lie low in its own interval, or below it.
@@ -139,10 +157,13 @@ def _percentiles(draws: FloatArray) -> tuple[float, float]:
 
 
 def _mean_over_seeds(
-    metric: str, scores: FloatArray, targets: BoolArray, weights: Weights
-) -> FloatArray:
-    by_seed = [WEIGHTED[metric](one, targets, weights) for one in scores]
-    return np.asarray(np.mean(by_seed, axis=0), dtype=np.float64)
+    metrics: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
+) -> dict[str, FloatArray]:
+    by_seed = [together(metrics, one, targets, weights) for one in scores]
+    return {
+        metric: np.asarray(np.mean([one[metric] for one in by_seed], axis=0), dtype=np.float64)
+        for metric in metrics
+    }
 
 
 def _draw(rng: np.random.Generator, clips: int, resamples: int) -> Weights:

@@ -16,6 +16,7 @@ from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import write_atomically
 from mscol_cli.probing.bootstrap import Resampled, resample
 from mscol_cli.probing.clips import BoolArray, FloatArray
+from mscol_cli.probing.metrics import scored_classes
 
 LAYOUT = "mscol-clip-scores 1"
 
@@ -94,6 +95,8 @@ def resampled_pair(
         raise UsageError("they were tested on other classes or clips: probe both on one data set.")
     if not np.array_equal(targets, second.targets[other_rows]):
         raise UsageError("their test clips have other labels: probe both on one data set.")
+    if not scored_classes(targets).any():
+        raise UsageError("their common test clips are all alike: no class can be scored.")
     kept = first.resampled[test_set, metric], second.resampled[test_set, metric]
     if list(ours) == list(theirs) and len(kept[0].draws) == len(kept[1].draws):
         return *kept, len(common)

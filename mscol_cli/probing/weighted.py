@@ -7,7 +7,7 @@ drawn, result (resamples,). With weights of one the result is that of `metrics`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,21 +37,24 @@ def macro_f1(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatA
 
 def roc_auc(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
     """Mean ROC-AUC over the classes a resample has positives and negatives of."""
-    labels = np.flatnonzero(scored_classes(targets))
-    return _mean_over_classes(
-        [_Ranking(scores[:, label], targets[:, label], weights).roc_auc() for label in labels]
-    )
+    return _ranked(["roc_auc"], scores, targets, weights)["roc_auc"]
 
 
 def average_precision(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
     """Mean average precision over the classes a resample has positives and negatives of."""
-    labels = np.flatnonzero(scored_classes(targets))
-    return _mean_over_classes(
-        [
-            _Ranking(scores[:, label], targets[:, label], weights).average_precision()
-            for label in labels
-        ]
-    )
+    return _ranked(["average_precision"], scores, targets, weights)["average_precision"]
+
+
+def together(
+    metrics: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
+) -> dict[str, FloatArray]:
+    """Several metrics by name, clips ranked once for all that need it."""
+    ranked = [metric for metric in metrics if metric in RANKED]
+    found = _ranked(ranked, scores, targets, weights) if ranked else {}
+    return {
+        metric: found[metric] if metric in found else WEIGHTED[metric](scores, targets, weights)
+        for metric in metrics
+    }
 
 
 WEIGHTED: dict[str, WeightedMetric] = {
@@ -60,6 +63,9 @@ WEIGHTED: dict[str, WeightedMetric] = {
     "roc_auc": roc_auc,
     "average_precision": average_precision,
 }
+
+
+RANKED = ("roc_auc", "average_precision")
 
 
 class _Ranking:
@@ -103,6 +109,18 @@ class _Ranking:
     def _defined(self, values: FloatArray) -> FloatArray:
         both = (self.positive_total > 0) & (self.positive_total < self.total)
         return np.where(both, values, np.nan)
+
+
+def _ranked(
+    metrics: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
+) -> dict[str, FloatArray]:
+    by_class: dict[str, list[FloatArray]] = {metric: [] for metric in metrics}
+    for label in np.flatnonzero(scored_classes(targets)).tolist():
+        ranking = _Ranking(scores[:, label], targets[:, label], weights)
+        for metric, values in by_class.items():
+            one = ranking.roc_auc() if metric == "roc_auc" else ranking.average_precision()
+            values.append(one)
+    return {metric: _mean_over_classes(values) for metric, values in by_class.items()}
 
 
 def _stretches(scores: FloatArray, positive: BoolArray) -> NDArray[np.intp]:

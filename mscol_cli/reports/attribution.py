@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mscol_cli.reports.markdown import listing, markdown_table
 from mscol_cli.reports.paired import HIGHER, LOWER, PairedScore
@@ -72,6 +73,28 @@ def ordered_classes(found: Attribution) -> list[int]:
     return [row for _, row in sorted(scored, key=lambda one: (-one[0], one[1]))]
 
 
+def take_attribution(content: Mapping[str, Any]) -> Attribution:
+    """Take what a probe.json says of it. Raises KeyError, TypeError."""
+    sources = tuple(
+        HeardSource(
+            name=one["name"],
+            silent=one["silent"],
+            scores={metric: PairedScore(**score) for metric, score in one["scores"].items()},
+            classes=[None if score is None else PairedScore(**score) for score in one["classes"]],
+        )
+        for one in content["sources"]
+    )
+    return Attribution(**{**content, "sources": sources})
+
+
+def told_difference(score: PairedScore) -> str:
+    """The difference from the reference with its interval; a dash where there is none."""
+    if score.difference is None:
+        return "-"
+    bounds = f"{score.difference_low:+.4f} to {score.difference_high:+.4f}"
+    return f"{score.difference:+.4f} ({bounds})"
+
+
 def _lead(found: Attribution) -> str:
     return (
         f"The classifiers above, trained on mixtures, on {found.clips:,} clips of the test set"
@@ -89,7 +112,7 @@ def _overall(found: Attribution) -> str:
             metric,
             f"{score.value:.4f} {score.arrow}".rstrip(),
             "-" if score.low is None else f"{score.low:.4f} to {score.high:.4f}",
-            _difference(score),
+            told_difference(score),
             f"{one.silent:,} of {found.clips:,}",
         )
         for one in found.sources
@@ -97,13 +120,6 @@ def _overall(found: Attribution) -> str:
     ]
     header = ("heard", "metric", "score", "95 % interval", "minus mixture", "silent clips")
     return markdown_table(header, rows)
-
-
-def _difference(score: PairedScore) -> str:
-    if score.difference is None:
-        return "-"
-    bounds = f"{score.difference_low:+.4f} to {score.difference_high:+.4f}"
-    return f"{score.difference:+.4f} ({bounds})"
 
 
 def _by_class(found: Attribution, classes: Sequence[str]) -> str:

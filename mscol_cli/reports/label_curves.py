@@ -22,15 +22,18 @@ def draw_label_curves(summary: ProbeSummary, path: Path) -> None:
         for metric in budgets[0].test_sets[0].metrics
     ]
     figure = draw_panels(panels)
+    clips = [budget.clips for budget in budgets]
     for axes in figure.axes:
         axes.set_xscale("log")
+        axes.set_xticks(clips, labels=[f"{count:,.0f}" for count in clips])
+        axes.set_xticks([], minor=True)
     save_picture(figure, path)
 
 
 def _curve(budgets: Sequence[LabelBudget], place: int, metric: str) -> Curve:
     scores = [budget.test_sets[place].metrics[metric] for budget in budgets]
     return Curve(
-        label=f"{budgets[0].test_sets[place].name} test set",
+        label=f"{budgets[0].test_sets[place].name} clips",
         x=[budget.clips for budget in budgets],
         y=[score.value for score in scores],
         low=[score.low for score in scores],

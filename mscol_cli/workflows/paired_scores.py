@@ -13,7 +13,7 @@ from mscol_cli.probing.metrics import scored_classes
 from mscol_cli.reports.paired import PairedScore
 
 CLASS_METRIC = "roc_auc"
-FEWEST = 5
+FEWEST = 10
 """Clips of a class, and not of it, from which on an interval is worth its name."""
 
 

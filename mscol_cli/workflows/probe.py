@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from mscol_cli.contracts.task import TaskData
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.host import load_registry
+from mscol_cli.probing.clips import FloatArray
 from mscol_cli.probing.shallow import TrainedProbe
 from mscol_cli.reports.tables import ProbeResult, ProbeSummary
 from mscol_cli.workflows.heard import heard_note
@@ -29,7 +29,6 @@ from mscol_cli.workflows.probe_scores import (
     check_splits,
     find_test_sets,
     keep_scores,
-    score_clips,
     scored_sets,
 )
 from mscol_cli.workflows.probe_settings import (
@@ -39,7 +38,7 @@ from mscol_cli.workflows.probe_settings import (
     resolve_settings,
 )
 from mscol_cli.workflows.probe_stems import find_sources
-from mscol_cli.workflows.probe_training import train_probes, weight_decays
+from mscol_cli.workflows.probe_training import timed, train_probes, weight_decays
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
 
@@ -85,47 +84,61 @@ def probe_model(
     check_writable(output)
     tested = [item for item in data.items if item.split == "test"]
     sources = find_sources(settings.stems, tested, folder) if settings.stems else None
-    times = [time.monotonic()]
-    embedded = embed_task(data, model, device, progress)
+    seconds: dict[str, float] = {}
+    with timed(seconds, "embeddings"):
+        embedded = embed_task(data, model, device, progress)
     _warn(data.missing, embedded.failures, progress)
     test_sets = find_test_sets(data, embedded)
     where = f"'{settings.part.name}' in {folder}"
     check_splits(embedded, settings.protocol, where, data, test_sets)
-    times.append(time.monotonic())
-    probes = train_probes(settings, embedded, model, device, progress)
-    kept = score_clips(settings.protocol, probes, embedded, test_sets, data.classes)
-    frozen: list[str] = []
-    if settings.protocol.finetune:
-        frozen = frozen_note(scored_sets(settings.protocol, kept))
-        tuned = list(fine_tune(settings.protocol, probes, embedded, model, device, progress))
-        probes = [one.probe for one in tuned]
-        scores = np.stack([one.probe.clip_scores(one.test) for one in tuned])
-        kept = keep_scores(settings.protocol, scores, embedded, test_sets, data.classes)
-    times.append(time.monotonic())
-    summary = _summarise(settings, data, folder, model, embedded, probes)
+    with timed(seconds, "classifiers"):
+        trained = _train(settings, embedded, model, device, progress)
+    with timed(seconds, "scores"):
+        kept = keep_scores(settings.protocol, trained.scores, embedded, test_sets, data.classes)
+        scored = tuple(scored_sets(settings.protocol, kept))
+    summary = _summarise(settings, data, folder, model, embedded, trained.probes)
     heard = heard_note(model, data.items, folder, settings.part.name)
-    scored = tuple(scored_sets(settings.protocol, kept))
-    times.append(time.monotonic())
-    budgets = tuple(score_budgets(settings, embedded, model, kept, device, progress))
-    times.append(time.monotonic())
-    deformed = score_deformed(settings, probes, embedded, model, kept, device, progress)
-    times.append(time.monotonic())
+    summary = replace(summary, test_sets=scored, notes=(*trained.notes, *heard, *summary.notes))
+    common = (trained.probes, embedded, model, kept, device, progress)
+    with timed(seconds, "label budgets"):
+        budgets = tuple(score_budgets(settings, embedded, model, kept, device, progress))
+    with timed(seconds, "deformations"):
+        deformed = score_deformed(settings, *common)
     if sources is not None:
-        found_sources = attribute(sources, kept, settings.protocol, probes, model, device, progress)
-        summary = replace(summary, attribution=found_sources)
-    times.append(time.monotonic())
-    stages = ("embeddings", "classifiers", "scores", "label budgets", "deformations", "sources")
-    seconds = {name: times[at + 1] - times[at] for at, name in enumerate(stages)}
-    notes = (*frozen, *heard, *summary.notes)
-    summary = replace(
-        summary,
-        test_sets=scored,
-        label_budgets=budgets,
-        deformed=deformed,
-        seconds=seconds,
-        notes=notes,
-    )
-    return write_result(summary, kept, output)
+        with timed(seconds, "sources"):
+            alone = attribute(
+                sources, kept, settings.protocol, trained.probes, model, device, progress
+            )
+        summary = replace(summary, attribution=alone)
+    summary = replace(summary, label_budgets=budgets, deformed=deformed)
+    return write_result(replace(summary, seconds=seconds), kept, output)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """Classifiers, what they say of the test clips (seeds, clips, classes), and notes on them."""
+
+    probes: Sequence[TrainedProbe]
+    scores: FloatArray
+    notes: Sequence[str] = ()
+
+
+def _train(
+    settings: ProbeSettings,
+    embedded: EmbeddedTask,
+    model: Model,
+    device: torch.device,
+    progress: Progress,
+) -> _Trained:
+    protocol, test = settings.protocol, embedded.clips["test"]
+    probes = train_probes(settings, embedded, model, device, progress)
+    frozen = np.stack([probe.clip_scores(test) for probe in probes])
+    if not protocol.finetune:
+        return _Trained(probes, frozen)
+    tuned = list(fine_tune(protocol, probes, embedded, model, device, progress))
+    scores = np.stack([one.probe.clip_scores(one.test) for one in tuned])
+    note = frozen_note(protocol, frozen, test.targets)
+    return _Trained([one.probe for one in tuned], scores, [note])
 
 
 def _warn(missing: Sequence[str], failures: Sequence[tuple[str, str]], progress: Progress) -> None:

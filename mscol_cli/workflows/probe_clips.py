@@ -57,15 +57,25 @@ def embed_task(
     return EmbeddedTask(items, clips, failures)
 
 
-def with_test(
-    embedded: EmbeddedTask, found: Embedded, failures: Sequence[tuple[str, str]] = ()
-) -> EmbeddedTask:
+def select_clips(embedded: EmbeddedTask, split: Split, kept: BoolArray) -> EmbeddedTask:
+    """The same task with some of the clips (clips,) of a split."""
+    clips, items = embedded.clips[split], embedded.items[split]
+    windows = clips.windows[torch.from_numpy(np.repeat(kept, clips.counts))]
+    chosen = ClipWindows(windows, clips.counts[kept], clips.targets[kept])
+    return EmbeddedTask(
+        {**embedded.items, split: [items[row] for row in np.flatnonzero(kept).tolist()]},
+        {**embedded.clips, split: chosen},
+        embedded.failures,
+    )
+
+
+def with_test(embedded: EmbeddedTask, found: Embedded) -> EmbeddedTask:
     """The same task with other embeddings of its test clips, those that have any."""
     kept = np.flatnonzero(found.counts)
     items = [embedded.items["test"][row] for row in kept.tolist()]
     clips = ClipWindows(found.windows, found.counts[kept], embedded.clips["test"].targets[kept])
     return EmbeddedTask(
-        {**embedded.items, "test": items}, {**embedded.clips, "test": clips}, failures
+        {**embedded.items, "test": items}, {**embedded.clips, "test": clips}, embedded.failures
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 
 from mscol_cli.audio import Deformation
@@ -17,7 +16,7 @@ from mscol_cli.probing.shallow import TrainedProbe
 from mscol_cli.reports.tables import DeformedScore
 from mscol_cli.workflows.embeddings import embed_cached
 from mscol_cli.workflows.probe_clips import EmbeddedTask, with_test
-from mscol_cli.workflows.probe_scores import score_clips, score_of
+from mscol_cli.workflows.probe_scores import members_among, score_clips, score_of
 from mscol_cli.workflows.probe_settings import ProbeSettings
 
 
@@ -37,13 +36,9 @@ def score_deformed(
     found: list[DeformedScore] = []
     for deformation in settings.deformations:
         damaged = _embed(embedded, model, deformation, device, progress)
-        if not damaged.items["test"]:
-            continue
-        ids = {item.id for item in damaged.items["test"]}
-        rows = np.array([clip in ids for clip in clean.ids], dtype=bool)
-        members = {name: members[rows] for name, members in clean.members.items()}
+        members = members_among(clean, damaged)
         kept = score_clips(settings.protocol, probes, damaged, members, clean.classes)
-        found += _losses(settings.protocol, clean, kept, deformation.name)
+        found += losses(settings.protocol, clean, kept, deformation.name)
     return tuple(found)
 
 
@@ -64,9 +59,10 @@ def _embed(
     return with_test(embedded, found)
 
 
-def _losses(
+def losses(
     protocol: ProbeProtocol, clean: ClipScores, damaged: ClipScores, name: str
 ) -> Iterator[DeformedScore]:
+    """What is lost in every test set and metric, on the clips that both were scored on."""
     for test_set, rows in damaged.members.items():
         for metric in protocol.metrics:
             scores, targets = damaged.scores[:, rows], damaged.targets[rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from mscol_cli.contracts.task import ProbeProtocol, Split
 from mscol_cli.engine.embedding import embed_files
 from mscol_cli.engine.models import Model
 from mscol_cli.engine.training_crops import crop_batches
-from mscol_cli.probing.clips import ClipWindows
+from mscol_cli.probing.clips import BoolArray, ClipWindows, FloatArray
+from mscol_cli.probing.metrics import METRICS
 from mscol_cli.probing.shallow import ShallowClassifier, TrainedProbe, loss_of, rank_of, targets_of
-from mscol_cli.reports.tables import ScoredSet
 from mscol_cli.workflows.probe_clips import EmbeddedTask, whole_clips
 
 
@@ -56,14 +56,13 @@ def fine_tune(
         progress.end()
 
 
-def frozen_note(test_sets: Sequence[ScoredSet]) -> list[str]:
-    """A line for the report: the scores before the encoder was trained too."""
-    scores = [
-        f"{one.name} {name} {score.value:.4f}"
-        for one in test_sets
-        for name, score in one.metrics.items()
+def frozen_note(protocol: ProbeProtocol, scores: FloatArray, targets: BoolArray) -> str:
+    """A line for the report: the scores of all test clips before the encoder was trained too."""
+    found = [
+        f"{metric} {np.mean([METRICS[metric](one, targets) for one in scores]):.4f}"
+        for metric in protocol.metrics
     ]
-    return [f"the encoder was trained too; while it was frozen: {', '.join(scores)}"]
+    return f"the encoder was trained too; while it was frozen: {', '.join(found)} of all test clips"
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,7 @@ class _Tuner:
         self.protocol = protocol
         self.embedded = embedded
         self.encoder = copy.deepcopy(encoder)
+        self.probe = probe
         self.classifier: ShallowClassifier = copy.deepcopy(probe.model)
         self.rng = np.random.default_rng(seed)
         self.device = device
@@ -113,9 +113,14 @@ class _Tuner:
                 progress.advance(valid=f"{rank[0]:.3f}")
         self.encoder.load_state_dict(best.encoder)
         self.classifier.load_state_dict(best.classifier)
-        multilabel, score = self.protocol.multilabel, best.rank[0]
-        probe = TrainedProbe(self.classifier.eval(), multilabel, score, best.epoch, epoch)
-        return FineTuned(probe, self._embed("test"))
+        tuned = replace(
+            self.probe,
+            model=self.classifier.eval(),
+            valid_score=best.rank[0],
+            best_epoch=best.epoch,
+            epochs=epoch,
+        )
+        return FineTuned(tuned, self._embed("test"))
 
     def _train_epoch(self) -> None:
         self.encoder.train()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,10 +10,9 @@ import torch
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import Model
 from mscol_cli.probing.budget import budget_rows
-from mscol_cli.probing.clips import ClipWindows
 from mscol_cli.probing.kept import ClipScores
 from mscol_cli.reports.tables import LabelBudget
-from mscol_cli.workflows.probe_clips import EmbeddedTask
+from mscol_cli.workflows.probe_clips import EmbeddedTask, select_clips
 from mscol_cli.workflows.probe_scores import score_clips, scored_sets
 from mscol_cli.workflows.probe_settings import ProbeSettings
 from mscol_cli.workflows.probe_training import train_one
@@ -56,14 +54,7 @@ def score_budgets(
 
 def draw_budget(embedded: EmbeddedTask, share: float, seed: int) -> EmbeddedTask:
     """The same task with a share of its training clips."""
-    train, items = embedded.clips["train"], embedded.items["train"]
-    rows = budget_rows(train.targets, share, seed)
-    kept = np.zeros(len(train.counts), dtype=bool)
-    kept[rows] = True
-    windows = train.windows[torch.from_numpy(np.repeat(kept, train.counts))]
-    clips = ClipWindows(windows, train.counts[rows], train.targets[rows])
-    return replace(
-        embedded,
-        items={**embedded.items, "train": [items[row] for row in rows.tolist()]},
-        clips={**embedded.clips, "train": clips},
-    )
+    targets = embedded.clips["train"].targets
+    kept = np.zeros(len(targets), dtype=bool)
+    kept[budget_rows(targets, share, seed)] = True
+    return select_clips(embedded, "train", kept)

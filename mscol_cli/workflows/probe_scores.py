@@ -8,7 +8,7 @@ import numpy as np
 
 from mscol_cli.contracts.task import ProbeProtocol, TaskData
 from mscol_cli.errors import MissingDataError
-from mscol_cli.probing.bootstrap import Resampled, resample
+from mscol_cli.probing.bootstrap import Resampled, resample_all
 from mscol_cli.probing.clips import BoolArray, FloatArray
 from mscol_cli.probing.kept import ClipScores
 from mscol_cli.probing.metrics import METRICS, by_class, confusion, scored_classes
@@ -77,11 +77,24 @@ def keep_scores(
         targets=targets,
         members=members,
         resampled={
-            (name, metric): resample(metric, scores[:, rows], targets[rows])
+            (name, metric): drawn
             for name, rows in members.items()
-            for metric in protocol.metrics
+            for metric, drawn in resample_all(
+                protocol.metrics, scores[:, rows], targets[rows]
+            ).items()
         },
     )
+
+
+def members_among(clean: ClipScores, embedded: EmbeddedTask) -> dict[str, BoolArray]:
+    """The test sets of `clean` among fewer test clips, those that can still be scored."""
+    ids = {item.id for item in embedded.items["test"]}
+    rows = np.array([clip in ids for clip in clean.ids], dtype=bool)
+    return {
+        name: members[rows]
+        for name, members in clean.members.items()
+        if scored_classes(clean.targets[members & rows]).any()
+    }
 
 
 def scored_sets(protocol: ProbeProtocol, kept: ClipScores) -> list[ScoredSet]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -53,3 +55,11 @@ def weight_decays(protocol: ProbeProtocol, probes: Sequence[TrainedProbe]) -> tu
     """What was chosen on validation, where anything was."""
     chosen = protocol.classifier != "published"
     return tuple(probe.weight_decay for probe in probes) if chosen else ()
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Note how long a stage takes."""
+    start = time.monotonic()
+    yield
+    seconds[stage] = time.monotonic() - start

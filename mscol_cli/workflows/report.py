@@ -14,6 +14,7 @@ from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.reports.page import Page
 from mscol_cli.reports.render import write_page
 from mscol_cli.workflows.reporting.again import commands_section
+from mscol_cli.workflows.reporting.attribution import attribution_section
 from mscol_cli.workflows.reporting.classes import classes_section
 from mscol_cli.workflows.reporting.found import Failures, Material, find_material
 from mscol_cli.workflows.reporting.listening import listening_section
@@ -101,6 +102,7 @@ def _page(request: ReportRequest, material: Material, progress: Progress) -> Pag
         summary_section(material),
         scores_section(material),
         sources_section(material),
+        attribution_section(material),
         training_section(material),
         classes_section(material),
         listening_section(material, request.queries, request.audio, device, progress),

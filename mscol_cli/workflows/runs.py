@@ -117,6 +117,10 @@ def list_runs(folder: Path | None = None) -> list[RunSummary]:
     return sorted(named, key=lambda run: run.age_s)
 
 
+MARKS = ("run.json", "recipe.toml", "metrics.jsonl", "checkpoints")
+"""What tells a run, a damaged one too, from other folders, such as those of a study."""
+
+
 def _inside(folder: Path) -> Iterator[Path]:
     if (folder / "run.json").exists():
         yield folder
@@ -127,7 +131,8 @@ def _inside(folder: Path) -> Iterator[Path]:
         here = Path.cwd()
         yield latest.relative_to(here) if latest.is_relative_to(here) else latest
     for path in folder.iterdir():
-        if path.is_dir() and path.name != LATEST and not path.name.startswith("."):
+        hidden = path.name == LATEST or path.name.startswith(".")
+        if path.is_dir() and not hidden and any((path / name).exists() for name in MARKS):
             yield path
 
 

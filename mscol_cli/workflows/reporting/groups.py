@@ -50,10 +50,15 @@ class Group:
 
 
 def group_probes(probes: Sequence[FoundProbe]) -> list[Group]:
-    """Results by their settings, in the order of the first of each."""
+    """Results by their settings, in the order of the first of each; one of those that the same
+    weights were given twice, such as with and without scores by source."""
     groups: dict[str, list[FoundProbe]] = {}
+    seen: set[tuple[object, ...]] = set()
     for probe in probes:
-        groups.setdefault(probe.settings, []).append(probe)
+        made = probe.settings, probe.model, probe.content.get("model_hash")
+        if made not in seen:
+            groups.setdefault(probe.settings, []).append(probe)
+            seen.add(made)
     return list(_named(list(groups.values())))
 
 

@@ -180,7 +180,7 @@ def _cell(score: PairedScore | None, digits: int = 3) -> str:
 def _picture(where: str, found: BySource) -> Picture:
     cells = [[one.classes[label] for one in found.columns.values()] for label in found.rows]
     figure = draw_heat(
-        f"{where}, {found.clips:,} test clips",
+        f"{where}, {found.clips:,} test clips, by training source",
         [f"{found.classes[label]} ({found.support[label]:,})" for label in found.rows],
         [source.replace(" ", "\n") for source in found.columns],
         [[None if one is None else one.value for one in row] for row in cells],
