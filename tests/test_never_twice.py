@@ -1,6 +1,7 @@
 """Training that is stopped, killed, short of room or damaged goes on as if it had not been."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from mscol_cli.errors import UsageError
 from tests.conftest import Command
 
 Capture = pytest.CaptureFixture[str]
-PROCESSES = Path(__file__).parent / "processes"
+ROOT = Path(__file__).parent.parent
 QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu", "--seed", 3]
 TIMES = {"pairs_per_second", "data_wait", "elapsed_s", "memory_bytes"}
 LIMITED = """
@@ -75,9 +76,20 @@ def test_a_run_that_is_stopped_and_killed_equals_a_whole_one(
     whole: Path, store: Path, tmp_path: Path
 ) -> None:
     options = ["--steps", 24, "--save-every", 4, "--keep-last", 99, "--resume", "-o", "parts"]
-    line = [PROCESSES / "stopped_training.py", "pretrain", store, "--objective", "mws", *QUICK]
+    line = [
+        ROOT / "tests" / "processes" / "stopped_training.py",
+        "pretrain",
+        store,
+        "--objective",
+        "mws",
+        *QUICK,
+    ]
     done = subprocess.run(
-        [sys.executable, *map(str, [*line, *options])], capture_output=True, text=True, cwd=tmp_path
+        [sys.executable, *map(str, [*line, *options])],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     codes = json.loads(done.stdout.splitlines()[-1])
     assert codes.keys() == {"0", "130", "-9"}, done.stderr

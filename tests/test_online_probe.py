@@ -133,7 +133,7 @@ def test_several_labels_a_clip_are_scored_by_average_precision(collection: Colle
     encoder = build_encoder(find_part(registry, "encoder", "small"), seed=0)
     info = record("mtat", collection.mtat, "average_precision")
     probe = online_probe(info, encoder, registry, Silent())
-    assert probe is not None
+    assert isinstance(probe, NeighbourProbe)
     assert 0 < probe.score(encoder, torch.device("cpu")) <= 1
     assert encoder.training
 

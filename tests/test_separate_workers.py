@@ -17,6 +17,7 @@ from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
 
 Capture = pytest.CaptureFixture[str]
+ROOT = Path(__file__).parent.parent
 ENTRY = [sys.executable, "-m", "mscol_cli", "separate"]
 
 
@@ -45,12 +46,12 @@ def test_killed_at_fifty_moments_the_store_is_the_same_bytes(music: Path, tmp_pa
         (music / f"{number:02}.wav").unlink()
     assert separated(music, "whole.store") == 3
     whole, store = tmp_path / "whole.store", tmp_path / "x.store"
-    script = Path(__file__).parent / "processes" / "killed.py"
+    script = ROOT / "tests" / "processes" / "killed.py"
     options = ("separate", music, "--separator", "none", "-o", store)
     arguments = [str(part) for part in (script, whole, store, *options)]
     done = subprocess.run(
         [sys.executable, *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         check=False,
     )

@@ -16,11 +16,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mscol_cli.checkpoints.layout import (
+    CHECKPOINTS,
+    FORMAT,
+    RUN,
+    VERSION,
+    check_layout,
+    checkpoint_folders,
+)
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import make_readable, read_json, sync, write_json
 
 ENCODER, OBJECTIVE, OPTIMIZER = "encoder", "objective", "optimizer"
-FORMAT, VERSION = "mscol-run", 1
 BEST = "best"
 
 
@@ -50,7 +57,7 @@ def save_checkpoint(
         info: Settings of the run; the step is added.
         tensors: By file stem (`encoder`, `objective`, `optimizer`), tensors by name.
     """
-    final = run / "checkpoints" / f"step-{step:08d}"
+    final = run / CHECKPOINTS / f"step-{step:08d}"
     with _filled(final, {**info, "step": step}, tensors) as temporary:
         if final.exists():
             shutil.rmtree(final)
@@ -102,7 +109,7 @@ def _filled(
             save_file({name: tensor.contiguous() for name, tensor in named.items()}, file)
             make_readable(file)
             sync(file)
-        write_json(temporary / "run.json", content)
+        write_json(temporary / RUN, content)
         sync(temporary)
         yield temporary
         sync(final.parent)
@@ -113,13 +120,13 @@ def _filled(
 def run_of(folder: Path) -> Path:
     """The run folder of a checkpoint; the checkpoint itself where it belongs to no run."""
     named = folder.name == BEST or folder.name.startswith("step-")
-    inside = folder.parent.name == "checkpoints" and named
+    inside = folder.parent.name == CHECKPOINTS and named
     return folder.parent.parent if inside else folder
 
 
 def keep_best(run: Path, folder: Path) -> None:
     """Let `RUN/checkpoints/best` point at a checkpoint if none before it had a lower `loss`."""
-    link = run / "checkpoints" / BEST
+    link = run / CHECKPOINTS / BEST
     if _loss(link) < _loss(folder):
         return
     temporary = link.with_name(f".{BEST}.{os.getpid()}")
@@ -139,9 +146,9 @@ def _loss(folder: Path) -> float:
 def prune(run: Path, keep: int) -> None:
     """Delete all but the last `keep` checkpoints of a run and its best, and what killed processes
     left of others; for a process that is writing none."""
-    best = (run / "checkpoints" / BEST).resolve().name
+    best = (run / CHECKPOINTS / BEST).resolve().name
     old = (folder for folder in checkpoint_folders(run)[:-keep] if folder.name != best)
-    unfinished = (run / "checkpoints").glob(".step-*")
+    unfinished = (run / CHECKPOINTS).glob(".step-*")
     for folder in [*old, *unfinished]:
         shutil.rmtree(folder)
 
@@ -159,18 +166,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         MissingDataError: The folder is no checkpoint.
         UsageError: It has a layout this version does not read.
     """
-    info = read_json(folder / "run.json", "checkpoint")
+    info = read_json(folder / RUN, "checkpoint")
     check_layout(folder, info)
     return Checkpoint(folder, int(info.get("step", 0)), info)
-
-
-def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
-    """Refuse a run.json of another layout. Raises UsageError."""
-    if info.get("format") != FORMAT or info.get("version") != VERSION:
-        raise UsageError(
-            f"{folder} has layout {info.get('format')} {info.get('version')}, this mscol reads"
-            f" {FORMAT} {VERSION}: use the mscol that wrote it, or train again."
-        )
 
 
 def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:
@@ -196,8 +194,3 @@ def weights_hash(folder: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def checkpoint_folders(run: Path) -> list[Path]:
-    """The checkpoints of a run, by step."""
-    return sorted((run / "checkpoints").glob("step-*"))

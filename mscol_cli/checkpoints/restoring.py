@@ -13,10 +13,10 @@ from mscol_cli.checkpoints.folder import (
     OBJECTIVE,
     OPTIMIZER,
     Checkpoint,
-    checkpoint_folders,
     read_checkpoint,
     read_weights,
 )
+from mscol_cli.checkpoints.layout import checkpoint_folders
 from mscol_cli.errors import MscolError
 
 

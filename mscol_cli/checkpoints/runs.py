@@ -8,13 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.checkpoints.folder import FORMAT, VERSION, check_layout
+from mscol_cli.checkpoints.layout import FORMAT, LATEST, RUN, VERSION, check_layout
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import read_json, write_json
-
-LATEST = "latest"
-RUN, RECIPE = "run.json", "recipe.toml"
-"""Files of a run: its settings, and those that decide the result as a recipe."""
 
 
 def new_run(folder: Path, objective: str, encoder: str) -> Path:

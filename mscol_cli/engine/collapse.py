@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from mscol_cli.checkpoints.layout import checkpoint_folders
 from mscol_cli.errors import MscolError
 
 LOWEST_RANK = 1.5
@@ -51,6 +52,6 @@ class CollapseGuard:
 
 def broken(run: Path, what: str) -> MscolError:
     """What to tell of a run that cannot go on."""
-    found = sorted((run / "checkpoints").glob("step-*"))
+    found = checkpoint_folders(run)
     kept = f"the last good checkpoint is {found[-1]}" if found else f"{run} has no checkpoint"
     return MscolError(f"{what}: {kept}; train a new run with a lower --lr.")

@@ -11,7 +11,8 @@ from typing import Any, cast
 import torch
 
 from mscol_cli.checkpoints import folder as checkpoints
-from mscol_cli.checkpoints.runs import LATEST, latest_run
+from mscol_cli.checkpoints.layout import LATEST, RUNS
+from mscol_cli.checkpoints.runs import latest_run
 from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.cards import EncoderCard, ObjectiveCard
 from mscol_cli.contracts.encoder import Encoder
@@ -20,7 +21,6 @@ from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, Registry, find_objective, find_part
 
 DEFAULT_ENCODER = "efficientnet_b0"
-RUNS = Path("runs")
 UNTRAINED = "untrained"
 
 

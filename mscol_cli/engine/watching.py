@@ -36,8 +36,9 @@ class OnlineProbe(Protocol):
     def every(self) -> int:
         """Updates between two scores."""
 
-    def score(self, encoder: Encoder, device: torch.device) -> float:
-        """How good the encoder is now; neither it nor any generator is left changed."""
+    def score(self, encoder: Encoder, device: torch.device) -> float | None:
+        """How good the encoder is now; neither it nor any generator is left changed. None in a
+        process that leaves it to the first."""
 
 
 class Watch:
@@ -97,12 +98,9 @@ class Watch:
         if self._probe is None:
             return {}
         with self._pause():
-            found: dict[str, float] = {}
-            if distributed.rank() == 0:
-                value = self._probe.score(encoder, self._device)
-                found = {f"probe/{self._probe.task}": value}
+            value = self._probe.score(encoder, self._device)
             distributed.wait_for_all()
-        return found
+        return {} if value is None else {f"probe/{self._probe.task}": value}
 
     @contextmanager
     def _pause(self) -> Iterator[None]:

@@ -78,7 +78,7 @@ NO_RECIPE = Recipe()
 
 def bundled_recipes() -> list[Recipe]:
     """The recipes that come with mscol, by name."""
-    return [_parse(path.stem, path) for path in _bundled()]
+    return [_parse(path.stem, path) for path in named_files(FOLDER)]
 
 
 def read_recipe(name: str | None) -> Recipe:
@@ -90,17 +90,35 @@ def read_recipe(name: str | None) -> Recipe:
     """
     if name is None:
         return NO_RECIPE
-    bundled = {path.stem: path for path in _bundled()}
+    path = find_named("recipe", name, FOLDER, "mscol recipes")
+    return _parse(name, path)
+
+
+def named_files(folder: Path) -> list[Path]:
+    """The TOML files that come with mscol in a folder, by name."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def find_named(kind: str, name: str, folder: Path, lists: str) -> Path:
+    """A TOML file that comes with mscol, by its name, or one of the user's, by its path.
+
+    Args:
+        kind: What it holds, for messages.
+        name: Name or path.
+        folder: Of those that come with mscol.
+        lists: The command that lists them.
+
+    Raises:
+        MissingDataError: There is no such file.
+        UsageError: None has that name.
+    """
+    bundled = {path.stem: path for path in named_files(folder)}
     path = bundled.get(name, Path(name))
     if path.is_file():
-        return _parse(name, path)
+        return path
     if path.suffix == SUFFIX or len(path.parts) > 1:
-        raise MissingDataError(f"{path} is no file: name a recipe's file, or see 'mscol recipes'.")
-    raise unknown_name("recipe", name, bundled)
-
-
-def _bundled() -> list[Path]:
-    return sorted(FOLDER.glob(f"*{SUFFIX}"))
+        raise MissingDataError(f"{path} is no file: name a {kind}'s file, or see '{lists}'.")
+    raise unknown_name(kind, name, bundled)
 
 
 def _parse(name: str, path: Path) -> Recipe:

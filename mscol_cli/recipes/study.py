@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.errors import UsageError
 from mscol_cli.host.names import unknown_name
 from mscol_cli.recipes.reading import (
     SETTINGS,
-    SUFFIX,
     Values,
     check_names,
+    find_named,
+    named_files,
     named_options,
     read_toml,
     table,
@@ -100,7 +101,7 @@ class Study:
 
 def bundled_studies() -> list[Study]:
     """The studies that come with mscol, by name."""
-    return [_parse(path.stem, path) for path in _bundled()]
+    return [_parse(path.stem, path) for path in named_files(FOLDER)]
 
 
 def read_study(name: str) -> Study:
@@ -110,19 +111,8 @@ def read_study(name: str) -> Study:
         MissingDataError: There is no such file.
         UsageError: No study has that name, or the file holds something else than a study.
     """
-    bundled = {path.stem: path for path in _bundled()}
-    if name in bundled:
-        return _parse(name, bundled[name])
-    path = Path(name)
-    if path.is_file():
-        return _parse(path.stem, path)
-    if path.suffix == SUFFIX or len(path.parts) > 1:
-        raise MissingDataError(f"{path} is no file: name a study's file, or see 'mscol reproduce'.")
-    raise unknown_name("study", name, bundled)
-
-
-def _bundled() -> list[Path]:
-    return sorted(FOLDER.glob(f"*{SUFFIX}"))
+    path = find_named("study", name, FOLDER, "mscol reproduce")
+    return _parse(path.stem, path)
 
 
 def _parse(name: str, path: Path) -> Study:
@@ -220,5 +210,4 @@ def _run(name: str, values: Values, stores: Mapping[str, StudyStore], where: str
 def study_text(name: str) -> str:
     """The file of a bundled study, or of one's own. Raises as `read_study`."""
     read_study(name)
-    path = FOLDER / f"{name}{SUFFIX}"
-    return (path if path.is_file() else Path(name)).read_text(encoding="utf-8")
+    return find_named("study", name, FOLDER, "mscol reproduce").read_text(encoding="utf-8")

@@ -21,6 +21,7 @@ from mscol_cli.host import Registry, find_part
 from mscol_cli.probing.clips import BoolArray
 from mscol_cli.probing.metrics import METRICS, scored_classes
 from mscol_cli.probing.neighbours import neighbour_votes
+from mscol_cli.workflows.probe_clips import clip_targets
 
 RECORD = "online_probe"
 MOST: Mapping[Split, int] = {"train": 1_000, "valid": 500}
@@ -61,14 +62,13 @@ class NeighbourProbe:
 
 @dataclass(frozen=True)
 class ElsewhereProbe:
-    """What a process knows of the probe that the first one makes."""
+    """What a process knows of the probe that the first one makes, and writes down."""
 
     task: str
     every: int
 
-    def score(self, encoder: Encoder, device: torch.device) -> float:
-        """Nobody asks for it here."""
-        raise NotImplementedError
+    def score(self, encoder: Encoder, device: torch.device) -> None:
+        """Left to the first process."""
 
 
 def describe_online(asked: tuple[int, str] | None, registry: Registry) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def online_probe(
         progress.begin(f"online probe: {split}", len(items), "clip")
         clips = hold_clips([item.path for item in items], encoder, CROPS, progress)
         progress.end()
-        targets = _targets([items[row] for row in clips.kept], len(data.classes))
+        targets = clip_targets([items[row] for row in clips.kept], len(data.classes))
         _check(asked, split, targets, len(items), progress)
         held[split] = clips, targets
     (train, labels), (valid, valid_targets) = held["train"], held["valid"]
@@ -148,13 +148,6 @@ def _subset(items: Sequence[TaskItem], most: int) -> list[TaskItem]:
     """The same clips in every run: scores of different runs are to be compared."""
     drawn = np.random.default_rng(SEED).permutation(len(items))[:most]
     return [items[row] for row in np.sort(drawn)]
-
-
-def _targets(items: Sequence[TaskItem], classes: int) -> BoolArray:
-    targets = np.zeros((len(items), classes), dtype=bool)
-    for row, item in enumerate(items):
-        targets[row, list(item.labels)] = True
-    return targets
 
 
 def _check(

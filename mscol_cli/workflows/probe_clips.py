@@ -51,7 +51,7 @@ def embed_task(
         failures += [(named[row].id, reason) for row, reason in found.failures.items()]
         kept = np.flatnonzero(found.counts)
         items[split] = [named[row] for row in kept]
-        targets = _targets(items[split], len(data.classes))
+        targets = clip_targets(items[split], len(data.classes))
         clips[split] = ClipWindows(found.windows, found.counts[kept], targets)
     progress.end()
     return EmbeddedTask(items, clips, failures)
@@ -139,7 +139,8 @@ def whole_clips(results: Iterator[ClipEmbedding | BadInputError]) -> Iterator[Cl
         yield result
 
 
-def _targets(items: Sequence[TaskItem], classes: int) -> BoolArray:
+def clip_targets(items: Sequence[TaskItem], classes: int) -> BoolArray:
+    """(clips, classes): which labels each clip has."""
     targets = np.zeros((len(items), classes), dtype=bool)
     for row, item in enumerate(items):
         targets[row, list(item.labels)] = True

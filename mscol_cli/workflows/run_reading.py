@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.checkpoints.layout import LATEST, RUN, RUNS, checkpoint_folders
 from mscol_cli.checkpoints.metrics import METRICS, damage, split_damaged
-from mscol_cli.checkpoints.state import FINISHED, RunState, read_state
+from mscol_cli.checkpoints.state import FINISHED, STATE, RunState, read_state
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.files import read_json
 
-RUNS = Path("runs")
-LATEST = "latest"
 PROBE = "probe/"
 UNKNOWN, IMPORTED, DAMAGED = "stopped", "imported", "damaged"
 
@@ -77,9 +76,7 @@ class RunRecord:
     @property
     def online_metric(self) -> str:
         """What its online probe measures, in words."""
-        probe = self.info.get("online_probe")
-        metric = probe.get("metric", "score") if isinstance(probe, dict) else "score"
-        return str(metric).replace("_", " ")
+        return online_metric(self.info)
 
     @property
     def step(self) -> int:
@@ -93,6 +90,13 @@ class RunRecord:
         for line in self.lines:
             found |= {name: value for name, value in line.items() if name != "step"}
         return found
+
+
+def online_metric(info: Mapping[str, Any]) -> str:
+    """What a run's online probe measures, in words, by its run.json."""
+    probe = info.get("online_probe")
+    metric = probe.get("metric", "score") if isinstance(probe, dict) else "score"
+    return str(metric).replace("_", " ")
 
 
 def find_run_folder(name: str) -> Path:
@@ -130,7 +134,7 @@ def read_run_folder(folder: Path) -> RunRecord:
     """Whatever can be read of a run folder; the rest is named among its problems."""
     problems: list[str] = []
     info = _info(folder, problems)
-    steps = sorted(_step(path) for path in (folder / "checkpoints").glob("step-*"))
+    steps = sorted(_step(path) for path in checkpoint_folders(folder))
     return RunRecord(
         folder,
         info,
@@ -145,7 +149,7 @@ def read_run_folder(folder: Path) -> RunRecord:
 
 def _info(folder: Path, problems: list[str]) -> dict[str, Any]:
     try:
-        info = read_json(folder / "run.json", "run folder")
+        info = read_json(folder / RUN, "run folder")
     except MscolError as error:
         problems.append(str(error))
         return {}
@@ -154,7 +158,7 @@ def _info(folder: Path, problems: list[str]) -> dict[str, Any]:
     if not all(isinstance(part, dict) for part in parts) or not all(
         isinstance(training.get(name), int) for name in ("steps", "batch_size")
     ):
-        problems.append(f"{folder / 'run.json'} holds no settings of a run.")
+        problems.append(f"{folder / RUN} holds no settings of a run.")
         return {}
     return info
 
@@ -205,7 +209,7 @@ def _probes(folder: Path, problems: list[str]) -> list[ProbeScore]:
 
 
 def _age(folder: Path) -> float:
-    files = [folder / name for name in ("run.json", METRICS, "state.json")]
+    files = [folder / name for name in (RUN, METRICS, STATE)]
     times = [path.stat().st_mtime for path in (folder, *files) if path.exists()]
     return max(0.0, time.time() - max(times))
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from mscol_cli.checkpoints import runs
+from mscol_cli.checkpoints.layout import RECIPE, RUNS
 from mscol_cli.checkpoints.state import alone
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import is_launched
 from mscol_cli.engine.models import (
-    RUNS,
     build_encoder,
     build_objective,
     find_run,
@@ -84,7 +84,7 @@ def _created(request: PretrainRequest, progress: Progress) -> Path:
     tracks = _choose(settings, store, progress)
     described = {**settings.describe(), **describe_online(request.probe_every, load_registry())}
     names = described["objective"]["name"], described["encoder"]["name"]
-    files = {runs.RECIPE: settings.to_toml(), **tracks_file(tracks)}
+    files = {RECIPE: settings.to_toml(), **tracks_file(tracks)}
     folder = _claim(request.run, files) if request.run else runs.new_run(RUNS, *names)
     held = {"path": str(store.path.resolve()), "hash": store.hash}
     for name, text in files.items():

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.checkpoints.layout import CHECKPOINTS, LATEST, RECIPE, RUN, RUNS
+from mscol_cli.checkpoints.metrics import METRICS
 from mscol_cli.errors import MissingDataError
 from mscol_cli.workflows.run_reading import (
-    LATEST,
     PROBE,
-    RUNS,
     ProbeScore,
     RunRecord,
     open_run,
@@ -117,12 +117,12 @@ def list_runs(folder: Path | None = None) -> list[RunSummary]:
     return sorted(named, key=lambda run: run.age_s)
 
 
-MARKS = ("run.json", "recipe.toml", "metrics.jsonl", "checkpoints")
+MARKS = (RUN, RECIPE, METRICS, CHECKPOINTS)
 """What tells a run, a damaged one too, from other folders, such as those of a study."""
 
 
 def _inside(folder: Path) -> Iterator[Path]:
-    if (folder / "run.json").exists():
+    if (folder / RUN).exists():
         yield folder
         return
     latest = (folder / LATEST).resolve()

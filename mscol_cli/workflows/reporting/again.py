@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.checkpoints.runs import RECIPE
+from mscol_cli.checkpoints.layout import RECIPE
 from mscol_cli.errors import MscolError
 from mscol_cli.host import Registry, load_registry
 from mscol_cli.reports.page import Block, Commands, Section, Text

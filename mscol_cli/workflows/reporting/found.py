@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from mscol_cli.checkpoints.layout import LATEST, RUN
 from mscol_cli.checkpoints.metrics import damage
-from mscol_cli.checkpoints.runs import LATEST, RUN
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.workflows.reporting.probes import PROBE, FoundProbe, read_probe
 from mscol_cli.workflows.reporting.runs import FoundRun, read_run

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.checkpoints.folder import latest_checkpoint
+from mscol_cli.checkpoints.layout import RUN
 from mscol_cli.checkpoints.metrics import split_damaged
-from mscol_cli.checkpoints.runs import RUN
 from mscol_cli.checkpoints.runs import read_run as read_settings
 from mscol_cli.checkpoints.state import read_state
 from mscol_cli.errors import UsageError
+from mscol_cli.workflows.run_reading import online_metric
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,7 @@ class FoundRun:
     @property
     def online_metric(self) -> str:
         """What its online probe measures, in words."""
-        probe = self.info.get("online_probe")
-        metric = probe.get("metric", "score") if isinstance(probe, dict) else "score"
-        return str(metric).replace("_", " ")
+        return online_metric(self.info)
 
     @property
     def store(self) -> Mapping[str, str] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.checkpoints.folder import latest_checkpoint
+from mscol_cli.checkpoints.layout import RUN
 from mscol_cli.checkpoints.runs import read_run
 from mscol_cli.checkpoints.state import FAILED, read_state
 from mscol_cli.errors import MscolError, UsageError
@@ -31,7 +32,6 @@ from mscol_cli.workflows.studies.stages import (
     words,
 )
 
-RUN = "run.json"
 FREE = ("save_every", "keep_last", "log_every", "processes", *WHERE)
 """Settings that a resumed run may change."""
 

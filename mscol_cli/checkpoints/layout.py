@@ -1,0 +1,29 @@
+"""How run folders are laid out; read without torch, which takes long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.errors import UsageError
+
+FORMAT, VERSION = "mscol-run", 1
+RUNS = Path("runs")
+LATEST = "latest"
+RUN, RECIPE, CHECKPOINTS = "run.json", "recipe.toml", "checkpoints"
+"""In a run: its settings, those that decide the result as a recipe, and its checkpoints."""
+
+
+def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
+    """Refuse a run.json of another layout. Raises UsageError."""
+    if info.get("format") != FORMAT or info.get("version") != VERSION:
+        raise UsageError(
+            f"{folder} has layout {info.get('format')} {info.get('version')}, this mscol reads"
+            f" {FORMAT} {VERSION}: use the mscol that wrote it, or train again."
+        )
+
+
+def checkpoint_folders(run: Path) -> list[Path]:
+    """The checkpoints of a run, by step."""
+    return sorted((run / CHECKPOINTS).glob("step-*"))
