@@ -8,12 +8,13 @@ import sys
 from types import FrameType
 
 from mscol_cli.app import run
+from mscol_cli.launched import STOPPING
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     # What Ctrl-C does, a scheduler's signals do too: stop, keep what is done, exit 130.
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    for number in STOPPING:
         signal.signal(number, _interrupt)
     # Threads of torch that spin where they wait take the cores from each other on a busy machine,
     # and work of seconds takes minutes. Read when torch is loaded; processes started here have it.

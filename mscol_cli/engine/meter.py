@@ -55,7 +55,13 @@ class Meter:
         self._line = Means(state["line"] if state else None)
         self._span = Means(state["span"] if state else None)
         self._waited = float(state["waited"]) if state else 0.0
-        self._since = time.perf_counter() - (float(state["seconds"]) if state else 0.0)
+        self._before = float(state["seconds"]) if state else 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the clock, which runs already, anew: what came before the first update is none of
+        its time."""
+        self._since = time.perf_counter() - self._before
 
     def waiting(self, batches: Any) -> Iterator[Any]:
         """Pass batches on, and count the time spent waiting for them."""
@@ -87,7 +93,8 @@ class Meter:
     def go_on(self, shown: dict[str, str]) -> None:
         """Start the next line, after what took its time between the two."""
         self.shown = shown
-        self._line, self._waited, self._since = Means(), 0.0, time.perf_counter()
+        self._line, self._waited, self._before = Means(), 0.0, 0.0
+        self.begin()
 
     def span_loss(self) -> float | None:
         """Mean loss since the last checkpoint of the schedule; None before any update."""

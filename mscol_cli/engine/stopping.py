@@ -11,10 +11,9 @@ import torch
 import torch.distributed as dist
 
 from mscol_cli import distributed
+from mscol_cli.launched import STOPPING
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Ctrl-C, and what SLURM sends before it takes a machine back: SIGTERM (after SIGCONT, which needs
-no answer), or what `sbatch --signal` names."""
+SIGNALS = (signal.SIGINT, *STOPPING)
 
 
 class StopRequest:

@@ -27,6 +27,7 @@ from mscol_cli.engine.memory import keep_freed_memory
 from mscol_cli.engine.meter import Meter
 from mscol_cli.engine.metrics import MetricsLog, open_log
 from mscol_cli.engine.models import load_weights
+from mscol_cli.engine.optimizer_state import flat_state, load_flat_state
 from mscol_cli.engine.parallel import data_parallel
 from mscol_cli.engine.precision import forbid_tf32, pick_precision
 from mscol_cli.engine.settings import TrainingSettings
@@ -90,7 +91,7 @@ class Training:
             return
         for name, module in (("encoder", self.encoder), ("objective", self.objective)):
             load_weights(module, found.tensors[name], found.checkpoint.folder)
-        _load_optimizer(self.optimizer, found.tensors["optimizer"])
+        load_flat_state(self.optimizer, found.tensors["optimizer"])
         self.step = found.checkpoint.step
         self.meter = Meter(self.settings.batch_size, found.checkpoint.info.get("meter"))
         # Every process must have looked before one changes what there is to see.
@@ -116,6 +117,7 @@ class Training:
             self.watch.begin(self.step)
             if self.step == 0:
                 self._log_untrained(log)
+            self.meter.begin()
             batches = self.source.batches(self.step, self.settings.steps, self.device)
             for batch in self.meter.waiting(batches):
                 self.meter.add(self._update(trained, batch))
@@ -174,7 +176,8 @@ class Training:
     def _log_untrained(self, log: MetricsLog | None) -> None:
         scores = self.watch.score(self.encoder)
         if log is not None and scores:
-            log.write(0, scores)
+            with self._writing():
+                log.write(0, scores)
 
     def _check_loss(self, means: Mapping[str, float]) -> None:
         if not math.isfinite(means.get("loss", 0.0)):
@@ -213,7 +216,7 @@ class Training:
         return {
             "encoder": self.encoder.state_dict(),
             "objective": self.objective.state_dict(),
-            "optimizer": _flat_optimizer(self.optimizer),
+            "optimizer": flat_state(self.optimizer),
         }
 
     @contextmanager
@@ -244,21 +247,3 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
 def _step_seed(seed: int, step: int) -> int:
     # Large primes keep seeds of neighbouring runs, steps and ranks apart.
     return (seed * 1_000_003 + step * 8_191 + distributed.rank() * 131_071) % (2**63)
-
-
-def _flat_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{parameter}.{name}": torch.as_tensor(value)
-        for parameter, values in state.items()
-        for name, value in values.items()
-    }
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in flat.items():
-        parameter, name = key.split(".")
-        state.setdefault(int(parameter), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
