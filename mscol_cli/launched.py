@@ -17,8 +17,8 @@ from mscol_cli.errors import UsageError
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
-"""What SLURM sends before it takes a machine back: SIGTERM (after SIGCONT, which needs no answer), or
-what `sbatch --signal` names; not every system has all."""
+"""What SLURM sends before it takes a machine back: SIGTERM (after SIGCONT, which needs no answer),
+or what `sbatch --signal` names; not every system has all."""
 PORTS = 20_000, 30_000
 """Ports for processes of srun to meet at, below those that systems give to outgoing connections."""
 
