@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def is_running() -> bool:
@@ -50,9 +50,8 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> Tensor:  # noqa: ARG004
-        total = gradients[0].contiguous().clone()
-        dist.all_reduce(total)
-        return total[share(len(total))]
+        summed = total(gradients[0].contiguous())
+        return summed[share(len(summed))]
 
 
 def gather(local: Tensor) -> Tensor:
@@ -77,6 +76,15 @@ def gather(local: Tensor) -> Tensor:
     return torch.cat(rows)
 
 
+def total(local: Tensor) -> Tensor:
+    """The sum over all processes, on every process; gradients are not kept."""
+    if world_size() == 1:
+        return local
+    summed = local.detach().clone()
+    dist.all_reduce(summed)
+    return summed
+
+
 def broadcast_text(text: str, device: torch.device) -> str:
     """The first process's text, on every process; at most 4,096 bytes of UTF-8."""
     if world_size() == 1:
@@ -86,53 +94,3 @@ def broadcast_text(text: str, device: torch.device) -> str:
     buffer[: len(encoded)] = encoded.to(device)
     dist.broadcast(buffer, src=0)
     return bytes(buffer.tolist()).rstrip(b"\0").decode()
-
-
-class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation with the statistics of the global batch, on any backend.
-
-    torch's SyncBatchNorm does the same but refuses CPU tensors; without it a run over CPU
-    processes would be another computation than the same run in one process.
-    """
-
-    def __init__(self, other: nn.modules.batchnorm._BatchNorm) -> None:
-        """Take over another's parameters, statistics, and whatever it applies afterwards.
-
-        timm's batch normalisation carries its activation; that part has no parameters, so names
-        in a state dict stay as they were.
-        """
-        super().__init__(other.num_features, other.eps, other.momentum, device="meta")
-        self._parameters, self._buffers = other._parameters, other._buffers
-        parts = (getattr(other, name, None) for name in ("drop", "act"))
-        self.after = nn.Sequential(*(part for part in parts if isinstance(part, nn.Module)))
-        self.train(other.training)
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        return
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Normalise (batch, channels, ...) per channel."""
-        if not self.training or world_size() == 1:
-            return cast(Tensor, self.after(super().forward(input)))
-        axes = [0, *range(2, input.dim())]
-        shape = [1, -1] + [1] * (input.dim() - 2)
-        count = input.numel() // input.shape[1] * world_size()
-        exact = input.to(torch.promote_types(input.dtype, torch.float32))
-        own_variance, own_mean = torch.var_mean(exact, axes, correction=0)
-        # Moments of equal shares make the global ones: one collective, where sums would take two.
-        means, variances = gather(torch.stack([own_mean, own_variance])[None]).unbind(1)
-        mean = means.mean(0)
-        variance = (variances + (means - mean).square()).mean(0)
-        self._track(mean.detach(), variance.detach() * count / max(count - 1, 1))
-        scale = torch.rsqrt(variance + self.eps) * self.weight
-        normalised = (exact - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
-        return cast(Tensor, self.after(normalised.to(input.dtype)))
-
-    @torch.no_grad()
-    def _track(self, mean: Tensor, variance: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None or self.momentum is None:
-            return
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)

@@ -50,8 +50,16 @@ def test_the_input_is_scaled_inside(encoder: EfficientNetB0) -> None:
     encoder.eval()
     features = torch.randn(2, 98, 64)
     with torch.inference_mode():
-        by_hand = encoder.network((features / 255)[:, None])
+        by_hand = encoder.network((features / 255)[:, None]).flatten(2).max(dim=2).values
         torch.testing.assert_close(encoder(features), by_hand)
+
+
+def test_equal_cells_share_the_gradient_of_their_maximum(encoder: EfficientNetB0) -> None:
+    cells = torch.ones(1, 1280, 3, 2, requires_grad=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder.network, "forward", lambda _pictures: cells)
+        encoder(torch.zeros(1, 98, 64)).sum().backward()
+    torch.testing.assert_close(cells.grad, torch.full_like(cells, 1 / 6))
 
 
 def test_batch_normalisation_is_keras(encoder: EfficientNetB0) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from mscol_cli.checkpoints.state import alone
 from mscol_cli.errors import UsageError
 from tests.conftest import Command
+from tests.helpers_files import digests
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parent.parent
@@ -39,12 +41,10 @@ def names(run: Path) -> list[str]:
     return sorted(path.name for path in (run / "checkpoints").iterdir())
 
 
-def tensors(run: Path) -> dict[str, bytes]:
+def tensors(run: Path) -> dict[str, str]:
     """Weights of encoder and objective, and the optimiser's state, of every checkpoint."""
-    return {
-        str(path.relative_to(run)): path.read_bytes()
-        for path in (run / "checkpoints").glob("step-*/*.safetensors")
-    }
+    found = digests(run / "checkpoints", "*.safetensors")
+    return {name: value for name, value in found.items() if name.startswith("step-")}
 
 
 def best(run: Path) -> str:
@@ -204,6 +204,20 @@ def test_what_changes_at_a_resume_is_said(mscol: Command, half: Path, capsys: Ca
     assert f"goes on with {expected}" in " ".join(capsys.readouterr().err.split())
     assert [line["step"] for line in metrics(half)] == [10, 16]
     assert json.loads((half / "run.json").read_text())["training"]["processes"] == 2
+
+
+def test_a_resume_elsewhere_says_that_numbers_are_rounded_otherwise(
+    mscol: Command, half: Path, capsys: Capture
+) -> None:
+    line = ["pretrain", "--resume", "-o", half, "--steps"]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert mscol(*line, 13) == 0
+    capsys.readouterr()
+    torch.set_num_threads(threads + 1)
+    assert mscol(*line, 14) == 0
+    torch.set_num_threads(threads)
+    assert f"goes on with threads 1 -> {threads + 1}" in capsys.readouterr().err
 
 
 def test_one_command_begins_and_goes_on(

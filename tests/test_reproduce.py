@@ -14,6 +14,7 @@ import pytest
 from mscol_cli.recipes import bundled_studies, read_study
 from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
+from tests.helpers_files import digest, digests
 from tests.helpers_report import edit_json
 
 STUDY = """
@@ -54,11 +55,6 @@ def study(mscol: Command, tmp_path: Path) -> Path:
     return path
 
 
-def contents(folder: str) -> dict[str, bytes]:
-    """What a folder holds, by name."""
-    return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
-
-
 def test_a_study_is_run_once(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,12 +72,12 @@ def test_a_study_is_run_once(
     page = Path("studies/study/report/report.html").read_text()
     assert all(name in page for name in ("first@4", "second@4", "untrained-small"))
 
-    before = contents("studies") | contents("data")
+    before = digests(Path("studies")) | digests(Path("data"))
     assert mscol("reproduce", study) == 0
     captured = capsys.readouterr()
     assert "$ mscol" not in captured.err
     assert "stage 7 of 7: report, done before" in captured.err
-    assert contents("studies") | contents("data") == before
+    assert digests(Path("studies")) | digests(Path("data")) == before
 
 
 def test_a_linear_probe_is_not_made_again(
@@ -141,20 +137,20 @@ def test_an_interrupted_study_goes_on_to_the_same_weights(
     assert mscol("reproduce", study, "--device", "cpu", "-o", "whole") == 0
     weights = "checkpoints/step-00000120/encoder.safetensors"
     resumed = tmp_path / "studies/study/first" / weights
-    assert resumed.read_bytes() == Path("whole/first", weights).read_bytes()
+    assert digest(resumed) == digest(Path("whole/first", weights))
 
 
 def test_a_study_that_has_changed_is_refused(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mscol("reproduce", study) == 0
-    before = contents("studies")
+    before = digests(Path("studies"))
     study.write_text(STUDY.replace("steps = 4", "steps = 6", 1).replace('["small"]', "[]"))
     assert mscol("reproduce", study) == 2
     error = capsys.readouterr().err
     assert "runs.first.steps was 4, now 6" in error
     assert "untrained was ['small'], now []" in error
-    assert contents("studies") == before
+    assert digests(Path("studies")) == before
 
 
 def test_outputs_that_were_made_otherwise_are_refused(

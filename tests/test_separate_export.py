@@ -26,6 +26,7 @@ from mscol_cli.workflows.listening import copies_folder
 from mscol_cli.workflows.tracks import unique_ids
 from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
+from tests.helpers_files import digests
 from tests.helpers_openunmix import write_model
 
 SEPARATE = ["separate", "music", "--separator", "stems", "--opt", "names=bass,drums"]
@@ -45,10 +46,6 @@ def files(folder: Path) -> dict[str, int]:
     """Audio files by their path, and when they were changed."""
     found = (path for path in folder.rglob("*") if path.is_file() and path.name != "stems.jsonl")
     return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in found}
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def lines(folder: Path) -> list[dict[str, object]]:
@@ -111,17 +108,17 @@ def test_a_second_run_writes_nothing(mscol: Command, music: Path, tmp_path: Path
     command = [*SEPARATE, "--export", "flac", "--json"]
     assert mscol(*command) == 0
     before = files(tmp_path / "music-stems")
-    store = content(tmp_path / "music.store")
+    store = digests(tmp_path / "music.store")
     assert mscol(*command) == 0
     assert files(tmp_path / "music-stems") == before
-    assert content(tmp_path / "music.store") == store
+    assert digests(tmp_path / "music.store") == store
 
 
 def test_only_what_is_missing_is_made_and_the_store_stays(
     mscol: Command, music: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     assert mscol(*SEPARATE) == 0
-    store = content(tmp_path / "music.store")
+    store = digests(tmp_path / "music.store")
     assert mscol(*SEPARATE, "--export", "flac") == 0
     stems = tmp_path / "music-stems"
     before = files(stems)
@@ -135,7 +132,7 @@ def test_only_what_is_missing_is_made_and_the_store_stays(
     assert [name for name in after if after[name] == before[name]] == [
         name for name in before if name.startswith("disc")
     ]
-    assert content(tmp_path / "music.store") == store
+    assert digests(tmp_path / "music.store") == store
 
 
 def test_copies_whose_tracks_are_separated_again_stay_as_they_are(
@@ -144,7 +141,7 @@ def test_copies_whose_tracks_are_separated_again_stay_as_they_are(
     assert mscol(*SEPARATE, "-o", "a.store", "--export", "wav") == 0
     before, told = files(tmp_path / "a-stems"), lines(tmp_path / "a-stems")
     assert mscol(*SEPARATE, "-o", "b.store", "--export", "wav", "--export-dir", "a-stems") == 0
-    assert content(tmp_path / "a.store") == content(tmp_path / "b.store")
+    assert digests(tmp_path / "a.store") == digests(tmp_path / "b.store")
     assert (files(tmp_path / "a-stems"), lines(tmp_path / "a-stems")) == (before, told)
 
 
@@ -237,12 +234,12 @@ def test_a_bad_place_or_format_is_refused_before_anything_is_written(
     (tmp_path / "thesis.txt").write_text("important")
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "stems.jsonl").write_text("[]\n")
-    before = content(tmp_path)
+    before = digests(tmp_path)
     assert mscol(*SEPARATE, *options) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
-    assert content(tmp_path) == before
+    assert digests(tmp_path) == before
 
 
 def test_copies_lie_beside_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

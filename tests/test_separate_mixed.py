@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
+from tests.helpers_files import digests
 
 Capture = pytest.CaptureFixture[str]
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -43,11 +44,6 @@ def origins(music: Path, store: Path) -> dict[str, dict[str, str]]:
         record["id"]: {role: folders[stamp["sha256"]] for role, stamp in record["files"].items()}
         for record in records
     }
-
-
-def content(store: Path) -> dict[str, bytes]:
-    files = (path for path in sorted(store.rglob("*")) if path.is_file())
-    return {str(path.relative_to(store)): path.read_bytes() for path in files}
 
 
 def waveforms(store: Path) -> list[NDArray[np.float32]]:
@@ -94,7 +90,7 @@ def test_the_draw_is_the_same_for_any_number_of_jobs_and_another_for_another_see
     for name, *options in (("a",), ("b", "--jobs", 2), ("c", "--opt", "seed=1")):
         line = ("separate", music, "--separator", "stems", *RANDOM, "-o", f"{name}.store")
         assert mscol(*line, *options) == 0
-    assert content(Path("a.store")) == content(Path("b.store"))
+    assert digests(Path("a.store")) == digests(Path("b.store"))
     assert origins(music, Path("a.store")) != origins(music, Path("c.store"))
 
 

@@ -15,6 +15,7 @@ import pytest
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
+from tests.helpers_files import digests
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parent.parent
@@ -29,11 +30,6 @@ def music(tmp_path: Path) -> Path:
     (tmp_path / "music" / "07.wav").write_bytes(b"RIFF no more")
     write_audio(tmp_path / "music" / "12.wav", tones(0.5))
     return tmp_path / "music"
-
-
-def content(store: Path) -> dict[str, bytes]:
-    files = (path for path in sorted(store.rglob("*")) if path.is_file())
-    return {str(path.relative_to(store)): path.read_bytes() for path in files}
 
 
 def separated(music: Path, store: str, *options: object) -> int:
@@ -65,7 +61,7 @@ def test_several_jobs_make_the_store_that_one_makes(
     capfd.readouterr()
     assert separated(music, "two.store", "--jobs", 2) == 3
     told = capfd.readouterr()
-    assert content(tmp_path / "two.store") == content(tmp_path / "one.store")
+    assert digests(tmp_path / "two.store") == digests(tmp_path / "one.store")
     assert told.err.count("skipped") == 3  # each of two once, and the last line
     assert "18 tracks" in told.out
 
@@ -85,7 +81,7 @@ def test_a_rank_that_dies_costs_nothing_but_its_own_unfinished_tracks(
     codes = sorted(rank.wait() for rank in ranks)
     # The rank that seals answers for all. One that comes when all is done tries the failures again.
     assert codes in ([-9, 0, 3], [-9, 3, 3], [0, 0, 3])
-    assert content(tmp_path / "x.store") == content(tmp_path / "whole.store")
+    assert digests(tmp_path / "x.store") == digests(tmp_path / "whole.store")
 
 
 def test_slurm_ranks_are_workers_too(
@@ -130,9 +126,9 @@ def test_only_failures_are_tried_again(mscol: Command, music: Path, capsys: Capt
     assert mscol(*run, "--retry-failed") == 0
     store = Store.open(music.parent / "music.store")
     assert (store.header.failures, store.header.tracks) == (0, 20)
-    before = content(store.path)
+    before = digests(store.path)
     assert mscol(*run) == 0
-    assert content(store.path) == before
+    assert digests(store.path) == before
 
 
 def test_a_renamed_input_is_known_by_its_content(
@@ -202,4 +198,4 @@ def test_shares_of_a_run_do_not_depend_on_where_it_was_interrupted(
     threads = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     assert subprocess.run(rest, env=threads, check=False).returncode == 3
     assert np.load(tmp_path / "b.store" / "levels.npy").shape[1] == 5
-    assert content(tmp_path / "b.store") == content(tmp_path / "a.store")
+    assert digests(tmp_path / "b.store") == digests(tmp_path / "a.store")

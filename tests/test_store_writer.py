@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from mscol_cli.errors import BadInputError, MscolError, UsageError
 from mscol_cli.store import FailureRecord, FileStamp, SeparatorIdentity, Store, StoreWriter
+from tests.helpers_files import digests
 
 IDENTITY = SeparatorIdentity("stems", "mscol", "0.1.0", {"names": ["vocals"]})
 LENGTHS = (20_000, 63_120, 130_000, 15_920, 70_000)
@@ -45,11 +47,6 @@ def write_store(path: Path, tracks: range = range(len(LENGTHS))) -> Path:
     return path
 
 
-def content(path: Path) -> dict[str, bytes]:
-    files = (file for file in sorted(path.rglob("*")) if file.is_file())
-    return {str(file.relative_to(path)): file.read_bytes() for file in files}
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(tmp_path_factory.mktemp("whole") / "a.store")
@@ -80,14 +77,15 @@ def test_a_writer_killed_inside_a_track_leaves_no_trace(
         for track in range(done, len(LENGTHS)):
             add(writer, track)
         writer.seal()
-    assert content(path) == content(whole)
+    assert digests(path) == digests(whole)
 
 
 def test_a_killed_process_is_gone_on_with(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.store"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     for patience in (0.0, 0.01, 0.02):
         with subprocess.Popen(
-            [sys.executable, __file__, str(path)], stdout=subprocess.PIPE
+            [sys.executable, __file__, str(path)], stdout=subprocess.PIPE, env=environment
         ) as child:
             assert child.stdout is not None
             assert child.stdout.read(1) == b"."
@@ -98,7 +96,7 @@ def test_a_killed_process_is_gone_on_with(whole: Path, tmp_path: Path) -> None:
             if f"t{track}" not in writer.stored.tracks:
                 add(writer, track)
         writer.seal()
-    assert content(path) == content(whole)
+    assert digests(path) == digests(whole)
 
 
 def test_killed_before_the_seal_needs_only_the_seal(whole: Path, tmp_path: Path) -> None:
@@ -108,13 +106,13 @@ def test_killed_before_the_seal_needs_only_the_seal(whole: Path, tmp_path: Path)
             add(writer, track)
     with open_writer(path) as writer:
         writer.seal()
-    assert content(path) == content(whole)
+    assert digests(path) == digests(whole)
 
 
 def test_appending_to_a_sealed_store_equals_writing_it_at_once(whole: Path, tmp_path: Path) -> None:
     path = write_store(tmp_path / "a.store", range(2))
     write_store(path, range(2, len(LENGTHS)))
-    assert content(path) == content(whole)
+    assert digests(path) == digests(whole)
 
 
 def test_a_crash_while_appending_forgets_no_changed_checksum(whole: Path, tmp_path: Path) -> None:
@@ -125,7 +123,7 @@ def test_a_crash_while_appending_forgets_no_changed_checksum(whole: Path, tmp_pa
     with open_writer(path) as writer:
         add(writer, 4)
         writer.seal()
-    assert content(path) == content(whole)
+    assert digests(path) == digests(whole)
 
 
 def test_sealing_a_finished_store_writes_nothing(tmp_path: Path) -> None:

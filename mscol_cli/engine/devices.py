@@ -61,6 +61,17 @@ def is_launched() -> bool:
     return launched() is not None
 
 
+def describe_machine(device: torch.device) -> dict[str, str | int]:
+    """What decides how the numbers of an update are rounded, besides the settings of the run."""
+    if device.type == "cuda":
+        return {"torch": torch.__version__, "device": torch.cuda.get_device_name(device)}
+    return {
+        "torch": torch.__version__,
+        "device": f"CPU with {torch.backends.cpu.get_cpu_capability()}",
+        "threads": torch.get_num_threads(),
+    }
+
+
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Join the processes this one was launched with; nothing to do for a lone process.

@@ -7,7 +7,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -28,11 +29,6 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
         Interrupted: A signal ended them.
         MscolError: One failed; the error carries its exit code.
     """
-    # Threads of several processes that wait for each other on the same cores cost many times more.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    # The launcher passes on to the processes what it is sent itself.
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = SIGNALS
-    os.environ[LAUNCHER] = str(os.getpid())
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -48,13 +44,30 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     # The launcher's own account of a failure repeats what the process has said, at length.
     logging.disable(logging.CRITICAL)
     try:
-        elastic_launch(config, sys.executable)("-m", "mscol_cli", *arguments)
+        with _environment(processes):
+            elastic_launch(config, sys.executable)("-m", "mscol_cli", *arguments)
     except SignalException as error:
         raise Interrupted(f"stopped by {error.sigval.name}.") from None
     except ChildFailedError as error:
         raise _failure(error, processes) from None
     finally:
         logging.disable(logging.NOTSET)
+
+
+@contextmanager
+def _environment(processes: int) -> Iterator[None]:
+    """What the processes find in their environment, and this one only while it has them."""
+    before = dict(os.environ)
+    # Threads of several processes that wait for each other on the same cores cost many times more.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    # The launcher passes on to the processes what it is sent itself.
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = SIGNALS
+    os.environ[LAUNCHER] = str(os.getpid())
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def end_with_launcher() -> None:

@@ -74,13 +74,3 @@ def _per_view(
     # One pass over all views: batch normalisation sees anchors and positives together.
     rows = function(torch.cat(list(views.values())))
     return dict(zip(views, torch.split(rows, [len(view) for view in views.values()]), strict=True))
-
-
-def globalise_batch_norm(module: nn.Module) -> nn.Module:
-    """Replace batch normalisation by that of the global batch; parameter names stay."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.modules.batchnorm._BatchNorm):
-            setattr(module, name, distributed.GlobalBatchNorm(child))
-        else:
-            globalise_batch_norm(child)
-    return module

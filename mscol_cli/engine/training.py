@@ -20,9 +20,11 @@ from mscol_cli.checkpoints.restoring import restorable, set_aside
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
+from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.batches import Batch, CropSource
 from mscol_cli.engine.collapse import broken
 from mscol_cli.engine.compiling import is_compiled
+from mscol_cli.engine.devices import describe_machine
 from mscol_cli.engine.memory import keep_freed_memory
 from mscol_cli.engine.meter import Meter
 from mscol_cli.engine.metrics import MetricsLog, open_log
@@ -31,7 +33,7 @@ from mscol_cli.engine.optimizer_state import flat_state, load_flat_state
 from mscol_cli.engine.parallel import data_parallel
 from mscol_cli.engine.precision import forbid_tf32, pick_precision
 from mscol_cli.engine.settings import TrainingSettings
-from mscol_cli.engine.step import Pretraining, globalise_batch_norm
+from mscol_cli.engine.step import Pretraining
 from mscol_cli.engine.stopping import StopRequest
 from mscol_cli.engine.watching import OnlineProbe, Watch
 from mscol_cli.errors import Interrupted, MscolError
@@ -66,8 +68,8 @@ class Training:
         self.meter = Meter(self.settings.batch_size)
         precision = pick_precision(self.settings.precision, self.device)
         model = Pretraining(self.encoder, self.objective, precision)
-        if distributed.world_size() > 1:
-            globalise_batch_norm(model)
+        if distributed.world_size() > 1 or self.device.type == "cpu":
+            globalise_batch_norm(model, self.device)
         self.model = model.to(self.device)
         self.watch = Watch(self.run, self.device, self.probe)
         on_gpu = self.device.type == "cuda"
@@ -94,12 +96,26 @@ class Training:
         load_flat_state(self.optimizer, found.tensors["optimizer"])
         self.step = found.checkpoint.step
         self.meter = Meter(self.settings.batch_size, found.checkpoint.info.get("meter"))
+        self._tell_of_rounding(found.checkpoint.info.get("machine", {}), progress)
         # Every process must have looked before one changes what there is to see.
         distributed.wait_for_all()
         for folder, problem in found.damaged.items():
             progress.warn(f"{problem} Going on from step {self.step} instead.")
             if distributed.rank() == 0:
                 set_aside(folder)
+
+    def _tell_of_rounding(self, before: Mapping[str, Any], progress: Progress) -> None:
+        now = describe_machine(self.device)
+        changes = [
+            f"{name} {before[name]} -> {now[name]}"
+            for name in before.keys() & now.keys()
+            if before[name] != now[name]
+        ]
+        if changes:
+            progress.note(
+                f"{self.run} goes on with {'; '.join(sorted(changes))}: from here on numbers are"
+                " rounded otherwise than in a run that stays as it began."
+            )
 
     def fit(self, progress: Progress) -> None:
         """Train to the last step.
@@ -206,7 +222,12 @@ class Training:
         with self._writing():
             if log is not None:
                 log.sync()
-            state = {**self.info, "loss": score, "meter": self.meter.state()}
+            state = {
+                **self.info,
+                "loss": score,
+                "meter": self.meter.state(),
+                "machine": describe_machine(self.device),
+            }
             folder = checkpoints.save_checkpoint(self.run, self.step, state, self._tensors())
         if scheduled:
             checkpoints.keep_best(self.run, folder)

@@ -26,6 +26,7 @@ class EfficientNetB0(LogMelEncoder):
       momentum 0.01);
     - convolutions start from a normal distribution cut off at two deviations whose variance, after
       the cut, is 2 / fan-out, and depthwise ones count the fan-out of one channel; biases from 0;
+    - cells that share the maximum of a channel share its gradient;
     - stochastic depth skips block i, from 0 to 15, with chance `drop_path` * i / 16.
     """
 
@@ -37,7 +38,7 @@ class EfficientNetB0(LogMelEncoder):
             "tf_efficientnet_b0",
             in_chans=1,
             num_classes=0,
-            global_pool="max",
+            global_pool="",
             drop_path_rate=options.drop_path,
             bn_eps=1e-3,
             bn_momentum=0.01,
@@ -47,8 +48,8 @@ class EfficientNetB0(LogMelEncoder):
 
     def forward(self, features: Tensor) -> Tensor:
         """Log-mel (batch, frames, 64) to embeddings (batch, 1280)."""
-        embeddings: Tensor = self.network((features * INPUT_SCALE).unsqueeze(1))
-        return embeddings
+        cells: Tensor = self.network((features * INPUT_SCALE).unsqueeze(1))
+        return cells.amax(dim=(2, 3))
 
 
 class KerasStridedConv2d(nn.Conv2d):

@@ -1,8 +1,8 @@
 """Run under torchrun or alone: one update of every objective; writes loss and gradients.
 
-In float64, so that what differs is not rounding.
+In float64, so that what differs is not rounding, or in float32, as in training.
 
-Usage: gradients.py OUTPUT.safetensors
+Usage: gradients.py OUTPUT.safetensors float32|float64
 """
 
 import sys
@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from mscol_cli import distributed
 from mscol_cli.api import StoreIndex
+from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.devices import pick_device, process_group
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.parallel import data_parallel
-from mscol_cli.engine.step import Pretraining, globalise_batch_norm
+from mscol_cli.engine.step import Pretraining
 from mscol_cli.host import Part, find_objective, find_part, load_registry
 
-ROWS = 16
+ROWS = 64
 SEED = 6
 """With it msa draws silent positives, and clmr each of its steps, the rare noise as well."""
 
@@ -43,20 +44,19 @@ def make_index() -> StoreIndex:
     )
 
 
-def update(objective: Sequence[Part], encoder: Part) -> dict[str, Tensor]:
+def update(objective: Sequence[Part], encoder: Part, dtype: torch.dtype) -> dict[str, Tensor]:
     network = build_encoder(encoder, seed=0)
     task = build_objective(objective, network, seed=0)
     plan = task.plan(make_index(), np.random.default_rng(SEED), ROWS)
     noise = torch.Generator().manual_seed(0)
     mine = distributed.share(ROWS)
     waveforms = {
-        view: (torch.randn(ROWS, network.crop_samples, generator=noise).double() * 0.01)[mine]
+        view: (torch.randn(ROWS, network.crop_samples, generator=noise).to(dtype) * 0.01)[mine]
         for view in plan.views
     }
     labels = {name: torch.from_numpy(label) for name, label in plan.rows(mine).labels.items()}
-    step: nn.Module = Pretraining(network, task).double()
-    if distributed.world_size() > 1:
-        step = data_parallel(globalise_batch_norm(step))
+    step: nn.Module = Pretraining(network, task).to(dtype)
+    step = data_parallel(globalise_batch_norm(step, torch.device("cpu")))
     loss, metrics = step(waveforms, labels)
     loss.backward()
     found = {"loss": loss.detach(), **metrics}
@@ -67,7 +67,7 @@ def update(objective: Sequence[Part], encoder: Part) -> dict[str, Tensor]:
     return {f"{label}/{name}": value for name, value in found.items()}
 
 
-def main(output: str) -> None:
+def main(output: str, dtype: torch.dtype) -> None:
     torch.set_num_threads(1)
     registry = load_registry()
     encoder = find_part(registry, "encoder", "small")
@@ -75,10 +75,10 @@ def main(output: str) -> None:
     with process_group(pick_device("cpu")):
         found: dict[str, Tensor] = {}
         for name in [*names, "msa+mws"]:
-            found |= update(find_objective(registry, name), encoder)
+            found |= update(find_objective(registry, name), encoder, dtype)
         if distributed.rank() == 0:
             save_file({name: value.contiguous() for name, value in found.items()}, output)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], getattr(torch, sys.argv[2]))

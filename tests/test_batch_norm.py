@@ -1,0 +1,74 @@
+"""Batch normalisation on a CPU: torch's values and gradients, in sums that lose nothing."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mscol_cli.engine.batch_norm import GlobalBatchNorm, _global_moments, _joined, _moments
+
+SHAPES = [(6, 3), (6, 3, 40), (6, 3, 5, 7), (40, 3, 30, 20)]
+
+
+def images(*shape: int, last: bool = False) -> Tensor:
+    rows = torch.randn(*shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return rows.contiguous(memory_format=torch.channels_last) if last else rows
+
+
+def pair(dimensions: int, **options: Any) -> tuple[nn.Module, GlobalBatchNorm]:
+    """torch's, and ours in place of the same, in float64."""
+    kind = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}[dimensions]
+    theirs, ours = (kind(3, **options).double() for _ in range(2))
+    for module in (theirs, ours):
+        for number, weights in enumerate(module.parameters()):
+            weights.data = torch.tensor([0.5, 1.5, -2.0], dtype=torch.float64) + number
+    return theirs, GlobalBatchNorm(ours)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("options", [{}, {"affine": False}, {"momentum": None}, {"eps": 1e-3}])
+def test_values_gradients_and_statistics_are_those_of_torch(
+    shape: tuple[int, ...], last: bool, options: dict[str, Any]
+) -> None:
+    if last and len(shape) != 4:
+        pytest.skip("only images have channels last")
+    found = []
+    for module in pair(len(shape), **options):
+        rows = images(*shape, last=last).requires_grad_()
+        for _ in range(2):
+            normalised = module(rows)
+        normalised.pow(3).sum().backward()
+        gradients = [weights.grad for weights in module.parameters()]
+        module.eval()
+        found.append([normalised, rows.grad, *gradients, *module.buffers(), module(rows)])
+    for theirs, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_nothing_is_lost_where_many_rows_are_alike() -> None:
+    exact = images(128, 3, 48, 32, last=True)
+    exact[::2] = torch.tensor([3.0, -2.0, 1.7], dtype=torch.float64).view(1, 3, 1, 1)
+    theirs, ours = pair(4)
+    expected = theirs(exact).detach()
+    found = [module.float()(exact.float()).detach() for module in (theirs, ours)]
+    errors = [float((values - expected).abs().max()) for values in found]
+    assert errors[1] < 3e-6
+    assert errors[0] > 10 * errors[1], "torch's own is as exact now, and would do"
+
+
+def test_shares_of_a_batch_have_its_moments_to_the_bit() -> None:
+    rows = images(64, 3, 48, 32, last=True).float()
+    whole = _global_moments(_moments(rows))
+    shares = [torch.stack(_moments(part)) for part in torch.split(rows, 16)]
+    means, variances = torch.stack(shares).unbind(1)
+    joined = _joined(means, variances, torch.full((4,), 0.25, dtype=torch.float64))
+    for one, many in zip(whole, joined, strict=True):
+        assert torch.equal(one.float(), many.float())
+
+
+def test_evaluation_is_left_to_torch() -> None:
+    theirs, ours = pair(4)
+    rows = images(6, 3, 5, 7)
+    assert torch.equal(ours.eval()(rows), theirs.eval()(rows))
