@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mscol_cli.engine.batch_norm import GlobalBatchNorm, _global_moments, _joined, _moments
+from mscol_cli.engine.batch_norm import GlobalBatchNorm
 
 SHAPES = [(6, 3), (6, 3, 40), (6, 3, 5, 7), (40, 3, 30, 20)]
 
@@ -56,16 +56,6 @@ def test_nothing_is_lost_where_many_rows_are_alike() -> None:
     errors = [float((values - expected).abs().max()) for values in found]
     assert errors[1] < 3e-6
     assert errors[0] > 10 * errors[1], "torch's own is as exact now, and would do"
-
-
-def test_shares_of_a_batch_have_its_moments_to_the_bit() -> None:
-    rows = images(64, 3, 48, 32, last=True).float()
-    whole = _global_moments(_moments(rows))
-    shares = [torch.stack(_moments(part)) for part in torch.split(rows, 16)]
-    means, variances = torch.stack(shares).unbind(1)
-    joined = _joined(means, variances, torch.full((4,), 0.25, dtype=torch.float64))
-    for one, many in zip(whole, joined, strict=True):
-        assert torch.equal(one.float(), many.float())
 
 
 def test_evaluation_is_left_to_torch() -> None:

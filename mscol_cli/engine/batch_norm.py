@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, cast
 
 import torch
@@ -108,7 +109,7 @@ class _Normalise(torch.autograd.Function):
     def forward(
         ctx: Any, input: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        mean, variance = _global_moments(_moments(input))
+        mean, variance = _global_moments(input)
         mean, variance = mean.to(weight.dtype), variance.to(weight.dtype)
         ctx.save_for_backward(input, weight, mean, variance)
         ctx.eps = eps
@@ -137,35 +138,42 @@ class _Normalise(torch.autograd.Function):
         return of_input.to(input.dtype), own_weight, own_bias, None
 
 
-def _moments(input: Tensor) -> Sums:
-    """Mean and biased variance of each channel of this process's rows, in float64."""
-    found, counts = [], []
+def _global_moments(input: Tensor) -> Sums:
+    """Mean and biased variance of each channel of the global batch, in float64.
+
+    Every process has as many rows.
+    """
+    moments, counts = _part_moments(input)
+    means, variances = distributed.gather(moments).unbind(1)
+    everywhere = counts.repeat(len(means) // len(counts))
+    shares = (everywhere / everywhere.sum())[:, None]
+    mean = _ordered_sum(shares * means)
+    return mean, _ordered_sum(shares * (variances + (means - mean).square()))
+
+
+def _part_moments(input: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of this process's parts (parts, 2, channels); how much each has of one."""
+    found = []
     for rows in _parts(input):
         lanes = _lanes(rows)
         exact = _in_lanes(rows, lanes).to(_exact_dtype(rows))
-        found.append(torch.batch_norm_update_stats(exact, None, None, 0.0))
-        counts += [_count(rows) / lanes] * lanes
-    means, variances = (_stacked(moments, input) for moments in zip(*found, strict=True))
-    shares = torch.tensor(counts, dtype=torch.float64) / _count(input)
-    return _joined(means, variances, shares)
+        found.append((lanes, torch.batch_norm_update_stats(exact, None, None, 0.0)))
+    joined = []
+    for lanes, group in groupby(found, key=itemgetter(0)):
+        means, variances = (
+            torch.stack(each).double().view(-1, lanes, input.shape[1])
+            for each in zip(*(moments for _, moments in group), strict=True)
+        )
+        mean = means.mean(1)
+        variance = (variances + (means - mean[:, None]).square()).mean(1)
+        joined.append(torch.stack([mean, variance], dim=1))
+    counts = torch.tensor([_count(rows) for rows in _parts(input)], dtype=torch.float64)
+    return torch.cat(joined), counts
 
 
-def _stacked(of_parts: Sequence[Tensor], input: Tensor) -> Tensor:
-    """What was found of each channel in each lane of each part: (lanes in all, channels)."""
-    return torch.cat(list(of_parts)).view(-1, input.shape[1]).double()
-
-
-def _global_moments(own: Sums) -> Sums:
-    gathered = distributed.gather(torch.stack(own)[None])
-    # Every process has as many rows.
-    shares = torch.full((len(gathered),), 1 / len(gathered), dtype=torch.float64)
-    return _joined(gathered[:, 0], gathered[:, 1], shares)
-
-
-def _joined(means: Tensor, variances: Tensor, shares: Tensor) -> Sums:
-    """Of moments (parts, channels) and the share of each part, those of the whole."""
-    mean = shares @ means
-    return mean, shares @ (variances + (means - mean).square())
+def _ordered_sum(parts: Tensor) -> Tensor:
+    """The sum over parts, the same to the bit however they are ordered."""
+    return parts.sort(dim=0).values.sum(0)
 
 
 def _parameter_gradients(
@@ -181,7 +189,10 @@ def _parameter_gradients(
             repeated[lanes] = [each.repeat(lanes) for each in (weight, mean, inverse)]
         of_each, *moments = repeated[lanes]
         found.append(backward(*laid, of_each, None, None, *moments, True, eps, wanted)[1:])
-    of_weight, of_bias = (_stacked(sums, input).sum(0) for sums in zip(*found, strict=True))
+    of_weight, of_bias = (
+        torch.cat(sums).view(-1, input.shape[1]).double().sum(0)
+        for sums in zip(*found, strict=True)
+    )
     return of_weight, of_bias
 
 

@@ -14,6 +14,7 @@ import torch
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol, Split
+from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.embedding import embed_files
 from mscol_cli.engine.models import Model
 from mscol_cli.engine.training_crops import crop_batches
@@ -86,6 +87,8 @@ class _Tuner:
         self.protocol = protocol
         self.embedded = embedded
         self.encoder = copy.deepcopy(encoder)
+        if device.type == "cpu":
+            globalise_batch_norm(self.encoder, device)
         self.probe = probe
         self.classifier: ShallowClassifier = copy.deepcopy(probe.model)
         self.rng = np.random.default_rng(seed)
