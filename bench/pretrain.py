@@ -21,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -63,7 +64,8 @@ def main() -> None:
             report["switches"] = race(switches(store, options, device), options)
         elif options.batches:
             report["sustained"] = [
-                sustained(store, options, device, int(size)) for size in options.batches.split(",")
+                in_a_process_of_its_own(sustained, store.path, options, device, int(size))
+                for size in options.batches.split(",")
             ]
         else:
             report["race"] = against_plain(store, options, device, Path(folder))
@@ -304,12 +306,21 @@ def _updates(batches: Iterator[Any], step: Callable[[Any], Any]) -> Update:
     return update
 
 
+def in_a_process_of_its_own(
+    measure: Callable[..., dict[str, Any]], *arguments: object
+) -> dict[str, Any]:
+    """Memory that one batch size has left in pieces would slow down the next: a third on a CPU."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as alone:
+        return alone.submit(measure, *arguments).result()
+
+
 def sustained(
-    store: Store, options: argparse.Namespace, device: torch.device, size: int
+    store: Path, options: argparse.Namespace, device: torch.device, size: int
 ) -> dict[str, Any]:
     """Pairs per second over a while, at one batch size."""
     options = argparse.Namespace(**{**vars(options), "batch": size})
-    update = mscol(store.path, options, device)
+    update = mscol(store, options, device)
     for _ in range(3):
         timed(update, device)
     started, count, waited = time.perf_counter(), 0, 0.0

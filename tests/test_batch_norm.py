@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mscol_cli.engine.batch_norm import GlobalBatchNorm
+from mscol_cli.engine.batch_norm import GlobalBatchNorm, globalise_batch_norm
 
 SHAPES = [(6, 3), (6, 3, 40), (6, 3, 5, 7), (40, 3, 30, 20)]
 
@@ -62,3 +62,20 @@ def test_evaluation_is_left_to_torch() -> None:
     theirs, ours = pair(4)
     rows = images(6, 3, 5, 7)
     assert torch.equal(ours.eval()(rows), theirs.eval()(rows))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_names_and_what_comes_after_are_kept_on_any_device(device: str) -> None:
+    norm = nn.BatchNorm2d(3)
+    norm.act = nn.SiLU()
+    encoder = nn.Sequential(norm, nn.ReLU())
+    names = list(encoder.state_dict())
+    rows = images(6, 3, 5, 7).float()
+    expected = nn.functional.silu(norm(rows)).relu()
+    norm.reset_running_stats()
+    replaced = globalise_batch_norm(encoder, torch.device(device))
+    kind = {"cpu": GlobalBatchNorm, "cuda": nn.SyncBatchNorm}[device]
+    assert [type(module) is nn.ReLU or isinstance(module, kind) for module in encoder] == [True] * 2
+    assert list(replaced.state_dict()) == names
+    # SyncBatchNorm takes a CPU where there is one process.
+    torch.testing.assert_close(replaced(rows), expected)

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from mscol_cli.distributed import gather, share
-from mscol_cli.engine.batch_norm import GlobalBatchNorm
 
 SCRIPT = Path(__file__).parent / "processes" / "gradients.py"
 
@@ -83,12 +82,3 @@ def test_one_process_needs_no_group() -> None:
     rows = torch.arange(6.0, requires_grad=True)
     assert gather(rows) is rows
     assert share(6) == slice(0, 6)
-
-
-def test_global_batch_norm_keeps_names_values_and_what_comes_after() -> None:
-    plain = nn.BatchNorm2d(3)
-    plain.act = nn.ReLU()
-    wrapped = GlobalBatchNorm(plain)
-    images = torch.randn(4, 3, 5, 5)
-    assert wrapped.state_dict().keys() == plain.state_dict().keys()
-    torch.testing.assert_close(wrapped(images), plain(images).relu())
