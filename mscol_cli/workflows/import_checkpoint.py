@@ -18,8 +18,8 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import build_encoder, build_objective, load_weights
 from mscol_cli.engine.settings import describe_objective, describe_part, describe_software
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
+from mscol_cli.files import file_hash
 from mscol_cli.host import Entry, Part, Registry, find_objective, find_part, load_registry
-from mscol_cli.store.records import file_hash
 
 
 @dataclass(frozen=True)
