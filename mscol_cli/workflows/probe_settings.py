@@ -126,6 +126,15 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", default)
     if seeds < 1:
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")
+    _check_together(request, protocol)
+    fractions = _fractions(request.label_fractions)
+    deformations = [_deformation(*given) for given in dict.fromkeys(request.deformations)]
+    stems = _stems(request)
+    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, stems, deformations)
+
+
+def _check_together(request: ProbeRequest, protocol: ProbeProtocol) -> None:
+    """Refuse what does not go together."""
     if protocol.finetune and (request.label_fractions or request.deformations or request.attribute):
         raise UsageError(
             "--finetune goes without --label-fraction, --attribute, --noise, --gain, --pitch and"
@@ -136,10 +145,6 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
             f"classifier {protocol.classifier} is trained on every window at once: use it without"
             " crops=random (which recipe smc23 sets), or with --protocol crops=windows."
         )
-    fractions = _fractions(request.label_fractions)
-    deformations = [_deformation(*given) for given in dict.fromkeys(request.deformations)]
-    stems = _stems(request)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, stems, deformations)
 
 
 def _stems(request: ProbeRequest) -> Path | None:
