@@ -14,11 +14,11 @@ import torch
 from mscol_cli import distributed
 from mscol_cli.checkpoints import folder as checkpoints
 from mscol_cli.checkpoints import runs, state
-from mscol_cli.checkpoints.metrics import read_metrics
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.engine.batches import CropSource
 from mscol_cli.engine.devices import is_launched, pick_device, process_group
 from mscol_cli.engine.launching import end_with_launcher, launch
+from mscol_cli.engine.metrics import read_metrics
 from mscol_cli.engine.models import (
     build_encoder,
     build_objective,
