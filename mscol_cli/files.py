@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -80,6 +81,30 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def file_hash(path: Path, watch: Callable[[int], None] | None = None) -> str:
+    """SHA-256 of a file, hex; `watch` is told how many bytes were read, block by block."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            if watch is not None:
+                watch(len(block))
+    return digest.hexdigest()
+
+
+def point(link: Path, target: Path) -> None:
+    """Let a symbolic link point at a folder, atomically, whatever it pointed at before.
+
+    Args:
+        link: In a folder that is there.
+        target: A path as the link will hold it: a relative one counts from the link's folder.
+    """
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target, target_is_directory=True)
+    temporary.replace(link)
 
 
 def make_readable(path: Path) -> None:

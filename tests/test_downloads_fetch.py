@@ -202,7 +202,7 @@ def test_a_server_that_announces_more_than_there_is_room_for_is_not_read(
     mscol: Command, server: Server, offer: Offer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(mine=[remote(server, "a.bin", MUSIC, size=None)])
-    monkeypatch.setattr("mscol_cli.downloads.space.free", lambda _: HALF)
+    monkeypatch.setattr("mscol_cli.space.free", lambda _: HALF)
     assert mscol("download", "mine") == 1
     assert contents(Path("data/mine")) == {}
 

@@ -10,8 +10,8 @@ import pytest
 from mscol_cli.downloads import Collection, find_collection, load_table
 from mscol_cli.downloads.checksum import Checksum, hash_file
 from mscol_cli.downloads.entries import is_web_address
-from mscol_cli.downloads.space import readable
 from mscol_cli.errors import UsageError
+from mscol_cli.space import readable
 
 ROOT = Path(__file__).parent.parent
 PACKAGED = ROOT / "mscol_cli" / "downloads" / "table.toml"

@@ -123,7 +123,7 @@ def test_a_member_whose_checksum_fails_is_not_left_behind(tmp_path: Path) -> Non
 def test_what_is_in_a_zip_must_fit_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mscol_cli.downloads.space.free", lambda _: len(NOTE))
+    monkeypatch.setattr("mscol_cli.space.free", lambda _: len(NOTE))
     with pytest.raises(MscolError, match=r"archive needs 6\.00 MB"):
         unpacked(tmp_path / "to", make_zip(MEMBERS))
     assert contents(tmp_path) == {"archive": (tmp_path / "archive").read_bytes()}

@@ -96,3 +96,12 @@ def test_the_seed_decides_its_weights_and_they_can_be_restored(name: str) -> Non
     for key, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[key]), key
     second.load_state_dict(first.state_dict())
+
+
+def test_one_without_a_front_end_is_refused_when_it_is_built() -> None:
+    class Headless(Encoder):
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            return features
+
+    with pytest.raises(TypeError, match="frontend"):
+        Headless()  # type: ignore[abstract]

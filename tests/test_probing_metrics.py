@@ -9,7 +9,8 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from mscol_cli.contracts.task import ProbeProtocol
 from mscol_cli.errors import UsageError
-from mscol_cli.probing import bootstrap, metrics, weighted
+from mscol_cli.probing import metrics, weighted
+from mscol_cli.probing.bootstrap import RESAMPLES, resample
 from mscol_cli.probing.clips import BoolArray, FloatArray
 from tests.helpers_probing import one_hot
 
@@ -105,10 +106,16 @@ def test_a_class_that_a_resample_lost_is_left_out_of_its_mean() -> None:
     assert_allclose(weighted.average_precision(scores, targets, weights), [expected], rtol=1e-6)
 
 
+def interval(
+    metric: str, scores: FloatArray, targets: BoolArray, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    return resample(metric, scores, targets, resamples=resamples).interval()
+
+
 def test_interval_of_accuracy_is_the_binomial_one() -> None:
     targets = one_hot([0] * 200 + [1] * 200, 2)
     guess = one_hot([0] * 150 + [1] * 200 + [0] * 50, 2).astype(float)
-    low, high = bootstrap.interval("accuracy", guess[None], targets)
+    low, high = interval("accuracy", guess[None], targets)
     half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
     assert (low, high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.01)
 
@@ -119,7 +126,7 @@ def test_intervals_cover_the_score_of_a_far_larger_test_set(name: str) -> None:
     covered = 0
     for seed in range(40):
         scores, targets = tagging(400, seed)
-        low, high = bootstrap.interval(name, scores[None], targets, resamples=200)
+        low, high = interval(name, scores[None], targets, resamples=200)
         covered += low <= truth <= high
     assert covered >= 33
 
@@ -127,7 +134,7 @@ def test_intervals_cover_the_score_of_a_far_larger_test_set(name: str) -> None:
 def test_interval_narrows_with_the_test_set() -> None:
     def width(clips: int) -> float:
         scores, targets = genres(clips, 0)
-        low, high = bootstrap.interval("macro_f1", scores[None], targets, resamples=300)
+        low, high = interval("macro_f1", scores[None], targets, resamples=300)
         return high - low
 
     assert width(1600) == pytest.approx(width(100) / 4, rel=0.35)
@@ -135,9 +142,9 @@ def test_interval_narrows_with_the_test_set() -> None:
 
 def test_interval_is_of_the_mean_over_seeds() -> None:
     (right, targets), (wrong, _) = genres(100, 0), genres(100, 1)
-    one = bootstrap.interval("accuracy", right[None], targets)
-    mean = bootstrap.interval("accuracy", np.stack([right, wrong]), targets)
-    assert one == bootstrap.interval("accuracy", np.stack([right, right]), targets)
+    one = interval("accuracy", right[None], targets)
+    mean = interval("accuracy", np.stack([right, wrong]), targets)
+    assert one == interval("accuracy", np.stack([right, right]), targets)
     assert one != mean
     assert mean[0] < metrics.accuracy(right, targets) / 2 + metrics.accuracy(wrong, targets) / 2
 
@@ -147,10 +154,10 @@ def test_interval_holds_its_score_even_where_resampling_raises_it() -> None:
     targets = rng.random((300, 1)) < 0.04
     scores = targets + rng.standard_normal((5, *targets.shape))
     value = np.mean([metrics.average_precision(one, targets) for one in scores])
-    low, high = bootstrap.interval("average_precision", scores, targets)
+    low, high = interval("average_precision", scores, targets)
     assert 0 <= low < value < high <= 1
 
 
 def test_interval_of_a_perfect_score_stays_within_bounds() -> None:
     targets = one_hot([0, 1] * 10, 2)
-    assert bootstrap.interval("accuracy", targets[None].astype(float), targets) == (1.0, 1.0)
+    assert interval("accuracy", targets[None].astype(float), targets) == (1.0, 1.0)

@@ -22,8 +22,8 @@ from mscol_cli.errors import BadInputError
 from mscol_cli.files import inside
 from mscol_cli.store import Store
 from mscol_cli.synthetic import Collection
-from mscol_cli.workflows.listening import copies_folder
-from mscol_cli.workflows.tracks import unique_ids
+from mscol_cli.workflows.separation_copies import copies_folder
+from mscol_cli.workflows.separation_tracks import unique_ids
 from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
 from tests.helpers_files import digests

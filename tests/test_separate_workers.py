@@ -171,7 +171,7 @@ def test_what_it_takes_is_said_before_and_a_dry_run_stops_there(
 def test_without_room_nothing_is_begun(
     mscol: Command, music: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mscol_cli.workflows.estimate.free", lambda _: 1_000_000)
+    monkeypatch.setattr("mscol_cli.workflows.separation_estimate.free", lambda _: 1_000_000)
     assert mscol("separate", music, "--separator", "none") == 1
     assert "music.store needs 2." in capsys.readouterr().err
     assert mscol("separate", music, "--separator", "none", "--dry-run") == 1

@@ -165,9 +165,12 @@ def test_a_signal_saves_and_exits_130(
     process = subprocess.Popen(
         [*command, *options], stderr=subprocess.PIPE, text=True, cwd=tmp_path
     )
-    _wait_for(tmp_path / "run" / "metrics.jsonl")
-    process.send_signal(asked)
-    _, message = process.communicate(timeout=60)
+    try:
+        _wait_for(tmp_path / "run" / "metrics.jsonl")
+        process.send_signal(asked)
+        _, message = process.communicate(timeout=60)
+    finally:
+        process.kill()  # or it would train on, should this test fail
     assert process.returncode == 130
     assert message.splitlines()[-1].endswith("--resume goes on.")
     assert message.count("error: ") == 1

@@ -412,7 +412,7 @@ def test_damage_that_leaves_nothing_to_score_costs_a_warning_and_no_result(
     def fails(path: Path, *_: object, **__: object) -> None:
         raise BadInputError(f"{path}: too damaged")
 
-    monkeypatch.setattr("mscol_cli.workflows.embeddings.load_deformed", fails)
+    monkeypatch.setattr("mscol_cli.workflows.probe_embeddings.load_deformed", fails)
     witness = Witness()
     result = probe(deformations=[("mp3", 64)], progress=witness)
     assert result.deformed == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import shutil
@@ -25,7 +24,7 @@ from mscol_cli.checkpoints.layout import (
     checkpoint_folders,
 )
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.files import make_readable, read_json, sync, write_json
+from mscol_cli.files import file_hash, make_readable, point, read_json, sync, write_json
 
 ENCODER, OBJECTIVE, OPTIMIZER = "encoder", "objective", "optimizer"
 BEST = "best"
@@ -129,10 +128,7 @@ def keep_best(run: Path, folder: Path) -> None:
     link = run / CHECKPOINTS / BEST
     if _loss(link) < _loss(folder):
         return
-    temporary = link.with_name(f".{BEST}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(folder.name, target_is_directory=True)
-    temporary.replace(link)
+    point(link, Path(folder.name))
 
 
 def _loss(folder: Path) -> float:
@@ -189,8 +185,4 @@ def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:
 
 def weights_hash(folder: Path) -> str:
     """SHA-256 of the encoder's weights, which names a model in caches and reports."""
-    digest = hashlib.sha256()
-    with (folder / f"{ENCODER}.safetensors").open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_hash(folder / f"{ENCODER}.safetensors")

@@ -13,6 +13,8 @@ RUNS = Path("runs")
 LATEST = "latest"
 RUN, RECIPE, CHECKPOINTS = "run.json", "recipe.toml", "checkpoints"
 """In a run: its settings, those that decide the result as a recipe, and its checkpoints."""
+PROBES, PROBE_REPORT = "probes", "probe.json"
+"""Results of probes, of a run in its folder: each in a folder of its own, and what says it all."""
 
 
 def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
@@ -27,3 +29,8 @@ def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
 def checkpoint_folders(run: Path) -> list[Path]:
     """The checkpoints of a run, by step."""
     return sorted((run / CHECKPOINTS).glob("step-*"))
+
+
+def follow_latest(run: Path) -> Path:
+    """A run folder that the user named, with `latest` followed to the run itself."""
+    return run.resolve() if run.name == LATEST else run

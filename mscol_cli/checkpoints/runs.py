@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from mscol_cli.checkpoints.layout import FORMAT, LATEST, RUN, VERSION, check_layout
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.files import read_json, write_json
+from mscol_cli.files import point, read_json, write_json
 
 
 def new_run(folder: Path, objective: str, encoder: str) -> Path:
@@ -36,11 +35,8 @@ def point_latest(folder: Path, run: Path) -> None:
     """Let `FOLDER/latest` point at a run, wherever that is."""
     folder.mkdir(parents=True, exist_ok=True)
     inside = run.parent.resolve() == folder.resolve()
-    temporary = folder / f".{LATEST}.{os.getpid()}"
-    temporary.unlink(missing_ok=True)
     # Relative where it can be: a folder of runs may be moved.
-    temporary.symlink_to(run.name if inside else run.resolve(), target_is_directory=True)
-    temporary.replace(folder / LATEST)
+    point(folder / LATEST, Path(run.name) if inside else run.resolve())
 
 
 def latest_run(folder: Path) -> Path:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, stdout
+from mscol_cli.commands.terminal import (
+    TerminalProgress,
+    print_json,
+    print_lines,
+    stdout,
+    stdout_alone,
+)
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.demo import DemoResult
@@ -33,9 +37,7 @@ def demo(
     from mscol_cli.app import run as execute
     from mscol_cli.workflows.demo import DemoRequest, run
 
-    # With --json, stdout is the demo's result alone.
-    commands_output = redirect_stdout(sys.stderr) if json else nullcontext()
-    with TerminalProgress() as progress, commands_output:
+    with TerminalProgress() as progress, stdout_alone(json):
         result = run(DemoRequest(output, songs, steps, seeds), progress, execute)
     if json:
         print_json(result)

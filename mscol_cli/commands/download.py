@@ -60,7 +60,7 @@ def download(
 def _list(json: bool) -> None:
     from rich.table import Table
 
-    from mscol_cli.downloads.space import readable
+    from mscol_cli.space import readable
     from mscol_cli.workflows.download import available
 
     found = available()

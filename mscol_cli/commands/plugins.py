@@ -72,7 +72,7 @@ def _print_table(registry: Registry) -> None:
 def _as_json(registry: Registry) -> dict[str, Any]:
     return {
         "plugins": [_entry_as_json(entry) for entry in registry.entries],
-        "failed": [vars(failed) for failed in registry.failures],
+        "failed": registry.failures,
         "clashes": registry.clashes(),
     }
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import print_json, print_lines, stdout
+from mscol_cli.commands.terminal import print_lines, print_titles
 
 recipes = typer.Typer(help="List recipes, or print one to copy.", no_args_is_help=False)
 
@@ -15,20 +15,10 @@ recipes = typer.Typer(help="List recipes, or print one to copy.", no_args_is_hel
 @recipes.callback(invoke_without_command=True)
 def overview(context: typer.Context, json: Json = False) -> None:
     """List the recipes that come along: files that set the options of a whole study."""
-    from rich.table import Table
-
     from mscol_cli.recipes import bundled_recipes
 
-    if context.invoked_subcommand is not None:
-        return
-    found = bundled_recipes()
-    if json:
-        print_json([{"name": recipe.name, "title": recipe.title} for recipe in found])
-        return
-    table = Table("name", "what it sets", box=None, pad_edge=False)
-    for recipe in found:
-        table.add_row(recipe.name, recipe.title)
-    stdout().print(table)
+    if context.invoked_subcommand is None:
+        print_titles(bundled_recipes(), "what it sets", json)
 
 
 @recipes.command()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, stdout
+from mscol_cli.commands.terminal import (
+    TerminalProgress,
+    print_json,
+    print_lines,
+    print_titles,
+    stdout_alone,
+)
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.reproduce import ReproduceRequest, ReproduceResult
@@ -62,7 +66,7 @@ def reproduce(
     from mscol_cli.workflows import reproduce as workflow
 
     if study is None:
-        _list(json)
+        print_titles(workflow.bundled_studies(), "what it is", json)
         return
     if show:
         print_lines(workflow.study_text(study).rstrip())
@@ -74,28 +78,13 @@ def reproduce(
         _run(request, json)
 
 
-def _list(json: bool) -> None:
-    from rich.table import Table
-
-    from mscol_cli.workflows.reproduce import bundled_studies
-
-    found = bundled_studies()
-    if json:
-        print_json([{"name": study.name, "title": study.title} for study in found])
-        return
-    table = Table("name", "what it is", box=None, pad_edge=False)
-    for study in found:
-        table.add_row(study.name, study.title)
-    stdout().print(table)
-
-
 def _plan(request: ReproduceRequest, json: bool) -> None:
     from mscol_cli.workflows.reproduce import plan
 
     with TerminalProgress() as progress:
         stages = plan(request, progress)
     if json:
-        print_json([vars(stage) for stage in stages])
+        print_json(stages)
     else:
         print_lines(*_listed(stages))
 
@@ -112,9 +101,7 @@ def _run(request: ReproduceRequest, json: bool) -> None:
     from mscol_cli.app import run as execute
     from mscol_cli.workflows.reproduce import run
 
-    # With --json, stdout is the study's result alone.
-    commands_output = redirect_stdout(sys.stderr) if json else nullcontext()
-    with TerminalProgress() as progress, commands_output:
+    with TerminalProgress() as progress, stdout_alone(json):
         result = run(request, progress, execute)
     if json:
         print_json(result)

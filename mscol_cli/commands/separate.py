@@ -83,19 +83,19 @@ def separate(
     from mscol_cli.workflows import separate as workflow
 
     request = workflow.SeparateRequest(
-        tuple(inputs),
-        output,
-        separator,
-        model,
-        device,
-        tuple(opt or ()),
-        recipe,
-        export,
-        export_dir,
-        offline,
-        jobs,
-        gpus,
-        retry_failed,
+        inputs=tuple(inputs),
+        output=output,
+        separator=separator,
+        model=model,
+        device=device,
+        options=tuple(opt or ()),
+        recipe=recipe,
+        export=export,
+        export_dir=export_dir,
+        offline=offline,
+        jobs=jobs,
+        gpus=gpus,
+        retry_failed=retry_failed,
     )
     if dry_run:
         _dry_run(request, json)
@@ -129,7 +129,7 @@ def _told(result: SeparateResult) -> Iterator[str]:
 
 
 def _readable(seconds: float) -> str:
-    from mscol_cli.workflows.estimate import readable_time
+    from mscol_cli.workflows.separation_estimate import readable_time
 
     return readable_time(seconds)
 

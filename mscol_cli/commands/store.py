@@ -39,7 +39,7 @@ def ls(path: StoreFolder, json: Json = False) -> None:
 
     found = tracks(path)
     if json:
-        print_json([vars(track) for track in found])
+        print_json(found)
     else:
         print_lines(*_listed(found))
 
@@ -51,7 +51,7 @@ def manifest(path: StoreFolder, json: Json = False) -> None:
 
     found = read(path)
     if json:
-        print_json([vars(line) for line in found])
+        print_json(found)
     else:
         print_lines(*_accounted(found))
 
@@ -59,7 +59,7 @@ def manifest(path: StoreFolder, json: Json = False) -> None:
 @store.command()
 def verify(path: StoreFolder, json: Json = False) -> None:
     """Compare every file with its checksum, and every track with the arrays it lies in."""
-    from mscol_cli.downloads.space import readable
+    from mscol_cli.space import readable
     from mscol_cli.workflows.store_verify import raise_if_damaged, run
 
     with TerminalProgress() as progress:
@@ -122,7 +122,7 @@ def export(
 
 
 def _described(found: StoreInfo) -> Iterator[str]:
-    from mscol_cli.downloads.space import readable
+    from mscol_cli.space import readable
 
     separator = found.separator
     state = "sealed" if found.sealed else "not finished: run 'mscol separate ...' again"

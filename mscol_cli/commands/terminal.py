@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -28,6 +31,18 @@ BAR, BESIDE = 20, 72
 """Width of a bar, and of all but the fields beside it."""
 
 
+class Titled(Protocol):
+    """A recipe, a study."""
+
+    @property
+    def name(self) -> str:
+        """What users call it."""
+
+    @property
+    def title(self) -> str:
+        """One line on what it is for."""
+
+
 def stdout() -> Console:
     """Where data goes; lines keep their length when it is no terminal."""
     return Console(soft_wrap=True, highlight=False)
@@ -44,9 +59,8 @@ def say_error(message: str) -> None:
 
 
 def print_json(result: Any) -> None:
-    """A result as JSON on stdout."""
-    content = asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
-    print_lines(json.dumps(content, indent=2, default=_plain))
+    """A result as JSON on stdout: dataclasses, and whatever holds some, become objects."""
+    print_lines(json.dumps(result, indent=2, default=_plain))
 
 
 def print_lines(*lines: str) -> None:
@@ -57,9 +71,30 @@ def print_lines(*lines: str) -> None:
     file.flush()
 
 
+def print_titles(found: Iterable[Titled], heading: str, json: bool) -> None:
+    """What comes along under a name, each with its title, as a table or as JSON on stdout."""
+    from rich.table import Table
+
+    if json:
+        print_json([{"name": item.name, "title": item.title} for item in found])
+        return
+    table = Table("name", heading, box=None, pad_edge=False)
+    for item in found:
+        table.add_row(item.name, item.title)
+    stdout().print(table)
+
+
+def stdout_alone(json: bool) -> AbstractContextManager[object]:
+    """With `json`, stdout is for one result alone: what commands run meanwhile print goes to
+    stderr."""
+    return redirect_stdout(sys.stderr) if json else nullcontext()
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

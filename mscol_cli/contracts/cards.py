@@ -2,6 +2,14 @@
 
 A module that declares cards must not import torch: `mscol --help` and `mscol plugins` read every
 card. `build` is called only when the part is used, and imports what it needs then.
+
+Every card has these attributes:
+
+* `name`: What users type; unique among the cards of its kind.
+* `summary`: One line for `mscol plugins`.
+* `build`: Makes the part of checked options, an instance of `options`.
+* `options`: A dataclass whose fields are made by `option`.
+* `reference`: Paper or page, shown by `mscol plugins show NAME`.
 """
 
 from __future__ import annotations
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ObjectiveCard:
     """A pretext task. `build(options, context)` returns an `Objective`.
+
+    Besides what every card has:
 
     Attributes:
         augmentation: What the task does to crops, if it can be done under another objective too:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
 from mscol_cli.contracts.levels import Level
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Base class of every encoder. Both halves run on the device the module is on.
 
     Attributes:
@@ -30,8 +30,16 @@ class Encoder(nn.Module):
 
     @abstractmethod
     def frontend(self, waveforms: Tensor) -> Tensor:
-        """Waveforms (batch, samples) to features (batch, ...), what augmentations see."""
+        """Waveforms to features, which augmentations see before `forward` does.
+
+        Args:
+            waveforms: (batch, samples) float32 at `sample_rate` and `level`; `samples` is
+                `crop_samples`.
+
+        Returns:
+            (batch, ...); float32, also where `forward` runs in bf16.
+        """
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
-        """Features (batch, ...) to embeddings (batch, dim)."""
+        """Features (batch, ...) to embeddings (batch, dim); in bf16 it runs under autocast."""

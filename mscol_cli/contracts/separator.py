@@ -104,7 +104,15 @@ class Separator(ABC):
     batch_samples: int = 0
 
     def tracks(self, files: Sequence[InputFile]) -> list[TrackInput]:
-        """Group files into tracks; unless overridden, every file is the mix of its own track."""
+        """Group files into tracks, by paths alone; unless overridden, every file is the mix of its
+        own track.
+
+        Args:
+            files: Every audio file, in the order of the inputs and sorted within each.
+
+        Returns:
+            Tracks in the order in which they are separated; files that make none get a `problem`.
+        """
         return [
             TrackInput(id=file.name.rpartition(".")[0] or file.name, files={MIXTURE: file.path})
             for file in files
@@ -121,6 +129,9 @@ class Separator(ABC):
         Returns:
             By name, `mixture` and each of `sources`, (channels, samples) of that same length; a
             source that is not in the track is all zero.
+
+        Raises:
+            BadInputError: The track cannot be separated; it is reported and skipped.
         """
 
     def separate_many(self, batch: Sequence[Mapping[str, Tensor]]) -> list[Mapping[str, Tensor]]:

@@ -12,13 +12,13 @@ from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.downloads import web
 from mscol_cli.downloads.checksum import Checksum, hash_file
 from mscol_cli.downloads.entries import is_web_address
-from mscol_cli.downloads.meter import Meter
+from mscol_cli.downloads.meter import ByteMeter
 from mscol_cli.downloads.part import Part
 from mscol_cli.downloads.place import alone_in, default_folder
 from mscol_cli.downloads.record import Record
-from mscol_cli.downloads.space import readable, require
 from mscol_cli.downloads.table import Collection, RemoteFile
 from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.space import readable, require
 
 MIRROR = "MSCOL_MIRROR"
 OFFLINE = "MSCOL_OFFLINE"
@@ -195,7 +195,7 @@ class _Fetching:
         """Write what comes. Raises Broken, Unavailable."""
         resumed = f" from {readable(self._part.size)} on" if self._part.size else ""
         left = None if total is None else total - self._part.size
-        meter = Meter(self._progress, self._file.name + resumed, left)
+        meter = ByteMeter(self._progress, self._file.name + resumed, left)
         for block in answer.blocks():
             self._part.write(block)
             meter.add(len(block))
@@ -213,7 +213,7 @@ class _Fetching:
 def _examine(file: RemoteFile, path: Path, progress: Progress) -> tuple[str, Checksum]:
     """What is wrong with a file, if anything, and its hash."""
     size = path.stat().st_size
-    meter = Meter(progress, f"checking {file.name}", size)
+    meter = ByteMeter(progress, f"checking {file.name}", size)
     found = hash_file(path, file.checksum, meter.add)
     progress.end()
     if file.checksum is not None and not file.checksum.fits(found):

@@ -7,7 +7,7 @@ from mscol_cli.contracts.progress import Progress
 MEGABYTE = 1_000_000
 
 
-class Meter:
+class ByteMeter:
     """One stage of a `Progress`, told in bytes."""
 
     def __init__(self, progress: Progress, title: str, total: int | None) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mscol_cli.downloads.part import part_of
 from mscol_cli.downloads.record import Record
-from mscol_cli.downloads.space import used
 from mscol_cli.downloads.table import Archive, Collection, RemoteFile
+from mscol_cli.space import used
 
 
 @dataclass(frozen=True)

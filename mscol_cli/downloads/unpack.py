@@ -15,9 +15,9 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.downloads.joined import open_joined
-from mscol_cli.downloads.meter import Meter
-from mscol_cli.downloads.space import require
+from mscol_cli.downloads.meter import ByteMeter
 from mscol_cli.errors import MscolError
+from mscol_cli.space import require
 
 BLOCK = 1 << 20
 TEMPORARY = ".unpacking.part"
@@ -101,7 +101,7 @@ def _unpack_zip(source: _Source) -> int:
         ]
         total = sum(info.file_size for info, _ in missing)
         require(total, source.folder, source.name)
-        meter = Meter(source.progress, f"unpacking {source.name}", total)
+        meter = ByteMeter(source.progress, f"unpacking {source.name}", total)
         for info, target in missing:
             with archive.open(info) as content:
                 _write(target, content, meter.add)
@@ -116,7 +116,7 @@ def _is_file(info: ZipInfo) -> bool:
 
 def _unpack_tar(source: _Source) -> int:
     size = sum(part.stat().st_size for part in source.parts)
-    meter = Meter(source.progress, f"unpacking {source.name}", size)
+    meter = ByteMeter(source.progress, f"unpacking {source.name}", size)
     count = read = 0
     with open_joined(source.parts) as stream, gzip.GzipFile(fileobj=stream) as content:
         with tarfile.open(fileobj=content, mode="r:") as archive:

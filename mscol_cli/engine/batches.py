@@ -16,7 +16,7 @@ from mscol_cli.ahead import map_ahead
 from mscol_cli.contracts.levels import Level
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.plans import CropPlan, Crops
-from mscol_cli.engine.on_device import DeviceStore, goes_on_device
+from mscol_cli.engine.on_device import DeviceStore, copied, goes_on_device, pinned
 from mscol_cli.store import Store
 
 READ_AHEAD = 2
@@ -126,19 +126,11 @@ class _Planned:
 
 
 def _labels(labels: Mapping[str, NDArray[np.generic]], device: torch.device) -> dict[str, Tensor]:
-    return {
-        name: _pinned(torch.from_numpy(label), device).to(device, non_blocking=True)
-        for name, label in labels.items()
-    }
+    return {name: copied(torch.from_numpy(label), device) for name, label in labels.items()}
 
 
 def _on_host(
     gathered: tuple[NDArray[np.int16], NDArray[np.float32]], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     stored, factor = gathered
-    return _pinned(torch.from_numpy(stored), device), _pinned(torch.from_numpy(factor), device)
-
-
-def _pinned(host: Tensor, device: torch.device) -> Tensor:
-    """Page-locked where a GPU fetches it: the copy then goes on beside the step."""
-    return host.pin_memory() if device.type == "cuda" else host
+    return pinned(torch.from_numpy(stored), device), pinned(torch.from_numpy(factor), device)

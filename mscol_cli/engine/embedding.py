@@ -65,20 +65,18 @@ def embed_files(
     paths: Sequence[Path],
     *,
     device: torch.device,
-    workers: int = DECODERS,
     cut: Cut = whole_windows,
     noise: bool = False,
     decode: Decode = load_mono,
 ) -> Iterator[ClipEmbedding | BadInputError]:
     """Embed audio files, one result per path in the order of the paths.
 
-    At most `workers` files are decoded ahead, so memory is bounded by a few files.
+    A few files are decoded ahead, in threads, so memory does not grow with their number.
 
     Args:
         encoder: On `device`; it runs in eval mode and gets its own mode back.
         paths: Audio files.
         device: Where the encoder is.
-        workers: Threads that decode.
         cut: Where windows start.
         noise: Leave on what the encoder drops at random in training (stochastic depth).
         decode: From a file and a sample rate in Hz to a waveform (samples,).
@@ -92,7 +90,7 @@ def embed_files(
         except OSError as error:
             return BadInputError(f"{path}: cannot be read ({error.strerror}); check the disk")
 
-    decoded = map_ahead(load, paths, workers)
+    decoded = map_ahead(load, paths, DECODERS)
     return embed_clips(encoder, decoded, device=device, cut=cut, noise=noise)
 
 

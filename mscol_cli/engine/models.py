@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 
 from mscol_cli.checkpoints import folder as checkpoints
-from mscol_cli.checkpoints.layout import LATEST, RUNS
+from mscol_cli.checkpoints.layout import RUNS, follow_latest
 from mscol_cli.checkpoints.runs import latest_run
 from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.cards import EncoderCard, ObjectiveCard
@@ -68,19 +68,23 @@ def build_objective(parts: Sequence[Part], encoder: Encoder, seed: int) -> Objec
     return Augmented(objective, augmentations) if augmentations else objective
 
 
-def recorded_encoder(info: Mapping[str, Any], registry: Registry) -> Part:
-    """The encoder that a run.json names, with its options. Raises UsageError."""
+def recorded_encoder(
+    info: Mapping[str, Any], registry: Registry, given: Sequence[str] = ()
+) -> Part:
+    """The encoder that a run.json names, with its options, but for those given as `KEY=VALUE`.
+    Raises UsageError."""
     recorded = info["encoder"]
-    return find_part(
-        registry, "encoder", recorded["name"], (), {recorded["name"]: recorded["options"]}
-    )
+    preset = {recorded["name"]: recorded["options"]}
+    return find_part(registry, "encoder", recorded["name"], given, preset)
 
 
-def recorded_objective(info: Mapping[str, Any], registry: Registry) -> list[Part]:
-    """The objective that a run.json names, part by part. Raises UsageError."""
+def recorded_objective(
+    info: Mapping[str, Any], registry: Registry, given: Sequence[str] = ()
+) -> list[Part]:
+    """The objective that a run.json names, part by part, in the same way. Raises UsageError."""
     recorded = info["objective"]
     preset = {part["name"]: part["options"] for part in recorded["parts"]}
-    return find_objective(registry, recorded["name"], (), preset)
+    return find_objective(registry, recorded["name"], given, preset)
 
 
 def resolve_model(
@@ -119,7 +123,7 @@ def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
         owner = f"{recorded.get('owner')} {recorded.get('version')}"
         raise UsageError(f"{path} needs the plugin {owner}, install it: {error}") from error
     encoder = build_encoder(recorded_encoder(found.info, registry), seed=0)
-    load_weights(encoder, checkpoints.read_weights(found.folder, "encoder"), found.folder)
+    load_weights(encoder, checkpoints.read_weights(found.folder, checkpoints.ENCODER), found.folder)
     run = checkpoints.run_of(found.folder)
     return Model(
         encoder=encoder.eval().to(device),
@@ -149,16 +153,11 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], sour
         raise UsageError(f"the weights in {source} do not fit this encoder: {reason}") from error
 
 
-def find_run(path: Path) -> Path:
-    """A run folder the user named, with `runs/latest` followed to the run itself."""
-    return path.resolve() if path.name == LATEST else path
-
-
 def _find_checkpoint(path: Path) -> checkpoints.Checkpoint:
-    path = find_run(path)
+    path = follow_latest(path)
     if not path.is_dir():
         raise MissingDataError(f"{path} is no model: name a run folder or a checkpoint folder.")
-    if (path / "encoder.safetensors").exists():
+    if (path / f"{checkpoints.ENCODER}.safetensors").exists():
         return checkpoints.read_checkpoint(path)
     found = checkpoints.latest_checkpoint(path)
     if found is None:

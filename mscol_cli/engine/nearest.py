@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.plans import Crops, StoreIndex
+from mscol_cli.engine.embedding import windows_per_pass
 from mscol_cli.store import Store
-
-WINDOWS_PER_PASS = 32
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,10 @@ def _embed(
     starts = np.repeat(index.segment_start[segments], counts) + within
     tracks = np.repeat(index.segment_track[segments], counts)
     crops = Crops(tracks, np.zeros_like(tracks), starts)
+    most = windows_per_pass(device)
     parts = [
-        _windows(store, encoder, crops.rows(slice(row, row + WINDOWS_PER_PASS)), device)
-        for row in range(0, len(tracks), WINDOWS_PER_PASS)
+        _windows(store, encoder, crops.rows(slice(row, row + most)), device)
+        for row in range(0, len(tracks), most)
     ]
     owner = np.repeat(np.arange(len(segments)), counts)
     sums = np.zeros((len(segments), encoder.dim), dtype=np.float32)

@@ -58,7 +58,7 @@ class DeviceStore:
             what `Store.gather` gives.
         """
         track, source, start = (
-            _to(torch.from_numpy(indices), self.device)
+            copied(torch.from_numpy(indices), self.device)
             for indices in (crops.track, crops.source, crops.start)
         )
         ahead = torch.arange(samples, device=self.device)
@@ -107,7 +107,11 @@ def _offsets(samples: np.typing.NDArray[np.int64], sources: int) -> np.typing.ND
     return first.reshape(len(samples), sources)
 
 
-def _to(indices: Tensor, device: torch.device) -> Tensor:
-    if device.type == "cuda":
-        indices = indices.pin_memory()
-    return indices.to(device, non_blocking=True)
+def pinned(host: Tensor, device: torch.device) -> Tensor:
+    """Page-locked where a GPU fetches it: the copy then goes on beside the step."""
+    return host.pin_memory() if device.type == "cuda" else host
+
+
+def copied(host: Tensor, device: torch.device) -> Tensor:
+    """On the device, without waiting for it."""
+    return pinned(host, device).to(device, non_blocking=True)

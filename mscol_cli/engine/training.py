@@ -68,6 +68,7 @@ class Training:
         self.meter = Meter(self.settings.batch_size)
         precision = pick_precision(self.settings.precision, self.device)
         model = Pretraining(self.encoder, self.objective, precision)
+        # A lone GPU keeps torch's own, whose kernels CUDA graphs can hold.
         if distributed.world_size() > 1 or self.device.type == "cpu":
             globalise_batch_norm(model, self.device)
         self.model = model.to(self.device)

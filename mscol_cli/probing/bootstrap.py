@@ -29,7 +29,12 @@ class Resampled:
     draws: FloatArray
 
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the value, within 0 and 1."""
+        """The 95 % interval of the value, within 0 and 1.
+
+        The bounds are percentiles, moved by the bias of the draws: drawing a positive twice raises
+        average precision, so that of few positives would else lie low in its own interval, or
+        below it.
+        """
         draws = self.draws[np.isfinite(self.draws)]
         low, high = _percentiles(_moved(self.value, draws))
         return max(0.0, low), min(1.0, high)
@@ -97,25 +102,6 @@ def resample_all(
         )
         for metric in metrics
     }
-
-
-def interval(
-    metric: str,
-    scores: FloatArray,
-    targets: BoolArray,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """The 95 % interval of the mean score over seeds; arguments as for `resample_all`.
-
-    The bounds are percentiles, moved by the bias of the resamples: drawing a positive twice raises
-    average precision, so that of few positives would else lie low in its own interval, or below it.
-
-    Returns:
-        The bounds, within 0 and 1.
-    """
-    return resample(metric, scores, targets, resamples=resamples, seed=seed).interval()
 
 
 def difference(first: Resampled, second: Resampled) -> Difference:

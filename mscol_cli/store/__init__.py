@@ -1,7 +1,7 @@
 """The sealed store: waveforms of a collection's mixes and sources, separated once."""
 
 from mscol_cli.store.header import SeparatorIdentity, StoreHeader
-from mscol_cli.store.reader import Store, sealed_stores
+from mscol_cli.store.reader import Store, sealed_stores, store_beside
 from mscol_cli.store.records import FailureRecord, FileStamp, TrackRecord
 from mscol_cli.store.segments import ACTIVE_LEVEL, MINIMUM, SAMPLE_RATE
 from mscol_cli.store.writer import StoreWriter
@@ -18,4 +18,5 @@ __all__ = [
     "StoreWriter",
     "TrackRecord",
     "sealed_stores",
+    "store_beside",
 ]

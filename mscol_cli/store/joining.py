@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from mscol_cli.files import sync, write_atomically, write_text
+from mscol_cli.files import file_hash, sync, write_atomically, write_text
 from mscol_cli.store.growing import GrowingArray
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.journal import Journal, whole_lines
 from mscol_cli.store.locks import Lock
 from mscol_cli.store.plan import PLAN, WORK, Plan, Unit
-from mscol_cli.store.records import FailureRecord, file_hash, newest, read_lines, totals
+from mscol_cli.store.records import FailureRecord, newest, read_lines, totals
 
 LOCK = ".lock"
 Records = dict[str, dict[str, Any]]

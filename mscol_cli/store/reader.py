@@ -151,6 +151,13 @@ def _load(path: Path) -> NDArray[Any]:
     return array
 
 
+def store_beside(folder: Path) -> Path:
+    """Where the store of a folder of music lies by default: `DIR.store` beside `DIR`."""
+    # A link keeps its own name and place; `.` and `..` have none.
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    return named.parent / f"{named.name}.store"
+
+
 def sealed_stores(folder: Path) -> list[Path]:
     """The sealed stores directly in a folder, newest first."""
     headers = sorted(folder.glob(f"*/{HEADER}"), key=_changed, reverse=True)

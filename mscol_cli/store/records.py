@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MscolError
+from mscol_cli.files import file_hash
 from mscol_cli.store.segments import SAMPLE_RATE
 
 
@@ -131,17 +131,6 @@ def totals(records: Collection[Mapping[str, Any]]) -> dict[str, Any]:
         "segments": sum(record["segments"] for record in records),
         "hours": round(sum(record["samples"] for record in records) / SAMPLE_RATE / 3600, 6),
     }
-
-
-def file_hash(path: Path, watch: Callable[[int], None] | None = None) -> str:
-    """SHA-256 of a file, hex; `watch` is told how many bytes were read, block by block."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            if watch is not None:
-                watch(len(block))
-    return digest.hexdigest()
 
 
 def read_lines(path: Path, size: int | None = None) -> Iterator[dict[str, Any]]:

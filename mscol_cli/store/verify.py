@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from mscol_cli.errors import BadInputError, MscolError
-from mscol_cli.files import inside
+from mscol_cli.files import file_hash, inside
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, TRACKS, StoreHeader, shard_name
-from mscol_cli.store.records import file_hash, newest, read_lines, totals
+from mscol_cli.store.records import newest, read_lines, totals
 from mscol_cli.store.segments import segment_count
 
 Record = Mapping[str, Any]

@@ -17,7 +17,7 @@ import numpy as np
 
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.errors import BadInputError, UsageError
-from mscol_cli.files import sync, write_text
+from mscol_cli.files import file_hash, sync, write_text
 from mscol_cli.store.growing import GrowingArray
 from mscol_cli.store.header import (
     FAILURES,
@@ -37,7 +37,6 @@ from mscol_cli.store.records import (
     FileStamp,
     SourceRecord,
     TrackRecord,
-    file_hash,
     newest,
     totals,
 )

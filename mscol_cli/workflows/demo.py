@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.checkpoints.folder import latest_checkpoint
+from mscol_cli.checkpoints.layout import PROBE_REPORT, PROBES
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import UNTRAINED
 from mscol_cli.recipes import read_study
 from mscol_cli.workflows.studies.chain import run_chain
 from mscol_cli.workflows.studies.plan import make_plan, study_stages
 from mscol_cli.workflows.studies.results import ProbeStage
-from mscol_cli.workflows.studies.stages import DATA, Execute, Places, Stage, Status, Where
+from mscol_cli.workflows.studies.stages import Execute, Places, Stage, Status, Where
+from mscol_cli.workflows.task_data import DATA
 
 TASKS = ("mtat", "fma", "nsynth")
 RUN, VECTORS = "runs/demo", "embeddings.npz"
@@ -105,7 +107,7 @@ def demo_stages(request: DemoRequest) -> list[Stage]:
     trained = replace(study.runs["msa"], name=Path(RUN).name, settings=asked)
     study = replace(study, songs=request.songs, seeds=request.seeds, tasks=TASKS)
     study = replace(study, runs={trained.name: trained}, online_probe=None)
-    stages = study_stages(study, Places(DATA, Path(RUN).parent, Path("probes")), Where())
+    stages = study_stages(study, Places(DATA, Path(RUN).parent, Path(PROBES)), Where())
     first = next(row for row, stage in enumerate(stages) if isinstance(stage, ProbeStage))
     return [*stages[:first], _EmbedStage(stages[first - 1].name), *stages[first:]]
 
@@ -132,8 +134,8 @@ class _EmbedStage(Stage):
 
 
 def _report(task: str, model: str) -> Path:
-    folder = Path("probes", UNTRAINED, task) if model == UNTRAINED else Path(RUN, "probes", task)
-    return folder / "probe.json"
+    folder = Path(PROBES, UNTRAINED) if model == UNTRAINED else Path(RUN, PROBES)
+    return folder / task / PROBE_REPORT
 
 
 def _score(task: str) -> DemoScore:

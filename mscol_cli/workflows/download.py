@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,10 +15,10 @@ from mscol_cli.downloads.fetch import MIRROR, addresses, fetch
 from mscol_cli.downloads.place import alone_in, default_folder
 from mscol_cli.downloads.plan import Plan, make_plan
 from mscol_cli.downloads.record import Record
-from mscol_cli.downloads.space import free, readable, require
 from mscol_cli.downloads.unpack import unpack
-from mscol_cli.errors import Interrupted
 from mscol_cli.host.names import unknown_name
+from mscol_cli.space import free, readable, require
+from mscol_cli.workflows.endings import resumable
 
 State = Literal["missing", "there", "fetched", "unpacked"]
 
@@ -117,7 +116,7 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
     _announce(collection, plan, folder, progress)
     require(plan.disk, folder, collection.name)
     if not request.dry_run:
-        with _resumable(folder), alone_in(folder, progress):
+        with resumable(f"what came is kept in {folder}"), alone_in(folder, progress):
             # Another process may have done some of it while this one waited.
             record = Record(folder, collection.name)
             left = make_plan(collection, folder, record)
@@ -173,16 +172,6 @@ def _unpack(archive: Archive, folder: Path, record: Record, keep: bool, progress
     if not keep:
         for part in parts:
             part.unlink()
-
-
-@contextmanager
-def _resumable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"stopped; what came is kept in {folder}: run the same command again to go on"
-        ) from None
 
 
 def _file_result(

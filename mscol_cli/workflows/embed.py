@@ -16,14 +16,14 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
 from mscol_cli.engine.models import resolve_model
-from mscol_cli.errors import BadInputError, MscolError, UsageError
+from mscol_cli.errors import BadInputError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.reports.vectors import VectorTable, check_vector_path, write_vectors
 from mscol_cli.store import SAMPLE_RATE, Store
 from mscol_cli.store.header import HEADER
+from mscol_cli.workflows.endings import Failures, nothing_usable, writing
 
 DEFAULT_OUTPUT = Path("embeddings.npz")
-Failures = list[tuple[str, str]]
 Named = tuple[str, ClipEmbedding | BadInputError]
 
 
@@ -90,8 +90,9 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     embedded = _collect(results, request.windows, progress)
     progress.end()
     if not embedded.clips:
-        raise _nothing_usable(embedded.failures)
-    _write(_table(embedded.clips, request.windows), request.output)
+        raise nothing_usable(embedded.failures, len(sources.names))
+    with writing(request.output):
+        write_vectors(_table(embedded.clips, request.windows), request.output)
     return EmbedResult(
         output=request.output,
         model=model.name,
@@ -171,22 +172,9 @@ def _mean(clip: ClipEmbedding) -> ClipEmbedding:
     return ClipEmbedding(clip.windows.mean(axis=0, keepdims=True), clip.start_s[:1])
 
 
-def _nothing_usable(failures: Failures) -> BadInputError:
-    if len(failures) == 1:
-        return BadInputError(failures[0][1])
-    return BadInputError(f"none of {len(failures)} inputs can be used; the first: {failures[0][1]}")
-
-
 def _table(clips: Mapping[str, ClipEmbedding], windows: bool) -> VectorTable:
     return VectorTable(
         np.concatenate([clip.windows for clip in clips.values()]),
         tuple(name for name, clip in clips.items() for _ in clip.windows),
         np.concatenate([clip.start_s for clip in clips.values()]) if windows else None,
     )
-
-
-def _write(table: VectorTable, output: Path) -> None:
-    try:
-        write_vectors(table, output)
-    except OSError as error:
-        raise MscolError(f"{output} cannot be written ({error.strerror}): use -o.") from error

@@ -17,9 +17,10 @@ from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import build_encoder, build_objective, load_weights
 from mscol_cli.engine.settings import describe_objective, describe_part, describe_software
-from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
+from mscol_cli.errors import BadInputError, MissingDataError, UsageError
+from mscol_cli.files import file_hash
 from mscol_cli.host import Entry, Part, Registry, find_objective, find_part, load_registry
-from mscol_cli.store.records import file_hash
+from mscol_cli.workflows.endings import writing
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,5 @@ def _write(folder: Path, model: ImportedModel, built: _Built, importer: Part) ->
             "left_out": dict(model.left_out),
         },
     }
-    try:
+    with writing(folder):
         save_model(folder, model.step, info, built.weights)
-    except OSError as error:
-        raise MscolError(f"{folder} cannot be written ({error.strerror}): use -o.") from error

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 
 from mscol_cli import distributed
-from mscol_cli.contracts.cards import TaskCard
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import Split, Task, TaskData, TaskItem
@@ -22,6 +21,7 @@ from mscol_cli.probing.clips import BoolArray
 from mscol_cli.probing.metrics import METRICS, scored_classes
 from mscol_cli.probing.neighbours import neighbour_votes
 from mscol_cli.workflows.probe_clips import clip_targets
+from mscol_cli.workflows.task_data import build_task, task_and_folder
 
 RECORD = "online_probe"
 MOST: Mapping[Split, int] = {"train": 1_000, "valid": 500}
@@ -87,8 +87,8 @@ def describe_online(asked: tuple[int, str] | None, registry: Registry) -> dict[s
     every, text = asked
     if every < 1:
         raise UsageError(f"--probe-every {every}: the number of updates must be at least 1.")
-    name, _, folder = text.partition("=")
-    root = Path(folder or Path("data") / name).resolve()
+    name, folder = task_and_folder(text)
+    root = folder.resolve()
     task, data = _load(name, root, registry)
     for split in MOST:
         if not _of_split(data, split):
@@ -130,8 +130,7 @@ def online_probe(
 
 
 def _load(name: str, root: Path, registry: Registry) -> tuple[Task, TaskData]:
-    part = find_part(registry, "task", name)
-    task = cast(TaskCard, part.entry.card).build(part.options)
+    task = build_task(find_part(registry, "task", name))
     if not root.is_dir():
         raise MissingDataError(
             f"{root} is no folder: put the data of '{name}' there, or name it,"

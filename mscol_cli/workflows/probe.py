@@ -17,12 +17,12 @@ from mscol_cli.host import load_registry
 from mscol_cli.probing.clips import FloatArray
 from mscol_cli.probing.shallow import TrainedProbe
 from mscol_cli.reports.tables import ProbeResult, ProbeSummary
-from mscol_cli.workflows.heard import heard_note
 from mscol_cli.workflows.probe_attribution import attribute
 from mscol_cli.workflows.probe_clips import EmbeddedTask, embed_task
 from mscol_cli.workflows.probe_deformed import score_deformed
 from mscol_cli.workflows.probe_finetune import fine_tune, frozen_note
 from mscol_cli.workflows.probe_groups import shared_groups
+from mscol_cli.workflows.probe_heard import heard_note
 from mscol_cli.workflows.probe_labels import score_budgets
 from mscol_cli.workflows.probe_output import check_writable, default_output, write_result
 from mscol_cli.workflows.probe_scores import (
@@ -96,22 +96,26 @@ def probe_model(
     with timed(seconds, "scores"):
         kept = keep_scores(settings.protocol, trained.scores, embedded, test_sets, data.classes)
         scored = tuple(scored_sets(settings.protocol, kept))
-    summary = _summarise(settings, data, folder, model, embedded, trained.probes)
-    heard = heard_note(model, data.items, folder, settings.part.name)
-    summary = replace(summary, test_sets=scored, notes=(*trained.notes, *heard, *summary.notes))
-    common = (trained.probes, embedded, model, kept, device, progress)
+    probes = trained.probes
     with timed(seconds, "label budgets"):
         budgets = tuple(score_budgets(settings, embedded, model, kept, device, progress))
     with timed(seconds, "deformations"):
-        deformed = score_deformed(settings, *common)
+        deformed = score_deformed(settings, probes, embedded, model, kept, device, progress)
+    alone = None
     if sources is not None:
         with timed(seconds, "sources"):
-            alone = attribute(
-                sources, kept, settings.protocol, trained.probes, model, device, progress
-            )
-        summary = replace(summary, attribution=alone)
-    summary = replace(summary, label_budgets=budgets, deformed=deformed)
-    return write_result(replace(summary, seconds=seconds), kept, output)
+            alone = attribute(sources, kept, settings.protocol, probes, model, device, progress)
+    heard = heard_note(model, data.items, folder, settings.part.name)
+    summary = replace(
+        _summarise(settings, data, folder, model, embedded, probes),
+        test_sets=scored,
+        notes=(*trained.notes, *heard, *data.notes),
+        seconds=seconds,
+        label_budgets=budgets,
+        attribution=alone,
+        deformed=deformed,
+    )
+    return write_result(summary, kept, output)
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,7 @@ def _summarise(
     embedded: EmbeddedTask,
     probes: Sequence[TrainedProbe],
 ) -> ProbeSummary:
+    """All but what was found: how it was looked for."""
     return ProbeSummary(
         task=settings.part.name,
         data=str(folder),
@@ -175,7 +180,6 @@ def _summarise(
         best_epochs=tuple(probe.best_epoch for probe in probes),
         missing=tuple(data.missing),
         failures=tuple(embedded.failures),
-        notes=tuple(data.notes),
         multilabel=settings.protocol.multilabel,
         shared_groups=tuple(shared_groups(embedded.items)),
         weight_decays=weight_decays(settings.protocol, probes),

@@ -17,7 +17,7 @@ from mscol_cli.errors import BadInputError
 from mscol_cli.probing.cache import Embedded
 from mscol_cli.probing.classifier import DrawEpoch, Epoch
 from mscol_cli.probing.clips import BoolArray, ClipWindows
-from mscol_cli.workflows.embeddings import embed_cached
+from mscol_cli.workflows.probe_embeddings import embed_cached
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 

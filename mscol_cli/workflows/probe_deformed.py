@@ -14,8 +14,8 @@ from mscol_cli.probing.bootstrap import difference
 from mscol_cli.probing.kept import ClipScores, resampled_pair
 from mscol_cli.probing.shallow import TrainedProbe
 from mscol_cli.reports.tables import DeformedScore
-from mscol_cli.workflows.embeddings import embed_cached
 from mscol_cli.workflows.probe_clips import EmbeddedTask, with_test
+from mscol_cli.workflows.probe_embeddings import embed_cached
 from mscol_cli.workflows.probe_scores import members_among, score_clips, score_of
 from mscol_cli.workflows.probe_settings import ProbeSettings
 

@@ -8,14 +8,15 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.checkpoints.layout import PROBE_REPORT, PROBES
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import MscolError
 from mscol_cli.files import write_json, write_text
 from mscol_cli.probing.kept import ClipScores, write_scores
 from mscol_cli.reports.tables import ProbeResult, ProbeSummary, summary_dict, summary_markdown
+from mscol_cli.workflows.endings import writing
 from mscol_cli.workflows.probe_settings import ProbeRequest
 
-REPORT = "probe.json"
 PAGE = "probe.md"
 PICTURE = "labels.png"
 SOURCES = "sources.png"
@@ -24,7 +25,15 @@ SCORES = "scores.safetensors"
 
 def default_output(request: ProbeRequest, model: Model) -> Path:
     """`RUN/probes/NAME`, or `probes/MODEL-NAME` for a model without a run."""
-    # Other options can mean other scores, whose report must not replace these.
+    name = result_name(request)
+    if model.run is not None:
+        return model.run / PROBES / name
+    return Path(PROBES) / f"{file_name(model.name)}-{name}"
+
+
+def result_name(request: ProbeRequest) -> str:
+    """The task, and whatever else was asked for: other options can mean other scores, whose report
+    must not replace these."""
     recipe = [Path(request.recipe).stem] if request.recipe else []
     given = [request.task, *recipe, *request.options, *request.protocol]
     if request.label_fractions:
@@ -32,10 +41,7 @@ def default_output(request: ProbeRequest, model: Model) -> Path:
     if request.attribute:
         given.append("attribute")
     given += [f"{kind}={amount:g}" for kind, amount in request.deformations]
-    name = file_name("-".join(given))
-    if model.run is not None:
-        return model.run / "probes" / name
-    return Path("probes") / f"{file_name(model.name)}-{name}"
+    return file_name("-".join(given))
 
 
 def file_name(text: str) -> str:
@@ -52,17 +58,15 @@ def check_writable(folder: Path) -> None:
 
 def write_result(summary: ProbeSummary, kept: ClipScores, folder: Path) -> ProbeResult:
     """Write scores, report and page. Raises MscolError when they cannot be written."""
-    try:
+    with writing(folder):
         return _write(summary, kept, folder)
-    except OSError as error:
-        raise MscolError(f"{folder} cannot be written ({error.strerror}): use -o.") from error
 
 
 def _write(summary: ProbeSummary, kept: ClipScores, folder: Path) -> ProbeResult:
     values: dict[str, Any] = {item.name: getattr(summary, item.name) for item in fields(summary)}
     result = ProbeResult(
         **values,
-        json_path=folder / REPORT,
+        json_path=folder / PROBE_REPORT,
         markdown_path=folder / PAGE,
         scores_path=folder / SCORES,
     )

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mscol_cli.audio import Deformation
 from mscol_cli.audio.deform import RANGES
-from mscol_cli.contracts.cards import TaskCard
 from mscol_cli.contracts.task import ProbeProtocol, Task, TaskData
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.host import Part, Registry, find_part
 from mscol_cli.host.options import override, split_assignment
 from mscol_cli.probing.metrics import check_metrics
 from mscol_cli.recipes import read_recipe, to_toml
+from mscol_cli.store import store_beside
+from mscol_cli.workflows.task_data import DATA, build_task
 
 DEFAULT_SEEDS = 5
 
@@ -115,7 +116,7 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     """
     recipe = read_recipe(request.recipe)
     part = find_part(registry, "task", request.task, request.options, recipe.preset("tasks"))
-    task = cast(TaskCard, part.entry.card).build(part.options)
+    task = build_task(part)
     owner = f"the protocol of '{request.task}'"
     given = dict(split_assignment(text, owner) for text in request.protocol)
     preset = recipe.preset("protocols").get(request.task, {})
@@ -125,6 +126,15 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", default)
     if seeds < 1:
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")
+    _check_together(request, protocol)
+    fractions = _fractions(request.label_fractions)
+    deformations = [_deformation(*given) for given in dict.fromkeys(request.deformations)]
+    stems = _stems(request)
+    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, stems, deformations)
+
+
+def _check_together(request: ProbeRequest, protocol: ProbeProtocol) -> None:
+    """Refuse what does not go together."""
     if protocol.finetune and (request.label_fractions or request.deformations or request.attribute):
         raise UsageError(
             "--finetune goes without --label-fraction, --attribute, --noise, --gain, --pitch and"
@@ -135,10 +145,6 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
             f"classifier {protocol.classifier} is trained on every window at once: use it without"
             " crops=random (which recipe smc23 sets), or with --protocol crops=windows."
         )
-    fractions = _fractions(request.label_fractions)
-    deformations = [_deformation(*given) for given in dict.fromkeys(request.deformations)]
-    stems = _stems(request)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, stems, deformations)
 
 
 def _stems(request: ProbeRequest) -> Path | None:
@@ -146,9 +152,7 @@ def _stems(request: ProbeRequest) -> Path | None:
         if request.stems is not None:
             raise UsageError("--stems goes with --attribute.")
         return None
-    folder = request.data or Path("data") / request.task
-    named = folder if folder.name not in ("", "..") else folder.resolve()
-    return request.stems or named.parent / f"{named.name}.store"
+    return request.stems or store_beside(request.data or DATA / request.task)
 
 
 def _deformation(kind: str, amount: float) -> Deformation:
@@ -167,7 +171,7 @@ def _fractions(given: Sequence[float]) -> Sequence[float]:
 
 def data_folder(settings: ProbeSettings, given: Path | None) -> Path:
     """Where a task's data are: `data/TASK` unless given."""
-    return given or Path("data") / settings.part.name
+    return given or DATA / settings.part.name
 
 
 def load_data(settings: ProbeSettings, folder: Path | None) -> tuple[Path, TaskData]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from mscol_cli.checkpoints.layout import PROBE_REPORT, PROBES
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import TaskData
 from mscol_cli.engine.devices import pick_device
@@ -21,7 +22,7 @@ from mscol_cli.host.names import unknown_name
 from mscol_cli.reports.comparison import JointResult, JointTable, joint_dict, joint_markdown
 from mscol_cli.workflows.probe import probe_model
 from mscol_cli.workflows.probe_compare import Finished, join
-from mscol_cli.workflows.probe_output import REPORT, SCORES, check_writable, default_output
+from mscol_cli.workflows.probe_output import SCORES, check_writable, default_output
 from mscol_cli.workflows.probe_settings import (
     ProbeRequest,
     ProbeSettings,
@@ -32,7 +33,7 @@ from mscol_cli.workflows.probe_settings import (
 
 __all__ = ["JointResult", "TableRequest", "one_per_task", "run"]
 
-DEFAULT_OUTPUT = Path("probes")
+DEFAULT_OUTPUT = Path(PROBES)
 
 
 @dataclass(frozen=True)
@@ -149,12 +150,12 @@ class _Runner:
         given = request.model or model.name
         if self.reuse and _is_finished(output, request, settings, model):
             self.progress.note(f"{request.task} {model.name}: taken from {output}")
-            return Finished(given, output, read_json(output / REPORT, "result of a probe"))
+            return Finished(given, output, read_json(output / PROBE_REPORT, "result of a probe"))
         self.progress.note(f"{request.task} {model.name}")
         found = self._load_data(request)
         result = probe_model(settings, found, model, output, self.device, self.progress)
         self.failures += [(f"{request.task} {clip}", reason) for clip, reason in result.failures]
-        return Finished(given, output, read_json(output / REPORT, "result of a probe"))
+        return Finished(given, output, read_json(output / PROBE_REPORT, "result of a probe"))
 
     def _load_model(self, request: ProbeRequest) -> Model:
         if self.model is None or self.model[0] != request.model:
@@ -179,9 +180,9 @@ class _Runner:
 def _is_finished(
     folder: Path, request: ProbeRequest, settings: ProbeSettings, model: Model
 ) -> bool:
-    if not (folder / REPORT).is_file() or not (folder / SCORES).is_file():
+    if not (folder / PROBE_REPORT).is_file() or not (folder / SCORES).is_file():
         return False
-    found = read_json(folder / REPORT, "result of a probe")
+    found = read_json(folder / PROBE_REPORT, "result of a probe")
     wanted: dict[str, Any] = {
         "task": settings.part.name,
         "data": str(data_folder(settings, request.data)),

@@ -13,6 +13,7 @@ from mscol_cli.engine.devices import pick_device
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.reports.page import Page
 from mscol_cli.reports.render import write_page
+from mscol_cli.workflows.endings import writing
 from mscol_cli.workflows.reporting.again import commands_section
 from mscol_cli.workflows.reporting.attribution import attribution_section
 from mscol_cli.workflows.reporting.classes import classes_section
@@ -90,7 +91,9 @@ def run(request: ReportRequest, progress: Progress) -> ReportResult:
         progress.warn(f"left out: {reason}")
     if not material.runs:
         raise MscolError(f"no run can be read; the first: {material.failures[0][1]}")
-    html, markdown = _write(_page(request, material, progress), request.output)
+    page = _page(request, material, progress)
+    with writing(request.output):
+        html, markdown = write_page(page, request.output)
     seconds = round(time.monotonic() - begun, 2)
     counts = len(material.runs), len(material.probes)
     return ReportResult(html, markdown, *counts, material.failures, seconds)
@@ -118,10 +121,3 @@ def _page(request: ReportRequest, material: Material, progress: Progress) -> Pag
     )
     footer = f"Written by mscol {__version__} on {time.strftime('%Y-%m-%d', time.gmtime())}."
     return Page(request.title or f"mscol report: {labels}", lead, sections, footer)
-
-
-def _write(page: Page, folder: Path) -> tuple[Path, Path]:
-    try:
-        return write_page(page, folder)
-    except OSError as error:
-        raise MscolError(f"{folder} cannot be written ({error.strerror}): use -o.") from error

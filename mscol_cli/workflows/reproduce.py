@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mscol_cli.checkpoints.layout import PROBES
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.errors import MscolError, PartialFailure
+from mscol_cli.errors import PartialFailure
 from mscol_cli.recipes import Study, bundled_studies, read_study, study_text
+from mscol_cli.workflows.endings import writing
 from mscol_cli.workflows.studies.chain import StageResult, failure, run_chain
 from mscol_cli.workflows.studies.plan import (
     PlannedStage,
@@ -19,7 +21,8 @@ from mscol_cli.workflows.studies.plan import (
     study_stages,
 )
 from mscol_cli.workflows.studies.record import check_record, write_record
-from mscol_cli.workflows.studies.stages import DATA, Execute, Places, Stage, Where
+from mscol_cli.workflows.studies.stages import Execute, Places, Stage, Where
+from mscol_cli.workflows.task_data import DATA
 
 __all__ = ["ReproduceRequest", "ReproduceResult", "bundled_studies", "plan", "run", "study_text"]
 
@@ -109,7 +112,8 @@ def run(request: ReproduceRequest, progress: Progress, execute: Execute) -> Repr
     folder = _folder(study, request)
     stages, planned = _prepared(study, request)
     require_data(stages, planned)
-    _record(folder, study)
+    with writing(folder):
+        write_record(folder, study)
     results = run_chain(stages, planned, request.keep_going, progress, execute)
     seconds = round(time.monotonic() - begun, 2)
     return ReproduceResult(study.name, folder, folder / "report/report.html", results, seconds)
@@ -122,7 +126,7 @@ def _folder(study: Study, request: ReproduceRequest) -> Path:
 def _prepared(study: Study, request: ReproduceRequest) -> tuple[list[Stage], list[PlannedStage]]:
     folder = _folder(study, request)
     data = DATA if study.songs is None else folder / "data"
-    places = Places(data, folder, folder / "probes", folder / "report")
+    places = Places(data, folder, folder / PROBES, folder / "report")
     stages = study_stages(study, places, Where(request.device, request.gpus))
     check_record(folder, study, _is_begun(folder))
     return stages, make_plan(stages)
@@ -131,10 +135,3 @@ def _prepared(study: Study, request: ReproduceRequest) -> tuple[list[Stage], lis
 def _is_begun(folder: Path) -> bool:
     """Whether the folder holds a run or music; the record alone may be written over."""
     return any(folder.glob("*/run.json")) or (folder / "data").is_dir()
-
-
-def _record(folder: Path, study: Study) -> None:
-    try:
-        write_record(folder, study)
-    except OSError as error:
-        raise MscolError(f"{folder} cannot be written ({error.strerror}): use -o.") from error

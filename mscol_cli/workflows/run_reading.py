@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.checkpoints.layout import LATEST, RUN, RUNS, checkpoint_folders
+from mscol_cli.checkpoints.layout import (
+    PROBE_REPORT,
+    PROBES,
+    RUN,
+    RUNS,
+    checkpoint_folders,
+    follow_latest,
+)
 from mscol_cli.checkpoints.metrics import METRICS, damage, split_damaged
 from mscol_cli.checkpoints.state import FINISHED, STATE, RunState, read_state
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
@@ -107,7 +114,7 @@ def find_run_folder(name: str) -> Path:
     """
     for folder in (Path(name), RUNS / name):
         if folder.is_dir():
-            return folder.resolve() if folder.name == LATEST else folder
+            return follow_latest(folder)
     raise MissingDataError(f"{name} is no run: name a run folder, or one under {RUNS}/.")
 
 
@@ -195,7 +202,7 @@ def _state(
 
 def _probes(folder: Path, problems: list[str]) -> list[ProbeScore]:
     found = []
-    for path in sorted((folder / "probes").glob("*/probe.json")):
+    for path in sorted((folder / PROBES).glob(f"*/{PROBE_REPORT}")):
         try:
             content = read_json(path, "probe report")
             metric, score = next(iter(content["test_sets"][0]["metrics"].items()))

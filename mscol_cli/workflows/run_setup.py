@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mscol_cli.checkpoints import runs
-from mscol_cli.checkpoints.layout import RECIPE, RUNS
+from mscol_cli.checkpoints.layout import RECIPE, RUNS, follow_latest
 from mscol_cli.checkpoints.state import alone
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
@@ -20,12 +20,13 @@ from mscol_cli.engine.devices import is_launched
 from mscol_cli.engine.models import (
     build_encoder,
     build_objective,
-    find_run,
+    recorded_encoder,
+    recorded_objective,
 )
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import write_text
-from mscol_cli.host import find_objective, find_part, load_registry
+from mscol_cli.host import load_registry
 from mscol_cli.store import Store, sealed_stores
 from mscol_cli.workflows.online_probe import describe_online
 from mscol_cli.workflows.run_settings import (
@@ -35,9 +36,9 @@ from mscol_cli.workflows.run_settings import (
     process_count,
     resolve_settings,
 )
+from mscol_cli.workflows.task_data import DATA
 from mscol_cli.workflows.train_split import select_tracks, tracks_file
 
-DATA = Path("data")
 TRIED = 2
 
 
@@ -150,7 +151,7 @@ def _check_rate(sample_rate: int, store: Store) -> None:
 def _resumed(request: PretrainRequest, progress: Progress) -> Path:
     if request.recipe is not None:
         raise UsageError("--recipe is for a new run; one that is resumed has its settings.")
-    folder = find_run(request.run) if request.run else runs.latest_run(RUNS)
+    folder = follow_latest(request.run) if request.run else runs.latest_run(RUNS)
     info = runs.read_run(folder)
     with alone(folder):
         # Asked before anything is written; who trains asks again, and keeps others out.
@@ -228,15 +229,14 @@ def _fixed_differences(request: PretrainRequest, info: Mapping[str, Any]) -> lis
 
 def _option_changes(request: PretrainRequest, info: Mapping[str, Any]) -> list[Change]:
     registry = load_registry()
-    objective, encoder = info["objective"], info["encoder"]
-    preset = {part["name"]: part["options"] for part in objective["parts"]}
-    now = find_objective(registry, objective["name"], request.objective_options, preset)
-    own = {encoder["name"]: encoder["options"]}
-    now = [*now, find_part(registry, "encoder", encoder["name"], request.encoder_options, own)]
+    now = [
+        *recorded_objective(info, registry, request.objective_options),
+        recorded_encoder(info, registry, request.encoder_options),
+    ]
     return [
         change
-        for before, part in zip([*preset.values(), encoder["options"]], now, strict=True)
-        for change in _changed(asdict(part.options), before)
+        for before, part in zip([*info["objective"]["parts"], info["encoder"]], now, strict=True)
+        for change in _changed(asdict(part.options), before["options"])
     ]
 
 

@@ -12,20 +12,19 @@ from mscol_cli.audio import find_audio
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.contracts.separator import InputFile, Separator
 from mscol_cli.errors import (
-    BadInputError,
-    Interrupted,
     MissingDataError,
     MscolError,
     UsageError,
 )
 from mscol_cli.recipes import to_toml
-from mscol_cli.store import ACTIVE_LEVEL, Store
+from mscol_cli.store import ACTIVE_LEVEL, Store, store_beside
 from mscol_cli.store.copies import RECORD
 from mscol_cli.store.joining import failures_so_far
 from mscol_cli.store.plan import Plan
-from mscol_cli.workflows import estimate as estimates
-from mscol_cli.workflows.estimate import Estimate
-from mscol_cli.workflows.listening import Copies, copies_folder, open_copies
+from mscol_cli.workflows import separation_estimate as estimates
+from mscol_cli.workflows.endings import Failures, nothing_usable, resumable
+from mscol_cli.workflows.separation_copies import Copies, copies_folder, open_copies
+from mscol_cli.workflows.separation_estimate import Estimate
 from mscol_cli.workflows.separation_jobs import (
     is_spoken_for,
     local_device,
@@ -34,13 +33,11 @@ from mscol_cli.workflows.separation_jobs import (
     wanted_jobs,
 )
 from mscol_cli.workflows.separation_plan import Todo, find_todo, make_plan
+from mscol_cli.workflows.separation_tracks import unique_ids
 from mscol_cli.workflows.separation_work import Worker
 from mscol_cli.workflows.separator_choice import SeparateRequest, build_separator, resolve
-from mscol_cli.workflows.tracks import unique_ids
 
 __all__ = ["SeparateRequest", "SeparateResult", "dry_run", "run"]
-
-Failures = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -99,20 +96,21 @@ def run(
     """
     begun = time.monotonic()
     jobs, ranks = wanted_jobs(request), rank_and_workers()
+    spoken_for = is_spoken_for()
     request = replace(request, device=local_device(request.device))
     output = store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
-    watch = Silent() if is_spoken_for() else progress
+    watch = Silent() if spoken_for else progress
     separator, identity = build_separator(request, watch)
     tracks = unique_ids(separator.tracks(_find_inputs(request, output, watch)))
     failures: Failures = []
     sealed = True
     copies = open_copies(exported, request.export, identity, separator.sources)
     found = find_todo(output, tracks, copies, request.retry_failed)
-    if found.tracks and (ranks is None or ranks[0] == 0) and not is_spoken_for():
+    if found.tracks and (ranks is None or ranks[0] == 0) and not spoken_for:
         _estimate(request, found, separator, output, exported, progress)
-    with _resumable(output):
-        if is_spoken_for():  # the process that started this one has made the plan
+    with resumable(f"finished tracks are safe in {output}"), _writing(output):
+        if spoken_for:  # the process that started this one has made the plan
             plan, todo = Plan.read(output), found
         else:
             plan, todo = make_plan(output, tracks, separator, identity, copies, progress, found)
@@ -121,12 +119,12 @@ def run(
             failures = _failures(output)
         elif plan is not None:
             worker = Worker(output, separator, identity, copies, progress)
-            sealed = worker.run(plan, *(ranks or (0, 1))) and not is_spoken_for()
+            sealed = worker.run(plan, *(ranks or (0, 1))) and not spoken_for
             # What an earlier process has tried is told, too.
             failures = _failures(output) or worker.failures
     _tell_scaled(copies, progress)
     if not output.exists():
-        raise _nothing_usable(failures, len(tracks))
+        raise nothing_usable(failures, len(tracks))
     result = _summary(output, todo.done, failures, time.monotonic() - begun)
     return replace(result, exported=exported, sealed=sealed)
 
@@ -164,19 +162,13 @@ def store_path(request: SeparateRequest) -> Path:
     if request.output is not None:
         output = request.output
     elif len(request.inputs) == 1 and request.inputs[0].is_dir():
-        output = _beside(request.inputs[0])
+        output = store_beside(request.inputs[0])
     else:
         find_audio(request.inputs)  # a missing input deserves to be named before -o is asked for
         raise UsageError("name the store with -o STORE: only one input folder has a default.")
     if any(output.resolve() == source.resolve() for source in request.inputs):
         raise UsageError(f"{output} is an input too: name another place with -o.")
     return output
-
-
-def _beside(folder: Path) -> Path:
-    # A link keeps its own name and place; `.` and `..` have none.
-    named = folder if folder.name not in ("", "..") else folder.resolve()
-    return named.parent / f"{named.name}.store"
 
 
 def _find_inputs(request: SeparateRequest, output: Path, progress: Progress) -> list[InputFile]:
@@ -216,13 +208,9 @@ def _speed(request: SeparateRequest, separator: Separator, todo: Todo) -> float 
 
 
 @contextmanager
-def _resumable(output: Path) -> Iterator[None]:
+def _writing(output: Path) -> Iterator[None]:
     try:
         yield
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"stopped; finished tracks are safe in {output}: run the same command again to go on"
-        ) from None
     except OSError as error:
         raise MscolError(
             f"{output} cannot be written ({error.strerror}): make room or check the disk, then run"
@@ -241,13 +229,6 @@ def _tell_scaled(copies: Copies | None, progress: Progress) -> None:
             f"{copies.scaled} tracks would have clipped: all their sources were turned down alike,"
             f" by the gain in {copies.folder / RECORD}"
         )
-
-
-def _nothing_usable(failures: Failures, tracks: int) -> BadInputError:
-    if len(failures) == 1:
-        return BadInputError(failures[0][1])
-    first = f"; the first: {failures[0][1]}" if failures else ""
-    return BadInputError(f"none of {tracks} inputs can be used{first}")
 
 
 def _summary(output: Path, done_before: int, failures: Failures, seconds: float) -> SeparateResult:

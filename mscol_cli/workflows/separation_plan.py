@@ -19,8 +19,8 @@ from mscol_cli.store.plan import Plan, PlannedTrack
 from mscol_cli.store.records import hashes
 from mscol_cli.store.stored import Stored, matches
 from mscol_cli.store.writer import find_header
-from mscol_cli.workflows.estimate import Music, survey
-from mscol_cli.workflows.listening import Copies
+from mscol_cli.workflows.separation_copies import Copies
+from mscol_cli.workflows.separation_estimate import Music, survey
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from mscol_cli.store import SAMPLE_RATE, SeparatorIdentity, StoreWriter
 from mscol_cli.store.joining import exclusively, join
 from mscol_cli.store.locks import Lock
 from mscol_cli.store.plan import Plan, PlannedTrack, Unit
-from mscol_cli.workflows.failures import failure_records
-from mscol_cli.workflows.listening import Copies
+from mscol_cli.workflows.separation_copies import Copies
+from mscol_cli.workflows.separation_failures import failure_records
 
 _PAUSE = 0.5
 _ANY_SIZE = 1 << 62

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,11 +11,12 @@ import numpy as np
 
 from mscol_cli.audio import check_format, headroom, write_audio
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.errors import BadInputError, Interrupted, MscolError, UsageError
+from mscol_cli.errors import BadInputError, MscolError, UsageError
 from mscol_cli.files import inside
 from mscol_cli.host.names import unknown_name
 from mscol_cli.store import SAMPLE_RATE, Store
-from mscol_cli.workflows.listening import explained
+from mscol_cli.workflows.endings import resumable
+from mscol_cli.workflows.separation_copies import explained
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def run(request: ExportRequest, progress: Progress) -> ExportResult:
     written = kept = scaled = 0
     failures = []
     progress.begin("exporting", len(rows), "tracks")
-    with _resumable(request.output):
+    with resumable(f"the files in {request.output} are whole"):
         for row in rows:
             try:
                 new = _export_track(store, row, sources, request)
@@ -148,13 +147,3 @@ def _export_track(store: Store, row: int, sources: dict[str, int], request: Expo
         with explained(request.output, track_id):
             write_audio(path, waveform[None] * np.float32(gain), SAMPLE_RATE)
     return len(todo)
-
-
-@contextmanager
-def _resumable(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"stopped; the files in {output} are whole: run the same command again to go on"
-        ) from None

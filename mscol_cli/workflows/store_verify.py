@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.downloads.meter import Meter
+from mscol_cli.downloads.meter import ByteMeter
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store import StoreHeader
 from mscol_cli.store.verify import check_files, check_records
@@ -49,7 +49,7 @@ def run(path: Path, progress: Progress) -> VerifyResult:
         raise MissingDataError(f"{path} is not finished: run `mscol separate ...` again")
     there = [path / name for name in header.checksums if (path / name).is_file()]
     size = sum(file.stat().st_size for file in there)
-    meter = Meter(progress, "checking", size)
+    meter = ByteMeter(progress, "checking", size)
     files, records = check_files(path, header, meter.add), check_records(path, header)
     progress.end()
     return VerifyResult(

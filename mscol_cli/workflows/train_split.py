@@ -7,14 +7,13 @@ test clips out of the encoder.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
-from mscol_cli.contracts.cards import TaskCard
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.errors import UsageError
 from mscol_cli.host import Registry, find_part
 from mscol_cli.store import Store
 from mscol_cli.workflows.run_settings import ALL_TRACKS
+from mscol_cli.workflows.task_data import build_task, task_and_folder
 
 TRACKS = "tracks.txt"
 
@@ -37,10 +36,8 @@ def select_tracks(
     """
     if train_split == ALL_TRACKS:
         return None
-    task, _, folder = train_split.partition("=")
-    part = find_part(registry, "task", task)
-    root = Path(folder or Path("data") / task)
-    data = cast(TaskCard, part.entry.card).build(part.options).load(root)
+    task, root = task_and_folder(train_split)
+    data = build_task(find_part(registry, "task", task)).load(root)
     wanted = {track_id(item.path, root) for item in data.items if item.split == "train"}
     held = [track for track in store.index.track_ids if track in wanted]
     if not held:

@@ -10,7 +10,7 @@ from mscol_cli.downloads import load_table
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import read_json
 from mscol_cli.recipes import StudyStore
-from mscol_cli.store import StoreHeader
+from mscol_cli.store import StoreHeader, store_beside
 from mscol_cli.store.header import HEADER
 from mscol_cli.synthetic import Collection, write_collection
 from mscol_cli.workflows.separator_choice import SeparateRequest, build_separator, resolve
@@ -98,8 +98,7 @@ class SeparateStage(Stage):
     def command(self) -> list[str]:
         """The same at first and to go on."""
         options = [word for option in self._store.options for word in ("--opt", option)]
-        default = self.inputs.with_name(f"{self.inputs.name}.store")
-        output = [] if self.path == default else ["-o", str(self.path)]
+        output = [] if self.path == store_beside(self.inputs) else ["-o", str(self.path)]
         asked = [*words(self._store.settings), *options, *self._where.words(many=True)]
         return ["separate", str(self.inputs), *asked, *output]
 

@@ -12,10 +12,13 @@ from typing import Any
 import torch
 
 from mscol_cli.checkpoints.folder import latest_checkpoint, weights_hash
+from mscol_cli.checkpoints.layout import PROBE_REPORT, PROBES
+from mscol_cli.checkpoints.metrics import METRICS
 from mscol_cli.engine.models import UNTRAINED, untrained_model
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.files import read_json
 from mscol_cli.host import find_part, load_registry
+from mscol_cli.workflows.probe_output import result_name
 from mscol_cli.workflows.probe_settings import ProbeRequest, load_data, resolve_settings
 from mscol_cli.workflows.studies.music import missing_folder
 from mscol_cli.workflows.studies.stages import (
@@ -26,8 +29,6 @@ from mscol_cli.workflows.studies.stages import (
     differences,
     words,
 )
-
-PROBE = "probe.json"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Probing:
     @property
     def result(self) -> str:
         """Name of the result's folder, as `probe` chooses it."""
-        return self.task if self.recipe is None else f"{self.task}-{Path(self.recipe).stem}"
+        return result_name(self.request)
 
     @property
     def data(self) -> Path:
@@ -89,7 +90,7 @@ class ProbeStage(Stage):
 
     def status(self) -> Status:
         """Done when the result is there."""
-        path = self.output / PROBE
+        path = self.output / PROBE_REPORT
         if not path.is_file():
             return Status("to do")
         try:
@@ -153,7 +154,7 @@ class RunProbeStage(ProbeStage):
     @property
     def output(self) -> Path:
         """Where `probe` writes by itself."""
-        return self._run / "probes" / self._probing.result
+        return self._run / PROBES / self._probing.result
 
     def model_words(self) -> list[str]:
         """The run."""
@@ -208,7 +209,7 @@ class ReportStage(Stage):
         page = self._output / "report.html"
         if not page.is_file():
             return Status("to do")
-        sources = [path for name in ("metrics.jsonl", PROBE) for path in self._runs.rglob(name)]
+        sources = [path for name in (METRICS, PROBE_REPORT) for path in self._runs.rglob(name)]
         changed = max((path.stat().st_mtime_ns for path in sources), default=0)
         return Status("done" if page.stat().st_mtime_ns >= changed else "to do")
 

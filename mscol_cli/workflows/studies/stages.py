@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mscol_cli.contracts.progress import Progress
+from mscol_cli.workflows.task_data import DATA
 
 Execute = Callable[[Sequence[str]], int]
 """Runs a command line (without `mscol`) and returns its exit code."""
 State = Literal["done", "to do", "resume"]
-DATA = Path("data")
 
 
 @dataclass(frozen=True)

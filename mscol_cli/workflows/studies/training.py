@@ -22,7 +22,6 @@ from mscol_cli.workflows.run_settings import (
     resolve_settings,
 )
 from mscol_cli.workflows.studies.stages import (
-    DATA,
     Places,
     Stage,
     Status,
@@ -31,6 +30,7 @@ from mscol_cli.workflows.studies.stages import (
     differences,
     words,
 )
+from mscol_cli.workflows.task_data import DATA
 
 FREE = ("save_every", "keep_last", "log_every", "processes", *WHERE)
 """Settings that a resumed run may change."""
@@ -46,7 +46,7 @@ class PretrainStage(Stage):
         places: Places,
         where: Where,
         needs: str,
-        online_probe: tuple[int, str] | None = None,
+        online_probe: tuple[int, str] | None,
     ) -> None:
         self.name, self.needs = f"pretrain {run.name}", (needs,)
         self.folder = places.runs / run.name

@@ -14,8 +14,8 @@ from mscol_cli.audio import AudioHeader, audio_header, bytes_per_sample
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
-from mscol_cli.downloads.space import free, readable
 from mscol_cli.errors import MscolError
+from mscol_cli.space import free, readable
 from mscol_cli.store import SAMPLE_RATE
 
 _LOOKED_AT = 500
