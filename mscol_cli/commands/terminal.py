@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,11 @@ BAR, BESIDE = 20, 72
 def stdout() -> Console:
     """Where data goes; lines keep their length when it is no terminal."""
     return Console(soft_wrap=True, highlight=False)
+
+
+def room() -> int | None:
+    """Columns of the terminal that stdout is; None where it is none, and lines may be long."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def stderr() -> Console:
