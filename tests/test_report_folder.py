@@ -81,7 +81,7 @@ def test_what_a_report_wrote_before_it_failed_goes_with_the_next(tmp_path: Path)
 
 def test_pictures_have_names_of_their_own_that_any_disk_takes(tmp_path: Path) -> None:
     write_page(page("one", "one", "", "x" * 300), tmp_path)
-    names = {f"pictures/{name}.png" for name in ("one", "one-2", "picture", "x" * 80)}
+    names = {f"pictures/{name}.png" for name in ("one", "one-2", "picture", "x" * 160)}
     assert held(tmp_path) == {*PAGES, *names}
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert all(f"({name})" in markdown for name in names)

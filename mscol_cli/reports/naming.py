@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mscol_cli.reports.page import Block, Page, Picture, Pictures
 
-LONGEST = 80
+LONGEST = 160
 
 
 def with_own_names(page: Page) -> Page:
