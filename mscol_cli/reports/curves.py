@@ -33,7 +33,7 @@ WIDTH = 5.2
 """Inches of one panel."""
 LONGEST = 30
 """Letters in a line of the name of a vertical axis."""
-HANDLE = 0.75
+HANDLE = 0.65
 """Inches of a legend's entry beside its name."""
 FEW_POINTS = 30
 """Up to this many points of a curve are marked."""

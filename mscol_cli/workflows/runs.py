@@ -238,7 +238,8 @@ def software_of(info: Mapping[str, Any]) -> dict[str, Any]:
     """What a run was started with: versions of mscol and of plugins, and the git checkout."""
     found = {name: info[name] for name in SOFTWARE if name in info}
     parts = [*info.get("objective", {}).get("parts", ()), info.get("encoder", {})]
-    plugins = {f"plugin {one['owner']}": one.get("version") for one in parts if "owner" in one}
+    owned = [one for one in parts if isinstance(one, Mapping) and "owner" in one]
+    plugins = {f"plugin {one['owner']}": one.get("version") for one in owned}
     return {**found, **{name: version for name, version in plugins.items() if name != OWN}}
 
 
