@@ -40,6 +40,6 @@ class BadInputError(MscolError):
 
 
 class PluginError(MscolError):
-    """A plugin that failed to load, or two that claim one name."""
+    """A plugin that failed to load or breaks its contract, or two that claim one name."""
 
     exit_code = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 COLLAPSING = """
 import numpy as np
 from mscol_cli.api import CropPlan, Crops, Objective, ObjectiveCard, hookimpl
+
+
+def reported(loss):
+    return {}
 
 
 def _build(options, context):
@@ -20,7 +25,8 @@ def _build(options, context):
             return CropPlan({"anchor": crops, "positive": crops})
 
         def loss(self, embeddings, labels):
-            return (embeddings["anchor"] - 1).square().mean(), {}
+            loss = (embeddings["anchor"] - 1).square().mean()
+            return loss, reported(loss)
 
     return Alike()
 
@@ -38,4 +44,5 @@ def install_plugin(name: str, code: str, folder: Path, monkeypatch: pytest.Monke
     (place / "entry_points.txt").write_text(f"[mscol]\n{name} = {name}\n")
     (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
     (folder / f"{name}.py").write_text(code)
+    monkeypatch.delitem(sys.modules, name, raising=False)  # of an earlier test
     monkeypatch.syspath_prepend(str(folder))

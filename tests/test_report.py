@@ -192,6 +192,30 @@ def test_several_tasks_are_summed_up_in_one_table(mscol: Command, study: Path) -
     assert "| COLA, published | 0.460 | - |" in summary
 
 
+def test_many_scores_are_summed_up_in_rows(mscol: Command, study: Path) -> None:
+    first = study / "runs/first"
+    for number in range(7):
+        shutil.copytree(first / PROBE, first / "probes" / f"task{number}")
+        edit_json(first / "probes" / f"task{number}/probe.json", task=f"task{number}")
+    assert mscol("report", first, "-o", study / "report", "--neighbours", 0) == 0
+    summary = (study / "report/report.md").read_text().partition("## Summary")[2]
+    rows = summary.splitlines()[4:]
+    assert rows[0] == "| score | first@4 |"
+    assert {f"task{number}: accuracy (4 clips)" for number in range(7)} <= {
+        row.split(" | ")[0].removeprefix("| ") for row in rows
+    }
+
+
+def test_software_is_told_apart_from_settings(mscol: Command, study: Path) -> None:
+    edit_json(study / "runs/other/run.json", git="0123abc-dirty")
+    edit_json(study / "runs/first/run.json", git="4567def")
+    assert mscol("report", study / "runs", "-o", study / "report", "--neighbours", 0) == 0
+    settings = (study / "report/report.md").read_text().partition("## Settings")[2]
+    told, software = settings.split("Software in which the runs differ")
+    assert "The runs differ in no setting." in told
+    assert "| git | 4567def | 0123abc-dirty |" in software
+
+
 def test_losses_on_deformed_clips_are_shown(mscol: Command, study: Path) -> None:
     path = study / "runs/first" / PROBE / "probe.json"
     (one,) = json.loads(path.read_text())["test_sets"]
@@ -204,6 +228,7 @@ def test_losses_on_deformed_clips_are_shown(mscol: Command, study: Path) -> None
     assert "| noise 20 dB, first@4 | accuracy | 0.250" in markdown
     assert "| +0.500 | [+0.200, +0.700] | 0.030 |" in markdown
     assert "--noise=20" in markdown
+    assert (study / "report/pictures/scores-folder-test-accuracy.png").exists()
 
 
 def test_results_of_other_settings_stand_in_tables_of_their_own(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mscol_cli.reports.page import Page, Section, Table
+from mscol_cli.reports.render import write_page
 from tests.conftest import Command
 
 BROWSER = next(
@@ -75,3 +77,35 @@ def test_the_page_asks_the_network_for_nothing(page: Path, tmp_path: Path) -> No
     curious.write_text(page.read_text(encoding="utf-8").replace("<main>", pixel))
     assert requests(curious, tmp_path) > 0
     assert requests(page, tmp_path) == 0
+
+
+INTERVAL = "0.123 ± 0.045 [0.100, 0.145]".replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+MODEL = "runs/msa+mws-efficientnet_b0-with-a-long-name-{}@10000"
+WIDTH = "document.title = document.documentElement.scrollWidth + ' of ' + innerWidth"
+
+
+def laid_out(page: Path, folder: Path, width: int) -> tuple[int, int]:
+    """How wide a page is, and how wide the window is."""
+    html = page.read_text(encoding="utf-8").replace("</body>", f"<script>{WIDTH}</script></body>")
+    (folder / "measured.html").write_text(html)
+    dom = browse(
+        folder / "measured.html", folder / "profile", f"--window-size={width},900", "--dump-dom"
+    ).stdout
+    found = re.search(r"<title>(\d+) of (\d+)</title>", dom)
+    assert found, dom[:300]
+    return int(found[1]), int(found[2])
+
+
+@pytest.mark.parametrize("columns", [2, 6, 10, 14])
+def test_no_table_is_wider_than_paper_or_screen(tmp_path: Path, columns: int) -> None:
+    header = ["model", *(MODEL.format(column) for column in range(columns))]
+    rows = [[MODEL.format(row), *[INTERVAL] * columns] for row in range(3)]
+    tables = [Table("scores", header, rows), Table("settings", header, rows, numbers=False)]
+    page, _ = write_page(Page("title", "lead", [Section("Scores", tables)], "footer"), tmp_path)
+    wide, window = laid_out(page, tmp_path, 520)
+    assert wide <= window
+    # As on paper, whose 182 mm between margins are 688 px; there nothing can be scrolled.
+    html = page.read_text(encoding="utf-8").replace("@media print", "@media all")
+    page.write_text(html)
+    wide, window = laid_out(page, tmp_path, 688)
+    assert wide <= window

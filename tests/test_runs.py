@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import shutil
 import socket
 import subprocess
@@ -70,6 +71,52 @@ def test_the_list_says_how_runs_stand(
     two = next(line for line in lines if line.startswith("two (latest)"))
     assert "fma 0.750, fma 0.500 (online)" in two
     assert lines[-1] == "two interrupted: stopped at step 6."
+
+
+def add_report(runs: Path, name: str, value: float) -> None:
+    """Another probe result of fma of the second run."""
+    folder = runs / "two" / "probes" / name
+    shutil.copytree(runs / "two" / "probes" / "fma", folder)
+    score = {"accuracy": {"value": value, "low": 0.0, "high": 1.0}}
+    sets = [{"name": "test", "metrics": score}]
+    change(folder / "probe.json", lambda content: content.update(task="fma", test_sets=sets))
+
+
+def test_the_list_has_one_score_of_each_task(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_report(runs, "fma-labels=0.1_0.5", 0.1)
+    add_report(runs, "fma-attribute-noise=20", 0.2)
+    assert mscol("runs") == 0
+    assert "fma 0.750, fma 0.500 (online), +2 more" in capsys.readouterr().out
+    assert mscol("runs", "--json") == 0
+    found = {run["name"]: run for run in output(capsys)}["two"]
+    assert found["headlines"] == {"fma": 0.75}
+    assert len(found["probes"]) == 3
+    assert mscol("runs", "show", "two") == 0
+    assert "fma-labels=0.1_0.5 accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [["runs"], ["runs", "compare", "one", "two", "three"]])
+def test_a_narrow_terminal_gets_lines_that_fit(runs: Path, command: list[str]) -> None:
+    add_report(runs, "fma-labels=0.1_0.5_and_many_others", 0.1)
+    shutil.copytree(runs / "one", runs / "three")
+    change(runs / "three" / "run.json", lambda info: info.update(git="0123456789" * 4))
+    code = "import sys; from mscol_cli.app import run; sys.exit(run(sys.argv[1:]))"
+    terminal, end = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        stdout=end,
+        check=True,
+        cwd=runs.parent,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    os.close(end)
+    text = os.read(terminal, 65_536).decode()
+    os.close(terminal)
+    assert done.returncode == 0
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert "three" in text
 
 
 def test_a_run_that_lies_elsewhere_is_listed_by_its_path(
@@ -194,6 +241,24 @@ def test_runs_are_compared_by_what_differs(
     assert row.split() == ["training.seed", "0", "0"]
 
 
+def test_software_is_no_setting(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commits = ["0123456789" * 4, "abcdefabcd" * 4]
+    for name, commit in zip(("one", "two"), commits, strict=True):
+        change(runs / name / "run.json", lambda info, git=commit: info.update(git=f"{git}-dirty"))
+    change(runs / "two" / "run.json", lambda info: info["encoder"].update(owner="other"))
+    assert mscol("runs", "compare", "one", "two", "--json") == 0
+    found = output(capsys)
+    assert not {name for name in found["settings"] if "git" in name or "version" in name}
+    assert found["software"]["git"] == [f"{commit}-dirty" for commit in commits]
+    assert found["software"].keys() == {"git", "plugin other"}
+    assert mscol("runs", "compare", "one", "two") == 0
+    lines = capsys.readouterr().out.splitlines()
+    row = lines.index("software:") + 1
+    assert lines[row].split() == ["git", "012345678901-dirty", "abcdefabcdab-dirty"]
+
+
 @pytest.mark.parametrize("x", ["steps", "hours", "pairs"])
 def test_curves_are_drawn(
     mscol: Command, runs: Path, x: str, capsys: pytest.CaptureFixture[str]
@@ -238,6 +303,15 @@ def test_a_run_without_settings_or_lines_is_not_drawn(
     (runs / "one" / "run.json").unlink()
     assert mscol("runs", "show", "one") == 2
     assert "has no run.json" in capsys.readouterr().err
+
+
+def test_hours_that_nobody_logged_are_not_drawn(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "one" / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
+    assert mscol("runs", "plot", "one", "-o", "a.png", "--x", "hours") == 2
+    assert "no hours were logged in one" in capsys.readouterr().err
+    assert not Path("a.png").exists()
 
 
 def test_listing_imports_no_torch(runs: Path, tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mscol_cli.commands.terminal import fitting
 from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Silent
 from mscol_cli.engine.batches import CropSource
 from mscol_cli.engine.collapse import LOWEST_RANK, PATIENCE, CollapseGuard
 from mscol_cli.engine.metrics import open_log
 from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.engine.reported import RESERVED
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.training import Training
 from mscol_cli.engine.watching import OnlineProbe, shown_fields
@@ -26,6 +28,7 @@ from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers_plugins import COLLAPSING, install_plugin
 
+PLUGINS = (Path(__file__).parent.parent / "docs/plugins.md").read_text(encoding="utf-8")
 QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
 WATCHED = {
     "gradient_norm",
@@ -181,6 +184,41 @@ def test_a_collapsed_run_is_stopped_and_keeps_what_was_good(
     state = json.loads((run / "state.json").read_text())
     assert state["state"] == "failed"
     assert state["reason"] in message
+
+
+@pytest.mark.parametrize(
+    ("reported", "message"),
+    [
+        ("{'loss': loss}", "reports 'loss', which in metrics.jsonl is the trainer's own"),
+        ("{'probe/fma': loss}", "must call that value something else"),
+        ("{'each': loss.repeat(3)}", "reports 'each', which is a tensor of 3 numbers"),
+        ("{'third': 0.3}", "reports 'third', which is 0.3"),
+    ],
+)
+def test_an_objective_may_not_report_what_the_trainer_does(
+    mscol: Command,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    reported: str,
+    message: str,
+) -> None:
+    code = COLLAPSING.replace("return {}", f"return {reported}")
+    install_plugin("mscol_alike", code, tmp_path / "site", monkeypatch)
+    start = ["pretrain", store, "--objective", "alike", *QUICK, "--steps", 1]
+    assert mscol(*start, "-o", tmp_path / "run") == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "objective 'alike' of mscol_alike" in told
+    assert message in told
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_every_name_that_the_trainer_logs_is_reserved(trained: Path) -> None:
+    logged = set().union(*metrics(trained)) - {"accuracy", "logit_std"}
+    assert logged == set(RESERVED)
+    for text in (Objective.loss.__doc__, PLUGINS):
+        assert all(f"`{name}`" in str(text) for name in RESERVED)
 
 
 def test_a_run_says_how_it_ended(mscol: Command, store: Path, trained: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mscol_cli.commands.columns import GAP, aligned, split_to_fit, wrapped
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import print_json, print_lines
+from mscol_cli.commands.terminal import print_json, print_lines, room
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.runs import Comparison, RunDetails, RunSummary
 
+LONGEST = 24
+"""Characters of the name of a result in the list."""
 LIST_HEADS = ("run", "objective", "encoder", "step", "loss", "accuracy", "probes", "state", "age")
 
 
@@ -68,11 +72,11 @@ def show(name: Run, json: Json = False) -> None:
 def compare(
     names: Runs,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every setting, not only those that differ.")
+        bool, typer.Option("--all", help="All settings and software, not only what differs.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Print runs side by side: settings that differ, last metrics, probe scores."""
+    """Print runs side by side: settings that differ, software that does, last metrics, scores."""
     from mscol_cli.workflows.runs import compare_runs
 
     found = compare_runs(names, everything)
@@ -118,21 +122,27 @@ def _print_list(found: Sequence[RunSummary]) -> None:
             f"{run.step:,}/{run.steps:,}",
             _number(run.loss),
             _number(run.accuracy),
-            _scores(run),
+            ", ".join(_scores(run)) or "-",
             run.state,
             _age(run.age_s),
         )
         for run in found
     ]
-    print_lines(*_aligned([LIST_HEADS, *rows]), *_remarks(found))
+    lines, width = aligned([LIST_HEADS, *rows]), room()
+    if width is not None and max(map(len, lines)) > width:
+        lines = list(_cards(found, width))
+    print_lines(*lines, *_remarks(found))
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns of plain text: a table would be cut to the width of a terminal that is not there."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
+def _cards(found: Sequence[RunSummary], width: int) -> Iterator[str]:
+    """Runs as a few lines each, where a terminal is too narrow for the table."""
+    for run in found:
+        yield f"{run.name}{' (latest)' if run.latest else ''}"
+        parts = [part for part in (run.state, run.objective, run.encoder) if part]
+        parts += [f"step {run.step:,}/{run.steps:,}"] if run.steps else []
+        parts += [f"loss {_number(run.loss)}"] if run.loss is not None else []
+        parts += [f"accuracy {_number(run.accuracy)}"] if run.accuracy is not None else []
+        yield from wrapped([*parts, *_scores(run), f"{_age(run.age_s)} ago"], width, GAP)
 
 
 def _remarks(found: Sequence[RunSummary]) -> Iterator[str]:
@@ -142,10 +152,16 @@ def _remarks(found: Sequence[RunSummary]) -> Iterator[str]:
         yield from (f"{run.name} damaged: {problem}" for problem in run.problems)
 
 
-def _scores(run: RunSummary) -> str:
-    scores = [f"{name} {value:.3f}" for name, value in run.probes.items()]
+def _scores(run: RunSummary) -> list[str]:
+    """The main score of each task; `runs show` has all."""
+    scores = [f"{_short(name)} {value:.3f}" for name, value in run.headlines.items()]
     online = [f"{task} {value:.3f} (online)" for task, value in run.online.items()]
-    return ", ".join([*scores, *online]) or "-"
+    more = len(run.probes) - len(run.headlines)
+    return [*scores, *online, *([f"+{more} more"] if more else [])]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
 
 
 def _described(found: RunDetails) -> Iterator[str]:
@@ -155,6 +171,7 @@ def _described(found: RunDetails) -> Iterator[str]:
     yield f"last written {_age(run.age_s)} ago, checkpoints: {_joined(found.checkpoints)}"
     yield from (f"damaged: {problem}" for problem in run.problems)
     yield from _block("settings", {name: _plain(value) for name, value in found.settings.items()})
+    yield from _block("software", {name: _plain(value) for name, value in found.software.items()})
     yield from _block("last metrics", {name: _number(v) for name, v in found.metrics.items()})
     scores = {
         f"{one.name} {one.metric}": f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}] at step"
@@ -174,6 +191,7 @@ def _block(title: str, rows: Mapping[str, str]) -> Iterator[str]:
 def _print_comparison(found: Comparison) -> None:
     parts = (
         ("settings", [(name, *map(_plain, row)) for name, row in found.settings.items()]),
+        ("software", [(name, *map(_version, row)) for name, row in found.software.items()]),
         ("last metrics", [(name, *map(_number, row)) for name, row in found.metrics.items()]),
         ("probes", [(name, *map(_number, row)) for name, row in found.probes.items()]),
     )
@@ -182,7 +200,8 @@ def _print_comparison(found: Comparison) -> None:
     for title, part in parts:
         if part:
             rows += [(f"{title}:", *empty), *((f"  {name}", *row) for name, *row in part)]
-    print_lines(*_aligned(rows))
+    first, *others = split_to_fit(rows, room())
+    print_lines(*aligned(first), *(line for part in others for line in ("", *aligned(part))))
     if not found.settings:
         print_lines("No setting differs.")
 
@@ -196,7 +215,12 @@ def _number(value: float | None) -> str:
 def _plain(value: Any) -> str:
     if value is None:
         return "-"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ",".join(map(str, value)) or "(none named)" if isinstance(value, list) else str(value)
+
+
+def _version(value: Any) -> str:
+    """A version, or as much of a git commit as tells it from others."""
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28}\b", r"\1", _plain(value))
 
 
 def _joined(steps: Sequence[int]) -> str:

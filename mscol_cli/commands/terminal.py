@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
@@ -46,6 +47,11 @@ class Titled(Protocol):
 def stdout() -> Console:
     """Where data goes; lines keep their length when it is no terminal."""
     return Console(soft_wrap=True, highlight=False)
+
+
+def room() -> int | None:
+    """Columns of the terminal that stdout is; None where it is none, and lines may be long."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def stderr() -> Console:

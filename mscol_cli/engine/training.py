@@ -32,6 +32,7 @@ from mscol_cli.engine.models import load_weights
 from mscol_cli.engine.optimizer_state import flat_state, load_flat_state
 from mscol_cli.engine.parallel import data_parallel
 from mscol_cli.engine.precision import forbid_tf32, pick_precision
+from mscol_cli.engine.reported import checked
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.step import Pretraining
 from mscol_cli.engine.stopping import StopRequest
@@ -125,6 +126,7 @@ class Training:
             Interrupted: Stopped by a signal; a checkpoint of the last update is on disk.
             MscolError: The loss is no longer a number, or the run folder cannot be written; the
                 last checkpoint is from before.
+            PluginError: The objective reports what it may not, see `checked`.
         """
         trained = data_parallel(self.model)
         self._warn_of_damage(progress)
@@ -158,10 +160,11 @@ class Training:
         # Before the forward pass: a CUDA graph writes gradients where the last ones may still be.
         self.optimizer.zero_grad(set_to_none=True)
         loss, metrics = model(batch.waveforms, batch.labels)
+        reported = checked(metrics, self.info)
         loss.backward()
         self.optimizer.step()
         self.step += 1
-        return {"loss": loss.detach(), **{name: value.detach() for name, value in metrics.items()}}
+        return {"loss": loss.detach(), **reported}
 
     def _after_update(self, log: MetricsLog | None, stop: StopRequest) -> None:
         last = self.step == self.settings.steps

@@ -87,6 +87,11 @@ def take_attribution(content: Mapping[str, Any]) -> Attribution:
     return Attribution(**{**content, "sources": sources})
 
 
+def told_metric(found: Attribution) -> str:
+    """The metric of classes, as it is read."""
+    return "ROC-AUC" if found.class_metric == "roc_auc" else found.class_metric.replace("_", " ")
+
+
 def told_difference(score: PairedScore) -> str:
     """The difference from the reference with its interval; a dash where there is none."""
     if score.difference is None:

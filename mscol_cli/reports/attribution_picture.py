@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mscol_cli.reports.attribution import Attribution, ordered_classes
+from mscol_cli.reports.attribution import Attribution, ordered_classes, told_metric
 from mscol_cli.reports.curves import save_picture
 from mscol_cli.reports.heat import draw_heat
 from mscol_cli.reports.paired import PairedScore
@@ -30,7 +30,7 @@ def attribution_figure(title: str, found: Attribution, classes: Sequence[str]) -
         [one.name for one in found.sources],
         [[None if one is None else one.value for one in row] for row in scores],
         [[_text(one) for one in row] for row in scores],
-        f"{found.class_metric} when only this is heard (0.5 is chance)",
+        f"{told_metric(found)} when only this is heard (0.5 is chance)",
         (0.5, 0.5),
     )
 

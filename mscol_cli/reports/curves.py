@@ -11,14 +11,36 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.transforms import Affine2DBase, ScaledTranslation
 
 from mscol_cli.files import write_atomically
+from mscol_cli.reports.lettering import (
+    LABEL_SIZE,
+    TITLE_SIZE,
+    folded,
+    inches,
+    letters,
+    shortened,
+)
 
 # Okabe and Ito (2008): told apart under every common kind of colour blindness. Yellow, the eighth,
 # is too faint on white for a line.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("solid", "dashed", "dashdot", "dotted")
 DOTS_PER_INCH = 144
+WIDTH = 5.2
+"""Inches of one panel."""
+LONGEST = 30
+"""Letters in a line of the name of a vertical axis."""
+HANDLE = 0.65
+"""Inches of a legend's entry beside its name."""
+FEW_POINTS = 30
+"""Up to this many points of a curve are marked."""
+APART = 3.5
+"""Points between intervals of several curves, which are bars then: shades would hide each other."""
+WHOLE = ("updates", "pairs seen")
+"""What runs along in whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +87,11 @@ def draw_panels(panels: Sequence[Panel], *, columns: int = 2) -> Figure:
     """A figure of all panels under one legend, ready for `save_picture`."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(5.2 * columns, 3.4 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(WIDTH * columns, 3.4 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place, panel in zip(axes, panels, strict=False):
-        _draw(place, panel)
+        _draw(figure, place, panel)
     for place in axes[len(panels) :]:
         place.set_axis_off()
     _legend(figure, panels)
@@ -110,41 +132,74 @@ def dash(style: int) -> str:
     return DASHES[(style + 2 * (style // len(PALETTE))) % len(DASHES)]
 
 
-def _draw(place: Axes, panel: Panel) -> None:
-    for curve in panel.curves:
-        marker = "o" if len(curve.x) <= 30 else None
-        place.plot(
-            curve.x,
-            curve.y,
-            color=colour(curve.style),
-            linestyle=dash(curve.style),
-            linewidth=1.6,
-            marker=marker,
-            markersize=3.5,
-            label=curve.label,
-        )
-        if len(curve.low):
-            place.fill_between(
-                curve.x, curve.low, curve.high, color=colour(curve.style), alpha=0.18, linewidth=0
-            )
+def _draw(figure: Figure, place: Axes, panel: Panel) -> None:
+    drawn = [curve for curve in panel.curves if len(curve.x)]
+    bars = sum(bool(len(curve.low)) for curve in drawn) > 1
+    bars = bars and all(len(curve.x) <= FEW_POINTS for curve in drawn)
+    for number, curve in enumerate(drawn):
+        aside = (number - (len(drawn) - 1) / 2) * APART if bars else 0.0
+        _draw_curve(place, curve, figure.dpi_scale_trans, aside, bars)
     if panel.level is not None:
         place.axhline(panel.level, color="0.4", linestyle="dotted", linewidth=1)
-    place.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+    if not drawn:
+        place.text(
+            0.5, 0.5, "no values", color="0.4", ha="center", va="center", transform=place.transAxes
+        )
+        place.set(xticks=[], yticks=[])
+    title = folded(panel.title, letters(WIDTH - 0.7, TITLE_SIZE))
+    place.set_title(title, fontsize=TITLE_SIZE)
+    place.set(xlabel=panel.x_label, ylabel=folded(panel.y_label, LONGEST))
+    if panel.x_label in WHOLE:
+        place.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        place.xaxis.set_major_formatter(EngFormatter(sep=""))
     place.grid(color="0.9", linewidth=0.6)
     place.set_axisbelow(True)
     place.spines[["top", "right"]].set_visible(False)
 
 
+def _draw_curve(place: Axes, curve: Curve, inch: Affine2DBase, aside: float, bars: bool) -> None:
+    """Draw a curve so many points aside from where it belongs; `inch` is one of the figure."""
+    shade = colour(curve.style)
+    lines = place.plot(
+        curve.x,
+        curve.y,
+        color=shade,
+        linestyle=dash(curve.style),
+        linewidth=1.6,
+        marker="o" if len(curve.x) <= FEW_POINTS else None,
+        markersize=3.5,
+        label=curve.label,
+    )
+    drawn: list[Artist] = [*lines]
+    if len(curve.low) and (bars or len(curve.x) == 1):
+        drawn.append(place.vlines(curve.x, curve.low, curve.high, color=shade, linewidth=1.2))
+    elif len(curve.low):
+        place.fill_between(curve.x, curve.low, curve.high, color=shade, alpha=0.18, linewidth=0)
+    # Afterwards: axes find their limits by what is drawn where it belongs.
+    for artist in drawn if aside else ():
+        artist.set_transform(place.transData + ScaledTranslation(aside / 72, 0, inch))
+
+
 def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
+    """One for all panels, over them; the figure grows by it, so that they keep their size."""
     handles: dict[str, Artist] = {}
     for place in figure.axes:
         for handle, label in zip(*place.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    if len(handles) > 1 or len(panels) > 1:
-        figure.legend(
-            list(handles.values()),
-            list(handles),
-            loc="outside upper center",
-            ncols=min(3, max(1, len(handles))),
-            frameon=False,
-        )
+    if not handles or (len(handles) == 1 and len(panels) == 1):
+        return
+    width, height = figure.get_size_inches()
+    names = [shortened(name, letters(width - 0.8, LABEL_SIZE)) for name in handles]
+    entry = HANDLE + max(inches(name, LABEL_SIZE) for name in names)
+    columns = max(1, min(len(names), int(width / entry)))
+    rows = -(-len(names) // columns)
+    figure.set_size_inches(width, height + 0.15 + 0.19 * rows)
+    figure.legend(
+        list(handles.values()),
+        names,
+        loc="outside upper center",
+        ncols=columns,
+        frameon=False,
+        fontsize=LABEL_SIZE,
+        handlelength=3,
+    )

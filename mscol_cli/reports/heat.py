@@ -8,9 +8,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mscol_cli.reports.lettering import LABEL_SIZE, folded, inches, ink, put_title, shortened
+
 # From orange over white to purple: told apart under every common kind of colour blindness.
 COLOURS = "PuOr"
 _NO_SCORE = "0.92"
+LONGEST, LONGEST_HEAD = 40, 16
+"""Letters of the name of a row, and of a line of the name of a column."""
 
 
 def draw_heat(
@@ -34,23 +38,28 @@ def draw_heat(
         scale: The value that is white, and how far from it colours are deepest.
     """
     table = np.array([[np.nan if one is None else one for one in row] for row in values])
-    width = 1.6 + 0.075 * max(map(len, rows)) + 0.82 * len(columns)
+    names = [shortened(name, LONGEST) for name in rows]
+    heads = [folded(name, LONGEST_HEAD, lines=3) for name in columns]
+    beside = max(inches(name, LABEL_SIZE) for name in names)
+    wide = max(0.75, *(inches(head, LABEL_SIZE) + 0.1 for head in heads))
     middle, reach = scale
     low, high = middle - reach, middle + reach
-    figure = Figure(figsize=(max(width, 4.6), 1.5 + 0.27 * len(rows)), layout="constrained")
+    size = (max(1.4 + beside + wide * len(columns), 4.6), 1.7 + 0.27 * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     place = figure.subplots()
     place.set_facecolor(_NO_SCORE)
     image = place.imshow(table, cmap=COLOURS, aspect="auto", vmin=low, vmax=high)
-    place.set_xticks(range(len(columns)), columns)
+    place.set_xticks(range(len(columns)), heads, fontsize=LABEL_SIZE)
     place.xaxis.tick_top()
-    place.set_yticks(range(len(rows)), rows)
+    place.set_yticks(range(len(rows)), names, fontsize=LABEL_SIZE)
     place.tick_params(length=0)
-    place.set_title(title, fontsize=10)
+    put_title(figure, title)
     figure.colorbar(image, ax=place, label=label, shrink=min(1.0, 4.0 / (0.27 * len(rows) + 1)))
+    colours = image.to_rgba(np.ma.masked_invalid(table))
     for row, column in np.ndindex(table.shape):
-        ink = "white" if abs(table[row, column] - middle) > 0.55 * reach else "black"
+        shade = ink(*colours[row, column, :3]) if np.isfinite(table[row, column]) else "black"
         place.text(
-            column, row, texts[row][column], ha="center", va="center", color=ink, fontsize=7.5
+            column, row, texts[row][column], ha="center", va="center", color=shade, fontsize=7.5
         )
     return figure

@@ -10,13 +10,13 @@ from mscol_cli.reports.tables import LabelBudget, ProbeSummary
 
 
 def draw_label_curves(summary: ProbeSummary, path: Path) -> None:
-    """One panel a metric, one curve a test set, shaded by the 95 % interval; PNG."""
+    """One panel a metric, one curve a test set, with 95 % intervals; PNG."""
     budgets = summary.label_budgets
     panels = [
         Panel(
             title=f"{summary.task}: {summary.model}",
             x_label="labelled training clips",
-            y_label=metric,
+            y_label=f"{metric} (95 % interval)",
             curves=[_curve(budgets, place, metric) for place in range(len(budgets[0].test_sets))],
         )
         for metric in budgets[0].test_sets[0].metrics

@@ -10,10 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from mscol_cli.reports.curves import colour
+from mscol_cli.reports.lettering import LABEL_SIZE, folded, ink, put_title, shortened
 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+LONGEST = 28
+"""Letters in a line of the name of a model or class."""
 WRITTEN_CLASSES = 12
 """Up to this many classes the cells of a matrix have room for a number."""
 
@@ -41,12 +45,14 @@ class Point:
 
 def draw_points(title: str, x_label: str, points: Sequence[Point]) -> Figure:
     """A figure with a row per model: its score, the interval as a bar, its seeds as dots."""
-    figure, place = _figure(width=5.2, height=1.3 + 0.36 * len(points))
+    labels = [folded(point.label, LONGEST) for point in points]
+    figure, place = _figure(width=5.2, height=1.2 + 0.36 * len(points))
     for row, point in enumerate(points):
         _draw_point(place, row, point)
-    place.set_yticks(range(len(points)), [point.label for point in points])
+    place.set_yticks(range(len(points)), labels, fontsize=LABEL_SIZE)
     place.set_ylim(len(points) - 0.4, -0.6)
-    place.set(title=title, xlabel=x_label)
+    place.set_xlabel(x_label)
+    put_title(figure, title)
     place.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     place.grid(axis="x", color="0.9", linewidth=0.6)
     place.set_axisbelow(True)
@@ -65,15 +71,17 @@ def draw_confusion(title: str, classes: Sequence[str], counts: Sequence[Sequence
     """
     table = np.asarray(counts, dtype=np.float64)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    side = 2.2 + 0.34 * min(len(classes), 40)
+    side = 2.4 + 0.34 * min(len(classes), 40)
+    names = [shortened(name, LONGEST) for name in classes]
     figure, place = _figure(width=side + 0.8, height=side)
     image = place.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    place.set_xticks(range(len(classes)), classes, rotation=90)
-    place.set_yticks(range(len(classes)), classes)
-    place.set(title=title, xlabel="predicted class", ylabel="true class")
+    place.set_xticks(range(len(classes)), names, rotation=90, fontsize=LABEL_SIZE)
+    place.set_yticks(range(len(classes)), names, fontsize=LABEL_SIZE)
+    place.set(xlabel="predicted class", ylabel="true class")
+    put_title(figure, title)
     figure.colorbar(image, ax=place, label="share of the true class", shrink=0.8)
     if len(classes) <= WRITTEN_CLASSES:
-        _write_shares(place, shares)
+        _write_shares(place, shares, image.to_rgba(shares))
     return figure
 
 
@@ -94,9 +102,9 @@ def _draw_point(place: Axes, row: int, point: Point) -> None:
     place.plot([point.value], [row], marker=marker, color=shade, markersize=7)
 
 
-def _write_shares(place: Axes, shares: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> None:
+def _write_shares(place: Axes, shares: NDArray[np.float64], colours: NDArray[np.float64]) -> None:
     for row, column in np.ndindex(shares.shape):
-        share = shares[row, column]
-        if share > 0:
-            ink = "white" if share > 0.55 else "black"
-            place.text(column, row, f"{share:.2f}", ha="center", va="center", color=ink, fontsize=7)
+        if (share := shares[row, column]) > 0:
+            shade = ink(*colours[row, column, :3])
+            text = f"{share:.2f}"
+            place.text(column, row, text, ha="center", va="center", color=shade, fontsize=7)

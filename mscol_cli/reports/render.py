@@ -10,8 +10,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mscol_cli.files import write_atomically, write_text
+from mscol_cli.files import write_text
+from mscol_cli.reports.naming import with_own_names
 from mscol_cli.reports.page import Excerpt, Neighbours, Page, Pictures
+from mscol_cli.reports.written import write_files
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES, SOUNDS = "pictures", "sounds"
@@ -20,13 +22,15 @@ PICTURES, SOUNDS = "pictures", "sounds"
 def write_page(page: Page, folder: Path) -> tuple[Path, Path]:
     """Write `report.html`, and `report.md` with `pictures/` and `sounds/`; returns the two.
 
+    Pictures and sounds that an earlier page in this folder had, and this one has not, are deleted.
+
     Raises:
         OSError: The folder cannot be written.
     """
     page = replace(page, sections=[section for section in page.sections if section.blocks])
+    page = with_own_names(page)
     html, markdown = folder / "report.html", folder / "report.md"
-    for path, content in _files(page):
-        _write_bytes(folder / path, content)
+    write_files(folder, dict(_files(page)))
     write_text(markdown, page_markdown(page))
     write_text(html, page_html(page))
     return html, markdown
@@ -97,10 +101,3 @@ def _files(page: Page) -> Iterator[tuple[str, bytes]]:
 
 def _excerpts(block: Neighbours) -> list[Excerpt]:
     return [block.query, *(excerpt for excerpt, _ in block.nearest)]
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    def fill(temporary: Path) -> None:
-        temporary.write_bytes(content)
-
-    write_atomically(path, fill)

@@ -36,7 +36,8 @@ class ReportRequest:
     Attributes:
         paths: Run folders, or folders that hold runs.
         probes: More folders of probe results.
-        output: Folder of the page; its files of an earlier report are written anew.
+        output: Folder of the page; files of an earlier report are written anew, or deleted where
+            they are not used any more.
         title: Heading of the page; None names the runs.
         queries: Segments per run to find neighbours of; 0 for no such section.
         audio: Whether these can be listened to.

@@ -47,7 +47,7 @@ def run(request: PlotRequest) -> PlotResult:
     """Draw runs over each other.
 
     Raises:
-        UsageError: A metric that no run has, another format than PNG, a run without any curve.
+        UsageError: A metric that no run has, another format than PNG, runs without any curve.
         MissingDataError: There is no run of one of the names.
     """
     from mscol_cli.reports.curves import draw_panels, save_picture
@@ -76,5 +76,8 @@ def run(request: PlotRequest) -> PlotResult:
         if name not in known:
             raise UsageError(f"no run has metric '{name}'. Known: {', '.join(known)}.")
     metrics = list(request.metrics) or usual_metrics(curves)
-    save_picture(draw_panels(run_panels(curves, metrics, request.x)), request.output)
+    panels = run_panels(curves, metrics, request.x)
+    if not any(panel.curves for panel in panels):
+        raise UsageError(f"no {request.x} were logged in {', '.join(labels)}: leave out --x.")
+    save_picture(draw_panels(panels), request.output)
     return PlotResult(request.output, labels, metrics)

@@ -31,6 +31,7 @@ class ProbeScore:
 
     Attributes:
         name: Its folder in RUN/probes.
+        task: What was probed.
         metric: What was measured, on the first test set.
         value: The score.
         low: Lower bound of its 95 % interval.
@@ -39,6 +40,7 @@ class ProbeScore:
     """
 
     name: str
+    task: str
     metric: str
     value: float
     low: float
@@ -208,10 +210,11 @@ def _probes(folder: Path, problems: list[str]) -> list[ProbeScore]:
             metric, score = next(iter(content["test_sets"][0]["metrics"].items()))
             value, low, high = (float(score[name]) for name in ("value", "low", "high"))
             step = int(content.get("model_step", 0))
+            task = str(content.get("task", path.parent.name))
         except (MscolError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
             problems.append(f"{path} is no probe report that can be read.")
             continue
-        found.append(ProbeScore(path.parent.name, metric, value, low, high, step))
+        found.append(ProbeScore(path.parent.name, task, metric, value, low, high, step))
     return found
 
 

@@ -20,6 +20,9 @@ from mscol_cli.workflows.run_reading import (
 )
 
 LAYOUT = ("format", "version")
+SOFTWARE = ("mscol", "torch", "git")
+PLUGIN = ("encoder.owner", "encoder.version")
+OWN = "plugin mscol"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class RunSummary:
         loss: Last mean loss.
         accuracy: Last mean accuracy of the association.
         probes: By name of a report of `mscol probe`, its headline score.
+        headlines: Those that stand for all: of each task one.
         online: By task, the last score of the online probe.
         state: `running`, `finished`, `interrupted`, `failed`, `imported`, `damaged`, or `stopped`
             where nothing more is known.
@@ -55,6 +59,7 @@ class RunSummary:
     loss: float | None
     accuracy: float | None
     probes: Mapping[str, float]
+    headlines: Mapping[str, float]
     online: Mapping[str, float]
     state: str
     reason: str
@@ -69,6 +74,7 @@ class RunDetails:
     Attributes:
         summary: Its line of the list.
         settings: By dotted name, everything it was told.
+        software: By name, the versions it was started with, and the state of the git checkout.
         metrics: The last value of each metric.
         probes: Headlines of its probe reports.
         checkpoints: Updates of each checkpoint that is kept.
@@ -76,6 +82,7 @@ class RunDetails:
 
     summary: RunSummary
     settings: Mapping[str, Any]
+    software: Mapping[str, Any]
     metrics: Mapping[str, float]
     probes: Sequence[ProbeScore]
     checkpoints: Sequence[int]
@@ -88,12 +95,14 @@ class Comparison:
     Attributes:
         runs: Their names.
         settings: By dotted name.
+        software: Versions, and the state of the git checkout; these are nobody's settings.
         metrics: By name, the last values.
         probes: By name and metric, the headline scores.
     """
 
     runs: Sequence[str]
     settings: Mapping[str, Sequence[Any]]
+    software: Mapping[str, Sequence[Any]]
     metrics: Mapping[str, Sequence[float | None]]
     probes: Mapping[str, Sequence[float | None]]
 
@@ -145,12 +154,17 @@ def show_run(name: str) -> RunDetails:
     """
     found = open_run(name)
     return RunDetails(
-        summarise(found), flat_settings(found.info), found.last(), found.probes, found.checkpoints
+        summarise(found),
+        flat_settings(found.info),
+        software_of(found.info),
+        found.last(),
+        found.probes,
+        found.checkpoints,
     )
 
 
 def compare_runs(names: Sequence[str], everything: bool = False) -> Comparison:
-    """Runs side by side: the settings in which they differ, or all.
+    """Runs side by side: the settings and the software in which they differ, or all.
 
     Raises:
         MissingDataError: There is no run of one of the names.
@@ -158,12 +172,19 @@ def compare_runs(names: Sequence[str], everything: bool = False) -> Comparison:
     """
     found = open_runs(names)
     settings = _columns([flat_settings(run.info) for run in found])
-    if not everything:
-        settings = {name: row for name, row in settings.items() if any(row[0] != v for v in row)}
+    software = _columns([software_of(run.info) for run in found])
     scores = [{f"{one.name} {one.metric}": one.value for one in run.probes} for run in found]
     return Comparison(
-        names_of(found), settings, _columns([run.last() for run in found]), _columns(scores)
+        names_of(found),
+        settings if everything else _different(settings),
+        software if everything else _different(software),
+        _columns([run.last() for run in found]),
+        _columns(scores),
     )
+
+
+def _different(columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    return {name: row for name, row in columns.items() if any(row[0] != value for value in row)}
 
 
 def names_of(runs: Sequence[RunRecord]) -> list[str]:
@@ -187,6 +208,7 @@ def summarise(run: RunRecord, latest: bool = False) -> RunSummary:
         loss=last.get("loss"),
         accuracy=last.get("accuracy"),
         probes={score.name: score.value for score in run.probes},
+        headlines={score.name: score.value for score in _headlines(run.probes)},
         online={
             name.removeprefix(PROBE): value
             for name, value in last.items()
@@ -199,9 +221,26 @@ def summarise(run: RunRecord, latest: bool = False) -> RunSummary:
     )
 
 
+def _headlines(scores: Sequence[ProbeScore]) -> Iterator[ProbeScore]:
+    """Of each task the result with the shortest name, which is that of the fewest extras."""
+    tasks = dict.fromkeys(score.task for score in scores)
+    for task in tasks:
+        yield min((one for one in scores if one.task == task), key=lambda one: len(one.name))
+
+
 def flat_settings(info: Mapping[str, Any]) -> dict[str, Any]:
-    """run.json by dotted name; options of a part stand below the part's own name."""
-    return {name: value for name, value in _flat(info, "") if name.partition(".")[0] not in LAYOUT}
+    """run.json by dotted name, without software; options of a part stand below the part's name."""
+    left_out = (*LAYOUT, *SOFTWARE, *PLUGIN)
+    return {name: value for name, value in _flat(info, "") if name not in left_out}
+
+
+def software_of(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run was started with: versions of mscol and of plugins, and the git checkout."""
+    found = {name: info[name] for name in SOFTWARE if name in info}
+    parts = [*info.get("objective", {}).get("parts", ()), info.get("encoder", {})]
+    owned = [one for one in parts if isinstance(one, Mapping) and "owner" in one]
+    plugins = {f"plugin {one['owner']}": one.get("version") for one in owned}
+    return {**found, **{name: version for name, version in plugins.items() if name != OWN}}
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -9,13 +9,14 @@ from mscol_cli.reports.attribution import (
     HeardSource,
     take_attribution,
     told_difference,
+    told_metric,
 )
 from mscol_cli.reports.attribution_picture import attribution_figure
 from mscol_cli.reports.curves import picture_png
 from mscol_cli.reports.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.reports.paired import HIGHER, LOWER
 from mscol_cli.workflows.reporting.found import Material
-from mscol_cli.workflows.reporting.groups import NAMES, file_name
+from mscol_cli.workflows.reporting.groups import NAMES, NO_BREAK, file_name
 from mscol_cli.workflows.reporting.probes import FoundProbe
 
 HEADING = "What each source tells"
@@ -57,7 +58,7 @@ def _probe(probe: FoundProbe, found: Attribution) -> Iterator[Block]:
     )
     classes = [str(name) for name in probe.content["classes"]]
     alt = (
-        f"{found.class_metric} of {title}, a row per class, a column per source"
+        f"{told_metric(found)} of {title}, a row per class, a column per source"
         f" ({', '.join(one.name for one in found.sources)}); {probe.folder.name}/probe.md has the"
         " numbers."
     )
@@ -67,4 +68,7 @@ def _probe(probe: FoundProbe, found: Attribution) -> Iterator[Block]:
 
 def _cell(source: HeardSource, metric: str) -> str:
     score = source.scores[metric]
-    return f"{score.value:.4f}{score.arrow}, {told_difference(score)}"
+    value = f"{score.value:.4f}{score.arrow}"
+    if score.difference is None:
+        return value
+    return f"{value}, {told_difference(score).replace(' ', NO_BREAK)}"

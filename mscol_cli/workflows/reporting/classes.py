@@ -11,7 +11,7 @@ from mscol_cli.reports.curves import picture_png
 from mscol_cli.reports.page import Block, Picture, Pictures, Section, Table, Text
 from mscol_cli.reports.points import draw_confusion
 from mscol_cli.workflows.reporting.found import Material
-from mscol_cli.workflows.reporting.groups import Group, file_name, group_probes, set_of
+from mscol_cli.workflows.reporting.groups import NO_BREAK, Group, file_name, group_probes, set_of
 from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet
 
 MOST_MATRICES = 12
@@ -56,7 +56,7 @@ def _cell(row: Mapping[str, Any]) -> str:
     precision, area = row.get("average_precision"), row.get("roc_auc")
     if precision is None or area is None:
         return "-"
-    return f"{precision:.3f} ({area:.3f})"
+    return f"{precision:.3f}{NO_BREAK}({area:.3f})"
 
 
 def _matrices(group: Group) -> Iterator[Picture]:

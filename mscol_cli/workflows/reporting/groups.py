@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mscol_cli.reports.tables import Score
 from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 NAMES = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
@@ -98,14 +99,15 @@ def _own(probe: FoundProbe, rivals: Sequence[FoundProbe]) -> Iterator[str]:
     facts = _facts(probe)
     others = [_facts(rival) for rival in rivals]
     for name, value in facts.items():
-        if all(name in other for other in others) and len({other[name] for other in others}) > 1:
+        stated = all(name in other for other in others)
+        if stated and value and len({other[name] for other in others}) > 1:
             yield f"{name.replace('_', ' ')} {value}"
 
 
 def _facts(probe: FoundProbe) -> dict[str, str]:
     stated = {**probe.content.get("options", {}), **probe.content.get("protocol", {})}
     stated |= {
-        "labels": ", ".join(f"{share:g}" for share in probe.label_fractions) or "all",
-        "clips": ", ".join(["as they are", *probe.deformations]),
+        "labels": ", ".join(f"{share:g}" for share in probe.label_fractions),
+        "with": ", ".join(probe.deformations),
     }
     return {name: str(value) for name, value in stated.items()}

@@ -15,6 +15,7 @@ from mscol_cli.workflows.probe_compare import Finished, join
 from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import (
     NAMES,
+    NO_BREAK,
     Group,
     file_name,
     group_probes,
@@ -22,7 +23,6 @@ from mscol_cli.workflows.reporting.groups import (
 )
 from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet, take_score, test_set
 
-NO_BREAK = "\N{NO-BREAK SPACE}"
 INTRO = (
     "Shallow classifiers on the frozen encoder. Each score is the mean over seeds ± the standard"
     " deviation over seeds, in brackets its 95 % bootstrap interval over test clips. Only scores of"
@@ -181,7 +181,9 @@ def _point(probe: FoundProbe, score: Score, material: Material) -> Point:
 def _label_picture(group: Group, material: Material, tested: FoundSet, metric: str) -> Picture:
     curves = [_label_curve(probe, material, tested, metric) for probe in group.probes]
     label, where = NAMES.get(metric, metric), group.where(tested)
-    figure = draw_panels([Panel(where, "labelled training clips", label, curves)])
+    figure = draw_panels(
+        [Panel(where, "labelled training clips", f"{label} (95 % interval)", curves)]
+    )
     log_ticks(figure.axes[0], [place for curve in curves for place in curve.x])
     ends = "; ".join(
         f"{curve.label} from {curve.y[0]:.3f} with {curve.x[0]:,.0f} clips to {curve.y[-1]:.3f}"

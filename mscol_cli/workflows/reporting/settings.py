@@ -7,35 +7,34 @@ from typing import Any
 
 from mscol_cli.reports.page import Block, Section, Table, Text
 from mscol_cli.workflows.reporting.runs import FoundRun
+from mscol_cli.workflows.runs import software_of
 
 ABSENT = "-"
 SHORT_HASH = 12
 
 
 def settings_section(runs: Sequence[FoundRun]) -> Section:
-    """What differs between the runs first, then what they share."""
-    columns = [dict(_settings(run)) for run in runs]
+    """What differs between the runs first, then what they share; software apart."""
+    settings = _tables(runs, "Settings", "setting", [dict(_settings(run)) for run in runs])
+    software = _tables(runs, "Software", "version", [dict(_software(run)) for run in runs])
+    return Section("Settings", [*settings, *software])
+
+
+def _tables(
+    runs: Sequence[FoundRun], what: str, one: str, columns: Sequence[Mapping[str, str]]
+) -> Iterator[Block]:
     names = list(dict.fromkeys(name for column in columns for name in column))
     rows = [(name, *(column.get(name, ABSENT) for column in columns)) for name in names]
-    shared = [row for row in rows if len(set(row[1:])) == 1]
+    shared = [row[:2] for row in rows if len(set(row[1:])) == 1]
     different = [row for row in rows if len(set(row[1:])) > 1]
-    return Section("Settings", list(_blocks(runs, different, shared)))
-
-
-def _blocks(
-    runs: Sequence[FoundRun], different: Sequence[Sequence[str]], shared: Sequence[Sequence[str]]
-) -> Iterator[Block]:
-    if len(runs) == 1:
-        title = runs[0].title
-        yield Table(f"Settings of {title}", ("setting", "value"), shared, numbers=False)
-        return
     if different:
-        header = ("setting", *(run.title for run in runs))
-        yield Table("Settings in which the runs differ", header, different, numbers=False)
-    else:
-        yield Text("The runs differ in no setting.")
-    caption = "Settings that all these runs share"
-    yield Table(caption, ("setting", "value"), [row[:2] for row in shared], numbers=False)
+        header = (one, *(run.title for run in runs))
+        yield Table(f"{what} in which the runs differ", header, different, numbers=False)
+    elif len(runs) > 1:
+        yield Text(f"The runs differ in no {one}.")
+    if shared:
+        whose = f"of {runs[0].title}" if len(runs) == 1 else "that all these runs share"
+        yield Table(f"{what} {whose}", (one, "value"), shared, numbers=False)
 
 
 def _settings(run: FoundRun) -> Iterator[tuple[str, str]]:
@@ -52,13 +51,15 @@ def _settings(run: FoundRun) -> Iterator[tuple[str, str]]:
     store = run.store or {}
     yield "store", str(store.get("path", ABSENT))
     yield "store hash", str(store.get("hash", ABSENT))[:SHORT_HASH]
-    for name in ("mscol", "torch", "git"):
-        yield name, shown(info.get(name))
+
+
+def _software(run: FoundRun) -> Iterator[tuple[str, str]]:
+    for name, value in software_of(run.info).items():
+        yield name, shown(value)
 
 
 def _part(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     name = part["name"]
-    yield f"{name}, from", f"{part.get('owner', ABSENT)} {part.get('version', '')}".strip()
     for option, value in part.get("options", {}).items():
         yield f"{name}: {option.replace('_', ' ')}", shown(value)
 

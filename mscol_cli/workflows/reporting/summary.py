@@ -10,12 +10,14 @@ from mscol_cli.workflows.reporting.groups import NAMES, Group, group_probes, sco
 from mscol_cli.workflows.reporting.probes import FoundSet
 from mscol_cli.workflows.reporting.scores import cell, published, quoted
 
+MOST_COLUMNS = 6
+"""Scores that a page is wide enough for, even on paper."""
 Column = tuple[Group, FoundSet, str]
 
 
 def summary_section(material: Material) -> Section:
-    """A row per model, the headline scores of every group of results as columns; nothing where a
-    single group has them all."""
+    """A row per model, the headline scores of every group of results as columns, or the other way
+    round where these are many; nothing where a single group has them all."""
     groups = group_probes(material.probes)
     columns = [(group, *column) for group in groups for column in _headlines(group)]
     if len(groups) < 2:
@@ -26,9 +28,13 @@ def summary_section(material: Material) -> Section:
     theirs = [published(*column) for column in columns]
     names = dict.fromkeys(name for column in theirs for name in column)
     rows += [(f"{name}, published", *(quoted(one.get(name)) for one in theirs)) for name in names]
+    table = [header, *rows]
+    if len(columns) > MOST_COLUMNS:
+        table = [*zip(*table, strict=True)]
+        table[0] = ("score", *table[0][1:])
     caption = "Headline scores, each with its 95 % interval over test clips"
     note = Text("Published figures stand only beside test sets of the same size.")
-    return Section("Summary", [Table(caption, header, rows), *([note] if names else [])])
+    return Section("Summary", [Table(caption, table[0], table[1:]), *([note] if names else [])])
 
 
 def _headlines(group: Group) -> Sequence[tuple[FoundSet, str]]:

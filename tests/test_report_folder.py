@@ -1,0 +1,87 @@
+"""A report's folder holds what the page uses, and whatever others put there."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from mscol_cli.reports.page import Page, Picture, Pictures, Section
+from mscol_cli.reports.render import write_page
+from mscol_cli.reports.written import WRITTEN
+
+
+def page(*names: str, text: bytes = b"png") -> Page:
+    pictures = [Picture(name, "what it shows", text + name.encode()) for name in names]
+    return Page("title", "lead", [Section("Pictures", [Pictures(pictures)])], "footer")
+
+
+def held(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+PAGES = {"report.html", "report.md", WRITTEN}
+
+
+def test_pictures_of_an_earlier_page_go(tmp_path: Path) -> None:
+    write_page(page("old", "both"), tmp_path)
+    assert held(tmp_path) == {*PAGES, "pictures/old.png", "pictures/both.png"}
+    write_page(page("both", "new"), tmp_path)
+    assert held(tmp_path) == {*PAGES, "pictures/new.png", "pictures/both.png"}
+    write_page(page(), tmp_path)
+    assert held(tmp_path) == PAGES
+    assert not (tmp_path / "pictures").exists()
+
+
+def test_files_of_others_stay(tmp_path: Path) -> None:
+    write_page(page("old", "changed"), tmp_path)
+    (tmp_path / "pictures" / "changed.png").write_bytes(b"drawn over")
+    (tmp_path / "pictures" / "mine.png").write_bytes(b"mine")
+    (tmp_path / "notes.txt").write_text("mine")
+    write_page(page("new"), tmp_path)
+    pictures = {f"pictures/{name}.png" for name in ("new", "changed", "mine")}
+    assert held(tmp_path) == {*PAGES, *pictures, "notes.txt"}
+
+
+@pytest.mark.parametrize("name", ["../out.txt", "/{root}/out.txt", "a/../../out.txt", "link/x.txt"])
+def test_a_list_that_names_files_elsewhere_deletes_none_of_them(tmp_path: Path, name: str) -> None:
+    folder, outside = tmp_path / "report", tmp_path / "elsewhere" / "x.txt"
+    write_page(page("one"), folder)
+    outside.parent.mkdir()
+    for path in (outside, tmp_path / "out.txt"):
+        path.write_bytes(b"pngone")  # what was written as one.png, whose hash the list has
+    (folder / "link").symlink_to(outside.parent)
+    content = json.loads((folder / WRITTEN).read_text())
+    content["files"][0]["file"] = name.format(root=str(tmp_path).strip(os.sep))
+    (folder / WRITTEN).write_text(json.dumps(content))
+    write_page(page("two"), folder)
+    assert outside.exists()
+    assert (tmp_path / "out.txt").exists()
+    assert (folder / "pictures" / "one.png").exists()
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", '{"files": 3}', '{"files": [{"file": "x"}]}'])
+def test_without_a_list_nothing_goes(tmp_path: Path, damaged: str) -> None:
+    write_page(page("old"), tmp_path)
+    (tmp_path / WRITTEN).write_text(damaged)
+    write_page(page("new"), tmp_path)
+    assert held(tmp_path) == {*PAGES, "pictures/old.png", "pictures/new.png"}
+
+
+def test_what_a_report_wrote_before_it_failed_goes_with_the_next(tmp_path: Path) -> None:
+    blocked = tmp_path / "pictures" / "blocked.png"
+    blocked.mkdir(parents=True)
+    with pytest.raises(OSError, match=r"blocked\.png"):
+        write_page(page("new", "blocked"), tmp_path)
+    assert "pictures/new.png" in held(tmp_path)
+    blocked.rmdir()
+    write_page(page("last"), tmp_path)
+    assert held(tmp_path) == {*PAGES, "pictures/last.png"}
+
+
+def test_pictures_have_names_of_their_own_that_any_disk_takes(tmp_path: Path) -> None:
+    write_page(page("one", "one", "", "x" * 300), tmp_path)
+    names = {f"pictures/{name}.png" for name in ("one", "one-2", "picture", "x" * 160)}
+    assert held(tmp_path) == {*PAGES, *names}
+    markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert all(f"({name})" in markdown for name in names)
