@@ -1,10 +1,11 @@
-"""One process or many: who am I, and the two collectives that training needs.
+"""One process or many: who am I, and the few collectives that training needs.
 
 Every function works without a process group too, and is then the identity of one process.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -44,14 +45,31 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, local: Tensor) -> Tensor:  # noqa: ARG004
-        rows = [torch.empty_like(local) for _ in range(world_size())]
-        dist.all_gather(rows, local.contiguous())
-        return torch.cat(rows)
+        return _all_gather(local)
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, *gradients: Tensor) -> Tensor:  # noqa: ARG004
-        summed = total(gradients[0].contiguous())
-        return summed[share(len(summed))]
+        return _reduce_scatter(gradients[0])
+
+
+def _all_gather(local: Tensor) -> Tensor:
+    everyone = local.new_empty((world_size() * len(local), *local.shape[1:]))
+    _collective("all_gather_single", "all_gather_into_tensor")(everyone, local.contiguous())
+    return everyone
+
+
+def _reduce_scatter(everyone: Tensor) -> Tensor:
+    """This process's rows of the sum over all processes: half of what an all-reduce sends, except
+    that gloo makes it of one."""
+    mine = everyone.new_empty((len(everyone) // world_size(), *everyone.shape[1:]))
+    _collective("reduce_scatter_single", "reduce_scatter_tensor")(mine, everyone.contiguous())
+    return mine
+
+
+def _collective(name: str, before: str) -> Callable[[Tensor, Tensor], object]:
+    # Renamed: 2.11 lacks the new names, and later versions warn of the old.
+    found = getattr(dist, name, None) or getattr(dist, before)
+    return cast(Callable[[Tensor, Tensor], object], found)
 
 
 def gather(local: Tensor) -> Tensor:
@@ -69,11 +87,7 @@ def gather(local: Tensor) -> Tensor:
     """
     if world_size() == 1:
         return local
-    if local.is_floating_point():
-        return cast(Tensor, _Gather.apply(local))
-    rows = [torch.empty_like(local) for _ in range(world_size())]
-    dist.all_gather(rows, local.contiguous())
-    return torch.cat(rows)
+    return cast(Tensor, _Gather.apply(local)) if local.is_floating_point() else _all_gather(local)
 
 
 def total(local: Tensor) -> Tensor:

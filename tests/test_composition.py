@@ -35,7 +35,8 @@ def test_crops_and_loss_are_the_first_parts_augmentation_the_seconds() -> None:
     views = {view: torch.ones(64, 98, 64) for view in plan.views}
     changed = composed.augment_features(views, labels)
     assert (changed["anchor"] != 1).any()
-    assert composed.loss({view: torch.randn(64, 24) for view in views}, labels)[0] > 0
+    projections = composed.project({view: torch.randn(64, 24) for view in views})
+    assert composed.loss(projections, labels)[0] > 0
 
 
 def test_the_constant_of_a_silent_source_stays_as_msa_wrote_it() -> None:

@@ -54,6 +54,8 @@ def test_loss_gradients_and_statistics_equal_those_of_one_process(
         "mws",
         "random-mask",
     }
+    assert len(many["msa+mws/embeddings of positive"]) == 64
+    assert torch.equal(many["without project/loss"], many["cola/loss"])
     for name, value in many.items():
         assert value.dtype == getattr(torch, dtype) or "accuracy" in name
         gap = float((value - one[name]).abs().max())
@@ -61,8 +63,9 @@ def test_loss_gradients_and_statistics_equal_those_of_one_process(
         assert gap <= allowed, f"{name} differs by {gap}"
 
 
-def in_float64(_name: str) -> float:
-    return 1e-9
+def in_float64(name: str) -> float:
+    """Embeddings of clmr's filtered crops magnify rounding more than the loss does."""
+    return 1e-8 if "embeddings" in name else 1e-9
 
 
 def in_float32(name: str) -> float:

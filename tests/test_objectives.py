@@ -75,7 +75,7 @@ def test_the_loss_is_that_of_the_paper(silent_rows: int) -> None:
 def test_a_batch_of_silence_has_no_loss_and_finite_gradients() -> None:
     objective = Cola(PairOptions(), CONTEXT)
     rows = {view: torch.randn(4, 24, requires_grad=True) for view in ("anchor", "positive")}
-    loss, _ = objective.loss(rows, {"silent": torch.ones(4, dtype=torch.bool)})
+    loss, _ = objective.loss(objective.project(rows), {"silent": torch.ones(4, dtype=torch.bool)})
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0
     assert all(torch.isfinite(p.grad).all() for p in objective.parameters() if p.grad is not None)
@@ -216,6 +216,13 @@ def test_random_mask_keeps_its_share_on_average_and_changes_only_the_positive() 
     assert (masked["anchor"] == 0).all()
 
 
+def test_a_part_cannot_hide_behind_a_method() -> None:
+    objective = Cola(PairOptions(), CONTEXT)
+    with pytest.raises(TypeError, match="'project' is a method of every objective"):
+        objective.project = torch.nn.Linear(24, 24)  # type: ignore[method-assign]
+    objective.projector = torch.nn.Linear(24, 24)
+
+
 @pytest.mark.parametrize(
     "entry", load_registry().of_kind("objective"), ids=lambda entry: entry.card.name
 )
@@ -235,10 +242,14 @@ def test_every_objective_keeps_the_contract(entry: Entry) -> None:
         view: rows.shape for view, rows in features.items()
     }
     embeddings = {view: torch.randn(16, 24, requires_grad=True) for view in features}
-    loss, metrics = objective.loss(embeddings, labels)
+    projections = objective.project(embeddings)
+    loss, metrics = objective.loss(projections, labels)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.shape == ()
     assert all(value.shape == () for value in metrics.values())
     for rows in embeddings.values():
         assert rows.grad is not None
         assert torch.isfinite(rows.grad).all()
+    half = objective.project({view: rows[8:] for view, rows in embeddings.items()})
+    for name, rows in half.items():
+        torch.testing.assert_close(rows, projections[name][8:])

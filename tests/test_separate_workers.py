@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mscol_cli.store import Store
+from mscol_cli.store.plan import Plan
 from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
 from tests.helpers_files import digests
@@ -82,6 +83,30 @@ def test_a_rank_that_dies_costs_nothing_but_its_own_unfinished_tracks(
     # The rank that seals answers for all. One that comes when all is done tries the failures again.
     assert codes in ([-9, 0, 3], [-9, 3, 3], [0, 0, 3])
     assert digests(tmp_path / "x.store") == digests(tmp_path / "whole.store")
+
+
+def test_jobs_end_when_what_started_them_is_killed_and_what_they_did_is_kept(
+    tmp_path: Path,
+) -> None:
+    for number in range(40):
+        write_audio(tmp_path / "music" / f"{number:02}.wav", tones(8.0, seed=number))
+    model = ["--separator", "openunmix", "--model", "mini", "--opt", "niter=1"]
+    command = [*ENTRY, str(tmp_path / "music"), *model, "--jobs", "2"]
+    store = tmp_path / "music.store"
+    started = subprocess.Popen(command, stderr=subprocess.PIPE)
+    while not any(path.read_bytes().count(b"\n") for path in store.glob("work/*/tracks.jsonl")):
+        assert started.poll() is None
+        time.sleep(0.005)
+    started.kill()
+    # The workers hold the other end of the pipe: it is at its end when the last of them is.
+    started.communicate(timeout=90)
+    plan = Plan.read(store)
+    assert plan is not None, "they worked on to the end"
+    journals = {path: path.read_bytes() for path in store.glob("work/*/tracks.jsonl")}
+    kept = sum(journal.count(b"\n") for journal in journals.values())
+    done = subprocess.run([*command, "--json"], check=True, capture_output=True)
+    result = json.loads(done.stdout)
+    assert (result["tracks"], result["done_before"]) == (40, kept)
 
 
 def test_slurm_ranks_are_workers_too(

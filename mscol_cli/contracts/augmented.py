@@ -58,6 +58,10 @@ class Augmented(Objective):
             views = part.augment_features(views, _own(labels, number))
         return self.objective.augment_features(views, labels)
 
+    def project(self, embeddings: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What the objective makes of them."""
+        return self.objective.project(embeddings)
+
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:

@@ -37,10 +37,18 @@ class Objective(nn.Module):
     Every random choice belongs in `plan`, whose generator depends on seed and step alone: the
     same update is made whether one process works on it or sixty-four, before or after a resume.
     An objective always sees the whole batch: crops are shared out among processes after `plan`,
-    and embeddings are gathered, with their gradients, before `loss`.
+    and embeddings, or what `project` makes of them, are gathered, with their gradients, before
+    `loss`.
 
     An objective owns what is thrown away after pre-training: projection head and similarity.
     """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As of any module. Raises TypeError where a part would hide behind a method's name."""
+        # torch finds the method first: `self.project(rows)` would be the method, without a word.
+        if isinstance(value, nn.Module) and callable(getattr(Objective, name, None)):
+            raise TypeError(f"'{name}' is a method of every objective: call this part otherwise.")
+        super().__setattr__(name, value)
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
         """Look at a store before the first update.
@@ -74,6 +82,21 @@ class Objective(nn.Module):
         """Change features after the front end, such as (batch, frames, mel bands) log-mel."""
         return views
 
+    def project(self, embeddings: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What `loss` needs of embeddings, made where they are, so that less is sent.
+
+        Each process calls it with its own rows, so each row of the result may depend on the same
+        row of the embeddings only: no normalisation over the batch, no random choice.
+
+        Args:
+            embeddings: By view name, (rows, embedding_dim).
+
+        Returns:
+            By name, (rows, ...): what is gathered, with gradients, and given to `loss`. Unless
+            overridden, the embeddings.
+        """
+        return embeddings
+
     @abstractmethod
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
@@ -81,7 +104,8 @@ class Objective(nn.Module):
         """What to minimise.
 
         Args:
-            embeddings: By view name, (batch, embedding_dim), of the whole batch.
+            embeddings: What `project` returned, of the whole batch: unless it is overridden, by
+                view name, (batch, embedding_dim).
             labels: The plan's labels of the whole batch.
 
         Returns:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,11 +13,9 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from mscol_cli.errors import Interrupted, MscolError
+from mscol_cli.outliving import LAUNCHER
 
-LAUNCHER = "MSCOL_LAUNCHER"
-"""Names the process that starts the others, in their environment."""
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
-LOOK_S = 0.5
 
 
 def launch(processes: int, arguments: Sequence[str]) -> None:
@@ -68,22 +64,6 @@ def _environment(processes: int) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def end_with_launcher() -> None:
-    """From now on, end this process at once where the one that launched it is gone.
-
-    A launcher that is killed cannot tell: its processes would train on, unseen, beside those of the
-    run that is resumed.
-    """
-    launcher = int(os.environ.get(LAUNCHER, os.getppid()))
-    threading.Thread(target=_outlive_not, args=(launcher,), daemon=True).start()
-
-
-def _outlive_not(launcher: int) -> None:
-    while os.getppid() == launcher:
-        time.sleep(LOOK_S)
-    os._exit(1)
 
 
 def _failure(error: ChildFailedError, processes: int) -> MscolError:

@@ -14,13 +14,11 @@ from mscol_cli.engine.compiling import compiled
 
 
 class Pretraining(nn.Module):
-    """Waveforms to loss: augment, front end, augment, one encoder pass over all views, loss.
+    """Waveforms to loss: augment, front end, augment, one encoder pass over all views, project,
+    gather, loss.
 
-    The embeddings of all processes are gathered before the loss, so an objective sees the whole
-    batch: every process computes the same loss from its own share of the encoder's work.
-
-    Attributes:
-        embeddings: By view, (batch, dim) of the last forward pass, to look at.
+    The projections of all processes are gathered before the loss, so an objective sees the whole
+    batch: every process computes the same loss from its own share of the work before it.
     """
 
     def __init__(
@@ -36,7 +34,7 @@ class Pretraining(nn.Module):
         self.encoder = encoder
         self.objective = objective
         self.precision = precision
-        self.embeddings: Mapping[str, Tensor] = {}
+        self._own_embeddings: Mapping[str, Tensor] = {}
         self._compiled: Callable[[Tensor], Tensor] | None = None
 
     def compile_encoder(self, device: torch.device) -> None:
@@ -48,16 +46,20 @@ class Pretraining(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """By view, (rows, samples), and labels, to the global loss and its metrics."""
         # A CUDA graph may write the new ones where the last ones are.
-        self.embeddings = {}
+        self._own_embeddings = {}
         waveforms = self.objective.augment_waveforms(waveforms, labels)
         plain = _per_view(self.encoder.frontend, waveforms)
         features = self.objective.augment_features(plain, labels)
         embeddings = _per_view(self._encode, features)
-        gathered = {view: distributed.gather(rows) for view, rows in embeddings.items()}
-        self.embeddings = {view: rows.detach() for view, rows in gathered.items()}
-        everyone = {name: distributed.gather(label) for name, label in labels.items()}
-        loss, metrics = self.objective.loss(gathered, everyone)
+        self._own_embeddings = {view: rows.detach() for view, rows in embeddings.items()}
+        projections = _gathered(self.objective.project(embeddings))
+        loss, metrics = self.objective.loss(projections, _gathered(labels))
         return loss, metrics
+
+    def embeddings(self) -> dict[str, Tensor]:
+        """By view, the encoder's (batch, dim) of the last forward pass and of all processes, every
+        one of which must call this."""
+        return _gathered(self._own_embeddings)
 
     def _encode(self, features: Tensor) -> Tensor:
         encode = self._compiled or self.encoder
@@ -66,6 +68,10 @@ class Pretraining(nn.Module):
         with torch.autocast(features.device.type, dtype=self.precision):
             embeddings = encode(features)
         return embeddings.float()
+
+
+def _gathered(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: distributed.gather(rows) for name, rows in tensors.items()}
 
 
 def _per_view(

@@ -60,7 +60,7 @@ class Watch:
 
     def start(self, step: int, model: Pretraining) -> None:
         """Look at the first update, which is not logged: is there a rank that can collapse?"""
-        if step == 1 and (rank := geometry(model.embeddings).get("effective_rank")) is not None:
+        if step == 1 and (rank := geometry(model.embeddings()).get("effective_rank")) is not None:
             self._guard.observe(step, rank)
 
     @property
@@ -72,7 +72,7 @@ class Watch:
         """Everything watched, after an update."""
         found = {"gradient_norm": gradient_norm(model)}
         if step <= DENSE or step % SPARSE == 0:
-            self._seen = geometry(model.embeddings)
+            self._seen = geometry(model.embeddings())
             found |= self._seen
         if (rank := found.get("effective_rank")) is not None:
             self._guard.observe(step, rank)

@@ -17,7 +17,7 @@ from mscol_cli.checkpoints import runs, state
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.engine.batches import CropSource
 from mscol_cli.engine.devices import is_launched, pick_device, process_group
-from mscol_cli.engine.launching import end_with_launcher, launch
+from mscol_cli.engine.launching import launch
 from mscol_cli.engine.metrics import read_metrics
 from mscol_cli.engine.models import (
     build_encoder,
@@ -29,6 +29,7 @@ from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.training import Training, stopped
 from mscol_cli.errors import Interrupted, MissingDataError, MscolError, UsageError
 from mscol_cli.host import load_registry
+from mscol_cli.outliving import end_with_launcher
 from mscol_cli.store import Store
 from mscol_cli.workflows.online_probe import online_probe
 from mscol_cli.workflows.run_settings import PretrainRequest, process_count

@@ -16,6 +16,7 @@ from mscol_cli.errors import (
     MscolError,
     UsageError,
 )
+from mscol_cli.outliving import end_with_launcher
 from mscol_cli.recipes import to_toml
 from mscol_cli.store import ACTIVE_LEVEL, Store, store_beside
 from mscol_cli.store.copies import RECORD
@@ -95,6 +96,8 @@ def run(
         Interrupted: Stopped by Ctrl-C; the same command goes on.
     """
     begun = time.monotonic()
+    if is_spoken_for():
+        end_with_launcher()
     jobs, ranks = wanted_jobs(request), rank_and_workers()
     spoken_for = is_spoken_for()
     request = replace(request, device=local_device(request.device))

@@ -15,6 +15,7 @@ from mscol_cli.contracts.progress import NO_BAR, Progress
 from mscol_cli.engine.devices import require_gpus
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.launched import launched
+from mscol_cli.outliving import LAUNCHER
 from mscol_cli.store import SAMPLE_RATE
 from mscol_cli.store.header import FAILURES, TRACKS
 from mscol_cli.store.journal import Journal
@@ -114,6 +115,7 @@ def _start(number: int, count: int, arguments: Sequence[str]) -> subprocess.Pope
         "LOCAL_RANK": str(number),
         "WORLD_SIZE": str(count),
         NO_BAR: "1",
+        LAUNCHER: str(os.getpid()),
     }
     command = [sys.executable, "-m", "mscol_cli", *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)

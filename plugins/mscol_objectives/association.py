@@ -78,12 +78,16 @@ class Association(Objective):
         self.head = ProjectionHead(context.embedding_dim)
         self.similarity = BilinearSimilarity()
 
+    def project(self, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The projection head's (rows, 512) of each view."""
+        return {view: self.head(embeddings[view]) for view in ("anchor", "positive")}
+
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy from anchors to positives; the share of anchors that are right, and how
         far logits are spread, where NT-Xent would have a temperature."""
-        anchor, positive = self.head(embeddings["anchor"]), self.head(embeddings["positive"])
+        anchor, positive = embeddings["anchor"], embeddings["positive"]
         silent = labels.get("silent")
         if silent is None:
             silent = torch.zeros(len(anchor), dtype=torch.bool, device=anchor.device)

@@ -72,16 +72,17 @@ class Clmr(Objective):
         tracks = draw_segments(self._long_enough(index), batch_size, rng)
         return CropPlan({view: self._cut(index, tracks, rng) for view in ("anchor", "positive")})
 
+    def project(self, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The projector's (rows, projection_dim) of each view."""
+        return {view: self.projector(embeddings[view]) for view in ("anchor", "positive")}
+
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """NT-Xent over both directions; the share of crops that find their pair, how far logits
         are spread, and the temperature, which is not learnt."""
-        logits, targets = nt_xent_logits(
-            self.projector(embeddings["anchor"]),
-            self.projector(embeddings["positive"]),
-            self.options.temperature,
-        )
+        anchor, positive = embeddings["anchor"], embeddings["positive"]
+        logits, targets = nt_xent_logits(anchor, positive, self.options.temperature)
         metrics = {
             "accuracy": (logits.argmax(1) == targets).float().mean(),
             "logit_std": logit_std(logits),

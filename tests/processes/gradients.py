@@ -1,4 +1,4 @@
-"""Run under torchrun or alone: one update of every objective; writes loss and gradients.
+"""Run under torchrun or alone: one update of every objective; writes loss, gradients, embeddings.
 
 In float64, so that what differs is not rounding, or in float32, as in training.
 
@@ -6,21 +6,22 @@ Usage: gradients.py OUTPUT.safetensors float32|float64
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from mscol_cli import distributed
-from mscol_cli.api import StoreIndex
+from mscol_cli.api import Encoder, Objective, StoreIndex
 from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.devices import pick_device, process_group
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.parallel import data_parallel
 from mscol_cli.engine.step import Pretraining
 from mscol_cli.host import Part, find_objective, find_part, load_registry
+from mscol_objectives.cola import Cola
 
 ROWS = 64
 SEED = 6
@@ -44,9 +45,33 @@ def make_index() -> StoreIndex:
     )
 
 
+class WithoutProject(Cola):
+    """An objective that does everything in its loss."""
+
+    project = Objective.project  # type: ignore[assignment]
+
+    def loss(
+        self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return super().loss(Cola.project(self, embeddings), labels)
+
+
 def update(objective: Sequence[Part], encoder: Part, dtype: torch.dtype) -> dict[str, Tensor]:
     network = build_encoder(encoder, seed=0)
     task = build_objective(objective, network, seed=0)
+    label = "+".join(part.name for part in objective)
+    return {f"{label}/{name}": value for name, value in compute(network, task, dtype).items()}
+
+
+def without_project(encoder: Part, dtype: torch.dtype, cola: Part) -> dict[str, Tensor]:
+    network = build_encoder(encoder, seed=0)
+    task = build_objective([cola], network, seed=0)
+    task.__class__ = WithoutProject
+    found = compute(network, task, dtype)
+    return {f"without project/{name}": value for name, value in found.items()}
+
+
+def compute(network: Encoder, task: Objective, dtype: torch.dtype) -> dict[str, Tensor]:
     plan = task.plan(make_index(), np.random.default_rng(SEED), ROWS)
     noise = torch.Generator().manual_seed(0)
     mine = distributed.share(ROWS)
@@ -55,16 +80,16 @@ def update(objective: Sequence[Part], encoder: Part, dtype: torch.dtype) -> dict
         for view in plan.views
     }
     labels = {name: torch.from_numpy(label) for name, label in plan.rows(mine).labels.items()}
-    step: nn.Module = Pretraining(network, task).to(dtype)
-    step = data_parallel(globalise_batch_norm(step, torch.device("cpu")))
+    pretraining = Pretraining(network, task).to(dtype)
+    step = data_parallel(globalise_batch_norm(pretraining, torch.device("cpu")))
     loss, metrics = step(waveforms, labels)
     loss.backward()
     found = {"loss": loss.detach(), **metrics}
-    named = Pretraining(network, task).named_parameters()
+    found |= {f"embeddings of {view}": rows for view, rows in pretraining.embeddings().items()}
+    named = pretraining.named_parameters()
     found |= {name: p.grad for name, p in named if p.grad is not None}
     found |= {name: buffer for name, buffer in network.state_dict().items() if "running" in name}
-    label = "+".join(part.name for part in objective)
-    return {f"{label}/{name}": value for name, value in found.items()}
+    return found
 
 
 def main(output: str, dtype: torch.dtype) -> None:
@@ -76,6 +101,7 @@ def main(output: str, dtype: torch.dtype) -> None:
         found: dict[str, Tensor] = {}
         for name in [*names, "msa+mws"]:
             found |= update(find_objective(registry, name), encoder, dtype)
+        found |= without_project(encoder, dtype, find_objective(registry, "cola")[0])
         if distributed.rank() == 0:
             save_file({name: value.contiguous() for name, value in found.items()}, output)
 

@@ -1,0 +1,141 @@
+"""What the processes of pre-training send each other: bytes per update, by what they carry.
+
+    torchrun --standalone --nproc-per-node=4 bench/wire.py [--encoder NAME] [--objective NAME]
+
+Of one axis are gradients, in buckets, and labels; of two axes and float32 projections, and
+gradients of them; float64 are statistics of batch normalisation, which are float32 on GPUs.
+
+Counts the tensors that are given to collectives in one update on CPUs. From these come the bytes
+that each process sends where collectives are rings, as NCCL's are when there is much to send. The
+bytes that passed the loopback device stand beside them; they mean something where nothing else uses
+it, as in a network namespace of its own (`unshare --net`). Gloo has rings, too, but makes a
+reduce-scatter of an all-reduce.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn.parallel import DistributedDataParallel
+
+from mscol_cli import distributed
+from mscol_cli.api import StoreIndex
+from mscol_cli.engine.batch_norm import globalise_batch_norm
+from mscol_cli.engine.devices import pick_device, process_group
+from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.engine.parallel import data_parallel
+from mscol_cli.engine.step import Pretraining
+from mscol_cli.host import find_objective, find_part, load_registry
+
+GATHER, SCATTER, REDUCE = "all-gather", "reduce-scatter", "all-reduce"
+COUNTED = {
+    "all_gather_single": GATHER,
+    "all_gather_into_tensor": GATHER,
+    "reduce_scatter_single": SCATTER,
+    "reduce_scatter_tensor": SCATTER,
+    "all_reduce": REDUCE,
+}
+Sent = Counter[tuple[str, str]]
+
+
+def whole(kind: str, tensors: tuple[Any, ...]) -> torch.Tensor:
+    """Of what a collective was given, the tensor that has all processes' share."""
+    found: torch.Tensor = tensors[1] if kind == SCATTER else tensors[0]
+    return found
+
+
+def sent_in_a_ring(kind: str, size: int, processes: int) -> float:
+    """Bytes that each process sends for a whole tensor of so many bytes."""
+    return (2 if kind == REDUCE else 1) * (processes - 1) / processes * size
+
+
+def count(sent: Sent, times: Counter[tuple[str, str]]) -> None:
+    """From now on, count what the collectives are given, by kind and by what it looks like."""
+
+    def counting(kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*tensors: Any, **options: Any) -> Any:
+            carried = whole(kind, tensors)
+            key = kind, f"{str(carried.dtype).removeprefix('torch.')}, {carried.dim()} axes"
+            sent[key] += carried.numel() * carried.element_size()
+            times[key] += 1
+            return call(*tensors, **options)
+
+        return counted
+
+    for name, kind in COUNTED.items():
+        if hasattr(dist, name):
+            setattr(dist, name, counting(kind, getattr(dist, name)))
+
+
+def make_index() -> StoreIndex:
+    """A store of forty tracks, of which nothing is read but the index."""
+    level = np.full((40, 3), 0.1, np.float32)
+    return StoreIndex(
+        sources=("mixture", "drums", "vocals"),
+        sample_rate=16_000,
+        track_ids=tuple(f"t{track}" for track in range(40)),
+        track_samples=np.full(40, 70_000),
+        segment_track=np.arange(40),
+        segment_start=np.zeros(40, np.int64),
+        segment_samples=np.full(40, 62_960),
+        segment_level=level,
+        drifting_level=level,
+    )
+
+
+def loopback() -> int:
+    """Bytes that the loopback device has received so far."""
+    lines = Path("/proc/net/dev").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.strip().startswith("lo:"))
+
+
+def main() -> None:
+    """Print a table from the first process."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--encoder", default="efficientnet_b0")
+    parser.add_argument("--objective", default="msa")
+    parser.add_argument("--batch", type=int, default=16, help="pairs of all processes")
+    asked = parser.parse_args()
+    registry = load_registry()
+    with process_group(pick_device("cpu")):
+        network = build_encoder(find_part(registry, "encoder", asked.encoder), seed=0)
+        task = build_objective(find_objective(registry, asked.objective), network, seed=0)
+        plan = task.plan(make_index(), np.random.default_rng(0), asked.batch)
+        mine = distributed.share(asked.batch)
+        rows = mine.stop - mine.start
+        labels = {name: torch.from_numpy(label) for name, label in plan.rows(mine).labels.items()}
+        waveforms = {view: torch.randn(rows, network.crop_samples) * 0.01 for view in plan.views}
+        model = Pretraining(network, task)
+        step = data_parallel(globalise_batch_norm(model, torch.device("cpu")))
+        sent, times = Sent(), Sent()
+        if isinstance(step, DistributedDataParallel):
+            # What it sends itself it sends unseen.
+            step.register_comm_hook(None, allreduce_hook)
+        count(sent, times)
+        dist.barrier()
+        before = loopback()
+        step(waveforms, labels)[0].backward()
+        dist.barrier()
+        on_loopback = (loopback() - before) / distributed.world_size()
+        if distributed.rank() == 0:
+            tell(sent, times, on_loopback)
+
+
+def tell(sent: Sent, times: Sent, on_loopback: float) -> None:
+    """Print what was counted."""
+    processes, total = distributed.world_size(), 0.0
+    for (kind, what), size in sent.items():
+        each = sent_in_a_ring(kind, size, processes)
+        total += each
+        print(f"{kind:15} {what:20} {times[kind, what]:4} x {size:12,} bytes; sends {each:14,.0f}")
+    print(f"each of {processes} processes sends {total:,.0f} bytes; loopback {on_loopback:,.0f}")
+
+
+if __name__ == "__main__":
+    main()
