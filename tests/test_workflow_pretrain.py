@@ -100,6 +100,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 
 def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path: Path) -> None:
     environment = dict(os.environ)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     # One update: Adam's first step already blows rounding up, where a gradient is near zero.
     start = ["pretrain", store, "--objective", "msa", *QUICK, "--steps", 1]
     assert mscol(*start, "-o", tmp_path / "one") == 0
@@ -109,6 +110,7 @@ def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path
     )
     assert weights(tmp_path / "two").keys() == weights(tmp_path / "one").keys()
     assert dict(os.environ) == environment
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 def test_a_resumed_run_refuses_other_settings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     # The launcher's own account of a failure repeats what the process has said, at length.
     logging.disable(logging.CRITICAL)
     try:
-        with _environment(processes):
+        with _environment(processes), _handlers_kept():
             elastic_launch(config, sys.executable)("-m", "mscol_cli", *arguments)
     except SignalException as error:
         raise Interrupted(f"stopped by {error.sigval.name}.") from None
@@ -64,6 +65,18 @@ def _environment(processes: int) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """The launcher leaves its handlers of signals behind, and Ctrl-C would end as a failure."""
+    numbers = [getattr(signal, name) for name in SIGNALS.split(",") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _failure(error: ChildFailedError, processes: int) -> MscolError:
