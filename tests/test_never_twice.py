@@ -234,6 +234,45 @@ def test_one_command_begins_and_goes_on(
     assert tensors(run) == before
 
 
+def test_one_command_with_a_recipe_begins_and_goes_on(
+    mscol: Command, store: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(
+        '[pretrain]\nobjective = "msa"\nlr = 0.01\n[objectives.msa]\nstems = "drums"\n'
+    )
+    line = ["pretrain", store, "--recipe", recipe, *QUICK, "--resume", "-o", tmp_path / "run"]
+    assert mscol(*line, "--steps", 2) == 0
+    assert mscol(*line, "--steps", 3) == 0
+    assert metrics(tmp_path / "run")[-1]["step"] == 3
+    capsys.readouterr()
+    recipe.write_text('[pretrain]\nlr = 0.02\n[objectives.msa]\nstems = "bass"\n')
+    assert mscol(*line) == 2
+    differences = "(learning_rate 0.01 -> 0.02; stems ['drums'] -> ['bass'])"
+    assert differences in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_its_store_in_another_place(
+    mscol: Command, store: Path, half: Path, whole: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    info = json.loads((half / "run.json").read_text())
+    info["store"]["path"] = str(tmp_path / "gone.store")
+    (half / "run.json").write_text(json.dumps(info))
+    before = digests(half, "*.json")
+    assert mscol("pretrain", "--resume", "-o", half) == 4
+    assert "name the place where it is now" in capsys.readouterr().err
+    assert digests(half, "*.json") == before
+    assert mscol("pretrain", store, "--resume", "-o", half) == 0
+    assert tensors(half) == tensors(whole)
+
+
+def test_updates_that_were_made_cannot_be_taken_back(
+    mscol: Command, half: Path, capsys: Capture
+) -> None:
+    assert mscol("pretrain", "--resume", "-o", half, "--steps", 11) == 2
+    assert capsys.readouterr().err.startswith(f"error: {half} has made 12 updates")
+
+
 def test_a_folder_of_other_things_is_no_run_to_begin(
     mscol: Command, store: Path, tmp_path: Path, capsys: Capture
 ) -> None:
