@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -153,6 +154,34 @@ def test_processes_end_when_what_launched_them_is_killed(store: Path, tmp_path: 
         wait_until(lambda: any(tmp_path.glob("run/checkpoints/step-*")))
         launcher.kill()
     wait_until(lambda: is_free(tmp_path / "run"))
+
+
+def test_a_process_that_is_left_alone_says_so_and_where_to_go_on(
+    store: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    options = [*QUICK, "--steps", 100_000, "--save-every", 1, "-o", "run"]
+    line = [sys.executable, "-m", "mscol_cli", "pretrain", store, "--objective", "cola", *options]
+    first, second = (
+        subprocess.Popen(
+            [*map(str, line)],
+            cwd=tmp_path,
+            env={**os.environ, **told, "RANK": rank, "LOCAL_RANK": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    )
+    wait_until(lambda: any(tmp_path.glob("run/checkpoints/step-*")))
+    second.kill()
+    second.communicate()
+    message = first.communicate(timeout=60)[1].splitlines()[-1]
+    assert first.returncode == 1
+    assert message.startswith("error: another process of run was killed or has failed: --resume")
+    reason = json.loads((tmp_path / "run" / "state.json").read_text())["reason"]
+    assert message == f"error: {reason}"
 
 
 def is_free(run: Path) -> bool:
