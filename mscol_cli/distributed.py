@@ -28,6 +28,12 @@ def world_size() -> int:
     return dist.get_world_size() if is_running() else 1
 
 
+def lost_another(error: BaseException) -> bool:
+    """Whether an error tells that another process of the group is gone, or cannot be reached."""
+    # What gloo raises is a plain RuntimeError, which begins with the file of gloo it comes from.
+    return is_running() and (isinstance(error, dist.DistError) or "/gloo/" in str(error))
+
+
 def wait_for_all() -> None:
     """Return once every process has come here."""
     if world_size() > 1:

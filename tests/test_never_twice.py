@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -155,6 +156,34 @@ def test_processes_end_when_what_launched_them_is_killed(store: Path, tmp_path: 
     wait_until(lambda: is_free(tmp_path / "run"))
 
 
+def test_a_process_that_is_left_alone_says_so_and_where_to_go_on(
+    store: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    options = [*QUICK, "--steps", 100_000, "--save-every", 1, "-o", "run"]
+    line = [sys.executable, "-m", "mscol_cli", "pretrain", store, "--objective", "cola", *options]
+    first, second = (
+        subprocess.Popen(
+            [*map(str, line)],
+            cwd=tmp_path,
+            env={**os.environ, **told, "RANK": rank, "LOCAL_RANK": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    )
+    wait_until(lambda: any(tmp_path.glob("run/checkpoints/step-*")))
+    second.kill()
+    second.communicate()
+    message = first.communicate(timeout=60)[1].splitlines()[-1]
+    assert first.returncode == 1
+    assert message.startswith("error: another process of run was killed or has failed: --resume")
+    reason = json.loads((tmp_path / "run" / "state.json").read_text())["reason"]
+    assert message == f"error: {reason}"
+
+
 def is_free(run: Path) -> bool:
     try:
         with alone(run):
@@ -232,6 +261,45 @@ def test_one_command_begins_and_goes_on(
     before = tensors(run)
     assert mscol(*line, "--resume", "-o", run) == 0
     assert tensors(run) == before
+
+
+def test_one_command_with_a_recipe_begins_and_goes_on(
+    mscol: Command, store: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(
+        '[pretrain]\nobjective = "msa"\nlr = 0.01\n[objectives.msa]\nstems = "drums"\n'
+    )
+    line = ["pretrain", store, "--recipe", recipe, *QUICK, "--resume", "-o", tmp_path / "run"]
+    assert mscol(*line, "--steps", 2) == 0
+    assert mscol(*line, "--steps", 3) == 0
+    assert metrics(tmp_path / "run")[-1]["step"] == 3
+    capsys.readouterr()
+    recipe.write_text('[pretrain]\nlr = 0.02\n[objectives.msa]\nstems = "bass"\n')
+    assert mscol(*line) == 2
+    differences = "(learning_rate 0.01 -> 0.02; stems ['drums'] -> ['bass'])"
+    assert differences in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_its_store_in_another_place(
+    mscol: Command, store: Path, half: Path, whole: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    info = json.loads((half / "run.json").read_text())
+    info["store"]["path"] = str(tmp_path / "gone.store")
+    (half / "run.json").write_text(json.dumps(info))
+    before = digests(half, "*.json")
+    assert mscol("pretrain", "--resume", "-o", half) == 4
+    assert "name the place where it is now" in capsys.readouterr().err
+    assert digests(half, "*.json") == before
+    assert mscol("pretrain", store, "--resume", "-o", half) == 0
+    assert tensors(half) == tensors(whole)
+
+
+def test_updates_that_were_made_cannot_be_taken_back(
+    mscol: Command, half: Path, capsys: Capture
+) -> None:
+    assert mscol("pretrain", "--resume", "-o", half, "--steps", 11) == 2
+    assert capsys.readouterr().err.startswith(f"error: {half} has made 12 updates")
 
 
 def test_a_folder_of_other_things_is_no_run_to_begin(

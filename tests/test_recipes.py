@@ -73,7 +73,7 @@ def test_a_dry_run_makes_nothing_and_what_it_prints_is_the_recipe_a_run_stores(
     assert (tmp_path / "run" / "recipe.toml").read_text() == printed
     assert json.loads((tmp_path / "run" / "run.json").read_text())["recipe"] == "again.toml"
     assert mscol("pretrain", "--resume", "-o", "run", "--recipe", "smc23") == 2
-    assert "for a new run" in capsys.readouterr().err
+    assert "encoder small -> efficientnet_b0; batch_size 4 -> 128" in capsys.readouterr().err
 
 
 def test_recipes_are_listed_and_shown(mscol: Command, capsys: pytest.CaptureFixture[str]) -> None:

@@ -317,3 +317,12 @@ def test_what_cannot_be_reported_is_one_line(
     assert mscol("report", *arguments) == code
     assert message in capsys.readouterr().err
     assert not (study / "report").exists()
+
+
+def test_a_folder_of_results_is_told_from_one_of_runs(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "probes" / "untrained-fma").mkdir(parents=True)
+    (tmp_path / "probes" / "untrained-fma" / "probe.json").write_text("{}")
+    assert mscol("report", "probes") == 4
+    assert "add --probes probes" in capsys.readouterr().err

@@ -10,10 +10,10 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mscol_cli.commands.terminal import fitting
+from mscol_cli.commands.terminal import TerminalProgress, fitting
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
-from mscol_cli.contracts.progress import Silent
+from mscol_cli.contracts.progress import NO_BAR, Silent
 from mscol_cli.engine.batches import CropSource
 from mscol_cli.engine.collapse import LOWEST_RANK, PATIENCE, CollapseGuard
 from mscol_cli.engine.metrics import open_log
@@ -228,3 +228,30 @@ def test_a_run_says_how_it_ended(mscol: Command, store: Path, trained: Path) -> 
     state = json.loads(Path("run", "state.json").read_text())
     assert state["state"] == "failed"
     assert "the loss is nan at step 10: run has no checkpoint" in state["reason"]
+
+
+def test_a_log_says_now_and_then_how_far_work_has_come(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 1.0, 59.0, 61.0, 70.0])
+    monkeypatch.setattr("mscol_cli.commands.terminal.time.monotonic", lambda: next(clock))
+    with TerminalProgress() as progress:
+        progress.begin("pretrain", 2000, "steps")
+        progress.advance(1000)  # before it went on
+        progress.advance(100)
+        progress.advance(200, loss="1.500")
+        progress.advance(10)
+    captured = capsys.readouterr()
+    assert captured.err == "pretrain: 1,300/2,000 steps, 5.0/s, 0:02:20 left, loss 1.500\n"
+    assert captured.out == ""
+
+
+def test_a_process_that_another_speaks_for_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(NO_BAR, "1")
+    monkeypatch.setattr("mscol_cli.commands.terminal.LINE_EVERY", 0.0)
+    with TerminalProgress() as progress:
+        progress.begin("separating", None, "tracks")
+        progress.advance()
+    assert capsys.readouterr().err == ""

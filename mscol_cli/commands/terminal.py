@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import asdict, is_dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +32,8 @@ from mscol_cli.contracts.progress import NO_BAR
 
 BAR, BESIDE = 20, 72
 """Width of a bar, and of all but the fields beside it."""
+LINE_EVERY = 60.0
+"""Seconds between two lines of progress where there is no terminal, as in a SLURM job's log."""
 
 
 class Titled(Protocol):
@@ -124,18 +128,56 @@ class _RateColumn(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.1f} {unit}/s", style="cyan")
 
 
+class _Lines:
+    """Progress where there is no terminal: nothing for what is soon done, then a line a minute."""
+
+    def __init__(self, title: str, total: int | None, unit: str) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._done = 0
+        self._first: tuple[int, float] | None = None
+        self._said = time.monotonic()
+
+    def advance(self, amount: int, fields: dict[str, str]) -> str | None:
+        """Count units; a line when it is time for one."""
+        now = time.monotonic()
+        self._done += amount
+        if self._first is None:
+            # A run that goes on comes with what it made before, and a first unit with set-up.
+            self._first = self._done, now
+        if now - self._said < LINE_EVERY:
+            return None
+        self._said = now
+        return self._line(now, fields)
+
+    def _line(self, now: float, fields: dict[str, str]) -> str:
+        start, since = self._first or (0, now)
+        count = f"{self._done:,}" if self._total is None else f"{self._done:,}/{self._total:,}"
+        parts = [f"{self._title}: {count} {self._unit}"]
+        if self._done > start and now > since:
+            rate = (self._done - start) / (now - since)
+            parts.append(f"{rate:,.1f}/s")
+            if self._total is not None and self._total >= self._done:
+                left = timedelta(seconds=round((self._total - self._done) / rate))
+                parts.append(f"{left} left")
+        return ", ".join([*parts, *(f"{name} {value}" for name, value in fields.items())])
+
+
 class TerminalProgress:
-    """A `Progress` on stderr: bars on a terminal, only notes and warnings elsewhere."""
+    """A `Progress` on stderr: bars on a terminal, a line a minute elsewhere."""
 
     def __init__(self) -> None:
         self._console = stderr()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._lines: _Lines | None = None
 
     def begin(self, title: str, total: int | None, unit: str) -> None:
         """Start a bar; ends the one before it."""
         self.end()
-        if not self._console.is_terminal or os.environ.get(NO_BAR):
+        if os.environ.get(NO_BAR):
+            return
+        if not self._console.is_terminal:
+            self._lines = _Lines(title, total, unit)
             return
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -152,6 +194,9 @@ class TerminalProgress:
 
     def advance(self, amount: int = 1, **fields: str) -> None:
         """Move the bar, and show the fields beside it."""
+        line = self._lines.advance(amount, fields) if self._lines is not None else None
+        if line is not None:
+            self.note(line)
         if self._bar is None or self._task is None:
             return
         self._bar.advance(self._task, amount)
@@ -162,7 +207,7 @@ class TerminalProgress:
         """Close the bar."""
         if self._bar is not None:
             self._bar.stop()
-        self._bar = self._task = None
+        self._bar = self._task = self._lines = None
 
     def note(self, message: str) -> None:
         """A line on stderr."""

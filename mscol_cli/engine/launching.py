@@ -81,6 +81,9 @@ def _handlers_kept() -> Iterator[None]:
 
 def _failure(error: ChildFailedError, processes: int) -> MscolError:
     rank, first = error.get_first_failure()
-    failure = MscolError(f"process {rank} of {processes} failed (exit code {first.exitcode}).")
+    how = f"failed (exit code {first.exitcode})"
+    if first.exitcode < 0:
+        how = f"was killed by {signal.Signals(-first.exitcode).name}"
+    failure = MscolError(f"process {rank} of {processes} {how}.")
     failure.exit_code = first.exitcode if 0 < first.exitcode < 128 else 1
     return Interrupted("stopped.") if first.exitcode == 130 else failure

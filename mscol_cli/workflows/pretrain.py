@@ -131,7 +131,18 @@ def _train(folder: Path, info: Mapping[str, Any], device: torch.device, progress
         shown = progress if first else Silent()
         training = _build(folder, info, device, shown)
         training.restore(shown)
-        training.fit(shown)
+        try:
+            training.fit(shown)
+        except RuntimeError as error:
+            if distributed.lost_another(error):
+                raise _left_alone(folder) from error
+            raise
+
+
+def _left_alone(folder: Path) -> MscolError:
+    found = checkpoints.latest_checkpoint(folder)
+    kept = f"--resume goes on from step {found.step}" if found else "there is no checkpoint yet"
+    return MscolError(f"another process of {folder} was killed or has failed: {kept}.")
 
 
 def _build(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from mscol_cli.engine.settings import (
 from mscol_cli.errors import UsageError
 from mscol_cli.host import Part, Registry, find_objective, find_part
 from mscol_cli.launched import Launched, launched
-from mscol_cli.recipes import read_recipe, to_toml
+from mscol_cli.recipes import Recipe, read_recipe, to_toml
 
 ALL_TRACKS = "all"
 WHERE = ("device", "store_on", "precision", "compile")
@@ -155,6 +155,14 @@ def resolve_settings(request: PretrainRequest, registry: Registry) -> RunSetting
     )
     train_split = asked.pop("train_split", ALL_TRACKS)
     return RunSettings(recipe.name, objective, encoder, train_split, _training(asked, request))
+
+
+def with_recipe(request: PretrainRequest, recipe: Recipe) -> PretrainRequest:
+    """A request that asks by itself for what a recipe sets and it left open, plugins' options
+    apart."""
+    asked = recipe.settings("pretrain", _given(request))
+    named = {"learning_rate" if name == "lr" else name: value for name, value in asked.items()}
+    return replace(request, **named)
 
 
 def process_count(request: PretrainRequest) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mscol_cli.checkpoints import runs
+from mscol_cli.checkpoints.folder import latest_checkpoint
 from mscol_cli.checkpoints.layout import RECIPE, RUNS, follow_latest
 from mscol_cli.checkpoints.state import alone
 from mscol_cli.contracts.encoder import Encoder
@@ -20,13 +21,12 @@ from mscol_cli.engine.devices import is_launched
 from mscol_cli.engine.models import (
     build_encoder,
     build_objective,
-    recorded_encoder,
-    recorded_objective,
 )
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import write_text
-from mscol_cli.host import load_registry
+from mscol_cli.host import find_objective, find_part, load_registry
+from mscol_cli.recipes import Recipe, read_recipe
 from mscol_cli.store import Store, sealed_stores
 from mscol_cli.workflows.online_probe import describe_online
 from mscol_cli.workflows.run_settings import (
@@ -35,6 +35,7 @@ from mscol_cli.workflows.run_settings import (
     RunSettings,
     process_count,
     resolve_settings,
+    with_recipe,
 )
 from mscol_cli.workflows.task_data import DATA
 from mscol_cli.workflows.train_split import select_tracks, tracks_file
@@ -87,10 +88,9 @@ def _created(request: PretrainRequest, progress: Progress) -> Path:
     names = described["objective"]["name"], described["encoder"]["name"]
     files = {RECIPE: settings.to_toml(), **tracks_file(tracks)}
     folder = _claim(request.run, files) if request.run else runs.new_run(RUNS, *names)
-    held = {"path": str(store.path.resolve()), "hash": store.hash}
     for name, text in files.items():
         write_text(folder / name, text)
-    runs.write_run(folder, {**described, "store": held})
+    runs.write_run(folder, {**described, "store": _held(store)})
     runs.point_latest(RUNS, folder)
     progress.note(f"run {folder}: {names[0]} with {names[1]}")
     return folder
@@ -149,8 +149,8 @@ def _check_rate(sample_rate: int, store: Store) -> None:
 
 
 def _resumed(request: PretrainRequest, progress: Progress) -> Path:
-    if request.recipe is not None:
-        raise UsageError("--recipe is for a new run; one that is resumed has its settings.")
+    recipe = read_recipe(request.recipe)
+    request = with_recipe(request, recipe)
     folder = follow_latest(request.run) if request.run else runs.latest_run(RUNS)
     info = runs.read_run(folder)
     with alone(folder):
@@ -160,21 +160,63 @@ def _resumed(request: PretrainRequest, progress: Progress) -> Path:
         raise UsageError(
             f"{folder} was imported, and is no run to resume: start a new one without --resume."
         )
-    fixed = _fixed_differences(request, info)
+    held = _same_store(request, folder, info["store"], progress)
+    fixed = _fixed_differences(request, info, held, recipe)
     if fixed:
         raise UsageError(
             f"{folder} was started otherwise ({'; '.join(fixed)}): leave these out to go on with"
             " it, or start a new run."
         )
     changes = _free_changes(request, info["training"])
-    if changes:
-        progress.note(f"{folder} goes on with {'; '.join(map(_arrow, changes))}")
     info["training"] |= {name: new for name, _, new in changes}
     TrainingSettings(**info["training"]).check()
+    _check_steps(folder, info["training"]["steps"])
+    if changes:
+        progress.note(f"{folder} goes on with {'; '.join(map(_arrow, changes))}")
+    info["store"] = held
     info |= describe_online(request.probe_every, load_registry())
     runs.write_run(folder, info)
     runs.point_latest(RUNS, folder)
     return folder
+
+
+def _same_store(
+    request: PretrainRequest, folder: Path, recorded: Mapping[str, Any], progress: Progress
+) -> dict[str, str]:
+    """The store a run goes on with, as run.json records it: where it was, or where it is said to
+    be now."""
+    path = request.store or Path(recorded["path"])
+    try:
+        store = Store.open(path)
+    except MissingDataError as error:
+        raise MissingDataError(
+            f"{error} {folder} learns from this store: name the place where it is now, as in"
+            f" 'mscol pretrain STORE --resume -o {folder}'."
+        ) from None
+    held = _held(store)
+    if request.store is None and held["hash"] != recorded["hash"]:
+        raise UsageError(f"{path} has changed since {folder} was started: train a new run.")
+    if held["hash"] == recorded["hash"] and held["path"] != recorded["path"]:
+        progress.note(f"the store of {folder} lies at {path} now")
+    return held
+
+
+def _held(store: Store) -> dict[str, str]:
+    """A store, as run.json records it."""
+    return {"path": str(store.path.resolve()), "hash": store.hash}
+
+
+def _named(held: Mapping[str, str]) -> str:
+    return f"{held['path']} ({held['hash'][:12]})"
+
+
+def _check_steps(folder: Path, steps: int) -> None:
+    found = latest_checkpoint(folder)
+    if found is not None and steps < found.step:
+        raise UsageError(
+            f"{folder} has made {found.step} updates: --steps {steps} cannot take any back; see"
+            f" {folder}/checkpoints for earlier ones."
+        )
 
 
 Change = tuple[str, Any, Any]
@@ -207,8 +249,10 @@ def _free_changes(request: PretrainRequest, recorded: Mapping[str, Any]) -> list
     return _changed(given, {**asdict(TrainingSettings()), **recorded})
 
 
-def _fixed_differences(request: PretrainRequest, info: Mapping[str, Any]) -> list[str]:
-    """What was given on the command line and is not what the run recorded."""
+def _fixed_differences(
+    request: PretrainRequest, info: Mapping[str, Any], held: Mapping[str, Any], recipe: Recipe
+) -> list[str]:
+    """What the command line or a recipe says and is not what the run recorded."""
     recorded: dict[str, Any] = {
         "objective": info["objective"]["name"],
         "encoder": info["encoder"]["name"],
@@ -219,25 +263,36 @@ def _fixed_differences(request: PretrainRequest, info: Mapping[str, Any]) -> lis
         "train_split": info["train_split"],
     }
     given = _given(request, recorded)
-    if request.store is not None:
-        recorded["store"], given["store"] = info["store"]["hash"], Store.open(request.store).hash
     found = _changed(given, recorded)
+    if held["hash"] != info["store"]["hash"]:
+        found.append(("store", _named(info["store"]), _named(held)))
     # Options are those of the recorded parts: with another objective or encoder they mean nothing.
     other = {name for name, _, _ in found} & {"objective", "encoder"}
-    return list(map(_arrow, found if other else found + _option_changes(request, info)))
+    return list(map(_arrow, found if other else found + _option_changes(request, info, recipe)))
 
 
-def _option_changes(request: PretrainRequest, info: Mapping[str, Any]) -> list[Change]:
+def _option_changes(
+    request: PretrainRequest, info: Mapping[str, Any], recipe: Recipe
+) -> list[Change]:
     registry = load_registry()
-    now = [
-        *recorded_objective(info, registry, request.objective_options),
-        recorded_encoder(info, registry, request.encoder_options),
-    ]
+    objective, encoder = info["objective"], info["encoder"]
+    before = {part["name"]: part["options"] for part in objective["parts"]}
+    preset = _over(before, recipe.preset("objectives"))
+    now = find_objective(registry, objective["name"], request.objective_options, preset)
+    own = _over({encoder["name"]: encoder["options"]}, recipe.preset("encoders"))
+    now = [*now, find_part(registry, "encoder", encoder["name"], request.encoder_options, own)]
     return [
         change
-        for before, part in zip([*info["objective"]["parts"], info["encoder"]], now, strict=True)
-        for change in _changed(asdict(part.options), before["options"])
+        for options, part in zip([*before.values(), encoder["options"]], now, strict=True)
+        for change in _changed(asdict(part.options), options)
     ]
+
+
+def _over(
+    recorded: Mapping[str, Mapping[str, Any]], preset: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """A run's options, with those of a recipe over them."""
+    return {name: {**options, **preset.get(name, {})} for name, options in recorded.items()}
 
 
 def _plain(value: Any) -> Any:

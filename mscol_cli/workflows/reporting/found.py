@@ -79,6 +79,8 @@ def _runs_in(path: Path) -> list[Path]:
     found = [
         run.parent for place in places for run in place.glob(f"*/{RUN}") if not _is_latest(run)
     ]
+    if not found and any(path.glob("*/probe.json")):
+        raise MissingDataError(f"{path} holds results of probes and no run: add --probes {path}.")
     if not found:
         raise MissingDataError(f"{path} holds no run: train one with 'mscol pretrain'.")
     return sorted(found, key=_started)
