@@ -68,23 +68,18 @@ def build_objective(parts: Sequence[Part], encoder: Encoder, seed: int) -> Objec
     return Augmented(objective, augmentations) if augmentations else objective
 
 
-def recorded_encoder(
-    info: Mapping[str, Any], registry: Registry, given: Sequence[str] = ()
-) -> Part:
-    """The encoder that a run.json names, with its options, but for those given as `KEY=VALUE`.
-    Raises UsageError."""
+def recorded_encoder(info: Mapping[str, Any], registry: Registry) -> Part:
+    """The encoder that a run.json names, with its options. Raises UsageError."""
     recorded = info["encoder"]
     preset = {recorded["name"]: recorded["options"]}
-    return find_part(registry, "encoder", recorded["name"], given, preset)
+    return find_part(registry, "encoder", recorded["name"], (), preset)
 
 
-def recorded_objective(
-    info: Mapping[str, Any], registry: Registry, given: Sequence[str] = ()
-) -> list[Part]:
+def recorded_objective(info: Mapping[str, Any], registry: Registry) -> list[Part]:
     """The objective that a run.json names, part by part, in the same way. Raises UsageError."""
     recorded = info["objective"]
     preset = {part["name"]: part["options"] for part in recorded["parts"]}
-    return find_objective(registry, recorded["name"], given, preset)
+    return find_objective(registry, recorded["name"], (), preset)
 
 
 def resolve_model(
