@@ -55,8 +55,9 @@ def _print_table(result: DemoResult) -> None:
     print_lines("")
     stdout().print(table)
     print_lines(
-        "In brackets: 95 % interval over test clips. Differences well inside it mean nothing: this"
-        " was a minute of training on less than an hour of music.",
+        "In brackets: 95 % interval over test clips; another seed of pre-training is not in it, and"
+        " may turn the two round. Differences well inside it mean nothing: this was a minute of"
+        " training on less than an hour of music.",
         f"{result.seconds:.0f} s. Everything lies in {result.folder}: the music in data/, the"
         " store data/mtat.store, the run runs/demo (TensorBoard curves inside), embeddings.npz,"
         " reports in runs/demo/probes and probes/untrained.",
