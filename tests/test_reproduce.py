@@ -276,6 +276,9 @@ def test_bundled_studies_are_listed_and_shown(
     assert mscol("reproduce", "--json") == 0
     listed = {study["name"] for study in json.loads(capsys.readouterr().out)}
     assert listed == {study.name for study in bundled_studies()} >= {"smc23", "demo"}
+    assert mscol("reproduce") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines[1:]} == listed, "off a terminal no line is folded"
     for name in listed:
         assert mscol("reproduce", name, "--show") == 0
         Path("copy.toml").write_text(capsys.readouterr().out)

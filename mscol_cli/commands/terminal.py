@@ -28,6 +28,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from mscol_cli.commands.columns import aligned
 from mscol_cli.contracts.progress import NO_BAR
 
 BAR, BESIDE = 20, 72
@@ -87,6 +88,10 @@ def print_titles(found: Iterable[Titled], heading: str, json: bool) -> None:
 
     if json:
         print_json([{"name": item.name, "title": item.title} for item in found])
+        return
+    if room() is None:
+        rows = [("name", heading), *((item.name, item.title) for item in found)]
+        print_lines(*aligned(rows))
         return
     table = Table("name", heading, box=None, pad_edge=False)
     for item in found:
