@@ -1,0 +1,93 @@
+"""What each letter of the table promises, and whether an outcome keeps it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.audio_table.chirp import TOLERANCE
+from tests.audio_table.outcome import SHORTFALL, Outcome
+from tests.audio_table.rows import Row
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may come of a file.
+
+    Attributes:
+        word: In the table that users read.
+        status: In a store's manifest.
+        reason: Pattern of the reason for a refusal; None where the file is decoded.
+    """
+
+    word: str
+    status: str
+    reason: str | None = None
+
+
+VERDICTS: Mapping[str, Verdict] = {
+    "W": Verdict("all", "done"),
+    "S": Verdict("short", "short"),
+    "U": Verdict("unnoticed", "done"),
+    "T": Verdict("refused: truncated", "failed", r"truncated|never finished|ends (in|within|before)"),
+    "D": Verdict("refused: damaged", "failed", r"damaged|missing|out of order|corrupt"),
+    "N": Verdict("refused: not audio", "failed", r"not audio"),
+    "E": Verdict("refused: empty", "failed", r"0 bytes"),
+}
+
+CUT = "cut at 60 %"
+_LEAST = {CUT: 0.5, "a fifth lost": 0.6, "a fifth zeros": 0.6, "a fifth noise": 0.6}
+"""Share of a damaged file that must still come out where it is not refused."""
+
+
+def complaint(letter: str, row: Row, column: str, result: Outcome) -> str | None:
+    """What is wrong with an outcome; None where it is as the table says."""
+    pattern = VERDICTS[letter].reason
+    if pattern is not None:
+        if result.reason is None:
+            return f"was decoded ({result.seconds} s, declared {result.declared})"
+        return None if re.search(pattern, result.reason) else f"gave as reason: {result.reason}"
+    if result.reason is not None:
+        return f"was refused: {result.reason}"
+    checks = {"W": _whole, "S": _short, "U": _unnoticed}
+    return checks[letter](row, column, result)
+
+
+def _whole(row: Row, column: str, result: Outcome) -> str | None:
+    heard = result.heard
+    assert heard is not None
+    if abs(result.seconds - row.seconds) > row.slack + 1e-4:
+        return f"lasts {result.seconds} s, not {row.seconds} s"
+    if result.declared is not None and abs(result.declared - result.seconds) >= SHORTFALL:
+        return f"declares {result.declared} s"
+    if heard.delay > TOLERANCE + row.slack or not heard.without_holes:
+        return f"plays another moment, up to {heard.delay:.3f} s away, or has holes"
+    return None
+
+
+def _short(row: Row, column: str, result: Outcome) -> str | None:
+    heard = result.heard
+    assert heard is not None
+    if not result.short:
+        return f"says nothing ({result.seconds} s, declared {result.declared})"
+    if abs((result.declared or 0.0) - row.seconds) >= SHORTFALL:
+        return f"declares {result.declared} s, not {row.seconds} s"
+    return _what_is_left(row, column, result)
+
+
+def _unnoticed(row: Row, column: str, result: Outcome) -> str | None:
+    if result.declared is not None and abs(result.declared - result.seconds) >= SHORTFALL:
+        return f"declares {result.declared} s"
+    return _what_is_left(row, column, result)
+
+
+def _what_is_left(row: Row, column: str, result: Outcome) -> str | None:
+    """Whatever is decoded of a damaged file: enough of it, in order, nothing twice."""
+    heard = result.heard
+    assert heard is not None
+    if result.seconds < _LEAST.get(column, 0.5) * row.seconds:
+        return f"only {result.seconds} s of {row.seconds} s came out"
+    if column == CUT and (heard.delay > TOLERANCE + row.slack or not heard.without_holes):
+        return f"plays another moment, up to {heard.delay:.3f} s away, or has holes"
+    return None if heard.in_order else "plays a moment twice, or out of order"
