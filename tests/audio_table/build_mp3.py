@@ -113,6 +113,11 @@ def from_a_stream() -> bytes:
     return encoded("cbr-bare", 6.0)[100:-100]
 
 
+def cut_between_frames() -> bytes:
+    """Half of a file that tells by nothing that it was longer: here, 3.0 of 6 s."""
+    return b"".join(edit.mp3_frames(encoded("vbr-bare", 6.0))[:115])
+
+
 def joined(kind: str) -> bytes:
     """Two files, one after the other: 4 s and 2 s of one chirp."""
     samples = chirp(6, RATE)

@@ -58,11 +58,26 @@ class Heard:
         return not bool(np.any(bad[1:] & bad[:-1]))
 
     @property
+    def stretches(self) -> list[tuple[float, float]]:
+        """First and last moment of each stretch of the chirp, in the order in which they are played.
+
+        A stretch is three windows or more that follow each other as in the source; where bytes are
+        lost, a window or two of noise may sound like some moment.
+        """
+        found: list[list[float]] = [[]]
+        for moment in self.moment:
+            if found[-1] and not abs(moment - found[-1][-1] - _WINDOW) < _WINDOW / 2:
+                found.append([])
+            if not np.isnan(moment):
+                found[-1].append(float(moment))
+        return [(moments[0], moments[-1]) for moments in found if len(moments) >= 3]
+
+    @property
     def in_order(self) -> bool:
         """Whether no moment is played twice and none before an earlier one."""
-        moments = self.moment[~np.isnan(self.moment)]
-        # Half a window: next to a splice two moments share one window.
-        return bool(np.all(np.diff(moments) > -TOLERANCE))
+        stretches = self.stretches
+        ends = zip(stretches, stretches[1:], strict=False)
+        return all(after[0] > before[1] - TOLERANCE for before, after in ends)
 
 
 def listen(samples: FloatArray, rate: int, seconds: float) -> Heard:
@@ -74,7 +89,8 @@ def listen(samples: FloatArray, rate: int, seconds: float) -> Heard:
     spectra = np.abs(np.fft.rfft(windows, n=4 * size, axis=1))
     peak = np.argmax(spectra, axis=1)
     moment = (peak * rate / (4 * size) - LOW) * seconds / (HIGH - LOW)
-    moment[~_is_tone(windows, spectra, peak)] = np.nan
+    outside = (moment < -TOLERANCE) | (moment > seconds + TOLERANCE)
+    moment[outside | ~_is_tone(windows, spectra, peak)] = np.nan
     return Heard((np.arange(count) + 0.5) * size / rate, moment)
 
 

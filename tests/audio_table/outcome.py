@@ -9,10 +9,6 @@ from mscol_cli.audio import read_audio
 from mscol_cli.errors import BadInputError
 from tests.audio_table.chirp import Heard, listen
 
-SHORTFALL = 0.25
-"""Seconds by which a file in a store must miss its header's length to count as short."""
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What came out of a file.
@@ -20,19 +16,16 @@ class Outcome:
     Attributes:
         reason: Why it was refused; None where it was decoded.
         seconds: How much was decoded.
-        declared: How long the file says it is.
+        declared: How long the file says it is; None where it says nothing.
+        shortfall: What is missing, as a store's manifest has it; None if nothing is known to be.
         heard: The moments of the chirp.
     """
 
     reason: str | None = None
     seconds: float = 0.0
     declared: float | None = None
+    shortfall: str | None = None
     heard: Heard | None = None
-
-    @property
-    def short(self) -> bool:
-        """Whether a store's manifest says so."""
-        return self.declared is not None and self.declared - self.seconds >= SHORTFALL
 
 
 def outcome(path: Path, seconds: float) -> Outcome:
@@ -42,4 +35,4 @@ def outcome(path: Path, seconds: float) -> Outcome:
     except BadInputError as error:
         return Outcome(reason=str(error))
     heard = listen(audio.samples, audio.sample_rate, seconds)
-    return Outcome(None, audio.seconds, audio.declared, heard)
+    return Outcome(None, audio.seconds, audio.declared, audio.shortfall, heard)
