@@ -161,8 +161,8 @@ class LibavReader:
 
     def _open(self, part: SourceFile) -> AudioStream:
         part.seek(0)
-        container: InputContainer = av.open(
-            part, format=self._form, options=_OPTIONS, metadata_errors="replace"
+        container = av.open(
+            part, mode="r", format=self._form, options=_OPTIONS, metadata_errors="replace"
         )
         self._containers.append(container)
         if not container.streams.audio:
