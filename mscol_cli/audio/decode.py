@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,14 +154,20 @@ def open_audio(path: Path) -> Iterator[AudioStream]:
             reader.close()
 
 
-def read_audio(path: Path) -> Audio:
+def read_audio(path: Path, warn: Callable[[str], None] | None = None) -> Audio:
     """Decode a whole file at its own rate, all channels.
+
+    Args:
+        path: The file.
+        warn: Takes a line if part of the file is missing; may be called from another thread.
 
     Raises:
         BadInputError: As `open_audio` and `AudioStream.blocks`.
     """
     with open_audio(path) as stream:
         samples = np.concatenate(list(stream.blocks()), axis=1)
+        if warn is not None and stream.shortfall is not None:
+            warn(f"short {path}: {stream.shortfall}")
         return Audio(samples, stream.sample_rate, stream.declared, stream.shortfall)
 
 
@@ -207,13 +213,20 @@ def durations(path: Path) -> tuple[float | None, float | None]:
         return None, None
 
 
-def load_mono(path: Path, sample_rate: int) -> FloatArray:
+def load_mono(
+    path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
+) -> FloatArray:
     """Decode a file, average its channels and resample to `sample_rate` Hz: (samples,).
+
+    Args:
+        path: The file.
+        sample_rate: Hz.
+        warn: As of `read_audio`.
 
     Raises:
         BadInputError: As `read_audio`.
     """
-    audio = read_audio(path)
+    audio = read_audio(path, warn)
     mono = audio.samples.mean(axis=0, dtype=np.float32)
     return resample_array(mono, audio.sample_rate, sample_rate)
 
