@@ -17,10 +17,12 @@ class DataBytes:
     """The chunk that holds the samples.
 
     Attributes:
+        start: Where it begins in the file.
         declared: Bytes by the header; None where its writer never came back to fill that in.
         present: Bytes from there to the end of the file, at most those declared.
     """
 
+    start: int
     declared: int | None
     present: int
 
@@ -50,6 +52,17 @@ def data_bytes(source: SourceFile) -> DataBytes | None:
         return _found(source, start, size)
     if head[4:8] == b"ftyp":
         return _first(source, _mp4_boxes(source), b"mdat")
+    return None
+
+
+def wave_format(source: SourceFile) -> tuple[int, int] | None:
+    """Sample rate in Hz and channels by the header of a WAV or RF64 file; None for any other."""
+    order = {b"RIFF": "little", b"RIFX": "big", b"RF64": "little", b"BW64": "little"}
+    kind = source.at(0, 4)
+    for name, start, _ in _chunks(source, order[kind]) if kind in order else ():
+        if name == b"fmt ":
+            head = source.at(start, 8)
+            return _number(head[4:8], order[kind]), _number(head[2:4], order[kind])
     return None
 
 
@@ -89,8 +102,8 @@ def _found(source: SourceFile, start: int, size: int) -> DataBytes:
     # Recorders that lost power leave 0, those that write to a pipe the largest size there is.
     streamed = size > there and any(size in sizes for sizes in _STREAMED)
     if size < 0 or streamed or (size == 0 and there > 0):
-        return DataBytes(None, there)
-    return DataBytes(size, min(size, there))
+        return DataBytes(start, None, there)
+    return DataBytes(start, size, min(size, there))
 
 
 def _chunks(source: SourceFile, order: str) -> Iterator[_Chunk]:

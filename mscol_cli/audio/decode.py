@@ -248,8 +248,9 @@ def _refusals(source: SourceFile) -> Iterator[None]:
 
 def _truncated(path: Path, missing: float, damage: str | None = None) -> str:
     what = "truncated" if damage is None else "truncated or damaged"
+    share = f"{missing:.2%}" if missing >= 1e-4 else "less than 0.01%"
     return (
-        f"{path}: {what}, {missing:.2%} of the audio that its header declares is not there;"
+        f"{path}: {what}, {share} of the audio that its header declares is not there;"
         " copy or download it again"
     )
 

@@ -48,7 +48,7 @@ def scan_pages(source: SourceFile) -> OggPages:
     """Read the header of every page.
 
     Raises:
-        BadInputError: The pages are out of order, or the first ones are missing.
+        BadInputError: The pages are out of order, or the first ones are missing or damaged.
     """
     pages, starts = OggPages(), list[int]()
     numbers: dict[int, int] = {}
@@ -69,6 +69,8 @@ def scan_pages(source: SourceFile) -> OggPages:
             open_streams.discard(page.stream)
         pages.ended &= page.end <= source.size
     pages.ended &= not open_streams
+    if not starts:
+        raise BadInputError(f"{source.path}: holds no Ogg page that can be read; replace it")
     pages.links = list(zip(starts, [*starts[1:], source.size], strict=True))
     return pages
 

@@ -10,14 +10,17 @@ import soundfile
 from numpy.typing import NDArray
 
 from mscol_cli.audio import mpeg
+from mscol_cli.audio.declared import wave_format
 from mscol_cli.audio.libav import LibavReader
+from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.ogg import scan_pages
 from mscol_cli.audio.sndfile import SndfileReader
 from mscol_cli.audio.source import SourceFile
 from mscol_cli.audio.suffixes import MPEG_SUFFIXES
 
-_SNDFILE = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"dns.")
-_FLAC = b"fLaC"
+_SNDFILE = frozenset(
+    {b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"dns.", b"fLaC"}
+)
 
 
 class Reader(Protocol):
@@ -63,22 +66,28 @@ def open_reader(source: SourceFile) -> Reader:
     """
     start = mpeg.id3_bytes(source)
     kind = source.at(start, 4)
-    if kind in _SNDFILE or kind == _FLAC:
-        reader = _sndfile(source.part(start) if start else source)
-        if reader is not None:
-            return reader
-    if kind == b"OggS":
-        return _ogg(source)
-    return _libav(source)
+    if kind in _SNDFILE:
+        return _sndfile(source.part(start) if start else source)
+    return _ogg(source) if kind == b"OggS" else _libav(source)
 
 
-def _sndfile(source: SourceFile) -> SndfileReader | None:
+def _sndfile(source: SourceFile) -> Reader:
+    """With libsndfile, or with FFmpeg's libraries for the codecs that it lacks."""
+    if (claimed := wave_format(source)) is not None:
+        check_limits(source.path, *claimed)  # libsndfile would call 0 or 4 GHz an internal error
+    refusal: soundfile.LibsndfileError | None = None
     try:
         reader = SndfileReader(source)
-    except (soundfile.LibsndfileError, TypeError):
-        source.check()
-        return None
-    return None if reader.holds_mpeg else reader
+        if not reader.holds_mpeg:
+            return reader
+    except soundfile.LibsndfileError as error:
+        refusal = error
+    try:
+        return _libav(source)
+    except av.FFmpegError:
+        if refusal is None or source.at(0, 4) == b"caff":
+            raise
+    raise refusal
 
 
 def _ogg(source: SourceFile) -> LibavReader:

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio.declared import data_bytes
+from mscol_cli.audio.declared import DataBytes, data_bytes
 from mscol_cli.audio.source import SourceFile
 
 _UNKNOWN = 1 << 36  # the most frames that FLAC can declare
@@ -39,6 +39,8 @@ class SndfileReader:
     def __init__(self, source: SourceFile) -> None:
         """Open a file. Raises soundfile.LibsndfileError if it is not one that libsndfile reads."""
         self._data = data_bytes(source)
+        if self._data is not None and self._data.declared is None:
+            _finish_header(source, self._data)
         self._file = _ForwardFile(source)
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
@@ -83,3 +85,17 @@ class SndfileReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _finish_header(source: SourceFile, data: DataBytes) -> None:
+    """Show libsndfile the size for which it reads to the end of the file.
+
+    A recorder that lost power leaves 0, for which libsndfile finds no samples. The other formats
+    it reads to their end as they are.
+    """
+    kind = source.at(0, 4)
+    if kind in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
+        source.overlay(0, b"RIFX" if kind == b"RIFX" else b"RIFF")
+        source.overlay(data.start - 4, b"\xff" * 4)
+    if kind in (b".snd", b"dns."):
+        source.overlay(8, b"\xff" * 4)

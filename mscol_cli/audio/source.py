@@ -36,6 +36,7 @@ class SourceFile:
             raise _unreadable(path, error) from None
         self._start, self._end = start, size if end is None else min(end, size)
         self._position = 0
+        self._overlay: list[tuple[int, bytes]] = []
         if not size:
             self.close()
             raise BadInputError(f"{path}: is empty (0 bytes); copy or download it again")
@@ -69,8 +70,14 @@ class SourceFile:
                 content += more
         except OSError as error:
             self._error = error
+        for offset, patch in self._overlay:
+            content = _patched(content, offset - self._position, patch)
         self._position += len(content)
         return content
+
+    def overlay(self, offset: int, patch: bytes) -> None:
+        """Let decoders read other bytes at `offset` than the file has."""
+        self._overlay.append((offset, patch))
 
     def readinto(self, buffer: Any) -> int:
         """As of a file object."""
@@ -113,6 +120,14 @@ def _open_regular(path: Path) -> int:
         os.close(descriptor)
         raise BadInputError(f"{path}: is not a file")
     return descriptor
+
+
+def _patched(content: bytes, offset: int, patch: bytes) -> bytes:
+    """Other bytes at an offset of a block, which may begin before it or reach beyond it."""
+    start, end = max(0, offset), min(len(content), offset + len(patch))
+    if start >= end:
+        return content
+    return content[:start] + patch[start - offset : end - offset] + content[end:]
 
 
 def _unreadable(path: Path, error: OSError) -> UnreadableInputError:

@@ -88,7 +88,8 @@ def embed_files(
         except BadInputError as error:
             return error
         except OSError as error:
-            return UnreadableInputError(f"{path}: cannot be read ({error.strerror}); check the disk")
+            reason = f"cannot be read ({error.strerror}); check the disk"
+            return UnreadableInputError(f"{path}: {reason}")
 
     decoded = map_ahead(load, paths, DECODERS)
     return embed_clips(encoder, decoded, device=device, cut=cut, noise=noise)
