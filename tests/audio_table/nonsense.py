@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 
 from tests.audio_table import build_av as av
@@ -71,8 +72,6 @@ def _caf(rate: int, channels: int) -> bytes:
 
 
 def _tta(rate: int, channels: int) -> bytes:
-    import zlib
-
     content = av.encoded("tta", "tta")
     head = content[:6] + struct.pack("<H", channels) + content[8:10] + struct.pack("<I", rate)
     head += content[14:18]
