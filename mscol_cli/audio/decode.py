@@ -165,7 +165,8 @@ def read_audio(path: Path, warn: Callable[[str], None] | None = None) -> Audio:
         BadInputError: As `open_audio` and `AudioStream.blocks`.
     """
     with open_audio(path) as stream:
-        samples = np.concatenate(list(stream.blocks()), axis=1)
+        blocks = list(stream.blocks())
+        samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
         if warn is not None and stream.shortfall is not None:
             warn(f"short {path}: {stream.shortfall}")
         return Audio(samples, stream.sample_rate, stream.declared, stream.shortfall)

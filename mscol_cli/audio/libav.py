@@ -9,6 +9,7 @@ from typing import TypeAlias
 import av
 import av.logging
 import numpy as np
+from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -44,6 +45,7 @@ _WITH_CHECKSUM = ("flac", "tak", "tta")  # which FFmpeg looks at only if asked t
 _MPEG = ("mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float")
 _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
+_PIECE = 1 << 14  # samples
 _CAF_PACKET, _MILLISECONDS = 0.1, 0.002
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
 
@@ -57,6 +59,7 @@ class Losses:
         failed: Packets, or reads of the container, that were not.
         gap: Seconds that the timestamps leap over.
         cut: Whether the last packet is a part of a frame.
+        skipped: Whether the last packet has something before its frame.
         joined: Seconds that the headers of further files declare, which were appended to the first.
     """
 
@@ -64,6 +67,7 @@ class Losses:
     failed: int = 0
     gap: float = 0.0
     cut: bool = False
+    skipped: bool = False
     joined: float = 0.0
 
 
@@ -142,16 +146,17 @@ class LibavReader:
 
     def read(self, frames: int) -> FloatArray:
         """The next samples: (channels, at most `frames`); none at the end."""
-        block = np.empty((self.channels, frames), dtype=np.float32)
-        filled = 0
-        while filled < frames and self._rest is not None:
-            piece = self._rest[:, : frames - filled]
-            block[:, filled : filled + piece.shape[1]] = piece
-            filled += piece.shape[1]
-            left = self._rest[:, piece.shape[1] :]
+        parts = list[FloatArray]()
+        wanted = frames
+        while wanted and self._rest is not None:
+            parts.append(self._rest[:, :wanted])
+            left = self._rest[:, wanted:]
+            wanted -= parts[-1].shape[1]
             self._rest = left if left.shape[1] else next(self._pieces, None)
-        self._decoded += filled
-        return block[:, :filled]
+        self._decoded += frames - wanted
+        if not parts:
+            return np.empty((self.channels, 0), dtype=np.float32)
+        return np.concatenate(parts, axis=1)
 
     def missing_share(self, decoded: int) -> float:
         """The share of the declared samples that are not there, of `decoded` per channel."""
@@ -202,29 +207,19 @@ class LibavReader:
 
     def _converted(self) -> Generator[FloatArray, None, None]:
         """Samples of all frames, in the layout and at the rate of the first."""
-        first: AudioFrame | None = None
-        resampler: AudioResampler | None = None
-        current = None
+        collected: _Collected | None = None
         for frame in self._frames():
-            if first is None:
-                first = frame
-                self.sample_rate = frame.sample_rate
-                self.channels = frame.layout.nb_channels
-            kind = (frame.sample_rate, frame.layout.name, frame.format.name)
-            if kind != current:
-                yield from _flushed(resampler)
-                resampler, current = None, kind
-                if (frame.sample_rate, frame.layout.nb_channels) != (
-                    self.sample_rate,
-                    self.channels,
-                ):
-                    resampler = AudioResampler("fltp", first.layout, self.sample_rate)
-            if resampler is None:
-                yield samples_of(frame)
-            else:
-                frame.pts = None
-                yield from (samples_of(one) for one in resampler.resample(frame))
-        yield from _flushed(resampler)
+            if collected is None:
+                self.sample_rate, self.channels = frame.sample_rate, frame.layout.nb_channels
+                collected = _Collected(frame)
+            if not collected.takes(frame):
+                yield from collected.flush()
+                collected = _Collected(frame, collected.target)
+                collected.takes(frame)
+            if collected.is_long:
+                yield from collected.drain()
+        if collected is not None:
+            yield from collected.flush()
 
     def _frames(self) -> Iterator[AudioFrame]:
         for number, part in enumerate(self._parts):
@@ -260,11 +255,7 @@ def _packets(
 
 
 def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> list[AudioFrame]:
-    content = b""
-    if packet is not None and stream.codec_context.name in _MPEG:
-        content = bytes(packet)
-    if content and mpeg.is_tag(content):
-        losses.joined += mpeg.counted_seconds(content) or 0.0
+    if packet is not None and stream.codec_context.name in _MPEG and _is_tag(packet, losses):
         return []
     try:
         frames = stream.decode(packet)
@@ -274,16 +265,73 @@ def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> lis
         losses.failed += packet is not None
         return []
     damaged = any(frame.is_corrupt for frame in frames) or (
-        packet is not None and packet.is_corrupt
+        packet is not None and (packet.is_corrupt or losses.skipped)
     )
-    if content:
-        size = mpeg.frame_bytes(content[:4])
-        losses.cut = size is not None and len(content) < size
-        # What FFmpeg skips before the first frame need not be audio, between frames it was.
-        damaged |= size is None and losses.decoded > 0
     losses.failed += damaged
     losses.decoded += packet is not None and not damaged
     return frames
+
+
+def _is_tag(packet: _Packet, losses: Losses) -> bool:
+    """Look whether a packet of MPEG audio is one whole frame; true if it is a tag, or padding."""
+    head = bytes(memoryview(packet)[: mpeg.HEAD_BYTES])
+    if mpeg.is_tag(head) or not (any(head) or any(bytes(packet))):
+        if losses.decoded:
+            losses.joined += mpeg.counted_seconds(head) or 0.0
+        return True
+    size = mpeg.frame_bytes(head[:4])
+    losses.cut = size is not None and packet.size < size
+    # What FFmpeg skips before the first frame need not be audio; between frames it was.
+    losses.skipped = size is None and losses.decoded > 0
+    return False
+
+
+class _Collected:
+    """Frames of one format, joined to longer pieces: per frame, NumPy would cost more than MP3."""
+
+    def __init__(self, first: AudioFrame, target: tuple[int, str, int] | None = None) -> None:
+        """Begin with the format of a frame.
+
+        Args:
+            first: The frame.
+            target: Rate in Hz, layout and number of channels to convert to; None keeps them.
+        """
+        kind = (first.sample_rate, first.layout.name, first.layout.nb_channels)
+        self.target = target or kind
+        self._fifo = AudioFifo()
+        self._resampler: AudioResampler | None = None
+        if (self.target[0], self.target[2]) != (kind[0], kind[2]):
+            self._resampler = AudioResampler("fltp", self.target[1], self.target[0])
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a piece is long enough to be drained."""
+        return self._fifo.samples >= _PIECE
+
+    def takes(self, frame: AudioFrame) -> bool:
+        """Take a frame, unless it has another format."""
+        frame.pts = None
+        try:
+            self._fifo.write(frame)
+        except ValueError:
+            return False
+        return True
+
+    def flush(self) -> Iterator[FloatArray]:
+        """What is left."""
+        yield from self.drain()
+        if self._resampler is not None:
+            yield from (samples_of(frame) for frame in self._resampler.resample(None))
+
+    def drain(self) -> Iterator[FloatArray]:
+        """What was collected so far."""
+        frame = self._fifo.read()
+        if frame is None:
+            return
+        if self._resampler is None:
+            yield samples_of(frame)
+        else:
+            yield from (samples_of(one) for one in self._resampler.resample(frame))
 
 
 class _Clock:
@@ -318,8 +366,3 @@ def samples_of(frame: AudioFrame) -> FloatArray:
         centred -= 128
     centred *= np.float32(1 / scale)
     return centred
-
-
-def _flushed(resampler: AudioResampler | None) -> Iterator[FloatArray]:
-    if resampler is not None:
-        yield from (samples_of(frame) for frame in resampler.resample(None))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mscol_cli.audio.source import SourceFile
 
+HEAD_BYTES = 200
+"""Bytes of a frame within which a Xing, Info or VBRI tag ends, its table left out."""
 _ID3_HEADER = 10
 _ID3_TEXT = 32  # bytes of a number, at most
 _SEARCHED = 1 << 16
@@ -50,11 +52,15 @@ def counted_seconds(content: bytes) -> float | None:
     return None
 
 
-def is_tag(packet: bytes) -> bool:
-    """Whether what FFmpeg takes for an MP3 frame is a tag, which is not to be decoded."""
-    if packet[:3] in (b"ID3", b"TAG") or packet[:8] == b"APETAGEX" or packet[:6] == b"LYRICS":
-        return True
-    return any(packet.find(mark, 4, 44) >= 0 for mark in TAG_MARKS) or not packet.strip(b"\0")
+def is_tag(head: bytes) -> bool:
+    """Whether what FFmpeg takes for an MP3 frame is a tag, which is not to be decoded.
+
+    Args:
+        head: Its first `HEAD_BYTES`.
+    """
+    if head[0] == 0xFF:
+        return any(head.find(mark, 4, 44) >= 0 for mark in TAG_MARKS)
+    return head.startswith((b"ID3", b"TAG", b"APETAGEX", b"LYRICS"))
 
 
 def frame_bytes(header: bytes) -> int | None:
