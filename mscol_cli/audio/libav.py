@@ -227,7 +227,10 @@ class LibavReader:
                 continue
             container = self._containers[-1]
             clock = None if container.format.name in UNTIMED else _Clock(self.losses)
+            is_mpeg = self._stream.codec_context.name in _MPEG
             for packet in _packets(container, self._stream, self.losses):
+                if is_mpeg and packet is not None and _is_tag(packet, self.losses):
+                    continue
                 for frame in _decoded(packet, self._stream, self.losses):
                     if frame.samples:
                         if clock is not None:
@@ -255,8 +258,6 @@ def _packets(
 
 
 def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> list[AudioFrame]:
-    if packet is not None and stream.codec_context.name in _MPEG and _is_tag(packet, losses):
-        return []
     try:
         frames = stream.decode(packet)
     except av.error.EOFError:
@@ -274,10 +275,11 @@ def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> lis
 
 def _is_tag(packet: _Packet, losses: Losses) -> bool:
     """Look whether a packet of MPEG audio is one whole frame; true if it is a tag, or padding."""
-    head = bytes(memoryview(packet)[: mpeg.HEAD_BYTES])
-    if mpeg.is_tag(head) or not (any(head) or any(bytes(packet))):
+    content = memoryview(packet)
+    head = bytes(content[: mpeg.MARK_BYTES])
+    if mpeg.is_tag(head) or not (any(head) or any(content)):
         if losses.decoded:
-            losses.joined += mpeg.counted_seconds(head) or 0.0
+            losses.joined += mpeg.counted_seconds(bytes(content)) or 0.0
         return True
     size = mpeg.frame_bytes(head[:4])
     losses.cut = size is not None and packet.size < size

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from mscol_cli.audio.source import SourceFile
 
-HEAD_BYTES = 200
-"""Bytes of a frame within which a Xing, Info or VBRI tag ends, its table left out."""
+MARK_BYTES = 44
+"""Bytes of a frame within which the name of a Xing, Info or VBRI tag ends."""
 _ID3_HEADER = 10
 _ID3_TEXT = 32  # bytes of a number, at most
 _SEARCHED = 1 << 16
 _RATES = (44100, 48000, 32000)
 _HAS_FRAMES, _HAS_BYTES, _HAS_INDEX, _HAS_QUALITY = 1, 2, 4, 8
-TAG_MARKS = (b"Xing", b"Info", b"VBRI")
+_TAG_MARKS = (b"Xing", b"Info", b"VBRI")
+_MARKS = re.compile(b"|".join(_TAG_MARKS))
 # kbit/s by the bit rate's index, from 1: of MPEG-1 by layer; of MPEG-2, layer I; of its others.
 _KBPS_1 = {
     1: tuple(range(32, 449, 32)),
@@ -42,7 +46,7 @@ def declared_seconds(source: SourceFile) -> float | None:
 
 def counted_seconds(content: bytes) -> float | None:
     """How long an MP3 lasts by the first Xing, Info or VBRI tag in its beginning; None without."""
-    for mark in TAG_MARKS:
+    for mark in _TAG_MARKS:
         place = content.find(mark)
         while place >= 0:
             header = content[max(0, place - _tag_offset(mark, content, place)) :][:4]
@@ -56,13 +60,14 @@ def is_tag(head: bytes) -> bool:
     """Whether what FFmpeg takes for an MP3 frame is a tag, which is not to be decoded.
 
     Args:
-        head: Its first `HEAD_BYTES`.
+        head: Its first `MARK_BYTES`.
     """
     if head[0] == 0xFF:
-        return any(head.find(mark, 4, 44) >= 0 for mark in TAG_MARKS)
+        return _MARKS.search(head, 4) is not None
     return head.startswith((b"ID3", b"TAG", b"APETAGEX", b"LYRICS"))
 
 
+@lru_cache(maxsize=256)
 def frame_bytes(header: bytes) -> int | None:
     """Bytes of the frame that begins with a header of four bytes.
 
