@@ -79,13 +79,6 @@ def has_index(source: SourceFile) -> bool:
     return any(name == b"moov" for name, _, _ in _mp4_boxes(source))
 
 
-def is_cut_mp4(source: SourceFile) -> bool:
-    """Whether an MP4 file ends within one of its boxes. False for any other format."""
-    return source.at(4, 4) == b"ftyp" and any(
-        start + size > source.size for _, start, size in _mp4_boxes(source)
-    )
-
-
 _Chunk = tuple[bytes, int, int]  # name, where its content begins, bytes by its header
 
 

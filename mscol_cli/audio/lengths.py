@@ -6,12 +6,11 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from mscol_cli.audio import mpeg
-from mscol_cli.audio.declared import caf_samples, data_bytes
+from mscol_cli.audio.declared import caf_samples
 from mscol_cli.audio.source import SourceFile
 
 _EXACT = {"ape", "dsf", "flac", "mov", "mpc", "mpc8", "oma", "shn", "tak", "tta", "voc"}
-_EXACT |= {"wv"}
-_BY_SIZE = {"w64", "wav"}  # FFmpeg has the length of the bytes that are there
+_EXACT |= {"w64", "wav", "wv"}
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MICROSECONDS = 1_000_000
 
@@ -39,10 +38,6 @@ def declared_seconds(
         return float(stream.frames * stream.time_base) if stream.time_base else None
     if names & _EXACT and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    if names & _BY_SIZE and stream.duration and stream.time_base:
-        data = data_bytes(source)
-        share = data.declared / data.present if data and data.declared and data.present else 1.0
-        return float(stream.duration * stream.time_base) * share
     alone = not container.streams.video
     if names & {"matroska", "webm", "flv"} and container.duration and alone:
         return container.duration / _MICROSECONDS

@@ -19,7 +19,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from mscol_cli.audio import mpeg
-from mscol_cli.audio.declared import data_bytes, is_cut_mp4
+from mscol_cli.audio.declared import data_bytes
 from mscol_cli.audio.lengths import declared_seconds
 from mscol_cli.audio.source import SourceFile
 from mscol_cli.errors import BadInputError
@@ -37,12 +37,10 @@ FORMATS = (
     "mpeg,mpegts,ogg,oma,shn,tak,truehd,tta,voc,w64,wav,wv"
 )
 # Raw streams, to which FFmpeg gives timestamps by counting packets.
-UNTIMED = ("aac", "ac3", "amr", "dts", "dtshd", "eac3", "mp3", "truehd")
+UNTIMED = ("aac", "ac3", "dts", "dtshd", "eac3", "mp3", "truehd")
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 _LOSSLESS = ("alac", "ape", "dsd_", "flac", "mlp", "mp4als", "pcm_", "ralf", "shorten", "tak")
 _LOSSLESS_TOO = ("truehd", "tta", "wavpack", "wmalossless")
-_WITH_CHECKSUM = ("flac", "tak", "tta")  # which FFmpeg looks at only if asked to
-_MPEG = ("mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float")
 _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
 _PIECE = 1 << 14  # samples
@@ -58,17 +56,11 @@ class Losses:
         decoded: Packets that were decoded.
         failed: Packets, or reads of the container, that were not.
         gap: Seconds that the timestamps leap over.
-        cut: Whether the last packet is a part of a frame.
-        skipped: Whether the last packet has something before its frame.
-        joined: Seconds that the headers of further files declare, which were appended to the first.
     """
 
     decoded: int = 0
     failed: int = 0
     gap: float = 0.0
-    cut: bool = False
-    skipped: bool = False
-    joined: float = 0.0
 
 
 class LibavReader:
@@ -117,7 +109,7 @@ class LibavReader:
     def declared(self) -> float | None:
         """Seconds that the header declares, or else those that timestamps tell so far."""
         if self._header is not None and len(self._parts) == 1:
-            return self._header + self.losses.joined
+            return self._header
         # Ogg declares its length on its last page, by which FFmpeg cuts the last packet.
         known = self.losses.gap or (self._is_ogg and self._damage is None)
         return self._decoded / self.sample_rate + self.losses.gap if known else None
@@ -132,16 +124,12 @@ class LibavReader:
     @property
     def damage(self) -> str | None:
         """What could not be decoded, as a phrase; None if all could."""
-        declared = None if self._header is None else self._header + self.losses.joined
-        complete = declared is not None and self._decoded >= declared * self.sample_rate
+        complete = self._header is not None and self._decoded >= self._header * self.sample_rate
         if self.losses.gap:
             return f"damaged: {self.losses.gap:.2f} s inside could not be decoded"
         if self.losses.failed and not complete:
             total = self.losses.failed + self.losses.decoded
-            failed = f"damaged: {self.losses.failed} of {total} packets could not be decoded"
-            return self._damage or failed
-        if self.losses.cut and not complete:
-            return "cut off: ends within a frame"
+            return f"damaged: {self.losses.failed} of {total} packets could not be decoded"
         return None if complete else self._damage
 
     def read(self, frames: int) -> FloatArray:
@@ -181,24 +169,9 @@ class LibavReader:
         )
         self._containers.append(container)
         if not container.streams.audio:
-            if is_cut_mp4(part):
-                reason = "truncated within its index (moov); copy or download it again"
-                raise BadInputError(f"{part.path}: {reason}")
             raise BadInputError(f"{part.path}: holds no audio stream; leave it out")
         streams = container.streams.audio
-        chosen = next((one for one in streams if one.disposition & Disposition.default), streams[0])
-        if chosen.codec_context.name in _WITH_CHECKSUM:
-            chosen.codec_context.options = {"err_detect": "crccheck+explode"}
-        return chosen
-
-    def _continue(self, part: SourceFile) -> bool:
-        """Open a further link of a chained file, of which a damaged one is passed over."""
-        try:
-            self._stream = self._open(part)
-        except (av.FFmpegError, BadInputError):
-            self.losses.failed += 1
-            return False
-        return True
+        return next((one for one in streams if one.disposition & Disposition.default), streams[0])
 
     def _nothing(self) -> str:
         if self.losses.failed:
@@ -223,14 +196,11 @@ class LibavReader:
 
     def _frames(self) -> Iterator[AudioFrame]:
         for number, part in enumerate(self._parts):
-            if number and not self._continue(part):
-                continue
+            if number:
+                self._stream = self._open(part)
             container = self._containers[-1]
             clock = None if container.format.name in UNTIMED else _Clock(self.losses)
-            is_mpeg = self._stream.codec_context.name in _MPEG
             for packet in _packets(container, self._stream, self.losses):
-                if is_mpeg and packet is not None and _is_tag(packet, self.losses):
-                    continue
                 for frame in _decoded(packet, self._stream, self.losses):
                     if frame.samples:
                         if clock is not None:
@@ -263,29 +233,18 @@ def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> lis
     except av.error.EOFError:
         return []
     except (av.FFmpegError, OverflowError):
-        losses.failed += packet is not None
+        losses.failed += packet is not None and not _is_tag(packet, stream)
         return []
     damaged = any(frame.is_corrupt for frame in frames) or (
-        packet is not None and (packet.is_corrupt or losses.skipped)
+        packet is not None and packet.is_corrupt
     )
     losses.failed += damaged
     losses.decoded += packet is not None and not damaged
     return frames
 
 
-def _is_tag(packet: _Packet, losses: Losses) -> bool:
-    """Look whether a packet of MPEG audio is one whole frame; true if it is a tag, or padding."""
-    content = memoryview(packet)
-    head = bytes(content[: mpeg.MARK_BYTES])
-    if mpeg.is_tag(head) or not (any(head) or any(content)):
-        if losses.decoded:
-            losses.joined += mpeg.counted_seconds(bytes(content)) or 0.0
-        return True
-    size = mpeg.frame_bytes(head[:4])
-    losses.cut = size is not None and packet.size < size
-    # What FFmpeg skips before the first frame need not be audio; between frames it was.
-    losses.skipped = size is None and losses.decoded > 0
-    return False
+def _is_tag(packet: _Packet, stream: AudioStream) -> bool:
+    return stream.codec_context.name.startswith("mp3") and mpeg.is_tag(bytes(packet))
 
 
 class _Collected:

@@ -1,29 +1,14 @@
-"""MPEG audio: its frames, ID3v2 tags at its head, and the frame count that encoders leave."""
+"""Tags at the head of MPEG audio: ID3v2, and the frame count that encoders leave."""
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
-
 from mscol_cli.audio.source import SourceFile
 
-MARK_BYTES = 44
-"""Bytes of a frame within which the name of a Xing, Info or VBRI tag ends."""
 _ID3_HEADER = 10
-_ID3_TEXT = 32  # bytes of a number, at most
 _SEARCHED = 1 << 16
 _RATES = (44100, 48000, 32000)
 _HAS_FRAMES, _HAS_BYTES, _HAS_INDEX, _HAS_QUALITY = 1, 2, 4, 8
-_TAG_MARKS = (b"Xing", b"Info", b"VBRI")
-_MARKS = re.compile(b"|".join(_TAG_MARKS))
-# kbit/s by the bit rate's index, from 1: of MPEG-1 by layer; of MPEG-2, layer I; of its others.
-_KBPS_1 = {
-    1: tuple(range(32, 449, 32)),
-    2: (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    3: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-}
-_KBPS_2_LAYER_1 = (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256)
-_KBPS_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+TAG_MARKS = (b"Xing", b"Info", b"VBRI")
 
 
 def id3_bytes(source: SourceFile) -> int:
@@ -38,15 +23,9 @@ def id3_bytes(source: SourceFile) -> int:
 
 
 def declared_seconds(source: SourceFile) -> float | None:
-    """How long an MP3 lasts by the tag in its first frame (Xing, Info or VBRI), or else by its
-    ID3v2 tag; None without."""
-    seconds = counted_seconds(source.at(id3_bytes(source), _SEARCHED))
-    return _id3_seconds(source) if seconds is None else seconds
-
-
-def counted_seconds(content: bytes) -> float | None:
-    """How long an MP3 lasts by the first Xing, Info or VBRI tag in its beginning; None without."""
-    for mark in _TAG_MARKS:
+    """How long an MP3 lasts by the tag in its first frame (Xing, Info or VBRI); None without."""
+    content = source.at(id3_bytes(source), _SEARCHED)
+    for mark in TAG_MARKS:
         place = content.find(mark)
         while place >= 0:
             header = content[max(0, place - _tag_offset(mark, content, place)) :][:4]
@@ -56,48 +35,11 @@ def counted_seconds(content: bytes) -> float | None:
     return None
 
 
-def is_tag(head: bytes) -> bool:
-    """Whether what FFmpeg takes for an MP3 frame is a tag, which is not to be decoded.
-
-    Args:
-        head: Its first `MARK_BYTES`.
-    """
-    if head[0] == 0xFF:
-        return _MARKS.search(head, 4) is not None
-    return head.startswith((b"ID3", b"TAG", b"APETAGEX", b"LYRICS"))
-
-
-@lru_cache(maxsize=256)
-def frame_bytes(header: bytes) -> int | None:
-    """Bytes of the frame that begins with a header of four bytes.
-
-    Returns:
-        0 for a free bit rate, which does not tell; None if it is not a header.
-    """
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
-        return None
-    layer, rate, index = 4 - (header[1] >> 1 & 3), header[2] >> 2 & 3, header[2] >> 4
-    if layer == 4 or rate == 3 or index == 15 or header[1] & 0x18 == 0x08:
-        return None
-    if index == 0:
-        return 0
-    others = _KBPS_2_LAYER_1 if layer == 1 else _KBPS_2
-    kbps = (_KBPS_1[layer] if _is_mpeg1(header) else others)[index - 1]
-    halved = layer == 3 and not _is_mpeg1(header)
-    slots = {1: 12, 2: 144, 3: 72 if halved else 144}[layer] * 1000 * kbps // _sample_rate(header)
-    return (slots + (header[2] >> 1 & 1)) * (4 if layer == 1 else 1)
-
-
-def _id3_seconds(source: SourceFile) -> float | None:
-    """By the text frame TLEN, in milliseconds, of an ID3v2 tag."""
-    tag = source.at(0, min(id3_bytes(source), _SEARCHED))
-    place = tag.find(b"TLEN")
-    if place < 0:
-        return None
-    size = min(_ID3_TEXT, int.from_bytes(tag[place + 4 : place + 8], "big"))
-    text = tag[place + 10 : place + 10 + size]
-    digits = text.replace(b"\0", b"").strip(b"\x01\x02\x03\xff\xfe ")
-    return int(digits) / 1000 if digits.isdigit() and int(digits) else None
+def is_tag(packet: bytes) -> bool:
+    """Whether what FFmpeg takes for an MP3 frame is a tag, which is not to be decoded."""
+    if packet[:3] in (b"ID3", b"TAG") or packet[:8] == b"APETAGEX" or packet[:6] == b"LYRICS":
+        return True
+    return any(packet.find(mark, 4, 44) >= 0 for mark in TAG_MARKS) or not packet.strip(b"\0")
 
 
 def _tag_offset(mark: bytes, content: bytes, place: int) -> int:
@@ -112,7 +54,9 @@ def _tag_offset(mark: bytes, content: bytes, place: int) -> int:
 
 def _is_frame(header: bytes) -> bool:
     """Whether four bytes begin a frame of layer III."""
-    return frame_bytes(header) is not None and header[1] & 0x06 == 0x02
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
+        return False
+    return header[1] & 0x18 != 0x08 and header[2] & 0x0C != 0x0C and header[2] & 0xF0 != 0xF0
 
 
 def _is_mpeg1(header: bytes) -> bool:
@@ -126,12 +70,9 @@ def _side_bytes(header: bytes) -> int:
     return 9 if mono else 17
 
 
-def _sample_rate(header: bytes) -> int:
-    return _RATES[header[2] >> 2 & 3] // {0x18: 1, 0x10: 2, 0x00: 4}[header[1] & 0x18]
-
-
 def _seconds(header: bytes, tag: bytes) -> float | None:
-    rate = _sample_rate(header)
+    divisor = {0x18: 1, 0x10: 2, 0x00: 4}[header[1] & 0x18]
+    rate = _RATES[header[2] >> 2 & 3] // divisor
     samples = 1152 if _is_mpeg1(header) else 576
     if tag[:4] == b"VBRI":
         frames, cut = int.from_bytes(tag[14:18], "big"), 0

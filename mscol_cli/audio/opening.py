@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio import ebml, mpeg
+from mscol_cli.audio import mpeg
 from mscol_cli.audio.declared import wave_format
 from mscol_cli.audio.libav import LibavReader
 from mscol_cli.audio.limits import check_limits
@@ -78,7 +78,7 @@ def _sndfile(source: SourceFile) -> Reader:
     refusal: soundfile.LibsndfileError | None = None
     try:
         reader = SndfileReader(source)
-        if not reader.is_compressed:
+        if not reader.holds_mpeg:
             return reader
     except soundfile.LibsndfileError as error:
         refusal = error
@@ -97,9 +97,8 @@ def _ogg(source: SourceFile) -> LibavReader:
 
 
 def _libav(source: SourceFile) -> LibavReader:
-    damage = "cut off: ends within an element" if ebml.is_cut(source) else None
     try:
-        return LibavReader([source], damage=damage)
+        return LibavReader([source])
     except av.FFmpegError:
         source.check()
         if source.path.suffix.lower() in MPEG_SUFFIXES:

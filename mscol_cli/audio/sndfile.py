@@ -30,8 +30,7 @@ class SndfileReader:
         declared: Seconds that the header declares; None where it declares nothing.
         lossless: Whether every sample can be accounted for.
         damage: Always None: libsndfile raises.
-        is_compressed: Whether it is MP3 in a WAV file or ALAC in a CAF file: libsndfile passes
-            over damage in them.
+        holds_mpeg: Whether it is MP3 in a WAV file, which FFmpeg decodes better.
     """
 
     lossless = True
@@ -45,9 +44,8 @@ class SndfileReader:
         self._file = _ForwardFile(source)
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
-        self.is_compressed = self._file.subtype.startswith(("MPEG", "ALAC"))
+        self.holds_mpeg = self._file.subtype.startswith("MPEG")
         self.declared = self._declared()
-        self._read = 0
 
     def _declared(self) -> float | None:
         frames = int(self._file.frames)
@@ -71,15 +69,7 @@ class SndfileReader:
 
     def read(self, frames: int) -> NDArray[np.float32]:
         """The next samples: (channels, at most `frames`); none at the end."""
-        # A tag behind FLAC is an error to libsndfile, which must not take the last samples along.
-        left = int(self._file.frames) - self._read if self._file.format == "FLAC" else 0
-        try:
-            block = self._file.read(min(frames, left or frames), dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError:
-            if self._read != int(self._file.frames):
-                raise
-            block = np.empty((0, self.channels), dtype=np.float32)
-        self._read += len(block)
+        block: NDArray[np.float32] = self._file.read(frames, dtype="float32", always_2d=True)
         return np.ascontiguousarray(block.T)
 
     def missing_share(self, decoded: int) -> float:
@@ -109,5 +99,3 @@ def _finish_header(source: SourceFile, data: DataBytes) -> None:
         source.overlay(data.start - 4, b"\xff" * 4)
     if kind in (b".snd", b"dns."):
         source.overlay(8, b"\xff" * 4)
-    if kind == b"caff":
-        source.overlay(data.start - 8, data.present.to_bytes(8, "big"))
