@@ -37,6 +37,12 @@ def fragmented() -> bytes:
     return encoded("mp4", "aac", muxer=(flags,))
 
 
+def without_index() -> bytes:
+    """As a recorder that lost its power leaves it: samples, and nothing that says where."""
+    content = encoded("ipod", "aac")
+    return content[: content.index(b"moov") - 4]
+
+
 def live_webm() -> bytes:
     """As a browser records it: without a duration."""
     return encoded("webm", "libopus", muxer=(("live", "1"),))

@@ -25,9 +25,7 @@ def _encode(kind: str, samples: FloatArray, rate: int) -> bytes:
     mode, _, bare = kind.partition("-")
     low = "64k" if rate < 32000 else "128k"
     options = {"cbr": {"b": low}, "abr": {"b": low, "abr": "1"}, "vbr": VBR}[mode]
-    return ffmpeg(
-        samples, rate, "mp3", "libmp3lame", options=options, muxer=BARE if bare else None
-    )
+    return ffmpeg(samples, rate, "mp3", "libmp3lame", options=options, muxer=BARE if bare else None)
 
 
 def by_libsndfile() -> bytes:
@@ -125,6 +123,15 @@ def joined(kind: str) -> bytes:
     return _encode(kind, samples[:, :cut], RATE) + _encode(kind, samples[:, cut:], RATE)
 
 
+def joined_tagged() -> bytes:
+    """Two files with all that taggers add: pictures in front, ID3v1 behind."""
+    samples = chirp(6, RATE)
+    cut = 4 * RATE
+    picture = edit.id3([(b"APIC", b"\0image/png\0\3\0" + np.random.default_rng(2).bytes(1 << 14))])
+    parts = [_encode("vbr", samples[:, :cut], RATE), _encode("vbr", samples[:, cut:], RATE)]
+    return b"".join(picture + part[edit.id3_size(part) :] + edit.id3v1(b"title") for part in parts)
+
+
 def joined_channels() -> bytes:
     """Mono, then stereo."""
     mono, stereo = chirp(6, RATE), chirp(6, RATE, 2)
@@ -140,7 +147,8 @@ def joined_rates() -> bytes:
 
 
 def layer_two() -> bytes:
-    return ffmpeg(chirp(3, RATE), RATE, "mp2", "mp2")
+    # Not 3 s: then each share that is cut off would be whole frames.
+    return ffmpeg(chirp(3.05, RATE), RATE, "mp2", "mp2")
 
 
 def in_wav() -> bytes:

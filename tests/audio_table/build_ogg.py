@@ -27,9 +27,7 @@ def _encode(codec: str, samples: FloatArray) -> bytes:
 
 
 def by_ffmpeg() -> bytes:
-    return ffmpeg(
-        chirp(3, 48000), 48000, "ogg", "libopus", muxer={"page_duration": "200000"}
-    )
+    return ffmpeg(chirp(3, 48000), 48000, "ogg", "libopus", muxer={"page_duration": "200000"})
 
 
 def chained(codec: str) -> bytes:
@@ -38,6 +36,13 @@ def chained(codec: str) -> bytes:
     cut = 4 * RATE[codec]
     second = [_renumbered(page) for page in edit.ogg_pages(_encode(codec, samples[:, cut:]))]
     return _encode(codec, samples[:, :cut]) + b"".join(second)
+
+
+def chained_rates() -> bytes:
+    """4 s at 44.1 kHz, then 2 s at 48 kHz."""
+    first = _encode("vorbis", chirp(6, 44100)[:, : 4 * 44100])
+    second = sndfile(chirp(6, 48000)[:, 4 * 48000 :], 48000, "OGG", "VORBIS")
+    return first + b"".join(_renumbered(page) for page in edit.ogg_pages(second))
 
 
 def _renumbered(page: bytes) -> bytes:
@@ -56,7 +61,7 @@ def reversed_pages(codec: str) -> bytes:
     """Headers, then the pages of audio in reverse order."""
     pages = edit.ogg_pages(long(codec))
     headers = 1 + max(i for i, page in enumerate(pages) if page[6:14] == bytes(8))
-    return b"".join(pages[:headers] + pages[:headers - 1 : -1])
+    return b"".join(pages[:headers] + pages[: headers - 1 : -1])
 
 
 def without_end(codec: str) -> bytes:

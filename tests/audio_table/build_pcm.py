@@ -75,6 +75,36 @@ def rf64() -> bytes:
     return written("RF64", "PCM_16")
 
 
+def rifx() -> bytes:
+    return sndfile(chirp(3, RATE), RATE, "WAV", "PCM_16", endian="BIG")
+
+
+def aiff_little() -> bytes:
+    return sndfile(chirp(3, RATE), RATE, "AIFF", "PCM_16", endian="LITTLE")
+
+
+def rf64_never_finished() -> bytes:
+    """Its sizes of 64 bits are still 0."""
+    content = rf64()
+    place = content.index(b"ds64") + 8
+    return content[:place] + bytes(24) + content[place + 24 :]
+
+
+def w64_never_finished() -> bytes:
+    content = written("W64", "PCM_16")
+    place = content.index(b"data\xf3\xac") + 16
+    return (
+        content[:16] + bytes(8) + content[24:place] + struct.pack("<Q", 24) + content[place + 8 :]
+    )
+
+
+def aiff_never_finished() -> bytes:
+    content = written("AIFF", "PCM_16")
+    frames, data = content.index(b"COMM") + 10, content.index(b"SSND") + 4
+    content = content[:frames] + bytes(4) + content[frames + 4 :]
+    return content[:4] + bytes(4) + content[8:data] + bytes(4) + content[data + 4 :]
+
+
 def adpcm() -> bytes:
     return ffmpeg(chirp(3, RATE), RATE, "wav", "adpcm_ima_wav")
 

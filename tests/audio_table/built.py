@@ -29,7 +29,7 @@ def file_name(row: Row, column: str) -> str:
 def write_cell(folder: Path, row: Row, column: str) -> Path:
     """Write the file of one cell."""
     path = folder / file_name(row, column)
-    path.write_bytes(COLUMNS[column](_content(row), row))
+    path.write_bytes(COLUMNS[column](_content(row), row.header))
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ TOLERANCE = 0.07
 _WINDOW = 0.05
 _SILENT = 1e-3
 _PURE = 0.5
+_WIDTH = 16
 
 
 def chirp(seconds: float, rate: int, channels: int = 1) -> FloatArray:
@@ -45,7 +47,7 @@ class Heard:
 
     @property
     def delay(self) -> float:
-        """Seconds between the moment that a window plays and the one that it should play, at worst."""
+        """Seconds from the moment that a window should play to the one that it plays, at worst."""
         return float(np.nanmax(np.abs(self.moment - self.time), initial=0.0))
 
     @property
@@ -59,7 +61,7 @@ class Heard:
 
     @property
     def stretches(self) -> list[tuple[float, float]]:
-        """First and last moment of each stretch of the chirp, in the order in which they are played.
+        """First and last moment of each stretch of the chirp, in the order of playing.
 
         A stretch is three windows or more that follow each other as in the source; where bytes are
         lost, a window or two of noise may sound like some moment.
@@ -75,9 +77,8 @@ class Heard:
     @property
     def in_order(self) -> bool:
         """Whether no moment is played twice and none before an earlier one."""
-        stretches = self.stretches
-        ends = zip(stretches, stretches[1:], strict=False)
-        return all(after[0] > before[1] - TOLERANCE for before, after in ends)
+        pairs = pairwise(self.stretches)
+        return all(after[0] > before[1] - TOLERANCE for before, after in pairs)
 
 
 def listen(samples: FloatArray, rate: int, seconds: float) -> Heard:
@@ -97,9 +98,10 @@ def listen(samples: FloatArray, rate: int, seconds: float) -> Heard:
 def _is_tone(
     windows: NDArray[np.float64], spectra: NDArray[np.float64], peak: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
+    """Whether a window holds little but the frequency of its peak."""
     power = np.square(spectra)
-    near = [np.take_along_axis(power, np.clip(peak + k, 0, power.shape[1] - 1)[:, None], 1)
-            for k in range(-16, 17)]
-    share = np.concatenate(near, axis=1).sum(axis=1) / np.maximum(power.sum(axis=1), 1e-12)
-    loud: NDArray[np.bool_] = np.sqrt(np.square(windows).mean(axis=1)) > _SILENT
-    return loud & (share > _PURE)
+    near = np.clip(peak[:, None] + np.arange(-_WIDTH, _WIDTH + 1), 0, power.shape[1] - 1)
+    of_peak = np.take_along_axis(power, near, axis=1).sum(axis=1)
+    share = of_peak / np.maximum(power.sum(axis=1), 1e-12)
+    loud = np.sqrt(np.square(windows).mean(axis=1)) > _SILENT
+    return np.asarray(loud & (share > _PURE))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,7 +64,9 @@ def id3_size(content: bytes) -> int:
     """Bytes of the ID3v2 tag at the head, 0 without one."""
     if content[:3] != b"ID3":
         return 0
-    return 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=True))
+    return 10 + sum(
+        byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=True)
+    )
 
 
 def id3(frames: Sequence[tuple[bytes, bytes]]) -> bytes:
@@ -83,9 +84,9 @@ def id3v1(title: bytes) -> bytes:
 def ape(text: bytes, *, header: bool) -> bytes:
     """An APEv2 tag of one item, with a footer, and a header where it stands in front."""
     item = struct.pack("<II", len(text), 0) + b"Comment\0" + text
-    end = b"APETAGEX" + struct.pack("<IIII", 2000, len(item) + 32, 1, 0x80000000) + bytes(8)
-    start = b"APETAGEX" + struct.pack("<IIII", 2000, len(item) + 32, 1, 0xA0000000) + bytes(8)
-    return (start if header else b"") + item + (end if header else end)
+    fields = b"APETAGEX" + struct.pack("<III", 2000, len(item) + 32, 1)
+    start = fields + struct.pack("<I", 0xA0000000) + bytes(8) if header else b""
+    return start + item + fields + struct.pack("<I", 0x80000000) + bytes(8)
 
 
 def vbri(frames: Sequence[bytes]) -> bytes:
@@ -199,8 +200,3 @@ def flac_streaminfo(flac: bytes, **fields: int) -> bytes:
 def flac_block(kind: int, content: bytes) -> bytes:
     """A metadata block that is not the last."""
     return bytes([kind]) + len(content).to_bytes(3, "big") + content
-
-
-def seed_of(name: str) -> int:
-    """A seed that depends on a name alone."""
-    return zlib.crc32(name.encode())

@@ -58,7 +58,7 @@ def complaint(letter: str, row: Row, column: str, result: Outcome) -> str | None
         return f"was refused: {result.reason}"
     if (result.shortfall is None) == (VERDICTS[letter].status == "short"):
         return f"is short by: {result.shortfall} ({result.seconds} s of {result.declared} s)"
-    if letter in "SW" and result.declared is not None or letter == "S":
+    if (letter in "SW" and result.declared is not None) or letter == "S":
         declared = result.declared or 0.0
         if abs(declared - row.seconds) >= SHORTFALL:
             return f"declares {result.declared} s, not {row.seconds} s"
@@ -81,6 +81,10 @@ def _what_is_left(row: Row, column: str, result: Outcome) -> str | None:
     assert heard is not None
     if result.seconds < _LEAST.get(column, _LEAST_OF_OTHERS) * row.seconds:
         return f"only {result.seconds} s of {row.seconds} s came out"
-    if column == CUT and row.cells[0] in "WL" and (heard.delay > TOLERANCE + row.slack or not heard.without_holes):
+    if (
+        column == CUT
+        and row.cells[0] in "WL"
+        and (heard.delay > TOLERANCE + row.slack or not heard.without_holes)
+    ):
         return f"plays another moment, up to {heard.delay:.3f} s away, or has holes"
     return None if heard.in_order else "plays a moment twice, or out of order"

@@ -48,7 +48,9 @@ def page() -> str:
     suffixes = ", ".join(f"`{suffix}`" for suffix in sorted(AUDIO_SUFFIXES))
     kinds = ", ".join(kind for kind in IMPOSTORS if kind != "empty")
     tail = _TAIL.format(impostors=kinds, count=len(AUDIO_SUFFIXES))
-    return "\n".join([_HEAD.format(suffixes=suffixes), *_table(), "", _counts(), tail]).rstrip() + "\n"
+    return (
+        "\n".join([_HEAD.format(suffixes=suffixes), *_table(), "", _counts(), tail]).rstrip() + "\n"
+    )
 
 
 def _table() -> Iterator[str]:

@@ -9,6 +9,7 @@ from mscol_cli.audio import read_audio
 from mscol_cli.errors import BadInputError
 from tests.audio_table.chirp import Heard, listen
 
+
 @dataclass(frozen=True)
 class Outcome:
     """What came out of a file.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mscol_cli.audio import read_audio
 from mscol_cli.audio.suffixes import AUDIO_SUFFIXES
 from mscol_cli.errors import BadInputError
-from mscol_cli.audio import read_audio
 from tests.audio_table.built import cells, file_name, write_cell
 from tests.audio_table.impostors import IMPOSTORS
 from tests.audio_table.judge import complaint

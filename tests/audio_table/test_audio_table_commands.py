@@ -40,7 +40,9 @@ def test_separate_takes_every_good_file_and_names_every_bad_one(
     assert mscol("store", "manifest", "all.store", "--json") == 0
     lines = json.loads(capsys.readouterr().out)
     assert {line["file"]: line["status"] for line in lines} == expected()
-    assert [name for name, status in expected().items() if (name in err) != (status == "failed")] == []
+    assert [
+        name for name, status in expected().items() if (name in err) != (status == "failed")
+    ] == []
 
 
 def test_embed_takes_every_good_file_and_names_every_bad_one(
