@@ -41,10 +41,10 @@ VERDICTS: Mapping[str, Verdict] = {
 SHORTFALL = 0.25
 """Seconds by which the length that a file declares may be wrong."""
 CUT = "cut at 60 %"
-_LEAST = {CUT: 0.3}
-"""Share of a damaged file that must still come out where it is not refused: little where damage hits
-one of few pages (Ogg) or an index (Matroska)."""
-_LEAST_OF_OTHERS = 0.38
+TAIL = "zeros from 60 %"
+_LEAST, _LEAST_AT_START = 0.37, 0.3
+"""Shares of a damaged file that must still come out where it is not refused. They are small, as
+damage may hit one of few pages (Ogg) or clusters (Matroska)."""
 
 
 def complaint(letter: str, row: Row, column: str, result: Outcome) -> str | None:
@@ -58,7 +58,7 @@ def complaint(letter: str, row: Row, column: str, result: Outcome) -> str | None
         return f"was refused: {result.reason}"
     if (result.shortfall is None) == (VERDICTS[letter].status == "short"):
         return f"is short by: {result.shortfall} ({result.seconds} s of {result.declared} s)"
-    if (letter in "SW" and result.declared is not None) or letter == "S":
+    if letter == "S" or (letter == "W" and result.declared is not None):
         declared = result.declared or 0.0
         if abs(declared - row.seconds) >= SHORTFALL:
             return f"declares {result.declared} s, not {row.seconds} s"
@@ -79,12 +79,10 @@ def _what_is_left(row: Row, column: str, result: Outcome) -> str | None:
     """Whatever is decoded of a damaged file: enough of it, in order, nothing twice."""
     heard = result.heard
     assert heard is not None
-    if result.seconds < _LEAST.get(column, _LEAST_OF_OTHERS) * row.seconds:
+    cut = column in (CUT, TAIL)
+    if result.seconds < (_LEAST_AT_START if cut else _LEAST) * row.seconds:
         return f"only {result.seconds} s of {row.seconds} s came out"
-    if (
-        column == CUT
-        and row.cells[0] in "WL"
-        and (heard.delay > TOLERANCE + row.slack or not heard.without_holes)
-    ):
+    in_place = heard.delay <= TOLERANCE + row.slack and heard.without_holes
+    if column == CUT and row.cells[0] in "WL" and not in_place:
         return f"plays another moment, up to {heard.delay:.3f} s away, or has holes"
     return None if heard.in_order else "plays a moment twice, or out of order"
