@@ -1,8 +1,9 @@
-"""The table as Markdown, for docs/formats.md: `python -m tests.audio_table.markdown > docs/formats.md`."""
+"""The table as Markdown: `python -m tests.audio_table.markdown > docs/formats.md`."""
 
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
@@ -16,41 +17,46 @@ from tests.audio_table.rows import ROWS, Row
 _HEAD = """\
 # Audio formats
 
-`separate`, `embed` and `probe` read these files and need no program besides: WAV, RF64, Wave64,
-AIFF, AU, CAF and FLAC are decoded by libsndfile, all others by FFmpeg's libraries, which PyAV brings.
-What a file contains decides, not what it is named; in folders, files with these endings are taken:
+mscol reads the files below without any other program: WAV, RF64, Wave64, AIFF, AU, CAF and FLAC
+with libsndfile, everything else with FFmpeg's libraries, which PyAV includes. The content of a file
+decides how it is read, not its name. Folders are searched for files that end in
 {suffixes}.
 
-Damage is never passed over in silence where a file gives any sign of it. Each line below is a kind of
-file and each column something that happens to it. A test makes every one of these files, decodes it and
-compares with this table, which is printed by the same test
-(`python -m tests.audio_table.markdown`).
+## What happens to damaged files
 
-* **all**: every sample comes out, once and in order.
-* **short**: what is there is used. `mscol store manifest` has the status `short`, the seconds that were
-  decoded and the seconds that the file declares.
-* **refused**: the file is skipped and named with the reason, and the exit code is 3.
-* **unnoticed**: what is there is used, and nobody could tell that it is not all: the file neither
-  declares a length nor has checksums that the damage breaks. Raw samples (WAV, AIFF, AU, CAF) overwritten
-  by zeros or by noise are valid samples.
+Each row is a kind of file, each column something that happened to it. The tests build every one of
+these files, decode it, and compare the result with this table.
+
+* **all**: every sample is decoded, once and in order.
+* **short**: what is left is used. A warning names the file, and `mscol store manifest` lists it as
+  `short`, with what is missing, the seconds decoded and the seconds that the file declares.
+* **short, length unknown**: the same, for a file that does not say how long it should be.
+* **refused**: the file is skipped and named with the reason, and the exit code is 3. Lossless files
+  are refused wherever a sample is missing.
+* **unnoticed**: what is left is used as if it were all, because nothing in the file shows the
+  damage. Zeros and noise are valid samples in WAV, AIFF, AU and CAF, which have no checksums, and a
+  file without a length may end anywhere.
 """
 
 _TAIL = """
-A file that is empty, or that is not audio ({impostors}) is refused under each of the {count} endings above,
-and so is a header with a sample rate or a number of channels that makes no sense, before it costs memory.
-Playlists, concat scripts and session descriptions are refused, and the files that they name are not
-opened.
+## What is not audio
+
+An empty file is refused with any of the {count} endings above, and so is one that is not audio
+({impostors}). A header with an impossible sample rate or number of channels is refused before
+memory is reserved for it. Playlists, concat scripts and session descriptions are refused, and the
+files and addresses in them are not opened.
+
+This page is printed by `python -m tests.audio_table.markdown`.
 """
 
 
 def page() -> str:
     """The whole page."""
-    suffixes = ", ".join(f"`{suffix}`" for suffix in sorted(AUDIO_SUFFIXES))
+    listed = ", ".join(f"`{suffix}`" for suffix in sorted(AUDIO_SUFFIXES))
+    suffixes = textwrap.fill(listed, 99, break_on_hyphens=False)
     kinds = ", ".join(kind for kind in IMPOSTORS if kind != "empty")
     tail = _TAIL.format(impostors=kinds, count=len(AUDIO_SUFFIXES))
-    return (
-        "\n".join([_HEAD.format(suffixes=suffixes), *_table(), "", _counts(), tail]).rstrip() + "\n"
-    )
+    return "\n".join([_HEAD.format(suffixes=suffixes), *_table(), "", _counts(), tail])
 
 
 def _table() -> Iterator[str]:
