@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mscol_cli.audio import mpeg
 from mscol_cli.audio.declared import data_bytes
 from mscol_cli.audio.lengths import declared_seconds
+from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.source import SourceFile
 
 FloatArray = NDArray[np.float32]
@@ -206,15 +207,22 @@ class LibavReader:
         for frame in self._frames():
             if collected is None:
                 self.sample_rate, self.channels = frame.sample_rate, frame.layout.nb_channels
-                collected = _Collected(frame)
+                collected = self._collected(frame)
             if not collected.takes(frame):
                 yield from collected.flush()
-                collected = _Collected(frame, collected.target)
+                collected = self._collected(frame, collected.target)
                 collected.takes(frame)
             if collected.is_long:
                 yield from collected.drain()
         if collected is not None:
             yield from collected.flush()
+
+    def _collected(
+        self, frame: AudioFrame, target: tuple[int, str, int] | None = None
+    ) -> _Collected:
+        # First of all: with 255 channels, PyAV's buffer would end the process.
+        check_limits(self._parts[0].path, frame.sample_rate, frame.layout.nb_channels)
+        return _Collected(frame, target)
 
     def _frames(self) -> Iterator[AudioFrame]:
         for number, part in enumerate(self._parts):
