@@ -12,6 +12,7 @@ from mscol_cli.audio.source import SourceFile
 _ID3_HEADER = 10
 _CHUNK = 1 << 16
 _SLACK = 1 << 12  # bytes of tags behind the last frame
+_PADDING = 1 << 13  # bytes of zeros that are no loss; what a broken download leaves is longer
 _TAG_BYTES = 164  # of a tag, as far as it matters
 _LARGEST_OFFSET = 36
 _MARKS = re.compile(b"Xing|Info|VBRI")
@@ -58,10 +59,12 @@ def declared_seconds(source: SourceFile) -> float | None:
 
 
 def is_tag(packet: bytes) -> bool:
-    """Whether what FFmpeg takes for an MP3 frame is a tag, which is not to be decoded."""
+    """Whether what FFmpeg takes for an MP3 frame is a tag or padding, not to be decoded."""
     if packet[:3] in (b"ID3", b"TAG") or packet[:8] == b"APETAGEX" or packet[:6] == b"LYRICS":
         return True
-    return _MARKS.search(packet, 4, 44) is not None or not packet.strip(b"\0")
+    if len(packet) <= _PADDING and not packet.strip(b"\0"):
+        return True
+    return _MARKS.search(packet, 4, 44) is not None
 
 
 def has_wrong_size(packet: bytes) -> bool:
