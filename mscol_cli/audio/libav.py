@@ -42,6 +42,8 @@ _LOSSLESS = ("alac", "ape", "dsd_", "flac", "mlp", "mp4als", "pcm_", "ralf", "sh
 _LOSSLESS_TOO = ("truehd", "tta", "wavpack", "wmalossless")
 _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
+_EXCESS = 0.25  # seconds beyond its header's length that a complete file may have
+_PADDING = 1 << 12  # bytes of zeros that are no sign of damage
 _PIECE = 1 << 14  # samples
 _CAF_PACKET, _MILLISECONDS = 0.1, 0.002
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
@@ -91,7 +93,8 @@ class LibavReader:
             NoAudioError: It has no audio stream, or none that can be decoded.
         """
         self.losses = Losses()
-        self._parts, self._form, self._damage = parts, form, damage
+        self._parts, self._form = parts, form
+        self._damage = damage or _unfinished(parts[-1])
         self._containers: list[InputContainer] = []
         self._stream = self._open(parts[0])
         codec = self._stream.codec_context.name
@@ -130,7 +133,8 @@ class LibavReader:
     @property
     def damage(self) -> str | None:
         """What could not be decoded, as a phrase; None if all could."""
-        complete = self._header is not None and self._decoded >= self._header * self.sample_rate
+        more = None if self._header is None else self._decoded / self.sample_rate - self._header
+        complete = more is not None and 0.0 <= more < _EXCESS
         failed, total = self.losses.failed, self.losses.failed + self.losses.decoded
         phrases = []
         if self.losses.gap:
@@ -228,6 +232,12 @@ class LibavReader:
                 if mpeg_frames:
                     mpeg_frames.take(packet)
             part.check()
+
+
+def _unfinished(source: SourceFile) -> str | None:
+    """How a file ends in zeros, as a download that was given its full size at once; a phrase."""
+    zeros = source.zeros_at_end()
+    return f"cut off: ends in {zeros} bytes of zeros" if zeros > _PADDING else None
 
 
 def _packets(
@@ -348,6 +358,7 @@ class _Clock:
             leap = 0.0 if self._now is None else start - self._now
             if self._now is None or abs(leap) > _GAP_SECONDS + 2 * float(frame.time_base):
                 self._losses.gap += max(0.0, leap)
+                self._losses.failed += leap < 0.0
                 self._now = start
         if self._now is not None:
             self._now += frame.samples / frame.sample_rate
