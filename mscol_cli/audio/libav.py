@@ -44,7 +44,6 @@ _LOSSLESS_TOO = ("truehd", "tta", "wavpack", "wmalossless")
 _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
 _EXCESS = 0.25  # seconds beyond its header's length that a complete file may have
-_PADDING = 1 << 12  # bytes of zeros that are no sign of damage
 _PIECE = 1 << 14  # samples
 _CAF_PACKET, _MILLISECONDS = 0.1, 0.002
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
@@ -245,7 +244,7 @@ class LibavReader:
 def _unfinished(source: SourceFile) -> str | None:
     """How a file ends in zeros, as a download that was given its full size at once; a phrase."""
     zeros = source.zeros_at_end()
-    return f"cut off: ends in {zeros} bytes of zeros" if zeros > _PADDING else None
+    return f"cut off: ends in {zeros} bytes of zeros" if zeros > mpeg.PADDING else None
 
 
 def _packets(

@@ -72,8 +72,9 @@ def scan_pages(source: SourceFile) -> OggPages:
             open_streams.discard(page.stream)
     pages.ended &= not open_streams
     if not starts:
-        reason = "truncated or damaged, no page of Ogg can be read; replace it"
-        raise BadInputError(f"{source.path}: {reason}")
+        raise BadInputError(
+            f"{source.path}: truncated or damaged, no page of Ogg can be read; replace it"
+        )
     pages.links = list(zip(starts, [*starts[1:], source.size], strict=True))
     return pages
 

@@ -92,7 +92,7 @@ ROWS = (
     _mp3("WNNNWWN", "ID3v2 tag of 1 MB", mp3.big_id3),
     _mp3("WLNLLLL", "two ID3v2 tags", mp3.two_id3),
     _mp3("WLNLLLL", "ID3v2 text that says Info and Xing", mp3.id3_saying_info, header=20),
-    _mp3("WSNSSSS", "ID3v2 tag with a length (TLEN)", mp3.id3_with_length, header=20),
+    _mp3("WLNLLLL", "ID3v2 tag with a length (TLEN)", mp3.id3_with_length, header=20),
     _mp3("WLNLLLL", "ID3v1 tag", mp3.with_id3v1),
     _mp3("WLNLLLL", "APEv2 tag in front", mp3.ape_in_front, header=60),
     _mp3("WSNSSSS", "APEv2 and ID3v1 tags behind", mp3.ape_behind),
