@@ -18,7 +18,7 @@ def touch(root: Path, *names: str) -> Path:
 
 
 def names(*inputs: Path) -> list[str]:
-    return [file.name for file in find_audio(inputs)]
+    return [file.name for file in find_audio(inputs).files]
 
 
 def test_folders_are_searched_in_order_for_audio_that_is_not_hidden(tmp_path: Path) -> None:

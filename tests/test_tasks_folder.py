@@ -113,5 +113,5 @@ def test_split_folders_that_lack_one_are_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_audio_is_refused(tmp_path: Path) -> None:
     touch(tmp_path / "jazz" / "readme.txt")
-    with pytest.raises(MissingDataError, match="no folder with audio"):
+    with pytest.raises(MissingDataError, match="1 without an audio suffix"):
         load(tmp_path)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
+from mscol_cli.files import real_path
 from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.quantise import FULL_SCALE
 from mscol_cli.store.records import read_lines
@@ -154,7 +155,7 @@ def _load(path: Path) -> NDArray[Any]:
 def store_beside(folder: Path) -> Path:
     """Where the store of a folder of music lies by default: `DIR.store` beside `DIR`."""
     # A link keeps its own name and place; `.` and `..` have none.
-    named = folder if folder.name not in ("", "..") else folder.resolve()
+    named = folder if folder.name not in ("", "..") else real_path(folder)
     return named.parent / f"{named.name}.store"
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mscol_cli.audio import find_audio, resample_array
+from mscol_cli.audio import AudioListing, find_audio, resample_array
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
 from mscol_cli.engine.models import resolve_model
 from mscol_cli.errors import BadInputError, UsageError
+from mscol_cli.files import is_regular
 from mscol_cli.host import load_registry
 from mscol_cli.reports.vectors import VectorTable, check_vector_path, write_vectors
 from mscol_cli.store import SAMPLE_RATE, Store
@@ -89,8 +90,11 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     results = zip(sources.names, sources.embed(model.encoder, device), strict=True)
     embedded = _collect(results, request.windows, progress)
     progress.end()
+    for name, reason in sources.unlisted:
+        progress.warn(f"skipped {reason}")
+        embedded.failures.append((name, reason))
     if not embedded.clips:
-        raise nothing_usable(embedded.failures, len(sources.names))
+        raise nothing_usable(embedded.failures, len(sources.names) + len(sources.unlisted))
     with writing(request.output):
         write_vectors(_table(embedded.clips, request.windows), request.output)
     return EmbedResult(
@@ -106,11 +110,13 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
 
 @dataclass(frozen=True)
 class _Sources:
-    """Where clips come from: files, then the mixtures of stores; `names` has both in that order."""
+    """Where clips come from: files, then the mixtures of stores; `names` has both in that order.
+    `unlisted` are folders that could not be listed, with the reason."""
 
     names: Sequence[str]
     files: Sequence[Path]
     stores: Sequence[Store]
+    unlisted: Failures
 
     def embed(
         self, encoder: Encoder, device: torch.device
@@ -130,15 +136,16 @@ class _Embedded:
 
 
 def _find(inputs: Sequence[Path]) -> _Sources:
-    stores = [Store.open(path) for path in inputs if (path / HEADER).is_file()]
-    others = [path for path in inputs if not (path / HEADER).is_file()]
-    files = find_audio(others) if others or not stores else []
-    names = [file.name for file in files]
+    stores = [Store.open(path) for path in inputs if is_regular(path / HEADER)]
+    others = [path for path in inputs if not is_regular(path / HEADER)]
+    listing = find_audio(others) if others or not stores else AudioListing()
+    names = [file.name for file in listing.files]
     for store in stores:
         prefix = f"{store.path.name}/" if len(inputs) > 1 else ""
         names += [prefix + track for track in store.index.track_ids]
     _check_unique(names)
-    return _Sources(names, [file.path for file in files], stores)
+    paths = [file.path for file in listing.files]
+    return _Sources(names, paths, stores, list(listing.failures))
 
 
 def _check_unique(names: Sequence[str]) -> None:
