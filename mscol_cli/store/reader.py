@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,11 @@ class Store:
         gain = np.float32(self._table.gain[track, source])
         waveform: NDArray[np.float32] = self.stored(track, source) * gain
         return waveform
+
+    def pieces(self, track: int, source: int, size: int) -> Iterator[NDArray[np.float32]]:
+        """`waveform`, at most `size` samples at a time."""
+        stored, gain = self.stored(track, source), np.float32(self._table.gain[track, source])
+        return (stored[start : start + size] * gain for start in range(0, len(stored), size))
 
     def stored(self, track: int, source: int = 0) -> NDArray[np.int16]:
         """A whole source of a track as it lies in its shard: (samples,) int16, memory-mapped."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from mscol_cli.audio import AudioListing, find_audio, resample_array
+from mscol_cli.audio import AudioListing, find_audio
+from mscol_cli.audio.mono import PIECE, resampled_pieces
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
 from mscol_cli.engine.models import resolve_model
+from mscol_cli.engine.waveforms import held_or_measured
 from mscol_cli.errors import BadInputError, UsageError
 from mscol_cli.files import is_regular
 from mscol_cli.host import load_registry
@@ -158,8 +162,12 @@ def _check_unique(names: Sequence[str]) -> None:
 
 def _mixtures(store: Store, sample_rate: int) -> Iterator[Clip]:
     for row, track in enumerate(store.index.track_ids):
-        waveform = resample_array(store.waveform(row), SAMPLE_RATE, sample_rate)
-        yield Clip(f"{store.path}: track {track}", waveform)
+        pieces = partial(_mixture_pieces, store, row, sample_rate)
+        yield Clip(f"{store.path}: track {track}", held_or_measured(pieces))
+
+
+def _mixture_pieces(store: Store, row: int, sample_rate: int) -> Iterator[NDArray[np.float32]]:
+    return resampled_pieces(store.pieces(row, 0, PIECE), SAMPLE_RATE, sample_rate)
 
 
 def _collect(results: Iterator[Named], windows: bool, progress: Progress) -> _Embedded:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mscol_cli.audio import Deformation, load_deformed, load_mono
+from mscol_cli.audio import Deformation, load_deformed
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.embedding import ClipEmbedding, embed_files
+from mscol_cli.engine.embedding import ClipEmbedding, Decode, embed_files
 from mscol_cli.engine.models import Model
+from mscol_cli.engine.waveforms import load_waveform
 from mscol_cli.errors import BadInputError
 from mscol_cli.probing.cache import (
     Embedded,
@@ -43,7 +44,9 @@ def embed_cached(
     if cached is not None and len(cached.counts) == len(paths):
         progress.advance(len(paths))
         return cached
-    decode = partial(load_deformed, deformation=deformation) if deformation else load_mono
+    decode: Decode = load_waveform
+    if deformation is not None:
+        decode = partial(load_deformed, deformation=deformation)
     results = embed_files(encoder, paths, device=device, decode=decode)
     embedded = _collect(results, encoder.dim, progress)
     try:
