@@ -122,11 +122,12 @@ def test_a_long_clip_is_embedded_in_several_passes() -> None:
 
 def test_short_clips_share_passes_and_keep_to_themselves() -> None:
     encoder = EdgesEncoder()
-    clips = [Clip(str(seed), tones(1.0 + seed % 3, seed=seed)[0]) for seed in range(20)]
+    waveforms = [tones(1.0 + seed % 3, seed=seed)[0] for seed in range(20)]
+    clips = [Clip(str(seed), waveform) for seed, waveform in enumerate(waveforms)]
     together = embedded(list(embed_clips(encoder, clips, device=CPU)))
     assert encoder.widest_pass > 3
-    for clip, found in zip(clips, together, strict=True):
-        alone = embed_clip(encoder, clip.waveform)
+    for waveform, found in zip(waveforms, together, strict=True):
+        alone = embed_clip(encoder, waveform)
         np.testing.assert_allclose(found.windows, alone.windows, rtol=1e-6)
         assert found.start_s.tolist() == alone.start_s.tolist()
 

@@ -27,8 +27,11 @@ def mono_pieces(path: Path, sample_rate: int) -> Iterator[FloatArray]:
         BadInputError: As `read_audio`.
     """
     with open_audio(path) as stream:
-        mono = (block.mean(axis=0, dtype=np.float32) for block in stream.blocks())
-        yield from resampled_pieces(_gathered(mono), stream.sample_rate, sample_rate)
+        blocks = stream.blocks(rate=sample_rate)
+        mono = (block.mean(axis=0, dtype=np.float32) for block in blocks)
+        # A low sample rate makes long pieces of few samples.
+        samples = int(PIECE * min(1.0, stream.sample_rate / sample_rate))
+        yield from resampled_pieces(_gathered(mono, samples), stream.sample_rate, sample_rate)
 
 
 def resampled_pieces(
@@ -47,15 +50,15 @@ def resampled_pieces(
     yield resampler.push(torch.from_numpy(before), last=True).numpy()
 
 
-def _gathered(blocks: Iterable[FloatArray]) -> Iterator[FloatArray]:
-    """The same samples in pieces of at least `PIECE`, but for the last."""
+def _gathered(blocks: Iterable[FloatArray], samples: int) -> Iterator[FloatArray]:
+    """The same waveform in pieces of at least so many samples, but for the last."""
     waiting: list[FloatArray] = []
-    samples = 0
+    length = 0
     for block in blocks:
         waiting.append(block)
-        samples += len(block)
-        if samples >= PIECE:
+        length += len(block)
+        if length >= samples:
             yield np.concatenate(waiting)
-            waiting, samples = [], 0
+            waiting, length = [], 0
     if waiting:
         yield np.concatenate(waiting)

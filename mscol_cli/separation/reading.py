@@ -127,7 +127,7 @@ class _Parts:
 def _resampled(file: AudioStream, rate: int) -> Iterator[Tensor]:
     resampler = StreamResampler(file.sample_rate, rate)
     before: Tensor | None = None
-    for block in file.blocks():
+    for block in file.blocks(rate=rate):
         if before is not None:
             yield resampler.push(before)
         before = torch.from_numpy(block)
@@ -148,7 +148,12 @@ def _with_lengths(
     stamps: Mapping[str, FileStamp], files: Mapping[str, AudioStream]
 ) -> dict[str, FileStamp]:
     return {
-        role: replace(stamp, seconds=files[role].seconds, declared_seconds=files[role].declared)
+        role: replace(
+            stamp,
+            seconds=files[role].seconds,
+            declared_seconds=files[role].declared,
+            shortfall=files[role].shortfall,
+        )
         for role, stamp in stamps.items()
     }
 
