@@ -25,7 +25,7 @@ def kept(tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_read(kept: Path) -> None:
-    found = read_embeddings(kept)
+    found = read_embeddings(kept, 3)
     assert found is not None
     assert found.windows.tolist() == torch.arange(12).reshape(4, 3).tolist()
     assert found.counts.tolist() == [1, 0, 3]
@@ -34,20 +34,20 @@ def test_what_was_written_is_read(kept: Path) -> None:
 
 
 def test_an_absent_file_is_no_embeddings(tmp_path: Path) -> None:
-    assert read_embeddings(tmp_path / "none.safetensors") is None
+    assert read_embeddings(tmp_path / "none.safetensors", 3) is None
 
 
 @pytest.mark.parametrize("keep", [0, 7, -1])
 def test_a_truncated_file_is_no_embeddings(kept: Path, keep: int) -> None:
     kept.write_bytes(kept.read_bytes()[:keep])
-    assert read_embeddings(kept) is None
+    assert read_embeddings(kept, 3) is None
 
 
 def test_a_file_with_a_flipped_bit_is_no_embeddings(kept: Path) -> None:
     content = bytearray(kept.read_bytes())
     content[-2] ^= 1
     kept.write_bytes(bytes(content))
-    assert read_embeddings(kept) is None
+    assert read_embeddings(kept, 3) is None
 
 
 def test_the_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from mscol_cli.probing.cache import (
     cache_path,
     embedding_key,
     read_embeddings,
+    with_retried,
     write_embeddings,
 )
 
@@ -33,22 +34,27 @@ def embed_cached(
 ) -> Embedded:
     """Embeddings of audio files, computed unless the same model has embedded the same files.
 
-    Deformed files have a cache of their own. A cache that cannot be written costs a warning.
-    Progress advances by one for each file.
+    Files that failed before are tried again: what was wrong may have been a disk, a permission or
+    a missing decoder. Deformed files have a cache of their own. A cache that cannot be written
+    costs a warning. Progress advances by one for each file.
     """
     encoder = model.encoder
     framing = (encoder.sample_rate, encoder.crop_samples, encoder.window_hop, encoder.level)
     damage = (deformation.name,) if deformation else ()
     path = cache_path(embedding_key(model.hash, (*framing, *damage), paths))
-    cached = read_embeddings(path)
-    if cached is not None and len(cached.counts) == len(paths):
-        progress.advance(len(paths))
-        return cached
+    cached = read_embeddings(path, len(paths))
+    rows = list(range(len(paths))) if cached is None else list(cached.failures)
+    progress.advance(len(paths) - len(rows))
     decode: Decode = load_waveform
     if deformation is not None:
         decode = partial(load_deformed, deformation=deformation)
-    results = embed_files(encoder, paths, device=device, decode=decode)
+    wanted = [paths[row] for row in rows]
+    results = embed_files(encoder, wanted, device=device, decode=decode)
     embedded = _collect(results, encoder.dim, progress)
+    if cached is not None:
+        embedded = with_retried(cached, embedded)
+        if embedded.failures == cached.failures:
+            return cached
     try:
         write_embeddings(path, embedded)
     except OSError as error:
