@@ -76,7 +76,7 @@ def escaped(text: str) -> str:
 
     A byte of a name that is not UTF-8 is a lone surrogate in Python, and no text can hold it. It
     is written as JSON writes it, `\\udce9` for the byte 0xE9, everywhere: pages, lists, terminal.
-    Only where a program reads names back as bytes (CSV, `tracks.txt`) they are written as bytes.
+    Only CSV has the byte itself, so that its names are those on the disk.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
