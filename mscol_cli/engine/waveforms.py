@@ -91,10 +91,12 @@ def cut_windows(
         buffer, first = np.zeros(0, dtype=np.float32), 0
         for row in range(0, len(starts), most):
             part = starts[row : row + most]
-            buffer, first = buffer[needed[row] - first :], int(needed[row])
-            buffer = _filled(buffer, int(part.max()) + size - first, pieces)
-            if len(buffer) < part.max() + size - first:
+            end = int(part.max()) + size
+            buffer = _filled(buffer, end - first, pieces)
+            if first + len(buffer) < end:
                 raise BadInputError(f"{name}: became shorter while it was read; try again")
+            # Not before it is filled: the next window may start behind what is there.
+            buffer, first = buffer[needed[row] - first :], int(needed[row])
             yield torch.from_numpy(buffer).unfold(0, size, 1)[torch.from_numpy(part - first)]
 
 
