@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,13 +11,12 @@ from mscol_cli.engine.waveforms import Waveform, load_waveform
 from mscol_cli.errors import UnreadableInputError
 from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
+from tests.helpers_files import without_root_rights
 
 LATIN_1 = os.fsdecode(b"caf\xe9")
 ESCAPED = "caf\\udce9"
 UNTRAINED = ("--model", "untrained", "--encoder", "small", "--device", "cpu")
 PROBE = ("probe", "folder", "--data", "data", "--seeds", 1, *UNTRAINED)
-WITH_PERMISSIONS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-"""Starts a program for which root has no right that others lack."""
 
 
 @pytest.fixture
@@ -73,37 +70,30 @@ def test_a_pipe_and_a_link_to_a_device_are_named_and_never_opened(
     assert errors.count("zero.wav: is not a file") == 3
 
 
-@pytest.mark.skipif(
-    os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root reads every folder"
-)
-def test_a_folder_that_cannot_be_listed_is_named_by_every_command(data: Path) -> None:
+def test_a_folder_that_cannot_be_listed_is_named_by_every_command(
+    mscol: Command, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     locked = data / "a" / "locked"
     write_audio(locked / "x.wav", tones(2.0))
     locked.chmod(0)
-    commands = [
-        ["separate", "data", "--separator", "none"],
-        ["embed", "data", "-o", "out.npz", *UNTRAINED],
-        [str(argument) for argument in PROBE],
-    ]
-    script = (
-        "import json, sys; from mscol_cli.app import run;"
-        "print([run(command) for command in json.loads(sys.argv[1])], file=sys.stderr)"
-    )
-    restricted = WITH_PERMISSIONS if os.geteuid() == 0 else []
-    command = [*restricted, sys.executable, "-c", script, json.dumps(commands)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=data.parent)
+    with without_root_rights():
+        assert mscol("separate", "data", "--separator", "none") == 3
+        assert mscol("embed", "data", "-o", "out.npz", *UNTRAINED) == 3
+        assert mscol(*PROBE) == 3
     locked.chmod(0o755)
-    assert done.stderr.splitlines()[-1] == "[3, 3, 3]", done.stderr
-    assert done.stderr.count("data/a/locked: cannot be listed (Permission denied)") == 3
+    reason = "data/a/locked: cannot be listed (Permission denied)"
+    assert capsys.readouterr().err.count(reason) == 3
+    assert mscol("separate", "data", "--separator", "none", "--retry-failed") == 0
+    assert "a/locked/x" in (data.parent / "data.store" / "tracks.jsonl").read_text()
 
 
 def test_a_failure_that_the_cache_of_embeddings_holds_is_tried_again(
     mscol: Command, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def failing(path: Path, sample_rate: int) -> Waveform:
+    def failing(path: Path, sample_rate: int, warn: Callable[[str], None]) -> Waveform:
         if path.name == "1.wav":
             raise UnreadableInputError(f"{path}: the disk is away")
-        return load_waveform(path, sample_rate)
+        return load_waveform(path, sample_rate, warn)
 
     with monkeypatch.context() as away:
         away.setattr("mscol_cli.workflows.probe_embeddings.load_waveform", failing)

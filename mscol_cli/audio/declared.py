@@ -17,10 +17,12 @@ class DataBytes:
     """The chunk that holds the samples.
 
     Attributes:
+        start: Where it begins in the file.
         declared: Bytes by the header; None where its writer never came back to fill that in.
         present: Bytes from there to the end of the file, at most those declared.
     """
 
+    start: int
     declared: int | None
     present: int
 
@@ -53,6 +55,17 @@ def data_bytes(source: SourceFile) -> DataBytes | None:
     return None
 
 
+def wave_format(source: SourceFile) -> tuple[int, int] | None:
+    """Sample rate in Hz and channels by the header of a WAV or RF64 file; None for any other."""
+    order = {b"RIFF": "little", b"RIFX": "big", b"RF64": "little", b"BW64": "little"}
+    kind = source.at(0, 4)
+    for name, start, _ in _chunks(source, order[kind]) if kind in order else ():
+        if name == b"fmt ":
+            head = source.at(start, 8)
+            return _number(head[4:8], order[kind]), _number(head[2:4], order[kind])
+    return None
+
+
 def caf_samples(source: SourceFile) -> int | None:
     """Samples per channel that the packet table of a CAF file declares; None without one."""
     for name, start, _ in _caf_chunks(source):
@@ -61,9 +74,15 @@ def caf_samples(source: SourceFile) -> int | None:
     return None
 
 
-def has_index(source: SourceFile) -> bool:
-    """Whether an MP4 file has its index, without which nothing in it can be found."""
-    return any(name == b"moov" for name, _, _ in _mp4_boxes(source))
+def mp4_problem(source: SourceFile) -> str | None:
+    """What keeps an MP4 file from being opened, as a phrase; None if it is not one, or complete."""
+    if source.at(4, 4) != b"ftyp":
+        return None
+    boxes = list(_mp4_boxes(source))
+    if sum(boxes[-1][1:]) > source.size:
+        return "truncated inside its header"
+    complete = any(name == b"moov" for name, _, _ in boxes)
+    return None if complete else "its index (moov) is missing, as it was never finished"
 
 
 _Chunk = tuple[bytes, int, int]  # name, where its content begins, bytes by its header
@@ -89,8 +108,8 @@ def _found(source: SourceFile, start: int, size: int) -> DataBytes:
     # Recorders that lost power leave 0, those that write to a pipe the largest size there is.
     streamed = size > there and any(size in sizes for sizes in _STREAMED)
     if size < 0 or streamed or (size == 0 and there > 0):
-        return DataBytes(None, there)
-    return DataBytes(size, min(size, there))
+        return DataBytes(start, None, there)
+    return DataBytes(start, size, min(size, there))
 
 
 def _chunks(source: SourceFile, order: str) -> Iterator[_Chunk]:

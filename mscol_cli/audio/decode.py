@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio.declared import data_bytes, has_index
+from mscol_cli.audio.declared import data_bytes, mp4_problem
+from mscol_cli.audio.libav import NoAudioError
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.opening import Reader, open_reader
 from mscol_cli.audio.resample import resample_array
@@ -137,8 +138,12 @@ def shortfall(seconds: float, declared: float | None, damage: str | None = None)
 
 
 @contextmanager
-def open_audio(path: Path) -> Iterator[AudioStream]:
+def open_audio(path: Path, quick: bool = False) -> Iterator[AudioStream]:
     """Open a file for decoding, by its content, whatever its name ends in.
+
+    Args:
+        path: The file.
+        quick: Only its header is wanted: the file is not searched for damage or further links.
 
     Raises:
         BadInputError: The file is empty, not audio, or its header makes no sense.
@@ -146,7 +151,7 @@ def open_audio(path: Path) -> Iterator[AudioStream]:
     """
     with SourceFile(path) as source:
         with _refusals(source):
-            reader = open_reader(source)
+            reader = open_reader(source, quick)
         try:
             check_limits(path, reader.sample_rate, reader.channels)
             yield AudioStream(source, reader)
@@ -154,14 +159,21 @@ def open_audio(path: Path) -> Iterator[AudioStream]:
             reader.close()
 
 
-def read_audio(path: Path) -> Audio:
+def read_audio(path: Path, warn: Callable[[str], None] | None = None) -> Audio:
     """Decode a whole file at its own rate, all channels.
+
+    Args:
+        path: The file.
+        warn: Takes a line if part of the file is missing; may be called from another thread.
 
     Raises:
         BadInputError: As `open_audio` and `AudioStream.blocks`.
     """
     with open_audio(path) as stream:
-        samples = np.concatenate(list(stream.blocks()), axis=1)
+        blocks = list(stream.blocks())
+        samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+        if warn is not None and stream.shortfall is not None:
+            warn(f"short {path}: {stream.shortfall}")
         return Audio(samples, stream.sample_rate, stream.declared, stream.shortfall)
 
 
@@ -183,7 +195,7 @@ class AudioHeader:
 def audio_header(path: Path) -> AudioHeader | None:
     """The header of a file, next to nothing decoded; None where none is found, or no length."""
     try:
-        with open_audio(path) as stream:
+        with open_audio(path, quick=True) as stream:
             seconds = stream.estimated_seconds
             if seconds is None or not 0.0 < seconds < _TOO_LONG:
                 return None
@@ -207,13 +219,20 @@ def durations(path: Path) -> tuple[float | None, float | None]:
         return None, None
 
 
-def load_mono(path: Path, sample_rate: int) -> FloatArray:
+def load_mono(
+    path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
+) -> FloatArray:
     """Decode a file, average its channels and resample to `sample_rate` Hz: (samples,).
+
+    Args:
+        path: The file.
+        sample_rate: Hz.
+        warn: As of `read_audio`.
 
     Raises:
         BadInputError: As `read_audio`.
     """
-    audio = read_audio(path)
+    audio = read_audio(path, warn)
     mono = audio.samples.mean(axis=0, dtype=np.float32)
     return resample_array(mono, audio.sample_rate, sample_rate)
 
@@ -235,8 +254,9 @@ def _refusals(source: SourceFile) -> Iterator[None]:
 
 def _truncated(path: Path, missing: float, damage: str | None = None) -> str:
     what = "truncated" if damage is None else "truncated or damaged"
+    share = f"{missing:.2%}" if missing >= 1e-4 else "less than 0.01%"
     return (
-        f"{path}: {what}, {missing:.2%} of the audio that its header declares is not there;"
+        f"{path}: {what}, {share} of the audio that its header declares is not there;"
         " copy or download it again"
     )
 
@@ -246,13 +266,16 @@ def _reason(source: SourceFile, error: Exception) -> str:
     if isinstance(error, soundfile.LibsndfileError):
         reason = error.error_string.removeprefix("Error : ").rstrip(".")
         return f"{path}: truncated or damaged ({reason}); replace it"
-    if not isinstance(error, av.FFmpegError):
+    if not isinstance(error, av.FFmpegError | NoAudioError):
         return f"{path}: cannot be decoded ({type(error).__name__}: {error}); replace it"
     data = data_bytes(source)
     if data is not None and data.declared and data.missing:
         return _truncated(path, data.missing / data.declared)
-    if source.at(4, 4) == b"ftyp" and not has_index(source):
-        return f"{path}: its index (moov) is missing, as it was never finished; export it again"
+    problem = mp4_problem(source)
+    if problem is not None:
+        return f"{path}: {problem}; copy or export it again"
+    if isinstance(error, NoAudioError):
+        return f"{path}: {error}; leave it out or replace it"
     return f"{path}: is not audio that mscol reads, or is damaged at its start; replace it"
 
 

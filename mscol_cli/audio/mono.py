@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,17 @@ PIECE = 1 << 23
 resampled at once, as `load_mono` does."""
 
 
-def mono_pieces(path: Path, sample_rate: int) -> Iterator[FloatArray]:
+def mono_pieces(
+    path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
+) -> Iterator[FloatArray]:
     """Decode a file, average its channels and resample to `sample_rate` Hz, (samples,) at a time.
 
     Put together, the pieces are what `load_mono` returns, to rounding.
+
+    Args:
+        path: The file.
+        sample_rate: Hz.
+        warn: As of `read_audio`.
 
     Raises:
         BadInputError: As `read_audio`.
@@ -32,6 +39,8 @@ def mono_pieces(path: Path, sample_rate: int) -> Iterator[FloatArray]:
         # A low sample rate makes long pieces of few samples.
         samples = int(PIECE * min(1.0, stream.sample_rate / sample_rate))
         yield from resampled_pieces(_gathered(mono, samples), stream.sample_rate, sample_rate)
+        if warn is not None and stream.shortfall is not None:
+            warn(f"short {path}: {stream.shortfall}")
 
 
 def resampled_pieces(

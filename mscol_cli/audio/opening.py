@@ -9,15 +9,19 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio import mpeg
-from mscol_cli.audio.libav import LibavReader
+from mscol_cli.audio import matroska, mpeg
+from mscol_cli.audio.declared import wave_format
+from mscol_cli.audio.libav import LibavReader, NoAudioError
+from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.ogg import scan_pages
 from mscol_cli.audio.sndfile import SndfileReader
 from mscol_cli.audio.source import SourceFile
 from mscol_cli.audio.suffixes import MPEG_SUFFIXES
+from mscol_cli.errors import BadInputError
 
-_SNDFILE = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"dns.")
-_FLAC = b"fLaC"
+_SNDFILE = frozenset(
+    {b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"dns.", b"fLaC"}
+)
 
 
 class Reader(Protocol):
@@ -55,36 +59,56 @@ class Reader(Protocol):
         """Close the file."""
 
 
-def open_reader(source: SourceFile) -> Reader:
+def open_reader(source: SourceFile, quick: bool = False) -> Reader:
     """Open a file with libsndfile where that is the reference, else with FFmpeg's libraries.
+
+    Args:
+        source: The file.
+        quick: Leave out what reads the whole file, as only its header is wanted.
 
     Raises:
         BadInputError: It is not audio, or is damaged at its start.
     """
     start = mpeg.id3_bytes(source)
     kind = source.at(start, 4)
-    if kind in _SNDFILE or kind == _FLAC:
-        reader = _sndfile(source.part(start) if start else source)
-        if reader is not None:
-            return reader
-    if kind == b"OggS":
-        return _ogg(source)
-    return _libav(source)
+    if kind in _SNDFILE:
+        return _sndfile(source.part(start) if start else source)
+    if quick:
+        return _libav(source)
+    if kind == b"\x1a\x45\xdf\xa3":
+        cut = "cut off: its last block is incomplete" if matroska.is_cut(source) else None
+        return LibavReader([source], damage=cut)
+    return _ogg(source) if kind == b"OggS" else _libav(source)
 
 
-def _sndfile(source: SourceFile) -> SndfileReader | None:
+def _sndfile(source: SourceFile) -> Reader:
+    """With libsndfile, or with FFmpeg's libraries for the codecs that it lacks."""
+    if (claimed := wave_format(source)) is not None:
+        check_limits(source.path, *claimed)  # libsndfile would call 0 or 4 GHz an internal error
+    refusal: soundfile.LibsndfileError | None = None
     try:
         reader = SndfileReader(source)
-    except (soundfile.LibsndfileError, TypeError):
-        source.check()
-        return None
-    return None if reader.holds_mpeg else reader
+        if not reader.better_by_ffmpeg:
+            return reader
+    except soundfile.LibsndfileError as error:
+        refusal = error
+    try:
+        return _libav(source)
+    except av.FFmpegError:
+        if refusal is None or source.at(0, 4) == b"caff":
+            raise
+    raise refusal
 
 
 def _ogg(source: SourceFile) -> LibavReader:
     pages = scan_pages(source)
     parts = [source.part(*link) for link in pages.links] if len(pages.links) > 1 else [source]
-    return LibavReader(parts, damage=pages.damage)
+    try:
+        return LibavReader(parts, damage=pages.damage)
+    except (av.FFmpegError, NoAudioError):
+        if pages.damage is None:
+            raise
+        raise BadInputError(f"{source.path}: {pages.damage}; copy or download it again") from None
 
 
 def _libav(source: SourceFile) -> LibavReader:

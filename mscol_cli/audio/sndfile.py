@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio.declared import data_bytes
+from mscol_cli.audio.declared import DataBytes, data_bytes
 from mscol_cli.audio.source import SourceFile
 
 _UNKNOWN = 1 << 36  # the most frames that FLAC can declare
@@ -30,7 +30,7 @@ class SndfileReader:
         declared: Seconds that the header declares; None where it declares nothing.
         lossless: Whether every sample can be accounted for.
         damage: Always None: libsndfile raises.
-        holds_mpeg: Whether it is MP3 in a WAV file, which FFmpeg decodes better.
+        better_by_ffmpeg: Whether it is MP3 in WAV, or ALAC, of which libsndfile misses damage.
     """
 
     lossless = True
@@ -39,11 +39,15 @@ class SndfileReader:
     def __init__(self, source: SourceFile) -> None:
         """Open a file. Raises soundfile.LibsndfileError if it is not one that libsndfile reads."""
         self._data = data_bytes(source)
+        if self._data is not None and self._data.declared is None:
+            _finish_header(source, self._data)
         self._file = _ForwardFile(source)
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
-        self.holds_mpeg = self._file.subtype.startswith("MPEG")
+        self.better_by_ffmpeg = self._file.subtype.startswith(("MPEG", "ALAC"))
         self.declared = self._declared()
+        known = self._file.format == "FLAC" and self.declared is not None
+        self._left: int | None = int(self._file.frames) if known else None
 
     def _declared(self) -> float | None:
         frames = int(self._file.frames)
@@ -67,6 +71,10 @@ class SndfileReader:
 
     def read(self, frames: int) -> NDArray[np.float32]:
         """The next samples: (channels, at most `frames`); none at the end."""
+        if self._left is not None:
+            # libFLAC takes tags behind the last frame for damage.
+            frames = min(frames, self._left)
+            self._left -= frames
         block: NDArray[np.float32] = self._file.read(frames, dtype="float32", always_2d=True)
         return np.ascontiguousarray(block.T)
 
@@ -83,3 +91,19 @@ class SndfileReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _finish_header(source: SourceFile, data: DataBytes) -> None:
+    """Show libsndfile the size for which it reads to the end of the file.
+
+    A recorder that lost power leaves 0, for which libsndfile finds no samples. The other formats
+    it reads to their end as they are.
+    """
+    kind = source.at(0, 4)
+    if kind in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
+        source.overlay(0, b"RIFX" if kind == b"RIFX" else b"RIFF")
+        source.overlay(data.start - 4, b"\xff" * 4)
+    if kind == b"caff":
+        source.overlay(data.start - 8, data.present.to_bytes(8, "big"))
+    if kind in (b".snd", b"dns."):
+        source.overlay(8, b"\xff" * 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from mscol_cli.errors import BadInputError, UnreadableInputError
 
+_READ_AHEAD = 1 << 16
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -30,12 +32,13 @@ class SourceFile:
         self._error: OSError | None = None
         try:
             descriptor = _open_regular(path)
-            self._file = os.fdopen(descriptor, "rb", buffering=0)
+            self._file = io.BufferedReader(io.FileIO(descriptor), _READ_AHEAD)
             size = os.fstat(descriptor).st_size
         except OSError as error:
             raise _unreadable(path, error) from None
         self._start, self._end = start, size if end is None else min(end, size)
         self._position = 0
+        self._overlay: list[tuple[int, bytes]] = []
         if not size:
             self.close()
             raise BadInputError(f"{path}: is empty (0 bytes); copy or download it again")
@@ -44,6 +47,14 @@ class SourceFile:
     def size(self) -> int:
         """Bytes."""
         return self._end - self._start
+
+    def zeros_at_end(self) -> int:
+        """Bytes of zeros at the end."""
+        end = self.size
+        while end and not any(block := self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))):
+            end -= len(block) or end
+        block = self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))
+        return self.size - end + len(block) - len(block.rstrip(b"\0"))
 
     def part(self, start: int, end: int | None = None) -> SourceFile:
         """Bytes `start` to `end` of this one, opened on their own."""
@@ -61,22 +72,25 @@ class SourceFile:
     def read(self, count: int = -1) -> bytes:
         """As of a file object; no bytes after an error of the system."""
         left = max(0, self.size - self._position)
-        wanted = left if count < 0 else min(count, left)
-        content = b""
-        try:
-            self._file.seek(self._start + self._position)
-            while len(content) < wanted and (more := self._file.read(wanted - len(content))):
-                content += more
-        except OSError as error:
-            self._error = error
-        self._position += len(content)
-        return content
+        content = bytearray(left if count < 0 else min(count, left))
+        return bytes(content[: self.readinto(content)])
 
     def readinto(self, buffer: Any) -> int:
-        """As of a file object."""
-        content = self.read(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
+        """As of a file object; 0 after an error of the system."""
+        wanted = max(0, min(len(buffer), self.size - self._position))
+        try:
+            self._file.seek(self._start + self._position)
+            count = self._file.readinto(memoryview(buffer)[:wanted])
+        except OSError as error:
+            self._error, count = error, 0
+        for offset, patch in self._overlay:
+            _patch(buffer, count, offset - self._position, patch)
+        self._position += count
+        return count
+
+    def overlay(self, offset: int, patch: bytes) -> None:
+        """Let decoders read other bytes at `offset` than the file has."""
+        self._overlay.append((offset, patch))
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """As of a file object."""
@@ -113,6 +127,13 @@ def _open_regular(path: Path) -> int:
         os.close(descriptor)
         raise BadInputError(f"{path}: is not a file")
     return descriptor
+
+
+def _patch(buffer: Any, count: int, offset: int, patch: bytes) -> None:
+    """Put other bytes at an offset of a block, which may begin before it or reach beyond it."""
+    start, end = max(0, offset), min(count, offset + len(patch))
+    if start < end:
+        buffer[start:end] = patch[start - offset : end - offset]
 
 
 def _unreadable(path: Path, error: OSError) -> UnreadableInputError:

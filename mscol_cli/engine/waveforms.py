@@ -47,27 +47,39 @@ class LongWaveform:
 Waveform = FloatArray | LongWaveform
 
 
-def load_waveform(path: Path, sample_rate: int) -> Waveform:
+def load_waveform(
+    path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
+) -> Waveform:
     """Decode a file to mono at `sample_rate` Hz; one longer than `HELD` is only measured.
+
+    Args:
+        path: The file.
+        sample_rate: Hz.
+        warn: As of `read_audio`.
 
     Raises:
         BadInputError: As `read_audio`; `LongWaveform.pieces` raises nothing else.
     """
-    return held_or_measured(partial(_file_pieces, path, sample_rate))
+    pieces = partial(_file_pieces, path, sample_rate)
+    return held_or_measured(pieces, partial(mono_pieces, path, sample_rate, warn))
 
 
-def held_or_measured(pieces: Pieces, held: int | None = None) -> Waveform:
-    """Read a waveform once, and keep it if it has at most `held` samples (by default `HELD`)."""
-    most = HELD if held is None else held
+def held_or_measured(pieces: Pieces, first: Pieces | None = None) -> Waveform:
+    """Read a waveform once, and keep it if it has at most `HELD` samples.
+
+    Args:
+        pieces: Reads a long one again.
+        first: Reads it now; by default `pieces` does.
+    """
     kept: list[FloatArray] = []
     samples, energy = 0, 0.0
-    for piece in pieces():
+    for piece in (first or pieces)():
         samples += len(piece)
         energy += float(np.einsum("i,i->", piece, piece, dtype=np.float64))
         kept.append(piece)
-        if samples > most:
+        if samples > HELD:
             kept.clear()
-    return LongWaveform(samples, sqrt(energy), pieces) if samples > most else _joined(kept)
+    return LongWaveform(samples, sqrt(energy), pieces) if samples > HELD else _joined(kept)
 
 
 def cut_windows(

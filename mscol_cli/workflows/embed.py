@@ -19,7 +19,7 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
 from mscol_cli.engine.models import resolve_model
-from mscol_cli.engine.waveforms import held_or_measured
+from mscol_cli.engine.waveforms import held_or_measured, load_waveform
 from mscol_cli.errors import BadInputError, UsageError
 from mscol_cli.files import is_regular
 from mscol_cli.host import load_registry
@@ -91,7 +91,7 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, load_registry(), device)
     progress.begin(f"embedding with {model.name}", len(sources.names), "clips")
-    results = zip(sources.names, sources.embed(model.encoder, device), strict=True)
+    results = zip(sources.names, sources.embed(model.encoder, device, progress), strict=True)
     embedded = _collect(results, request.windows, progress)
     progress.end()
     for name, reason in sources.unlisted:
@@ -123,9 +123,10 @@ class _Sources:
     unlisted: Failures
 
     def embed(
-        self, encoder: Encoder, device: torch.device
+        self, encoder: Encoder, device: torch.device, progress: Progress
     ) -> Iterator[ClipEmbedding | BadInputError]:
-        yield from embed_files(encoder, self.files, device=device)
+        decode = partial(load_waveform, warn=progress.warn)
+        yield from embed_files(encoder, self.files, device=device, decode=decode)
         for store in self.stores:
             yield from embed_clips(encoder, _mixtures(store, encoder.sample_rate), device=device)
 

@@ -45,9 +45,9 @@ def embed_cached(
     cached = read_embeddings(path, len(paths))
     rows = list(range(len(paths))) if cached is None else list(cached.failures)
     progress.advance(len(paths) - len(rows))
-    decode: Decode = load_waveform
+    decode: Decode = partial(load_waveform, warn=progress.warn)
     if deformation is not None:
-        decode = partial(load_deformed, deformation=deformation)
+        decode = partial(load_deformed, deformation=deformation, warn=progress.warn)
     wanted = [paths[row] for row in rows]
     results = embed_files(encoder, wanted, device=device, decode=decode)
     embedded = _collect(results, encoder.dim, progress)
