@@ -193,7 +193,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure and print; returns the exit code."""
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    files, registry, clock = find_audio([arguments.folder]), load_registry(), Clock()
+    files, registry, clock = find_audio([arguments.folder]).files, load_registry(), Clock()
     with clock:
         context = SeparatorContext(arguments.device, arguments.model)
         separator = build(registry, arguments.separator, arguments.opt, context)

@@ -24,6 +24,8 @@ from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskI
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
 
 if TYPE_CHECKING:
+    from mscol_cli.audio import AudioListing, find_audio
+    from mscol_cli.audio.suffixes import AUDIO_SUFFIXES
     from mscol_cli.contracts.augmented import Augmented
     from mscol_cli.contracts.encoder import Encoder
     from mscol_cli.contracts.levels import Level
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     from mscol_cli.downloads import Collection, RemoteFile, fetch_files, find_collection
 
 __all__ = [
+    "AUDIO_SUFFIXES",
     "MIXTURE",
+    "AudioListing",
     "Augmentation",
     "Augmented",
     "BadInputError",
@@ -77,12 +81,15 @@ __all__ = [
     "TrackInput",
     "UsageError",
     "fetch_files",
+    "find_audio",
     "find_collection",
     "hookimpl",
     "option",
 ]
 
 _HEAVY = {
+    "audio": ("AudioListing", "find_audio"),
+    "audio.suffixes": ("AUDIO_SUFFIXES",),
     "contracts.augmented": ("Augmented",),
     "contracts.encoder": ("Encoder",),
     "contracts.levels": ("Level",),

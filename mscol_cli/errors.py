@@ -46,6 +46,23 @@ class UnreadableInputError(BadInputError):
     """
 
 
+def input_failure(name: str, error: Exception) -> BadInputError:
+    """What one input did, whatever it was, as its failure: the other inputs are still processed.
+
+    Args:
+        name: Of the input, its path or the name of its track.
+        error: What was raised while it was read.
+    """
+    if isinstance(error, BadInputError):
+        return error
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        return UnreadableInputError(f"{name}: cannot be read ({reason}); check the disk")
+    if isinstance(error, MemoryError):
+        return BadInputError(f"{name}: does not fit in memory; cut it into shorter files")
+    return BadInputError(f"{name}: cannot be read ({type(error).__name__}: {error}); leave it out")
+
+
 class PluginError(MscolError):
     """A plugin that failed to load or breaks its contract, or two that claim one name."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text as UTF-8, atomically."""
+    """Write text as UTF-8, atomically; see `escaped` for names that are not UTF-8."""
     write_atomically(path, lambda temporary: _fill(temporary, text))
 
 
@@ -69,6 +71,30 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
+def escaped(text: str) -> str:
+    """Text that can be encoded as UTF-8, whatever file names are in it.
+
+    A byte of a name that is not UTF-8 is a lone surrogate in Python, and no text can hold it. It
+    is written as JSON writes it, `\\udce9` for the byte 0xE9, everywhere: pages, lists, terminal.
+    Only CSV has the byte itself, so that its names are those on the disk.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def is_regular(path: Path) -> bool:
+    """Whether this is a file to open: not a folder, pipe, device or socket, nor a link to one; and
+    not one of which the system does not tell."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def real_path(path: Path) -> Path:
+    """The path without links. Links in a circle stay as they are, where `resolve` would raise."""
+    return Path(os.path.realpath(path))
+
+
 def existing_parent(path: Path) -> Path:
     """The path itself if it is a folder, or the nearest folder above that is there."""
     return next(place for place in (path, *path.absolute().parents) if place.is_dir())
@@ -84,7 +110,13 @@ def sync(path: Path) -> None:
 
 
 def file_hash(path: Path, watch: Callable[[int], None] | None = None) -> str:
-    """SHA-256 of a file, hex; `watch` is told how many bytes were read, block by block."""
+    """SHA-256 of a file, hex; `watch` is told how many bytes were read, block by block.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe, a device or a folder: these are never opened.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -115,4 +147,4 @@ def make_readable(path: Path) -> None:
 
 
 def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    path.write_text(escaped(text), encoding="utf-8")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from mscol_cli.audio import find_audio
+from mscol_cli.audio.files import BROKEN_LINK, OTHER_SUFFIX
 from mscol_cli.errors import MissingDataError
 
 
@@ -18,7 +20,7 @@ def touch(root: Path, *names: str) -> Path:
 
 
 def names(*inputs: Path) -> list[str]:
-    return [file.name for file in find_audio(inputs)]
+    return [file.name for file in find_audio(inputs).files]
 
 
 def test_folders_are_searched_in_order_for_audio_that_is_not_hidden(tmp_path: Path) -> None:
@@ -56,6 +58,29 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "data" / "far").symlink_to(tmp_path / "disk")
     (tmp_path / "disk" / "loop").symlink_to(tmp_path / "data")
     assert names(tmp_path / "data") == ["2.wav", "far/1.wav"]
+
+
+def test_a_folder_keeps_its_own_name_where_links_lead_to_it_too(tmp_path: Path) -> None:
+    touch(tmp_path, "z/1.wav", "b.txt")
+    (tmp_path / "a").symlink_to(tmp_path / "z")
+    (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
+    listing = find_audio([tmp_path])
+    assert [file.name for file in listing.files] == ["z/1.wav"]
+    assert listing.left_out == {OTHER_SUFFIX: ["b.txt"], BROKEN_LINK: ["gone.txt"]}
+
+
+def test_links_in_a_circle_are_files_that_decoding_refuses(tmp_path: Path) -> None:
+    touch(tmp_path, "x/1.wav", "y/1.wav")
+    (tmp_path / "x" / "2.wav").symlink_to("3.wav")
+    (tmp_path / "x" / "3.wav").symlink_to("2.wav")
+    found = names(tmp_path / "x", tmp_path / "y")
+    assert found == ["x/1.wav", "x/2.wav", "x/3.wav", "y/1.wav"]
+
+
+def test_a_name_that_is_not_utf8_is_found(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.wav")
+    touch(tmp_path, name)
+    assert names(tmp_path) == [name]
 
 
 def test_nothing_to_find_is_said(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mscol_cli.ahead import map_ahead
 from mscol_cli.contracts.encoder import Encoder
-from mscol_cli.engine.cuts import random_crops, whole_windows
+from mscol_cli.engine.cuts import Cut, random_crops, whole_windows
 from mscol_cli.engine.embedding import (
     Clip,
     ClipEmbedding,
@@ -23,6 +23,7 @@ from mscol_cli.engine.embedding import (
     embed_files,
 )
 from mscol_cli.engine.models import build_encoder
+from mscol_cli.engine.waveforms import LongWaveform, held_or_measured, load_waveform
 from mscol_cli.errors import BadInputError
 from mscol_cli.host import find_part, load_registry
 from tests.helpers_audio import tones, write_audio
@@ -122,11 +123,12 @@ def test_a_long_clip_is_embedded_in_several_passes() -> None:
 
 def test_short_clips_share_passes_and_keep_to_themselves() -> None:
     encoder = EdgesEncoder()
-    clips = [Clip(str(seed), tones(1.0 + seed % 3, seed=seed)[0]) for seed in range(20)]
+    waveforms = [tones(1.0 + seed % 3, seed=seed)[0] for seed in range(20)]
+    clips = [Clip(str(seed), waveform) for seed, waveform in enumerate(waveforms)]
     together = embedded(list(embed_clips(encoder, clips, device=CPU)))
     assert encoder.widest_pass > 3
-    for clip, found in zip(clips, together, strict=True):
-        alone = embed_clip(encoder, clip.waveform)
+    for waveform, found in zip(waveforms, together, strict=True):
+        alone = embed_clip(encoder, waveform)
         np.testing.assert_allclose(found.windows, alone.windows, rtol=1e-6)
         assert found.start_s.tolist() == alone.start_s.tolist()
 
@@ -145,6 +147,49 @@ def test_files_come_back_in_order_with_bad_ones_in_their_place(tmp_path: Path) -
         assert reason.startswith(str(tmp_path / name))
         assert "\n" not in reason
     assert "lasts 0.400 s, one window needs 0.995 s" in reasons[0]
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+@pytest.mark.parametrize("cut", [whole_windows, random_crops(np.random.default_rng(0))])
+def test_a_long_file_is_embedded_like_a_short_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int, cut: Cut
+) -> None:
+    write_audio(tmp_path / "a.wav", tones(21.3, rate, 2), rate)
+    encoder, paths = EdgesEncoder(), [tmp_path / "a.wav"]
+    fixed = cut(encoder, int(21.3 * 16_000))
+    whole = embedded(list(embed_files(encoder, paths, device=CPU, cut=lambda *_: fixed)))
+    monkeypatch.setattr("mscol_cli.audio.mono.PIECE", 30_000)
+    monkeypatch.setattr("mscol_cli.engine.waveforms.HELD", 100_000)
+    monkeypatch.setattr("mscol_cli.engine.embedding.windows_per_pass", lambda _: 4)
+    assert isinstance(load_waveform(paths[0], 16_000), LongWaveform)
+    long = embedded(list(embed_files(encoder, paths, device=CPU, cut=lambda *_: fixed)))
+    assert long[0].start_s.tolist() == whole[0].start_s.tolist()
+    np.testing.assert_allclose(long[0].windows, whole[0].windows, rtol=1e-4, atol=1e-6)
+
+
+def test_a_long_file_that_becomes_shorter_is_its_own_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mscol_cli.engine.waveforms.HELD", 1)
+    lengths = iter([50_000, 20_000])
+    again = held_or_measured(lambda: iter([np.ones(next(lengths), np.float32)]))
+    clips = [Clip("long", again), Clip("short", np.ones(20_000, np.float32))]
+    failed, fine = embed_clips(EdgesEncoder(), clips, device=CPU)
+    assert str(failed) == "long: became shorter while it was read; try again"
+    assert isinstance(fine, ClipEmbedding)
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), MemoryError(), OSError(5, "I/O error")])
+def test_whatever_decoding_raises_is_the_failure_of_that_file(error: Exception) -> None:
+    def decode(path: Path, sample_rate: int) -> NDArray[np.float32]:
+        if path.name == "bad":
+            raise error
+        return np.ones(20_000, np.float32)
+
+    paths = [Path("bad"), Path("good")]
+    failed, fine = embed_files(EdgesEncoder(), paths, device=CPU, decode=decode)
+    assert str(failed).startswith("bad: ")
+    assert isinstance(fine, ClipEmbedding)
 
 
 def test_no_files_give_no_results() -> None:

@@ -10,7 +10,13 @@ import pytest
 import torch
 
 from mscol_cli.probing import cache
-from mscol_cli.probing.cache import Embedded, embedding_key, read_embeddings, write_embeddings
+from mscol_cli.probing.cache import (
+    Embedded,
+    embedding_key,
+    read_embeddings,
+    with_retried,
+    write_embeddings,
+)
 
 FRAMING = (16000, 15920, 15680)
 
@@ -25,7 +31,7 @@ def kept(tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_read(kept: Path) -> None:
-    found = read_embeddings(kept)
+    found = read_embeddings(kept, 3)
     assert found is not None
     assert found.windows.tolist() == torch.arange(12).reshape(4, 3).tolist()
     assert found.counts.tolist() == [1, 0, 3]
@@ -34,20 +40,30 @@ def test_what_was_written_is_read(kept: Path) -> None:
 
 
 def test_an_absent_file_is_no_embeddings(tmp_path: Path) -> None:
-    assert read_embeddings(tmp_path / "none.safetensors") is None
+    assert read_embeddings(tmp_path / "none.safetensors", 3) is None
 
 
 @pytest.mark.parametrize("keep", [0, 7, -1])
 def test_a_truncated_file_is_no_embeddings(kept: Path, keep: int) -> None:
     kept.write_bytes(kept.read_bytes()[:keep])
-    assert read_embeddings(kept) is None
+    assert read_embeddings(kept, 3) is None
 
 
 def test_a_file_with_a_flipped_bit_is_no_embeddings(kept: Path) -> None:
     content = bytearray(kept.read_bytes())
     content[-2] ^= 1
     kept.write_bytes(bytes(content))
-    assert read_embeddings(kept) is None
+    assert read_embeddings(kept, 3) is None
+
+
+def test_what_failed_is_replaced_in_its_place() -> None:
+    windows = torch.arange(8, dtype=torch.float32).reshape(4, 2)
+    cached = Embedded(windows, np.array([0, 1, 0, 3]), {0: "late", 2: "bad"})
+    found = with_retried(cached, Embedded(torch.full((2, 2), 9.0), np.array([2, 0]), {1: "worse"}))
+    assert found.counts.tolist() == [2, 1, 0, 3]
+    assert found.windows[:3].tolist() == [[9.0, 9.0], [9.0, 9.0], [0.0, 1.0]]
+    assert found.windows[3:].tolist() == windows[1:].tolist()
+    assert found.failures == {2: "worse"}
 
 
 def test_the_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from mscol_cli.api import MissingDataError, TaskData, UsageError
+from mscol_cli.api import AUDIO_SUFFIXES, MissingDataError, TaskData, UsageError
 from mscol_tasks.folder import FolderOptions, FolderTask
 from tests.helpers_tasks import touch
 
@@ -97,6 +98,34 @@ def test_what_is_no_audio_is_passed_over(tmp_path: Path) -> None:
     data = load(tmp_path)
     assert data.classes == ("jazz", "rock")
     assert len(data.items) == 6
+    assert [note for note in data.notes if note.startswith("left out")] == [
+        "left out, hidden: 2, such as .cache",
+        "left out, without an audio suffix: 2, such as notes/a.txt",
+        "left out, in no class folder: 1, such as b.wav",
+    ]
+
+
+def test_every_suffix_that_separate_takes_is_a_clip(tmp_path: Path) -> None:
+    for suffix in AUDIO_SUFFIXES:
+        touch(tmp_path / "jazz" / f"clip{suffix}")
+    assert len(load(tmp_path).items) == len(AUDIO_SUFFIXES)
+
+
+def test_linked_folders_and_names_that_are_not_utf8_belong_to_their_class(tmp_path: Path) -> None:
+    write_classes(tmp_path / "data", {"jazz": 3, os.fsdecode(b"caf\xe9"): 3})
+    touch(tmp_path / "disk" / "far.wav")
+    (tmp_path / "data" / "jazz" / "link").symlink_to(tmp_path / "disk")
+    items = {item.id: item.labels for item in load(tmp_path / "data").items}
+    assert items["jazz/link/far.wav"] == items["jazz/clip000.wav"]
+    assert len(items) == 7
+
+
+def test_a_pipe_among_the_clips_is_a_failure(tmp_path: Path) -> None:
+    write_classes(tmp_path, {"jazz": 3, "rock": 3})
+    os.mkfifo(tmp_path / "rock" / "radio.wav")
+    data = load(tmp_path)
+    assert len(data.items) == 6
+    assert [name for name, _ in data.failures] == ["rock/radio.wav"]
 
 
 def test_folders_below_a_class_belong_to_it(tmp_path: Path) -> None:
@@ -113,5 +142,5 @@ def test_split_folders_that_lack_one_are_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_audio_is_refused(tmp_path: Path) -> None:
     touch(tmp_path / "jazz" / "readme.txt")
-    with pytest.raises(MissingDataError, match="no folder with audio"):
+    with pytest.raises(MissingDataError, match="1 without an audio suffix"):
         load(tmp_path)

@@ -12,7 +12,7 @@ from mscol_cli.audio.decode import (
     shortfall,
 )
 from mscol_cli.audio.deform import Deformation, load_deformed
-from mscol_cli.audio.files import find_audio
+from mscol_cli.audio.files import AudioListing, find_audio
 from mscol_cli.audio.resample import StreamResampler, resample, resample_array
 from mscol_cli.audio.write import (
     bytes_per_sample,
@@ -25,6 +25,7 @@ from mscol_cli.audio.write import (
 __all__ = [
     "Audio",
     "AudioHeader",
+    "AudioListing",
     "AudioStream",
     "Deformation",
     "StreamResampler",

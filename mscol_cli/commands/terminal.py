@@ -30,6 +30,7 @@ from rich.text import Text
 
 from mscol_cli.commands.columns import aligned
 from mscol_cli.contracts.progress import NO_BAR
+from mscol_cli.files import escaped
 
 BAR, BESIDE = 20, 72
 """Width of a bar, and of all but the fields beside it."""
@@ -66,7 +67,7 @@ def stderr() -> Console:
 
 def say_error(message: str) -> None:
     """One line on stderr."""
-    stderr().print(Text.assemble(("error: ", "bold red"), " ".join(message.split())))
+    stderr().print(Text.assemble(("error: ", "bold red"), escaped(" ".join(message.split()))))
 
 
 def print_json(result: Any) -> None:
@@ -78,7 +79,7 @@ def print_lines(*lines: str) -> None:
     """Lines on stdout, as they are."""
     # One call: a store has a hundred thousand lines, and a console takes its time for each.
     file = stdout().file
-    file.write("".join(f"{line}\n" for line in lines))
+    file.write(escaped("".join(f"{line}\n" for line in lines)))
     file.flush()
 
 
@@ -216,11 +217,12 @@ class TerminalProgress:
 
     def note(self, message: str) -> None:
         """A line on stderr."""
-        self._console.print(Text(message))
+        self._console.print(Text(escaped(message)))
 
     def warn(self, message: str) -> None:
         """A line on stderr that stands out."""
-        self._console.print(Text.assemble(("warning: ", "yellow"), " ".join(message.split())))
+        text = escaped(" ".join(message.split()))
+        self._console.print(Text.assemble(("warning: ", "yellow"), text))
 
     def __enter__(self) -> TerminalProgress:
         return self

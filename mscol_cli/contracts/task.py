@@ -42,6 +42,8 @@ class TaskData:
         items: The clips whose audio is there.
         missing: Clips the metadata names whose audio is not there: counted in the report.
         notes: Lines the report should carry (a class without test items, say).
+        failures: What could not be looked into, such as a folder without permission: its name, and
+            why. Named on stderr and in the report; the exit code is 3.
         test_sets: Where the literature scores the test split in more than one way: by name, the
             ids of the items of each, reported side by side. Empty means one set, all of it.
     """
@@ -51,6 +53,7 @@ class TaskData:
     missing: Sequence[str] = ()
     notes: Sequence[str] = ()
     test_sets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    failures: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)

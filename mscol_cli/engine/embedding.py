@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mscol_cli.ahead import map_ahead
-from mscol_cli.audio import load_mono
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.engine.cuts import Cut, whole_windows
-from mscol_cli.errors import BadInputError, UnreadableInputError
+from mscol_cli.engine.waveforms import LongWaveform, Waveform, cut_windows, load_waveform
+from mscol_cli.errors import BadInputError, input_failure
 
-Decode = Callable[[Path, int], NDArray[np.float32]]
+Decode = Callable[[Path, int], Waveform]
 DECODERS = min(4, os.cpu_count() or 1)
 
 
@@ -34,7 +34,7 @@ class Clip:
     """
 
     name: str
-    waveform: NDArray[np.float32]
+    waveform: Waveform
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,27 @@ class ClipEmbedding:
 
 @dataclass(frozen=True)
 class _Framed:
+    """A clip with the first samples of its windows, and the factor to its level; that of a waveform
+    in memory is applied."""
+
     name: str
-    waveform: Tensor
-    starts: Tensor
+    waveform: Waveform
+    starts: NDArray[np.int64]
+    factor: float = 1.0
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def windows(self, samples: int, most: int) -> Iterator[Tensor]:
+        """(windows, samples) with at most that many windows at a time: the windows of a long clip,
+        which may overlap, are never all copied apart."""
+        if isinstance(self.waveform, LongWaveform):
+            for windows in cut_windows(self.name, self.waveform, self.starts, samples, most):
+                yield windows * self.factor
+            return
+        unfolded = torch.from_numpy(self.waveform).unfold(0, samples, 1)
+        for starts in torch.split(torch.from_numpy(self.starts), most):
+            yield unfolded[starts]
 
 
 def embed_files(
@@ -67,11 +82,12 @@ def embed_files(
     device: torch.device,
     cut: Cut = whole_windows,
     noise: bool = False,
-    decode: Decode = load_mono,
+    decode: Decode = load_waveform,
 ) -> Iterator[ClipEmbedding | BadInputError]:
     """Embed audio files, one result per path in the order of the paths.
 
-    A few files are decoded ahead, in threads, so memory does not grow with their number.
+    A few files are decoded ahead, in threads, so memory does not grow with their number, nor with
+    the length of one. Whatever decoding a file raises is that file's failure.
 
     Args:
         encoder: On `device`; it runs in eval mode and gets its own mode back.
@@ -85,11 +101,8 @@ def embed_files(
     def load(path: Path) -> Clip | BadInputError:
         try:
             return Clip(str(path), decode(path, encoder.sample_rate))
-        except BadInputError as error:
-            return error
-        except OSError as error:
-            reason = f"cannot be read ({error.strerror}); check the disk"
-            return UnreadableInputError(f"{path}: {reason}")
+        except Exception as error:
+            return input_failure(str(path), error)
 
     decoded = map_ahead(load, paths, DECODERS)
     return embed_clips(encoder, decoded, device=device, cut=cut, noise=noise)
@@ -140,17 +153,25 @@ def _frame(encoder: Encoder, clip: Clip, cut: Cut) -> _Framed | BadInputError:
         return BadInputError(
             f"{clip.name}: lasts {lasts:.3f} s, one window needs {needed:.3f} s; leave it out"
         )
-    waveform = torch.from_numpy(at_level(clip.waveform, encoder.level))
-    return _Framed(clip.name, waveform, torch.from_numpy(starts))
+    if isinstance(clip.waveform, LongWaveform):
+        factor = float(np.float32(level_factor(encoder.level, clip.waveform.norm, samples)))
+        return _Framed(clip.name, clip.waveform, starts, factor)
+    return _Framed(clip.name, at_level(clip.waveform, encoder.level), starts)
 
 
 def _groups(
     clips: Iterable[_Framed | BadInputError], enough: int
 ) -> Iterator[list[_Framed | BadInputError]]:
-    """Consecutive clips that have `enough` windows together."""
+    """Consecutive clips that have `enough` windows together; a long clip is alone."""
     group: list[_Framed | BadInputError] = []
     windows = 0
     for clip in clips:
+        if isinstance(clip, _Framed) and isinstance(clip.waveform, LongWaveform):
+            if group:
+                yield group
+            yield [clip]
+            group, windows = [], 0
+            continue
         group.append(clip)
         windows += len(clip) if isinstance(clip, _Framed) else 0
         if windows >= enough:
@@ -167,7 +188,11 @@ def _embed_group(
     noise: bool,
 ) -> Iterator[ClipEmbedding | BadInputError]:
     framed = [clip for clip in group if isinstance(clip, _Framed)]
-    vectors = _run(encoder, framed, device, noise) if framed else torch.zeros(0, encoder.dim)
+    try:
+        vectors = _run(encoder, framed, device, noise) if framed else torch.zeros(0, encoder.dim)
+    except BadInputError as error:  # of a long clip, which is read again and is alone
+        yield error
+        return
     per_clip = iter(torch.split(vectors, [len(clip) for clip in framed]))
     for clip in group:
         yield clip if isinstance(clip, BadInputError) else _result(encoder, clip, next(per_clip))
@@ -198,15 +223,14 @@ def frozen(encoder: Encoder, noise: bool) -> Iterator[None]:
 
 
 def _passes(clips: Sequence[_Framed], samples: int, most: int) -> Iterator[Tensor]:
-    """At most that many windows (windows, samples) at a time: the windows of a long clip, which
-    may overlap, are never all copied apart."""
+    """All windows of the clips, (windows, samples) with at most that many at a time."""
     waiting: list[Tensor] = []
-    pieces = ((clip, part) for clip in clips for part in torch.split(clip.starts, most))
-    for whole, starts in pieces:
-        if sum(map(len, waiting)) + len(starts) > most:
-            yield torch.cat(waiting)
-            waiting = []
-        waiting.append(whole.waveform.unfold(0, samples, 1)[starts])
+    for clip in clips:
+        for windows in clip.windows(samples, most):
+            if sum(map(len, waiting)) + len(windows) > most:
+                yield torch.cat(waiting)
+                waiting = []
+            waiting.append(windows)
     yield torch.cat(waiting)
 
 
@@ -214,7 +238,7 @@ def _result(encoder: Encoder, clip: _Framed, vectors: Tensor) -> ClipEmbedding |
     windows: NDArray[np.float32] = vectors.numpy()
     if not np.isfinite(windows).all():
         return BadInputError(f"{clip.name}: its embedding is not finite; use another checkpoint")
-    return ClipEmbedding(windows, clip.starts.double().numpy() / encoder.sample_rate)
+    return ClipEmbedding(windows, clip.starts.astype(np.float64) / encoder.sample_rate)
 
 
 def windows_per_pass(device: torch.device) -> int:

@@ -16,7 +16,6 @@ from mscol_cli.audio import load_mono
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.embedding import DECODERS, at_level, frozen, windows_per_pass
-from mscol_cli.errors import BadInputError
 from mscol_cli.store.quantise import extent, quantise
 
 
@@ -79,7 +78,7 @@ def hold_clips(
 def _cut(path: Path, encoder: Encoder, crops: int) -> tuple[Tensor, Tensor] | None:
     try:
         waveform = load_mono(path, encoder.sample_rate)
-    except (BadInputError, OSError):
+    except Exception:  # whatever it is, it is this file's: the others are held
         return None
     room = len(waveform) - encoder.crop_samples
     if room < 0:

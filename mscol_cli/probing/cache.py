@@ -62,8 +62,8 @@ def cache_path(key: str) -> Path:
     return cache_folder() / f"{key}.safetensors"
 
 
-def read_embeddings(path: Path) -> Embedded | None:
-    """Read a cache file; None when it is not there, or is damaged in any way."""
+def read_embeddings(path: Path, files: int) -> Embedded | None:
+    """Read a cache file of so many files; None when it is not there, or is damaged in any way."""
     try:
         with safe_open(path, framework="pt") as file:
             windows, counts = file.get_tensor("windows"), file.get_tensor("counts").numpy()
@@ -72,7 +72,21 @@ def read_embeddings(path: Path) -> Embedded | None:
         intact = metadata["checksum"] == _checksum(windows, counts)
     except (OSError, SafetensorError, KeyError, ValueError, AttributeError):
         return None
-    return Embedded(windows, counts, failures) if intact else None
+    return Embedded(windows, counts, failures) if intact and len(counts) == files else None
+
+
+def with_retried(cached: Embedded, retried: Embedded) -> Embedded:
+    """Put the new results of the files that had failed, in their order, in place of the old."""
+    failed = list(cached.failures)
+    counts = cached.counts.copy()
+    counts[failed] = retried.counts
+    parts = list(torch.split(cached.windows, cached.counts.tolist()))
+    for row, windows in zip(
+        failed, torch.split(retried.windows, retried.counts.tolist()), strict=True
+    ):
+        parts[row] = windows
+    failures = {failed[row]: reason for row, reason in retried.failures.items()}
+    return Embedded(torch.cat(parts), counts, failures)
 
 
 def write_embeddings(path: Path, embedded: Embedded) -> None:

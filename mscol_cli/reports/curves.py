@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.transforms import Affine2DBase, ScaledTranslation
 
-from mscol_cli.files import write_atomically
+from mscol_cli.files import escaped, write_atomically
 from mscol_cli.reports.lettering import (
     LABEL_SIZE,
     TITLE_SIZE,
@@ -168,7 +168,7 @@ def _draw_curve(place: Axes, curve: Curve, inch: Affine2DBase, aside: float, bar
         linewidth=1.6,
         marker="o" if len(curve.x) <= FEW_POINTS else None,
         markersize=3.5,
-        label=curve.label,
+        label=escaped(curve.label),
     )
     drawn: list[Artist] = [*lines]
     if len(curve.low) and (bars or len(curve.x) == 1):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from mscol_cli.files import escaped
+
 TITLE_SIZE, LABEL_SIZE = 10.5, 9.0
 """Points."""
 _WIDTH = 0.62 / 72
@@ -25,6 +27,7 @@ def inches(text: str, size: float) -> float:
 
 def shortened(text: str, longest: int) -> str:
     """A text without its middle, where it is too long: names mostly differ at their ends."""
+    text = escaped(text)  # a font has no letters for what is not text
     if len(text) <= longest:
         return text
     kept = longest - 1
@@ -33,6 +36,7 @@ def shortened(text: str, longest: int) -> str:
 
 def folded(text: str, longest: int, lines: int = 2) -> str:
     """A text in a few lines, without its middle if these are too few."""
+    text = escaped(text)
     found = textwrap.wrap(text, longest)
     if len(found) > lines:
         found = textwrap.wrap(shortened(text, (lines * longest * 4) // 5), longest)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mscol_cli.audio import AudioStream, StreamResampler, open_audio
 from mscol_cli.contracts.separator import Chunking, TrackInput
-from mscol_cli.errors import BadInputError, UnreadableInputError
+from mscol_cli.errors import BadInputError, input_failure
+from mscol_cli.files import is_regular
 from mscol_cli.store import MINIMUM, SAMPLE_RATE, FileStamp
 
 
@@ -55,10 +56,10 @@ def read_chunks(
     """
     try:
         yield from _read_chunks(track, sample_rate, chunking)
-    except OSError as error:
-        raise UnreadableInputError(
-            f"{track.id}: cannot be read ({error.strerror}); check the disk"
-        ) from None
+    except BadInputError:
+        raise
+    except Exception as error:
+        raise input_failure(track.id, error) from error
 
 
 def _read_chunks(
@@ -66,7 +67,7 @@ def _read_chunks(
 ) -> Iterator[Chunk]:
     if track.problem is not None:
         raise BadInputError(track.problem)
-    stamps = {role: FileStamp.of(path) for role, path in track.files.items() if path.is_file()}
+    stamps = {role: FileStamp.of(path) for role, path in track.files.items() if is_regular(path)}
     with ExitStack() as stack:
         files = {role: stack.enter_context(open_audio(path)) for role, path in track.files.items()}
         rate = sample_rate or max(file.sample_rate for file in files.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
+from mscol_cli.files import real_path
 from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.quantise import FULL_SCALE
 from mscol_cli.store.records import read_lines
@@ -107,6 +108,11 @@ class Store:
         waveform: NDArray[np.float32] = self.stored(track, source) * gain
         return waveform
 
+    def pieces(self, track: int, source: int, size: int) -> Iterator[NDArray[np.float32]]:
+        """`waveform`, at most `size` samples at a time."""
+        stored, gain = self.stored(track, source), np.float32(self._table.gain[track, source])
+        return (stored[start : start + size] * gain for start in range(0, len(stored), size))
+
     def stored(self, track: int, source: int = 0) -> NDArray[np.int16]:
         """A whole source of a track as it lies in its shard: (samples,) int16, memory-mapped."""
         table = self._table
@@ -154,7 +160,7 @@ def _load(path: Path) -> NDArray[Any]:
 def store_beside(folder: Path) -> Path:
     """Where the store of a folder of music lies by default: `DIR.store` beside `DIR`."""
     # A link keeps its own name and place; `.` and `..` have none.
-    named = folder if folder.name not in ("", "..") else folder.resolve()
+    named = folder if folder.name not in ("", "..") else real_path(folder)
     return named.parent / f"{named.name}.store"
 
 

@@ -42,11 +42,17 @@ class FileStamp:
         return FileStamp(path.name, status.st_size, status.st_mtime_ns, file_hash(path))
 
     def matches(self, path: Path) -> bool:
-        """Whether `path` still has this content; reads it only if size or time differ."""
-        status = path.stat()
-        if status.st_size != self.size:
+        """Whether `path` still has this content; reads it only if size or time differ.
+
+        A file that cannot be read has other content, as far as anybody can tell.
+        """
+        try:
+            status = path.stat()
+            if status.st_size != self.size:
+                return False
+            return status.st_mtime_ns == self.mtime_ns or file_hash(path) == self.sha256
+        except OSError:
             return False
-        return status.st_mtime_ns == self.mtime_ns or file_hash(path) == self.sha256
 
 
 @dataclass(frozen=True)

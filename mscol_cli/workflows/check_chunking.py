@@ -82,7 +82,7 @@ def run(request: SeparateRequest, progress: Progress) -> ChunkingResult:
 
 
 def _only_track(request: SeparateRequest, separator: Separator) -> TrackInput:
-    tracks = separator.tracks(find_audio(request.inputs))
+    tracks = separator.tracks(find_audio(request.inputs).files)
     if len(tracks) != 1:
         raise UsageError(f"--check-chunking takes one track, not {len(tracks)}: name one file.")
     return tracks[0]

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from mscol_cli.audio import find_audio, load_mono, resample_array
+from mscol_cli.audio import AudioListing, find_audio
+from mscol_cli.audio.mono import PIECE, resampled_pieces
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
 from mscol_cli.engine.models import resolve_model
+from mscol_cli.engine.waveforms import held_or_measured, load_waveform
 from mscol_cli.errors import BadInputError, UsageError
+from mscol_cli.files import is_regular
 from mscol_cli.host import load_registry
 from mscol_cli.reports.vectors import VectorTable, check_vector_path, write_vectors
 from mscol_cli.store import SAMPLE_RATE, Store
@@ -90,8 +94,11 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     results = zip(sources.names, sources.embed(model.encoder, device, progress), strict=True)
     embedded = _collect(results, request.windows, progress)
     progress.end()
+    for name, reason in sources.unlisted:
+        progress.warn(f"skipped {reason}")
+        embedded.failures.append((name, reason))
     if not embedded.clips:
-        raise nothing_usable(embedded.failures, len(sources.names))
+        raise nothing_usable(embedded.failures, len(sources.names) + len(sources.unlisted))
     with writing(request.output):
         write_vectors(_table(embedded.clips, request.windows), request.output)
     return EmbedResult(
@@ -107,16 +114,18 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
 
 @dataclass(frozen=True)
 class _Sources:
-    """Where clips come from: files, then the mixtures of stores; `names` has both in that order."""
+    """Where clips come from: files, then the mixtures of stores; `names` has both in that order.
+    `unlisted` are folders that could not be listed, with the reason."""
 
     names: Sequence[str]
     files: Sequence[Path]
     stores: Sequence[Store]
+    unlisted: Failures
 
     def embed(
         self, encoder: Encoder, device: torch.device, progress: Progress
     ) -> Iterator[ClipEmbedding | BadInputError]:
-        decode = partial(load_mono, warn=progress.warn)
+        decode = partial(load_waveform, warn=progress.warn)
         yield from embed_files(encoder, self.files, device=device, decode=decode)
         for store in self.stores:
             yield from embed_clips(encoder, _mixtures(store, encoder.sample_rate), device=device)
@@ -132,15 +141,16 @@ class _Embedded:
 
 
 def _find(inputs: Sequence[Path]) -> _Sources:
-    stores = [Store.open(path) for path in inputs if (path / HEADER).is_file()]
-    others = [path for path in inputs if not (path / HEADER).is_file()]
-    files = find_audio(others) if others or not stores else []
-    names = [file.name for file in files]
+    stores = [Store.open(path) for path in inputs if is_regular(path / HEADER)]
+    others = [path for path in inputs if not is_regular(path / HEADER)]
+    listing = find_audio(others) if others or not stores else AudioListing()
+    names = [file.name for file in listing.files]
     for store in stores:
         prefix = f"{store.path.name}/" if len(inputs) > 1 else ""
         names += [prefix + track for track in store.index.track_ids]
     _check_unique(names)
-    return _Sources(names, [file.path for file in files], stores)
+    paths = [file.path for file in listing.files]
+    return _Sources(names, paths, stores, list(listing.failures))
 
 
 def _check_unique(names: Sequence[str]) -> None:
@@ -153,8 +163,12 @@ def _check_unique(names: Sequence[str]) -> None:
 
 def _mixtures(store: Store, sample_rate: int) -> Iterator[Clip]:
     for row, track in enumerate(store.index.track_ids):
-        waveform = resample_array(store.waveform(row), SAMPLE_RATE, sample_rate)
-        yield Clip(f"{store.path}: track {track}", waveform)
+        pieces = partial(_mixture_pieces, store, row, sample_rate)
+        yield Clip(f"{store.path}: track {track}", held_or_measured(pieces))
+
+
+def _mixture_pieces(store: Store, row: int, sample_rate: int) -> Iterator[NDArray[np.float32]]:
+    return resampled_pieces(store.pieces(row, 0, PIECE), SAMPLE_RATE, sample_rate)
 
 
 def _collect(results: Iterator[Named], windows: bool, progress: Progress) -> _Embedded:

@@ -87,6 +87,7 @@ def probe_model(
     seconds: dict[str, float] = {}
     with timed(seconds, "embeddings"):
         embedded = embed_task(data, model, device, progress)
+    embedded = replace(embedded, failures=[*data.failures, *embedded.failures])
     _warn(data.missing, embedded.failures, progress)
     test_sets = find_test_sets(data, embedded)
     where = f"'{settings.part.name}' in {folder}"

@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mscol_cli.audio import Deformation, load_deformed, load_mono
+from mscol_cli.audio import Deformation, load_deformed
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.embedding import ClipEmbedding, embed_files
+from mscol_cli.engine.embedding import ClipEmbedding, Decode, embed_files
 from mscol_cli.engine.models import Model
+from mscol_cli.engine.waveforms import load_waveform
 from mscol_cli.errors import BadInputError
 from mscol_cli.probing.cache import (
     Embedded,
     cache_path,
     embedding_key,
     read_embeddings,
+    with_retried,
     write_embeddings,
 )
 
@@ -32,22 +34,27 @@ def embed_cached(
 ) -> Embedded:
     """Embeddings of audio files, computed unless the same model has embedded the same files.
 
-    Deformed files have a cache of their own. A cache that cannot be written costs a warning.
-    Progress advances by one for each file.
+    Files that failed before are tried again: what was wrong may have been a disk, a permission or
+    a missing decoder. Deformed files have a cache of their own. A cache that cannot be written
+    costs a warning. Progress advances by one for each file.
     """
     encoder = model.encoder
     framing = (encoder.sample_rate, encoder.crop_samples, encoder.window_hop, encoder.level)
     damage = (deformation.name,) if deformation else ()
     path = cache_path(embedding_key(model.hash, (*framing, *damage), paths))
-    cached = read_embeddings(path)
-    if cached is not None and len(cached.counts) == len(paths):
-        progress.advance(len(paths))
-        return cached
-    decode = partial(load_mono, warn=progress.warn)
+    cached = read_embeddings(path, len(paths))
+    rows = list(range(len(paths))) if cached is None else list(cached.failures)
+    progress.advance(len(paths) - len(rows))
+    decode: Decode = partial(load_waveform, warn=progress.warn)
     if deformation is not None:
         decode = partial(load_deformed, deformation=deformation, warn=progress.warn)
-    results = embed_files(encoder, paths, device=device, decode=decode)
+    wanted = [paths[row] for row in rows]
+    results = embed_files(encoder, wanted, device=device, decode=decode)
     embedded = _collect(results, encoder.dim, progress)
+    if cached is not None:
+        embedded = with_retried(cached, embedded)
+        if embedded.failures == cached.failures:
+            return cached
     try:
         write_embeddings(path, embedded)
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import Any
 from mscol_cli.contracts.task import TaskItem
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import MscolError
+from mscol_cli.files import is_regular
 from mscol_cli.store import Store
 from mscol_cli.workflows.train_split import chosen_tracks, track_id
 
@@ -45,4 +46,4 @@ def _files_of(model: Model) -> Mapping[str, set[int]]:
 
 def _is_among(path: Path, root: Path, files: Mapping[str, set[int]]) -> bool:
     name = track_id(path, root)
-    return name in files and path.stat().st_size in files[name]
+    return name in files and is_regular(path) and path.stat().st_size in files[name]

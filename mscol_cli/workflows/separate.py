@@ -10,12 +10,13 @@ from pathlib import Path
 
 from mscol_cli.audio import find_audio
 from mscol_cli.contracts.progress import Progress, Silent
-from mscol_cli.contracts.separator import InputFile, Separator
+from mscol_cli.contracts.separator import Separator
 from mscol_cli.errors import (
     MissingDataError,
     MscolError,
     UsageError,
 )
+from mscol_cli.files import real_path
 from mscol_cli.outliving import end_with_launcher
 from mscol_cli.recipes import to_toml
 from mscol_cli.store import ACTIVE_LEVEL, Store, store_beside
@@ -26,6 +27,7 @@ from mscol_cli.workflows import separation_estimate as estimates
 from mscol_cli.workflows.endings import Failures, nothing_usable, resumable
 from mscol_cli.workflows.separation_copies import Copies, copies_folder, open_copies
 from mscol_cli.workflows.separation_estimate import Estimate
+from mscol_cli.workflows.separation_inputs import find_tracks
 from mscol_cli.workflows.separation_jobs import (
     is_spoken_for,
     local_device,
@@ -34,7 +36,6 @@ from mscol_cli.workflows.separation_jobs import (
     wanted_jobs,
 )
 from mscol_cli.workflows.separation_plan import Todo, find_todo, make_plan
-from mscol_cli.workflows.separation_tracks import unique_ids
 from mscol_cli.workflows.separation_work import Worker
 from mscol_cli.workflows.separator_choice import SeparateRequest, build_separator, resolve
 
@@ -105,7 +106,7 @@ def run(
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
     watch = Silent() if spoken_for else progress
     separator, identity = build_separator(request, watch)
-    tracks = unique_ids(separator.tracks(_find_inputs(request, output, watch)))
+    tracks = find_tracks(request.inputs, output, separator, watch)
     failures: Failures = []
     sealed = True
     copies = open_copies(exported, request.export, identity, separator.sources)
@@ -150,7 +151,7 @@ def dry_run(request: SeparateRequest, progress: Progress) -> tuple[str, Estimate
         progress.note(f"how long it takes is known when the weights are here: {error}")
         separator, identity = build_separator(request, silent, plan_only=True)
         is_whole = False
-    tracks = unique_ids(separator.tracks(_find_inputs(request, output, progress)))
+    tracks = find_tracks(request.inputs, output, separator, progress)
     copies = open_copies(exported, request.export, identity, separator.sources)
     todo = find_todo(output, tracks, copies, request.retry_failed)
     speed = _speed(request, separator, todo) if is_whole else None
@@ -169,18 +170,9 @@ def store_path(request: SeparateRequest) -> Path:
     else:
         find_audio(request.inputs)  # a missing input deserves to be named before -o is asked for
         raise UsageError("name the store with -o STORE: only one input folder has a default.")
-    if any(output.resolve() == source.resolve() for source in request.inputs):
+    if any(real_path(output) == real_path(source) for source in request.inputs):
         raise UsageError(f"{output} is an input too: name another place with -o.")
     return output
-
-
-def _find_inputs(request: SeparateRequest, output: Path, progress: Progress) -> list[InputFile]:
-    files = find_audio(request.inputs)
-    place = output.resolve()
-    if not any(source.resolve() in place.parents for source in request.inputs):
-        return files
-    progress.note(f"{output} lies inside an input; nothing in it is taken as music")
-    return [file for file in files if place not in file.path.resolve().parents]
 
 
 def _estimate(

@@ -14,7 +14,7 @@ import numpy as np
 from mscol_cli.ahead import map_ahead
 from mscol_cli.audio import check_format, headroom, write_blocks
 from mscol_cli.errors import BadInputError, MscolError, UsageError
-from mscol_cli.files import inside
+from mscol_cli.files import inside, real_path
 from mscol_cli.store import FileStamp, SeparatorIdentity
 from mscol_cli.store.copies import RECORD, CopiesHeader, CopyRecord, copies_done
 from mscol_cli.store.journal import append_shared
@@ -120,9 +120,9 @@ def copies_folder(
         return None
     check_format("--export", form)
     chosen = folder or _beside(store)
-    place = chosen.resolve()
+    place = real_path(chosen)
     for other in (*inputs, store):
-        taken = other.resolve()
+        taken = real_path(other)
         # Copies among the inputs would be music to separate next time, or lie over it.
         if place == taken or taken in place.parents or (other != store and place in taken.parents):
             raise UsageError(
@@ -132,7 +132,7 @@ def copies_folder(
 
 
 def _beside(store: Path) -> Path:
-    named = store if store.name not in ("", "..") else store.resolve()
+    named = store if store.name not in ("", "..") else real_path(store)
     return named.with_name(f"{named.name.removesuffix('.store')}-stems")
 
 

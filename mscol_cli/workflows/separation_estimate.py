@@ -15,6 +15,7 @@ from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
 from mscol_cli.errors import MscolError
+from mscol_cli.files import is_regular
 from mscol_cli.space import free, readable
 from mscol_cli.store import SAMPLE_RATE
 
@@ -76,7 +77,7 @@ def survey(tracks: Sequence[TrackInput]) -> Music:
     """Read the headers of the tracks' first files, of some if they are many."""
     paths = [next(iter(track.files.values())) for track in tracks if track.files]
     step = max(1, -(-len(paths) // _LOOKED_AT))
-    headers = {path: header for path in paths[::step] if (header := audio_header(path))}
+    headers = {path: header for path in paths[::step] if (header := _header(path))}
     if not headers:
         return Music(len(tracks), None, exact=False)
     seconds = sum(header.seconds for header in headers.values())
@@ -209,8 +210,15 @@ def readable_time(seconds: float) -> str:
     return f"{seconds / 86_400:.1f} days"
 
 
+def _header(path: Path) -> AudioHeader | None:
+    try:
+        return audio_header(path) if is_regular(path) else None
+    except Exception:  # reported when it is decoded
+        return None
+
+
 def _bytes(paths: Sequence[Path]) -> int:
-    return sum(path.stat().st_size for path in paths if path.exists())
+    return sum(path.stat().st_size for path in paths if is_regular(path))
 
 
 def _most_common(headers: Sequence[AudioHeader]) -> AudioHeader:

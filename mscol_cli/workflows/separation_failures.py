@@ -36,5 +36,8 @@ def _stamp(path: Path) -> FileStamp | None:
         stamp = FileStamp.of(path)
     except OSError:
         return None
-    seconds, declared = durations(path)
+    try:
+        seconds, declared = durations(path)
+    except Exception:  # it is a failure already, with a reason
+        return stamp
     return replace(stamp, seconds=seconds, declared_seconds=declared)

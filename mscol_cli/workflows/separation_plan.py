@@ -12,6 +12,7 @@ import numpy as np
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
+from mscol_cli.files import is_regular
 from mscol_cli.store import FailureRecord, FileStamp, SeparatorIdentity
 from mscol_cli.store.header import LEVELS, TRACKS
 from mscol_cli.store.joining import exclusively, failures_so_far, is_clean, records_so_far
@@ -69,7 +70,9 @@ def find_todo(
     """
     if retry_failed:
         failed = failures_so_far(store, Plan.read(store))
-        tracks = [track for track in tracks if track.id in failed]
+        # A folder that could not be listed has a name that ends in `/`.
+        folders = tuple(name for name in failed if name.endswith("/"))
+        tracks = [track for track in tracks if track.id in failed or track.id.startswith(folders)]
     return _compare(store, tracks, copies, retry_failed)
 
 
@@ -147,7 +150,7 @@ def _tried(track: TrackInput, failed: Mapping[str, FailureRecord]) -> bool:
     record = failed.get(track.id)
     if record is None:
         return False
-    there = {role: path for role, path in track.files.items() if path.is_file()}
+    there = {role: path for role, path in track.files.items() if is_regular(path)}
     return track.problem is not None or matches(record.files, there)
 
 
@@ -180,11 +183,14 @@ def _renamed(
     sizes: set[tuple[tuple[str, int], ...]],
 ) -> str | None:
     """The removed track that has this input's content; files of other sizes are not read."""
-    there = {role: path for role, path in track.files.items() if path.is_file()}
-    size = tuple(sorted((role, path.stat().st_size) for role, path in there.items()))
-    if size not in sizes:
+    there = {role: path for role, path in track.files.items() if is_regular(path)}
+    try:
+        size = tuple(sorted((role, path.stat().st_size) for role, path in there.items()))
+        if size not in sizes:
+            return None
+        stamps = {role: FileStamp.of(path) for role, path in there.items()}
+    except OSError:  # reported when it is decoded
         return None
-    stamps = {role: FileStamp.of(path) for role, path in there.items()}
     return gone.pop(tuple(sorted(hashes(stamps).items())), None)
 
 

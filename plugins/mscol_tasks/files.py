@@ -12,7 +12,6 @@ from typing import Any
 
 from mscol_cli.api import BadInputError, MissingDataError, TaskItem
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a", ".aac", ".aif", ".aiff")
 # The longest cell that csv takes by default is shorter than some texts people put in metadata.
 LONGEST_CELL = 1 << 24
 
@@ -58,28 +57,50 @@ class AudioFolders:
     """Which audio files exist, asking each folder once."""
 
     def __init__(self) -> None:
-        self._names: dict[Path, frozenset[str]] = {}
+        # Imported here: cards are read without loading audio libraries.
+        from mscol_cli.api import AUDIO_SUFFIXES
+
+        # Lossless formats before lossy ones.
+        order = (".wav", ".flac")
+        self._suffixes = (*order, *sorted(AUDIO_SUFFIXES - set(order)))
+        self._names: dict[Path, frozenset[str] | None] = {}
 
     def find(self, path: Path) -> Path | None:
-        """The file itself, or one of the same stem in another audio format, or None."""
+        """The file itself, or one of the same stem in another audio format, or None.
+
+        In a folder that cannot be listed it is the file itself: opening it tells what is wrong.
+        """
         names = self._listing(path.parent)
-        for name in (path.name, *(path.stem + suffix for suffix in SUFFIXES)):
+        if names is None:
+            return path
+        for name in (path.name, *(path.stem + suffix for suffix in self._suffixes)):
             if name in names:
                 return path.with_name(name)
         return None
 
-    def _listing(self, folder: Path) -> frozenset[str]:
+    def _listing(self, folder: Path) -> frozenset[str] | None:
         if folder not in self._names:
-            self._names[folder] = frozenset(_file_names(folder))
+            self._names[folder] = _file_names(folder)
         return self._names[folder]
 
 
-def _file_names(folder: Path) -> Iterator[str]:
+def _file_names(folder: Path) -> frozenset[str] | None:
+    """Names of the files in a folder; None where it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
-            yield from (entry.name for entry in entries if entry.is_file())
+            return frozenset(entry.name for entry in entries if _is_file(entry))
     except (FileNotFoundError, NotADirectoryError):
-        return
+        return frozenset()
+    except OSError:
+        return None
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Pipes and devices are not files; a link that leads nowhere the system can say is not, too."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def with_audio(items: Sequence[TaskItem], folder: Path) -> tuple[list[TaskItem], list[str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mscol_cli.api import (
     MissingDataError,
@@ -17,10 +18,14 @@ from mscol_cli.api import (
     UsageError,
     option,
 )
-from mscol_tasks.files import SUFFIXES, absence_notes
+from mscol_tasks.files import absence_notes
 from mscol_tasks.splits import Clip, assign_splits
 
+if TYPE_CHECKING:
+    from mscol_cli.api import AudioListing
+
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+BESIDE = "in no class folder"
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class FolderTask(Task):
 
     Layout: either `DATA/{train,valid,test}/CLASS/...`, or `DATA/CLASS/...`, which is then split
     here: stratified, the same for the same names whatever the machine. Folders below a class
-    folder belong to the class; hidden files and files that are no audio are passed over.
+    folder, and links to folders, belong to the class. Files are taken by the suffixes that
+    `mscol separate` takes; the report counts what is left out.
     """
 
     protocol = ProbeProtocol(learning_rate=5e-4)
@@ -51,21 +57,27 @@ class FolderTask(Task):
 
     def load(self, folder: Path) -> TaskData:
         """List the class folders and split them."""
+        # Imported here: cards are read without loading audio libraries.
+        from mscol_cli.api import find_audio
+
         if not folder.is_dir():
             raise MissingDataError(f"{folder} is no folder: give --data a folder of class folders.")
-        if _has_splits(folder):
-            clips = [clip for split in SPLITS for clip in _clips(folder, folder / split, split)]
-            notes = ["split as the folders train, valid and test have it"]
-        else:
-            clips = _clips(folder, folder, None)
-            notes = [self._split_note()]
-        if not clips:
+        has_splits = _has_splits(folder)
+        listing = find_audio([folder])
+        found = _sorted_out(folder, listing, has_splits)
+        if not found.clips:
             raise MissingDataError(
                 f"{folder} has no folder with audio in it: put the clips of each class in one."
             )
-        classes = tuple(sorted({clip.label for clip in clips}))
-        items = self._items(clips, classes)
-        return TaskData(classes, items, (), [*notes, *absence_notes(classes, items)])
+        classes = tuple(sorted({clip.label for clip in found.clips}))
+        items = self._items(found.clips, classes)
+        how = "split as the folders train, valid and test have it"
+        notes = [
+            how if has_splits else self._split_note(),
+            *_left_out_notes(found.left_out),
+            *absence_notes(classes, items),
+        ]
+        return TaskData(classes, items, notes=notes, failures=found.failures)
 
     def _items(self, clips: Sequence[Clip], classes: Sequence[str]) -> list[TaskItem]:
         splits = assign_splits(
@@ -104,13 +116,50 @@ def _has_splits(folder: Path) -> bool:
     return len(present) == len(SPLITS)
 
 
-def _clips(root: Path, folder: Path, split: Split | None) -> list[Clip]:
+@dataclass(frozen=True)
+class _Found:
+    """Clips in the order of their paths, what is not one and should be, and what need not be."""
+
+    clips: Sequence[Clip]
+    failures: Sequence[tuple[str, str]]
+    left_out: Mapping[str, Sequence[str]]
+
+
+def _sorted_out(root: Path, listing: AudioListing, has_splits: bool) -> _Found:
+    clips: list[Clip] = []
+    failures = list(listing.failures)
+    beside: list[str] = []
+    for file in listing.files:
+        split, label = _place(file.name, has_splits)
+        if label is None:
+            beside.append(file.name)
+        elif not _is_file(file.path):
+            failures.append((file.name, f"{file.path}: is not a file that can be read"))
+        else:
+            clips.append(Clip(file.name, root / file.name, label, split))
+    clips.sort(key=lambda clip: (SPLITS.index(clip.split) if clip.split else 0, clip.path))
+    return _Found(clips, failures, {**listing.left_out, BESIDE: beside})
+
+
+def _place(name: str, has_splits: bool) -> tuple[Split | None, str | None]:
+    """Split and class of a file by its path; no class for one that is in no class folder."""
+    folders = name.split("/")[:-1]
+    if not has_splits:
+        return None, folders[0] if folders else None
+    split = next((split for split in SPLITS if folders[:1] == [split]), None)
+    return split, folders[1] if split and len(folders) > 1 else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _left_out_notes(left_out: Mapping[str, Sequence[str]]) -> list[str]:
     return [
-        Clip(path.relative_to(root).as_posix(), path, path.relative_to(folder).parts[0], split)
-        for path in sorted(folder.glob("*/**/*"))
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not _hidden(path, folder)
+        f"left out, {reason}: {len(names)}, such as {names[0]}"
+        for reason, names in left_out.items()
+        if names
     ]
-
-
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)

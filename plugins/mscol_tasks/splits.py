@@ -68,7 +68,8 @@ def _group(clip: Clip, pattern: re.Pattern[str] | None) -> str:
 
 
 def _digest(name: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    # A name that is not UTF-8 counts by its bytes.
+    return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
 
 
 class _Placement:
