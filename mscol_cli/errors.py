@@ -39,6 +39,13 @@ class BadInputError(MscolError):
     """One input file that cannot be used. Loops over inputs report it and go on."""
 
 
+class UnreadableInputError(BadInputError):
+    """An input file that the system failed to read: an I/O error, a lost mount, a permission.
+
+    The file itself may be good, and a later attempt may succeed, so caches must not remember it.
+    """
+
+
 class PluginError(MscolError):
     """A plugin that failed to load or breaks its contract, or two that claim one name."""
 

@@ -131,34 +131,6 @@ def test_samples_that_are_not_numbers_are_refused(tmp_path: Path, value: float) 
     assert "NaN or infinite" in refusal(write_audio(tmp_path / "a.wav", samples))
 
 
-def test_other_formats_ask_for_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    path = tmp_path / "a.m4a"
-    path.write_bytes(b"\0\0\0\x20ftypM4A " * 50)
-    assert "install ffmpeg or convert it" in refusal(path)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for ffmpeg is a shell script")
-def test_an_ffmpeg_program_is_used_and_its_failure_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stand-in for ffmpeg copies its input, which is WAV in disguise, or complains."""
-    program = tmp_path / "ffmpeg"
-    program.write_text(
-        '#!/bin/sh\nfor last; do :; done\nwhile [ "$1" != -i ]; do shift; done\n'
-        'case "$2" in *bad*) echo "moov atom not found" >&2; exit 1;; esac\n'
-        '/bin/tail -c +9 "${2#file:}" > "${last#file:}"\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    wav = write_audio(tmp_path / "a.wav", tones(1.0))
-    (tmp_path / "a.m4a").write_bytes(b"disguise" + wav.read_bytes())
-    (tmp_path / "bad.m4a").write_bytes(b"disguise")
-    audio = read_audio(tmp_path / "a.m4a")
-    assert (audio.samples.shape, audio.declared) == ((1, 16000), None)
-    assert "ffmpeg cannot decode it (moov atom not found)" in refusal(tmp_path / "bad.m4a")
-
-
 def test_the_mp3_decoder_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = write_audio(tmp_path / "a.mp3", tones(2.0))
     content = bytearray(path.read_bytes())

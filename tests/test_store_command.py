@@ -162,7 +162,7 @@ def test_the_manifest_accounts_for_every_input(
     assert lengths["cut.wav"] == pytest.approx((2.0, 4.0), abs=0.3)
     assert lengths["cut.mp3"] == pytest.approx((2.0, 4.0), abs=0.3)
     assert lengths["words.wav"] == lengths["empty.wav"] == (None, None)
-    assert "before its header says" in listed["cut.mp3"]["reason"]
+    assert "shorter than its header says" in listed["cut.mp3"]["reason"]
     assert "truncated" in listed["cut.wav"]["reason"]
     assert "one crop needs" in listed["short.wav"]["reason"]
     assert listed["good.flac"]["reason"] is None

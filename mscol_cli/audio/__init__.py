@@ -9,6 +9,7 @@ from mscol_cli.audio.decode import (
     load_mono,
     open_audio,
     read_audio,
+    shortfall,
 )
 from mscol_cli.audio.deform import Deformation, load_deformed
 from mscol_cli.audio.files import find_audio
@@ -39,6 +40,7 @@ __all__ = [
     "read_audio",
     "resample",
     "resample_array",
+    "shortfall",
     "write_audio",
     "write_blocks",
 ]

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio.declared import declared_seconds, missing_share
-from mscol_cli.audio.ffmpeg import converted, find_ffmpeg
-from mscol_cli.audio.quiet import quiet_c_stderr
+from mscol_cli.audio.declared import data_bytes, has_index
+from mscol_cli.audio.limits import check_limits
+from mscol_cli.audio.opening import Reader, open_reader
 from mscol_cli.audio.resample import resample_array
-from mscol_cli.audio.suffixes import SOUNDFILE_SUFFIXES
-from mscol_cli.audio.uncounted import is_uncounted, piped
+from mscol_cli.audio.source import SourceFile
 from mscol_cli.errors import BadInputError
 
 FloatArray = NDArray[np.float32]
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 20  # samples per channel
+_BLOCK_VALUES = 1 << 21  # of all channels, before and after resampling
 _SMALL_BLOCK = 1 << 12
-_TOO_LONG = 1e6  # seconds; what a streamed file declares is beyond
+_TOO_LONG = 1e6  # seconds
+SHORTFALL = 0.25
+"""Seconds by which a file may be shorter than its header says; lossy headers are not exact."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,14 @@ class Audio:
     Attributes:
         samples: (channels, samples), full scale is 1.
         sample_rate: Hz.
-        declared: Seconds that the file's header says it lasts; None where it says nothing, or was
-            read by ffmpeg.
+        declared: Seconds that the file's header says it lasts; None where it says nothing.
+        shortfall: What is missing of it, as a phrase; None if nothing is.
     """
 
     samples: FloatArray
     sample_rate: int
     declared: float | None = None
+    shortfall: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -49,94 +52,124 @@ class Audio:
 
 
 class AudioStream:
-    """A file that is decoded piece by piece, at its own rate, all channels.
+    """A file that is decoded block by block, at its own rate, all channels.
 
     Attributes:
         sample_rate: Hz.
-        declared: As in `Audio`.
-        decoded: Samples per channel that came so far.
+        channels: How many.
+        decoded: Samples per channel so far.
     """
 
-    def __init__(self, path: Path, file: soundfile.SoundFile, declared: float | None) -> None:
-        self.sample_rate: int = file.samplerate
-        self.declared = declared
+    def __init__(self, source: SourceFile, reader: Reader) -> None:
+        self.sample_rate, self.channels = reader.sample_rate, reader.channels
         self.decoded = 0
-        self._path, self._file = path, file
+        self._path, self._source, self._reader = source.path, source, reader
 
     @property
     def seconds(self) -> float:
         """How long it lasts, as far as it was decoded."""
         return round(self.decoded / self.sample_rate, 6)
 
-    def blocks(self, frames: int = _BLOCK) -> Iterator[FloatArray]:
-        """(channels, samples) from the beginning to the end, at most `frames` samples at a time.
+    @property
+    def declared(self) -> float | None:
+        """Seconds that the header says it lasts; None where it says nothing."""
+        declared = self._reader.declared
+        return None if declared is None else round(declared, 6)
+
+    @property
+    def estimated_seconds(self) -> float | None:
+        """As `declared`, or else a guess by size; None where there is nothing to tell it by."""
+        return self.declared or self._reader.estimate
+
+    @property
+    def shortfall(self) -> str | None:
+        """What is missing of a file that was decoded to its end, as a phrase; None if nothing."""
+        return shortfall(self.seconds, self.declared, self._reader.damage)
+
+    def blocks(self, frames: int | None = None, rate: int | None = None) -> Iterator[FloatArray]:
+        """(channels, samples) from the beginning to the end.
+
+        Args:
+            frames: Samples per channel and block, at most; None takes what keeps memory small.
+            rate: Hz that blocks are to be resampled to, which counts where `frames` is None.
 
         Raises:
             BadInputError: The file is truncated or damaged, holds no samples, or some that are
                 not numbers.
+            UnreadableInputError: The system failed to read it.
         """
+        frames = frames or _block_frames(self.channels, self.sample_rate, rate)
         # Never sized by the header, which may declare any length.
-        while len(block := self._read(frames)):
+        while (block := self._read(frames)).shape[1]:
             if not np.isfinite(block).all():
                 raise BadInputError(f"{self._path}: has NaN or infinite samples; export it again")
-            self.decoded += len(block)
-            yield np.ascontiguousarray(block.T)
+            self.decoded += block.shape[1]
+            yield block
         self._check_complete()
 
     def _read(self, frames: int) -> FloatArray:
-        try:
-            with quiet_c_stderr():
-                block: FloatArray = self._file.read(frames, dtype="float32", always_2d=True)
-                return block
-        except soundfile.LibsndfileError as error:
-            reason = error.error_string.removeprefix("Error : ").rstrip(".")
-            raise BadInputError(
-                f"{self._path}: truncated or damaged ({reason}); replace it"
-            ) from None
+        with _refusals(self._source):
+            return self._reader.read(frames)
 
     def _check_complete(self) -> None:
-        """Refuse a file that ends before its header says."""
-        missing = missing_share(self._file, self.decoded)
+        """Refuse a lossless file that lacks samples."""
+        missing = self._reader.missing_share(self.decoded) if self._reader.lossless else 0.0
+        damage = self._reader.damage if self._reader.lossless else None
         if missing > 0.0:
-            raise BadInputError(
-                f"{self._path}: truncated, {missing:.2%} of the audio that its header declares is"
-                " not there; copy or download it again"
-            )
+            raise BadInputError(_truncated(self._path, missing, damage))
+        if damage is not None:
+            raise BadInputError(f"{self._path}: {damage}; copy or download it again")
         if not self.decoded:
             raise BadInputError(f"{self._path}: holds no samples; remove or replace it")
 
 
+def shortfall(seconds: float, declared: float | None, damage: str | None = None) -> str | None:
+    """What a file lacks that was decoded to its end, as a phrase; None if it is complete.
+
+    Args:
+        seconds: How long it lasts as decoded.
+        declared: How long its header says it lasts; None where it says nothing.
+        damage: What could not be decoded, as a phrase.
+    """
+    missing = 0.0 if declared is None else declared - seconds
+    ends = f"{missing:.3f} s shorter than its header says" if missing >= SHORTFALL else None
+    return "; ".join(phrase for phrase in (damage, ends) if phrase) or None
+
+
 @contextmanager
 def open_audio(path: Path) -> Iterator[AudioStream]:
-    """Open a file for decoding.
-
-    What libsndfile cannot open is handed to an `ffmpeg` process, where there is one.
+    """Open a file for decoding, by its content, whatever its name ends in.
 
     Raises:
-        BadInputError: The file is missing, empty, or not audio.
+        BadInputError: The file is empty, not audio, or its header makes no sense.
+        UnreadableInputError: The system cannot open or read it.
     """
-    _check_file(path)
-    with ExitStack() as stack:
-        file = _open(path)
-        if file is None:
-            wav = stack.enter_context(converted(path, _ffmpeg(path)))
-            declared, file = None, stack.enter_context(soundfile.SoundFile(wav))
-        elif is_uncounted(stack.enter_context(file), path):
-            declared, file = None, stack.enter_context(piped(path))
-        else:
-            declared = declared_seconds(file)
-        yield AudioStream(path, file, declared)
+    with SourceFile(path) as source:
+        with _refusals(source):
+            reader = open_reader(source)
+        try:
+            check_limits(path, reader.sample_rate, reader.channels)
+            yield AudioStream(source, reader)
+        finally:
+            reader.close()
 
 
-def read_audio(path: Path) -> Audio:
+def read_audio(path: Path, warn: Callable[[str], None] | None = None) -> Audio:
     """Decode a whole file at its own rate, all channels.
+
+    Args:
+        path: The file.
+        warn: Takes a line if part of the file is missing; may be called from another thread.
 
     Raises:
         BadInputError: As `open_audio` and `AudioStream.blocks`.
     """
     with open_audio(path) as stream:
-        samples = np.concatenate(list(stream.blocks()), axis=1)
-        return Audio(samples, stream.sample_rate, stream.declared)
+        blocks = list(stream.blocks())
+        samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+        if warn is not None and stream.shortfall is not None:
+            warn(f"short {path}: {stream.shortfall}")
+        return Audio(samples, stream.sample_rate, stream.declared, stream.shortfall)
 
 
 @dataclass(frozen=True)
@@ -144,7 +177,7 @@ class AudioHeader:
     """What the header of a file says.
 
     Attributes:
-        seconds: How long it lasts, or libsndfile's guess.
+        seconds: How long it lasts.
         channels: How many.
         sample_rate: Hz.
     """
@@ -155,80 +188,89 @@ class AudioHeader:
 
 
 def audio_header(path: Path) -> AudioHeader | None:
-    """The header of a file, nothing decoded; None where libsndfile finds none, or no length."""
-    file = _open(path) if path.is_file() else None
-    if file is None:
+    """The header of a file, next to nothing decoded; None where none is found, or no length."""
+    try:
+        with open_audio(path) as stream:
+            seconds = stream.estimated_seconds
+            if seconds is None or not 0.0 < seconds < _TOO_LONG:
+                return None
+            return AudioHeader(seconds, stream.channels, stream.sample_rate)
+    except BadInputError:
         return None
-    with file:
-        seconds = file.frames / file.samplerate
-        known = 0.0 < seconds < _TOO_LONG
-        return AudioHeader(seconds, file.channels, file.samplerate) if known else None
 
 
 def durations(path: Path) -> tuple[float | None, float | None]:
     """Seconds of a file that can be decoded, however damaged it is, and that its header declares.
 
-    For files that `read_audio` refuses. Each is None where there is nothing to tell it by; ffmpeg
-    is not asked.
+    For files that `read_audio` refuses. Each is None where there is nothing to tell it by.
     """
-    with quiet_c_stderr():
-        try:
-            with soundfile.SoundFile(path) as file:
-                declared = None if is_uncounted(file, path) else declared_seconds(file)
-                return _decodable_seconds(file), declared
-        except (soundfile.LibsndfileError, TypeError):
-            return None, None
+    try:
+        with open_audio(path) as stream:
+            with suppress(BadInputError):
+                for _ in stream.blocks(_SMALL_BLOCK):
+                    pass
+            return stream.seconds, stream.declared
+    except BadInputError:
+        return None, None
 
 
-def load_mono(path: Path, sample_rate: int) -> FloatArray:
+def load_mono(
+    path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
+) -> FloatArray:
     """Decode a file, average its channels and resample to `sample_rate` Hz: (samples,).
+
+    Args:
+        path: The file.
+        sample_rate: Hz.
+        warn: As of `read_audio`.
 
     Raises:
         BadInputError: As `read_audio`.
     """
-    audio = read_audio(path)
+    audio = read_audio(path, warn)
     mono = audio.samples.mean(axis=0, dtype=np.float32)
     return resample_array(mono, audio.sample_rate, sample_rate)
 
 
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise BadInputError(f"{path}: no such file")
-    if not path.is_file():
-        raise BadInputError(f"{path}: is not a file")
-    if not os.access(path, os.R_OK):
-        raise BadInputError(f"{path}: no permission to read it")
-    if not path.stat().st_size:
-        raise BadInputError(f"{path}: is empty (0 bytes); copy or download it again")
-
-
-def _open(path: Path) -> soundfile.SoundFile | None:
-    """The file as libsndfile opens it; None if it cannot."""
+@contextmanager
+def _refusals(source: SourceFile) -> Iterator[None]:
+    """Turn whatever a decoder raises into a BadInputError: one file must not end a command."""
     try:
-        with quiet_c_stderr():
-            return soundfile.SoundFile(path)
-    except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw file tells no format
-        return None
+        yield
+    except BadInputError:
+        raise
+    except MemoryError:
+        raise BadInputError(f"{source.path}: there is not enough memory to decode it") from None
+    except Exception as error:
+        source.check()
+        raise BadInputError(_reason(source, error)) from None
+    source.check()
 
 
-def _ffmpeg(path: Path) -> str:
-    ffmpeg = find_ffmpeg()
-    if ffmpeg is None:
-        raise BadInputError(f"{path}: {_unreadable(path)}")
-    return ffmpeg
+def _truncated(path: Path, missing: float, damage: str | None = None) -> str:
+    what = "truncated" if damage is None else "truncated or damaged"
+    share = f"{missing:.2%}" if missing >= 1e-4 else "less than 0.01%"
+    return (
+        f"{path}: {what}, {share} of the audio that its header declares is not there;"
+        " copy or download it again"
+    )
 
 
-def _unreadable(path: Path) -> str:
-    if path.suffix.lower() in SOUNDFILE_SUFFIXES:
-        return "is not audio, or is damaged at its start; replace it"
-    return "cannot be read without ffmpeg: install ffmpeg or convert it to FLAC, WAV or MP3"
+def _reason(source: SourceFile, error: Exception) -> str:
+    path = source.path
+    if isinstance(error, soundfile.LibsndfileError):
+        reason = error.error_string.removeprefix("Error : ").rstrip(".")
+        return f"{path}: truncated or damaged ({reason}); replace it"
+    if not isinstance(error, av.FFmpegError):
+        return f"{path}: cannot be decoded ({type(error).__name__}: {error}); replace it"
+    data = data_bytes(source)
+    if data is not None and data.declared and data.missing:
+        return _truncated(path, data.missing / data.declared)
+    if source.at(4, 4) == b"ftyp" and not has_index(source):
+        return f"{path}: its index (moov) is missing, as it was never finished; export it again"
+    return f"{path}: is not audio that mscol reads, or is damaged at its start; replace it"
 
 
-def _decodable_seconds(file: soundfile.SoundFile) -> float:
-    frames = 0
-    try:
-        while read := len(file.read(_SMALL_BLOCK, dtype="float32")):
-            frames += read
-    except soundfile.LibsndfileError:
-        pass
-    return round(float(frames) / int(file.samplerate), 6)
+def _block_frames(channels: int, source_rate: int, target_rate: int | None) -> int:
+    growth = max(1.0, (target_rate or source_rate) / source_rate)
+    return max(_SMALL_BLOCK, min(_BLOCK, int(_BLOCK_VALUES / channels / growth)))

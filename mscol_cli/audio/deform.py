@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -53,7 +54,12 @@ class Deformation:
         return f"{self.kind} {self.amount:{sign}g} {RANGES[self.kind][2]}"
 
 
-def load_deformed(path: Path, sample_rate: int, deformation: Deformation) -> FloatArray:
+def load_deformed(
+    path: Path,
+    sample_rate: int,
+    deformation: Deformation,
+    warn: Callable[[str], None] | None = None,
+) -> FloatArray:
     """Decode a file to mono at `sample_rate` Hz, (samples,), as it is after a deformation.
 
     `noise` adds white noise over the band of `sample_rate`, the same for a file of the same name;
@@ -63,7 +69,7 @@ def load_deformed(path: Path, sample_rate: int, deformation: Deformation) -> Flo
     Raises:
         BadInputError: The file cannot be decoded.
     """
-    audio = read_audio(path)
+    audio = read_audio(path, warn)
     mono, rate = audio.samples.mean(axis=0, dtype=np.float32), audio.sample_rate
     if deformation.kind == "mp3":
         mono, rate = through_mp3(mono, rate, deformation.amount)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-SOUNDFILE_SUFFIXES = frozenset(
-    {".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc"}
-    | {".au", ".snd", ".caf", ".w64", ".rf64"}
+MPEG_SUFFIXES = frozenset({".mp3", ".mp2", ".mp1", ".mpga"})
+AUDIO_SUFFIXES = MPEG_SUFFIXES | frozenset(
+    {".wav", ".wave", ".w64", ".rf64", ".bwf", ".flac", ".aif", ".aiff", ".aifc", ".caf"}
+    | {".au", ".snd", ".ogg", ".oga", ".opus", ".spx", ".m4a", ".m4b", ".m4r", ".mp4", ".alac"}
+    | {".aac", ".adts", ".ac3", ".eac3", ".dts", ".wma", ".webm", ".weba", ".mka", ".3gp"}
+    | {".ape", ".wv", ".tta", ".tak", ".mpc", ".shn", ".dsf", ".amr", ".oma", ".voc"}
 )
-FFMPEG_SUFFIXES = frozenset(
-    {".m4a", ".m4b", ".mp4", ".aac", ".ac3", ".wma", ".webm", ".mka", ".ape", ".wv", ".mpc"}
-    | {".tta", ".amr", ".mp2", ".alac"}
-)
-AUDIO_SUFFIXES = SOUNDFILE_SUFFIXES | FFMPEG_SUFFIXES
+"""What a folder is searched for; a file that is named itself may have any ending."""

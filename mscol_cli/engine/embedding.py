@@ -18,7 +18,7 @@ from mscol_cli.audio import load_mono
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.engine.cuts import Cut, whole_windows
-from mscol_cli.errors import BadInputError
+from mscol_cli.errors import BadInputError, UnreadableInputError
 
 Decode = Callable[[Path, int], NDArray[np.float32]]
 DECODERS = min(4, os.cpu_count() or 1)
@@ -88,7 +88,8 @@ def embed_files(
         except BadInputError as error:
             return error
         except OSError as error:
-            return BadInputError(f"{path}: cannot be read ({error.strerror}); check the disk")
+            reason = f"cannot be read ({error.strerror}); check the disk"
+            return UnreadableInputError(f"{path}: {reason}")
 
     decoded = map_ahead(load, paths, DECODERS)
     return embed_clips(encoder, decoded, device=device, cut=cut, noise=noise)

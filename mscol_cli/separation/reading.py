@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mscol_cli.audio import AudioStream, StreamResampler, open_audio
 from mscol_cli.contracts.separator import Chunking, TrackInput
-from mscol_cli.errors import BadInputError
+from mscol_cli.errors import BadInputError, UnreadableInputError
 from mscol_cli.store import MINIMUM, SAMPLE_RATE, FileStamp
 
 
@@ -56,7 +56,7 @@ def read_chunks(
     try:
         yield from _read_chunks(track, sample_rate, chunking)
     except OSError as error:
-        raise BadInputError(
+        raise UnreadableInputError(
             f"{track.id}: cannot be read ({error.strerror}); check the disk"
         ) from None
 
@@ -126,7 +126,7 @@ class _Parts:
 def _resampled(file: AudioStream, rate: int) -> Iterator[Tensor]:
     resampler = StreamResampler(file.sample_rate, rate)
     before: Tensor | None = None
-    for block in file.blocks():
+    for block in file.blocks(rate=rate):
         if before is not None:
             yield resampler.push(before)
         before = torch.from_numpy(block)
@@ -147,7 +147,12 @@ def _with_lengths(
     stamps: Mapping[str, FileStamp], files: Mapping[str, AudioStream]
 ) -> dict[str, FileStamp]:
     return {
-        role: replace(stamp, seconds=files[role].seconds, declared_seconds=files[role].declared)
+        role: replace(
+            stamp,
+            seconds=files[role].seconds,
+            declared_seconds=files[role].declared,
+            shortfall=files[role].shortfall,
+        )
         for role, stamp in stamps.items()
     }
 

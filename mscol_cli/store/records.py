@@ -24,6 +24,7 @@ class FileStamp:
         sha256: Of its content, hex.
         seconds: How long it lasts as decoded; None where it was not measured.
         declared_seconds: How long its header says it lasts; None where that says nothing.
+        shortfall: What is missing of it, as a phrase; None if nothing is.
     """
 
     name: str
@@ -32,6 +33,7 @@ class FileStamp:
     sha256: str
     seconds: float | None = None
     declared_seconds: float | None = None
+    shortfall: str | None = None
 
     @staticmethod
     def of(path: Path) -> FileStamp:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mscol_cli.audio import find_audio, resample_array
+from mscol_cli.audio import find_audio, load_mono, resample_array
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
@@ -86,7 +87,7 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, load_registry(), device)
     progress.begin(f"embedding with {model.name}", len(sources.names), "clips")
-    results = zip(sources.names, sources.embed(model.encoder, device), strict=True)
+    results = zip(sources.names, sources.embed(model.encoder, device, progress), strict=True)
     embedded = _collect(results, request.windows, progress)
     progress.end()
     if not embedded.clips:
@@ -113,9 +114,10 @@ class _Sources:
     stores: Sequence[Store]
 
     def embed(
-        self, encoder: Encoder, device: torch.device
+        self, encoder: Encoder, device: torch.device, progress: Progress
     ) -> Iterator[ClipEmbedding | BadInputError]:
-        yield from embed_files(encoder, self.files, device=device)
+        decode = partial(load_mono, warn=progress.warn)
+        yield from embed_files(encoder, self.files, device=device, decode=decode)
         for store in self.stores:
             yield from embed_clips(encoder, _mixtures(store, encoder.sample_rate), device=device)
 

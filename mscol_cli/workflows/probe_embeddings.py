@@ -43,7 +43,9 @@ def embed_cached(
     if cached is not None and len(cached.counts) == len(paths):
         progress.advance(len(paths))
         return cached
-    decode = partial(load_deformed, deformation=deformation) if deformation else load_mono
+    decode = partial(load_mono, warn=progress.warn)
+    if deformation is not None:
+        decode = partial(load_deformed, deformation=deformation, warn=progress.warn)
     results = embed_files(encoder, paths, device=device, decode=decode)
     embedded = _collect(results, encoder.dim, progress)
     try:

@@ -140,6 +140,9 @@ class Worker:
             raise separated
         with closing(separated):
             stamps = separated.stamps
+            for stamp in stamps.values():
+                if stamp.shortfall is not None:
+                    self.progress.warn(f"short {track.id}: {stamp.name}: {stamp.shortfall}")
             if self.copies is not None and not self.copies.holds(track.id, stamps):
                 self.copies.write(track.id, stamps, separated.copies, separated.sample_rate)
             only_copies = any(one.id == track.id and one.stored for one in unit.tracks)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mscol_cli.audio import shortfall
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store import ACTIVE_LEVEL, SAMPLE_RATE, SeparatorIdentity, Store, StoreHeader
 from mscol_cli.store.header import FAILURES, TRACKS
@@ -18,7 +19,6 @@ from mscol_cli.store.plan import Plan
 from mscol_cli.store.records import totals
 
 Status = Literal["done", "short", "failed"]
-_SHORTFALL = 0.25
 """Seconds: a few frames more or less, as lossy formats count them, are no loss."""
 
 
@@ -75,7 +75,7 @@ class ManifestLine:
 
     Attributes:
         input: Name of the track.
-        status: `done`; `short` if it is in the store but ends before its header says; `failed`.
+        status: `done`; `short` if it is in the store, but part of it is missing; `failed`.
         reason: Why it failed, or what it lacks.
         role: What the file is to the track: its mixture, or a source.
         file: Name of the file; None where no file could be read at all.
@@ -201,7 +201,7 @@ def _measured(file: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shortfall(file: Mapping[str, Any]) -> str | None:
-    seconds, declared = file.get("seconds"), file.get("declared_seconds")
-    if seconds is None or declared is None or declared - seconds < _SHORTFALL:
-        return None
-    return f"ends {declared - seconds:.3f} s before its header says"
+    # Stores that were filled before it was kept may have the lengths.
+    if file.get("shortfall") is not None or file.get("seconds") is None:
+        return file.get("shortfall")
+    return shortfall(file["seconds"], file.get("declared_seconds"))

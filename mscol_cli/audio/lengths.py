@@ -1,0 +1,65 @@
+"""How long a compressed file is by its header, where FFmpeg does not have to guess."""
+
+from __future__ import annotations
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from mscol_cli.audio import mpeg
+from mscol_cli.audio.declared import caf_samples
+from mscol_cli.audio.source import SourceFile
+
+_EXACT = {"ape", "dsf", "flac", "mov", "mpc", "mpc8", "oma", "shn", "tak", "tta", "voc"}
+_EXACT |= {"w64", "wav", "wv"}
+_ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
+_MICROSECONDS = 1_000_000
+
+
+def declared_seconds(
+    source: SourceFile, container: InputContainer, stream: AudioStream
+) -> float | None:
+    """Seconds that a header declares; None where it declares nothing.
+
+    FFmpeg estimates what it does not find, by size and bit rate, so it is asked only about formats
+    whose headers have a length.
+    """
+    names = set(container.format.name.split(","))
+    total = _flac_seconds(stream)
+    if total is not None:
+        return total
+    if names & {"mp3"}:
+        return mpeg.declared_seconds(source)
+    if names & {"asf"}:
+        return _asf_seconds(source)
+    if names & {"caf"}:
+        samples = caf_samples(source)
+        return samples / stream.codec_context.sample_rate if samples else None
+    if names & {"avi"}:
+        return float(stream.frames * stream.time_base) if stream.time_base else None
+    if names & _EXACT and stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    alone = not container.streams.video
+    if names & {"matroska", "webm", "flv"} and container.duration and alone:
+        return container.duration / _MICROSECONDS
+    return None
+
+
+def _flac_seconds(stream: AudioStream) -> float | None:
+    """By the header of FLAC, which has the number of samples in every container."""
+    context = stream.codec_context
+    info = context.extradata if context.name == "flac" else None
+    if info is None or len(info) < 18:
+        return None
+    rate = int.from_bytes(info[10:13], "big") >> 4
+    samples = int.from_bytes(info[13:18], "big") & (1 << 36) - 1
+    return samples / rate if samples and rate else None
+
+
+def _asf_seconds(source: SourceFile) -> float | None:
+    head = source.at(0, 1 << 16)
+    place = head.find(_ASF_PROPERTIES)
+    if place < 0 or len(head) < place + 88:
+        return None
+    play, preroll = (int.from_bytes(head[place + at : place + at + 8], "little") for at in (64, 80))
+    seconds = play / 1e7 - preroll / 1e3
+    return seconds if 0 < seconds < _MICROSECONDS else None

@@ -1,0 +1,329 @@
+"""Reads compressed audio with FFmpeg's libraries, by way of PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import av
+import av.logging
+import numpy as np
+from av.audio.fifo import AudioFifo
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from numpy.typing import NDArray
+
+from mscol_cli.audio import mpeg
+from mscol_cli.audio.declared import data_bytes
+from mscol_cli.audio.lengths import declared_seconds
+from mscol_cli.audio.source import SourceFile
+from mscol_cli.errors import BadInputError
+
+FloatArray = NDArray[np.float32]
+_Packet: TypeAlias = "Packet[AudioStream]"
+
+# A callback into Python from FFmpeg's threads may wait for ever; None drops messages in C.
+av.logging.set_level(None)
+
+# Containers and raw streams that hold their audio themselves. Playlists, scripts, images and
+# whatever else makes FFmpeg open another file or an address are left out.
+FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,avi,caf,dsf,dts,dtshd,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,"
+    "mpeg,mpegts,ogg,oma,shn,tak,truehd,tta,voc,w64,wav,wv"
+)
+# Raw streams, to which FFmpeg gives timestamps by counting packets.
+UNTIMED = ("aac", "ac3", "dts", "dtshd", "eac3", "mp3", "truehd")
+_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+_LOSSLESS = ("alac", "ape", "dsd_", "flac", "mlp", "mp4als", "pcm_", "ralf", "shorten", "tak")
+_LOSSLESS_TOO = ("truehd", "tta", "wavpack", "wmalossless")
+_MAX_FAILURES = 32
+_GAP_SECONDS = 0.03
+_PIECE = 1 << 14  # samples
+_CAF_PACKET, _MILLISECONDS = 0.1, 0.002
+_FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
+
+
+@dataclass
+class Losses:
+    """What could not be decoded.
+
+    Attributes:
+        decoded: Packets that were decoded.
+        failed: Packets, or reads of the container, that were not.
+        gap: Seconds that the timestamps leap over.
+    """
+
+    decoded: int = 0
+    failed: int = 0
+    gap: float = 0.0
+
+
+class LibavReader:
+    """The first or default audio stream of a file, as FFmpeg decodes it.
+
+    Attributes:
+        sample_rate: Hz, of the first frame; later ones of another rate are resampled to it.
+        channels: How many, of the first frame; later ones are mixed to so many.
+        lossless: Whether every sample can be accounted for.
+        losses: What could not be decoded so far.
+    """
+
+    def __init__(
+        self, parts: Sequence[SourceFile], form: str | None = None, damage: str | None = None
+    ) -> None:
+        """Open a file.
+
+        Args:
+            parts: The file, or the links of a chained one, to be decoded one after the other.
+            form: FFmpeg's name of its format; None recognises it.
+            damage: What its container is known to lack.
+
+        Raises:
+            av.error.FFmpegError: FFmpeg does not recognise the file.
+            BadInputError: It has no audio stream, or none that can be decoded.
+        """
+        self.losses = Losses()
+        self._parts, self._form, self._damage = parts, form, damage
+        self._containers: list[InputContainer] = []
+        self._stream = self._open(parts[0])
+        codec = self._stream.codec_context.name
+        self.lossless = codec.startswith(_LOSSLESS + _LOSSLESS_TOO)
+        self._is_ogg = self._containers[0].format.name == "ogg"
+        self._data = data_bytes(parts[0])
+        self._header = declared_seconds(parts[0], self._containers[0], self._stream)
+        # Matroska counts milliseconds, and CAF whole packets.
+        caf = self._containers[0].format.name == "caf"
+        self._tolerance = _CAF_PACKET if caf else _MILLISECONDS
+        self._decoded = 0
+        self._pieces = self._converted()
+        self._rest = next(self._pieces, None)
+        if self._rest is None:
+            raise BadInputError(f"{parts[0].path}: {self._nothing()}")
+
+    @property
+    def declared(self) -> float | None:
+        """Seconds that the header declares, or else those that timestamps tell so far."""
+        if self._header is not None and len(self._parts) == 1:
+            return self._header
+        # Ogg declares its length on its last page, by which FFmpeg cuts the last packet.
+        known = self.losses.gap or (self._is_ogg and self._damage is None)
+        return self._decoded / self.sample_rate + self.losses.gap if known else None
+
+    @property
+    def estimate(self) -> float | None:
+        """Seconds by FFmpeg's guess; None where it has none."""
+        duration = self._containers[0].duration
+        links = sum(part.size for part in self._parts) / self._parts[0].size
+        return duration / 1_000_000 * links if duration and duration > 0 else None
+
+    @property
+    def damage(self) -> str | None:
+        """What could not be decoded, as a phrase; None if all could."""
+        complete = self._header is not None and self._decoded >= self._header * self.sample_rate
+        if self.losses.gap:
+            return f"damaged: {self.losses.gap:.2f} s inside could not be decoded"
+        if self.losses.failed and not complete:
+            total = self.losses.failed + self.losses.decoded
+            return f"damaged: {self.losses.failed} of {total} packets could not be decoded"
+        return None if complete else self._damage
+
+    def read(self, frames: int) -> FloatArray:
+        """The next samples: (channels, at most `frames`); none at the end."""
+        parts = list[FloatArray]()
+        wanted = frames
+        while wanted and self._rest is not None:
+            parts.append(self._rest[:, :wanted])
+            left = self._rest[:, wanted:]
+            wanted -= parts[-1].shape[1]
+            self._rest = left if left.shape[1] else next(self._pieces, None)
+        self._decoded += frames - wanted
+        if not parts:
+            return np.empty((self.channels, 0), dtype=np.float32)
+        return np.concatenate(parts, axis=1)
+
+    def missing_share(self, decoded: int) -> float:
+        """The share of the declared samples that are not there, of `decoded` per channel."""
+        cut = 0.0
+        if self._data is not None and self._data.declared:
+            cut = self._data.missing / self._data.declared
+        declared, seconds = self.declared, decoded / self.sample_rate
+        if declared is None or seconds > declared - self._tolerance:
+            return cut
+        return max(cut, 1.0 - seconds / declared)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._pieces.close()
+        for container in self._containers:
+            container.close()
+
+    def _open(self, part: SourceFile) -> AudioStream:
+        part.seek(0)
+        container = av.open(
+            part, mode="r", format=self._form, options=_OPTIONS, metadata_errors="replace"
+        )
+        self._containers.append(container)
+        if not container.streams.audio:
+            raise BadInputError(f"{part.path}: holds no audio stream; leave it out")
+        streams = container.streams.audio
+        return next((one for one in streams if one.disposition & Disposition.default), streams[0])
+
+    def _nothing(self) -> str:
+        if self.losses.failed:
+            return "is not audio, or is damaged at its start; replace it"
+        return "holds no samples; remove or replace it"
+
+    def _converted(self) -> Generator[FloatArray, None, None]:
+        """Samples of all frames, in the layout and at the rate of the first."""
+        collected: _Collected | None = None
+        for frame in self._frames():
+            if collected is None:
+                self.sample_rate, self.channels = frame.sample_rate, frame.layout.nb_channels
+                collected = _Collected(frame)
+            if not collected.takes(frame):
+                yield from collected.flush()
+                collected = _Collected(frame, collected.target)
+                collected.takes(frame)
+            if collected.is_long:
+                yield from collected.drain()
+        if collected is not None:
+            yield from collected.flush()
+
+    def _frames(self) -> Iterator[AudioFrame]:
+        for number, part in enumerate(self._parts):
+            if number:
+                self._stream = self._open(part)
+            container = self._containers[-1]
+            clock = None if container.format.name in UNTIMED else _Clock(self.losses)
+            for packet in _packets(container, self._stream, self.losses):
+                for frame in _decoded(packet, self._stream, self.losses):
+                    if frame.samples:
+                        if clock is not None:
+                            clock.take(frame)
+                        yield frame
+            part.check()
+
+
+def _packets(
+    container: InputContainer, stream: AudioStream, losses: Losses
+) -> Iterator[_Packet | None]:
+    """The packets of a stream, then None. Damage inside a container is passed over."""
+    failures = 0
+    while failures < _MAX_FAILURES:
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    failures = 0
+                    yield packet
+            break
+        except (av.FFmpegError, UnicodeError, OverflowError):
+            failures += 1
+            losses.failed += 1
+    yield None
+
+
+def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> list[AudioFrame]:
+    try:
+        frames = stream.decode(packet)
+    except av.error.EOFError:
+        return []
+    except (av.FFmpegError, OverflowError):
+        losses.failed += packet is not None and not _is_tag(packet, stream)
+        return []
+    damaged = any(frame.is_corrupt for frame in frames) or (
+        packet is not None and packet.is_corrupt
+    )
+    losses.failed += damaged
+    losses.decoded += packet is not None and not damaged
+    return frames
+
+
+def _is_tag(packet: _Packet, stream: AudioStream) -> bool:
+    return stream.codec_context.name.startswith("mp3") and mpeg.is_tag(bytes(packet))
+
+
+class _Collected:
+    """Frames of one format, joined to longer pieces: per frame, NumPy would cost more than MP3."""
+
+    def __init__(self, first: AudioFrame, target: tuple[int, str, int] | None = None) -> None:
+        """Begin with the format of a frame.
+
+        Args:
+            first: The frame.
+            target: Rate in Hz, layout and number of channels to convert to; None keeps them.
+        """
+        kind = (first.sample_rate, first.layout.name, first.layout.nb_channels)
+        self.target = target or kind
+        self._fifo = AudioFifo()
+        self._resampler: AudioResampler | None = None
+        if (self.target[0], self.target[2]) != (kind[0], kind[2]):
+            self._resampler = AudioResampler("fltp", self.target[1], self.target[0])
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a piece is long enough to be drained."""
+        return self._fifo.samples >= _PIECE
+
+    def takes(self, frame: AudioFrame) -> bool:
+        """Take a frame, unless it has another format."""
+        frame.pts = None
+        try:
+            self._fifo.write(frame)
+        except ValueError:
+            return False
+        return True
+
+    def flush(self) -> Iterator[FloatArray]:
+        """What is left."""
+        yield from self.drain()
+        if self._resampler is not None:
+            yield from (samples_of(frame) for frame in self._resampler.resample(None))
+
+    def drain(self) -> Iterator[FloatArray]:
+        """What was collected so far."""
+        frame = self._fifo.read()
+        if frame is None:
+            return
+        if self._resampler is None:
+            yield samples_of(frame)
+        else:
+            yield from (samples_of(one) for one in self._resampler.resample(frame))
+
+
+class _Clock:
+    """Follows the timestamps of one stream, and adds up where they leap."""
+
+    def __init__(self, losses: Losses) -> None:
+        self._losses = losses
+        self._now: float | None = None
+
+    def take(self, frame: AudioFrame) -> None:
+        """The next frame."""
+        if frame.pts is not None and frame.time_base is not None:
+            start = float(frame.pts * frame.time_base)
+            leap = 0.0 if self._now is None else start - self._now
+            if self._now is None or abs(leap) > _GAP_SECONDS + 2 * float(frame.time_base):
+                self._losses.gap += max(0.0, leap)
+                self._now = start
+        if self._now is not None:
+            self._now += frame.samples / frame.sample_rate
+
+
+def samples_of(frame: AudioFrame) -> FloatArray:
+    """The samples of a frame: (channels, samples), full scale is 1."""
+    array = frame.to_ndarray()
+    if not frame.format.is_planar:
+        array = array.reshape(-1, frame.layout.nb_channels).T
+    scale = _FULL_SCALE[frame.format.name.removesuffix("p")]
+    if scale == 1:
+        return array.astype(np.float32, copy=False)
+    centred = array.astype(np.float32)
+    if scale == 1 << 7:
+        centred -= 128
+    centred *= np.float32(1 / scale)
+    return centred

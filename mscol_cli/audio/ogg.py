@@ -1,0 +1,112 @@
+"""The pages of an Ogg file: its links, and what is missing of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mscol_cli.audio.source import SourceFile
+from mscol_cli.errors import BadInputError
+
+_HEADER = 27
+_FIRST, _LAST = 2, 4
+_CHUNK = 1 << 16
+
+
+@dataclass
+class OggPages:
+    """What the headers of all pages say.
+
+    Attributes:
+        links: First byte and end of each logical file; several are chained one after the other.
+        lost: Pages that are missing inside.
+        ended: Whether every stream has its last page.
+    """
+
+    links: list[tuple[int, int]] = field(default_factory=list)
+    lost: int = 0
+    ended: bool = True
+
+    @property
+    def damage(self) -> str | None:
+        """What is missing, as a phrase; None if nothing is."""
+        if self.lost:
+            return f"damaged: {self.lost} of its pages are missing"
+        return None if self.ended else "cut off: its last page is missing"
+
+
+@dataclass(frozen=True)
+class _Page:
+    start: int
+    end: int
+    flags: int
+    stream: int
+    number: int
+
+
+def scan_pages(source: SourceFile) -> OggPages:
+    """Read the header of every page.
+
+    Raises:
+        BadInputError: The pages are out of order, or the first ones are missing or damaged.
+    """
+    pages, starts = OggPages(), list[int]()
+    numbers: dict[int, int] = {}
+    open_streams: set[int] = set()
+    heads = False
+    for page in _pages(source):
+        if page.flags & _FIRST:
+            if not heads:
+                starts.append(page.start)
+                pages.ended &= not open_streams
+                open_streams.clear()
+            numbers[page.stream] = page.number - 1
+            open_streams.add(page.stream)
+        heads = bool(page.flags & _FIRST)
+        pages.lost += _lost_before(page, numbers, source)
+        numbers[page.stream] = page.number
+        if page.flags & _LAST:
+            open_streams.discard(page.stream)
+        pages.ended &= page.end <= source.size
+    pages.ended &= not open_streams
+    if not starts:
+        raise BadInputError(f"{source.path}: holds no Ogg page that can be read; replace it")
+    pages.links = list(zip(starts, [*starts[1:], source.size], strict=True))
+    return pages
+
+
+def _lost_before(page: _Page, numbers: dict[int, int], source: SourceFile) -> int:
+    if page.stream not in numbers:
+        raise BadInputError(
+            f"{source.path}: its first pages are missing or its pages are out of order; replace it"
+        )
+    step = page.number - numbers[page.stream]
+    # A page that is continued from an encoder's restart may have its predecessor's number.
+    if step < 0:
+        raise BadInputError(f"{source.path}: its pages are out of order; replace it")
+    return max(0, step - 1)
+
+
+def _pages(source: SourceFile) -> Iterator[_Page]:
+    place = 0
+    while (start := _next_page(source, place)) is not None:
+        head = source.at(start, _HEADER + 255)
+        lacing = head[_HEADER : _HEADER + head[26]] if len(head) >= _HEADER else b""
+        place = start + _HEADER + len(lacing) + sum(lacing)
+        if len(head) < _HEADER or head[4]:
+            place = start + 4
+            continue
+        stream, number = (int.from_bytes(head[at : at + 4], "little") for at in (14, 18))
+        yield _Page(start, place, head[5], stream, number)
+
+
+def _next_page(source: SourceFile, place: int) -> int | None:
+    """Where the next page begins; damaged bytes before it are passed over."""
+    if source.at(place, 4) == b"OggS":
+        return place
+    while len(content := source.at(place, _CHUNK)) >= 4:
+        found = content.find(b"OggS")
+        if found >= 0:
+            return place + found
+        place += len(content) - 3
+    return None

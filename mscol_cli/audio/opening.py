@@ -1,0 +1,106 @@
+"""Choosing the decoder of a file, by its content."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import av
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mscol_cli.audio import mpeg
+from mscol_cli.audio.declared import wave_format
+from mscol_cli.audio.libav import LibavReader
+from mscol_cli.audio.limits import check_limits
+from mscol_cli.audio.ogg import scan_pages
+from mscol_cli.audio.sndfile import SndfileReader
+from mscol_cli.audio.source import SourceFile
+from mscol_cli.audio.suffixes import MPEG_SUFFIXES
+
+_SNDFILE = frozenset(
+    {b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"dns.", b"fLaC"}
+)
+
+
+class Reader(Protocol):
+    """A decoder at work on one file.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: How many.
+        lossless: Whether every sample can be accounted for.
+    """
+
+    sample_rate: int
+    channels: int
+    lossless: bool
+
+    @property
+    def declared(self) -> float | None:
+        """Seconds that the header declares; None where it declares nothing."""
+
+    @property
+    def estimate(self) -> float | None:
+        """Seconds, guessed; None where there is nothing to tell it by."""
+
+    @property
+    def damage(self) -> str | None:
+        """What could not be decoded so far, as a phrase; None if all could."""
+
+    def read(self, frames: int) -> NDArray[np.float32]:
+        """The next samples: (channels, at most `frames`); none at the end."""
+
+    def missing_share(self, decoded: int) -> float:
+        """The share of the declared samples that are not there, of `decoded` per channel."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+def open_reader(source: SourceFile) -> Reader:
+    """Open a file with libsndfile where that is the reference, else with FFmpeg's libraries.
+
+    Raises:
+        BadInputError: It is not audio, or is damaged at its start.
+    """
+    start = mpeg.id3_bytes(source)
+    kind = source.at(start, 4)
+    if kind in _SNDFILE:
+        return _sndfile(source.part(start) if start else source)
+    return _ogg(source) if kind == b"OggS" else _libav(source)
+
+
+def _sndfile(source: SourceFile) -> Reader:
+    """With libsndfile, or with FFmpeg's libraries for the codecs that it lacks."""
+    if (claimed := wave_format(source)) is not None:
+        check_limits(source.path, *claimed)  # libsndfile would call 0 or 4 GHz an internal error
+    refusal: soundfile.LibsndfileError | None = None
+    try:
+        reader = SndfileReader(source)
+        if not reader.holds_mpeg:
+            return reader
+    except soundfile.LibsndfileError as error:
+        refusal = error
+    try:
+        return _libav(source)
+    except av.FFmpegError:
+        if refusal is None or source.at(0, 4) == b"caff":
+            raise
+    raise refusal
+
+
+def _ogg(source: SourceFile) -> LibavReader:
+    pages = scan_pages(source)
+    parts = [source.part(*link) for link in pages.links] if len(pages.links) > 1 else [source]
+    return LibavReader(parts, damage=pages.damage)
+
+
+def _libav(source: SourceFile) -> LibavReader:
+    try:
+        return LibavReader([source])
+    except av.FFmpegError:
+        source.check()
+        if source.path.suffix.lower() in MPEG_SUFFIXES:
+            return LibavReader([source], "mp3")
+        raise

@@ -1,0 +1,101 @@
+"""Reads with libsndfile what it is the reference for: PCM containers and FLAC."""
+
+from __future__ import annotations
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mscol_cli.audio.declared import DataBytes, data_bytes
+from mscol_cli.audio.source import SourceFile
+
+_UNKNOWN = 1 << 36  # the most frames that FLAC can declare
+_SLACK = 8  # bytes by which the headers of AIFF may be off
+
+
+class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
+    """Never seeks: soundfile seeks after each read, which fails at the end of a FLAC stream whose
+    length is unknown, and sizes reads by the header."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+class SndfileReader:
+    """A file as libsndfile decodes it.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: How many.
+        declared: Seconds that the header declares; None where it declares nothing.
+        lossless: Whether every sample can be accounted for.
+        damage: Always None: libsndfile raises.
+        holds_mpeg: Whether it is MP3 in a WAV file, which FFmpeg decodes better.
+    """
+
+    lossless = True
+    damage: str | None = None
+
+    def __init__(self, source: SourceFile) -> None:
+        """Open a file. Raises soundfile.LibsndfileError if it is not one that libsndfile reads."""
+        self._data = data_bytes(source)
+        if self._data is not None and self._data.declared is None:
+            _finish_header(source, self._data)
+        self._file = _ForwardFile(source)
+        self.sample_rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        self.holds_mpeg = self._file.subtype.startswith("MPEG")
+        self.declared = self._declared()
+
+    def _declared(self) -> float | None:
+        frames = int(self._file.frames)
+        if not 0 < frames < _UNKNOWN or self.sample_rate <= 0:
+            return None
+        if self._data is None:
+            return frames / self.sample_rate
+        if self._data.declared is None:
+            return None
+        share = self._data.declared / self._data.present if self._data.present else 1.0
+        return frames / self.sample_rate * share if self._is_cut() else frames / self.sample_rate
+
+    @property
+    def estimate(self) -> float | None:
+        """Seconds that are there; None where the header does not say."""
+        frames = int(self._file.frames)
+        return frames / self.sample_rate if 0 < frames < _UNKNOWN else None
+
+    def _is_cut(self) -> bool:
+        return self._data is not None and self._data.missing > _SLACK
+
+    def read(self, frames: int) -> NDArray[np.float32]:
+        """The next samples: (channels, at most `frames`); none at the end."""
+        block: NDArray[np.float32] = self._file.read(frames, dtype="float32", always_2d=True)
+        return np.ascontiguousarray(block.T)
+
+    def missing_share(self, decoded: int) -> float:
+        """The share of the declared samples that are not there, of `decoded` per channel."""
+        if self._is_cut():
+            assert self._data is not None
+            assert self._data.declared is not None
+            return self._data.missing / self._data.declared
+        if self.declared is None:
+            return 0.0
+        return max(0.0, 1.0 - decoded / round(self.declared * self.sample_rate))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _finish_header(source: SourceFile, data: DataBytes) -> None:
+    """Show libsndfile the size for which it reads to the end of the file.
+
+    A recorder that lost power leaves 0, for which libsndfile finds no samples. The other formats
+    it reads to their end as they are.
+    """
+    kind = source.at(0, 4)
+    if kind in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
+        source.overlay(0, b"RIFX" if kind == b"RIFX" else b"RIFF")
+        source.overlay(data.start - 4, b"\xff" * 4)
+    if kind in (b".snd", b"dns."):
+        source.overlay(8, b"\xff" * 4)

@@ -1,0 +1,136 @@
+"""An input file as decoders read it: a regular file, opened once."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.errors import BadInputError, UnreadableInputError
+
+_READ_AHEAD = 1 << 16
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class SourceFile:
+    """A file, or a part of one, with the methods that libsndfile and FFmpeg call.
+
+    Decoders take a failed read for the end of the file, so the system's error is kept until
+    `check` raises it.
+    """
+
+    def __init__(self, path: Path, start: int = 0, end: int | None = None) -> None:
+        """Open bytes `start` to `end` of a file.
+
+        Raises:
+            BadInputError: It is empty, or not a regular file (a pipe is not even opened).
+            UnreadableInputError: The system cannot open it.
+        """
+        self.path = path
+        self._error: OSError | None = None
+        try:
+            descriptor = _open_regular(path)
+            self._file = io.BufferedReader(io.FileIO(descriptor), _READ_AHEAD)
+            size = os.fstat(descriptor).st_size
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        self._start, self._end = start, size if end is None else min(end, size)
+        self._position = 0
+        self._overlay: list[tuple[int, bytes]] = []
+        if not size:
+            self.close()
+            raise BadInputError(f"{path}: is empty (0 bytes); copy or download it again")
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._end - self._start
+
+    def part(self, start: int, end: int | None = None) -> SourceFile:
+        """Bytes `start` to `end` of this one, opened on their own."""
+        stop = self._end if end is None else self._start + end
+        return SourceFile(self.path, self._start + start, stop)
+
+    def at(self, offset: int, count: int) -> bytes:
+        """Up to `count` bytes from `offset`, wherever a decoder is reading."""
+        position = self._position
+        self.seek(offset)
+        content = self.read(count)
+        self.seek(position)
+        return content
+
+    def read(self, count: int = -1) -> bytes:
+        """As of a file object; no bytes after an error of the system."""
+        left = max(0, self.size - self._position)
+        content = bytearray(left if count < 0 else min(count, left))
+        return bytes(content[: self.readinto(content)])
+
+    def readinto(self, buffer: Any) -> int:
+        """As of a file object; 0 after an error of the system."""
+        wanted = max(0, min(len(buffer), self.size - self._position))
+        try:
+            self._file.seek(self._start + self._position)
+            count = self._file.readinto(memoryview(buffer)[:wanted])
+        except OSError as error:
+            self._error, count = error, 0
+        for offset, patch in self._overlay:
+            _patch(buffer, count, offset - self._position, patch)
+        self._position += count
+        return count
+
+    def overlay(self, offset: int, patch: bytes) -> None:
+        """Let decoders read other bytes at `offset` than the file has."""
+        self._overlay.append((offset, patch))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of a file object."""
+        origin = (0, self._position, self.size)[whence]
+        self._position = max(0, origin + offset)
+        return self._position
+
+    def tell(self) -> int:
+        """As of a file object."""
+        return self._position
+
+    def check(self) -> None:
+        """Raise UnreadableInputError if the system failed to read the file."""
+        if self._error is not None:
+            raise _unreadable(self.path, self._error)
+
+    def close(self) -> None:
+        """Close it."""
+        self._file.close()
+
+    def __enter__(self) -> SourceFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _open_regular(path: Path) -> int:
+    # Opening a pipe waits for its writer, and opening a device may do anything.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise BadInputError(f"{path}: is not a file")
+    descriptor = os.open(path, _FLAGS)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BadInputError(f"{path}: is not a file")
+    return descriptor
+
+
+def _patch(buffer: Any, count: int, offset: int, patch: bytes) -> None:
+    """Put other bytes at an offset of a block, which may begin before it or reach beyond it."""
+    start, end = max(0, offset), min(count, offset + len(patch))
+    if start < end:
+        buffer[start:end] = patch[start - offset : end - offset]
+
+
+def _unreadable(path: Path, error: OSError) -> UnreadableInputError:
+    if isinstance(error, FileNotFoundError):
+        return UnreadableInputError(f"{path}: no such file")
+    if isinstance(error, PermissionError):
+        return UnreadableInputError(f"{path}: no permission to read it")
+    return UnreadableInputError(f"{path}: cannot be read ({error.strerror}); check the disk")
