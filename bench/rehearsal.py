@@ -39,6 +39,7 @@ from bench.rehearsal_sets import (
     FMA_SHORT,
     MTAT_CORRUPT,
     MTAT_SECONDS,
+    NSYNTH_SHARE,
     SPLITS,
     Size,
     make_fma,
@@ -70,14 +71,16 @@ class Clip:
     Attributes:
         path: Below the data set's folder.
         split: train, valid or test.
-        used: Whether the literature trains or tests on it.
+        used: Whether the task trains, validates or tests on it.
         seconds: How long it is, 0 for a file without audio.
+        tagged: Whether it has one of MagnaTagATune's 50 tags.
     """
 
     path: str
     split: str
     used: bool
     seconds: float
+    tagged: bool = True
 
     @property
     def fails(self) -> bool:
@@ -264,7 +267,7 @@ def _mtat(root: Path, size: Size) -> list[Clip]:
             tagged = any(row[tag] == "1" for tag in TOP_TAGS)
             seconds = 0.0 if corrupt else min(MTAT_SECONDS, size.seconds)
             used = not corrupt and (tagged or split == "test")
-            clips.append(Clip(row["mp3_path"], split, used, seconds))
+            clips.append(Clip(row["mp3_path"], split, used, seconds, tagged))
     return clips
 
 
@@ -289,7 +292,7 @@ def _separate(
     failed = {line["input"]: line["reason"] for line in lines if line["status"] == "failed"}
     stored = {track["id"]: track["seconds"] for track in _ask("store", "ls", f"data/{name}.store")}
     track = {path.rpartition(".")[0]: clip for path, clip in audio.items()}
-    outcome.failures |= failed
+    outcome.failures.update((Path(item).stem, reason) for item, reason in failed.items())
     outcome.check("tracks in the store", stored.keys() - track.keys(), set())
     expected = {path.rpartition(".")[0] for path in bad}
     outcome.check("failed inputs", {item.removesuffix(".mp3") for item in failed}, expected)
@@ -343,25 +346,37 @@ def _probe(
     report = json.loads((out / "probe.json").read_text())
     outcome.check(f"{kind}: missing", len(report["missing"]), len(usable) - len(there))
     failed = {str(clip): str(reason) for clip, reason in report["failures"]}
-    outcome.failures |= failed
+    outcome.failures = {**failed, **outcome.failures}
     outcome.check(f"{kind}: failed clips", set(failed), set(bad))
     for split in SPLITS:
         whole = sum(clip.split == split and not clip.fails for clip in there)
         outcome.check(f"{kind}: {split} clips", report["counts"][split], whole)
-    sets = ", ".join(
-        f"{one['name']} {one['clips']:,}" for one in report["test_sets"] if one.get("name")
-    )
-    counts = (f"{report['counts'][split]:,}" for split in SPLITS)
+    for counted in report["test_sets"]:
+        if len(report["test_sets"]) > 1:
+            _check_test_set(counted, kind, there, outcome)
+    counts = [f"{report['counts'][split]:,}" for split in SPLITS]
     note = f" ({len(failed)} failed)" if failed else ""
+    if len(report["test_sets"]) > 1:
+        counts[-1] = ", ".join(f"{one['clips']:,} {one['name']}" for one in report["test_sets"])
     outcome.rows.append((f"probe, {kind}{note}", *counts, f"{seconds:,.0f}"))
-    if sets:
-        outcome.rows.append((f"test sets, {kind}", "", "", sets, ""))
+
+
+def _check_test_set(
+    counted: Mapping[str, Any], kind: str, there: Sequence[Clip], outcome: Outcome
+) -> None:
+    """MagnaTagATune's two test sets: clips with a tag of the 50, and all."""
+    test = [clip for clip in there if clip.split == "test" and not clip.fails]
+    whole = sum(clip.tagged or counted["name"] == "unfiltered" for clip in test)
+    outcome.check(f"{kind}: test set {counted['name']}", counted["clips"], whole)
 
 
 def page(outcomes: Mapping[str, Outcome], size: Size, separator: str) -> str:
     """The table of all data sets, and failed inputs with their reasons."""
-    lines = [f"Audio for {size.fraction:.0%} of the clips, separator `{separator}`:", ""]
-    lines += [
+    begun = time.strftime("%Y-%m-%d")
+    lines = [
+        f"{begun}, {os.cpu_count()} cores, audio for {size.fraction:.0%} of the clips (of NSynth's"
+        f" notes {size.fraction * NSYNTH_SHARE:.0%}), separator `{separator}`:",
+        "",
         "| data set | step | train | valid | test | seconds |",
         "|---|---|---:|---:|---:|---:|",
     ]
@@ -369,13 +384,9 @@ def page(outcomes: Mapping[str, Outcome], size: Size, separator: str) -> str:
         lines += [f"| {name} | " + " | ".join(row) + " |" for row in outcome.rows]
     lines.append("")
     for name, outcome in outcomes.items():
-        lines += [
-            f"* {name}, failed: `{item}`: {reason}"
-            for item, reason in sorted(outcome.failures.items())
-        ]
+        lines += [f"* {name}, failed: {reason}" for _, reason in sorted(outcome.failures.items())]
         lines += [f"* {name}, **off**: {line}" for line in outcome.off]
-        if not outcome.off:
-            lines.append(f"* {name}: every count is as expected")
+        lines += [] if outcome.off else [f"* {name}: every count is as expected."]
     return "\n".join(lines)
 
 

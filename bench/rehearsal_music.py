@@ -194,7 +194,7 @@ def _stereo(audio: Floats) -> Floats:
     """Two channels (2, samples); those of a mono piece differ, as most real ones do."""
     if len(audio) == 1:
         audio = np.concatenate([audio, 0.8 * np.roll(audio, 23, axis=1)])
-    return (0.7 * audio[:2] / np.abs(audio).max()).astype(np.float32)
+    return np.asarray(0.7 * audio[:2] / np.abs(audio).max(), dtype=np.float32)
 
 
 def _joined(parts: Iterator[Floats], seconds: float, form: Format) -> Floats:
@@ -207,7 +207,7 @@ def _joined(parts: Iterator[Floats], seconds: float, form: Format) -> Floats:
         audio = audio.mean(axis=0, keepdims=True)
     divisor = np.gcd(form.rate, RATE)
     resampled = resample_poly(audio, form.rate // divisor, RATE // divisor, axis=1)
-    return np.clip(resampled, -1.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(resampled, -1.0, 1.0), dtype=np.float32)
 
 
 def _encode(path: Path, form: Format, audio: Floats) -> None:

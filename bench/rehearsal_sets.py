@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from mscol_cli.synthetic import FAMILIES, TOP_TAGS
 from mscol_cli.synthetic.fma import COLUMNS, GENRE_IDS
 from mscol_cli.synthetic.tags import RARE_TAGS
 
+T = TypeVar("T")
 SPLITS = ("train", "valid", "test")
 FMA_SPLITS = {"train": "training", "valid": "validation", "test": "test"}
 FMA_EMPTY = (99134, 108925, 133297)
@@ -143,10 +145,10 @@ def make_mtat(root: Path, originals: Path, size: Size, reference: Path | None) -
         writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
         names = _tag_names()
         writer.writerow(["clip_id", *names, "mp3_path"])
-        for clip, path, tags in clips:
-            rare = {name for name in names if name not in TOP_TAGS and rng.random() < 0.01}
-            writer.writerow([clip, *(int(name in tags or name in rare) for name in names), path])
-    chosen = _chosen({clip: (path[0], bool(tags)) for clip, path, tags in clips}, size.fraction)
+        for clip, name, tags in clips:
+            rare = {tag for tag in names if tag not in TOP_TAGS and rng.random() < 0.01}
+            writer.writerow([clip, *(int(tag in tags or tag in rare) for tag in names), name])
+    chosen = _chosen({clip: (name[0], bool(tags)) for clip, name, tags in clips}, size.fraction)
     made = recordings(originals, MTAT_FORMAT)
     for ordinal, (clip, name, _) in enumerate(clips):
         if clip in chosen or clip in MTAT_CORRUPT:
@@ -182,13 +184,13 @@ def make_nsynth(root: Path, sounds: Sequence[Floats], size: Size) -> None:
                 write_note(path, sound, gain)
 
 
-def _chosen(groups: Mapping[int, object] | Mapping[str, object], fraction: float) -> set[object]:
+def _chosen(groups: Mapping[T, object], fraction: float) -> set[T]:
     """Part of every group, at least one of each: the keys that get audio."""
-    members: dict[object, list[object]] = {}
+    members: dict[object, list[T]] = {}
     for name, group in groups.items():
         members.setdefault(group, []).append(name)
     rng = np.random.default_rng(14)
-    chosen: set[object] = set()
+    chosen: set[T] = set()
     for names in members.values():
         order = rng.permutation(len(names))[: math.ceil(round(fraction * len(names), 6))]
         chosen.update(names[row] for row in order.tolist())
