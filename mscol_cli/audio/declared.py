@@ -74,9 +74,15 @@ def caf_samples(source: SourceFile) -> int | None:
     return None
 
 
-def has_index(source: SourceFile) -> bool:
-    """Whether an MP4 file has its index, without which nothing in it can be found."""
-    return any(name == b"moov" for name, _, _ in _mp4_boxes(source))
+def mp4_problem(source: SourceFile) -> str | None:
+    """What keeps an MP4 file from being opened, as a phrase; None if it is not one, or complete."""
+    if source.at(4, 4) != b"ftyp":
+        return None
+    boxes = list(_mp4_boxes(source))
+    if sum(boxes[-1][1:]) > source.size:
+        return "truncated inside its header"
+    complete = any(name == b"moov" for name, _, _ in boxes)
+    return None if complete else "its index (moov) is missing, as it was never finished"
 
 
 _Chunk = tuple[bytes, int, int]  # name, where its content begins, bytes by its header

@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio.declared import data_bytes, has_index
+from mscol_cli.audio.declared import data_bytes, mp4_problem
+from mscol_cli.audio.libav import NoAudioError
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.opening import Reader, open_reader
 from mscol_cli.audio.resample import resample_array
@@ -261,13 +262,16 @@ def _reason(source: SourceFile, error: Exception) -> str:
     if isinstance(error, soundfile.LibsndfileError):
         reason = error.error_string.removeprefix("Error : ").rstrip(".")
         return f"{path}: truncated or damaged ({reason}); replace it"
-    if not isinstance(error, av.FFmpegError):
+    if not isinstance(error, av.FFmpegError | NoAudioError):
         return f"{path}: cannot be decoded ({type(error).__name__}: {error}); replace it"
     data = data_bytes(source)
     if data is not None and data.declared and data.missing:
         return _truncated(path, data.missing / data.declared)
-    if source.at(4, 4) == b"ftyp" and not has_index(source):
-        return f"{path}: its index (moov) is missing, as it was never finished; export it again"
+    problem = mp4_problem(source)
+    if problem is not None:
+        return f"{path}: {problem}; copy or export it again"
+    if isinstance(error, NoAudioError):
+        return f"{path}: {error}; leave it out or replace it"
     return f"{path}: is not audio that mscol reads, or is damaged at its start; replace it"
 
 

@@ -6,11 +6,10 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from mscol_cli.audio import mpeg
-from mscol_cli.audio.declared import caf_samples
+from mscol_cli.audio.declared import caf_samples, data_bytes
 from mscol_cli.audio.source import SourceFile
 
-_EXACT = {"ape", "dsf", "flac", "mov", "mpc", "mpc8", "oma", "shn", "tak", "tta", "voc"}
-_EXACT |= {"w64", "wav", "wv"}
+_EXACT = {"ape", "dsf", "flac", "mov", "mpc", "mpc8", "oma", "shn", "tak", "tta", "voc", "wv"}
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MICROSECONDS = 1_000_000
 
@@ -36,6 +35,8 @@ def declared_seconds(
         return samples / stream.codec_context.sample_rate if samples else None
     if names & {"avi"}:
         return float(stream.frames * stream.time_base) if stream.time_base else None
+    if names & {"wav", "w64"}:
+        return _wave_seconds(source, stream)
     if names & _EXACT and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     alone = not container.streams.video
@@ -63,3 +64,13 @@ def _asf_seconds(source: SourceFile) -> float | None:
     play, preroll = (int.from_bytes(head[place + at : place + at + 8], "little") for at in (64, 80))
     seconds = play / 1e7 - preroll / 1e3
     return seconds if 0 < seconds < _MICROSECONDS else None
+
+
+def _wave_seconds(source: SourceFile, stream: AudioStream) -> float | None:
+    """By the count of samples in a WAV file, or by its bytes, those that are missing included."""
+    data = data_bytes(source)
+    if data is None or data.declared is None or not stream.duration or not stream.time_base:
+        return None
+    seconds = float(stream.duration * stream.time_base)
+    bit_rate = stream.codec_context.bit_rate
+    return max(seconds, 8 * data.declared / bit_rate) if bit_rate and data.missing else seconds

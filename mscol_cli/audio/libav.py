@@ -22,7 +22,6 @@ from mscol_cli.audio import mpeg
 from mscol_cli.audio.declared import data_bytes
 from mscol_cli.audio.lengths import declared_seconds
 from mscol_cli.audio.source import SourceFile
-from mscol_cli.errors import BadInputError
 
 FloatArray = NDArray[np.float32]
 _Packet: TypeAlias = "Packet[AudioStream]"
@@ -43,9 +42,15 @@ _LOSSLESS = ("alac", "ape", "dsd_", "flac", "mlp", "mp4als", "pcm_", "ralf", "sh
 _LOSSLESS_TOO = ("truehd", "tta", "wavpack", "wmalossless")
 _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
+_EXCESS = 0.25  # seconds beyond its header's length that a complete file may have
+_PADDING = 1 << 12  # bytes of zeros that are no sign of damage
 _PIECE = 1 << 14  # samples
 _CAF_PACKET, _MILLISECONDS = 0.1, 0.002
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
+
+
+class NoAudioError(Exception):
+    """A file that FFmpeg opens, and that gives no audio."""
 
 
 @dataclass
@@ -85,14 +90,18 @@ class LibavReader:
 
         Raises:
             av.error.FFmpegError: FFmpeg does not recognise the file.
-            BadInputError: It has no audio stream, or none that can be decoded.
+            NoAudioError: It has no audio stream, or none that can be decoded.
         """
         self.losses = Losses()
-        self._parts, self._form, self._damage = parts, form, damage
+        self._parts, self._form = parts, form
+        self._damage = damage or _unfinished(parts[-1])
         self._containers: list[InputContainer] = []
         self._stream = self._open(parts[0])
         codec = self._stream.codec_context.name
         self.lossless = codec.startswith(_LOSSLESS + _LOSSLESS_TOO)
+        if self.lossless:
+            # Frames whose checksum is wrong are refused, not guessed at.
+            self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._is_ogg = self._containers[0].format.name == "ogg"
         self._data = data_bytes(parts[0])
         self._header = declared_seconds(parts[0], self._containers[0], self._stream)
@@ -103,7 +112,7 @@ class LibavReader:
         self._pieces = self._converted()
         self._rest = next(self._pieces, None)
         if self._rest is None:
-            raise BadInputError(f"{parts[0].path}: {self._nothing()}")
+            raise NoAudioError(self._nothing())
 
     @property
     def declared(self) -> float | None:
@@ -124,13 +133,17 @@ class LibavReader:
     @property
     def damage(self) -> str | None:
         """What could not be decoded, as a phrase; None if all could."""
-        complete = self._header is not None and self._decoded >= self._header * self.sample_rate
+        more = None if self._header is None else self._decoded / self.sample_rate - self._header
+        complete = more is not None and 0.0 <= more < _EXCESS
+        failed, total = self.losses.failed, self.losses.failed + self.losses.decoded
+        phrases = []
         if self.losses.gap:
-            return f"damaged: {self.losses.gap:.2f} s inside could not be decoded"
-        if self.losses.failed and not complete:
-            total = self.losses.failed + self.losses.decoded
-            return f"damaged: {self.losses.failed} of {total} packets could not be decoded"
-        return None if complete else self._damage
+            phrases.append(f"damaged: {self.losses.gap:.2f} s inside could not be decoded")
+        elif failed and not complete:
+            phrases.append(f"damaged: {failed} of {total} packets could not be decoded")
+        if self._damage and not complete:
+            phrases.append(self._damage)
+        return "; ".join(phrases) or None
 
     def read(self, frames: int) -> FloatArray:
         """The next samples: (channels, at most `frames`); none at the end."""
@@ -169,14 +182,23 @@ class LibavReader:
         )
         self._containers.append(container)
         if not container.streams.audio:
-            raise BadInputError(f"{part.path}: holds no audio stream; leave it out")
+            raise NoAudioError("holds no audio stream")
         streams = container.streams.audio
         return next((one for one in streams if one.disposition & Disposition.default), streams[0])
 
+    def _open_next(self, part: SourceFile) -> bool:
+        """Whether another link could be opened, and has audio."""
+        try:
+            self._stream = self._open(part)
+        except (av.FFmpegError, NoAudioError):
+            self.losses.failed += 1
+            return False
+        return True
+
     def _nothing(self) -> str:
         if self.losses.failed:
-            return "is not audio, or is damaged at its start; replace it"
-        return "holds no samples; remove or replace it"
+            return "is not audio that mscol reads, or is damaged at its start"
+        return "holds no samples"
 
     def _converted(self) -> Generator[FloatArray, None, None]:
         """Samples of all frames, in the layout and at the rate of the first."""
@@ -196,17 +218,26 @@ class LibavReader:
 
     def _frames(self) -> Iterator[AudioFrame]:
         for number, part in enumerate(self._parts):
-            if number:
-                self._stream = self._open(part)
+            if number and not self._open_next(part):
+                return
             container = self._containers[-1]
             clock = None if container.format.name in UNTIMED else _Clock(self.losses)
+            mpeg_frames = container.format.name == "mp3" and _MpegFrames(self._stream, self.losses)
             for packet in _packets(container, self._stream, self.losses):
                 for frame in _decoded(packet, self._stream, self.losses):
                     if frame.samples:
                         if clock is not None:
                             clock.take(frame)
                         yield frame
+                if mpeg_frames:
+                    mpeg_frames.take(packet)
             part.check()
+
+
+def _unfinished(source: SourceFile) -> str | None:
+    """How a file ends in zeros, as a download that was given its full size at once; a phrase."""
+    zeros = source.zeros_at_end()
+    return f"cut off: ends in {zeros} bytes of zeros" if zeros > _PADDING else None
 
 
 def _packets(
@@ -245,6 +276,24 @@ def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> lis
 
 def _is_tag(packet: _Packet, stream: AudioStream) -> bool:
     return stream.codec_context.name.startswith("mp3") and mpeg.is_tag(bytes(packet))
+
+
+class _MpegFrames:
+    """Finds frames of MPEG audio that are incomplete and that FFmpeg decodes all the same."""
+
+    def __init__(self, stream: AudioStream, losses: Losses) -> None:
+        self._losses = losses
+        # FFmpeg refuses what follows a gap in layer III, and takes it in layers I and II.
+        self._each = not stream.codec_context.name.startswith("mp3")
+        self._last: _Packet | None = None
+
+    def take(self, packet: _Packet | None) -> None:
+        """The next packet, or None at the end."""
+        checked = packet if self._each else self._last if packet is None else None
+        if checked is not None:
+            content = bytes(checked)
+            self._losses.failed += mpeg.has_wrong_size(content) and not mpeg.is_tag(content)
+        self._last = packet
 
 
 class _Collected:
@@ -309,6 +358,7 @@ class _Clock:
             leap = 0.0 if self._now is None else start - self._now
             if self._now is None or abs(leap) > _GAP_SECONDS + 2 * float(frame.time_base):
                 self._losses.gap += max(0.0, leap)
+                self._losses.failed += leap < 0.0
                 self._now = start
         if self._now is not None:
             self._now += frame.samples / frame.sample_rate

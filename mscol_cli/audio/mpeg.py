@@ -1,14 +1,32 @@
-"""Tags at the head of MPEG audio: ID3v2, and the frame count that encoders leave."""
+"""What MPEG audio says of itself: ID3v2 tags, the count of frames in the first one, frame sizes."""
 
 from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from mscol_cli.audio.source import SourceFile
 
 _ID3_HEADER = 10
-_SEARCHED = 1 << 16
+_CHUNK = 1 << 16
+_SLACK = 1 << 12  # bytes of tags behind the last frame
+_PADDING = 1 << 13  # bytes of zeros that are no loss; what a broken download leaves is longer
+_TAG_BYTES = 164  # of a tag, as far as it matters
+_LARGEST_OFFSET = 36
+_LONGEST_NUMBER = 32  # bytes of text
+_MARKS = re.compile(b"Xing|Info|VBRI")
 _RATES = (44100, 48000, 32000)
 _HAS_FRAMES, _HAS_BYTES, _HAS_INDEX, _HAS_QUALITY = 1, 2, 4, 8
-TAG_MARKS = (b"Xing", b"Info", b"VBRI")
+_KBITS = {  # by version 1 or 2, and layer
+    (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
 
 
 def id3_bytes(source: SourceFile) -> int:
@@ -23,74 +41,114 @@ def id3_bytes(source: SourceFile) -> int:
 
 
 def declared_seconds(source: SourceFile) -> float | None:
-    """How long an MP3 lasts by the tag in its first frame (Xing, Info or VBRI); None without."""
-    content = source.at(id3_bytes(source), _SEARCHED)
-    for mark in TAG_MARKS:
-        place = content.find(mark)
-        while place >= 0:
-            header = content[max(0, place - _tag_offset(mark, content, place)) :][:4]
-            if _is_frame(header) and _tag_offset(mark, content, place):
-                return _seconds(header, content[place : place + 160])
-            place = content.find(mark, place + 1)
-    return None
+    """How long an MP3 lasts by the tag in its first frame (Xing, Info or VBRI), or else by its
+    ID3v2 tag; None without.
+
+    Where a file is much longer than the tag says, others were joined to it. Their tags count, too.
+    """
+    start = id3_bytes(source)
+    first = next(_tags(source.at(start, _CHUNK)), None)
+    if first is None or not first.seconds:
+        return _id3_seconds(source.at(0, min(start, _CHUNK)))
+    if not 0 < first.bytes < source.size - start - _SLACK:
+        return first.seconds
+    total = 0.0
+    for place in range(start, source.size, _CHUNK):
+        # A tag at the end of a block is seen whole with the first bytes of the next.
+        content = source.at(place, _CHUNK + _LARGEST_OFFSET + _TAG_BYTES)
+        total += sum(tag.seconds for tag in _tags(content) if tag.frame < _CHUNK)
+    return total
+
+
+def _id3_seconds(tag: bytes) -> float | None:
+    """By the text frame TLEN, which has milliseconds; None without."""
+    place = tag.find(b"TLEN")
+    size = min(_LONGEST_NUMBER, int.from_bytes(tag[place + 4 : place + 8], "big"))
+    # The text begins with its encoding; UTF-16 has a mark and zeros between the digits.
+    digits = tag[place + 10 : place + 10 + size].strip(b"\0\1\2\3\xfe\xff ").replace(b"\0", b"")
+    return int(digits) / 1000 if place >= 0 and digits.isdigit() and int(digits) else None
 
 
 def is_tag(packet: bytes) -> bool:
-    """Whether what FFmpeg takes for an MP3 frame is a tag, which is not to be decoded."""
+    """Whether what FFmpeg takes for an MP3 frame is a tag or padding, not to be decoded."""
     if packet[:3] in (b"ID3", b"TAG") or packet[:8] == b"APETAGEX" or packet[:6] == b"LYRICS":
         return True
-    return any(packet.find(mark, 4, 44) >= 0 for mark in TAG_MARKS) or not packet.strip(b"\0")
+    if len(packet) <= _PADDING and not packet.strip(b"\0"):
+        return True
+    return _MARKS.search(packet, 4, 44) is not None
 
 
-def _tag_offset(mark: bytes, content: bytes, place: int) -> int:
-    """Bytes from the head of the frame to its tag; 0 where none fits."""
-    offsets = (36,) if mark == b"VBRI" else (36, 21, 13)
-    for offset in offsets:
-        header = content[place - offset :][:4] if place >= offset else b""
-        if _is_frame(header) and (mark == b"VBRI" or offset == 4 + _side_bytes(header)):
-            return offset
-    return 0
+def has_wrong_size(packet: bytes) -> bool:
+    """Whether what should be one frame of layer I to III has another size than its header says."""
+    header = _Header.parse(packet[:4])
+    return header is None or (header.bytes > 0 and not -1 <= len(packet) - header.bytes <= 1)
 
 
-def _is_frame(header: bytes) -> bool:
-    """Whether four bytes begin a frame of layer III."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
-        return False
-    return header[1] & 0x18 != 0x08 and header[2] & 0x0C != 0x0C and header[2] & 0xF0 != 0xF0
+@dataclass(frozen=True)
+class _Tag:
+    """A count of frames: where its frame begins, the length it tells, bytes of all frames."""
+
+    frame: int
+    seconds: float
+    bytes: int
 
 
-def _is_mpeg1(header: bytes) -> bool:
-    return header[1] & 0x18 == 0x18
+@dataclass(frozen=True)
+class _Header:
+    """Of a frame; `bytes` is 0 at a free bit rate."""
+
+    version: int
+    layer: int
+    sample_rate: int
+    samples: int
+    side_bytes: int
+    bytes: int
+
+    @staticmethod
+    def parse(head: builtins.bytes) -> _Header | None:
+        """From four bytes; None if no frame begins with them."""
+        if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+            return None
+        version_bits, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
+        rate_index, kbits_index = head[2] >> 2 & 3, head[2] >> 4
+        if version_bits == 1 or layer == 4 or rate_index == 3 or kbits_index == 15:
+            return None
+        version = 1 if version_bits == 3 else 2
+        rate = _RATES[rate_index] // {3: 1, 2: 2, 0: 4}[version_bits]
+        samples = 384 if layer == 1 else 576 if (layer, version) == (3, 2) else 1152
+        mono = head[3] >> 6 == 3
+        side = {(1, False): 32, (1, True): 17, (2, False): 17, (2, True): 9}[version, mono]
+        slot = 4 if layer == 1 else 1
+        slots = samples * 125 * _KBITS[version, layer][kbits_index] // (rate * slot)
+        size = (slots + (head[2] >> 1 & 1)) * slot if kbits_index else 0
+        return _Header(version, layer, rate, samples, side, size)
 
 
-def _side_bytes(header: bytes) -> int:
-    mono = header[3] & 0xC0 == 0xC0
-    if _is_mpeg1(header):
-        return 17 if mono else 32
-    return 9 if mono else 17
+def _tags(content: bytes) -> Iterator[_Tag]:
+    for match in _MARKS.finditer(content):
+        mark, place = match.group(), match.start()
+        for offset in (36,) if mark == b"VBRI" else (36, 21, 13):
+            header = _Header.parse(content[place - offset :][:4]) if place >= offset else None
+            if header is None or header.layer != 3:
+                continue
+            if mark == b"VBRI" or offset == 4 + header.side_bytes:
+                yield _tag(header, place - offset, content[place : place + _TAG_BYTES])
+                break
 
 
-def _seconds(header: bytes, tag: bytes) -> float | None:
-    divisor = {0x18: 1, 0x10: 2, 0x00: 4}[header[1] & 0x18]
-    rate = _RATES[header[2] >> 2 & 3] // divisor
-    samples = 1152 if _is_mpeg1(header) else 576
+def _tag(header: _Header, frame: int, tag: bytes) -> _Tag:
     if tag[:4] == b"VBRI":
-        frames, cut = int.from_bytes(tag[14:18], "big"), 0
-    else:
-        frames, cut = _xing(tag)
-    return max(0, frames * samples - cut) / rate if frames else None
-
-
-def _xing(tag: bytes) -> tuple[int, int]:
-    """Frames, and samples to be cut off at both ends; no frames where the tag has no count."""
+        size, frames = (int.from_bytes(tag[at : at + 4], "big") for at in (10, 14))
+        return _Tag(frame, frames * header.samples / header.sample_rate, size)
     flags, place = int.from_bytes(tag[4:8], "big"), 8
-    if not flags & _HAS_FRAMES:
-        return 0, 0
-    frames = int.from_bytes(tag[place : place + 4], "big")
-    sizes = {_HAS_FRAMES: 4, _HAS_BYTES: 4, _HAS_INDEX: 100, _HAS_QUALITY: 4}
-    place += sum(size for flag, size in sizes.items() if flags & flag)
+    values = dict.fromkeys((_HAS_FRAMES, _HAS_BYTES), 0)
+    for flag, size in ((_HAS_FRAMES, 4), (_HAS_BYTES, 4), (_HAS_INDEX, 100), (_HAS_QUALITY, 4)):
+        if flags & flag:
+            values[flag] = int.from_bytes(tag[place : place + 4], "big")
+            place += size
+    samples = values[_HAS_FRAMES] * header.samples
     lame = tag[place : place + 24]
-    if len(lame) < 24 or not lame[:4].isalnum():
-        return frames, 0
-    delays = int.from_bytes(lame[21:24], "big")
-    return frames, (delays >> 12) + (delays & 0xFFF)
+    if len(lame) == 24 and lame[:4].isalnum():
+        delays = int.from_bytes(lame[21:24], "big")
+        samples -= (delays >> 12) + (delays & 0xFFF)
+    return _Tag(frame, max(0, samples) / header.sample_rate, values[_HAS_BYTES])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,7 +11,9 @@ from mscol_cli.errors import BadInputError
 
 _HEADER = 27
 _FIRST, _LAST = 2, 4
+_CHECKSUM = slice(22, 26)
 _CHUNK = 1 << 16
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass
@@ -45,7 +48,7 @@ class _Page:
 
 
 def scan_pages(source: SourceFile) -> OggPages:
-    """Read the header of every page.
+    """Read every page; one whose checksum is wrong counts as missing.
 
     Raises:
         BadInputError: The pages are out of order, or the first ones are missing or damaged.
@@ -67,10 +70,9 @@ def scan_pages(source: SourceFile) -> OggPages:
         numbers[page.stream] = page.number
         if page.flags & _LAST:
             open_streams.discard(page.stream)
-        pages.ended &= page.end <= source.size
     pages.ended &= not open_streams
     if not starts:
-        raise BadInputError(f"{source.path}: holds no Ogg page that can be read; replace it")
+        raise BadInputError(f"{source.path}: truncated or damaged, no page of Ogg can be read; replace it")
     pages.links = list(zip(starts, [*starts[1:], source.size], strict=True))
     return pages
 
@@ -93,11 +95,18 @@ def _pages(source: SourceFile) -> Iterator[_Page]:
         head = source.at(start, _HEADER + 255)
         lacing = head[_HEADER : _HEADER + head[26]] if len(head) >= _HEADER else b""
         place = start + _HEADER + len(lacing) + sum(lacing)
-        if len(head) < _HEADER or head[4]:
+        if len(head) < _HEADER or head[4] or not _is_intact(source.at(start, place - start)):
             place = start + 4
             continue
         stream, number = (int.from_bytes(head[at : at + 4], "little") for at in (14, 18))
         yield _Page(start, place, head[5], stream, number)
+
+
+def _is_intact(page: bytes) -> bool:
+    """Whether a page has its checksum: CRC-32 with the bits of zlib's in reverse order."""
+    blank = page[: _CHECKSUM.start] + bytes(4) + page[_CHECKSUM.stop :]
+    mirrored = zlib.crc32(blank.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return page[_CHECKSUM] == mirrored.to_bytes(4, "big").translate(_MIRRORED)
 
 
 def _next_page(source: SourceFile, place: int) -> int | None:

@@ -9,14 +9,15 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio import mpeg
+from mscol_cli.audio import matroska, mpeg
 from mscol_cli.audio.declared import wave_format
-from mscol_cli.audio.libav import LibavReader
+from mscol_cli.audio.libav import LibavReader, NoAudioError
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.ogg import scan_pages
 from mscol_cli.audio.sndfile import SndfileReader
 from mscol_cli.audio.source import SourceFile
 from mscol_cli.audio.suffixes import MPEG_SUFFIXES
+from mscol_cli.errors import BadInputError
 
 _SNDFILE = frozenset(
     {b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"dns.", b"fLaC"}
@@ -68,6 +69,9 @@ def open_reader(source: SourceFile) -> Reader:
     kind = source.at(start, 4)
     if kind in _SNDFILE:
         return _sndfile(source.part(start) if start else source)
+    if kind == b"\x1a\x45\xdf\xa3":
+        cut = "cut off: its last block is incomplete" if matroska.is_cut(source) else None
+        return LibavReader([source], damage=cut)
     return _ogg(source) if kind == b"OggS" else _libav(source)
 
 
@@ -78,7 +82,7 @@ def _sndfile(source: SourceFile) -> Reader:
     refusal: soundfile.LibsndfileError | None = None
     try:
         reader = SndfileReader(source)
-        if not reader.holds_mpeg:
+        if not reader.better_by_ffmpeg:
             return reader
     except soundfile.LibsndfileError as error:
         refusal = error
@@ -93,7 +97,12 @@ def _sndfile(source: SourceFile) -> Reader:
 def _ogg(source: SourceFile) -> LibavReader:
     pages = scan_pages(source)
     parts = [source.part(*link) for link in pages.links] if len(pages.links) > 1 else [source]
-    return LibavReader(parts, damage=pages.damage)
+    try:
+        return LibavReader(parts, damage=pages.damage)
+    except (av.FFmpegError, NoAudioError):
+        if pages.damage is None:
+            raise
+        raise BadInputError(f"{source.path}: {pages.damage}; copy or download it again") from None
 
 
 def _libav(source: SourceFile) -> LibavReader:

@@ -30,7 +30,7 @@ class SndfileReader:
         declared: Seconds that the header declares; None where it declares nothing.
         lossless: Whether every sample can be accounted for.
         damage: Always None: libsndfile raises.
-        holds_mpeg: Whether it is MP3 in a WAV file, which FFmpeg decodes better.
+        better_by_ffmpeg: Whether it is MP3 in WAV, or ALAC, of which libsndfile misses damage.
     """
 
     lossless = True
@@ -44,8 +44,10 @@ class SndfileReader:
         self._file = _ForwardFile(source)
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
-        self.holds_mpeg = self._file.subtype.startswith("MPEG")
+        self.better_by_ffmpeg = self._file.subtype.startswith(("MPEG", "ALAC"))
         self.declared = self._declared()
+        known = self._file.format == "FLAC" and self.declared is not None
+        self._left: int | None = int(self._file.frames) if known else None
 
     def _declared(self) -> float | None:
         frames = int(self._file.frames)
@@ -69,6 +71,10 @@ class SndfileReader:
 
     def read(self, frames: int) -> NDArray[np.float32]:
         """The next samples: (channels, at most `frames`); none at the end."""
+        if self._left is not None:
+            # libFLAC takes tags behind the last frame for damage.
+            frames = min(frames, self._left)
+            self._left -= frames
         block: NDArray[np.float32] = self._file.read(frames, dtype="float32", always_2d=True)
         return np.ascontiguousarray(block.T)
 
@@ -97,5 +103,7 @@ def _finish_header(source: SourceFile, data: DataBytes) -> None:
     if kind in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
         source.overlay(0, b"RIFX" if kind == b"RIFX" else b"RIFF")
         source.overlay(data.start - 4, b"\xff" * 4)
+    if kind == b"caff":
+        source.overlay(data.start - 8, data.present.to_bytes(8, "big"))
     if kind in (b".snd", b"dns."):
         source.overlay(8, b"\xff" * 4)

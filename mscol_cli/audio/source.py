@@ -48,6 +48,14 @@ class SourceFile:
         """Bytes."""
         return self._end - self._start
 
+    def zeros_at_end(self) -> int:
+        """Bytes of zeros at the end."""
+        end = self.size
+        while end and not any(block := self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))):
+            end -= len(block) or end
+        block = self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))
+        return self.size - end + len(block) - len(block.rstrip(b"\0"))
+
     def part(self, start: int, end: int | None = None) -> SourceFile:
         """Bytes `start` to `end` of this one, opened on their own."""
         stop = self._end if end is None else self._start + end
