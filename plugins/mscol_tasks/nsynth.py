@@ -52,23 +52,22 @@ class NSynth(Task):
 
 
 def _notes(path: Path, split: Split) -> Iterator[TaskItem]:
+    audio = path.parent / "audio"
     for key, example in read_object(path).items():
         if not isinstance(example, dict):
             raise BadInputError(f"{path}: note '{key}' is not a JSON object: unpack it again.")
         family = _family(path, key, example)
         groups = {"instrument": str(example.get("instrument_str", key.partition("-")[0]))}
-        yield TaskItem(key, _audio(path, key), split, (family,), groups)
+        yield TaskItem(key, _place(path, audio, key), split, (family,), groups)
 
 
-def _audio(path: Path, key: str) -> Path:
-    audio = path.parent / "audio"
+def _place(path: Path, audio: Path, key: str) -> Path:
     try:
-        place = inside(audio, f"{key}.wav")
+        if "/" not in key:
+            return inside(audio, f"{key}.wav")
     except BadInputError:
-        place = None
-    if place is None or place.parent != audio:
-        raise BadInputError(f"{path}: note '{key}' is outside the folder audio.")
-    return place
+        pass
+    raise BadInputError(f"{path}: note '{key}' is outside the folder audio.")
 
 
 def _family(path: Path, key: str, example: Mapping[str, Any]) -> int:
