@@ -17,14 +17,13 @@ Prints a Markdown table; `--docs FILE` writes it between the markers of that fil
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import json
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,12 +32,9 @@ from typing import Any
 # Both `python bench/rehearsal.py` and an import as `bench.rehearsal` find the other modules.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.rehearsal_counts import Clip, listed
 from bench.rehearsal_music import FMA_FORMATS, MTAT_FORMAT, notes, pieces, record
 from bench.rehearsal_sets import (
-    FMA_EMPTY,
-    FMA_SHORT,
-    MTAT_CORRUPT,
-    MTAT_SECONDS,
     NSYNTH_SHARE,
     SPLITS,
     Size,
@@ -48,44 +44,12 @@ from bench.rehearsal_sets import (
     smoke,
 )
 from mscol_cli.app import run as mscol
-from mscol_cli.synthetic import TOP_TAGS
 
 SETS = ("fma", "mtat", "nsynth")
 DONE = Path("done")
 MARKERS = ("<!-- rehearsal: begin -->", "<!-- rehearsal: end -->")
-MTAT_FOLDERS = {
-    **dict.fromkeys("0123456789ab", "train"),
-    "c": "valid",
-    **dict.fromkeys("def", "test"),
-}
-FMA_FOLDERS = {"training": "train", "validation": "valid", "test": "test"}
-SHORTEST = 0.995  # seconds: a window of the encoder
 TOLERANCE = 0.15  # seconds: what an encoder adds and a decoder takes away
 SMALL = ("--encoder", "small")
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A clip as this script reads it from the metadata.
-
-    Attributes:
-        path: Below the data set's folder.
-        split: train, valid or test.
-        used: Whether the task trains, validates or tests on it.
-        seconds: How long it is, 0 for a file without audio.
-        tagged: Whether it has one of MagnaTagATune's 50 tags.
-    """
-
-    path: str
-    split: str
-    used: bool
-    seconds: float
-    tagged: bool = True
-
-    @property
-    def fails(self) -> bool:
-        """Whether it has to be refused by name."""
-        return self.seconds < SHORTEST
 
 
 @dataclass
@@ -129,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if docs is not None:
         _write_block(docs, text)
     off = [f"{name}: {line}" for name, outcome in outcomes.items() for line in outcome.off]
-    print(*(f"off: {line}" for line in off), sep="\n", file=sys.stderr)
+    for line in off:
+        print(f"off: {line}", file=sys.stderr)
     return 1 if off else 0
 
 
@@ -146,7 +111,10 @@ def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--make", action="store_true", help="make the data sets and stop")
     parser.add_argument("--smoke", action="store_true", help="a few clips of each kind")
     parser.add_argument("--docs", type=Path, help="file whose marked block is replaced")
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    if unknown := set(given.only.split(",")) - set(SETS):
+        parser.error(f"--only takes {', '.join(SETS)}, not {', '.join(sorted(unknown))}")
+    return given
 
 
 def _same_arguments(settings: Mapping[str, str]) -> None:
@@ -212,12 +180,11 @@ def _ask(*arguments: object) -> Any:
 
 def _rehearse(name: str, size: Size, given: argparse.Namespace) -> Outcome:
     root, outcome = Path("data", name), Outcome()
-    clips = {"fma": _fma, "mtat": _mtat, "nsynth": _nsynth}[name](root, size)
+    clips = listed(name, root, size)
     audio = {clip.path: clip for clip in clips if (root / clip.path).exists()}
     files = {path.relative_to(root).as_posix() for path in root.rglob("*.*") if _is_audio(path)}
     outcome.check("files that are not in the metadata", sorted(files - audio.keys()), [])
-    by_split = _by_split(clips)
-    outcome.rows.append(("listed", *by_split, ""))
+    outcome.rows.append(("listed", *_by_split(clips), ""))
     outcome.rows.append(("with audio", *_by_split(audio.values()), ""))
     model = "runs/fma" if name == "fma" else "runs/mtat"
     if name != "nsynth":
@@ -236,47 +203,9 @@ def _is_audio(path: Path) -> bool:
     return path.suffix in (".mp3", ".wav")
 
 
-def _by_split(clips: Any) -> tuple[str, str, str]:
+def _by_split(clips: Iterable[Clip]) -> list[str]:
     counts = Counter(clip.split for clip in clips)
-    return tuple(f"{counts[split]:,}" for split in SPLITS)  # type: ignore[return-value]
-
-
-def _fma(root: Path, size: Size) -> list[Clip]:
-    with (root / "fma_metadata/tracks.csv").open(newline="", encoding="utf-8") as file:
-        rows = csv.reader(file)
-        names = list(zip(next(rows), next(rows), strict=True))
-        subset, split = (names.index(("set", name)) for name in ("subset", "split"))
-        next(rows)
-        return [
-            Clip(
-                f"fma_small/{int(row[0]) // 1000:03d}/{int(row[0]):06d}.mp3",
-                FMA_FOLDERS[row[split]],
-                int(row[0]) not in FMA_EMPTY,
-                0.0 if int(row[0]) in FMA_EMPTY else FMA_SHORT.get(int(row[0]), size.seconds),
-            )
-            for row in rows
-            if row[subset] == "small"
-        ]
-
-
-def _mtat(root: Path, size: Size) -> list[Clip]:
-    clips = []
-    with (root / "annotations_final.csv").open(newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            split, corrupt = MTAT_FOLDERS[row["mp3_path"][0]], int(row["clip_id"]) in MTAT_CORRUPT
-            tagged = any(row[tag] == "1" for tag in TOP_TAGS)
-            seconds = 0.0 if corrupt else min(MTAT_SECONDS, size.seconds)
-            used = not corrupt and (tagged or split == "test")
-            clips.append(Clip(row["mp3_path"], split, used, seconds, tagged))
-    return clips
-
-
-def _nsynth(root: Path, _: Size) -> list[Clip]:
-    return [
-        Clip(f"nsynth-{split}/audio/{name}.wav", split, True, 4.0)
-        for split in SPLITS
-        for name in json.loads((root / f"nsynth-{split}/examples.json").read_text())
-    ]
+    return [f"{counts[split]:,}" for split in SPLITS]
 
 
 def _separate(

@@ -7,6 +7,7 @@ a stream, under a header of the program that cut them, and have every bit rate t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import cycle, islice
@@ -136,9 +137,8 @@ def record(folder: Path, form: Format, music: Sequence[Floats], count: int, seco
         path = folder / f"{form.name}-{number}.mp3"
         if not path.exists():
             parts = islice(cycle(music), number * 7, None)
-            temporary = path.with_suffix(".part")
-            _encode(temporary, form, _joined(parts, seconds, form))
-            temporary.replace(path)
+            with _whole(path) as part:
+                _encode(part, form, _joined(parts, seconds, form))
 
 
 @cache
@@ -149,27 +149,42 @@ def recordings(folder: Path, form: Format) -> Sequence[Recording]:
 
 def cut(recording: Recording, path: Path, start: int, seconds: float) -> None:
     """Copy frames from `start` on into an MP3 file, under the header that FFmpeg writes."""
-    with av.open(str(recording.path)) as source, av.open(str(path), "w", format="mp3") as target:
-        stream = target.add_stream_from_template(source.streams.audio[0])
-        step = round(recording.frame_seconds / source.streams.audio[0].time_base)
-        frames = recording.frames[start : start + recording.count(seconds)]
-        for number, frame in enumerate(frames):
-            packet = av.Packet(frame)
-            packet.time_base = source.streams.audio[0].time_base
-            packet.pts = packet.dts = number * step
-            packet.duration = step
-            packet.stream = stream
-            target.mux(packet)
+    with _whole(path) as part, av.open(str(recording.path)) as source:
+        stream = source.streams.audio[0]
+        step = round(recording.frame_seconds / stream.time_base)
+        with av.open(str(part), "w", format="mp3") as target:
+            copied = target.add_stream_from_template(stream)
+            for number, frame in enumerate(_frames(recording, start, seconds)):
+                packet = av.Packet(frame)
+                packet.time_base = stream.time_base
+                packet.pts = packet.dts = number * step
+                packet.duration = step
+                packet.stream = copied
+                target.mux(packet)
 
 
 def cut_bare(recording: Recording, path: Path, start: int, seconds: float) -> None:
     """Copy frames from `start` on into a file that has no header."""
-    path.write_bytes(b"".join(recording.frames[start : start + recording.count(seconds)]))
+    with _whole(path) as part:
+        part.write_bytes(b"".join(_frames(recording, start, seconds)))
 
 
 def write_note(path: Path, note: Floats, gain: float) -> None:
     """A note (samples,) at a gain, as 16-bit WAV."""
-    soundfile.write(path, note * gain, NOTE_RATE, subtype="PCM_16", format="WAV")
+    with _whole(path) as part:
+        soundfile.write(part, note * gain, NOTE_RATE, subtype="PCM_16", format="WAV")
+
+
+def _frames(recording: Recording, start: int, seconds: float) -> Sequence[bytes]:
+    return recording.frames[start : start + recording.count(seconds)]
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A file to write, which takes its name when it is whole."""
+    part = path.with_suffix(".part")
+    yield part
+    part.replace(path)
 
 
 def _files(music: Path | None, notes: bool) -> Iterator[Path]:
