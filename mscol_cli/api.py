@@ -22,6 +22,7 @@ from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.options import NoOptions, option
 from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskItem
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
+from mscol_cli.files import inside
 
 if TYPE_CHECKING:
     from mscol_cli.audio import AudioListing, find_audio
@@ -84,6 +85,7 @@ __all__ = [
     "find_audio",
     "find_collection",
     "hookimpl",
+    "inside",
     "option",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from pathlib import Path
@@ -68,6 +69,18 @@ def test_archives_are_kept_if_asked_for_and_not_unpacked_again(
     Path("here/a.mp3").unlink()
     assert mscol("download", "mine", "-o", "here", "--keep-archives") == 0
     assert set(contents(Path("here"))) == {"clips.zip"}
+
+
+def test_a_tar_that_ends_too_early_is_kept_and_ends_the_download(
+    mscol: Command, server: Server, offer: Offer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tar = gzip.decompress(make_tar({f"f{n}": b"data" for n in range(5)}))
+    archive = gzip.compress(tar[:2048] + b"\xff" * 512 + tar[2560:])
+    offer(mine=[remote(server, "notes.tar.gz", archive, unpack="tar.gz")])
+    assert mscol("download", "mine") == 1
+    assert "notes.tar.gz is damaged (header at byte 2048" in capsys.readouterr().err
+    assert Path("data/mine/notes.tar.gz").read_bytes() == archive
+    assert mscol("download", "mine") == 1
 
 
 def test_parts_are_unpacked_as_one_archive(mscol: Command, server: Server, offer: Offer) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 import stat
+import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,6 +121,85 @@ def test_a_member_whose_checksum_fails_is_not_left_behind(tmp_path: Path) -> Non
     with pytest.raises(MscolError, match="archive is damaged"):
         unpacked(tmp_path / "to", bytes(archive))
     assert contents(tmp_path / "to") == {}
+
+
+def tar_blocks(members: int = 5) -> bytes:
+    """A tar, not compressed, of files `f0`, `f1`, ... that have a header and one block each."""
+    return gzip.decompress(make_tar({f"f{n}": b"data" for n in range(members)}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda tar: tar[:2048] + b"\xff" * 512 + tar[2560:], "header at byte 2048: bad checksum"),
+        (lambda tar: tar[:2048] + bytes(512) + tar[2560:], "more data follows a block of zeros"),
+        (lambda tar: tar[:2048] + tar[2560:], "header at byte 2048: "),
+        (lambda tar: tar[:2048], "ends without an end-of-archive marker"),
+        (lambda tar: tar[: 5 * 1024], "ends without an end-of-archive marker"),
+        (lambda tar: tar[: 5 * 1024 + 512], "end-of-archive marker is cut off"),
+        (lambda tar: tar[: 4 * 1024 + 200], "header at byte 4096: truncated header"),
+        (lambda tar: tar[:2050] + b"\1" + tar[2051:], "header at byte 2048: bad checksum"),
+        (lambda tar: tar + tar, "more data follows"),
+        (lambda _: b"", "ends without an end-of-archive marker"),
+    ],
+)
+def test_a_tar_that_ends_too_early_inside_sound_gzip_is_damaged(
+    tmp_path: Path, damage: Callable[[bytes], bytes], what: str
+) -> None:
+    with pytest.raises(MscolError, match=f"archive is damaged .*{what}"):
+        unpacked(tmp_path / "to", gzip.compress(damage(tar_blocks())), "tar.gz")
+
+
+def test_a_sparse_member_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("hole")
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, 0
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[483:495] = tarfile.itn(10**12, 12, tarfile.GNU_FORMAT)  # type: ignore[attr-defined]
+    header[148:156] = b"%06o\0 " % tarfile.calc_chksums(header)[0]  # type: ignore[attr-defined]
+    with pytest.raises(MscolError, match="its member 'hole' is a sparse file"):
+        unpacked(tmp_path / "to", gzip.compress(bytes(header) + bytes(1024)), "tar.gz")
+    assert contents(tmp_path / "to") == {}
+
+
+def test_a_member_of_a_tar_that_does_not_fit_on_the_disk_is_not_begun(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("a.wav")
+    info.size = 10**15
+    archive = gzip.compress(info.tobuf() + bytes(1024))
+    with pytest.raises(MscolError, match=r"archive, member 'a.wav', needs 1000 TB on the disk"):
+        unpacked(tmp_path / "to", archive, "tar.gz")
+    assert contents(tmp_path / "to") == {}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "it is empty"),
+        (b"\n<!DOCTYPE html><html>404</html>", "it is a web page and not an archive"),
+        (b"\xef\xbb\xbf<HTML>", "it is a web page and not an archive"),
+        (b"not found", "not a (zip|gzipped) file"),
+    ],
+)
+def test_what_came_in_place_of_an_archive_is_named(
+    tmp_path: Path, kind: str, content: bytes, what: str
+) -> None:
+    with pytest.raises(MscolError, match=f"(?i)archive is damaged .*{what}.*: delete"):
+        unpacked(tmp_path / "to", content, kind)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_damage_anywhere_is_an_error_and_never_a_crash_or_less(tmp_path: Path, kind: str) -> None:
+    members = {f"{n}/a.mp3": NOTE[n : n + 200] for n in range(3)}
+    archive = make(kind, members)
+    rng = random.Random(0)
+    for trial in range(150):
+        damaged = bytearray(archive if kind == "zip" else gzip.decompress(archive))
+        for _ in range(rng.randrange(1, 4)):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        content = bytes(damaged) if kind == "zip" else gzip.compress(bytes(damaged), 1)
+        with suppress(MscolError):
+            unpacked(tmp_path / str(trial) / "to", content, kind)
+            assert len(contents(tmp_path / str(trial) / "to")) == len(members)
 
 
 def test_what_is_in_a_zip_must_fit_on_the_disk(

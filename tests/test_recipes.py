@@ -111,6 +111,14 @@ def test_a_recipe_that_cannot_be_used_is_refused_in_one_line(
     assert error.count("\n") == 1
 
 
+def test_a_byte_order_mark_before_a_recipe_is_no_part_of_it(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.toml").write_bytes(b"\xef\xbb\xbf[pretrain]\r\nsteps = 7\r\n")
+    assert mscol(*DRY, "--recipe", "mine.toml", "--objective", "msa") == 0
+    assert tomllib.loads(capsys.readouterr().out)["pretrain"]["steps"] == 7
+
+
 def test_unknown_and_missing_recipes_are_told_apart(
     mscol: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:

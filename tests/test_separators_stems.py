@@ -43,6 +43,12 @@ def test_folders_that_make_no_track_say_why() -> None:
     assert doubled.problem == "/music/a: two files are its bass; keep one"
 
 
+def test_a_multi_stream_file_says_what_to_do() -> None:
+    (track,) = STEMS.tracks(files("train/A - B.Stem.mp4", "train/C - D.stem.mp4"))
+    assert track.problem is not None
+    assert track.problem.startswith("/music/train: A - B.Stem.mp4 is a multi-stream file: unpack")
+
+
 def test_the_mix_is_the_sum_of_all_files_and_a_missing_stem_is_silent() -> None:
     drums, vocals = torch.randn(2, 100), torch.randn(2, 100)
     separated = STEMS.separate({"drums": drums, "vocals": vocals})

@@ -129,7 +129,7 @@ def test_a_row_that_makes_no_sense_is_placed(tmp_path: Path, line: str) -> None:
 
 def test_binary_annotations_are_refused(tmp_path: Path) -> None:
     (tmp_path / "annotations_final.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(BadInputError, match="no text table"):
+    with pytest.raises(BadInputError, match="is not text in UTF-8"):
         load(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """Pre-training on the clips that a task trains on, out of a store that holds all of them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def test_the_data_set_may_be_elsewhere(
     (tmp_path / "data" / "mtat").unlink()
     split = f"mtat={collection.mtat}"
     assert mscol("pretrain", mtat_store, *QUICK, "--steps", 1, "--train-split", split) == 0
+
+
+def test_training_clips_without_audio_are_counted(
+    mscol: Command,
+    mtat_store: Path,
+    collection: Collection,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(collection.mtat, tmp_path / "part")
+    gone = sorted((tmp_path / "part").glob("[0-9ab]/*.mp3"))[0]
+    gone.unlink()
+    train = ["pretrain", mtat_store, *QUICK, "--steps", 1]
+    assert mscol(*train, "--train-split", f"mtat={tmp_path / 'part'}") == 0
+    name = gone.relative_to(tmp_path / "part")
+    assert f"clips of 'mtat' without audio: 1, such as {name}." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

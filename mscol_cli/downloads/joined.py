@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from bisect import bisect_right
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 BUFFER = 1 << 20
+
+
+class SeekError(OSError):
+    """A seek to before the first byte, which the offsets of a damaged archive can lead to."""
 
 
 class JoinedFiles(io.RawIOBase):
@@ -38,10 +43,10 @@ class JoinedFiles(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a byte, which may lie past the end. Raises ValueError before the beginning."""
+        """Move to a byte, which may lie past the end. Raises SeekError."""
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._ends[-1]}
         if origin[whence] + offset < 0:
-            raise ValueError(f"cannot seek to {origin[whence] + offset}")
+            raise SeekError(errno.EINVAL, f"cannot seek to {origin[whence] + offset}")
         self._position = origin[whence] + offset
         return self._position
 

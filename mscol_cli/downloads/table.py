@@ -128,7 +128,7 @@ def find_collection(name: str) -> Collection:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{OWN_TABLE} names {path}, which cannot be read ({error}).") from None
 

@@ -14,14 +14,16 @@ from typing import IO
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.downloads.joined import open_joined
+from mscol_cli.downloads.joined import SeekError, open_joined
 from mscol_cli.downloads.meter import ByteMeter
+from mscol_cli.downloads.tar import tar_members
 from mscol_cli.errors import MscolError
 from mscol_cli.space import require
 
 BLOCK = 1 << 20
+END_RECORD, LONGEST_COMMENT = 22, 65535  # bytes at the end of a zip
 TEMPORARY = ".unpacking.part"
-DAMAGE = (BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+DAMAGE = (BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, SeekError)
 NOT_OURS = (NotImplementedError, RuntimeError)  # a method zipfile lacks, a password
 
 
@@ -44,6 +46,7 @@ def unpack(name: str, kind: str, parts: Sequence[Path], folder: Path, progress: 
     source = _Source(name, parts, folder, progress)
     work = {"zip": _unpack_zip, "tar.gz": _unpack_tar}[kind]
     with _said(source):
+        _check_beginning(parts)
         count = work(source)
     # One wait for the disk instead of one for each of up to hundreds of thousands of files.
     if hasattr(os, "sync"):
@@ -66,12 +69,13 @@ class _Source:
         parts = member.replace("\\", "/").split("/")
         named = [part for part in parts if part not in ("", ".")]
         if not is_file:
-            raise self._refusal(member, "is a link or a device")
+            raise self.refusal(member, "is a link or a device")
         if not (parts[0] and named) or ":" in parts[0] or ".." in parts or "\0" in member:
-            raise self._refusal(member, f"would lie outside {self.folder}")
+            raise self.refusal(member, f"would lie outside {self.folder}")
         return self.folder.joinpath(*named)
 
-    def _refusal(self, member: str, why: str) -> MscolError:
+    def refusal(self, member: str, why: str) -> MscolError:
+        """The error for a member that is not unpacked."""
         return MscolError(f"{self.name} is refused: its member '{member}' {why}")
 
 
@@ -89,8 +93,19 @@ def _said(source: _Source) -> Iterator[None]:
         raise MscolError(f"{source.name} cannot be unpacked here ({error})") from error
 
 
+def _check_beginning(parts: Sequence[Path]) -> None:
+    """Raise BadZipFile for what servers send in place of an archive."""
+    with open_joined(parts) as stream:
+        beginning = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not beginning:
+        raise BadZipFile("it is empty")
+    if beginning.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        raise BadZipFile("it is a web page and not an archive")
+
+
 def _unpack_zip(source: _Source) -> int:
     with open_joined(source.parts) as stream, ZipFile(stream) as archive:
+        _check_count(stream, archive)
         members = [info for info in archive.infolist() if not info.is_dir()]
         # All names before the first file, so that a bad archive leaves nothing behind.
         targets = [source.target(info.filename, is_file=_is_file(info)) for info in members]
@@ -104,8 +119,22 @@ def _unpack_zip(source: _Source) -> int:
         meter = ByteMeter(source.progress, f"unpacking {source.name}", total)
         for info, target in missing:
             with archive.open(info) as content:
-                _write(target, content, meter.add)
+                _write(target, content, info.file_size, meter.add)
     return len(members)
+
+
+def _check_count(stream: IO[bytes], archive: ZipFile) -> None:
+    """Raise BadZipFile unless zipfile found as many members as the end of the archive states.
+
+    A damaged length in the directory can hide the members that follow.
+    """
+    stream.seek(0, os.SEEK_END)
+    stream.seek(-min(stream.tell(), END_RECORD + LONGEST_COMMENT), os.SEEK_END)
+    end = stream.read().rpartition(b"PK\5\6")[2]
+    stated = int.from_bytes(end[6:8], "little")  # of members, 65535 if there are more
+    found = len(archive.infolist())
+    if stated not in (found % 65536, 65535):
+        raise BadZipFile(f"its directory lists {found} of {stated} members")
 
 
 def _is_file(info: ZipInfo) -> bool:
@@ -119,31 +148,24 @@ def _unpack_tar(source: _Source) -> int:
     meter = ByteMeter(source.progress, f"unpacking {source.name}", size)
     count = read = 0
     with open_joined(source.parts) as stream, gzip.GzipFile(fileobj=stream) as content:
-        with tarfile.open(fileobj=content, mode="r:") as archive:
-            for member in _members(archive):
-                count += _unpack_member(archive, member, source)
-                meter.add(stream.tell() - read)
-                read = stream.tell()
-        # tarfile stops at its own end mark; gzip's checksum comes after it.
-        while content.read(BLOCK):
-            pass
+        for archive, member in tar_members(content):
+            count += _unpack_member(archive, member, source)
+            meter.add(stream.tell() - read)
+            read = stream.tell()
     return count
-
-
-def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    while (member := archive.next()) is not None:
-        yield member
-        archive.members = []  # type: ignore[attr-defined] # it would keep hundreds of thousands
 
 
 def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, source: _Source) -> bool:
     if member.isdir():
         return False
     target = source.target(member.name, is_file=member.isreg())
+    if member.issparse():
+        raise source.refusal(member.name, "is a sparse file, which an archive of audio never has")
     content = archive.extractfile(member)
     if content is not None and not _is_there(target, member.size):
+        require(member.size, source.folder, f"{source.name}, member '{member.name}',")
         with content:
-            _write(target, content, lambda _: None)
+            _write(target, content, member.size, lambda _: None)
     return True
 
 
@@ -151,14 +173,23 @@ def _is_there(target: Path, size: int) -> bool:
     return target.is_file() and target.stat().st_size == size
 
 
-def _write(target: Path, content: IO[bytes], watch: Callable[[int], None]) -> None:
+def _write(target: Path, content: IO[bytes], size: int, watch: Callable[[int], None]) -> None:
+    """Write a member of so many bytes, never more. Raises EOFError for another size."""
+    left = size
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(TEMPORARY)
     try:
         with temporary.open("wb") as file:
             while block := content.read(BLOCK):
+                left -= len(block)
+                if left < 0:
+                    break
                 file.write(block)
                 watch(len(block))
+        if left:
+            raise EOFError(
+                f"'{target.name}' does not have the {size} bytes that the archive states"
+            )
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -137,7 +137,8 @@ def read_toml(path: Path, example: str) -> tuple[str, dict[str, Any]]:
     """The text of a TOML file, and what it says. Raises UsageError, naming a command that prints
     an example."""
     try:
-        text = path.read_text(encoding="utf-8")
+        # Some editors begin UTF-8 with a byte order mark, which TOML does not know.
+        text = path.read_text(encoding="utf-8-sig")
         return text, tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML ({error}): see '{example}'.") from None

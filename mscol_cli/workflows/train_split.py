@@ -39,6 +39,11 @@ def select_tracks(
         return None
     task, root = task_and_folder(train_split)
     data = build_task(find_part(registry, "task", task)).load(root)
+    if data.missing:
+        progress.warn(
+            f"{root}: clips of '{task}' without audio: {len(data.missing):,}, such as"
+            f" {data.missing[0]}."
+        )
     wanted = {track_id(item.path, root) for item in data.items if item.split == "train"}
     held = [track for track in store.index.track_ids if track in wanted]
     if not held:

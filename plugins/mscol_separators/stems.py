@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mscol_separators.plugin import StemsOptions
 
 _MIX_NAMES = (MIXTURE, "mix")
+_MULTI_STREAM = ".stem.mp4"
 _SAMPLES = 1 << 21
 _FADE = 1 << 15
 """Samples in which chunks fade into each other, far more than the low-pass filter reaches."""
@@ -88,10 +89,22 @@ class StemsSeparator(Separator):
             files[role] = file.path
         if not any(source in files for source in self.sources):
             wanted, found = ", ".join(self.sources), ", ".join(files)
-            return TrackInput(name, problem=f"{folder}: no stem named {wanted} (found {found})")
+            problem = _multi_stream(group) or f"no stem named {wanted} (found {found})"
+            return TrackInput(name, problem=f"{folder}: {problem}")
         if MIXTURE in files:
             files = {role: files[role] for role in (MIXTURE, *self.sources) if role in files}
         return TrackInput(name, files)
+
+
+def _multi_stream(group: Sequence[InputFile]) -> str:
+    """What to do with the first file whose streams are stems, as MUSDB18 has them; else empty."""
+    for file in group:
+        if file.path.name.lower().endswith(_MULTI_STREAM):
+            return (
+                f"{file.path.name} is a multi-stream file: unpack its streams into one folder per"
+                " track, each stream a file named after its stem"
+            )
+    return ""
 
 
 def _role(path: Path) -> str:

@@ -1,55 +1,41 @@
-"""What every data set needs: its tables read with care, and its audio found or counted missing."""
+"""What every data set needs: its JSON read, and its audio found or counted missing."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mscol_cli.api import BadInputError, MissingDataError, TaskItem
 
-# The longest cell that csv takes by default is shorter than some texts people put in metadata.
-LONGEST_CELL = 1 << 24
-
-
-def read_table(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a delimited text file, each with the number of its last line.
-
-    Raises:
-        MissingDataError: The file is not there.
-        BadInputError: It is no such table.
-    """
-    csv.field_size_limit(LONGEST_CELL)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, delimiter=delimiter)
-            for row in reader:
-                yield reader.line_num, row
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingDataError(f"{path} is not there: unpack the data set's metadata.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInputError(f"{path} is no text table ({error}): unpack it again.") from error
-
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object.
+    """A JSON object, in UTF-8 with or without a byte order mark.
 
     Raises:
         MissingDataError: The file is not there.
-        BadInputError: It is no JSON object.
+        BadInputError: It is not a JSON object, or has a key twice with different values.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingDataError(f"{path} is not there: unpack the data set's metadata.") from None
-    except ValueError as error:
-        raise BadInputError(f"{path} is no JSON ({error}): unpack it again.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"{path} is not JSON ({error}): unpack it again.") from error
     if not isinstance(content, dict):
-        raise BadInputError(f"{path} is no JSON object: unpack it again.")
+        raise BadInputError(f"{path} is not a JSON object: unpack it again.")
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        for key, value in pairs:
+            if content[key] != value:
+                raise ValueError(f"'{key}' is there twice, with different values")
     return content
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.api import (
-    BadInputError,
-    MissingDataError,
     NoOptions,
     ProbeProtocol,
     Split,
@@ -16,15 +14,16 @@ from mscol_cli.api import (
     TaskData,
     TaskItem,
 )
-from mscol_tasks.files import absence_notes, read_table, with_audio
+from mscol_tasks.files import absence_notes, with_audio
+from mscol_tasks.tables import Row, distinct, read_table
 
 SPLITS: dict[str, Split] = {"training": "train", "validation": "valid", "test": "test"}
 # Files of the archive that hold no audio at all.
 EMPTY = frozenset({"099134", "108925", "133297"})
 # Files that hold a second or two of the 30, or less.
 SHORT = frozenset({"098565", "098567", "098569"})
-FIELDS = (("set", "split"), ("set", "subset"), ("track", "genre_top"))
-ARTIST = ("artist", "id")
+SPLIT, SUBSET, GENRE, ARTIST = "set.split", "set.subset", "track.genre_top", "artist.id"
+ID = "track_id"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,9 @@ class FmaSmall(Task):
 
     def load(self, folder: Path) -> TaskData:
         """Read the table and find the clips."""
-        tracks = list(_tracks(folder / "fma_metadata" / "tracks.csv"))
+        path = folder / "fma_metadata" / "tracks.csv"
+        _, rows = read_table(path, ",", (SPLIT, SUBSET, GENRE), header_rows=2, index=ID)
+        tracks = list(distinct(_small_tracks(rows), ID))
         classes = tuple(sorted({track.genre for track in tracks if track.genre}))
         named = [
             TaskItem(
@@ -73,35 +74,19 @@ def _audio(folder: Path, track: str) -> Path:
     return folder / "fma_small" / track[:3] / f"{track}.mp3"
 
 
-def _tracks(path: Path) -> Iterator[_Track]:
-    rows = read_table(path, ",")
-    (_, groups), (_, fields) = next(rows, (1, [])), next(rows, (2, []))
-    columns = _columns(path, groups, fields)
-    for line, row in rows:
-        if row and row[0].isdecimal():
-            yield from _small_track(row, columns, len(groups), f"{path}, line {line}")
+def _small_tracks(rows: Iterable[Row]) -> Iterator[tuple[Row, str, _Track]]:
+    for row in rows:
+        track = f"{row.whole(ID):06d}"
+        if row.text(SUBSET) == "small":
+            artist = row.text(ARTIST) if ARTIST in row else ""
+            yield row, track, _Track(track, _split(row), row.text(GENRE), artist)
 
 
-def _columns(path: Path, groups: Sequence[str], fields: Sequence[str]) -> tuple[int | None, ...]:
-    """Of `FIELDS`, and of the artist if the table has one."""
-    place = {name: column for column, name in enumerate(zip(groups, fields, strict=False))}
-    absent = [f"({group}, {field})" for group, field in FIELDS if (group, field) not in place]
-    if absent:
-        raise MissingDataError(f"{path} has no columns {', '.join(absent)}: unpack the original.")
-    return (*(place[name] for name in FIELDS), place.get(ARTIST))
-
-
-def _small_track(
-    row: Sequence[str], columns: Sequence[int | None], width: int, where: str
-) -> Iterator[_Track]:
-    if len(row) != width:
-        raise BadInputError(f"{where} has {len(row)} columns, not {width}: get it anew.")
-    split, subset, genre, artist = ("" if place is None else row[place] for place in columns)
-    if subset != "small":
-        return
+def _split(row: Row) -> Split:
+    split = row.text(SPLIT)
     if split not in SPLITS:
-        raise BadInputError(f"{where} has split '{split}', not one of {', '.join(SPLITS)}.")
-    yield _Track(f"{int(row[0]):06d}", SPLITS[split], genre, artist)
+        raise row.problem(SPLIT, f"'{split}' is not one of {', '.join(SPLITS)}")
+    return SPLITS[split]
 
 
 def _left_out(tracks: Sequence[_Track]) -> list[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from mscol_cli.api import (
@@ -16,8 +15,10 @@ from mscol_cli.api import (
     Task,
     TaskData,
     TaskItem,
+    inside,
 )
-from mscol_tasks.files import absence_notes, read_table, with_audio
+from mscol_tasks.files import absence_notes, with_audio
+from mscol_tasks.tables import Row, distinct, read_table
 
 TAGS = (
     "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast",
@@ -39,14 +40,6 @@ TABLE = "annotations_final.csv"
 ORDER_NOTE = (
     "tags in the order of the filtered split's top50_tags.txt: 'female voice' before 'metal'"
 )
-
-
-@dataclass(frozen=True)
-class _Columns:
-    clip: int
-    path: int
-    tags: tuple[int, ...]
-    width: int
 
 
 class MagnaTagATune(Task):
@@ -75,9 +68,13 @@ class MagnaTagATune(Task):
 
     def load(self, folder: Path) -> TaskData:
         """Read the annotations and find the clips."""
-        rows = read_table(folder / TABLE, "\t")
-        columns, classes = _header(folder / TABLE, next(rows, (1, []))[1])
-        clips = list(_clips(folder, rows, columns))
+        columns, rows = read_table(folder / TABLE, "\t", ("clip_id", "mp3_path"))
+        classes = tuple(tag for tag in TAGS if tag in columns)
+        if not classes:
+            raise MissingDataError(
+                f"{folder / TABLE} has no columns for tags: unpack the original file."
+            )
+        clips = list(distinct(_clips(folder, rows, classes), "clip_id"))
         usable = [item for item in clips if item.id not in CORRUPT]
         kept = [item for item in usable if item.labels or item.split == "test"]
         items, missing = with_audio(kept, folder)
@@ -107,32 +104,23 @@ def _test_notes(test_sets: Mapping[str, frozenset[str]]) -> list[str]:
     ]
 
 
-def _header(path: Path, header: Sequence[str]) -> tuple[_Columns, tuple[str, ...]]:
-    place = {name: column for column, name in enumerate(header)}
-    absent = [name for name in ("clip_id", "mp3_path") if name not in place]
-    classes = tuple(tag for tag in TAGS if tag in place)
-    if absent or not classes:
-        what = ", ".join(absent) or "tags"
-        raise MissingDataError(f"{path} has no columns for {what}: unpack the original file.")
-    tags = tuple(place[tag] for tag in classes)
-    return _Columns(place["clip_id"], place["mp3_path"], tags, len(header)), classes
-
-
 def _clips(
-    folder: Path, rows: Iterator[tuple[int, list[str]]], columns: _Columns
-) -> Iterator[TaskItem]:
-    for line, row in rows:
-        where = f"{folder / TABLE}, line {line}"
-        if len(row) != columns.width:
-            raise BadInputError(
-                f"{where} has {len(row)} columns, not {columns.width}: get it anew."
-            )
-        path = row[columns.path]
-        split = SPLITS.get(path.partition("/")[0])
-        if split is None or ".." in path.split("/"):
-            raise BadInputError(f"{where} places a clip at '{path}', outside folders 0 to f.")
-        labels = tuple(label for label, column in enumerate(columns.tags) if row[column] == "1")
-        yield TaskItem(row[columns.clip], folder / path, split, labels, _groups(path))
+    folder: Path, rows: Iterable[Row], classes: Sequence[str]
+) -> Iterator[tuple[Row, str, TaskItem]]:
+    for row in rows:
+        clip, path = str(row.whole("clip_id")), row.text("mp3_path")
+        labels = tuple(label for label, tag in enumerate(classes) if row.flag(tag))
+        split, place = SPLITS.get(path.partition("/")[0]), _place(folder, path)
+        if split is None or place is None:
+            raise row.problem("mp3_path", f"'{path}' is outside folders 0 to f")
+        yield row, clip, TaskItem(clip, place, split, labels, _groups(path))
+
+
+def _place(folder: Path, path: str) -> Path | None:
+    try:
+        return inside(folder, path)
+    except BadInputError:
+        return None
 
 
 def _groups(path: str) -> dict[str, str]:

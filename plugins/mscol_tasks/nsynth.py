@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.api import BadInputError, NoOptions, ProbeProtocol, Split, Task, TaskData, TaskItem
+from mscol_cli.api import (
+    BadInputError,
+    NoOptions,
+    ProbeProtocol,
+    Split,
+    Task,
+    TaskData,
+    TaskItem,
+    inside,
+)
 from mscol_tasks.files import absence_notes, read_object, with_audio
+from mscol_tasks.tables import whole_number
 
 FAMILIES = (
     "bass", "brass", "flute", "guitar", "keyboard", "mallet", "organ", "reed", "string",
@@ -30,22 +40,42 @@ class NSynth(Task):
 
     def load(self, folder: Path) -> TaskData:
         """Read the three JSON files and find the notes."""
-        named = [item for split in SPLITS for item in _notes(folder / f"nsynth-{split}", split)]
-        items, missing = with_audio(named, folder)
+        named: dict[str, TaskItem] = {}
+        for split in SPLITS:
+            path = folder / f"nsynth-{split}" / "examples.json"
+            for item in _notes(path, split):
+                if item.id in named:
+                    raise BadInputError(f"{path}: note '{item.id}' is in two splits.")
+                named[item.id] = item
+        items, missing = with_audio([*named.values()], folder)
         return TaskData(FAMILIES, items, missing, absence_notes(FAMILIES, items))
 
 
-def _notes(folder: Path, split: Split) -> Iterator[TaskItem]:
-    path = folder / "examples.json"
+def _notes(path: Path, split: Split) -> Iterator[TaskItem]:
+    audio = path.parent / "audio"
     for key, example in read_object(path).items():
-        # An instrument is in one split only, so that keys are unique across the three files.
+        if not isinstance(example, dict):
+            raise BadInputError(f"{path}: note '{key}' is not a JSON object: unpack it again.")
         family = _family(path, key, example)
         groups = {"instrument": str(example.get("instrument_str", key.partition("-")[0]))}
-        yield TaskItem(key, folder / "audio" / f"{key}.wav", split, (family,), groups)
+        yield TaskItem(key, _place(path, audio, key), split, (family,), groups)
 
 
-def _family(path: Path, key: str, example: Any) -> int:
-    family = example.get("instrument_family") if isinstance(example, dict) else None
-    if not isinstance(family, int) or not 0 <= family < len(FAMILIES):
-        raise BadInputError(f"{path}: note '{key}' has instrument_family {family}, not 0 to 10.")
+def _place(path: Path, audio: Path, key: str) -> Path:
+    try:
+        if "/" not in key:
+            return inside(audio, f"{key}.wav")
+    except BadInputError:
+        pass
+    raise BadInputError(f"{path}: note '{key}' is outside the folder audio.")
+
+
+def _family(path: Path, key: str, example: Mapping[str, Any]) -> int:
+    given = example.get("instrument_family")
+    family = whole_number(str(given))
+    if family is None or family >= len(FAMILIES):
+        raise BadInputError(
+            f"{path}: note '{key}' has instrument_family {given!r}, not a whole number from 0 to"
+            f" {len(FAMILIES) - 1}."
+        )
     return family

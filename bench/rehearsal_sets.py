@@ -1,0 +1,392 @@
+"""The data sets of bench/rehearsal.py: layouts and metadata as the real ones have them."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from bench.rehearsal_music import (
+    FMA_FORMATS,
+    MTAT_FORMAT,
+    Floats,
+    Recording,
+    cut,
+    cut_bare,
+    recordings,
+    write_note,
+)
+from mscol_cli.synthetic import FAMILIES, TOP_TAGS
+from mscol_cli.synthetic.fma import COLUMNS, GENRE_IDS
+from mscol_cli.synthetic.tags import RARE_TAGS
+
+T = TypeVar("T")
+SPLITS = ("train", "valid", "test")
+FMA_SPLITS = {"train": "training", "valid": "validation", "test": "test"}
+FMA_EMPTY = (99134, 108925, 133297)
+FMA_SHORT = {98565: 1.6, 98567: 0.5, 98569: 1.5}
+FMA_LAST = 155_320
+FMA_ARTISTS = 16_341
+MTAT_CORRUPT = (35644, 55753, 57881)
+MTAT_FOLDERS = "0123456789abcdef"
+MTAT_TAGS = 188
+MTAT_SECONDS = 29.1
+# Notes of each family in train, valid and test as often reported; the sums are the official ones.
+NSYNTH_NOTES: Mapping[str, tuple[int, int, int]] = {
+    "bass": (65_474, 2_638, 843),
+    "brass": (12_675, 886, 269),
+    "flute": (8_773, 470, 180),
+    "guitar": (32_690, 2_081, 652),
+    "keyboard": (51_821, 2_404, 766),
+    "mallet": (34_201, 663, 202),
+    "organ": (34_477, 1_598, 502),
+    "reed": (13_911, 720, 235),
+    "string": (19_474, 814, 306),
+    "synth_lead": (5_501, 0, 0),
+    "vocal": (10_208, 404, 141),
+}
+NSYNTH_SOURCES = ("acoustic", "electronic", "synthetic")
+NSYNTH_QUALITIES = (
+    "bright", "dark", "distortion", "fast_decay", "long_release", "multiphonic", "nonlinear_env",
+    "percussive", "reverb", "tempo-synced",
+)  # fmt: skip
+VELOCITIES = (25, 50, 75, 100, 127)
+NOTES_PER_INSTRUMENT = 300
+# Of the share of clips that have audio, since a note is as much work as a tenth of a clip is.
+NSYNTH_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the data sets are.
+
+    Attributes:
+        rows: Of tracks.csv.
+        genre: FMA-small's clips of each genre in train, valid and test.
+        clips: MagnaTagATune's, where no list of the real ones is given.
+        notes: Part of NSynth's entries.
+        seconds: Of FMA's clips; MagnaTagATune's are 29.1 s or that long if that is less.
+        fraction: Part of the clips that have audio.
+        per_format: Recordings of each format.
+        recorded: Seconds of each recording of FMA.
+    """
+
+    rows: int = 106_574
+    genre: tuple[int, int, int] = (800, 100, 100)
+    clips: int = 25_863
+    notes: float = 1.0
+    seconds: float = 30.0
+    fraction: float = 0.1
+    per_format: int = 3
+    recorded: float = 75.0
+
+
+def smoke() -> Size:
+    """A size for a test: every kind of clip, few of each."""
+    return Size(
+        rows=400,
+        genre=(4, 2, 2),
+        clips=320,
+        notes=0.002,
+        seconds=3.0,
+        fraction=0.5,
+        per_format=1,
+        recorded=7.0,
+    )
+
+
+def make_fma(root: Path, originals: Path, size: Size) -> None:
+    """`fma_metadata/tracks.csv` with all columns, and `fma_small` with part of its audio."""
+    rng = np.random.default_rng(11)
+    small = _small_tracks(size, rng)
+    _write_tracks(root / "fma_metadata" / "tracks.csv", size, small, rng)
+    forms = rng.choice(len(FMA_FORMATS), size=len(small), p=[form.share for form in FMA_FORMATS])
+    chosen = _chosen({track: (genre, split) for track, genre, split in small}, size.fraction)
+    ordinals = [0] * len(FMA_FORMATS)
+    for (track, _, _), form in zip(small, forms.tolist(), strict=True):
+        ordinals[form] += 1
+        if track not in chosen and track not in FMA_EMPTY and track not in FMA_SHORT:
+            continue
+        path = root / "fma_small" / f"{track // 1000:03d}" / f"{track:06d}.mp3"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if track in FMA_EMPTY:
+            path.write_bytes(b"ID3\4\0\0\0\0\0\0")  # a tag and no frame
+        elif not path.exists():
+            made = recordings(originals, FMA_FORMATS[form])
+            cut(*_place(made, path, ordinals[form], FMA_SHORT.get(track, size.seconds)))
+    for name in ("README.txt", "checksums"):
+        (root / "fma_small" / name).write_text("as in the archive\n")
+
+
+def make_mtat(root: Path, originals: Path, size: Size, reference: Path | None) -> None:
+    """`annotations_final.csv` with 188 tags, and the folders 0 to f with part of their audio.
+
+    Args:
+        root: Folder to make.
+        originals: Recordings.
+        size: How much.
+        reference: Folder of lists of the real data set: `index_mtt.tsv` (id, path),
+            `val_gt_mtt.tsv` and `test_gt_mtt.tsv` (id, list of 50), `output_labels_mtt.txt` (their
+            order) and `train_list_pub.cP` (paths of training clips with a label); None to make up
+            paths.
+    """
+    rng = np.random.default_rng(12)
+    clips = _real_clips(reference, rng) if reference else _invented_clips(size.clips, rng)
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "annotations_final.csv").open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
+        names = _tag_names()
+        writer.writerow(["clip_id", *names, "mp3_path"])
+        for clip, name, tags in clips:
+            rare = {tag for tag in names if tag not in TOP_TAGS and rng.random() < 0.01}
+            writer.writerow([clip, *(int(tag in tags or tag in rare) for tag in names), name])
+    chosen = _chosen({clip: (name[0], bool(tags)) for clip, name, tags in clips}, size.fraction)
+    made = recordings(originals, MTAT_FORMAT)
+    for ordinal, (clip, name, _) in enumerate(clips):
+        if clip in chosen or clip in MTAT_CORRUPT:
+            path = root / name
+            path.parent.mkdir(exist_ok=True)
+            if clip in MTAT_CORRUPT:
+                path.write_bytes(b"")
+            elif not path.exists():
+                cut_bare(*_place(made, path, ordinal, min(MTAT_SECONDS, size.seconds)))
+
+
+def make_nsynth(root: Path, sounds: Sequence[Floats], size: Size) -> None:
+    """`nsynth-{train,valid,test}` with `examples.json` and part of their audio."""
+    rng = np.random.default_rng(13)
+    instruments, number = dict.fromkeys(FAMILIES, 0), 0
+    for place, split in enumerate(SPLITS):
+        described: dict[str, dict[str, object]] = {}
+        for family in FAMILIES:
+            total = math.ceil(NSYNTH_NOTES[family][place] * size.notes)
+            for instrument, pitch, velocity in _notes(total, instruments[family], rng):
+                note = _described(number, family, instrument, pitch, velocity, rng)
+                described[str(note["note_str"])] = note
+                number += 1
+            instruments[family] += math.ceil(total / NOTES_PER_INSTRUMENT)
+        folder = root / f"nsynth-{split}"
+        (folder / "audio").mkdir(parents=True, exist_ok=True)
+        (folder / "examples.json").write_text(json.dumps(described, indent=4))
+        families = {name: note["instrument_family"] for name, note in described.items()}
+        for name in sorted(_chosen(families, size.fraction * NSYNTH_SHARE)):
+            path, gain = folder / "audio" / f"{name}.wav", float(rng.uniform(0.3, 1.0))
+            sound = sounds[int(rng.integers(len(sounds)))]
+            if not path.exists():
+                write_note(path, sound, gain)
+
+
+def _chosen(groups: Mapping[T, object], fraction: float) -> set[T]:
+    """Part of every group, at least one of each: the keys that get audio."""
+    members: dict[object, list[T]] = {}
+    for name, group in groups.items():
+        members.setdefault(group, []).append(name)
+    rng = np.random.default_rng(14)
+    chosen: set[T] = set()
+    for names in members.values():
+        order = rng.permutation(len(names))[: math.ceil(round(fraction * len(names), 6))]
+        chosen.update(names[row] for row in order.tolist())
+    return chosen
+
+
+def _place(
+    made: Sequence[Recording], path: Path, ordinal: int, seconds: float
+) -> tuple[Recording, Path, int, float]:
+    """Where a clip is cut out: of recordings in turn, so that no two clips are the same."""
+    recording = made[ordinal % len(made)]
+    # 7919 is a prime, larger than the number of starts: all are used before one comes again.
+    return recording, path, (ordinal // len(made) * 7919) % recording.starts(seconds), seconds
+
+
+def _small_tracks(size: Size, rng: np.random.Generator) -> list[tuple[int, str, str]]:
+    """FMA-small: (id, genre, split), by id; the six bad tracks train."""
+    bad = [*FMA_EMPTY, *FMA_SHORT]
+    places = [
+        (genre, split)
+        for split, count in zip(SPLITS, size.genre, strict=True)
+        for genre in sorted(GENRE_IDS)
+        for _ in range(count)
+    ]
+    free = np.setdiff1d(np.arange(3, FMA_LAST), bad)
+    others = rng.choice(free, size=len(places) - len(bad) - 1, replace=False).tolist()
+    tracks = [*bad, 2, *rng.permutation(others).tolist()]
+    first, rest = places[: len(bad) + 1], places[len(bad) + 1 :]
+    order = rng.permutation(len(rest)).tolist()
+    found = [*first, *(rest[row] for row in order)]
+    return sorted((track, *place) for track, place in zip(tracks, found, strict=True))
+
+
+def _write_tracks(
+    path: Path, size: Size, small: Sequence[tuple[int, str, str]], rng: np.random.Generator
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    listed = {track: (genre, split, "small") for track, genre, split in small}
+    free = np.setdiff1d(np.arange(2, FMA_LAST + 1), list(listed))
+    for track in rng.choice(free, size=size.rows - len(listed), replace=False).tolist():
+        subset = "medium" if rng.random() < 0.17 else "large"
+        genre = str(rng.choice(sorted(GENRE_IDS))) if subset == "medium" else ""
+        listed[track] = genre, str(rng.choice(SPLITS, p=(0.8, 0.1, 0.1))), subset
+    texts = _texts(rng)
+    names = [(group, field) for group, fields in COLUMNS.items() for field in fields]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["", *(group for group, _ in names)])
+        writer.writerow(["", *(field for _, field in names)])
+        writer.writerow(["track_id", *("" for _ in names)])
+        for track in sorted(listed):
+            row = _track(track, *listed[track], texts)
+            writer.writerow([track, *(row.get(f"{group}.{field}", "") for group, field in names)])
+
+
+def _track(
+    track: int, genre: str, split: str, subset: str, texts: Sequence[str]
+) -> dict[str, object]:
+    """A row; an artist is in one split only, and a third of the rows has no long text."""
+    artist = SPLITS.index(split) + 3 * (track % (FMA_ARTISTS // 3))
+    number = f"[{GENRE_IDS[genre]}]" if genre else "[]"
+    text = texts[track % len(texts)] if track % 3 else ""
+    return {
+        "album.comments": 0,
+        "album.date_created": "2008-11-26 01:44:45",
+        "album.id": track // 7,
+        "album.information": text[: len(text) // 2],
+        "album.listens": 17 * track % 90_001,
+        "album.tags": "[]",
+        "album.title": f'Album "{track // 7}", part {track % 3}',
+        "album.tracks": 7,
+        "album.type": "Album",
+        "artist.bio": text,
+        "artist.id": artist,
+        "artist.name": f"Artist {artist}",
+        "artist.tags": "['lo-fi', 'live']",
+        "set.split": FMA_SPLITS[split],
+        "set.subset": subset,
+        "track.bit_rate": 256_000,
+        "track.date_created": "2008-11-26 01:48:12",
+        "track.duration": 30 + track % 600,
+        "track.genre_top": genre,
+        "track.genres": number,
+        "track.genres_all": number,
+        "track.interest": track % 5_000,
+        "track.license": "Attribution-NonCommercial-ShareAlike",
+        "track.listens": track % 1_000,
+        "track.number": track % 20,
+        "track.tags": "[]",
+        "track.title": f"Title, {track}",
+    }
+
+
+def _texts(rng: np.random.Generator) -> list[str]:
+    """Texts as in biographies: paragraphs, quotation marks, markup, several alphabets."""
+    words = (
+        "music",
+        "recorded",
+        '"live"',
+        "<p>band</p>",
+        "années",
+        "\u0433\u0440\u0443\u043f\u043f\u0430",
+        "a, b",
+        "l'album",
+        "\u97f3\u697d",
+    )
+    found = []
+    for _ in range(64):
+        chosen = rng.choice(words, size=int(rng.integers(60, 520)))
+        found.append("\n".join(" ".join(line) for line in np.array_split(chosen, 6)))
+    return found
+
+
+def _tag_names() -> list[str]:
+    """188 names: the 50, some that are real, and numbered ones for those we have no list of."""
+    known = [*TOP_TAGS, *RARE_TAGS]
+    return sorted([*known, *(f"rare tag {number}" for number in range(MTAT_TAGS - len(known)))])
+
+
+def _real_clips(reference: Path, rng: np.random.Generator) -> list[tuple[int, str, set[str]]]:
+    """The real clips; validation and test labels are real, those of training clips are drawn."""
+    index = dict(_tab_separated(reference / "index_mtt.tsv"))
+    order = ast.literal_eval(_after(reference / "output_labels_mtt.txt", "MTT_LABELS ="))
+    labels: dict[str, set[str]] = {}
+    for name in ("val_gt_mtt.tsv", "test_gt_mtt.tsv"):
+        for clip, row in _tab_separated(reference / name):
+            flags = ast.literal_eval(row)
+            labels[clip] = {tag for tag, flag in zip(order, flags, strict=True) if flag}
+    texts = (reference / "train_list_pub.cP").read_text()
+    # A pickle of protocol 0, which is text: it is searched, never loaded.
+    tagged = {f"{name}.mp3" for _, name in re.findall(r"S(['\"])(.*)\.npy\1", texts)}
+    drawn = [tags for tags in labels.values() if tags]
+    clips = []
+    for clip, path in index.items():
+        tags = labels.get(clip, set())
+        if path in tagged:
+            tags = drawn[int(rng.integers(len(drawn)))]
+        clips.append((int(clip), path, tags))
+    return clips
+
+
+def _tab_separated(path: Path) -> Iterator[tuple[str, str]]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        first, _, second = line.partition("\t")
+        yield first, second
+
+
+def _after(path: Path, mark: str) -> str:
+    return path.read_text(encoding="utf-8").partition(mark)[2].strip()
+
+
+def _invented_clips(count: int, rng: np.random.Generator) -> list[tuple[int, str, set[str]]]:
+    clips = []
+    for number in range(count):
+        folder = MTAT_FOLDERS[number % len(MTAT_FOLDERS)]
+        tags = set(rng.choice(TOP_TAGS, size=int(rng.integers(0, 6)), replace=False).tolist())
+        clip = MTAT_CORRUPT[number] if number < len(MTAT_CORRUPT) else 2 + number
+        path = f"{folder}/artist_{number % 97}-album-{number % 20:02d}-title_{number}-0-29.mp3"
+        clips.append((clip, path, tags))
+    return clips
+
+
+def _notes(total: int, first: int, rng: np.random.Generator) -> Iterator[tuple[int, int, int]]:
+    """(instrument, pitch, velocity) of so many notes, each once."""
+    grid = [(pitch, velocity) for pitch in range(21, 109) for velocity in VELOCITIES]
+    for start in range(0, total, NOTES_PER_INSTRUMENT):
+        order = rng.permutation(len(grid))[: min(NOTES_PER_INSTRUMENT, total - start)]
+        for row in order.tolist():
+            yield first + start // NOTES_PER_INSTRUMENT, *grid[row]
+
+
+def _described(
+    number: int,
+    family: str,
+    instrument: int,
+    pitch: int,
+    velocity: int,
+    rng: np.random.Generator,
+) -> dict[str, object]:
+    """All fields that NSynth has of a note."""
+    source = NSYNTH_SOURCES[instrument % len(NSYNTH_SOURCES)]
+    name = f"{family}_{source}_{instrument:03d}"
+    qualities = (rng.random(len(NSYNTH_QUALITIES)) < 0.15).astype(int).tolist()
+    chosen = zip(NSYNTH_QUALITIES, qualities, strict=True)
+    return {
+        "note": number,
+        "note_str": f"{name}-{pitch:03d}-{velocity:03d}",
+        "instrument": 1000 * FAMILIES.index(family) + instrument,
+        "instrument_str": name,
+        "pitch": pitch,
+        "velocity": velocity,
+        "sample_rate": 16_000,
+        "qualities": qualities,
+        "qualities_str": [quality for quality, has in chosen if has],
+        "instrument_family": FAMILIES.index(family),
+        "instrument_family_str": family,
+        "instrument_source": NSYNTH_SOURCES.index(source),
+        "instrument_source_str": source,
+    }

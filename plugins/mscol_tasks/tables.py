@@ -1,0 +1,177 @@
+"""Tables of metadata: rows with named columns, and cells that are read only if they are clear."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import TypeVar
+
+from mscol_cli.api import BadInputError, MissingDataError
+
+T = TypeVar("T")
+# Biographies in metadata are longer than the longest cell that csv reads by default.
+LONGEST_CELL = 1 << 24
+_WHOLE = re.compile(r"([0-9]{1,18})(\.0*)?")
+_FLAGS = {"0": False, "1": True}
+
+
+class Row:
+    """One row of a table: its cells by the name of their column."""
+
+    __slots__ = ("_cells", "_columns", "line", "path")
+
+    def __init__(
+        self, path: Path, line: int, columns: Mapping[str, int], cells: Sequence[str]
+    ) -> None:
+        self.path = path
+        self.line = line
+        self._columns = columns
+        self._cells = cells
+
+    def __contains__(self, column: str) -> bool:
+        return column in self._columns
+
+    def text(self, column: str) -> str:
+        """A cell without the blanks around it."""
+        return self._cells[self._columns[column]].strip()
+
+    def flag(self, column: str) -> bool:
+        """A cell that holds 0 or 1, also as `1.0`. Raises BadInputError for any other."""
+        cell = self._cells[self._columns[column]]
+        known = _FLAGS.get(cell)
+        return self._parsed_flag(column) if known is None else known
+
+    def whole(self, column: str) -> int:
+        """A cell that holds a whole number, also as `2.0`. Raises BadInputError for any other."""
+        number = whole_number(self.text(column))
+        if number is None:
+            raise self.problem(column, f"'{self.text(column)}' is not a whole number")
+        return number
+
+    def problem(self, column: str, what: str) -> BadInputError:
+        """The error for a cell: where it is, and what is wrong with it."""
+        return BadInputError(f"{self.path}, line {self.line}, column '{column}': {what}.")
+
+    def _parsed_flag(self, column: str) -> bool:
+        try:
+            value = float(self.text(column))
+        except ValueError:
+            value = -1.0
+        if value not in (0.0, 1.0):
+            raise self.problem(column, f"'{self.text(column)}' is neither 0 nor 1")
+        return value == 1.0
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text such as `2` or `2.0` stands for; None for any other text."""
+    found = _WHOLE.fullmatch(text)
+    return int(found[1]) if found else None
+
+
+def read_table(
+    path: Path, delimiter: str, required: Sequence[str], header_rows: int = 1, index: str = ""
+) -> tuple[Mapping[str, int], Iterator[Row]]:
+    """A delimited text file in UTF-8, with or without a byte order mark.
+
+    Blank lines are skipped, and so are rows whose cells are all empty.
+
+    Args:
+        path: The file.
+        delimiter: Between cells, which may be quoted.
+        required: Columns that the table must have.
+        header_rows: Rows at the top that name the columns; a column named in several has their
+            names joined by dots: `set.split`.
+        index: Name of the first column if the header leaves it empty. A row below the header that
+            has this name in it, as pandas writes for an index, is part of the header.
+
+    Returns:
+        The position of each named column, and the rows.
+
+    Raises:
+        MissingDataError: The file or a column is not there.
+        BadInputError: The file is not such a table, or a row has more or fewer cells.
+    """
+    lines = _read_lines(path, delimiter)
+    header = [cells for _, (_, cells) in zip(range(header_rows), lines, strict=False)]
+    columns = _named_columns(path, header, required, index)
+    width = max((len(cells) for cells in header), default=0)
+    return columns, _rows(path, lines, columns, width, index)
+
+
+def distinct(records: Iterable[tuple[Row, str, T]], column: str) -> Iterator[T]:
+    """Records without those that repeat another exactly.
+
+    Args:
+        records: Each with its row and its id.
+        column: That of the id.
+
+    Raises:
+        BadInputError: Two rows have one id and differ.
+    """
+    first: dict[str, tuple[int, T]] = {}
+    for row, name, record in records:
+        line, known = first.setdefault(name, (row.line, record))
+        if line == row.line:
+            yield record
+        elif known != record:
+            raise row.problem(column, f"{name} is also in line {line}, with other values")
+
+
+def _read_lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows that are not blank, each with the number of its first line."""
+    csv.field_size_limit(LONGEST_CELL)
+    line = 1
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            # Strict, or a quote that is never closed would make one cell of the rest of the file.
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield line, cells
+                line = reader.line_num + 1
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingDataError(f"{path} is not there: unpack the data set's metadata.") from None
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path} is not text in UTF-8 ({error}): unpack it again.") from error
+    except csv.Error as error:
+        raise BadInputError(
+            f"{path}, line {line}: not a row of a table ({error}): unpack the file again."
+        ) from error
+
+
+def _named_columns(
+    path: Path, header: Sequence[Sequence[str]], required: Sequence[str], index: str
+) -> Mapping[str, int]:
+    names = [
+        ".".join(part.strip() for part in parts if part.strip())
+        for parts in zip_longest(*header, fillvalue="")
+    ]
+    if names and not names[0]:
+        names[0] = index
+    if absent := [name for name in required if name not in names]:
+        raise MissingDataError(
+            f"{path} has no columns {', '.join(absent)}: unpack the original file."
+        )
+    if twice := [name for name, count in Counter(names).items() if name and count > 1]:
+        raise BadInputError(f"{path} has several columns named '{twice[0]}': keep one.")
+    return {name: column for column, name in enumerate(names) if name}
+
+
+def _rows(
+    path: Path,
+    lines: Iterator[tuple[int, list[str]]],
+    columns: Mapping[str, int],
+    width: int,
+    index: str,
+) -> Iterator[Row]:
+    for number, (line, cells) in enumerate(lines):
+        if len(cells) != width:
+            raise BadInputError(
+                f"{path}, line {line} has {len(cells)} columns, not {width}: unpack the file again."
+            )
+        if number or not index or cells[columns[index]].strip() != index:
+            yield Row(path, line, columns, cells)
