@@ -76,7 +76,7 @@ def test_every_command_explains_itself(
         (["pretrain"], 2, "choose what to learn from with --objective: clmr, cola, msa"),
         (["pretrain", "--objective", "msaa"], 2, "Did you mean 'msa'?"),
         (["pretrain", "--objective", "msa"], 4, "no sealed store under data/"),
-        (["pretrain", "--resume"], 4, "runs/latest does not exist"),
+        (["pretrain", "--resume"], 4, "runs/latest does not exist: name the run to resume with -o"),
         (["pretrain", "nowhere.store", "--objective", "msa"], 4, "nowhere.store"),
         (["pretrain", "--objective", "cola", "--encoder", "smal"], 2, "Did you mean 'small'?"),
         (["pretrain", "--objective", "cola", "--device", "gpu"], 2, "'gpu' is no device"),

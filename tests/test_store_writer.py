@@ -157,7 +157,7 @@ def test_a_seal_counts_and_names_failures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "named"),
     [
-        (SeparatorIdentity("openunmix"), "separator is stems, not openunmix"),
+        (SeparatorIdentity("openunmix"), "separator stems -> openunmix"),
         (SeparatorIdentity("stems", options={"names": ["bass"]}), "names is"),
     ],
 )

@@ -237,12 +237,13 @@ def test_a_log_says_now_and_then_how_far_work_has_come(
     monkeypatch.setattr("mscol_cli.commands.terminal.time.monotonic", lambda: next(clock))
     with TerminalProgress() as progress:
         progress.begin("pretrain", 2000, "steps")
-        progress.advance(1000)  # before it went on
+        progress.skip(1000)
+        progress.advance(100)
         progress.advance(100)
         progress.advance(200, loss="1.500")
         progress.advance(10)
     captured = capsys.readouterr()
-    assert captured.err == "pretrain: 1,300/2,000 steps, 5.0/s, 0:02:20 left, loss 1.500\n"
+    assert captured.err == "pretrain: 1,400/2,000 steps, 5.0/s, 0:02:00 left, loss 1.500\n"
     assert captured.out == ""
 
 

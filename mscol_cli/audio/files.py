@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mscol_cli.audio.suffixes import AUDIO_SUFFIXES
 from mscol_cli.contracts.separator import InputFile
-from mscol_cli.errors import MissingDataError
+from mscol_cli.errors import MissingDataError, UsageError
 
 
 def find_audio(inputs: Sequence[Path]) -> list[InputFile]:
     """The audio files that the inputs name, in the order of the inputs and sorted within each.
 
     A folder is searched recursively for known suffixes, hidden files and folders left out; a file
-    is taken as it is. Names are unique and relative, with `/` between parts: if two inputs hold
-    files of one name, every name begins with its input's folder. A file that two inputs
-    reach is listed once.
+    is taken as it is. The name of a file is its path below the input folder, with `/` between
+    parts, or the file's own name where the input is the file, whatever the other inputs are. Files
+    of two inputs may so have one name, which `clash` reports.
 
     Raises:
+        UsageError: One input lies inside another, so that a file would have two names.
         MissingDataError: An input is not there, or there is no audio in any.
     """
     found = [(source, _files_of(source)) for source in inputs]
@@ -55,33 +55,24 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _merge(found: Sequence[tuple[Path, list[InputFile]]]) -> list[InputFile]:
-    """Drop what a second input reaches again; name all after their inputs if two names clash."""
-    place_of = {file.path: file.path.resolve() for _, files in found for file in files}
-    places: dict[str, set[Path]] = {}
-    for _, files in found:
-        for file in files:
-            places.setdefault(file.name, set()).add(place_of[file.path])
-    clash = any(len(paths) > 1 for paths in places.values())
-    prefixes = _prefixes([source for source, _ in found]) if clash else [""] * len(found)
-    merged: dict[Path, InputFile] = {}
-    for (_, files), prefix in zip(found, prefixes, strict=True):
-        for file in files:
-            merged.setdefault(place_of[file.path], InputFile(file.path, prefix + file.name))
+    """All files; one that two inputs reach under the same name once. Raises UsageError."""
+    named: dict[str, InputFile] = {}
+    merged: dict[tuple[str, Path], InputFile] = {}
+    for file in (file for _, files in found for file in files):
+        # Not `resolve`: a link is a file with a name of its own.
+        before = named.setdefault(os.path.abspath(file.path), file)  # noqa: PTH100
+        if before.name != file.name:
+            raise UsageError(
+                f"two inputs hold {file.path}, one as {before.name}, one as {file.name}: leave out"
+                " the input that lies inside the other."
+            )
+        merged.setdefault((file.name, file.path.resolve()), file)
     return list(merged.values())
 
 
-def _prefixes(sources: Sequence[Path]) -> list[str]:
-    """`NAME/` of each input's folder, numbered where two folders have one name."""
-    prefix_of: dict[Path, str] = {}
-    taken: Counter[str] = Counter()
-    for source in sources:
-        folder = _folder(source)
-        if folder not in prefix_of:
-            name = folder.name or "root"
-            taken[name] += 1
-            prefix_of[folder] = f"{name}/" if taken[name] == 1 else f"{name}-{taken[name]}/"
-    return [prefix_of[_folder(source)] for source in sources]
-
-
-def _folder(source: Path) -> Path:
-    return source.resolve() if source.is_dir() else source.resolve().parent
+def clash(name: str, first: Path, second: Path) -> UsageError:
+    """Two files, or stores that hold tracks, with one name."""
+    return UsageError(
+        f"two inputs are named {name}: {first} and {second}. Names are paths below the input"
+        " folder: give one folder that holds both, or take one input at a time."
+    )

@@ -35,7 +35,8 @@ def probe(
         list[str] | None,
         typer.Option(
             "--model",
-            help="Run folder, checkpoint folder, or 'untrained'; repeat it to compare."
+            help="Run folder or name of a run in runs/, checkpoint folder, or 'untrained'; repeat"
+            " it to compare."
             " [default: runs/latest]",
             metavar="RUN",
         ),

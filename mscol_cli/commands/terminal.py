@@ -147,12 +147,19 @@ class _Lines:
         now = time.monotonic()
         self._done += amount
         if self._first is None:
-            # A run that goes on comes with what it made before, and a first unit with set-up.
+            # The first unit comes with set-up.
             self._first = self._done, now
         if now - self._said < LINE_EVERY:
             return None
         self._said = now
         return self._line(now, fields)
+
+    def skip(self, amount: int) -> None:
+        """Count units that were done before."""
+        self._done += amount
+        if self._first is not None:
+            start, since = self._first
+            self._first = start + amount, since
 
     def _line(self, now: float, fields: dict[str, str]) -> str:
         start, since = self._first or (0, now)
@@ -207,6 +214,16 @@ class TerminalProgress:
         self._bar.advance(self._task, amount)
         if fields:
             self._bar.update(self._task, shown=fitting(fields, self._console.width - BESIDE))
+
+    def skip(self, amount: int) -> None:
+        """Move the bar by units that were done before, without a trace in the rate."""
+        if self._lines is not None:
+            self._lines.skip(amount)
+        if self._bar is None or self._task is None:
+            return
+        # `update` would take them for units of a moment.
+        task = next(task for task in self._bar.tasks if task.id == self._task)
+        task.completed += amount
 
     def end(self) -> None:
         """Close the bar."""

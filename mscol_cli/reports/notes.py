@@ -1,4 +1,4 @@
-"""Notes that qualify the scores of probes: overlaps with training music, classes and clips left out."""
+"""Notes that qualify the scores of probes: overlaps with training, classes and clips left out."""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mscol_cli.audio import find_audio, resample_array
+from mscol_cli.audio import clash, find_audio, resample_array
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
-from mscol_cli.engine.models import resolve_model
-from mscol_cli.errors import BadInputError, UsageError
+from mscol_cli.engine.models import Model, resolve_model
+from mscol_cli.errors import BadInputError
 from mscol_cli.host import load_registry
 from mscol_cli.reports.vectors import VectorTable, check_vector_path, write_vectors
 from mscol_cli.store import SAMPLE_RATE, Store
@@ -55,6 +55,7 @@ class EmbedResult:
     Attributes:
         output: The file.
         model: Name of the model.
+        model_hash: SHA-256 of its weights.
         clips: Clips in the file.
         windows: Windows that were embedded, whether or not they have a row each.
         dim: Size of a vector.
@@ -64,6 +65,7 @@ class EmbedResult:
 
     output: Path
     model: str
+    model_hash: str
     clips: int
     windows: int
     dim: int
@@ -85,6 +87,7 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     sources = _find(request.inputs)
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, load_registry(), device)
+    progress.note(model.describe())
     progress.begin(f"embedding with {model.name}", len(sources.names), "clips")
     results = zip(sources.names, sources.embed(model.encoder, device), strict=True)
     embedded = _collect(results, request.windows, progress)
@@ -92,10 +95,11 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     if not embedded.clips:
         raise nothing_usable(embedded.failures, len(sources.names))
     with writing(request.output):
-        write_vectors(_table(embedded.clips, request.windows), request.output)
+        write_vectors(_table(embedded.clips, request.windows, model), request.output)
     return EmbedResult(
         output=request.output,
         model=model.name,
+        model_hash=model.hash,
         clips=len(embedded.clips),
         windows=embedded.windows,
         dim=model.encoder.dim,
@@ -133,20 +137,18 @@ def _find(inputs: Sequence[Path]) -> _Sources:
     stores = [Store.open(path) for path in inputs if (path / HEADER).is_file()]
     others = [path for path in inputs if not (path / HEADER).is_file()]
     files = find_audio(others) if others or not stores else []
-    names = [file.name for file in files]
-    for store in stores:
-        prefix = f"{store.path.name}/" if len(inputs) > 1 else ""
-        names += [prefix + track for track in store.index.track_ids]
-    _check_unique(names)
-    return _Sources(names, [file.path for file in files], stores)
+    clips = [(file.name, file.path) for file in files]
+    clips += [(track, store.path) for store in stores for track in store.index.track_ids]
+    _check_unique(clips)
+    return _Sources([name for name, _ in clips], [file.path for file in files], stores)
 
 
-def _check_unique(names: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
+def _check_unique(clips: Sequence[tuple[str, Path]]) -> None:
+    seen: dict[str, Path] = {}
+    for name, origin in clips:
         if name in seen:
-            raise UsageError(f"two inputs hold a clip named {name}: embed them one at a time.")
-        seen.add(name)
+            raise clash(name, seen[name], origin)
+        seen[name] = origin
 
 
 def _mixtures(store: Store, sample_rate: int) -> Iterator[Clip]:
@@ -172,9 +174,11 @@ def _mean(clip: ClipEmbedding) -> ClipEmbedding:
     return ClipEmbedding(clip.windows.mean(axis=0, keepdims=True), clip.start_s[:1])
 
 
-def _table(clips: Mapping[str, ClipEmbedding], windows: bool) -> VectorTable:
+def _table(clips: Mapping[str, ClipEmbedding], windows: bool, model: Model) -> VectorTable:
     return VectorTable(
         np.concatenate([clip.windows for clip in clips.values()]),
         tuple(name for name, clip in clips.items() for _ in clip.windows),
         np.concatenate([clip.start_s for clip in clips.values()]) if windows else None,
+        model=model.name,
+        model_hash=model.hash,
     )

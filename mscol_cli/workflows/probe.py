@@ -62,6 +62,7 @@ def run(request: ProbeRequest, progress: Progress) -> ProbeResult:
     found = load_data(settings, request.data)
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, registry, device)
+    progress.note(model.describe())
     output = request.output or default_output(request, model)
     return probe_model(settings, found, model, output, device, progress)
 

@@ -160,6 +160,7 @@ class _Runner:
     def _load_model(self, request: ProbeRequest) -> Model:
         if self.model is None or self.model[0] != request.model:
             found = resolve_model(request.model, request.encoder, self.registry, self.device)
+            self.progress.note(found.describe())
             self.model = request.model, found
         return self.model[1]
 
