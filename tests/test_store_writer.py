@@ -158,7 +158,7 @@ def test_a_seal_counts_and_names_failures(tmp_path: Path) -> None:
     ("other", "named"),
     [
         (SeparatorIdentity("openunmix"), "separator stems -> openunmix"),
-        (SeparatorIdentity("stems", options={"names": ["bass"]}), "names is"),
+        (SeparatorIdentity("stems", options={"names": ["bass"]}), "names vocals -> bass"),
     ],
 )
 def test_another_separator_is_refused(whole: Path, other: SeparatorIdentity, named: str) -> None:

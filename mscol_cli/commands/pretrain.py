@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
 from mscol_cli.commands.shared import DryRun, Json, Opt, RecipeOption
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 from mscol_cli.errors import Interrupted
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from mscol_cli.workflows.finished_run import PretrainResult
 
 
+@in_panels(
+    {
+        "Data": ("train_split",),
+        "Objective and encoder": ("objective", "recipe", "encoder", "stems", "opt", "encoder_opt"),
+        "Training": ("steps", "batch_size", "lr", "schedule", "seed"),
+        "Checkpoints and evaluation": ("save_every", "keep_last", "probe_every", "resume"),
+        PROCESSES: ("gpus", "processes", "device", "store_on", "precision", "compile_"),
+        OUTPUT: ("output", "dry_run", "json"),
+    }
+)
 def pretrain(
     store: Annotated[
         Path | None,
@@ -118,7 +129,7 @@ def pretrain(
         typer.Option(
             "-o",
             "--output",
-            help="Run folder. [default: runs/<objective>-<encoder>-<n>]",
+            help="Run folder. [default: runs/OBJECTIVE-ENCODER-N]",
             metavar="RUN",
         ),
     ] = None,

@@ -88,7 +88,7 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, load_registry(), device)
     progress.note(model.describe())
-    progress.begin(f"embedding with {model.name}", len(sources.names), "clips")
+    progress.begin("embedding", len(sources.names), "clips")
     results = zip(sources.names, sources.embed(model.encoder, device), strict=True)
     embedded = _collect(results, request.windows, progress)
     progress.end()

@@ -114,7 +114,8 @@ class Worker:
         failures: list[tuple[str, str]] = []
         with StoreWriter(folder, sources, self.identity, _ANY_SIZE) as writer:
             groups = list(self._undone_groups(unit, writer))
-            self.progress.skip(len(unit.tracks) - sum(len(group) for group in groups))
+            done = {track.id for track in unit.tracks if self._is_done(track, writer)}
+            self.progress.skip(len(done))
             self._counted.add(unit.number)
             scratch = existing_parent(self.store)
             copied = self.copies is not None
@@ -124,7 +125,8 @@ class Worker:
                 except BadInputError as error:
                     self.progress.warn(f"skipped {error}")
                     failures.append((track.id, str(error)))
-                self.progress.advance(1, **self._shown(len(failures)))
+                # One that was done before is separated again only for the others of its group.
+                self.progress.advance(int(track.id not in done), **self._shown(len(failures)))
             inputs = [planned.to_input() for planned in unit.tracks]
             writer.seal(failure_records(inputs, failures))
         self.failures += failures
