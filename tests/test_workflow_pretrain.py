@@ -108,7 +108,7 @@ def test_resuming_a_finished_run_says_so_without_importing_torch(trained: Path) 
         "assert run(['pretrain', '--objective', 'msa', '--resume', '-o', sys.argv[1]]) == 0\n"
         "assert 'torch' not in sys.modules"
     )
-    line = [sys.executable, "-c", program, trained]
+    line = [sys.executable, "-c", program, str(trained)]
     done = subprocess.run(line, check=True, capture_output=True, text=True)
     assert "is finished: all 6 updates are made. --steps N" in done.stderr
     assert done.stdout.startswith(f"{trained}: 6 steps, loss ")

@@ -186,6 +186,18 @@ def test_another_separator_or_option_is_refused(tmp_path: Path) -> None:
         separate(music, separator="stems", options=("names=bass",))
 
 
+def test_two_inputs_with_a_track_of_one_id_are_refused(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        write_audio(folder / "01.wav", tones(1.5))
+    with pytest.raises(UsageError, match=rf"named 01.wav: {one}/01.wav and {two}/01.wav"):
+        separate(one, two, output=tmp_path / "a.store")
+    assert not (tmp_path / "a.store").exists()
+    (two / "01.wav").rename(two / "02.wav")
+    separate(one, two, output=tmp_path / "a.store")
+    assert Store.open(tmp_path / "a.store").index.track_ids == ("01", "02")
+
+
 def test_stems_of_unequal_rates_and_lengths_are_aligned(tmp_path: Path) -> None:
     track = tmp_path / "music" / "song"
     write_audio(track / "bass.wav", 0.3 * tones(2.0, 44100, 2), 44100)

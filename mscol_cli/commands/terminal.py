@@ -104,18 +104,22 @@ def print_folded(*lines: str) -> None:
         print_lines(*lines)
         return
     for line in lines:
-        indent = " " * (len(line) - len(line.lstrip()))
-        print_lines(*(_folded(line, width, indent) or [line]))
+        folded = textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=_indent(line),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        print_lines(*(folded or [line]))
 
 
-def _folded(line: str, width: int, indent: str) -> list[str]:
-    return textwrap.wrap(
-        line,
-        width,
-        subsequent_indent=f"{indent}{HANGING}",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _indent(line: str) -> str:
+    """What goes before the second line of a paragraph, an item of a list, or an indented line."""
+    if line.startswith("- "):
+        return "  "
+    leading = len(line) - len(line.lstrip())
+    return " " * leading + HANGING if leading else ""
 
 
 def print_titles(found: Iterable[Titled], heading: str, json: bool) -> None:

@@ -62,8 +62,9 @@ def run(request: ProbeRequest, progress: Progress) -> ProbeResult:
     found = load_data(settings, request.data)
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, registry, device)
-    progress.note(model.describe())
     output = request.output or default_output(request, model)
+    check_writable(output)
+    progress.note(model.describe())
     return probe_model(settings, found, model, output, device, progress)
 
 
@@ -82,7 +83,6 @@ def probe_model(
         MscolError: The output cannot be written.
     """
     folder, data = found
-    check_writable(output)
     tested = [item for item in data.items if item.split == "test"]
     sources = find_sources(settings.stems, tested, folder) if settings.stems else None
     seconds: dict[str, float] = {}
