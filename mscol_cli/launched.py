@@ -57,6 +57,12 @@ def launched() -> Launched | None:
     return None
 
 
+def is_first() -> bool:
+    """Whether this process is alone or the first of several, which prints for all of them."""
+    here = launched()
+    return here is None or here.rank == 0
+
+
 def first_host(nodes: str) -> str:
     """The first host that SLURM's list names: `gpu[003-007,12],login` gives `gpu003`."""
     first = re.match(r"(?:[^,\[]|\[[^\]]*\])*", nodes)

@@ -2,15 +2,22 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from mscol_cli.app import app
+from mscol_cli.commands.terminal import progress_layout
 from tests.conftest import Command
+from tests.helpers_terminal import COLUMNS, in_terminal
 
 
 def test_help_answers_without_importing_torch() -> None:
@@ -76,7 +83,7 @@ def test_every_command_explains_itself(
         (["pretrain"], 2, "choose what to learn from with --objective: clmr, cola, msa"),
         (["pretrain", "--objective", "msaa"], 2, "Did you mean 'msa'?"),
         (["pretrain", "--objective", "msa"], 4, "no sealed store under data/"),
-        (["pretrain", "--resume"], 4, "runs/latest does not exist"),
+        (["pretrain", "--resume"], 4, "runs/latest does not exist: name the run to resume with -o"),
         (["pretrain", "nowhere.store", "--objective", "msa"], 4, "nowhere.store"),
         (["pretrain", "--objective", "cola", "--encoder", "smal"], 2, "Did you mean 'small'?"),
         (["pretrain", "--objective", "cola", "--device", "gpu"], 2, "'gpu' is no device"),
@@ -187,3 +194,71 @@ def test_help_states_defaults(
     monkeypatch.setenv("COLUMNS", "160")
     assert mscol("pretrain", "--help") == 0
     assert "[default: efficientnet_b0]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "panels"),
+    [
+        ("pretrain", ["Data", "Objective and encoder", "Training", "Checkpoints and evaluation"]),
+        ("probe", ["Data and models", "Classifiers", "Additional scores", "Processes and devices"]),
+        ("separate", ["Separator", "Output", "Processes and devices"]),
+    ],
+)
+def test_a_long_help_is_grouped(
+    mscol: Command, command: str, panels: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol(command, "--help") == 0
+    page = capsys.readouterr().out
+    assert all(re.search(rf"─ {title} ─", page) for title in panels)
+    assert "--help" in re.split(r"─ Options ─", page)[1].split("╰")[0]
+    assert "--json" not in re.split(r"─ Options ─", page)[1].split("╰")[0]
+
+
+def test_help_shows_placeholders(
+    mscol: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    assert mscol("pretrain", "--help") == 0
+    assert "[default: runs/OBJECTIVE-ENCODER-N]" in capsys.readouterr().out
+
+
+def test_no_help_text_holds_what_markdown_takes_for_html() -> None:
+    def commands(group: Any) -> Iterator[Any]:
+        yield group
+        for command in getattr(group, "commands", {}).values():
+            yield from commands(command)
+
+    for command in commands(typer.main.get_command(app)):
+        texts = [command.help or "", *(getattr(item, "help", "") or "" for item in command.params)]
+        assert not any("<" in text for text in texts), command.name
+
+
+def test_a_terminal_of_80_columns_shows_lines_folded_at_words(tmp_path: Path) -> None:
+    lines = in_terminal("plugins", "show", "msa", cwd=tmp_path)
+    assert max(map(len, lines)) <= COLUMNS
+    assert "a source sounds (at least 0.0)" in " ".join(" ".join(lines).split())
+    path = "a" * 30 + "/" + "b" * 60
+    lines = in_terminal("embed", "x", "--model", "y", "-o", f"{path}.txt", cwd=tmp_path)
+    assert any(f"{path}.txt" in line for line in lines)
+    assert "end it in .npz, .csv, .safetensors." in " ".join(" ".join(lines).split())
+
+
+def test_lists_are_one_line_a_row_in_a_pipe(
+    mscol: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("plugins") == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "EfficientNet-B0" in line]
+    assert re.search("1280 dimensions, as published +mscol ", line)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("title", ["separating", "fine-tuning, seed 3", "online probe: valid"])
+def test_a_progress_bar_fits_its_terminal(title: str, width: int) -> None:
+    layout = progress_layout(title, 1000, "tracks", width)
+    parts = [len(title), len("1000/1000"), len("0:00:00")]
+    parts += [layout.bar] if layout.bar else []
+    parts += [len("12,345.6 tracks/s")] if layout.rate else []
+    parts += [len("0:00:00")] if layout.clocks else []
+    assert sum(parts) + len(parts) - 1 + (1 + layout.fields if layout.fields else 0) <= width
+    assert layout.rate == (width >= 80) or title == "separating"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from mscol_cli.synthetic import Collection
 from tests.conftest import Command
+from tests.helpers_terminal import COLUMNS, in_terminal
 
 
 @pytest.fixture
@@ -52,6 +54,12 @@ def test_tasks_and_models_make_one_table_and_results_of_their_own(
     assert "macro_f1" not in page
     assert "mine@6 minus untrained-small" in page
     assert (tmp_path / "out" / "probes.md").read_text().strip() in page
+    line = ("probe", "fma", "mtat", *models, "--seeds", 2, "-o", "again", "--reuse")
+    shown = in_terminal(*line, cwd=tmp_path)
+    tables = [line for line in shown if line[:1] in "┏┃│└"]
+    assert max(map(len, tables)) <= COLUMNS
+    assert any(re.match("│ mine@6 +│", line) for line in shown)
+    assert not any(line.startswith("| ") for line in shown)
 
 
 def test_differences_agree_with_the_scores_that_they_compare(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import shutil
 import socket
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 
 from mscol_cli.reports.run_curves import MOST_POINTS, RunCurves, metric_names, run_panels
 from tests.conftest import Command
+from tests.helpers_terminal import COLUMNS, in_terminal
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -97,26 +97,24 @@ def test_the_list_has_one_score_of_each_task(
     assert "fma-labels=0.1_0.5 accuracy" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [["runs"], ["runs", "compare", "one", "two", "three"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["runs"],
+        ["runs", "compare", "one", "two", "three"],
+        ["runs", "compare", "one", "two", "--all"],
+    ],
+)
 def test_a_narrow_terminal_gets_lines_that_fit(runs: Path, command: list[str]) -> None:
     add_report(runs, "fma-labels=0.1_0.5_and_many_others", 0.1)
     shutil.copytree(runs / "one", runs / "three")
     change(runs / "three" / "run.json", lambda info: info.update(git="0123456789" * 4))
-    code = "import sys; from mscol_cli.app import run; sys.exit(run(sys.argv[1:]))"
-    terminal, end = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-c", code, *command],
-        stdout=end,
-        check=True,
-        cwd=runs.parent,
-        env={**os.environ, "COLUMNS": "80"},
-    )
-    os.close(end)
-    text = os.read(terminal, 65_536).decode()
-    os.close(terminal)
-    assert done.returncode == 0
-    assert [line for line in text.splitlines() if len(line) > 80] == []
-    assert "three" in text
+    lines = in_terminal(*command, cwd=runs.parent)
+    assert [line for line in lines if len(line) > COLUMNS] == []
+    names = command[2:] if "--all" not in command else ["one", "two"]
+    assert all(name in " ".join(lines) for name in names)
+    if "--all" in command:
+        assert lines[0].split() == ["one", "two"]
 
 
 def test_a_run_that_lies_elsewhere_is_listed_by_its_path(

@@ -259,3 +259,19 @@ def test_a_corrupt_cached_file_is_named(server: Server, cache: Path) -> None:
     (cache / name).write_bytes(b"hello")
     with pytest.raises(MissingDataError, match=f"{name} is damaged .* delete it and run again"):
         build("umxl")
+
+
+def test_two_weight_files_of_one_target_are_refused(
+    mscol: Command, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Path(shutil.copytree(folder, tmp_path / "model"))
+    shutil.copy(model / "drums.pth", model / "drums-0a1b2c3d.pth")
+    (tmp_path / "music").mkdir()
+    assert mscol("separate", "music", "--model", model) == 2
+    message = capsys.readouterr().err
+    assert "several weights of 'drums', drums-0a1b2c3d.pth and drums.pth: keep one" in message
+
+
+def test_a_target_does_not_take_the_weights_of_one_with_a_longer_name(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", ("drums", "drums_soft"))
+    assert build(model, targets=("drums",), niter=0).sources == ("drums",)

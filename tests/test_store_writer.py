@@ -157,8 +157,8 @@ def test_a_seal_counts_and_names_failures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "named"),
     [
-        (SeparatorIdentity("openunmix"), "separator is stems, not openunmix"),
-        (SeparatorIdentity("stems", options={"names": ["bass"]}), "names is"),
+        (SeparatorIdentity("openunmix"), "separator stems -> openunmix"),
+        (SeparatorIdentity("stems", options={"names": ["bass"]}), "names vocals -> bass"),
     ],
 )
 def test_another_separator_is_refused(whole: Path, other: SeparatorIdentity, named: str) -> None:

@@ -38,8 +38,8 @@ def test_no_clip_of_validation_or_test_is_trained_on(
     assert "train_split mtat -> all" in capsys.readouterr().err
 
 
-def test_a_probe_says_how_many_test_clips_were_heard_in_pre_training(
-    mscol: Command, mtat_store: Path, capsys: pytest.CaptureFixture[str]
+def test_probes_tables_and_reports_count_the_test_clips_seen_in_pre_training(
+    mscol: Command, mtat_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for run, split in (("all", "all"), ("train", "mtat")):
         train = ["pretrain", *QUICK, "--steps", 1, "--train-split", split, "-o", run]
@@ -47,6 +47,20 @@ def test_a_probe_says_how_many_test_clips_were_heard_in_pre_training(
         assert mscol("probe", "mtat", "--model", run, "--seeds", 1) == 0
         page = capsys.readouterr().out
         assert ("test clips were among the music" in page) == (split == "all")
+    note = "were among the music that this encoder was pre-trained on"
+    models = ("--model", "all", "--model", "train", "--seeds", 1)
+    assert mscol("probe", "mtat", *models, "--reuse", "-o", "table") == 0
+    page = capsys.readouterr().out
+    assert (tmp_path / "table" / "probes.md").read_text().strip() in page
+    (line,) = [line for line in page.splitlines() if note in line]
+    assert line.startswith("- mtat, all@1: ")
+    notes = json.loads((tmp_path / "table" / "probes.json").read_text())["notes"]
+    assert [one["models"] for one in notes if note in one["note"]] == [["all@1"]]
+    single = json.loads((tmp_path / "all" / "probes" / "mtat" / "probe.json").read_text())
+    assert single["notes"]
+    assert {one["note"] for one in notes} >= set(single["notes"])
+    assert mscol("report", "all", "train", "--neighbours", 0, "-o", "report") == 0
+    assert f"test clips {note}" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_the_data_set_may_be_elsewhere(

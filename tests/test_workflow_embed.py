@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -137,15 +139,39 @@ def test_the_mixtures_of_a_store_are_embedded(store: Path, tmp_path: Path) -> No
     )
 
 
-def test_files_and_stores_together_have_names_of_their_own(
+def test_ids_of_files_and_tracks_do_not_depend_on_the_other_inputs(
     store: Path, music: Path, tmp_path: Path
 ) -> None:
     result = embed(tmp_path / "all.npz", store, music)
     names = read(result.output).ids
     assert names[:3] == tuple(f"disc {row}/song, one.wav" for row in range(3))
-    assert names[3:] == tuple(f"stems.store/{track}" for track in Store.open(store).index.track_ids)
-    with pytest.raises(UsageError, match=r"two inputs hold a clip named stems\.store/"):
+    assert names[3:] == Store.open(store).index.track_ids
+    with pytest.raises(UsageError, match=rf"two inputs are named {names[3]}: {store} and {store}"):
         embed(tmp_path / "twice.npz", store, store)
+
+
+def test_two_files_of_one_id_are_refused(
+    mscol: Command, music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("embed", music / "disc 0", music / "disc 1") == 2
+    message = capsys.readouterr().err
+    assert "two inputs are named song, one.wav: " in message
+    assert f"{music}/disc 0/song, one.wav and {music}/disc 1/song, one.wav. " in message
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_output_names_the_model_and_its_hash(music: Path, tmp_path: Path, suffix: str) -> None:
+    output = embed(tmp_path / f"out{suffix}", music).output
+    if suffix == ".npz":
+        with np.load(output, allow_pickle=False) as file:
+            found = {name: str(file[name]) for name in ("model", "model_hash")}
+    elif suffix == ".csv":
+        found = json.loads((tmp_path / "out.csv.json").read_text())
+    else:
+        with safe_open(output, framework="numpy") as file:
+            found = file.metadata()
+    assert found["model"] == "untrained-small"
+    assert re.fullmatch("[0-9a-f]{64}", found["model_hash"])
 
 
 def test_an_unwritable_output_is_one_line(music: Path, tmp_path: Path) -> None:
@@ -160,10 +186,26 @@ def test_awkward_names_survive(tmp_path: Path, suffix: str) -> None:
     vectors = np.array([[0.1, -1e-30], [3.4e38, 1 / 3], [0.0, 7.0]], dtype=np.float32)
     path = tmp_path / "new" / f"out{suffix}"
     write_vectors(VectorTable(vectors, ids), path)
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    beside = [f"{path.name}.json"] if suffix == ".csv" else []
+    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, *beside]
     table = read(path)
     assert table.ids == ids
     np.testing.assert_array_equal(table.embeddings, vectors)
+
+
+def test_a_model_is_found_by_the_name_of_its_run(
+    mscol: Command,
+    trained: Path,
+    music: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "mine")
+    assert mscol("embed", music, "--model", "mine", "--device", "cpu") == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("model runs/mine/checkpoints/step-00000006, step 6, hash ")
+    assert mscol("embed", music, "--model", "gone") == 4
+    assert "gone is no model: name a run folder, a checkpoint" in capsys.readouterr().err
 
 
 def test_the_command_takes_the_latest_run_and_says_what_it_skipped(
@@ -181,5 +223,7 @@ def test_the_command_takes_the_latest_run_and_says_what_it_skipped(
     result = json.loads(printed.out)
     assert (result["output"], result["clips"], result["dim"]) == ("embeddings.npz", 3, 256)
     assert result["model"] == "run@6"
+    first = printed.err.splitlines()[0]
+    assert first.startswith(f"model {trained}/checkpoints/step-00000006, step 6, hash ")
     assert "broken.flac" in printed.err
     assert read(tmp_path / "embeddings.npz").embeddings.shape == (3, 256)

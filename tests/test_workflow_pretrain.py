@@ -55,7 +55,6 @@ def test_a_run_holds_settings_checkpoint_and_curves(trained: Path, store: Path) 
     settings = json.loads((trained / "run.json").read_text())
     assert settings["objective"]["parts"][0]["options"]["silent_share"] == 0.5
     assert settings["store"]["path"] == str(store)
-    assert (trained.parent / "runs" / "latest").resolve() == trained
     checkpoint = trained / "checkpoints" / "step-00000006"
     assert {path.name for path in checkpoint.iterdir()} == {
         "encoder.safetensors",
@@ -79,8 +78,51 @@ def test_the_defaults_are_the_newest_store_and_a_numbered_run(
     assert "store data/music.store" in capsys.readouterr().err
     assert (tmp_path / "runs" / "cola-small-2" / "run.json").exists()
     assert (tmp_path / "runs" / "latest").readlink() == Path("cola-small-2")
-    assert mscol("pretrain", "--objective", "cola", *QUICK, "--steps", 1, "-o", "mine") == 0
-    assert (tmp_path / "runs" / "latest").resolve() == tmp_path / "mine"
+
+
+def test_only_a_run_inside_runs_with_a_checkpoint_becomes_the_latest(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    latest = tmp_path / "runs" / "latest"
+    line = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 1, "-o"]
+    assert mscol(*line, "trial") == 0
+    assert not latest.exists()
+    for name in ("runs/first", "runs/study/second"):
+        assert mscol(*line, name) == 0
+    assert latest.readlink() == Path("study/second")
+
+
+def test_a_run_that_never_saved_is_not_the_latest(
+    mscol: Command, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 2, "-o"]
+    assert mscol(*line, "runs/good") == 0
+    assert mscol(*line, "runs/bad", "--lr", 1e30) == 1
+    assert (tmp_path / "runs" / "bad" / "run.json").exists()
+    assert (tmp_path / "runs" / "latest").readlink() == Path("good")
+
+
+def test_resuming_a_finished_run_says_so_without_importing_torch(trained: Path) -> None:
+    program = (
+        "import sys\nfrom mscol_cli.app import run\n"
+        "assert run(['pretrain', '--objective', 'msa', '--resume', '-o', sys.argv[1]]) == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    line = [sys.executable, "-c", program, str(trained)]
+    done = subprocess.run(line, check=True, capture_output=True, text=True)
+    assert "is finished: all 6 updates are made. --steps N" in done.stderr
+    assert done.stdout.startswith(f"{trained}: 6 steps, loss ")
+
+
+def test_a_finished_run_given_options_that_need_a_closer_look_is_not_trained(
+    mscol: Command, trained: Path, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (trained / "state.json").read_text()
+    assert mscol("pretrain", store, "--resume", "-o", trained, "--opt", "silent_share=0.5") == 0
+    assert "is finished: all 6 updates are made" in capsys.readouterr().err
+    assert (trained / "state.json").read_text() == before
+    assert mscol("pretrain", "--resume", "-o", trained, "--batch-size", 4) == 2
+    assert "batch_size 8 -> 4" in capsys.readouterr().err
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(

@@ -28,6 +28,15 @@ class Heard(Silent):
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     patience: int = 1000
+    total: int | None = 0
+    skipped: int = 0
+    advanced: int = 0
+
+    def begin(self, title: str, total: int | None, unit: str) -> None:
+        self.total = total
+
+    def skip(self, amount: int) -> None:
+        self.skipped += amount
 
     def note(self, message: str) -> None:
         self.notes.append(message)
@@ -36,6 +45,7 @@ class Heard(Silent):
         self.warnings.append(message)
 
     def advance(self, amount: int = 1, **fields: str) -> None:
+        self.advanced += amount
         if "failed" in fields:
             self.patience -= 1
         if self.patience == 0:
@@ -155,19 +165,37 @@ def test_an_interrupted_run_is_gone_on_with(tmp_path: Path) -> None:
         separate(music, output=output, heard=Heard(patience=2))
     with pytest.raises(MissingDataError, match="is not finished"):
         Store.open(output)
-    assert separate(music, output=output).done_before == 2
+    heard = Heard()
+    assert separate(music, output=output, heard=heard).done_before == 2
+    assert (heard.total, heard.skipped, heard.advanced) == (4, 2, 2)
     separate(music)
     assert content(output) == content(tmp_path / "music.store")
+    write_audio(music / "new.wav", tones(1.5))
+    heard = Heard()
+    separate(music, output=output, heard=heard)
+    assert (heard.total, heard.skipped, heard.advanced) == (5, 4, 1)
 
 
 def test_another_separator_or_option_is_refused(tmp_path: Path) -> None:
     music = tmp_path / "music"
     write_audio(music / "a" / "bass.wav", tones(1.5))
     separate(music, separator="stems")
-    with pytest.raises(UsageError, match="separator is stems, not none"):
+    with pytest.raises(UsageError, match="separator stems -> none"):
         separate(music)
-    with pytest.raises(UsageError, match="names is"):
+    with pytest.raises(UsageError, match=r"names vocals,drums,bass,other -> bass\)"):
         separate(music, separator="stems", options=("names=bass",))
+
+
+def test_two_inputs_with_a_track_of_one_id_are_refused(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        write_audio(folder / "01.wav", tones(1.5))
+    with pytest.raises(UsageError, match=rf"named 01.wav: {one}/01.wav and {two}/01.wav"):
+        separate(one, two, output=tmp_path / "a.store")
+    assert not (tmp_path / "a.store").exists()
+    (two / "01.wav").rename(two / "02.wav")
+    separate(one, two, output=tmp_path / "a.store")
+    assert Store.open(tmp_path / "a.store").index.track_ids == ("01", "02")
 
 
 def test_stems_of_unequal_rates_and_lengths_are_aligned(tmp_path: Path) -> None:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from mscol_cli.audio.suffixes import AUDIO_SUFFIXES
 from mscol_cli.contracts.separator import InputFile
-from mscol_cli.errors import MissingDataError
+from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import real_path
 
 HIDDEN = "hidden"
@@ -44,11 +43,13 @@ class AudioListing:
 def find_audio(inputs: Sequence[Path]) -> AudioListing:
     """List the audio files that the inputs name.
 
-    A folder is searched recursively for files with a known suffix; a file is taken as it is. Names
-    are unique and relative, with `/` between parts: if two inputs hold files of one name, every
-    name begins with its input's folder. A file that two inputs reach is listed once.
+    A folder is searched recursively for files with a known suffix; a file is taken as it is. The
+    name of a file is its path below the input folder, with `/` between parts, or the file's own
+    name where the input is the file, whatever the other inputs are. Files of two inputs may so
+    have one name, which `clash` reports.
 
     Raises:
+        UsageError: One input lies inside another, so that a file would have two names.
         MissingDataError: An input is not there, or there is no audio in any.
     """
     found = [(source, _list(source)) for source in inputs]
@@ -161,31 +162,24 @@ def _order(name: str) -> list[tuple[bool, str]]:
 
 
 def _merge(found: Sequence[tuple[Path, AudioListing]]) -> AudioListing:
-    """Drop what a second input reaches again; name all after their inputs if two names clash."""
+    """All files; one that two inputs reach under the same name once. Raises UsageError."""
     listings = [listing for _, listing in found]
-    real = {file.path: real_path(file.path) for one in listings for file in one.files}
-    paths: dict[str, set[Path]] = {}
-    for file in chain.from_iterable(one.files for one in listings):
-        paths.setdefault(file.name, set()).add(real[file.path])
-    clash = any(len(different) > 1 for different in paths.values())
-    prefixes = _prefixes([source for source, _ in found]) if clash else [""] * len(found)
-    named = [_prefixed(one, prefix) for one, prefix in zip(listings, prefixes, strict=True)]
-    merged: dict[Path, InputFile] = {}
-    for file in chain.from_iterable(one.files for one in named):
-        merged.setdefault(real[file.path], file)
-    failures = {reason: name for one in named for name, reason in one.failures}
+    named: dict[str, InputFile] = {}
+    merged: dict[tuple[str, Path], InputFile] = {}
+    for file in chain.from_iterable(listing.files for listing in listings):
+        # Not the real path: a link is a file with a name of its own.
+        before = named.setdefault(os.path.abspath(file.path), file)  # noqa: PTH100
+        if before.name != file.name:
+            raise UsageError(
+                f"two inputs hold {file.path}, one as {before.name}, one as {file.name}: leave out"
+                " the input that lies inside the other."
+            )
+        merged.setdefault((file.name, real_path(file.path)), file)
+    failures = {reason: name for listing in listings for name, reason in listing.failures}
     return AudioListing(
         list(merged.values()),
         [(name, reason) for reason, name in failures.items()],
-        _joined(one.left_out for one in named),
-    )
-
-
-def _prefixed(listing: AudioListing, prefix: str) -> AudioListing:
-    return AudioListing(
-        [replace(file, name=prefix + file.name) for file in listing.files],
-        [(prefix + name, reason) for name, reason in listing.failures],
-        {reason: [prefix + name for name in names] for reason, names in listing.left_out.items()},
+        _joined(listing.left_out for listing in listings),
     )
 
 
@@ -196,18 +190,9 @@ def _joined(parts: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, list[str]
     return joined
 
 
-def _prefixes(sources: Sequence[Path]) -> list[str]:
-    """`NAME/` of each input's folder, numbered where two folders have one name."""
-    prefix_of: dict[Path, str] = {}
-    taken: Counter[str] = Counter()
-    for folder in map(_folder, sources):
-        if folder not in prefix_of:
-            name = folder.name or "root"
-            taken[name] += 1
-            prefix_of[folder] = f"{name}/" if taken[name] == 1 else f"{name}-{taken[name]}/"
-    return [prefix_of[_folder(source)] for source in sources]
-
-
-def _folder(source: Path) -> Path:
-    real = real_path(source)
-    return real if source.is_dir() else real.parent
+def clash(name: str, first: Path, second: Path) -> UsageError:
+    """Two files, or stores that hold tracks, with one name."""
+    return UsageError(
+        f"two inputs are named {name}: {first} and {second}. Names are paths below the input"
+        " folder: give one folder that holds both, or take one input at a time."
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import UsageError
+from mscol_cli.files import relative_to_here
 
 FORMAT, VERSION = "mscol-run", 1
 RUNS = Path("runs")
@@ -33,4 +34,11 @@ def checkpoint_folders(run: Path) -> list[Path]:
 
 def follow_latest(run: Path) -> Path:
     """A run folder that the user named, with `latest` followed to the run itself."""
-    return run.resolve() if run.name == LATEST else run
+    return relative_to_here(run.resolve()) if run.name == LATEST else run
+
+
+def find_named(name: str | Path) -> Path | None:
+    """A folder that the user named: a path, or what lies below `runs/`, such as a run's name; None
+    where there is neither."""
+    found = next((path for path in (Path(name), RUNS / name) if path.is_dir()), None)
+    return found and follow_latest(found)

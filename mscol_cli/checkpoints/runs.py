@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from mscol_cli.checkpoints.layout import FORMAT, LATEST, RUN, VERSION, check_layout
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.files import point, read_json, write_json
+from mscol_cli.files import point, read_json, relative_to_here, write_json
 
 
 def new_run(folder: Path, objective: str, encoder: str) -> Path:
@@ -32,25 +33,27 @@ def new_run(folder: Path, objective: str, encoder: str) -> Path:
 
 
 def point_latest(folder: Path, run: Path) -> None:
-    """Let `FOLDER/latest` point at a run, wherever that is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    inside = run.parent.resolve() == folder.resolve()
-    # Relative where it can be: a folder of runs may be moved.
-    point(folder / LATEST, Path(run.name) if inside else run.resolve())
+    """Let `FOLDER/latest` point at a run inside that folder; a run elsewhere leaves it alone."""
+    target = run.resolve()
+    if target.is_relative_to(folder.resolve()):
+        # Relative: a folder of runs may be moved.
+        point(folder / LATEST, Path(os.path.relpath(target, folder.resolve())))
 
 
-def latest_run(folder: Path) -> Path:
+def latest_run(folder: Path, advice: str) -> Path:
     """What `FOLDER/latest` points at.
+
+    Args:
+        folder: A folder of runs.
+        advice: What to do where there is no such link, for the error.
 
     Raises:
         MissingDataError: There is no run yet.
     """
     link = folder / LATEST
     if not link.exists():
-        raise MissingDataError(
-            f"{link} does not exist: train a model with 'mscol pretrain', or name one with --model."
-        )
-    return link.resolve()
+        raise MissingDataError(f"{link} does not exist: {advice}")
+    return relative_to_here(link.resolve())
 
 
 def write_run(run: Path, settings: Mapping[str, Any]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 Row = Sequence[str]
 GAP = "  "
+NARROW = 16
+"""Characters that a column keeps in which cells are folded."""
 
 
 def aligned(rows: Sequence[Row]) -> list[str]:
@@ -13,6 +17,35 @@ def aligned(rows: Sequence[Row]) -> list[str]:
     widths = _widths(rows)
     lines = (zip(row, widths, strict=True) for row in rows)
     return [GAP.join(f"{cell:{width}}" for cell, width in line).rstrip() for line in lines]
+
+
+def fold_cells(rows: Sequence[Row], room: int | None) -> list[Row]:
+    """Rows whose long cells, such as paths, go on in rows below, so that columns stay side by
+    side; as they are where there is no limit."""
+    if room is None:
+        return list(rows)
+    first, *others = _widths(rows)
+    share = (room - first) // max(len(others), 1) - len(GAP)
+    width = max(share, NARROW)
+    return [line for row in rows for line in _fold(row, width)]
+
+
+def _fold(row: Row, width: int) -> Iterator[Row]:
+    columns = [[row[0]], *(_pieces(cell, width) for cell in row[1:])]
+    yield from zip_longest(*columns, fillvalue="")
+
+
+def _pieces(cell: str, width: int) -> list[str]:
+    """A cell in pieces, which end behind a slash, a comma or a space where they can."""
+    pieces = [""]
+    for word in re.findall(r"[^/, ]*[/, ]?", cell):
+        if len(pieces[-1]) + len(word.rstrip()) > width and pieces[-1]:
+            pieces.append("")
+        while len(word.rstrip()) > width:
+            pieces[-1], word = word[:width], word[width:]
+            pieces.append("")
+        pieces[-1] += word
+    return pieces
 
 
 def split_to_fit(rows: Sequence[Row], room: int | None) -> list[list[Row]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import print_json, print_lines, say_error
+from mscol_cli.commands.terminal import print_folded, print_json, print_table, say_error
 from mscol_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,21 +52,18 @@ def show(
         print_json([_entry_as_json(entry) for entry in found])
         return
     for entry in found:
-        print_lines(*_described(entry))
+        print_folded(*_described(entry))
     if clashes := [line for line in registry.clashes() if f"'{name}'" in line]:
         raise UsageError(clashes[0])
 
 
 def _print_table(registry: Registry) -> None:
-    from rich.table import Table
-
-    from mscol_cli.commands.terminal import stdout
-
-    table = Table("kind", "name", "what it is", "from", box=None, pad_edge=False)
-    for entry in sorted(registry.entries, key=lambda entry: (entry.kind, entry.card.name)):
-        owner = f"{entry.owner} {entry.version}"
-        table.add_row(entry.kind, entry.card.name, entry.card.summary, owner)
-    stdout().print(table)
+    entries = sorted(registry.entries, key=lambda entry: (entry.kind, entry.card.name))
+    rows = [
+        (entry.kind, entry.card.name, entry.card.summary, f"{entry.owner} {entry.version}")
+        for entry in entries
+    ]
+    print_table(("kind", "name", "what it is", "from"), rows)
 
 
 def _as_json(registry: Registry) -> dict[str, Any]:

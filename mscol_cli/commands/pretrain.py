@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
 from mscol_cli.commands.shared import DryRun, Json, Opt, RecipeOption
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 from mscol_cli.errors import Interrupted
+from mscol_cli.launched import is_first
+
+if TYPE_CHECKING:
+    from mscol_cli.workflows.finished_run import PretrainResult
 
 
+@in_panels(
+    {
+        "Data": ("train_split",),
+        "Objective and encoder": ("objective", "recipe", "encoder", "stems", "opt", "encoder_opt"),
+        "Training": ("steps", "batch_size", "lr", "schedule", "seed"),
+        "Checkpoints and evaluation": ("save_every", "keep_last", "probe_every", "resume"),
+        PROCESSES: ("gpus", "processes", "device", "store_on", "precision", "compile_"),
+        OUTPUT: ("output", "dry_run", "json"),
+    }
+)
 def pretrain(
     store: Annotated[
         Path | None,
@@ -113,7 +129,7 @@ def pretrain(
         typer.Option(
             "-o",
             "--output",
-            help="Run folder. [default: runs/<objective>-<encoder>-<n>]",
+            help="Run folder. [default: runs/OBJECTIVE-ENCODER-N]",
             metavar="RUN",
         ),
     ] = None,
@@ -128,39 +144,37 @@ def pretrain(
     Checkpoints, metrics.jsonl and TensorBoard curves go to the run folder, and runs/latest points
     at it. Ctrl-C saves and exits with code 130; --resume goes on from there.
     """
-    from mscol_cli.workflows import pretrain as workflow
-
-    request = workflow.PretrainRequest(
-        objective=objective,
-        store=store,
-        encoder=encoder,
-        recipe=recipe,
-        train_split=train_split,
-        objective_options=tuple(opt or ()) + ((f"stems={stems}",) if stems is not None else ()),
-        encoder_options=tuple(encoder_opt or ()),
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=lr,
-        schedule=schedule,
-        seed=seed,
-        save_every=save_every,
-        keep_last=keep_last,
-        probe_every=probe_every,
-        gpus=gpus,
-        processes=processes,
-        device=device,
-        store_on=store_on,
-        precision=precision,
-        compile=compile_,
-        run=output,
-        resume=resume,
-    )
+    given = {
+        "objective": objective,
+        "store": store,
+        "encoder": encoder,
+        "recipe": recipe,
+        "train_split": train_split,
+        "objective_options": tuple(opt or ()) + ((f"stems={stems}",) if stems is not None else ()),
+        "encoder_options": tuple(encoder_opt or ()),
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": lr,
+        "schedule": schedule,
+        "seed": seed,
+        "save_every": save_every,
+        "keep_last": keep_last,
+        "probe_every": probe_every,
+        "gpus": gpus,
+        "processes": processes,
+        "device": device,
+        "store_on": store_on,
+        "precision": precision,
+        "compile": compile_,
+        "run": output,
+        "resume": resume,
+    }
+    if dry_run:
+        _dry_run(given)
+        return
     with TerminalProgress() as progress:
-        if dry_run:
-            print_lines(workflow.dry_run(request, progress).rstrip())
-            return
-        result = workflow.run(request, progress)
-    if result is None:
+        result = _finished(given, progress) or _train(given, progress)
+    if result is None or not is_first():
         return
     if json:
         print_json(result)
@@ -168,6 +182,29 @@ def pretrain(
     loss = "" if result.loss is None else f", loss {result.loss:.4f}"
     accuracy = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
     print_lines(f"{result.run}: {result.steps} steps{loss}{accuracy}, {result.seconds:.0f} s")
+
+
+def _dry_run(given: Mapping[str, Any]) -> None:
+    from mscol_cli.workflows.pretrain import PretrainRequest, dry_run
+
+    with TerminalProgress() as progress:
+        print_lines(dry_run(PretrainRequest(**given), progress).rstrip())
+
+
+def _finished(given: Mapping[str, Any], progress: TerminalProgress) -> PretrainResult | None:
+    """The result of a run that was finished before: known without torch, which takes long."""
+    from mscol_cli.workflows.finished_run import finished_as_given, finished_note
+
+    result = finished_as_given(given)
+    if result is not None and is_first():
+        progress.note(finished_note(result))
+    return result
+
+
+def _train(given: Mapping[str, Any], progress: TerminalProgress) -> PretrainResult | None:
+    from mscol_cli.workflows.pretrain import PretrainRequest, run
+
+    return run(PretrainRequest(**given), progress)
 
 
 def pretrain_worker(run: Path) -> None:

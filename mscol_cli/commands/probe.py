@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mscol_cli.commands.pages import print_page
+from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
 from mscol_cli.commands.shared import (
     Device,
     DryRun,
@@ -23,6 +25,23 @@ if TYPE_CHECKING:
     from mscol_cli.workflows.probe_table import TableRequest
 
 
+@in_panels(
+    {
+        "Data and models": ("data", "model", "encoder"),
+        "Classifiers": ("recipe", "seeds", "protocol", "classifier", "finetune", "opt"),
+        "Additional scores": (
+            "label_fraction",
+            "attribute",
+            "stems",
+            "noise",
+            "gain",
+            "pitch",
+            "mp3",
+        ),
+        OUTPUT: ("output", "reuse", "dry_run", "json"),
+        PROCESSES: ("device",),
+    }
+)
 def probe(
     task: Annotated[
         list[str], typer.Argument(help="mtat, nsynth, fma, folder or a plugin's; one or many.")
@@ -35,7 +54,8 @@ def probe(
         list[str] | None,
         typer.Option(
             "--model",
-            help="Run folder, checkpoint folder, or 'untrained'; repeat it to compare."
+            help="Run folder or name of a run in runs/, checkpoint folder, or 'untrained'; repeat"
+            " it to compare."
             " [default: runs/latest]",
             metavar="RUN",
         ),
@@ -179,7 +199,8 @@ def _probe(request: TableRequest, json: bool) -> None:
     if json:
         print_json(result)
     else:
-        print_lines(summary_markdown(result).rstrip(), "", f"written to {result.json_path.parent}")
+        print_page(summary_markdown(result))
+        print_lines("", f"written to {result.json_path.parent}")
     finish(result.failures)
 
 
@@ -192,5 +213,6 @@ def _probe_many(request: TableRequest, json: bool) -> None:
     if json:
         print_json(joint_dict(result))
     else:
-        print_lines(joint_markdown(result).rstrip(), "", f"written to {result.json_path.parent}")
+        print_page(joint_markdown(result))
+        print_lines("", f"written to {result.json_path.parent}")
     finish(result.failures)

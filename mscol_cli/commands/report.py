@@ -14,7 +14,10 @@ from mscol_cli.commands.terminal import TerminalProgress, print_json, print_line
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Run folders, or folders that hold runs.", metavar="RUN|DIR..."),
+        typer.Argument(
+            help="Run folders or names of runs in runs/, or folders that hold runs.",
+            metavar="RUN|DIR...",
+        ),
     ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder of the report.", metavar="DIR")

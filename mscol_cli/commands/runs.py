@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mscol_cli.commands.columns import GAP, aligned, split_to_fit, wrapped
+from mscol_cli.commands.columns import GAP, aligned, fold_cells, split_to_fit, wrapped
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import print_json, print_lines, room
+from mscol_cli.commands.terminal import print_folded, print_json, print_lines, room
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.runs import Comparison, RunDetails, RunSummary
@@ -65,7 +65,7 @@ def show(name: Run, json: Json = False) -> None:
     if json:
         print_json(found)
     else:
-        print_lines(*_described(found))
+        print_folded(*_described(found))
 
 
 @runs.command()
@@ -131,7 +131,8 @@ def _print_list(found: Sequence[RunSummary]) -> None:
     lines, width = aligned([LIST_HEADS, *rows]), room()
     if width is not None and max(map(len, lines)) > width:
         lines = list(_cards(found, width))
-    print_lines(*lines, *_remarks(found))
+    print_lines(*lines)
+    print_folded(*_remarks(found))
 
 
 def _cards(found: Sequence[RunSummary], width: int) -> Iterator[str]:
@@ -190,8 +191,8 @@ def _block(title: str, rows: Mapping[str, str]) -> Iterator[str]:
 
 def _print_comparison(found: Comparison) -> None:
     parts = (
-        ("settings", [(name, *map(_plain, row)) for name, row in found.settings.items()]),
-        ("software", [(name, *map(_version, row)) for name, row in found.software.items()]),
+        ("settings", [(name, *map(_short_hash, row)) for name, row in found.settings.items()]),
+        ("software", [(name, *map(_short_hash, row)) for name, row in found.software.items()]),
         ("last metrics", [(name, *map(_number, row)) for name, row in found.metrics.items()]),
         ("probes", [(name, *map(_number, row)) for name, row in found.probes.items()]),
     )
@@ -200,7 +201,8 @@ def _print_comparison(found: Comparison) -> None:
     for title, part in parts:
         if part:
             rows += [(f"{title}:", *empty), *((f"  {name}", *row) for name, *row in part)]
-    first, *others = split_to_fit(rows, room())
+    width = room()
+    first, *others = split_to_fit(fold_cells(rows, width), width)
     print_lines(*aligned(first), *(line for part in others for line in ("", *aligned(part))))
     if not found.settings:
         print_lines("No setting differs.")
@@ -218,9 +220,9 @@ def _plain(value: Any) -> str:
     return ",".join(map(str, value)) or "(none named)" if isinstance(value, list) else str(value)
 
 
-def _version(value: Any) -> str:
-    """A version, or as much of a git commit as tells it from others."""
-    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28}\b", r"\1", _plain(value))
+def _short_hash(value: Any) -> str:
+    """A value; of a git commit or a SHA-256 as many digits as tell it from others."""
+    return re.sub(r"\b([0-9a-f]{12})(?:[0-9a-f]{28}|[0-9a-f]{52})\b", r"\1", _plain(value))
 
 
 def _joined(steps: Sequence[int]) -> str:

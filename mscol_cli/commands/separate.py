@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
 from mscol_cli.commands.shared import Device, DryRun, Json, Opt, RecipeOption, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from mscol_cli.workflows.separate import SeparateRequest, SeparateResult
 
 
+@in_panels(
+    {
+        "Separator": ("recipe", "separator", "model", "opt", "offline", "check_chunking"),
+        OUTPUT: ("output", "export", "export_dir", "retry_failed", "dry_run", "json"),
+        PROCESSES: ("jobs", "gpus", "device"),
+    }
+)
 def separate(
     inputs: Annotated[
         list[Path], typer.Argument(help="Audio files, or folders searched recursively.")

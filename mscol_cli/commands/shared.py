@@ -38,7 +38,8 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="Run folder, checkpoint folder, or 'untrained'. [default: runs/latest]",
+        help="Run folder or name of a run in runs/, checkpoint folder, or 'untrained'."
+        " [default: runs/latest]",
         metavar="RUN",
     ),
 ]

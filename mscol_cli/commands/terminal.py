@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,14 +27,20 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
-from mscol_cli.commands.columns import aligned
+from mscol_cli.commands.columns import Row, aligned
 from mscol_cli.contracts.progress import NO_BAR
 from mscol_cli.files import escaped
 
-BAR, BESIDE = 20, 72
-"""Width of a bar, and of all but the fields beside it."""
+BAR, SHORTEST_BAR = 20, 10
+RATE, CLOCK = len("12,345.6 /s"), len("0:00:00")
+"""Characters of a rate without its unit, and of the time that has passed or is left."""
+FIELDS = 24
+"""Characters for fields, before a bar is shorter for them."""
+HANGING = "    "
+"""What lines begin with that go on with the one above."""
 LINE_EVERY = 60.0
 """Seconds between two lines of progress where there is no terminal, as in a SLURM job's log."""
 
@@ -66,8 +73,16 @@ def stderr() -> Console:
 
 
 def say_error(message: str) -> None:
-    """One line on stderr."""
-    stderr().print(Text.assemble(("error: ", "bold red"), escaped(" ".join(message.split()))))
+    """One line on stderr; a terminal shows it folded at words."""
+    _say(stderr(), Text.assemble(("error: ", "bold red"), escaped(" ".join(message.split()))))
+
+
+def _say(console: Console, text: Text) -> None:
+    if console.is_terminal:
+        # Whole words: a path that is longer than a line stays in one piece.
+        console.print(text, soft_wrap=False, overflow="ignore", crop=False)
+    else:
+        console.print(text)
 
 
 def print_json(result: Any) -> None:
@@ -83,20 +98,52 @@ def print_lines(*lines: str) -> None:
     file.flush()
 
 
+def print_folded(*lines: str) -> None:
+    """Lines on stdout, on a terminal folded at words with an indent."""
+    width = room()
+    if width is None:
+        print_lines(*lines)
+        return
+    for line in lines:
+        folded = textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=_indent(line),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        print_lines(*(folded or [line]))
+
+
+def _indent(line: str) -> str:
+    """What goes before the second line of a paragraph, an item of a list, or an indented line."""
+    if line.startswith("- "):
+        return "  "
+    leading = len(line) - len(line.lstrip())
+    return " " * leading + HANGING if leading else ""
+
+
 def print_titles(found: Iterable[Titled], heading: str, json: bool) -> None:
     """What comes along under a name, each with its title, as a table or as JSON on stdout."""
-    from rich.table import Table
-
     if json:
         print_json([{"name": item.name, "title": item.title} for item in found])
-        return
+    else:
+        print_table(("name", heading), [(item.name, item.title) for item in found])
+
+
+def print_table(header: Row, rows: Sequence[Row]) -> None:
+    """A table on stdout: wrapped in its columns on a terminal, a line a row elsewhere."""
+    from rich.markup import escape
+    from rich.table import Table
+
     if room() is None:
-        rows = [("name", heading), *((item.name, item.title) for item in found)]
-        print_lines(*aligned(rows))
+        print_lines(*aligned([header, *rows]))
         return
-    table = Table("name", heading, box=None, pad_edge=False)
-    for item in found:
-        table.add_row(item.name, item.title)
+    table = Table(*header, box=None, pad_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*map(escape, row))
     stdout().print(table)
 
 
@@ -114,12 +161,57 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """What there is room for on a line of progress.
+
+    Attributes:
+        bar: Characters of the bar; 0 for none.
+        clocks: Whether the time that has passed is shown, beside the time left.
+        rate: Whether the rate is shown.
+        fields: Characters for fields.
+    """
+
+    bar: int
+    clocks: bool
+    rate: bool
+    fields: int
+
+
+def progress_layout(title: str, total: int | None, unit: str, width: int) -> _Layout:
+    """Fit a line of progress to a terminal: the bar is shortened first, then the time that has
+    passed, the rate and the bar itself are left out; title, count and time left stay."""
+    count = 2 * len(str(total)) + 1 if total is not None else len("100000/?")
+    needed = len(title) + 1 + count + 1 + CLOCK
+    clocks, rate = 1 + CLOCK, 1 + RATE + len(unit)
+    free = width - needed - 1
+    has_rate = free >= rate + 1 + SHORTEST_BAR
+    free -= rate if has_rate else 0
+    has_clocks = free >= clocks + 1 + SHORTEST_BAR
+    free -= clocks if has_clocks else 0
+    bar = min(BAR, max(free - 1 - FIELDS, SHORTEST_BAR)) if free > SHORTEST_BAR else 0
+    return _Layout(bar, has_clocks, has_rate, max(free - 1 - bar, 0))
+
+
+def _columns(layout: _Layout) -> Iterator[ProgressColumn]:
+    yield TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+    if layout.bar:
+        yield BarColumn(layout.bar)
+    yield MofNCompleteColumn(table_column=Column(no_wrap=True))
+    if layout.rate:
+        yield _RateColumn(table_column=Column(no_wrap=True))
+    if layout.clocks:
+        yield TimeElapsedColumn()
+    yield TimeRemainingColumn()
+    yield TextColumn("{task.fields[shown]}", markup=False, table_column=Column(no_wrap=True))
+
+
 def fitting(fields: dict[str, str], room: int) -> str:
     """As many fields as there is room for beside a bar: one too many would squeeze the others."""
     shown = ""
     for name, value in fields.items():
         longer = f"{shown} {name} {value}".lstrip()
-        if shown and len(longer) > room:
+        if len(longer) > room:
             break
         shown = longer
     return shown
@@ -148,12 +240,19 @@ class _Lines:
         now = time.monotonic()
         self._done += amount
         if self._first is None:
-            # A run that goes on comes with what it made before, and a first unit with set-up.
+            # The first unit comes with set-up.
             self._first = self._done, now
         if now - self._said < LINE_EVERY:
             return None
         self._said = now
         return self._line(now, fields)
+
+    def skip(self, amount: int) -> None:
+        """Count units that were done before."""
+        self._done += amount
+        if self._first is not None:
+            start, since = self._first
+            self._first = start + amount, since
 
     def _line(self, now: float, fields: dict[str, str]) -> str:
         start, since = self._first or (0, now)
@@ -176,6 +275,7 @@ class TerminalProgress:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._lines: _Lines | None = None
+        self._room = 0
 
     def begin(self, title: str, total: int | None, unit: str) -> None:
         """Start a bar; ends the one before it."""
@@ -185,16 +285,9 @@ class TerminalProgress:
         if not self._console.is_terminal:
             self._lines = _Lines(title, total, unit)
             return
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(BAR),
-            MofNCompleteColumn(),
-            _RateColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[shown]}"),
-            console=self._console,
-        )
+        layout = progress_layout(title, total, unit, self._console.width)
+        self._room = layout.fields
+        self._bar = Progress(*_columns(layout), console=self._console)
         self._task = self._bar.add_task(title, total=total, unit=unit, shown="")
         self._bar.start()
 
@@ -207,7 +300,17 @@ class TerminalProgress:
             return
         self._bar.advance(self._task, amount)
         if fields:
-            self._bar.update(self._task, shown=fitting(fields, self._console.width - BESIDE))
+            self._bar.update(self._task, shown=fitting(fields, self._room))
+
+    def skip(self, amount: int) -> None:
+        """Move the bar by units that were done before, without a trace in the rate."""
+        if self._lines is not None:
+            self._lines.skip(amount)
+        if self._bar is None or self._task is None:
+            return
+        # `update` would take them for units of a moment.
+        task = next(task for task in self._bar.tasks if task.id == self._task)
+        task.completed += amount
 
     def end(self) -> None:
         """Close the bar."""
@@ -217,12 +320,12 @@ class TerminalProgress:
 
     def note(self, message: str) -> None:
         """A line on stderr."""
-        self._console.print(Text(escaped(message)))
+        _say(self._console, Text(escaped(message)))
 
     def warn(self, message: str) -> None:
         """A line on stderr that stands out."""
-        text = escaped(" ".join(message.split()))
-        self._console.print(Text.assemble(("warning: ", "yellow"), text))
+        line = escaped(" ".join(message.split()))
+        _say(self._console, Text.assemble(("warning: ", "yellow"), line))
 
     def __enter__(self) -> TerminalProgress:
         return self

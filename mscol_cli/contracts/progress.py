@@ -17,6 +17,9 @@ class Progress(Protocol):
     def advance(self, amount: int = 1, **fields: str) -> None:
         """Report `amount` more units done; `fields` are shown beside the bar (loss="1.23")."""
 
+    def skip(self, amount: int) -> None:
+        """Report `amount` units that were done before: they are not part of the rate."""
+
     def end(self) -> None:
         """Close the stage."""
 
@@ -33,6 +36,8 @@ class Silent:
     def begin(self, title: str, total: int | None, unit: str) -> None: ...
 
     def advance(self, amount: int = 1, **fields: str) -> None: ...
+
+    def skip(self, amount: int) -> None: ...
 
     def end(self) -> None: ...
 

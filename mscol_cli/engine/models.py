@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 
 from mscol_cli.checkpoints import folder as checkpoints
-from mscol_cli.checkpoints.layout import RUNS, follow_latest
+from mscol_cli.checkpoints.layout import RUNS, find_named
 from mscol_cli.checkpoints.runs import latest_run
 from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.cards import EncoderCard, ObjectiveCard
@@ -35,6 +35,7 @@ class Model:
         step: Updates it was trained for.
         info: Its run.json; empty for an untrained one.
         run: Its run folder; None for an untrained one.
+        folder: Its checkpoint folder; None for an untrained one.
     """
 
     encoder: Encoder
@@ -43,6 +44,11 @@ class Model:
     step: int
     info: dict[str, Any]
     run: Path | None
+    folder: Path | None = None
+
+    def describe(self) -> str:
+        """One line: where it is, its step and the first digits of its hash."""
+        return f"model {self.folder or self.name}, step {self.step}, hash {self.hash[:12]}"
 
 
 def build_encoder(part: Part, seed: int) -> Encoder:
@@ -88,7 +94,8 @@ def resolve_model(
     """What `--model` and `--encoder` mean.
 
     Args:
-        model: A run folder, a checkpoint folder, `untrained`, or None for `runs/latest`.
+        model: A run folder, a checkpoint folder, the name of a run under `runs/`, `untrained`, or
+            None for `runs/latest`.
         encoder: The encoder of `untrained`; None takes that of `runs/latest`, so that the two can
             be compared, or the default encoder when there is no run.
 
@@ -100,7 +107,7 @@ def resolve_model(
         return _resolve_untrained(encoder, registry, device)
     if encoder is not None:
         raise UsageError("--encoder goes with --model untrained; a trained model has its own.")
-    return load_model(Path(model) if model else latest_run(RUNS), registry, device)
+    return load_model(Path(model) if model else _latest(), registry, device)
 
 
 def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
@@ -127,6 +134,7 @@ def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
         step=found.step,
         info=found.info,
         run=run,
+        folder=found.folder,
     )
 
 
@@ -148,10 +156,17 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], sour
         raise UsageError(f"the weights in {source} do not fit this encoder: {reason}") from error
 
 
+def _latest() -> Path:
+    advice = "train a model with 'mscol pretrain', or name one with --model."
+    return latest_run(RUNS, advice)
+
+
 def _find_checkpoint(path: Path) -> checkpoints.Checkpoint:
-    path = follow_latest(path)
+    named, path = path, find_named(path) or path
     if not path.is_dir():
-        raise MissingDataError(f"{path} is no model: name a run folder or a checkpoint folder.")
+        raise MissingDataError(
+            f"{named} is no model: name a run folder, a checkpoint folder, or a run under {RUNS}/."
+        )
     if (path / f"{checkpoints.ENCODER}.safetensors").exists():
         return checkpoints.read_checkpoint(path)
     found = checkpoints.latest_checkpoint(path)
@@ -164,7 +179,7 @@ def _resolve_untrained(encoder: str | None, registry: Registry, device: torch.de
     if encoder is not None:
         return untrained_model(find_part(registry, "encoder", encoder), device)
     try:
-        info = _find_checkpoint(latest_run(RUNS)).info
+        info = _find_checkpoint(_latest()).info
     except MissingDataError:
         return untrained_model(find_part(registry, "encoder", DEFAULT_ENCODER), device)
     # A run's encoder started from its seed; an imported model does not say from what.

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from mscol_cli import adam, distributed
 from mscol_cli.checkpoints import folder as checkpoints
+from mscol_cli.checkpoints.layout import RUNS
 from mscol_cli.checkpoints.metrics import damage, split_damaged
 from mscol_cli.checkpoints.restoring import restorable, set_aside
+from mscol_cli.checkpoints.runs import point_latest
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
@@ -66,6 +68,7 @@ class Training:
 
     def __post_init__(self) -> None:
         self.step = 0
+        self._is_latest = False
         self.meter = Meter(self.settings.batch_size)
         precision = pick_precision(self.settings.precision, self.device)
         model = Pretraining(self.encoder, self.objective, precision)
@@ -105,6 +108,7 @@ class Training:
             progress.warn(f"{problem} Going on from step {self.step} instead.")
             if distributed.rank() == 0:
                 set_aside(folder)
+        self._point_latest()
 
     def _tell_of_rounding(self, before: Mapping[str, Any], progress: Progress) -> None:
         now = describe_machine(self.device)
@@ -131,7 +135,7 @@ class Training:
         trained = data_parallel(self.model)
         self._warn_of_damage(progress)
         progress.begin("pretrain", self.settings.steps, "steps")
-        progress.advance(self.step)
+        progress.skip(self.step)
         with StopRequest() as stop, open_log(self.run, self.step) as log:
             self.watch.begin(self.step)
             if self.step == 0:
@@ -235,7 +239,14 @@ class Training:
             folder = checkpoints.save_checkpoint(self.run, self.step, state, self._tensors())
         if scheduled:
             checkpoints.keep_best(self.run, folder)
+        self._point_latest()
         checkpoints.prune(self.run, self.settings.keep_last)
+
+    def _point_latest(self) -> None:
+        """Let `runs/latest` point at this run, once: of two that train, the later one keeps it."""
+        if distributed.rank() == 0 and not self._is_latest:
+            self._is_latest = True
+            point_latest(RUNS, self.run)
 
     def _tensors(self) -> dict[str, dict[str, Tensor]]:
         return {

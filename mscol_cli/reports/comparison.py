@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.reports.markdown import plain
+from mscol_cli.reports.notes import Note
 from mscol_cli.reports.published import Published, published_scores
 from mscol_cli.reports.tables import Score, markdown_table
 
@@ -98,12 +99,14 @@ class JointTable:
         rows: Models, in the order in which they were given.
         comparisons: Every pair of models in every column.
         failures: What could not be probed or compared, and why.
+        notes: What qualifies the scores, as the single results say it.
     """
 
     columns: Sequence[Column]
     rows: Sequence[Row]
     comparisons: Sequence[Comparison] = ()
     failures: Sequence[tuple[str, str]] = field(default=())
+    notes: Sequence[Note] = ()
 
 
 def joint_dict(table: JointTable) -> dict[str, Any]:
@@ -113,6 +116,7 @@ def joint_dict(table: JointTable) -> dict[str, Any]:
         "rows": [_row_dict(row, table.columns) for row in table.rows],
         "published": [asdict(one) for column in table.columns for one in _published(column)],
         "comparisons": [_comparison_dict(one) for one in table.comparisons],
+        "notes": [asdict(note) for note in table.notes],
         "failures": [list(failure) for failure in table.failures],
     }
 
@@ -126,6 +130,7 @@ def joint_markdown(table: JointTable) -> str:
         _score_table(table, columns),
         _legend(columns),
         _comparison_table(compared),
+        *(["Notes:\n\n" + "\n".join(_note_lines(table))] if table.notes else []),
         *(["Not done:\n\n" + "\n".join(_failure_lines(table))] if table.failures else []),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -185,6 +190,17 @@ def _comparison_table(compared: Sequence[Comparison]) -> str:
         for one in compared
     ]
     return f"Differences, on the same test clips:\n\n{markdown_table(header, rows)}"
+
+
+def _note_lines(table: JointTable) -> list[str]:
+    """A note that holds for every model of the task names the task alone."""
+    return [f"- {plain(f'{_about(note, table.rows)}: {note.note}')}" for note in table.notes]
+
+
+def _about(note: Note, rows: Sequence[Row]) -> str:
+    probed = [row.model for row in rows if note.task in row.results]
+    models = [] if set(note.models) == set(probed) and len(rows) > 1 else note.models
+    return ", ".join([note.task, *models])
 
 
 def _failure_lines(table: JointTable) -> list[str]:

@@ -78,8 +78,8 @@ def copies_done(folder: Path, separator: SeparatorIdentity) -> Done:
         )
     if found:
         raise UsageError(
-            f"{folder} holds copies made otherwise ({'; '.join(found)}): choose another with"
-            " --export-dir."
+            f"{folder} holds copies made with other settings ({'; '.join(found)}): choose another"
+            " with --export-dir."
         )
     return done
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
@@ -46,18 +47,39 @@ class SeparatorIdentity:
     passport: Mapping[str, str] = field(default_factory=dict)
 
     def differences(self, other: SeparatorIdentity) -> list[str]:
-        """What `other` would do differently; its version may differ."""
-        found = [_difference("separator", self.name, other.name)]
-        for what in ("options", "passport"):
-            mine, theirs = getattr(self, what), getattr(other, what)
-            found += [
-                _difference(key, mine.get(key), theirs.get(key)) for key in {**mine, **theirs}
-            ]
-        return [text for text in found if text]
+        """What `other` would do differently, each as `setting old -> new`; its version may differ.
+
+        Settings that follow from another one are left out: of another separator all others, of
+        another model its licence and hashes.
+        """
+        if self.name != other.name:
+            return [_difference("separator", self.name, other.name)]
+        return [
+            *_differences(self.options, other.options),
+            *_differences(self.passport, other.passport, decisive="model"),
+        ]
 
 
-def _difference(what: str, mine: object, theirs: object) -> str:
-    return "" if mine == theirs else f"{what} is {mine}, not {theirs}"
+def _differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], decisive: str | None = None
+) -> list[str]:
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if decisive in names:
+        names = [decisive]
+    return [_difference(name, old.get(name), new.get(name)) for name in names]
+
+
+def _difference(name: str, old: object, new: object) -> str:
+    return f"{name} {_in_words(old)} -> {_in_words(new)}"
+
+
+def _in_words(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value)) or "none"
+    # Digits enough to tell two hashes apart.
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", str(value))
 
 
 @dataclass(frozen=True)

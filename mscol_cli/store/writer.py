@@ -229,9 +229,12 @@ def find_header(path: Path, sources: tuple[str, ...], separator: SeparatorIdenti
     header = StoreHeader.read(path)
     found = header.separator.differences(separator)
     if header.sources != sources and not found:
-        found = [f"sources are {', '.join(header.sources)}, not {', '.join(sources)}"]
+        found = [f"sources {','.join(header.sources)} -> {','.join(sources)}"]
     if found:
-        raise UsageError(f"{path} was made otherwise ({'; '.join(found)}): choose another with -o")
+        raise UsageError(
+            f"{path} was made with other settings ({'; '.join(found)}): keep to them, or choose"
+            " another store with -o"
+        )
     return header
 
 

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mscol_cli.audio import AudioListing, find_audio
+from mscol_cli.audio import AudioListing, clash, find_audio
 from mscol_cli.audio.mono import PIECE, resampled_pieces
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
-from mscol_cli.engine.models import resolve_model
+from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.engine.waveforms import held_or_measured, load_waveform
-from mscol_cli.errors import BadInputError, UsageError
+from mscol_cli.errors import BadInputError
 from mscol_cli.files import is_regular
 from mscol_cli.host import load_registry
 from mscol_cli.reports.vectors import VectorTable, check_vector_path, write_vectors
@@ -60,6 +60,7 @@ class EmbedResult:
     Attributes:
         output: The file.
         model: Name of the model.
+        model_hash: SHA-256 of its weights.
         clips: Clips in the file.
         windows: Windows that were embedded, whether or not they have a row each.
         dim: Size of a vector.
@@ -69,6 +70,7 @@ class EmbedResult:
 
     output: Path
     model: str
+    model_hash: str
     clips: int
     windows: int
     dim: int
@@ -90,7 +92,8 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     sources = _find(request.inputs)
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, load_registry(), device)
-    progress.begin(f"embedding with {model.name}", len(sources.names), "clips")
+    progress.note(model.describe())
+    progress.begin("embedding", len(sources.names), "clips")
     results = zip(sources.names, sources.embed(model.encoder, device, progress), strict=True)
     embedded = _collect(results, request.windows, progress)
     progress.end()
@@ -100,10 +103,11 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     if not embedded.clips:
         raise nothing_usable(embedded.failures, len(sources.names) + len(sources.unlisted))
     with writing(request.output):
-        write_vectors(_table(embedded.clips, request.windows), request.output)
+        write_vectors(_table(embedded.clips, request.windows, model), request.output)
     return EmbedResult(
         output=request.output,
         model=model.name,
+        model_hash=model.hash,
         clips=len(embedded.clips),
         windows=embedded.windows,
         dim=model.encoder.dim,
@@ -144,21 +148,19 @@ def _find(inputs: Sequence[Path]) -> _Sources:
     stores = [Store.open(path) for path in inputs if is_regular(path / HEADER)]
     others = [path for path in inputs if not is_regular(path / HEADER)]
     listing = find_audio(others) if others or not stores else AudioListing()
-    names = [file.name for file in listing.files]
-    for store in stores:
-        prefix = f"{store.path.name}/" if len(inputs) > 1 else ""
-        names += [prefix + track for track in store.index.track_ids]
-    _check_unique(names)
+    clips = [(file.name, file.path) for file in listing.files]
+    clips += [(track, store.path) for store in stores for track in store.index.track_ids]
+    _check_unique(clips)
     paths = [file.path for file in listing.files]
-    return _Sources(names, paths, stores, list(listing.failures))
+    return _Sources([name for name, _ in clips], paths, stores, list(listing.failures))
 
 
-def _check_unique(names: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
+def _check_unique(clips: Sequence[tuple[str, Path]]) -> None:
+    seen: dict[str, Path] = {}
+    for name, origin in clips:
         if name in seen:
-            raise UsageError(f"two inputs hold a clip named {name}: embed them one at a time.")
-        seen.add(name)
+            raise clash(name, seen[name], origin)
+        seen[name] = origin
 
 
 def _mixtures(store: Store, sample_rate: int) -> Iterator[Clip]:
@@ -188,9 +190,11 @@ def _mean(clip: ClipEmbedding) -> ClipEmbedding:
     return ClipEmbedding(clip.windows.mean(axis=0, keepdims=True), clip.start_s[:1])
 
 
-def _table(clips: Mapping[str, ClipEmbedding], windows: bool) -> VectorTable:
+def _table(clips: Mapping[str, ClipEmbedding], windows: bool, model: Model) -> VectorTable:
     return VectorTable(
         np.concatenate([clip.windows for clip in clips.values()]),
         tuple(name for name, clip in clips.items() for _ in clip.windows),
         np.concatenate([clip.start_s for clip in clips.values()]) if windows else None,
+        model=model.name,
+        model_hash=model.hash,
     )

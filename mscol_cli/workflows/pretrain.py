@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,34 +30,14 @@ from mscol_cli.errors import Interrupted, MissingDataError, MscolError, UsageErr
 from mscol_cli.host import load_registry
 from mscol_cli.outliving import end_with_launcher
 from mscol_cli.store import Store
+from mscol_cli.workflows.finished_run import PretrainResult, finished_note, finished_result
 from mscol_cli.workflows.online_probe import online_probe
+from mscol_cli.workflows.run_reading import read_run_folder
 from mscol_cli.workflows.run_settings import PretrainRequest, process_count
 from mscol_cli.workflows.run_setup import dry_run, prepare_run
 from mscol_cli.workflows.train_split import chosen_tracks
 
 __all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work_launched"]
-
-
-@dataclass(frozen=True)
-class PretrainResult:
-    """What a run came to.
-
-    Attributes:
-        run: The run folder.
-        checkpoint: The newest checkpoint in it.
-        steps: Updates made in all.
-        loss: Mean over the last logged stretch; None when nothing was logged.
-        accuracy: Share of anchors associated rightly, over the same stretch, if the objective
-            reports one.
-        seconds: Wall time of this invocation.
-    """
-
-    run: Path
-    checkpoint: Path
-    steps: int
-    loss: float | None
-    accuracy: float | None
-    seconds: float
 
 
 def run(request: PretrainRequest, progress: Progress) -> PretrainResult | None:
@@ -78,7 +57,8 @@ def run(request: PretrainRequest, progress: Progress) -> PretrainResult | None:
         folder = _join(request, progress)
     else:
         folder = prepare_run(request, progress)
-        _train_here(folder, progress)
+        if not _is_finished(folder, progress):
+            _train_here(folder, progress)
     return _result(folder, time.perf_counter() - started) if folder else None
 
 
@@ -94,6 +74,13 @@ def work_launched(folder: Path, progress: Progress) -> None:
     """`work` in a process that `launch` started, and that does not outlive what started it."""
     end_with_launcher()
     work(folder, progress)
+
+
+def _is_finished(folder: Path, progress: Progress) -> bool:
+    result = finished_result(read_run_folder(folder))
+    if result is not None:
+        progress.note(finished_note(result))
+    return result is not None
 
 
 def _train_here(folder: Path, progress: Progress) -> None:
@@ -121,7 +108,8 @@ def _join(request: PretrainRequest, progress: Progress) -> Path | None:
     with process_group(device):
         prepared = str(prepare_run(request, progress)) if distributed.rank() == 0 else ""
         folder = Path(distributed.broadcast_text(prepared, device))
-        _train(folder, runs.read_run(folder), device, progress)
+        if not _is_finished(folder, progress if distributed.rank() == 0 else Silent()):
+            _train(folder, runs.read_run(folder), device, progress)
         return folder if distributed.rank() == 0 else None
 
 

@@ -63,6 +63,8 @@ def run(request: ProbeRequest, progress: Progress) -> ProbeResult:
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, registry, device)
     output = request.output or default_output(request, model)
+    check_writable(output)
+    progress.note(model.describe())
     return probe_model(settings, found, model, output, device, progress)
 
 
@@ -81,7 +83,6 @@ def probe_model(
         MscolError: The output cannot be written.
     """
     folder, data = found
-    check_writable(output)
     tested = [item for item in data.items if item.split == "test"]
     sources = find_sources(settings.stems, tested, folder) if settings.stems else None
     seconds: dict[str, float] = {}

@@ -13,6 +13,7 @@ from mscol_cli.errors import MscolError
 from mscol_cli.probing.bootstrap import difference, holm
 from mscol_cli.probing.kept import ClipScores, read_scores, resampled_pair
 from mscol_cli.reports.comparison import Column, Comparison, JointTable, Row
+from mscol_cli.reports.notes import collect_notes
 from mscol_cli.reports.tables import Score
 from mscol_cli.workflows.probe_output import SCORES
 
@@ -36,28 +37,36 @@ class Finished:
 
 def join(finished: Sequence[Finished]) -> JointTable:
     """The table of all results, with every pair of models compared in every column."""
-    rows = _rows(finished)
+    names = _model_names(finished)
+    rows = _rows(finished, names)
     columns = _columns(finished)
     failures: list[tuple[str, str]] = []
     read = cache(read_scores)
     compared = [one for column in columns for one in _compare(column, rows, read, failures)]
-    return JointTable(columns, rows, compared, tuple(dict.fromkeys(failures)))
+    notes = collect_notes((names[one.given], one.report) for one in finished)
+    return JointTable(columns, rows, compared, tuple(dict.fromkeys(failures)), notes)
 
 
-def _rows(finished: Sequence[Finished]) -> list[Row]:
+def _model_names(finished: Sequence[Finished]) -> dict[str, str]:
+    """What the table calls each model, by what the user called it: that where two share a name."""
+    names = {one.given: str(one.report["model"]) for one in reversed(finished)}
+    shared = list(names.values())
+    return {given: name if shared.count(name) == 1 else given for given, name in names.items()}
+
+
+def _rows(finished: Sequence[Finished], names: Mapping[str, str]) -> list[Row]:
     by_model: dict[str, list[Finished]] = {}
     for one in finished:
         by_model.setdefault(one.given, []).append(one)
-    names = [group[0].report["model"] for group in by_model.values()]
     return [
         Row(
-            model=name if names.count(name) == 1 else given,
+            model=names[given],
             model_hash=group[0].report["model_hash"],
             model_step=group[0].report["model_step"],
             results={one.report["task"]: str(one.folder) for one in group},
             scores={key: score for one in group for key, score in _scores(one)},
         )
-        for (given, group), name in zip(by_model.items(), names, strict=True)
+        for given, group in by_model.items()
     ]
 
 

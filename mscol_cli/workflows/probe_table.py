@@ -152,6 +152,7 @@ class _Runner:
             self.progress.note(f"{request.task} {model.name}: taken from {output}")
             return Finished(given, output, read_json(output / PROBE_REPORT, "result of a probe"))
         self.progress.note(f"{request.task} {model.name}")
+        check_writable(output)
         found = self._load_data(request)
         result = probe_model(settings, found, model, output, self.device, self.progress)
         self.failures += [(f"{request.task} {clip}", reason) for clip, reason in result.failures]
@@ -160,6 +161,7 @@ class _Runner:
     def _load_model(self, request: ProbeRequest) -> Model:
         if self.model is None or self.model[0] != request.model:
             found = resolve_model(request.model, request.encoder, self.registry, self.device)
+            self.progress.note(found.describe())
             self.model = request.model, found
         return self.model[1]
 

@@ -14,7 +14,7 @@ from mscol_cli.checkpoints.layout import (
     RUN,
     RUNS,
     checkpoint_folders,
-    follow_latest,
+    find_named,
 )
 from mscol_cli.checkpoints.metrics import METRICS, damage, split_damaged
 from mscol_cli.checkpoints.state import FINISHED, STATE, RunState, read_state
@@ -114,9 +114,9 @@ def find_run_folder(name: str) -> Path:
     Raises:
         MissingDataError: There is none.
     """
-    for folder in (Path(name), RUNS / name):
-        if folder.is_dir():
-            return follow_latest(folder)
+    folder = find_named(name)
+    if folder is not None:
+        return folder
     raise MissingDataError(f"{name} is no run: name a run folder, or one under {RUNS}/.")
 
 

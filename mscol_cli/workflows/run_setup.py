@@ -12,7 +12,7 @@ import torch
 
 from mscol_cli.checkpoints import runs
 from mscol_cli.checkpoints.folder import latest_checkpoint
-from mscol_cli.checkpoints.layout import RECIPE, RUNS, follow_latest
+from mscol_cli.checkpoints.layout import RECIPE, RUNS
 from mscol_cli.checkpoints.state import alone
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
@@ -28,6 +28,7 @@ from mscol_cli.files import write_text
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.recipes import Recipe, read_recipe
 from mscol_cli.store import Store, sealed_stores
+from mscol_cli.workflows.finished_run import run_to_resume
 from mscol_cli.workflows.online_probe import describe_online
 from mscol_cli.workflows.run_settings import (
     WHERE,
@@ -91,7 +92,6 @@ def _created(request: PretrainRequest, progress: Progress) -> Path:
     for name, text in files.items():
         write_text(folder / name, text)
     runs.write_run(folder, {**described, "store": _held(store)})
-    runs.point_latest(RUNS, folder)
     progress.note(f"run {folder}: {names[0]} with {names[1]}")
     return folder
 
@@ -151,7 +151,7 @@ def _check_rate(sample_rate: int, store: Store) -> None:
 def _resumed(request: PretrainRequest, progress: Progress) -> Path:
     recipe = read_recipe(request.recipe)
     request = with_recipe(request, recipe)
-    folder = follow_latest(request.run) if request.run else runs.latest_run(RUNS)
+    folder = run_to_resume(request.run)
     info = runs.read_run(folder)
     with alone(folder):
         # Asked before anything is written; who trains asks again, and keeps others out.
@@ -176,7 +176,6 @@ def _resumed(request: PretrainRequest, progress: Progress) -> Path:
     info["store"] = held
     info |= describe_online(request.probe_every, load_registry())
     runs.write_run(folder, info)
-    runs.point_latest(RUNS, folder)
     return folder
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mscol_cli.checkpoints.layout import CHECKPOINTS, LATEST, RECIPE, RUN, RUNS
 from mscol_cli.checkpoints.metrics import METRICS
 from mscol_cli.errors import MissingDataError
+from mscol_cli.files import relative_to_here
 from mscol_cli.workflows.run_reading import (
     PROBE,
     ProbeScore,
@@ -137,8 +138,7 @@ def _inside(folder: Path) -> Iterator[Path]:
     latest = (folder / LATEST).resolve()
     # The run that was started last may lie anywhere.
     if latest.is_dir() and latest.parent != folder.resolve():
-        here = Path.cwd()
-        yield latest.relative_to(here) if latest.is_relative_to(here) else latest
+        yield relative_to_here(latest)
     for path in folder.iterdir():
         hidden = path.name == LATEST or path.name.startswith(".")
         if path.is_dir() and not hidden and any((path / name).exists() for name in MARKS):

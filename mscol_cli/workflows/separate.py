@@ -119,11 +119,12 @@ def run(
         else:
             plan, todo = make_plan(output, tracks, separator, identity, copies, progress, found)
         if plan is not None and jobs > 1:
-            run_jobs(jobs, arguments, output, plan, progress)
+            run_jobs(jobs, arguments, output, plan, progress, todo.outside(plan))
             failures = _failures(output)
         elif plan is not None:
             worker = Worker(output, separator, identity, copies, progress)
-            sealed = worker.run(plan, *(ranks or (0, 1))) and not spoken_for
+            stored = todo.outside(plan)
+            sealed = worker.run(plan, *(ranks or (0, 1)), stored) and not spoken_for
             # What an earlier process has tried is told, too.
             failures = _failures(output) or worker.failures
     _tell_scaled(copies, progress)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def wanted_jobs(request: SeparateRequest) -> int:
 
 
 def run_jobs(
-    count: int, arguments: Sequence[str], store: Path, plan: Plan, progress: Progress
+    count: int, arguments: Sequence[str], store: Path, plan: Plan, progress: Progress, stored: int
 ) -> None:
     """Run workers until all have ended; the last one has sealed the store.
 
@@ -82,13 +82,14 @@ def run_jobs(
         store: Folder of the store.
         plan: What they do.
         progress: Sees what all of them did.
+        stored: Tracks that are in the store already and in no unit.
 
     Raises:
         MscolError: None of them could finish.
     """
     workers = [_start(number, count, arguments) for number in range(count)]
     try:
-        _watch(workers, store, plan, progress)
+        _watch(workers, store, plan, progress, stored)
     except BaseException:
         for worker in workers:
             worker.send_signal(signal.SIGINT)
@@ -122,23 +123,31 @@ def _start(number: int, count: int, arguments: Sequence[str]) -> subprocess.Pope
 
 
 def _watch(
-    workers: Sequence[subprocess.Popen[bytes]], store: Path, plan: Plan, progress: Progress
+    workers: Sequence[subprocess.Popen[bytes]],
+    store: Path,
+    plan: Plan,
+    progress: Progress,
+    stored: int,
 ) -> None:
-    progress.begin("separating", sum(len(unit.tracks) for unit in plan.units), "tracks")
-    begun, shown = time.monotonic(), 0
-    units = {unit.number: _Seen() for unit in plan.units}
+    total = stored + sum(len(unit.tracks) for unit in plan.units)
+    progress.begin("separating", total, "tracks")
+    units = {unit.number: _look(unit.folder(store)) for unit in plan.units}
+    begun, before = time.monotonic(), _sum(units.values())
+    progress.skip(stored + before.tried)
+    shown = before.tried
     while any(worker.poll() is None for worker in workers):
         time.sleep(_PAUSE)
         for unit in plan.units:
             # A unit that is joined by now keeps what was seen of it.
             if units[unit.number].tried < len(unit.tracks):
                 units[unit.number] = max(units[unit.number], _look(unit.folder(store)))
-        tried = sum(seen.tried for seen in units.values())
-        seconds = sum(seen.samples for seen in units.values()) / SAMPLE_RATE
-        failed = sum(seen.failed for seen in units.values())
+        seen = _sum(units.values())
+        seconds = (seen.samples - before.samples) / SAMPLE_RATE
         speed = f"{seconds / (time.monotonic() - begun):.1f}"
-        progress.advance(tried - shown, **{"failed": str(failed), "times real time": speed})
-        shown = tried
+        progress.advance(
+            seen.tried - shown, **{"failed": str(seen.failed), "times real time": speed}
+        )
+        shown = seen.tried
     progress.end()
 
 
@@ -149,6 +158,15 @@ class _Seen:
     tried: int = 0
     failed: int = 0
     samples: int = 0
+
+
+def _sum(units: Iterable[_Seen]) -> _Seen:
+    seen = list(units)
+    return _Seen(
+        sum(one.tried for one in seen),
+        sum(one.failed for one in seen),
+        sum(one.samples for one in seen),
+    )
 
 
 def _look(folder: Path) -> _Seen:

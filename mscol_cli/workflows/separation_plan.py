@@ -43,6 +43,11 @@ class Todo:
     wanted: list[TrackInput] = field(default_factory=list)
     again: bool = False
 
+    def outside(self, plan: Plan) -> int:
+        """How many of the inputs no unit of a plan has: the store holds them."""
+        planned = {track.id for unit in plan.units for track in unit.tracks}
+        return sum(track.id not in planned for track in self.wanted)
+
     @cached_property
     def music(self) -> Music:
         """What the headers of the tracks say."""

@@ -5,25 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from mscol_cli.audio.files import clash
 from mscol_cli.contracts.separator import TrackInput
 
 
 def unique_ids(tracks: Sequence[TrackInput]) -> list[TrackInput]:
-    """Tell tracks of one id apart by their suffix; those that still clash get a problem, and so
-    does an id that is no relative path."""
+    """Tell tracks of one id apart by their suffix; an id that is no relative path is a problem.
+
+    Raises:
+        UsageError: Two tracks still have one id.
+    """
     count = Counter(track.id for track in tracks)
     named = [_with_suffix(track) if count[track.id] > 1 else track for track in tracks]
-    seen: set[str] = set()
-    checked = []
-    for track in named:
-        if track.problem is None and track.id in seen:
-            track = replace(track, problem=f"{track.id}: two tracks have this name; rename one")
-        elif track.problem is None and not _is_safe(track.id):
-            track = replace(track, problem=f"{track.id}: is no relative name; rename the file")
-        seen.add(track.id)
-        checked.append(track)
-    return checked
+    _check_unique([track for track in named if track.problem is None])
+    return [_checked(track) for track in named]
+
+
+def _check_unique(tracks: Sequence[TrackInput]) -> None:
+    seen: dict[str, Path] = {}
+    for track in tracks:
+        path = next(iter(track.files.values()))
+        if track.id in seen:
+            raise clash(track.id, seen[track.id], path)
+        seen[track.id] = path
+
+
+def _checked(track: TrackInput) -> TrackInput:
+    if track.problem is None and not _is_safe(track.id):
+        return replace(track, problem=f"{track.id}: is no relative name; rename the file")
+    return track
 
 
 def _with_suffix(track: TrackInput) -> TrackInput:

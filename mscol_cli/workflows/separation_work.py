@@ -46,8 +46,9 @@ class Worker:
     def __post_init__(self) -> None:
         self.failures: list[tuple[str, str]] = []
         self._begun, self._seconds = time.monotonic(), 0.0
+        self._counted: set[int] = set()
 
-    def run(self, plan: Plan, rank: int, workers: int) -> bool:
+    def run(self, plan: Plan, rank: int, workers: int, stored: int = 0) -> bool:
         """Fill units until all are done.
 
         A worker waits for the units of others, so that it takes over what one that dies leaves.
@@ -56,11 +57,14 @@ class Worker:
             plan: Which units there are.
             rank: Of this worker; each begins elsewhere.
             workers: How many there are.
+            stored: Tracks that are in the store already and in no unit.
 
         Returns:
             Whether this worker sealed the store.
         """
-        self.progress.begin("separating", sum(len(unit.tracks) for unit in plan.units), "tracks")
+        total = stored + sum(len(unit.tracks) for unit in plan.units)
+        self.progress.begin("separating", total, "tracks")
+        self.progress.skip(stored)
         left: Plan | None = plan
         sealed = False
         # Another run may plan more while this one works.
@@ -74,12 +78,21 @@ class Worker:
         """Fill units until all of this plan are done, or another worker has sealed."""
         first = rank * len(plan.units) // workers
         units = [*plan.units[first:], *plan.units[:first]]
-        while units := [unit for unit in units if not unit.is_done(self.store)]:
+        while units := self._undone_units(units):
             tried = [self._try(unit) for unit in units]
             if not any(tried):
                 if Plan.read(self.store) is None:
                     break
                 time.sleep(_PAUSE)
+
+    def _undone_units(self, units: Sequence[Unit]) -> list[Unit]:
+        """Those that are not done; the tracks of those that others have done, or an earlier run,
+        are counted on the way."""
+        done = {unit.number: len(unit.tracks) for unit in units if unit.is_done(self.store)}
+        new = done.keys() - self._counted
+        self.progress.skip(sum(done[number] for number in new))
+        self._counted |= new
+        return [unit for unit in units if unit.number not in done]
 
     def _try(self, unit: Unit) -> bool:
         """Fill a unit, unless another worker does."""
@@ -101,8 +114,9 @@ class Worker:
         failures: list[tuple[str, str]] = []
         with StoreWriter(folder, sources, self.identity, _ANY_SIZE) as writer:
             groups = list(self._undone_groups(unit, writer))
-            skipped = len(unit.tracks) - sum(len(group) for group in groups)
-            self.progress.advance(skipped)
+            done = {track.id for track in unit.tracks if self._is_done(track, writer)}
+            self.progress.skip(len(done))
+            self._counted.add(unit.number)
             scratch = existing_parent(self.store)
             copied = self.copies is not None
             for track, separated in separate_groups(groups, self.separator, scratch, copied):
@@ -111,7 +125,8 @@ class Worker:
                 except BadInputError as error:
                     self.progress.warn(f"skipped {error}")
                     failures.append((track.id, str(error)))
-                self.progress.advance(1, **self._shown(len(failures)))
+                # One that was done before is separated again only for the others of its group.
+                self.progress.advance(int(track.id not in done), **self._shown(len(failures)))
             inputs = [planned.to_input() for planned in unit.tracks]
             writer.seal(failure_records(inputs, failures))
         self.failures += failures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -127,10 +128,14 @@ def _from_folder(folder: Path, targets: tuple[str, ...]) -> Model:
 
 def _targets_in(folder: Path) -> tuple[str, ...]:
     """Targets of a folder: the four stems first, as many as there are."""
-    found = {path.stem for path in folder.glob("*.json")} - {"separator"}
+    found = _names_in(folder)
     if not found:
         raise MissingDataError(f"{folder} has no TARGET.json: Open-Unmix's training writes it")
     return (*(name for name in STEMS if name in found), *sorted(found - set(STEMS)))
+
+
+def _names_in(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("*.json")} - {"separator"}
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
@@ -144,9 +149,18 @@ def _read_settings(path: Path) -> dict[str, Any]:
 
 
 def _find_weights(folder: Path, target: str) -> Path:
-    found = sorted(folder.glob(f"{target}*.pth"))
+    """The one file of a target's weights, `TARGET.pth` or `TARGET-HASH.pth`."""
+    longer = [name for name in _names_in(folder) if name != target and name.startswith(target)]
+    found = [
+        path
+        for path in sorted(folder.glob(f"{glob.escape(target)}*.pth"))
+        if not path.stem.startswith(tuple(longer))
+    ]
     if not found:
         raise MissingDataError(f"{folder} has no weights {target}*.pth: choose --opt targets=...")
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise UsageError(f"{folder} has several weights of '{target}', {names}: keep one of them.")
     return found[0]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from mscol_cli.checkpoints.layout import LATEST, RUN
+from mscol_cli.checkpoints.layout import LATEST, RUN, find_named
 from mscol_cli.checkpoints.metrics import damage
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.workflows.reporting.probes import PROBE, FoundProbe, read_probe
@@ -43,14 +43,15 @@ def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Materia
     """Read runs, and the probes in them.
 
     Args:
-        paths: Run folders, and folders that hold some, or hold a `runs` folder; of those, results
-            in `probes` are taken, too.
+        paths: Run folders or names of runs under `runs/`, and folders that hold some, or hold a
+            `runs` folder; of those, results in `probes` are taken, too.
         probes: More folders of probe results, such as those of an untrained encoder.
 
     Raises:
         MissingDataError: There is no such folder, or no run in it.
     """
     failures: Failures = []
+    paths = [find_named(path) or path for path in paths]
     folders = _unique(folder for path in paths for folder in _runs_in(path))
     labels = _labels(folders)
     runs = list(_readable(folders, lambda folder: read_run(labels[folder], folder), failures))
@@ -74,7 +75,7 @@ def _runs_in(path: Path) -> list[Path]:
     if not path.is_dir():
         raise MissingDataError(f"{path} is no folder: name a run folder, or one that holds runs.")
     if (path / RUN).is_file():
-        return [path.resolve() if path.name == LATEST else path]
+        return [path]
     places = [path / "runs", path]
     found = [
         run.parent for place in places for run in place.glob(f"*/{RUN}") if not _is_latest(run)

@@ -7,6 +7,7 @@ from typing import Any
 
 from mscol_cli.reports.comparison import Comparison
 from mscol_cli.reports.curves import Curve, Panel, draw_panels, log_ticks, picture_png
+from mscol_cli.reports.notes import collect_notes
 from mscol_cli.reports.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.reports.points import Point, draw_points
 from mscol_cli.reports.published import Published, published_scores
@@ -214,18 +215,6 @@ def _label_curve(probe: FoundProbe, material: Material, tested: FoundSet, metric
 
 def _notes(group: Group) -> Iterator[str]:
     """Each note once, under the models it is about unless these are all."""
-    about: dict[str, list[str]] = {}
-    for probe in group.probes:
-        for note in [*probe.content.get("notes", []), *_shared(probe.content)]:
-            about.setdefault(str(note), []).append(probe.model)
-    for note, models in about.items():
-        yield note if len(models) == len(group.probes) else f"{', '.join(models)}: {note}"
-
-
-def _shared(content: Mapping[str, Any]) -> Iterator[str]:
-    """What test clips have in common with training clips."""
-    for one in content.get("shared_groups") or ():
-        yield (
-            f"{one['kind']}: {one['shared']:,} of {one['groups']:,} among the test clips are among"
-            f" the training clips, too, in {one['shared_clips']:,} of {one['clips']:,} test clips"
-        )
+    for note in collect_notes((probe.model, probe.content) for probe in group.probes):
+        all_models = len(note.models) == len(group.probes)
+        yield note.note if all_models else f"{', '.join(note.models)}: {note.note}"
