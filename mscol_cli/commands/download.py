@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, stdout
+from mscol_cli.commands.terminal import (
+    TerminalProgress,
+    plain_table,
+    print_json,
+    print_lines,
+    stdout,
+)
 from mscol_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,8 +64,6 @@ def download(
 
 
 def _list(json: bool) -> None:
-    from rich.table import Table
-
     from mscol_cli.space import readable
     from mscol_cli.workflows.download import available
 
@@ -68,7 +72,7 @@ def _list(json: bool) -> None:
         keys = ("name", "title", "licence", "licence_from", "page", "folder", "size")
         print_json([{key: getattr(item, key) for key in keys} for item in found])
         return
-    table = Table("name", "what it is", "download", "licence", box=None, pad_edge=False)
+    table = plain_table("name", "what it is", "download", "licence")
     for item in found:
         table.add_row(item.name, item.title, readable(item.size), item.licence)
     stdout().print(table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import print_json, print_lines, say_error
+from mscol_cli.commands.terminal import plain_table, print_json, print_lines, say_error, stdout
 from mscol_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,11 +58,7 @@ def show(
 
 
 def _print_table(registry: Registry) -> None:
-    from rich.table import Table
-
-    from mscol_cli.commands.terminal import stdout
-
-    table = Table("kind", "name", "what it is", "from", box=None, pad_edge=False)
+    table = plain_table("kind", "name", "what it is", "from")
     for entry in sorted(registry.entries, key=lambda entry: (entry.kind, entry.card.name)):
         owner = f"{entry.owner} {entry.version}"
         table.add_row(entry.kind, entry.card.name, entry.card.summary, owner)

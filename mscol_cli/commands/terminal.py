@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import asdict, is_dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -31,6 +32,9 @@ from rich.text import Text
 from mscol_cli.commands.columns import aligned
 from mscol_cli.contracts.progress import NO_BAR
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 BAR, BESIDE = 20, 72
 """Width of a bar, and of all but the fields beside it."""
 LINE_EVERY = 60.0
@@ -47,6 +51,17 @@ class Titled(Protocol):
     @property
     def title(self) -> str:
         """One line on what it is for."""
+
+
+def escape_unencodable() -> None:
+    """Let stdout and stderr escape the characters that their encoding lacks, as in `m\\xfc.wav`.
+
+    A terminal or a pipe may have a legacy code page (cp1252, ISO-8859-1), which no name of a file
+    may turn into an error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def stdout() -> Console:
@@ -82,10 +97,17 @@ def print_lines(*lines: str) -> None:
     file.flush()
 
 
+def plain_table(*headings: str) -> Table:
+    """An empty table without lines. Long words are wrapped, not cut: not every code page has the
+    ellipsis."""
+    from rich.table import Column, Table
+
+    columns = [Column(heading, overflow="fold") for heading in headings]
+    return Table(*columns, box=None, pad_edge=False)
+
+
 def print_titles(found: Iterable[Titled], heading: str, json: bool) -> None:
     """What comes along under a name, each with its title, as a table or as JSON on stdout."""
-    from rich.table import Table
-
     if json:
         print_json([{"name": item.name, "title": item.title} for item in found])
         return
@@ -93,7 +115,7 @@ def print_titles(found: Iterable[Titled], heading: str, json: bool) -> None:
         rows = [("name", heading), *((item.name, item.title) for item in found)]
         print_lines(*aligned(rows))
         return
-    table = Table("name", heading, box=None, pad_edge=False)
+    table = plain_table("name", heading)
     for item in found:
         table.add_row(item.name, item.title)
     stdout().print(table)
