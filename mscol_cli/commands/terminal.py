@@ -215,6 +215,8 @@ class TerminalProgress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[shown]}"),
             console=self._console,
+            # Bars are on stderr, and calls into plugins redirect stdout themselves.
+            redirect_stdout=False,
         )
         self._task = self._bar.add_task(title, total=total, unit=unit, shown="")
         self._bar.start()

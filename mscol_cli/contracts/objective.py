@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ class ObjectiveContext:
     sample_rate: int = 16_000
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """Base class of every objective.
 
     Every random choice belongs in `plan`, whose generator depends on seed and step alone: the

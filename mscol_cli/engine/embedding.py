@@ -18,7 +18,9 @@ from mscol_cli.audio import load_mono
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.engine.cuts import Cut, whole_windows
+from mscol_cli.engine.encoding import encode
 from mscol_cli.errors import BadInputError
+from mscol_cli.host.guard import located
 
 Decode = Callable[[Path, int], NDArray[np.float32]]
 DECODERS = min(4, os.cpu_count() or 1)
@@ -174,9 +176,10 @@ def _embed_group(
 
 def _run(encoder: Encoder, clips: Sequence[_Framed], device: torch.device, noise: bool) -> Tensor:
     """All windows of clips to embeddings (windows, dim) on the CPU."""
-    with frozen(encoder, noise), torch.inference_mode():
+    named = clips[0].name if len(clips) == 1 else f"{clips[0].name} and {len(clips) - 1} more"
+    with frozen(encoder, noise), torch.inference_mode(), located(named):
         passes = [
-            encoder(encoder.frontend(windows.to(device))).float().cpu()
+            encode(encoder, windows.to(device)).float().cpu()
             for windows in _passes(clips, encoder.crop_samples, windows_per_pass(device))
         ]
     return torch.cat(passes)
