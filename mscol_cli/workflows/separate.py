@@ -16,6 +16,7 @@ from mscol_cli.errors import (
     MscolError,
     UsageError,
 )
+from mscol_cli.host.checks.separator import find_tracks
 from mscol_cli.outliving import end_with_launcher
 from mscol_cli.recipes import to_toml
 from mscol_cli.store import ACTIVE_LEVEL, Store, store_beside
@@ -105,7 +106,7 @@ def run(
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
     watch = Silent() if spoken_for else progress
     separator, identity = build_separator(request, watch)
-    tracks = unique_ids(separator.tracks(_find_inputs(request, output, watch)))
+    tracks = unique_ids(find_tracks(separator, _find_inputs(request, output, watch)))
     failures: Failures = []
     sealed = True
     copies = open_copies(exported, request.export, identity, separator.sources)
@@ -150,7 +151,7 @@ def dry_run(request: SeparateRequest, progress: Progress) -> tuple[str, Estimate
         progress.note(f"how long it takes is known when the weights are here: {error}")
         separator, identity = build_separator(request, silent, plan_only=True)
         is_whole = False
-    tracks = unique_ids(separator.tracks(_find_inputs(request, output, progress)))
+    tracks = unique_ids(find_tracks(separator, _find_inputs(request, output, progress)))
     copies = open_copies(exported, request.export, identity, separator.sources)
     todo = find_todo(output, tracks, copies, request.retry_failed)
     speed = _speed(request, separator, todo) if is_whole else None
