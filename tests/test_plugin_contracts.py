@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mscol_cli.host import load_registry
+from mscol_cli.contracts.progress import Silent
+from mscol_cli.host import Entry, load_registry
+from mscol_cli.workflows.separator_choice import SeparateRequest, build_separator
 from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
 from tests.helpers_plugins import WHOLE, install_plugin
@@ -189,6 +191,13 @@ def test_a_separator_is_checked(
     assert line.startswith("error: separator 'halves' (mine 1): ")
     assert message in line
     assert code == 2
+
+
+@pytest.mark.parametrize("entry", load_registry().of_kind("separator"), ids=lambda e: e.card.name)
+def test_every_separator_that_is_installed_keeps_the_contract(entry: Entry) -> None:
+    request = SeparateRequest(inputs=(), separator=entry.card.name, device="cpu")
+    separator, _ = build_separator(request, Silent(), plan_only=True)
+    assert separator.sources or entry.card.name == "none"
 
 
 def test_an_exception_of_a_separator_names_the_track(refused: Refused, tmp_path: Path) -> None:

@@ -110,8 +110,8 @@ class Objective(nn.Module, ABC):
 
         Returns:
             The loss, a scalar; and scalar tensors to watch, by name. Their means go to the run's
-            metrics.jsonl. The first update stops with an error if a name is one that the trainer
-            writes there: `step`, `loss`, `learning_rate`, `pairs_per_second`, `data_wait`,
+            metrics.jsonl. `pretrain` stops with an error if a name is one that the trainer writes
+            there: `step`, `loss`, `learning_rate`, `pairs_per_second`, `data_wait`,
             `gradient_norm`, `alignment`, `uniformity`, `effective_rank`, `memory_bytes`,
             `elapsed_s`, or any that begins with `probe/`.
         """

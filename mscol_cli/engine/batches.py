@@ -68,7 +68,9 @@ class CropSource:
             PluginCallError: The objective raised an exception.
         """
         rng, index = np.random.default_rng([self.seed, step]), self.store.index
-        plan = guarded(self.objective.plan, f"step {step + 1}")(index, rng, self.batch_size)
+        plan = guarded(self.objective, self.objective.plan, f"step {step + 1}")(
+            index, rng, self.batch_size
+        )
         label = label_of(self.objective)
         validate_plan(plan, index, self.crop_samples, self.batch_size, label)
         return plan

@@ -52,13 +52,13 @@ class Pretraining(nn.Module):
         """
         # A CUDA graph may write the new ones where the last ones are.
         self._own_embeddings = {}
-        waveforms = guarded(self.objective.augment_waveforms)(waveforms, labels)
-        plain = _per_view(guarded(self.encoder.frontend), waveforms)
-        features = guarded(self.objective.augment_features)(plain, labels)
+        waveforms = guarded(self.objective, self.objective.augment_waveforms)(waveforms, labels)
+        plain = _per_view(guarded(self.encoder, self.encoder.frontend), waveforms)
+        features = guarded(self.objective, self.objective.augment_features)(plain, labels)
         embeddings = _per_view(self._encode, features)
         self._own_embeddings = {view: rows.detach() for view, rows in embeddings.items()}
-        projections = _gathered(guarded(self.objective.project)(embeddings))
-        loss, metrics = guarded(self.objective.loss)(projections, _gathered(labels))
+        projections = _gathered(guarded(self.objective, self.objective.project)(embeddings))
+        loss, metrics = guarded(self.objective, self.objective.loss)(projections, _gathered(labels))
         return loss, metrics
 
     def embeddings(self) -> dict[str, Tensor]:

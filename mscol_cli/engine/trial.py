@@ -32,7 +32,7 @@ def check_objective(objective: Objective, index: StoreIndex, batch_size: int) ->
         PluginCallError: Its `check` raised another exception.
         PluginError: It returned something else than lines.
     """
-    notes = guarded(objective.check, "check")(index, batch_size)
+    notes = guarded(objective, objective.check, "check")(index, batch_size)
     return validate_notes(notes, label_of(objective))
 
 
@@ -60,7 +60,7 @@ def try_objective(
 
 def _plan(objective: Objective, encoder: Encoder, index: StoreIndex, batch_size: int) -> CropPlan:
     rng = np.random.default_rng(0)
-    plan = guarded(objective.plan, f"plan of {batch_size} rows")(index, rng, batch_size)
+    plan = guarded(objective, objective.plan, f"plan of {batch_size} rows")(index, rng, batch_size)
     validate_plan(plan, index, encoder.crop_samples, batch_size, label_of(objective))
     return plan
 
@@ -69,18 +69,22 @@ def _try_crops(objective: Objective, encoder: Encoder, plan: CropPlan) -> None:
     label, labels = label_of(objective), _tensors(plan)
     crops = {view: torch.zeros(CROPS, encoder.crop_samples) for view in plan.views}
     with torch.no_grad():
-        changed = guarded(objective.augment_waveforms, "augment_waveforms")(crops, labels)
+        changed = guarded(objective, objective.augment_waveforms, "augment_waveforms")(
+            crops, labels
+        )
         validate_views(changed, CROPS, "augment_waveforms", label, encoder.crop_samples)
         with plugin_call(label_of(encoder), "frontend"):
             features = {view: encoder.frontend(rows) for view, rows in changed.items()}
-        augmented = guarded(objective.augment_features, "augment_features")(features, labels)
+        augmented = guarded(objective, objective.augment_features, "augment_features")(
+            features, labels
+        )
         validate_views(augmented, CROPS, "augment_features", label)
 
 
 def _try_loss(objective: Objective, dim: int, plan: CropPlan) -> None:
     label, rows = label_of(objective), len(next(iter(plan.views.values())).track)
     embeddings = {view: torch.randn(rows, dim, requires_grad=True) for view in plan.views}
-    projected = guarded(objective.project, "project")(embeddings)
+    projected = guarded(objective, objective.project, "project")(embeddings)
     validate_views(projected, rows, "project", label)
     with plugin_call(label, "loss of random embeddings"):
         loss, metrics = objective.loss(projected, _tensors(plan))

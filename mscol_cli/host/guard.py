@@ -50,11 +50,13 @@ def plugin_call(label: str, where: str = "") -> Iterator[None]:
         raise PluginCallError(label, describe_error(error), where) from error
 
 
-def guarded(method: Callable[Arguments, Result], where: str = "") -> Callable[Arguments, Result]:
-    """A method of a labelled part, to be called within `plugin_call`."""
+def guarded(
+    part: object, method: Callable[Arguments, Result], where: str = ""
+) -> Callable[Arguments, Result]:
+    """A method of a part, to be called within `plugin_call`."""
 
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        with plugin_call(label_of(getattr(method, "__self__", method)), where):
+        with plugin_call(label_of(part), where):
             return method(*args, **kwargs)
 
     return call

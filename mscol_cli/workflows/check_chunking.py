@@ -68,7 +68,7 @@ def run(request: SeparateRequest, progress: Progress) -> ChunkingResult:
             f" {chunking.samples / rate:.1f} s: name a longer file."
         )
     begun = time.perf_counter()
-    at_once = guarded(separator.separate, f"track '{track.id}'")(whole.audio)
+    at_once = guarded(separator, separator.separate, f"track '{track.id}'")(whole.audio)
     validate_separated(at_once, separator.sources, whole.samples, label_of(separator))
     middle = time.perf_counter()
     count, noise = _difference(track, separator, chunking, at_once)

@@ -17,7 +17,7 @@ def claims_checkpoint(importer: Importer, path: Path) -> bool:
         PluginError: It returned something else than a boolean.
         PluginCallError: It raised an exception.
     """
-    claimed = guarded(importer.claims, str(path))(path)
+    claimed = guarded(importer, importer.claims, str(path))(path)
     if not isinstance(claimed, bool):
         raise breach(label_of(importer), f"claims returned {claimed!r}, neither True nor False")
     return claimed
@@ -31,7 +31,7 @@ def read_checkpoint(importer: Importer, path: Path) -> ImportedModel:
         PluginError: It returned something else than an ImportedModel.
         PluginCallError: It raised another exception.
     """
-    model = guarded(importer.read, str(path))(path)
+    model = guarded(importer, importer.read, str(path))(path)
     validate_model(model, label_of(importer))
     return model
 

@@ -37,7 +37,7 @@ def find_tracks(separator: Separator, files: Sequence[InputFile]) -> list[TrackI
         PluginCallError: It raised an exception.
     """
     label = label_of(separator)
-    tracks = guarded(separator.tracks, f"{len(files)} files")(files)
+    tracks = guarded(separator, separator.tracks, f"{len(files)} files")(files)
     if not isinstance(tracks, (list, tuple)):
         raise breach(label, f"tracks returned {type(tracks).__name__}, not a list")
     for track in tracks:

@@ -29,7 +29,7 @@ def load_task(task: Task, folder: Path) -> TaskData:
         PluginError: What was read breaks the contract.
         PluginCallError: The task raised an exception.
     """
-    data = guarded(task.load, str(folder))(folder)
+    data = guarded(task, task.load, str(folder))(folder)
     validate_task_data(data, task.protocol.multilabel, f"{label_of(task)}: {folder}")
     return data
 
