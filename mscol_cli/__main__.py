@@ -8,11 +8,13 @@ import sys
 from types import FrameType
 
 from mscol_cli.app import run
+from mscol_cli.commands.terminal import escape_unencodable
 from mscol_cli.launched import STOPPING
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    escape_unencodable()
     # What Ctrl-C does, a scheduler's signals do too: stop, keep what is done, exit 130.
     for number in STOPPING:
         signal.signal(number, _interrupt)

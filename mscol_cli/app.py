@@ -24,7 +24,7 @@ from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.store import store
 from mscol_cli.commands.terminal import print_lines, say_error
-from mscol_cli.errors import Interrupted, MscolError
+from mscol_cli.errors import Interrupted, MscolError, PluginCallError
 
 app = typer.Typer(
     name="mscol",
@@ -81,6 +81,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = app(args=arguments, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return _fail(Interrupted("interrupted."), Interrupted.exit_code)
+    except PluginCallError as error:
+        return _fail(error, error.exit_code, f"{error}{_hint()}")
     except MscolError as error:
         return _fail(error, error.exit_code)
     except BrokenPipeError:
@@ -108,5 +110,8 @@ def _fail_unforeseen(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename and error.strerror:
         place = f"{error.filename}: {error.strerror}: look at the path, its rights and its disk"
         return _fail(error, 1, f"{place}, or choose another.")
-    hint = "" if os.environ.get(VERBOSE) else " (mscol --verbose COMMAND shows where)"
-    return _fail(error, 1, f"{type(error).__name__}: {error}{hint}")
+    return _fail(error, 1, f"{type(error).__name__}: {error}{_hint()}")
+
+
+def _hint() -> str:
+    return "" if os.environ.get(VERBOSE) else " (mscol --verbose COMMAND shows where)"

@@ -67,3 +67,19 @@ class PluginError(MscolError):
     """A plugin that failed to load or breaks its contract, or two that claim one name."""
 
     exit_code = 2
+
+
+class PluginCallError(MscolError):
+    """A plugin raised an exception that its contract does not name: the plugin has a bug.
+
+    Attributes:
+        label: Kind, name, owner and version of the part that raised it.
+        reason: The exception in one line.
+        where: What the part worked on (a track, a clip, a step); empty where that is not known.
+    """
+
+    def __init__(self, label: str, reason: str, where: str = "") -> None:
+        super().__init__(": ".join(part for part in (label, where, reason) if part))
+        self.label = label
+        self.reason = reason
+        self.where = where

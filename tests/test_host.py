@@ -69,7 +69,7 @@ def test_a_misspelt_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_hook_that_returns_no_card_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = load_registry([plugin(monkeypatch, "odd_plugin", mscol_encoders=[card()])])
-    assert "no encoder card" in registry.failures[0].reason
+    assert "not of class EncoderCard" in registry.failures[0].reason
 
 
 def test_one_name_offered_twice_names_both(monkeypatch: pytest.MonkeyPatch) -> None:

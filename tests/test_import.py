@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +15,9 @@ from safetensors.torch import load_file
 
 from mscol_cli.api import ImportedModel, ImportedPart, Importer, ImporterCard
 from mscol_cli.engine.models import build_encoder, build_objective, load_model
-from mscol_cli.host import Entry, Registry, find_objective, find_part, load_registry
+from mscol_cli.host import Entry, Part, Registry, find_objective, find_part, load_registry
+from mscol_cli.host.building import build_part
+from mscol_cli.host.checks.importer import claims_checkpoint
 from mscol_cli.workflows import import_checkpoint as workflow
 from tests.conftest import Command
 from tests.helpers_audio import tones, write_audio
@@ -398,6 +400,6 @@ def test_weights_that_do_not_fit_the_named_encoder_are_refused(
 
 @pytest.mark.parametrize("entry", load_registry().of_kind("importer"), ids=lambda e: e.card.name)
 def test_no_importer_claims_what_is_not_there_or_empty(entry: Entry, tmp_path: Path) -> None:
-    importer = cast(ImporterCard, entry.card).build(entry.options())
-    assert not importer.claims(tmp_path / "nothing")
-    assert not importer.claims(tmp_path)
+    importer = build_part(Part(entry, entry.options()), Importer)
+    assert not claims_checkpoint(importer, tmp_path / "nothing")
+    assert not claims_checkpoint(importer, tmp_path)

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from mscol_cli.api import ObjectiveCard, ObjectiveContext, StoreIndex, UsageError
-from mscol_cli.host import Entry, load_registry
+from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.engine.trial import try_objective
+from mscol_cli.host import Entry, find_objective, find_part, load_registry
 from mscol_objectives.association import BilinearSimilarity, association_logits
 from mscol_objectives.cola import Cola
 from mscol_objectives.msa import MusicSourceAssociation
@@ -228,14 +230,15 @@ def test_a_part_cannot_hide_behind_a_method() -> None:
 )
 def test_every_objective_keeps_the_contract(entry: Entry) -> None:
     assert isinstance(entry.card, ObjectiveCard)
+    registry, index = load_registry(), make_index()
+    encoder = build_encoder(find_part(registry, "encoder", "small"), seed=0)
+    part = find_objective(registry, entry.card.name)
+    try_objective(build_objective(part, encoder, seed=0), encoder, index, 16)
     objective = entry.card.build(entry.options(), CONTEXT)
-    index = make_index()
     again = [objective.plan(index, np.random.default_rng([7, 3]), 16) for _ in range(2)]
     for view, crops in again[0].views.items():
-        assert crops.track.shape == crops.source.shape == crops.start.shape == (16,)
         np.testing.assert_array_equal(crops.start, again[1].views[view].start)
     labels = {name: torch.from_numpy(label) for name, label in again[0].labels.items()}
-    assert all(len(label) == 16 for label in labels.values())
     features = {view: torch.randn(16, 98, 64) for view in again[0].views}
     changed = objective.augment_features(features, labels)
     assert {view: rows.shape for view, rows in changed.items()} == {
@@ -245,7 +248,6 @@ def test_every_objective_keeps_the_contract(entry: Entry) -> None:
     projections = objective.project(embeddings)
     loss, metrics = objective.loss(projections, labels)
     loss.backward()  # type: ignore[no-untyped-call]
-    assert loss.shape == ()
     assert all(value.shape == () for value in metrics.values())
     for rows in embeddings.values():
         assert rows.grad is not None

@@ -18,12 +18,12 @@ from mscol_cli.engine.batches import CropSource
 from mscol_cli.engine.collapse import LOWEST_RANK, PATIENCE, CollapseGuard
 from mscol_cli.engine.metrics import open_log
 from mscol_cli.engine.models import build_encoder, build_objective
-from mscol_cli.engine.reported import RESERVED
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.training import Training
 from mscol_cli.engine.watching import OnlineProbe, shown_fields
 from mscol_cli.errors import MscolError
 from mscol_cli.host import find_objective, find_part, load_registry
+from mscol_cli.host.checks.objective import RESERVED
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers_plugins import COLLAPSING, install_plugin
@@ -209,9 +209,9 @@ def test_an_objective_may_not_report_what_the_trainer_does(
     start = ["pretrain", store, "--objective", "alike", *QUICK, "--steps", 1]
     assert mscol(*start, "-o", tmp_path / "run") == 2
     told = capsys.readouterr().err.splitlines()[-1]
-    assert "objective 'alike' of mscol_alike" in told
+    assert "objective 'alike' (mscol_alike 1)" in told
     assert message in told
-    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_every_name_that_the_trainer_logs_is_reserved(trained: Path) -> None:

@@ -70,7 +70,7 @@ def alone(run: Path) -> Iterator[None]:
     Raises:
         UsageError: Another process trains it.
     """
-    with (run / LOCK).open("a") as file:
+    with (run / LOCK).open("a", encoding="utf-8") as file:
         if not _locked(file):
             raise UsageError(f"{run} is being trained by another process: wait for it, or stop it.")
         yield

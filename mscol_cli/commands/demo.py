@@ -10,6 +10,7 @@ import typer
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import (
     TerminalProgress,
+    plain_table,
     print_json,
     print_lines,
     stdout,
@@ -46,9 +47,7 @@ def demo(
 
 
 def _print_table(result: DemoResult) -> None:
-    from rich.table import Table
-
-    table = Table("probe", "metric", "test clips", "pre-trained", "untrained", box=None)
+    table = plain_table("probe", "metric", "test clips", "pre-trained", "untrained")
     for score in result.scores:
         trained, untrained = _cell(score.pretrained), _cell(score.untrained)
         table.add_row(score.task, score.metric, str(score.test_clips), trained, untrained)

@@ -32,7 +32,7 @@ def overview(context: typer.Context, json: Json = False) -> None:
     for line in registry.clashes():
         say_error(line)
     for failed in registry.failures:
-        say_error(f"plugin '{failed.plugin}' of {failed.owner} {failed.version}: {failed.reason}")
+        say_error(str(failed))
 
 
 @plugins.command()
@@ -47,7 +47,8 @@ def show(
     registry = load_registry()
     found = [entry for entry in registry.entries if entry.card.name == name]
     if not found:
-        raise unknown_name("plugin", name, {entry.card.name for entry in registry.entries})
+        known = {entry.card.name for entry in registry.entries}
+        raise unknown_name("plugin", name, known, registry.why_missing())
     if json:
         print_json([_entry_as_json(entry) for entry in found])
         return

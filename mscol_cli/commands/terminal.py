@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -33,6 +34,9 @@ from rich.text import Text
 from mscol_cli.commands.columns import Row, aligned
 from mscol_cli.contracts.progress import NO_BAR
 from mscol_cli.files import escaped
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 BAR, SHORTEST_BAR = 20, 10
 RATE, CLOCK = len("12,345.6 /s"), len("0:00:00")
@@ -55,6 +59,17 @@ class Titled(Protocol):
     @property
     def title(self) -> str:
         """One line on what it is for."""
+
+
+def escape_unencodable() -> None:
+    """Let stdout and stderr escape the characters that their encoding lacks, as in `m\\xfc.wav`.
+
+    A terminal or a pipe may have a legacy code page (cp1252, ISO-8859-1), which no name of a file
+    may turn into an error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def stdout() -> Console:
@@ -123,6 +138,15 @@ def _indent(line: str) -> str:
     return " " * leading + HANGING if leading else ""
 
 
+def plain_table(*headings: str) -> Table:
+    """An empty table without lines. Long words are wrapped, not cut: not every code page has the
+    ellipsis."""
+    from rich.table import Table
+
+    columns = [Column(heading, overflow="fold") for heading in headings]
+    return Table(*columns, box=None, pad_edge=False)
+
+
 def print_titles(found: Iterable[Titled], heading: str, json: bool) -> None:
     """What comes along under a name, each with its title, as a table or as JSON on stdout."""
     if json:
@@ -134,14 +158,11 @@ def print_titles(found: Iterable[Titled], heading: str, json: bool) -> None:
 def print_table(header: Row, rows: Sequence[Row]) -> None:
     """A table on stdout: wrapped in its columns on a terminal, a line a row elsewhere."""
     from rich.markup import escape
-    from rich.table import Table
 
     if room() is None:
         print_lines(*aligned([header, *rows]))
         return
-    table = Table(*header, box=None, pad_edge=False)
-    for column in table.columns:
-        column.overflow = "fold"
+    table = plain_table(*header)
     for row in rows:
         table.add_row(*map(escape, row))
     stdout().print(table)
@@ -287,7 +308,8 @@ class TerminalProgress:
             return
         layout = progress_layout(title, total, unit, self._console.width)
         self._room = layout.fields
-        self._bar = Progress(*_columns(layout), console=self._console)
+        # Bars are on stderr, and calls into plugins redirect stdout themselves.
+        self._bar = Progress(*_columns(layout), console=self._console, redirect_stdout=False)
         self._task = self._bar.add_task(title, total=total, unit=unit, shown="")
         self._bar.start()
 

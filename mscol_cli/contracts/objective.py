@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ class ObjectiveContext:
     sample_rate: int = 16_000
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """Base class of every objective.
 
     Every random choice belongs in `plan`, whose generator depends on seed and step alone: the
@@ -110,8 +110,8 @@ class Objective(nn.Module):
 
         Returns:
             The loss, a scalar; and scalar tensors to watch, by name. Their means go to the run's
-            metrics.jsonl. The first update stops with an error if a name is one that the trainer
-            writes there: `step`, `loss`, `learning_rate`, `pairs_per_second`, `data_wait`,
+            metrics.jsonl. `pretrain` stops with an error if a name is one that the trainer writes
+            there: `step`, `loss`, `learning_rate`, `pairs_per_second`, `data_wait`,
             `gradient_norm`, `alignment`, `uniformity`, `effective_rank`, `memory_bytes`,
             `elapsed_s`, or any that begins with `probe/`.
         """

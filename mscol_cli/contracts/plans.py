@@ -70,7 +70,8 @@ class Crops:
     Attributes:
         track: (batch,) row of `StoreIndex.track_ids`.
         source: (batch,) row of `StoreIndex.sources`.
-        start: (batch,) first sample of the crop in its track.
+        start: (batch,) first sample of the crop in its track. The crop must end inside the track;
+            in a track that is shorter than a crop it must be 0, and zeros follow.
     """
 
     track: IntArray

@@ -131,7 +131,8 @@ class Separator(ABC):
             source that is not in the track is all zero.
 
         Raises:
-            BadInputError: The track cannot be separated; it is reported and skipped.
+            BadInputError: The track cannot be separated; it is reported and skipped. Any other
+                exception ends the command: it is a bug, and would cost more tracks than this one.
         """
 
     def separate_many(self, batch: Sequence[Mapping[str, Tensor]]) -> list[Mapping[str, Tensor]]:

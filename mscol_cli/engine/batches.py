@@ -17,6 +17,8 @@ from mscol_cli.contracts.levels import Level
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.plans import CropPlan, Crops
 from mscol_cli.engine.on_device import DeviceStore, copied, goes_on_device, pinned
+from mscol_cli.host.checks.objective import validate_plan
+from mscol_cli.host.guard import guarded, label_of
 from mscol_cli.store import Store
 
 READ_AHEAD = 2
@@ -59,9 +61,19 @@ class CropSource:
     place: str = "auto"
 
     def plan(self, step: int) -> CropPlan:
-        """The whole batch of an update: the same on every process, and after every resume."""
-        rng = np.random.default_rng([self.seed, step])
-        return self.objective.plan(self.store.index, rng, self.batch_size)
+        """The whole batch of an update: the same on every process, and after every resume.
+
+        Raises:
+            PluginError: A crop lies outside its track, or the plan breaks its contract otherwise.
+            PluginCallError: The objective raised an exception.
+        """
+        rng, index = np.random.default_rng([self.seed, step]), self.store.index
+        plan = guarded(self.objective, self.objective.plan, f"step {step + 1}")(
+            index, rng, self.batch_size
+        )
+        label = label_of(self.objective)
+        validate_plan(plan, index, self.crop_samples, self.batch_size, label)
+        return plan
 
     def batches(self, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
         """This process's share of updates `start` to `stop`, made while earlier ones are used."""
@@ -126,7 +138,10 @@ class _Planned:
 
 
 def _labels(labels: Mapping[str, NDArray[np.generic]], device: torch.device) -> dict[str, Tensor]:
-    return {name: copied(torch.from_numpy(label), device) for name, label in labels.items()}
+    return {
+        name: copied(torch.from_numpy(np.ascontiguousarray(label)), device)
+        for name, label in labels.items()
+    }
 
 
 def _on_host(

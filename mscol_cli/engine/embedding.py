@@ -17,8 +17,10 @@ from mscol_cli.ahead import map_ahead
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.engine.cuts import Cut, whole_windows
+from mscol_cli.engine.encoding import encode
 from mscol_cli.engine.waveforms import LongWaveform, Waveform, cut_windows, load_waveform
 from mscol_cli.errors import BadInputError, input_failure
+from mscol_cli.host.guard import located
 
 Decode = Callable[[Path, int], Waveform]
 DECODERS = min(4, os.cpu_count() or 1)
@@ -200,9 +202,10 @@ def _embed_group(
 
 def _run(encoder: Encoder, clips: Sequence[_Framed], device: torch.device, noise: bool) -> Tensor:
     """All windows of clips to embeddings (windows, dim) on the CPU."""
-    with frozen(encoder, noise), torch.inference_mode():
+    named = clips[0].name if len(clips) == 1 else f"{clips[0].name} and {len(clips) - 1} more"
+    with frozen(encoder, noise), torch.inference_mode(), located(named):
         passes = [
-            encoder(encoder.frontend(windows.to(device))).float().cpu()
+            encode(encoder, windows.to(device)).float().cpu()
             for windows in _passes(clips, encoder.crop_samples, windows_per_pass(device))
         ]
     return torch.cat(passes)

@@ -16,6 +16,7 @@ from mscol_cli.audio import load_mono
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.embedding import DECODERS, at_level, frozen, windows_per_pass
+from mscol_cli.engine.encoding import encode
 from mscol_cli.store.quantise import extent, quantise
 
 
@@ -41,7 +42,7 @@ class HeldClips:
         pieces = zip(samples, torch.split(self.gain.flatten(), most), strict=True)
         with frozen(encoder, noise=False), torch.inference_mode():
             passes = [
-                encoder(encoder.frontend(part.to(device).float() * gain.to(device)[:, None]))
+                encode(encoder, part.to(device).float() * gain.to(device)[:, None])
                 for part, gain in pieces
             ]
             rows = torch.cat([vectors.float().cpu() for vectors in passes])

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -14,11 +14,13 @@ from mscol_cli.checkpoints import folder as checkpoints
 from mscol_cli.checkpoints.layout import RUNS, find_named
 from mscol_cli.checkpoints.runs import latest_run
 from mscol_cli.contracts.augmented import Augmented
-from mscol_cli.contracts.cards import EncoderCard, ObjectiveCard
 from mscol_cli.contracts.encoder import Encoder
-from mscol_cli.contracts.objective import Objective, ObjectiveContext
+from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, Registry, find_objective, find_part
+from mscol_cli.host.building import build_part
+from mscol_cli.host.checks.encoder import validate_encoder
+from mscol_cli.host.guard import set_label
 
 DEFAULT_ENCODER = "efficientnet_b0"
 UNTRAINED = "untrained"
@@ -52,26 +54,38 @@ class Model:
 
 
 def build_encoder(part: Part, seed: int) -> Encoder:
-    """A freshly initialised encoder; the same weights for the same seed."""
+    """A freshly initialised encoder; the same weights for the same seed.
+
+    Raises:
+        PluginError: It breaks the contract of encoders.
+        PluginCallError: Its plugin raised an exception.
+    """
     torch.manual_seed(seed)
-    return cast(EncoderCard, part.entry.card).build(part.options)
+    encoder: Encoder = build_part(part, Encoder)
+    validate_encoder(encoder)
+    return encoder
 
 
 def build_objective(parts: Sequence[Part], encoder: Encoder, seed: int) -> Objective:
     """An objective that fits an encoder, under the augmentations of the parts after the first; the
-    same weights for the same seed."""
+    same weights for the same seed.
+
+    Raises:
+        PluginError: Its plugin built something else.
+        PluginCallError: Its plugin raised an exception.
+    """
     torch.manual_seed(seed + 1)
     context = ObjectiveContext(
         encoder.dim, encoder.crop_samples, encoder.start_grid, encoder.sample_rate
     )
     first, *rest = parts
-    objective = cast(ObjectiveCard, first.entry.card).build(first.options, context)
-    augmentations = [
-        build(part.options, context)
-        for part in rest
-        if (build := cast(ObjectiveCard, part.entry.card).augmentation) is not None
-    ]
-    return Augmented(objective, augmentations) if augmentations else objective
+    objective: Objective = build_part(first, Objective, context)
+    augmentations = [build_part(part, Augmentation, context, augmentation=True) for part in rest]
+    if not augmentations:
+        return objective
+    joined = Augmented(objective, augmentations)
+    set_label(joined, " + ".join(part.entry.label for part in parts))
+    return joined
 
 
 def recorded_encoder(info: Mapping[str, Any], registry: Registry) -> Part:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.engine.embedding import windows_per_pass
+from mscol_cli.engine.encoding import encode
 from mscol_cli.store import Store
 
 
@@ -106,5 +107,5 @@ def _windows(
     stored, factors = store.gather(crops, encoder.crop_samples, encoder.level)
     waveforms = torch.from_numpy(stored * factors[:, None].astype(np.float32)).to(device)
     with torch.inference_mode():
-        vectors: NDArray[np.float32] = encoder(encoder.frontend(waveforms)).float().cpu().numpy()
+        vectors: NDArray[np.float32] = encode(encoder, waveforms).float().cpu().numpy()
     return vectors

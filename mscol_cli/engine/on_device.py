@@ -58,7 +58,7 @@ class DeviceStore:
             what `Store.gather` gives.
         """
         track, source, start = (
-            copied(torch.from_numpy(indices), self.device)
+            copied(torch.from_numpy(np.ascontiguousarray(indices, np.int64)), self.device)
             for indices in (crops.track, crops.source, crops.start)
         )
         ahead = torch.arange(samples, device=self.device)

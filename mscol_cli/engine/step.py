@@ -11,6 +11,7 @@ from mscol_cli import distributed
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.engine.compiling import compiled
+from mscol_cli.host.guard import guarded, label_of, plugin_call
 
 
 class Pretraining(nn.Module):
@@ -44,16 +45,20 @@ class Pretraining(nn.Module):
     def forward(
         self, waveforms: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """By view, (rows, samples), and labels, to the global loss and its metrics."""
+        """By view, (rows, samples), and labels, to the global loss and its metrics.
+
+        Raises:
+            PluginCallError: The encoder or the objective raised an exception.
+        """
         # A CUDA graph may write the new ones where the last ones are.
         self._own_embeddings = {}
-        waveforms = self.objective.augment_waveforms(waveforms, labels)
-        plain = _per_view(self.encoder.frontend, waveforms)
-        features = self.objective.augment_features(plain, labels)
+        waveforms = guarded(self.objective, self.objective.augment_waveforms)(waveforms, labels)
+        plain = _per_view(guarded(self.encoder, self.encoder.frontend), waveforms)
+        features = guarded(self.objective, self.objective.augment_features)(plain, labels)
         embeddings = _per_view(self._encode, features)
         self._own_embeddings = {view: rows.detach() for view, rows in embeddings.items()}
-        projections = _gathered(self.objective.project(embeddings))
-        loss, metrics = self.objective.loss(projections, _gathered(labels))
+        projections = _gathered(guarded(self.objective, self.objective.project)(embeddings))
+        loss, metrics = guarded(self.objective, self.objective.loss)(projections, _gathered(labels))
         return loss, metrics
 
     def embeddings(self) -> dict[str, Tensor]:
@@ -63,11 +68,11 @@ class Pretraining(nn.Module):
 
     def _encode(self, features: Tensor) -> Tensor:
         encode = self._compiled or self.encoder
-        if self.precision is torch.float32:
-            return encode(features)
-        with torch.autocast(features.device.type, dtype=self.precision):
-            embeddings = encode(features)
-        return embeddings.float()
+        with plugin_call(label_of(self.encoder)):
+            if self.precision is torch.float32:
+                return encode(features)
+            with torch.autocast(features.device.type, dtype=self.precision):
+                return encode(features).float()
 
 
 def _gathered(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

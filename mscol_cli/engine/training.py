@@ -34,12 +34,13 @@ from mscol_cli.engine.models import load_weights
 from mscol_cli.engine.optimizer_state import flat_state, load_flat_state
 from mscol_cli.engine.parallel import data_parallel
 from mscol_cli.engine.precision import forbid_tf32, pick_precision
-from mscol_cli.engine.reported import checked
 from mscol_cli.engine.settings import TrainingSettings
 from mscol_cli.engine.step import Pretraining
 from mscol_cli.engine.stopping import StopRequest
 from mscol_cli.engine.watching import OnlineProbe, Watch
 from mscol_cli.errors import Interrupted, MscolError
+from mscol_cli.host.checks.objective import validate_loss, validate_metrics
+from mscol_cli.host.guard import label_of, located
 
 
 @dataclass
@@ -130,7 +131,8 @@ class Training:
             Interrupted: Stopped by a signal; a checkpoint of the last update is on disk.
             MscolError: The loss is no longer a number, or the run folder cannot be written; the
                 last checkpoint is from before.
-            PluginError: The objective reports what it may not, see `checked`.
+            PluginError: The objective breaks its contract.
+            PluginCallError: The objective or the encoder raised an exception.
         """
         trained = data_parallel(self.model)
         self._warn_of_damage(progress)
@@ -163,8 +165,12 @@ class Training:
         group["eps"] = adam.keras_epsilon(self.step)
         # Before the forward pass: a CUDA graph writes gradients where the last ones may still be.
         self.optimizer.zero_grad(set_to_none=True)
-        loss, metrics = model(batch.waveforms, batch.labels)
-        reported = checked(metrics, self.info)
+        label = label_of(self.objective)
+        with located(f"step {self.step + 1}"):
+            loss, metrics = model(batch.waveforms, batch.labels)
+        if self.step == 0:
+            validate_loss(loss, label)
+        reported = validate_metrics(metrics, label)
         loss.backward()
         self.optimizer.step()
         self.step += 1

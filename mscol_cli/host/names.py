@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from mscol_cli.errors import UsageError
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """An error that names the nearest known name, if any is near, and lists all of them."""
+def unknown_name(
+    kind: str, name: str, known: Iterable[str], notes: Sequence[str] = ()
+) -> UsageError:
+    """An error that names the nearest known name, if any is near, and lists all of them.
+
+    Args:
+        kind: What the name is of.
+        name: What was given.
+        known: All names there are.
+        notes: Why a name may be missing, appended as clauses.
+    """
     names = sorted(known)
     near = get_close_matches(name, names, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     listed = ", ".join(names) or "none"
-    return UsageError(f"no {kind} is called '{name}'.{hint} Known: {listed}.")
+    why = "".join(f"; {note}" for note in notes)
+    return UsageError(f"no {kind} is called '{name}'.{hint} Known: {listed}{why}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -18,7 +19,9 @@ from mscol_cli.contracts.cards import (
     SeparatorCard,
     TaskCard,
 )
-from mscol_cli.errors import MscolError, PluginError
+from mscol_cli.errors import PluginError
+from mscol_cli.host.checks.cards import validate_card
+from mscol_cli.host.guard import describe_error, loading
 from mscol_cli.host.names import unknown_name
 from mscol_cli.host.options import parse_options
 
@@ -50,10 +53,12 @@ class Entry:
 
     def options(self, assignments: Sequence[str] = ()) -> Any:
         """The card's options from `KEY=VALUE` strings. Raises UsageError."""
-        return parse_options(self.card.options, assignments, self._label())
+        return parse_options(self.card.options, assignments, f"{self.kind} '{self.card.name}'")
 
-    def _label(self) -> str:
-        return f"{self.kind} '{self.card.name}'"
+    @property
+    def label(self) -> str:
+        """What messages call the part: its kind, name, owner and version."""
+        return f"{self.kind} '{self.card.name}' ({self.owner} {self.version})"
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,12 @@ class Failure:
     owner: str
     version: str
     reason: str
+
+    def __str__(self) -> str:
+        """One line without a full stop."""
+        return (
+            f"plugin '{self.plugin}' of {self.owner} {self.version} failed to load: {self.reason}"
+        )
 
 
 @dataclass
@@ -92,10 +103,15 @@ class Registry:
         """
         found = [entry for entry in self.of_kind(kind) if entry.card.name == name]
         if not found:
-            raise unknown_name(kind, name, {entry.card.name for entry in self.of_kind(kind)})
+            known = {entry.card.name for entry in self.of_kind(kind)}
+            raise unknown_name(kind, name, known, self.why_missing())
         if len(found) > 1:
             raise PluginError(_clash(found))
         return found[0]
+
+    def why_missing(self) -> list[str]:
+        """Clauses that say why a part may be missing: the plugins that failed to load."""
+        return [str(failure).rstrip(".") for failure in self.failures]
 
     def clashes(self) -> list[str]:
         """One line per name that two plugins offer."""
@@ -121,9 +137,12 @@ def _load_one(point: EntryPoint, registry: Registry) -> None:
     owner = point.dist.name if point.dist else point.value
     version = point.dist.version if point.dist else "unknown"
     try:
-        cards = _cards(point)
-    except Exception as error:  # a stranger's module may raise anything
-        registry.failures.append(Failure(point.name, owner, version, _reason(error)))
+        with loading():
+            cards = _cards(point)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # a stranger's module may raise anything, SystemExit too
+        registry.failures.append(Failure(point.name, owner, version, describe_error(error)))
         return
     registry.entries.extend(Entry(kind, card, owner, version) for kind, card in cards)
 
@@ -132,25 +151,51 @@ def _cards(point: EntryPoint) -> list[tuple[Kind, Card]]:
     # A manager of its own, so that a bad hook is this plugin's and nobody else's.
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
-    manager.register(point.load(), name=point.name)
+    plugin = point.load()
+    _check_decorated(plugin, manager, point.value)
+    manager.register(plugin, name=point.name)
     manager.check_pending()
+    hooks_of = {kind: getattr(manager.hook, _hook(kind)) for kind in KINDS}
     return [
-        (kind, _checked(card, kind))
-        for kind in KINDS
-        for cards in getattr(manager.hook, f"mscol_{kind}s")()
-        for card in cards
+        (kind, card)
+        for kind, hook in hooks_of.items()
+        if hook.get_hookimpls()
+        for card in _checked(hook(), kind)
     ]
 
 
-def _checked(card: object, kind: Kind) -> Card:
-    if not isinstance(card, KINDS[kind]):
-        raise PluginError(f"hook mscol_{kind}s returned {card!r}, which is no {kind} card")
-    return card
+def _hook(kind: Kind) -> str:
+    return f"mscol_{kind}s"
 
 
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    return text if isinstance(error, MscolError) else f"{type(error).__name__}: {text}"
+def _check_decorated(plugin: object, manager: pluggy.PluginManager, place: str) -> None:
+    """A function that is not marked is not a hook for pluggy, which says nothing of it."""
+    named = [name for name in map(_hook, KINDS) if inspect.isroutine(getattr(plugin, name, None))]
+    for name in named:
+        if manager.parse_hookimpl_opts(plugin, name) is None:
+            raise PluginError(
+                f"{place} defines {name} without @hookimpl: decorate it (from mscol_cli.api import"
+                " hookimpl)"
+            )
+    if not any(manager.parse_hookimpl_opts(plugin, name) is not None for name in dir(plugin)):
+        raise PluginError(
+            f"{place} offers no hook: define one of {', '.join(map(_hook, KINDS))} with @hookimpl,"
+            " or remove the entry point"
+        )
+
+
+def _checked(returned: list[Any], kind: Kind) -> list[Card]:
+    # pluggy drops a None.
+    cards = returned[0] if returned else None
+    if not isinstance(cards, (list, tuple)):
+        raise PluginError(f"hook {_hook(kind)} returned {cards!r}, not a list of cards")
+    for card in cards:
+        if not isinstance(card, KINDS[kind]):
+            raise PluginError(
+                f"hook {_hook(kind)} returned {card!r}, not of class {KINDS[kind].__name__}"
+            )
+        validate_card(card)
+    return list(cards)
 
 
 def _clash(found: Sequence[Entry]) -> str:

@@ -18,7 +18,9 @@ from mscol_cli.ahead import streams_ahead
 from mscol_cli.audio import StreamResampler
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.separator import Separator, TrackInput
-from mscol_cli.errors import BadInputError, PluginError
+from mscol_cli.errors import BadInputError
+from mscol_cli.host.checks.values import breach
+from mscol_cli.host.guard import label_of
 from mscol_cli.separation.batches import Batcher
 from mscol_cli.separation.crossfade import CrossFade
 from mscol_cli.separation.reading import Chunk, read_chunks
@@ -74,6 +76,7 @@ def separate_groups(
 
     Raises:
         PluginError: The separator returned something else than it promised.
+        PluginCallError: It raised an exception that is not of mscol's.
     """
     batcher = Batcher(separator)
     numbered = ((number, track) for number, group in enumerate(groups) for track in group)
@@ -137,16 +140,28 @@ class _Growing:
         self._copied = separator.sources if copies else ()
         self._copies: dict[str, Spool] = {}
         self._rate = 0
+        self._label, self._channels = label_of(separator), dict[str, int]()
 
     def add(self, separated: Mapping[str, Tensor], chunk: Chunk) -> None:
         """Take the next chunk with its sources."""
-        _check(separated, tuple(self._fades), chunk)
+        self._check_channels(separated)
         self._rate = chunk.sample_rate
         for name, fade in self._fades.items():
             joined = fade.push(separated[name].float(), chunk.last)
             self._store(name, joined, chunk.last)
             if name in self._copied:
                 self._copy(name, joined)
+
+    def _check_channels(self, separated: Mapping[str, Tensor]) -> None:
+        """Chunks that are joined must have the same channels."""
+        for name in self._fades:
+            channels = len(separated[name])
+            if self._channels.setdefault(name, channels) != channels:
+                raise breach(
+                    f"{self._label}: track '{self.track.id}'",
+                    f"separate returned '{name}' with {self._channels[name]} channels in one chunk"
+                    f" and {channels} in the next",
+                )
 
     def finish(self, stamps: Mapping[str, FileStamp]) -> Result:
         """The whole track."""
@@ -169,13 +184,3 @@ class _Growing:
         if name not in self._copies:
             self._copies[name] = Spool(self._scratch, len(joined))
         self._copies[name].append(joined.cpu().numpy())
-
-
-def _check(separated: Mapping[str, Tensor], names: Sequence[str], chunk: Chunk) -> None:
-    missing = [name for name in names if name not in separated]
-    if missing:
-        raise PluginError(f"the separator returned no '{missing[0]}': it promised {list(names)}.")
-    if any(separated[name].shape[-1] != chunk.samples for name in names):
-        raise PluginError(
-            "the separator returned sources of different lengths, or not of the mixture's."
-        )

@@ -21,11 +21,13 @@ class Chunk:
     """A stretch of a track.
 
     Attributes:
+        track: Id of the track.
         audio: By role, (channels, samples) at `sample_rate`, all of one length.
         sample_rate: Hz.
         stamps: With the last chunk, the files as they were read, by role; None before.
     """
 
+    track: str
     audio: Mapping[str, Tensor]
     sample_rate: int
     stamps: Mapping[str, FileStamp] | None = None
@@ -75,10 +77,10 @@ def _read_chunks(
         size = chunking.samples if chunking else None
         while not parts.fill(None if size is None else size + 1):
             assert chunking is not None
-            yield Chunk(parts.first(chunking.samples), rate)
+            yield Chunk(track.id, parts.first(chunking.samples), rate)
             parts.drop(chunking.step)
         _check_length(track, parts.samples_so_far / rate)
-        yield Chunk(parts.first(None), rate, _with_lengths(stamps, files))
+        yield Chunk(track.id, parts.first(None), rate, _with_lengths(stamps, files))
 
 
 class _Parts:

@@ -113,7 +113,8 @@ def write_collection(
         return _collection(root, recipe, reused=True)
     with _all_or_nothing(root) as folder:
         _write(folder, recipe, workers, progress or _unheard)
-        (folder / SEAL).write_text(json.dumps(asdict(recipe), indent=1, sort_keys=True) + "\n")
+        sealed = json.dumps(asdict(recipe), indent=1, sort_keys=True) + "\n"
+        (folder / SEAL).write_text(sealed, encoding="utf-8")
     return _collection(root, recipe, reused=False)
 
 
@@ -136,7 +137,7 @@ def _is_finished(root: Path, recipe: Recipe) -> bool:
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
-        found = json.loads((root / SEAL).read_text())
+        found = json.loads((root / SEAL).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = None
     if found != asdict(recipe):

@@ -60,7 +60,7 @@ def write_tracks(root: Path, entries: list[Entry], seconds: float) -> None:
         rows[track_id(model) + 11] = _row(model, subset, genre, seconds)
     path = root / "fma_metadata" / "tracks.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         names = [(group, field) for group, fields in COLUMNS.items() for field in fields]
         writer.writerow(["", *(group for group, _ in names)])

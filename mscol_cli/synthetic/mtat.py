@@ -54,12 +54,12 @@ def write_tables(
     ids = [2 + 4 * entry.index + entry.index % 3 for entry in entries]
     columns = sorted(TOP_TAGS + RARE_TAGS, key=slug)
     given = _as_listeners_would(tags, stream(seed, "listeners"))
-    with (root / "annotations_final.csv").open("w", newline="") as file:
+    with (root / "annotations_final.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerow(["clip_id", *columns, "mp3_path"])
         for clip_id, found, path in zip(ids, given, paths, strict=True):
             writer.writerow([clip_id, *(int(tag in found) for tag in columns), path])
-    with (root / "clip_info_final.csv").open("w", newline="") as file:
+    with (root / "clip_info_final.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(INFO_COLUMNS)
         for clip_id, entry, path in zip(ids, entries, paths, strict=True):

@@ -90,7 +90,8 @@ def write_examples(root: Path, notes: list[NoteEntry], seed: int) -> None:
         described = {n.name(seed): _describe(n, seed) for n in notes if n.split == split}
         path = root / f"nsynth-{split}" / "examples.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(described, indent=1, sort_keys=True) + "\n")
+        text = json.dumps(described, indent=1, sort_keys=True) + "\n"
+        path.write_text(text, encoding="utf-8")
 
 
 def _describe(note: NoteEntry, seed: int) -> dict[str, object]:

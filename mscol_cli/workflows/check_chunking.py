@@ -14,6 +14,8 @@ from mscol_cli.audio import find_audio
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Chunking, Separator, TrackInput
 from mscol_cli.errors import BadInputError, UsageError
+from mscol_cli.host.checks.separator import find_tracks, validate_separated
+from mscol_cli.host.guard import guarded, label_of
 from mscol_cli.separation import Chunk, read_chunks
 from mscol_cli.separation.batches import Batcher
 from mscol_cli.separation.crossfade import CrossFade
@@ -66,7 +68,8 @@ def run(request: SeparateRequest, progress: Progress) -> ChunkingResult:
             f" {chunking.samples / rate:.1f} s: name a longer file."
         )
     begun = time.perf_counter()
-    at_once = separator.separate(whole.audio)
+    at_once = guarded(separator, separator.separate, f"track '{track.id}'")(whole.audio)
+    validate_separated(at_once, separator.sources, whole.samples, label_of(separator))
     middle = time.perf_counter()
     count, noise = _difference(track, separator, chunking, at_once)
     return ChunkingResult(
@@ -82,7 +85,7 @@ def run(request: SeparateRequest, progress: Progress) -> ChunkingResult:
 
 
 def _only_track(request: SeparateRequest, separator: Separator) -> TrackInput:
-    tracks = separator.tracks(find_audio(request.inputs).files)
+    tracks = find_tracks(separator, find_audio(request.inputs).files)
     if len(tracks) != 1:
         raise UsageError(f"--check-chunking takes one track, not {len(tracks)}: name one file.")
     return tracks[0]

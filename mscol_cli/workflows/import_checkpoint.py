@@ -6,20 +6,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mscol_cli.checkpoints.folder import refuse_occupied, save_model
-from mscol_cli.contracts.cards import ImporterCard
 from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import build_encoder, build_objective, load_weights
 from mscol_cli.engine.settings import describe_objective, describe_part, describe_software
-from mscol_cli.errors import BadInputError, MissingDataError, UsageError
+from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
 from mscol_cli.files import file_hash
 from mscol_cli.host import Entry, Part, Registry, find_objective, find_part, load_registry
+from mscol_cli.host.building import build_part
+from mscol_cli.host.checks.importer import claims_checkpoint, read_checkpoint
 from mscol_cli.workflows.endings import writing
 
 
@@ -86,9 +87,11 @@ def run(request: ImportRequest, progress: Progress) -> ImportResult:
     begun = time.monotonic()
     refuse_occupied(request.output)
     registry = load_registry()
-    importer = find_part(registry, "importer", _choose(request, registry), request.options)
+    importer = find_part(
+        registry, "importer", _choose(request, registry, progress), request.options
+    )
     progress.begin(f"importing {request.checkpoint}", None, "files")
-    model = _importer(importer.entry, importer.options).read(request.checkpoint)
+    model = read_checkpoint(_importer(importer), request.checkpoint)
     built = _build(model, registry, request.checkpoint)
     _write(request.output, model, built, importer)
     progress.end()
@@ -104,12 +107,12 @@ def run(request: ImportRequest, progress: Progress) -> ImportResult:
     )
 
 
-def _choose(request: ImportRequest, registry: Registry) -> str:
+def _choose(request: ImportRequest, registry: Registry, progress: Progress) -> str:
     """Name of the importer."""
     if request.format is not None:
         return request.format
     path, known = request.checkpoint, registry.of_kind("importer")
-    names = sorted({entry.card.name for entry in known if _claims(entry, path)})
+    names = sorted({entry.card.name for entry in known if _claims(entry, path, progress)})
     if len(names) == 1:
         return names[0]
     if names:
@@ -117,15 +120,22 @@ def _choose(request: ImportRequest, registry: Registry) -> str:
     if not path.exists():
         raise MissingDataError(f"{path} does not exist, nor do files whose names begin so.")
     formats = "; ".join(f"{entry.card.name} ({entry.card.summary})" for entry in known) or "none"
-    raise UsageError(f"{path} is in no format that mscol imports. Known: {formats}.")
+    why = "".join(f"; {failure}" for failure in registry.why_missing())
+    raise UsageError(f"{path} is in no format that mscol imports. Known: {formats}{why}.")
 
 
-def _claims(entry: Entry, path: Path) -> bool:
-    return _importer(entry, entry.options()).claims(path)
+def _claims(entry: Entry, path: Path, progress: Progress) -> bool:
+    """Whether an importer claims a path; one that fails costs only itself."""
+    try:
+        return claims_checkpoint(_importer(Part(entry, entry.options())), path)
+    except MscolError as error:
+        progress.warn(str(error))
+        return False
 
 
-def _importer(entry: Entry, options: Any) -> Importer:
-    return cast(ImporterCard, entry.card).build(options)
+def _importer(part: Part) -> Importer:
+    importer: Importer = build_part(part, Importer)
+    return importer
 
 
 def _build(model: ImportedModel, registry: Registry, source: Path) -> _Built:

@@ -17,6 +17,7 @@ from mscol_cli.contracts.task import Split, Task, TaskData, TaskItem
 from mscol_cli.engine.held_clips import HeldClips, hold_clips
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Registry, find_part
+from mscol_cli.host.checks.task import load_task
 from mscol_cli.probing.clips import BoolArray
 from mscol_cli.probing.metrics import METRICS, scored_classes
 from mscol_cli.probing.neighbours import neighbour_votes
@@ -136,7 +137,7 @@ def _load(name: str, root: Path, registry: Registry) -> tuple[Task, TaskData]:
             f"{root} is no folder: put the data of '{name}' there, or name it,"
             f" --probe-every N {name}=DIR."
         )
-    return task, task.load(root)
+    return task, load_task(task, root)
 
 
 def _of_split(data: TaskData, split: Split) -> list[TaskItem]:

@@ -16,6 +16,7 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol, Split
 from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.embedding import embed_files
+from mscol_cli.engine.encoding import encode
 from mscol_cli.engine.models import Model
 from mscol_cli.engine.training_crops import crop_batches
 from mscol_cli.probing.clips import BoolArray, ClipWindows, FloatArray
@@ -133,8 +134,7 @@ class _Tuner:
             if len(rows) == 1 and len(paths) > 1:
                 # Normalisation over a batch has nothing to learn from a single crop.
                 continue
-            features = self.encoder.frontend(crops.to(self.device))
-            logits = self.classifier(self.encoder(features))
+            logits = self.classifier(encode(self.encoder, crops.to(self.device)))
             targets = self.targets[rows.to(self.targets.device)].to(self.device)
             self.optimizer.zero_grad(set_to_none=True)
             loss_of(self.protocol, logits, targets).backward()  # type: ignore[no-untyped-call]

@@ -10,8 +10,9 @@ from typing import Any
 from mscol_cli.audio import Deformation
 from mscol_cli.audio.deform import RANGES
 from mscol_cli.contracts.task import ProbeProtocol, Task, TaskData
-from mscol_cli.errors import MissingDataError, MscolError, UsageError
+from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, Registry, find_part
+from mscol_cli.host.checks.task import load_task
 from mscol_cli.host.options import override, split_assignment
 from mscol_cli.probing.metrics import check_metrics
 from mscol_cli.recipes import read_recipe, to_toml
@@ -179,7 +180,8 @@ def load_data(settings: ProbeSettings, folder: Path | None) -> tuple[Path, TaskD
 
     Raises:
         MissingDataError: It is not there.
-        MscolError: The task read it in a way that breaks what the rest relies on.
+        PluginError: The task read it in a way that breaks its contract.
+        PluginCallError: The task raised an exception.
     """
     name = settings.part.name
     folder = data_folder(settings, folder)
@@ -188,23 +190,4 @@ def load_data(settings: ProbeSettings, folder: Path | None) -> tuple[Path, TaskD
             f"{folder} is no folder: put the data of '{name}' there ('mscol download' has some), or"
             " use --data."
         )
-    data = settings.task.load(folder)
-    problem = _problem(data, settings.protocol)
-    if problem:
-        raise MscolError(f"task '{name}' read {folder} wrongly: {problem}.")
-    return folder, data
-
-
-def _problem(data: TaskData, protocol: ProbeProtocol) -> str | None:
-    ids = {item.id for item in data.items}
-    if len(ids) < len(data.items):
-        return "two clips have one id"
-    for item in data.items:
-        single = protocol.multilabel or len(item.labels) == 1
-        if not single or not all(0 <= label < len(data.classes) for label in item.labels):
-            return f"clip '{item.id}' has labels {item.labels}, of {len(data.classes)} classes"
-    tested = {item.id for item in data.items if item.split == "test"}
-    for name, members in data.test_sets.items():
-        if not members <= tested:
-            return f"test set '{name}' holds '{min(members - tested)}', which is no test clip"
-    return None
+    return folder, load_task(settings.task, folder)

@@ -7,15 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from mscol_cli.checkpoints import runs
 from mscol_cli.checkpoints.folder import latest_checkpoint
 from mscol_cli.checkpoints.layout import RECIPE, RUNS
 from mscol_cli.checkpoints.state import alone
-from mscol_cli.contracts.encoder import Encoder
-from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import is_launched
 from mscol_cli.engine.models import (
@@ -23,6 +18,7 @@ from mscol_cli.engine.models import (
     build_objective,
 )
 from mscol_cli.engine.settings import TrainingSettings
+from mscol_cli.engine.trial import check_objective, try_objective
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.files import write_text
 from mscol_cli.host import find_objective, find_part, load_registry
@@ -40,8 +36,6 @@ from mscol_cli.workflows.run_settings import (
 )
 from mscol_cli.workflows.task_data import DATA
 from mscol_cli.workflows.train_split import select_tracks, tracks_file
-
-TRIED = 2
 
 
 def prepare_run(request: PretrainRequest, progress: Progress) -> Path:
@@ -107,21 +101,10 @@ def _check_store(settings: RunSettings, store: Store, progress: Progress) -> Non
     encoder = build_encoder(settings.encoder, settings.training.seed)
     _check_rate(encoder.sample_rate, store)
     objective = build_objective(settings.objective, encoder, settings.training.seed)
-    for note in objective.check(store.index, settings.training.batch_size):
+    for note in check_objective(objective, store.index, settings.training.batch_size):
         progress.warn(note)
-    _try_crops(encoder, objective, store)
-
-
-def _try_crops(encoder: Encoder, objective: Objective, store: Store) -> None:
-    """Let an objective change a few silent crops: one that cannot work with what this encoder's
-    front end gives says so before there is a run folder."""
-    plan = objective.plan(store.index, np.random.default_rng(0), TRIED)
-    labels = {name: torch.from_numpy(label) for name, label in plan.labels.items()}
-    crops = {view: torch.zeros(TRIED, encoder.crop_samples) for view in plan.views}
-    with torch.no_grad():
-        changed = objective.augment_waveforms(crops, labels)
-        features = {view: encoder.frontend(rows) for view, rows in changed.items()}
-        objective.augment_features(features, labels)
+    # An objective that cannot work with this encoder, or breaks its contract, leaves no run folder.
+    try_objective(objective, encoder, store.index, settings.training.batch_size)
 
 
 def _claim(folder: Path, files: Mapping[str, str]) -> Path:

@@ -16,6 +16,7 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
 from mscol_cli.errors import MscolError
 from mscol_cli.files import is_regular
+from mscol_cli.host.guard import label_of, plugin_call
 from mscol_cli.space import free, readable
 from mscol_cli.store import SAMPLE_RATE
 
@@ -153,8 +154,9 @@ def measure_speed(separator: Separator, device: str, channels: int) -> float | N
     """Seconds of noise that are separated in a second, decoding and storing left out; None where
     the separator does not take noise."""
     try:
-        return _measure_speed(separator, device, channels)
-    except (KeyError, MscolError):  # one that needs other roles than the mixture
+        with plugin_call(label_of(separator), "noise"):
+            return _measure_speed(separator, device, channels)
+    except MscolError:  # one that needs other roles than the mixture, or that fails on any track
         return None
 
 

@@ -11,6 +11,7 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
 from mscol_cli.errors import UsageError
 from mscol_cli.files import real_path
+from mscol_cli.host.checks import separator as checks
 from mscol_cli.workflows.separation_tracks import unique_ids
 
 STEMS = frozenset({"bass", "drums", "other", "vocals"})
@@ -35,7 +36,7 @@ def find_tracks(
         UsageError: All that is there are true stems, from which sources would be estimated.
     """
     listing = _outside(store, inputs, find_audio(inputs), progress)
-    tracks = separator.tracks(listing.files)
+    tracks = checks.find_tracks(separator, listing.files)
     _check_stems(tracks, separator, progress)
     unlisted = [TrackInput(name, problem=reason) for name, reason in listing.failures]
     return unique_ids([*tracks, *unlisted])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
 
-from mscol_cli.contracts.cards import SeparatorCard
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, SeparatorContext
 from mscol_cli.engine.devices import pick_device
-from mscol_cli.errors import UsageError
 from mscol_cli.host import Part, find_part, load_registry
+from mscol_cli.host.building import build_part
+from mscol_cli.host.checks.separator import validate_separator
 from mscol_cli.recipes import read_recipe
 from mscol_cli.store import SeparatorIdentity
 
@@ -67,13 +66,13 @@ def build_separator(
     Raises:
         UsageError: There is none of that name, or an option of it is wrong.
         MissingDataError: Its weights are not there.
+        PluginError: It breaks the contract of separators.
+        PluginCallError: Its plugin raised an exception.
     """
     part, model = resolve(request)
-    card = cast(SeparatorCard, part.entry.card)
     context = SeparatorContext(str(pick_device(request.device)), model, progress, request.offline)
-    separator = card.build(part.options, replace(context, plan_only=plan_only))
-    if not isinstance(separator, Separator):
-        raise UsageError(f"separator '{part.name}' of {part.entry.owner} built no Separator.")
+    separator: Separator = build_part(part, Separator, replace(context, plan_only=plan_only))
+    validate_separator(separator)
     if "licence" in separator.passport:
         weights = separator.passport.get("model", part.name)
         progress.note(f"weights: {weights}, licence: {separator.passport['licence']}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
-from mscol_cli.contracts.cards import TaskCard
 from mscol_cli.contracts.task import Task
 from mscol_cli.host import Part
+from mscol_cli.host.building import build_part
+from mscol_cli.host.checks.task import validate_task
+from mscol_cli.probing.metrics import check_metrics
 
 DATA = Path("data")
 """Where commands look for data sets and stores."""
@@ -20,5 +21,14 @@ def task_and_folder(text: str) -> tuple[str, Path]:
 
 
 def build_task(part: Part) -> Task:
-    """A task from its card and options."""
-    return cast(TaskCard, part.entry.card).build(part.options)
+    """A task from its card and options.
+
+    Raises:
+        PluginError: It breaks the contract of tasks.
+        PluginCallError: Its plugin raised an exception.
+        UsageError: Its protocol asks for metrics that there are not.
+    """
+    task: Task = build_part(part, Task)
+    validate_task(task)
+    check_metrics(task.protocol, part.name)
+    return task

@@ -12,6 +12,7 @@ from pathlib import Path
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.errors import UsageError
 from mscol_cli.host import Registry, find_part
+from mscol_cli.host.checks.task import load_task
 from mscol_cli.store import Store
 from mscol_cli.workflows.run_settings import ALL_TRACKS
 from mscol_cli.workflows.task_data import build_task, task_and_folder
@@ -38,7 +39,7 @@ def select_tracks(
     if train_split == ALL_TRACKS:
         return None
     task, root = task_and_folder(train_split)
-    data = build_task(find_part(registry, "task", task)).load(root)
+    data = load_task(build_task(find_part(registry, "task", task)), root)
     if data.missing:
         progress.warn(
             f"{root}: clips of '{task}' without audio: {len(data.missing):,}, such as"

@@ -1,0 +1,98 @@
+"""A trial of an objective before there is a run folder, on few rows and on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.objective import Objective
+from mscol_cli.contracts.plans import CropPlan, StoreIndex
+from mscol_cli.host.checks.objective import (
+    validate_loss,
+    validate_metrics,
+    validate_notes,
+    validate_plan,
+    validate_views,
+)
+from mscol_cli.host.guard import guarded, label_of, plugin_call
+
+CROPS = 2
+"""Rows of which whole crops are made."""
+LOSS_ROWS = 64
+"""Rows of which a loss is computed, at most: of random embeddings."""
+
+
+def check_objective(objective: Objective, index: StoreIndex, batch_size: int) -> list[str]:
+    """What the objective itself says of a store: lines that the user should read.
+
+    Raises:
+        UsageError: The objective cannot be trained on it.
+        PluginCallError: Its `check` raised another exception.
+        PluginError: It returned something else than lines.
+    """
+    notes = guarded(objective, objective.check, "check")(index, batch_size)
+    return validate_notes(notes, label_of(objective))
+
+
+def try_objective(
+    objective: Objective, encoder: Encoder, index: StoreIndex, batch_size: int
+) -> None:
+    """Plan an update, change a few silent crops, and compute a loss of random embeddings.
+
+    Args:
+        objective: Freshly built, on the CPU; of its own, it should not be trained afterwards.
+        encoder: Whose crops and front end are used.
+        index: Of the store.
+        batch_size: Of the run.
+
+    Raises:
+        PluginError: The objective breaks its contract.
+        PluginCallError: One of its methods, or the encoder's front end, raised an exception.
+    """
+    _plan(objective, encoder, index, batch_size)
+    with torch.random.fork_rng(devices=()):
+        _try_crops(objective, encoder, _plan(objective, encoder, index, CROPS))
+        plan = _plan(objective, encoder, index, min(batch_size, LOSS_ROWS))
+        _try_loss(objective, encoder.dim, plan)
+
+
+def _plan(objective: Objective, encoder: Encoder, index: StoreIndex, batch_size: int) -> CropPlan:
+    rng = np.random.default_rng(0)
+    plan = guarded(objective, objective.plan, f"plan of {batch_size} rows")(index, rng, batch_size)
+    validate_plan(plan, index, encoder.crop_samples, batch_size, label_of(objective))
+    return plan
+
+
+def _try_crops(objective: Objective, encoder: Encoder, plan: CropPlan) -> None:
+    label, labels = label_of(objective), _tensors(plan)
+    crops = {view: torch.zeros(CROPS, encoder.crop_samples) for view in plan.views}
+    with torch.no_grad():
+        changed = guarded(objective, objective.augment_waveforms, "augment_waveforms")(
+            crops, labels
+        )
+        validate_views(changed, CROPS, "augment_waveforms", label, encoder.crop_samples)
+        with plugin_call(label_of(encoder), "frontend"):
+            features = {view: encoder.frontend(rows) for view, rows in changed.items()}
+        augmented = guarded(objective, objective.augment_features, "augment_features")(
+            features, labels
+        )
+        validate_views(augmented, CROPS, "augment_features", label)
+
+
+def _try_loss(objective: Objective, dim: int, plan: CropPlan) -> None:
+    label, rows = label_of(objective), len(next(iter(plan.views.values())).track)
+    embeddings = {view: torch.randn(rows, dim, requires_grad=True) for view in plan.views}
+    projected = guarded(objective, objective.project, "project")(embeddings)
+    validate_views(projected, rows, "project", label)
+    with plugin_call(label, "loss of random embeddings"):
+        loss, metrics = objective.loss(projected, _tensors(plan))
+    validate_loss(loss, label)
+    validate_metrics(metrics, label)
+
+
+def _tensors(plan: CropPlan) -> dict[str, Tensor]:
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(label)) for name, label in plan.labels.items()
+    }

@@ -1,0 +1,45 @@
+"""Cards: names that can be typed, and options that can be read and recorded."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any, get_type_hints
+
+from mscol_cli.contracts.cards import Card, ObjectiveCard
+from mscol_cli.errors import PluginError
+from mscol_cli.host.checks.values import is_name
+
+_TYPES = (int, float, bool, str, tuple[str, ...])
+
+
+def validate_card(card: Card) -> None:
+    """Check a card. Raises PluginError."""
+    if not is_name(card.name):
+        raise PluginError(
+            f"a card is named {card.name!r}: a name has no spaces at its ends and none of"
+            " / \\ , = + in it"
+        )
+    parts: list[tuple[str, Any, type]] = [("build", card.build, card.options)]
+    if isinstance(card, ObjectiveCard) and card.augmentation is not None:
+        parts.append(("augmentation", card.augmentation, card.augmentation_options))
+    for name, function, options in parts:
+        if not callable(function):
+            raise PluginError(f"{name} of card '{card.name}' is {function!r}, not a function")
+        _validate_options(options, card.name)
+
+
+def _validate_options(options: object, card: str) -> None:
+    if not isinstance(options, type) or not is_dataclass(options):
+        raise PluginError(f"options of card '{card}' are {options!r}, not a dataclass")
+    types = get_type_hints(options)
+    for item in fields(options):
+        if (problem := _problem(item, types[item.name])) is not None:
+            raise PluginError(f"option {item.name} of card '{card}' {problem}")
+
+
+def _problem(item: Field[Any], type_: object) -> str | None:
+    if item.default is MISSING or "help" not in item.metadata:
+        return "is not declared with option(default, help)"
+    if type_ not in _TYPES:
+        return "is not annotated as int, float, bool, str or tuple[str, ...]"
+    return None

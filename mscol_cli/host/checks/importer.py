@@ -1,0 +1,66 @@
+"""Importers: whether they claim a file, and the model that they read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
+from mscol_cli.host.checks.values import breach, is_whole
+from mscol_cli.host.guard import guarded, label_of
+
+
+def claims_checkpoint(importer: Importer, path: Path) -> bool:
+    """Whether an importer says that a checkpoint is of its format.
+
+    Raises:
+        PluginError: It returned something else than a boolean.
+        PluginCallError: It raised an exception.
+    """
+    claimed = guarded(importer, importer.claims, str(path))(path)
+    if not isinstance(claimed, bool):
+        raise breach(label_of(importer), f"claims returned {claimed!r}, neither True nor False")
+    return claimed
+
+
+def read_checkpoint(importer: Importer, path: Path) -> ImportedModel:
+    """Read a checkpoint.
+
+    Raises:
+        MscolError: What the importer says of a checkpoint that cannot be used.
+        PluginError: It returned something else than an ImportedModel.
+        PluginCallError: It raised another exception.
+    """
+    model = guarded(importer, importer.read, str(path))(path)
+    validate_model(model, label_of(importer))
+    return model
+
+
+def validate_model(model: object, label: str) -> None:
+    """Check what `Importer.read` returned. Raises PluginError."""
+    if not isinstance(model, ImportedModel):
+        raise breach(label, f"read returned {type(model).__name__}, not an ImportedModel")
+    _check_part(model.encoder, "encoder", label)
+    _check_part(model.objective, "objective", label)
+    for name in ("step", "mapped"):
+        if not is_whole(getattr(model, name)):
+            raise breach(label, f"{name} is {getattr(model, name)!r}, not a number of 0 or more")
+    for path in model.sources:
+        if not isinstance(path, Path) or not path.is_file():
+            raise breach(label, f"sources has {str(path)!r}, which is not a file")
+    left_out = model.left_out
+    counts = left_out.values() if isinstance(left_out, Mapping) else [left_out]
+    if not all(is_whole(count) for count in counts):
+        raise breach(label, f"left_out is {left_out!r}, not counts by kind")
+
+
+def _check_part(part: object, name: str, label: str) -> None:
+    from torch import Tensor
+
+    if not isinstance(part, ImportedPart) or not isinstance(part.name, str):
+        raise breach(label, f"{name} is {part!r}, not an ImportedPart with a name")
+    if not isinstance(part.options, Mapping):
+        raise breach(label, f"options of its {name} are {part.options!r}, not values by name")
+    weights = part.weights.values() if isinstance(part.weights, Mapping) else [part.weights]
+    if not all(isinstance(weight, Tensor) for weight in weights):
+        raise breach(label, f"weights of its {name} are not tensors by name")

@@ -1,0 +1,92 @@
+"""Tasks: a protocol, and clips that can be told apart, split and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import get_args
+
+from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskItem
+from mscol_cli.host.checks.values import attribute, breach, is_whole
+from mscol_cli.host.guard import guarded, label_of
+
+
+def validate_task(task: Task) -> None:
+    """Check a task's protocol, but for the names of metrics. Raises PluginError."""
+    label = label_of(task)
+    protocol = attribute(task, "protocol", label)
+    if not isinstance(protocol, ProbeProtocol):
+        raise breach(label, f"protocol is {type(protocol).__name__}, not a ProbeProtocol")
+    if not isinstance(protocol.metrics, tuple) or not protocol.metrics:
+        raise breach(label, f"metrics of its protocol are {protocol.metrics!r}, not some names")
+
+
+def load_task(task: Task, folder: Path) -> TaskData:
+    """Read a task's data set.
+
+    Raises:
+        MissingDataError: It is not there.
+        PluginError: What was read breaks the contract.
+        PluginCallError: The task raised an exception.
+    """
+    data = guarded(task, task.load, str(folder))(folder)
+    validate_task_data(data, task.protocol.multilabel, f"{label_of(task)}: {folder}")
+    return data
+
+
+def validate_task_data(data: object, multilabel: bool, label: str) -> None:
+    """Check a data set that a task has read.
+
+    Args:
+        data: What `Task.load` returned.
+        multilabel: Whether a clip may have any number of labels.
+        label: What messages call the task, and the folder it read.
+
+    Raises:
+        PluginError: Classes or clips share a name, a label is out of range, or a type is wrong.
+    """
+    if not isinstance(data, TaskData):
+        raise breach(label, f"load returned {type(data).__name__}, not a TaskData")
+    _check_classes(data.classes, label)
+    seen: set[str] = set()
+    for item in data.items:
+        if (problem := _problem(item, len(data.classes), multilabel)) is not None:
+            raise breach(label, problem)
+        if item.id in seen:
+            raise breach(label, f"two clips have the id '{item.id}'")
+        seen.add(item.id)
+    _check_test_sets(data, label)
+
+
+def _check_classes(classes: Iterable[object], label: str) -> None:
+    names = list(classes) if isinstance(classes, (list, tuple)) else []
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise breach(label, f"classes are {classes!r}, not names in the order of their labels")
+    if len(set(names)) < len(names):
+        raise breach(label, "two classes have one name")
+
+
+def _problem(item: object, classes: int, multilabel: bool) -> str | None:
+    if not isinstance(item, TaskItem) or not isinstance(item.id, str):
+        return f"{item!r} is not a TaskItem with a name"
+    if item.split not in get_args(Split):
+        return f"clip '{item.id}' has split {item.split!r}, not {', '.join(get_args(Split))}"
+    if not isinstance(item.path, Path):
+        return f"clip '{item.id}' has path {item.path!r}, which is not a Path"
+    labels = item.labels
+    single = isinstance(labels, tuple) and (multilabel or len(labels) == 1)
+    if not single or not all(is_whole(label) and label < classes for label in labels):
+        asked = "any" if multilabel else "exactly one"
+        return f"clip '{item.id}' has labels {labels!r}, not {asked} of 0 to {classes - 1}"
+    groups = item.groups.items() if isinstance(item.groups, Mapping) else [(None, item.groups)]
+    if not all(isinstance(value, str) for group in groups for value in group):
+        return f"clip '{item.id}' has groups {item.groups!r}, not text by kind"
+    return None
+
+
+def _check_test_sets(data: TaskData, label: str) -> None:
+    tested = {item.id for item in data.items if item.split == "test"}
+    for name, members in data.test_sets.items():
+        if not set(members) <= tested:
+            other = min(set(members) - tested)
+            raise breach(label, f"test set '{name}' holds '{other}', which is not a test clip")
