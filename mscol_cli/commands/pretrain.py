@@ -10,6 +10,7 @@ import typer
 from mscol_cli.commands.shared import DryRun, Json, Opt, RecipeOption
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 from mscol_cli.errors import Interrupted
+from mscol_cli.units import format_duration
 
 
 def pretrain(
@@ -167,7 +168,9 @@ def pretrain(
         return
     loss = "" if result.loss is None else f", loss {result.loss:.4f}"
     accuracy = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
-    print_lines(f"{result.run}: {result.steps} steps{loss}{accuracy}, {result.seconds:.0f} s")
+    print_lines(
+        f"{result.run}: {result.steps} steps{loss}{accuracy}, {format_duration(result.seconds)}"
+    )
 
 
 def pretrain_worker(run: Path) -> None:
