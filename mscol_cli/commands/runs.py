@@ -90,7 +90,9 @@ def compare(
 @runs.command()
 def plot(
     names: Runs,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A PNG file.", metavar="FILE")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A .png, .pdf or .svg file.", metavar="FILE")
+    ],
     x: Annotated[str, typer.Option(help="What runs along.", metavar="steps|hours|pairs")] = "steps",
     metric: Annotated[
         list[str] | None,
