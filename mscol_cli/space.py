@@ -1,4 +1,4 @@
-"""Bytes: how many are free, how many are there, and how people read them."""
+"""Bytes: how many are free, and how many are there."""
 
 from __future__ import annotations
 
@@ -7,20 +7,7 @@ import shutil
 from pathlib import Path
 
 from mscol_cli.errors import MscolError
-
-UNITS = ("kB", "MB", "GB", "TB")
-
-
-def readable(count: int) -> str:
-    """Bytes with three digits and a decimal unit: `2.97 GB`."""
-    if count < 1000:
-        return f"{count} bytes"
-    value = float(count)
-    for unit in UNITS:
-        value /= 1000
-        if value < 999.5 or unit == UNITS[-1]:
-            break
-    return f"{value:.{max(0, 3 - len(str(int(value))))}f} {unit}"
+from mscol_cli.units import format_bytes
 
 
 def free(folder: Path) -> int:
@@ -43,6 +30,6 @@ def require(count: int, folder: Path, what: str) -> None:
     available = free(folder)
     if count > available:
         raise MscolError(
-            f"{what} needs {readable(count)} on the disk of {folder}, which has"
-            f" {readable(available)} free: make room, or choose another place with -o"
+            f"{what} needs {format_bytes(count)} on the disk of {folder}, which has"
+            f" {format_bytes(available)} free: make room, or choose another place with -o"
         )

@@ -11,7 +11,6 @@ from mscol_cli.downloads import Collection, find_collection, load_table
 from mscol_cli.downloads.checksum import Checksum, hash_file
 from mscol_cli.downloads.entries import is_web_address
 from mscol_cli.errors import UsageError
-from mscol_cli.space import readable
 
 ROOT = Path(__file__).parent.parent
 PACKAGED = ROOT / "mscol_cli" / "downloads" / "table.toml"
@@ -157,9 +156,3 @@ def test_hashes_are_those_of_the_standards(tmp_path: Path, text: str) -> None:
     assert stated.fits(hash_file(path, stated))
     path.write_bytes(b"abd")
     assert not stated.fits(hash_file(path, stated))
-
-
-def test_bytes_are_read_by_people() -> None:
-    texts = {0: "0 bytes", 999: "999 bytes", 1000: "1.00 kB", 999_600: "1.00 MB"}
-    texts |= {35_637_796: "35.6 MB", 23_815_298_079: "23.8 GB", 5 * 10**15: "5000 TB"}
-    assert {count: readable(count) for count in texts} == texts

@@ -15,10 +15,10 @@ from mscol_cli.reports.curves import (
     dash,
     draw_panels,
     log_ticks,
-    save_picture,
 )
 from mscol_cli.reports.heat import draw_heat
 from mscol_cli.reports.lettering import folded, ink, shortened
+from mscol_cli.reports.pictures import FORMATS, save_pictures
 from mscol_cli.reports.points import Point, draw_confusion, draw_points
 
 LONG = "studies/separation-demo/runs/msa+mws-efficientnet_b0-with-a-very-long-name"
@@ -26,12 +26,14 @@ TITLE = f"mtat, labels 0.01, 0.1, 0.5, with noise 20 dB, noise 10 dB, unfiltered
 NAMES = [f"{LONG}-{number}@10000" for number in range(8)]
 
 
-def test_a_picture_is_a_png_with_every_panel_and_line(tmp_path: Path) -> None:
+def test_a_picture_has_every_panel_and_line_in_every_format(tmp_path: Path) -> None:
     lines = [Curve(f"run {style}", [0, 1], [style, 2], style=style) for style in range(3)]
     panels = [Panel(name, "step", name, lines, level=0.5) for name in ("loss", "accuracy", "rate")]
     figure = draw_panels(panels)
-    save_picture(figure, tmp_path / "curves.png")
-    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    save_pictures(figure, tmp_path / "curves.png")
+    begins = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+    for kind in FORMATS:
+        assert (tmp_path / f"curves.{kind}").read_bytes().startswith(begins[kind])
     shown = [place for place in figure.axes if place.axison]
     assert [place.get_ylabel() for place in shown] == ["loss", "accuracy", "rate"]
     assert all(len(place.lines) == 3 + 1 for place in shown)

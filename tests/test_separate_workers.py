@@ -185,7 +185,7 @@ def test_what_it_takes_is_said_before_and_a_dry_run_stops_there(
     assert not (tmp_path / "music.store").exists()
     assert mscol(*run, "--dry-run") == 0
     said = capsys.readouterr()
-    assert "to separate: 4 tracks, 0.01 hours" in said.err
+    assert "to separate: 4 tracks, 36 s of music" in said.err
     assert "expected time: " in said.err
     assert 'model = "mini"' in said.out
     assert mscol(*run) == 0

@@ -101,7 +101,7 @@ def test_a_store_that_does_not_fit_says_so(
     monkeypatch.setattr(on_device, "_free_bytes", lambda _: 1_000_000)
     run = ["pretrain", store, "--objective", "msa", *SMALL, "-o", tmp_path / "run"]
     assert mscol(*run, "--store-on", "device") == 2
-    assert "has 0.0 GB left: use --store-on host" in " ".join(capsys.readouterr().err.split())
+    assert "has 1.00 MB left: use --store-on host" in " ".join(capsys.readouterr().err.split())
 
 
 def test_where_the_store_is_held_changes_no_weight(

@@ -89,7 +89,7 @@ def test_info_names_model_licence_and_failures(mscol: Command, capsys: Capture) 
     write_store(Path("a.store"), "x", failures=(FailureRecord("bad", "is empty"),))
     assert mscol("store", "info", "a.store") == 0
     shown = capsys.readouterr().out
-    assert shown.startswith("a.store: sealed\ntracks 1, hours 0.00, segments 1, ")
+    assert shown.startswith("a.store: sealed\ntracks 1, music 1.5 s, segments 1, ")
     assert "inputs that failed: 1\nseparator: openunmix, by mscol 0.1.0\n  niter: 1\n" in shown
     assert "  model: umxl\n  licence: CC BY-NC-SA 4.0\n" in shown
     assert "  mixture: 100.0%" in shown

@@ -151,7 +151,7 @@ def test_new_changed_and_removed_files_are_noticed(tmp_path: Path) -> None:
     result = separate(music, heard=heard)
     store = Store.open(tmp_path / "music.store")
     assert (result.tracks, result.done_before) == (4, 1)
-    assert heard.notes[0] == "to separate: 2 tracks (1 are done), 0.00 hours"
+    assert heard.notes[0] == "to separate: 2 tracks (1 are done), 5.5 s of music"
     assert heard.notes[-1] == (
         f"1 tracks of {store.path} are not among the inputs and stay in it, such as 0"
     )

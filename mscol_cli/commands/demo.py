@@ -16,6 +16,7 @@ from mscol_cli.commands.terminal import (
     stdout,
     stdout_alone,
 )
+from mscol_cli.units import format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.demo import DemoResult
@@ -57,9 +58,9 @@ def _print_table(result: DemoResult) -> None:
         "In brackets: 95 % interval over test clips; another seed of pre-training is not in it, and"
         " may turn the two round. Differences well inside it mean nothing: this was a minute of"
         " training on less than an hour of music.",
-        f"{result.seconds:.0f} s. Everything lies in {result.folder}: the music in data/, the"
-        " store data/mtat.store, the run runs/demo (TensorBoard curves inside), embeddings.npz,"
-        " reports in runs/demo/probes and probes/untrained.",
+        f"{format_duration(result.seconds)}. Everything lies in {result.folder}: the music in"
+        " data/, the store data/mtat.store, the run runs/demo (TensorBoard curves inside),"
+        " embeddings.npz, reports in runs/demo/probes and probes/untrained.",
     )
 
 

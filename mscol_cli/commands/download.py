@@ -10,6 +10,7 @@ import typer
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, print_table
 from mscol_cli.errors import UsageError
+from mscol_cli.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.download import DownloadResult
@@ -58,7 +59,6 @@ def download(
 
 
 def _list(json: bool) -> None:
-    from mscol_cli.space import readable
     from mscol_cli.workflows.download import available
 
     found = available()
@@ -66,7 +66,7 @@ def _list(json: bool) -> None:
         keys = ("name", "title", "licence", "licence_from", "page", "folder", "size")
         print_json([{key: getattr(item, key) for key in keys} for item in found])
         return
-    rows = [(item.name, item.title, readable(item.size), item.licence) for item in found]
+    rows = [(item.name, item.title, format_bytes(item.size), item.licence) for item in found]
     print_table(("name", "what it is", "download", "licence"), rows)
 
 
@@ -75,5 +75,6 @@ def _told(result: DownloadResult) -> list[str]:
         return [f"{file.state:8}  {file.url}" for file in result.files]
     fetched = sum(file.state == "fetched" for file in result.files)
     unpacked = len(result.archives_unpacked)
-    done = f"files fetched: {fetched}, archives unpacked: {unpacked}, in {result.seconds:.0f} s"
+    took = format_duration(result.seconds)
+    done = f"files fetched: {fetched}, archives unpacked: {unpacked}, in {took}"
     return [f"{result.folder}: {result.layout}", done if fetched or unpacked else "nothing to do"]

@@ -13,6 +13,7 @@ from mscol_cli.commands.shared import DryRun, Json, Opt, RecipeOption
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 from mscol_cli.errors import Interrupted
 from mscol_cli.launched import is_first
+from mscol_cli.units import format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.finished_run import PretrainResult
@@ -181,7 +182,9 @@ def pretrain(
         return
     loss = "" if result.loss is None else f", loss {result.loss:.4f}"
     accuracy = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
-    print_lines(f"{result.run}: {result.steps} steps{loss}{accuracy}, {result.seconds:.0f} s")
+    print_lines(
+        f"{result.run}: {result.steps} steps{loss}{accuracy}, {format_duration(result.seconds)}"
+    )
 
 
 def _dry_run(given: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from mscol_cli.commands.terminal import (
     print_titles,
     stdout_alone,
 )
+from mscol_cli.units import format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.reproduce import ReproduceRequest, ReproduceResult
@@ -113,7 +114,7 @@ def _run(request: ReproduceRequest, json: bool) -> None:
 def _told(result: ReproduceResult) -> Iterator[str]:
     yield ""
     for stage in result.stages:
-        took = f" in {stage.seconds:.1f} s" if stage.seconds else ""
+        took = f" in {format_duration(stage.seconds)}" if stage.seconds else ""
         yield f"{stage.outcome:14} {stage.name}{took}"
     if result.report.exists():
         yield f"report: {result.report}"

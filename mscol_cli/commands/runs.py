@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from mscol_cli.commands.columns import GAP, aligned, fold_cells, split_to_fit, wrapped
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import print_folded, print_json, print_lines, room
+from mscol_cli.units import format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.runs import Comparison, RunDetails, RunSummary
@@ -89,7 +90,9 @@ def compare(
 @runs.command()
 def plot(
     names: Runs,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A PNG file.", metavar="FILE")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A .png, .pdf or .svg file.", metavar="FILE")
+    ],
     x: Annotated[str, typer.Option(help="What runs along.", metavar="steps|hours|pairs")] = "steps",
     metric: Annotated[
         list[str] | None,
@@ -124,7 +127,7 @@ def _print_list(found: Sequence[RunSummary]) -> None:
             _number(run.accuracy),
             ", ".join(_scores(run)) or "-",
             run.state,
-            _age(run.age_s),
+            format_duration(run.age_s),
         )
         for run in found
     ]
@@ -143,7 +146,7 @@ def _cards(found: Sequence[RunSummary], width: int) -> Iterator[str]:
         parts += [f"step {run.step:,}/{run.steps:,}"] if run.steps else []
         parts += [f"loss {_number(run.loss)}"] if run.loss is not None else []
         parts += [f"accuracy {_number(run.accuracy)}"] if run.accuracy is not None else []
-        yield from wrapped([*parts, *_scores(run), f"{_age(run.age_s)} ago"], width, GAP)
+        yield from wrapped([*parts, *_scores(run), f"{format_duration(run.age_s)} ago"], width, GAP)
 
 
 def _remarks(found: Sequence[RunSummary]) -> Iterator[str]:
@@ -169,7 +172,8 @@ def _described(found: RunDetails) -> Iterator[str]:
     run = found.summary
     reason = f" ({run.reason})" if run.reason else ""
     yield f"{run.folder}: {run.state}{reason}, step {run.step:,} of {run.steps:,}"
-    yield f"last written {_age(run.age_s)} ago, checkpoints: {_joined(found.checkpoints)}"
+    age = format_duration(run.age_s)
+    yield f"last written {age} ago, checkpoints: {_joined(found.checkpoints)}"
     yield from (f"damaged: {problem}" for problem in run.problems)
     yield from _block("settings", {name: _plain(value) for name, value in found.settings.items()})
     yield from _block("software", {name: _plain(value) for name, value in found.software.items()})
@@ -227,10 +231,3 @@ def _short_hash(value: Any) -> str:
 
 def _joined(steps: Sequence[int]) -> str:
     return ", ".join(f"{step:,}" for step in steps) or "none"
-
-
-def _age(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -11,6 +11,7 @@ import typer
 from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
 from mscol_cli.commands.shared import Device, DryRun, Json, Opt, RecipeOption, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.units import format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.separate import SeparateRequest, SeparateResult
@@ -126,20 +127,14 @@ def _told(result: SeparateResult) -> Iterator[str]:
         yield f"{result.store}: all tracks are done, another worker seals it"
         return
     yield (
-        f"{result.store}: {result.tracks} tracks, {result.hours:.2f} hours"
-        f" ({result.done_before} were done before), in {_readable(result.seconds)}"
+        f"{result.store}: {result.tracks:,} tracks, {format_duration(3600 * result.hours)} of music"
+        f" ({result.done_before} were done before), in {format_duration(result.seconds)}"
     )
     active = ", ".join(f"{name} {share:.0%}" for name, share in result.active.items())
     if active:
         yield f"segments in which a source sounds: {active}"
     if result.exported:
         yield f"listening copies: {result.exported}"
-
-
-def _readable(seconds: float) -> str:
-    from mscol_cli.workflows.separation_estimate import readable_time
-
-    return readable_time(seconds)
 
 
 def _command_line(request: SeparateRequest) -> list[str]:

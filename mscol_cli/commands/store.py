@@ -10,6 +10,7 @@ import typer
 
 from mscol_cli.commands.shared import Json, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.workflows.store_contents import ManifestLine, StoreInfo, TrackInfo
@@ -59,7 +60,6 @@ def manifest(path: StoreFolder, json: Json = False) -> None:
 @store.command()
 def verify(path: StoreFolder, json: Json = False) -> None:
     """Compare every file with its checksum, and every track with the arrays it lies in."""
-    from mscol_cli.space import readable
     from mscol_cli.workflows.store_verify import raise_if_damaged, run
 
     with TerminalProgress() as progress:
@@ -74,7 +74,7 @@ def verify(path: StoreFolder, json: Json = False) -> None:
     if not json:
         print_lines(
             f"{path}: all {result.files} files are as they were sealed"
-            f" ({readable(result.bytes)}, {result.tracks} tracks)"
+            f" ({format_bytes(result.bytes)}, {result.tracks} tracks)"
         )
 
 
@@ -122,14 +122,13 @@ def export(
 
 
 def _described(found: StoreInfo) -> Iterator[str]:
-    from mscol_cli.space import readable
 
     separator = found.separator
     state = "sealed" if found.sealed else "not finished: run 'mscol separate ...' again"
     yield f"{found.store}: {state}"
     yield (
-        f"tracks {found.tracks}, hours {found.hours:.2f}, segments {found.segments},"
-        f" {readable(found.bytes)}"
+        f"tracks {found.tracks:,}, music {format_duration(3600 * found.hours)},"
+        f" segments {found.segments:,}, {format_bytes(found.bytes)}"
     )
     if found.failures is not None:
         yield f"inputs that failed: {found.failures}"

@@ -110,10 +110,13 @@ class Objective(nn.Module, ABC):
 
         Returns:
             The loss, a scalar; and scalar tensors to watch, by name. Their means go to the run's
-            metrics.jsonl. `pretrain` stops with an error if a name is one that the trainer writes
-            there: `step`, `loss`, `learning_rate`, `pairs_per_second`, `data_wait`,
-            `gradient_norm`, `alignment`, `uniformity`, `effective_rank`, `memory_bytes`,
-            `elapsed_s`, or any that begins with `probe/`.
+            metrics.jsonl. NaN means that this update has no such value: the mean is over the
+            updates that have one, and a line without any leaves the name out. Names of one kind
+            share what stands before a slash, such as `accuracy/vocals`. `pretrain` stops with an
+            error if a name is one that the trainer writes there: `step`, `loss`,
+            `learning_rate`, `pairs_per_second`, `data_wait`, `gradient_norm`, `alignment`,
+            `uniformity`, `effective_rank`, `memory_bytes`, `elapsed_s`, or any that begins with
+            `probe/`.
         """
 
 

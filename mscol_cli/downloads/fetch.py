@@ -18,7 +18,8 @@ from mscol_cli.downloads.place import alone_in, default_folder
 from mscol_cli.downloads.record import Record
 from mscol_cli.downloads.table import Collection, RemoteFile
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.space import readable, require
+from mscol_cli.space import require
+from mscol_cli.units import format_bytes
 
 MIRROR = "MSCOL_MIRROR"
 OFFLINE = "MSCOL_OFFLINE"
@@ -59,7 +60,7 @@ def fetch_files(
             f" download {collection.name}' where there is a network, and copy the folder"
         )
     if missing:
-        size = readable(sum(file.about for file in missing))
+        size = format_bytes(sum(file.about for file in missing))
         watch.note(f"fetching {collection.title}, {size}, to {place}")
         watch.note(f"licence: {collection.licence} ({collection.licence_from})")
     return [_fetch_file(collection, file, place, watch) for file in files]
@@ -193,7 +194,7 @@ class _Fetching:
 
     def _receive(self, answer: web.Answer, total: int | None) -> None:
         """Write what comes. Raises Broken, Unavailable."""
-        resumed = f" from {readable(self._part.size)} on" if self._part.size else ""
+        resumed = f" from {format_bytes(self._part.size)} on" if self._part.size else ""
         left = None if total is None else total - self._part.size
         meter = ByteMeter(self._progress, self._file.name + resumed, left)
         for block in answer.blocks():
@@ -203,7 +204,7 @@ class _Fetching:
                 raise web.Unavailable(f"sends more than {total} bytes")
         if answer.total is not None and self._part.size < answer.total:
             raise web.Broken(
-                f"broke off at {readable(self._part.size)} of {readable(answer.total)}"
+                f"broke off at {format_bytes(self._part.size)} of {format_bytes(answer.total)}"
             )
 
     def _say(self, what: str) -> None:
@@ -227,7 +228,7 @@ def _examine(file: RemoteFile, path: Path, progress: Progress) -> tuple[str, Che
 
 def _nowhere(path: Path, part: Part, problems: list[str]) -> MissingDataError:
     kept = (
-        f"; {readable(part.size)} are kept, and the same command goes on from there"
+        f"; {format_bytes(part.size)} are kept, and the same command goes on from there"
         if part.size
         else "; the same command tries again"
     )

@@ -6,31 +6,52 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
+
+LOSS = "loss"
+"""Never taken for absent: a loss that is NaN has to be seen."""
 
 
 class Means:
-    """Running means of named values, without making a GPU wait in between."""
+    """Running means of named values, without making a GPU wait in between.
+
+    A value that is NaN is absent from that update, such as the accuracy of a source that was not
+    drawn: the mean is over the other updates, and a name without any has no mean.
+    """
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
         """Start anew, or from another's `state`."""
         self._count = int(state["count"]) if state else 0
         self._sums: dict[str, Any] = dict(state["sums"]) if state else {}
+        self._absent: dict[str, Any] = dict(state.get("absent", {})) if state else {}
 
     def add(self, values: Mapping[str, Tensor]) -> None:
         """Count one update."""
-        self._count += 1
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0) + value
+            # A name that comes late was absent from the updates before.
+            missed = self._absent.get(name, 0 if name in self._sums else self._count)
+            absent = (
+                torch.isnan(value) if name != LOSS else torch.zeros_like(value, dtype=torch.bool)
+            )
+            self._absent[name] = missed + absent
+            self._sums[name] = self._sums.get(name, 0) + torch.where(absent, 0.0, value)
+        self._count += 1
 
     def take(self) -> dict[str, float]:
         """The means; empty when nothing was added."""
-        return {name: float(total) / self._count for name, total in self._sums.items()}
+        present = {name: self._count - int(self._absent.get(name, 0)) for name in self._sums}
+        return {
+            name: float(total) / present[name]
+            for name, total in self._sums.items()
+            if present[name]
+        }
 
     def state(self) -> dict[str, Any]:
         """What JSON can hold, to go on from; exact, as every float32 is a float64."""
         sums = {name: float(total) for name, total in self._sums.items()}
-        return {"count": self._count, "sums": sums}
+        absent = {name: int(count) for name, count in self._absent.items()}
+        return {"count": self._count, "sums": sums, "absent": absent}
 
     def __len__(self) -> int:
         """How many updates were counted."""

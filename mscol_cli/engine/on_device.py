@@ -12,6 +12,7 @@ from mscol_cli.contracts.levels import Level
 from mscol_cli.contracts.plans import Crops
 from mscol_cli.errors import UsageError
 from mscol_cli.store import Store
+from mscol_cli.units import format_bytes
 
 PLACES = ("auto", "device", "host")
 ROOM_FOR_THE_STEP = 0.4
@@ -89,8 +90,8 @@ def _require_room(store: Store, device: torch.device) -> None:
     needed = store_bytes(store)
     if needed > (free := _free_bytes(device)):
         raise UsageError(
-            f"--store-on device: {store.path} takes {needed / 1e9:.1f} GB, {device} has"
-            f" {free / 1e9:.1f} GB left: use --store-on host."
+            f"--store-on device: {store.path} takes {format_bytes(needed)}, {device} has"
+            f" {format_bytes(free)} left: use --store-on host."
         )
 
 

@@ -19,6 +19,7 @@ from mscol_cli.checkpoints.layout import RUNS
 from mscol_cli.checkpoints.metrics import damage, split_damaged
 from mscol_cli.checkpoints.restoring import restorable, set_aside
 from mscol_cli.checkpoints.runs import point_latest
+from mscol_cli.checkpoints.settings import flat_settings
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
@@ -138,7 +139,7 @@ class Training:
         self._warn_of_damage(progress)
         progress.begin("pretrain", self.settings.steps, "steps")
         progress.skip(self.step)
-        with StopRequest() as stop, open_log(self.run, self.step) as log:
+        with StopRequest() as stop, open_log(self.run, self.step, flat_settings(self.info)) as log:
             self.watch.begin(self.step)
             if self.step == 0:
                 self._log_untrained(log)
@@ -148,6 +149,8 @@ class Training:
                 self.meter.add(self._update(trained, batch))
                 progress.advance(1, **self.meter.shown)
                 self._after_update(log, stop)
+            if log is not None:
+                log.finish()
         progress.end()
 
     def _warn_of_damage(self, progress: Progress) -> None:

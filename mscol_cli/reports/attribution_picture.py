@@ -8,16 +8,16 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from mscol_cli.reports.attribution import Attribution, ordered_classes, told_metric
-from mscol_cli.reports.curves import save_picture
 from mscol_cli.reports.heat import draw_heat
 from mscol_cli.reports.paired import PairedScore
+from mscol_cli.reports.pictures import save_pictures
 from mscol_cli.reports.results import ProbeSummary
 
 
 def draw_attribution(summary: ProbeSummary, found: Attribution, path: Path) -> None:
-    """A row a class, a column a source; PNG."""
+    """A row a class, a column a source; PNG, PDF and SVG."""
     title = f"{summary.task}: {summary.model}"
-    save_picture(attribution_figure(title, found, summary.classes), path)
+    save_pictures(attribution_figure(title, found, summary.classes), path)
 
 
 def attribution_figure(title: str, found: Attribution, classes: Sequence[str]) -> Figure:

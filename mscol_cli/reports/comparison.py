@@ -23,6 +23,7 @@ class Column:
         metric: Name of the metric.
         clips: How many test clips were scored, the same for every model; 0 when it differs.
         headline: Whether the printed table has it; JSON has all.
+        baselines: By name, the score of a classifier that does not listen.
     """
 
     task: str
@@ -30,6 +31,7 @@ class Column:
     metric: str
     clips: int
     headline: bool
+    baselines: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -151,7 +153,15 @@ def _score_table(table: JointTable, columns: Sequence[Column]) -> str:
         (f"{name}, published", *(f"{one[name].value:.3f}" if name in one else "" for one in theirs))
         for name in names
     ]
-    return markdown_table(header, [*ours, *quoted])
+    return markdown_table(header, [*ours, *_baselines(columns), *quoted])
+
+
+def _baselines(columns: Sequence[Column]) -> list[tuple[str, ...]]:
+    names = dict.fromkeys(name for column in columns for name in column.baselines)
+    return [
+        (name, *(f"{one.baselines[name]:.4f}" if name in one.baselines else "" for one in columns))
+        for name in names
+    ]
 
 
 def _score(score: Score | None) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -14,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.transforms import Affine2DBase, ScaledTranslation
 
-from mscol_cli.files import escaped, write_atomically
+from mscol_cli.files import escaped
 from mscol_cli.reports.lettering import (
     LABEL_SIZE,
     TITLE_SIZE,
@@ -23,12 +21,12 @@ from mscol_cli.reports.lettering import (
     letters,
     shortened,
 )
+from mscol_cli.reports.limits import Limits, robust_limits
 
 # Okabe and Ito (2008): told apart under every common kind of colour blindness. Yellow, the eighth,
 # is too faint on white for a line.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("solid", "dashed", "dashdot", "dotted")
-DOTS_PER_INCH = 144
 WIDTH = 5.2
 """Inches of one panel."""
 LONGEST = 30
@@ -74,6 +72,8 @@ class Panel:
         y_label: What runs up, with its unit.
         curves: The lines.
         level: Height of a dotted line to compare with, such as chance; None for none.
+        cut: Whether early values may be cut off where they would flatten the rest; the picture
+            then says so.
     """
 
     title: str
@@ -81,10 +81,16 @@ class Panel:
     y_label: str
     curves: Sequence[Curve]
     level: float | None = None
+    cut: bool = False
+
+    @property
+    def limits(self) -> Limits | None:
+        """The ends of the vertical axis; None where nothing is cut off."""
+        return robust_limits([curve.y for curve in self.curves]) if self.cut else None
 
 
 def draw_panels(panels: Sequence[Panel], *, columns: int = 2) -> Figure:
-    """A figure of all panels under one legend, ready for `save_picture`."""
+    """A figure of all panels under one legend, ready to be saved."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(WIDTH * columns, 3.4 * rows), layout="constrained")
@@ -98,28 +104,12 @@ def draw_panels(panels: Sequence[Panel], *, columns: int = 2) -> Figure:
     return figure
 
 
-def save_picture(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG; the file appears whole or not at all."""
-
-    def write(temporary: Path) -> None:
-        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
-
-    write_atomically(path, write)
-
-
 def log_ticks(place: Axes, values: Sequence[float]) -> None:
     """Let x be logarithmic, with a tick at each of a few values."""
     ticks = sorted(set(values))
     place.set_xscale("log")
     place.minorticks_off()
     place.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
-
-
-def picture_png(figure: Figure) -> bytes:
-    """A figure as the content of a PNG file."""
-    content = BytesIO()
-    figure.savefig(content, format="png", dpi=DOTS_PER_INCH)
-    return content.getvalue()
 
 
 def colour(style: int) -> str:
@@ -149,12 +139,28 @@ def _draw(figure: Figure, place: Axes, panel: Panel) -> None:
     title = folded(panel.title, letters(WIDTH - 0.7, TITLE_SIZE))
     place.set_title(title, fontsize=TITLE_SIZE)
     place.set(xlabel=panel.x_label, ylabel=folded(panel.y_label, LONGEST))
+    if (limits := panel.limits) is not None:
+        _cut(place, panel, limits)
     if panel.x_label in WHOLE:
         place.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         place.xaxis.set_major_formatter(EngFormatter(sep=""))
     place.grid(color="0.9", linewidth=0.6)
     place.set_axisbelow(True)
     place.spines[["top", "right"]].set_visible(False)
+
+
+def _cut(place: Axes, panel: Panel, limits: Limits) -> None:
+    """Cut off what is beyond the limits, with a triangle where it would be."""
+    place.set_ylim(limits.low, limits.high)
+    for curve in panel.curves:
+        for end, marker, beyond in (
+            (limits.high, "^", [y > limits.high for y in curve.y]),
+            (limits.low, "v", [y < limits.low for y in curve.y]),
+        ):
+            x = [at for at, outside in zip(curve.x, beyond, strict=True) if outside]
+            shade = colour(curve.style)
+            place.scatter(x, [end] * len(x), marker=marker, color=shade, s=22, clip_on=False)
+    place.set_xlabel(f"{panel.x_label}\n({limits.note})")
 
 
 def _draw_curve(place: Axes, curve: Curve, inch: Affine2DBase, aside: float, bars: bool) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mscol_cli.reports.curves import Curve, Panel, draw_panels, save_picture
+from mscol_cli.reports.curves import Curve, Panel, draw_panels
+from mscol_cli.reports.pictures import save_pictures
 from mscol_cli.reports.tables import LabelBudget, ProbeSummary
 
 
 def draw_label_curves(summary: ProbeSummary, path: Path) -> None:
-    """One panel a metric, one curve a test set, with 95 % intervals; PNG."""
+    """One panel a metric, one curve a test set, with 95 % intervals; PNG, PDF and SVG."""
     budgets = summary.label_budgets
     panels = [
         Panel(
@@ -27,7 +28,7 @@ def draw_label_curves(summary: ProbeSummary, path: Path) -> None:
         axes.set_xscale("log")
         axes.set_xticks(clips, labels=[f"{count:,.0f}" for count in clips])
         axes.set_xticks([], minor=True)
-    save_picture(figure, path)
+    save_pictures(figure, path)
 
 
 def _curve(budgets: Sequence[LabelBudget], place: int, metric: str) -> Curve:

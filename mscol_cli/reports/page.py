@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 
@@ -45,11 +45,15 @@ class Picture:
         name: Of its file, without suffix: letters, digits and hyphens.
         alt: What it shows, for those who do not see it.
         png: Its content.
+        vectors: By suffix, such as `pdf`, the same as a file for papers.
+        inches: How wide it is where its letters have the size they are meant to have.
     """
 
     name: str
     alt: str
     png: bytes
+    vectors: Mapping[str, bytes] = field(default_factory=dict)
+    inches: float = 5.2
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,12 @@ def _data_uri(content: bytes, kind: str) -> str:
 def _files(page: Page) -> Iterator[tuple[str, bytes]]:
     for block in (block for section in page.sections for block in section.blocks):
         if isinstance(block, Pictures):
-            yield from ((f"{PICTURES}/{one.name}.png", one.png) for one in block.pictures)
+            for one in block.pictures:
+                yield f"{PICTURES}/{one.name}.png", one.png
+                yield from (
+                    (f"{PICTURES}/{one.name}.{kind}", content)
+                    for kind, content in one.vectors.items()
+                )
         if isinstance(block, Neighbours):
             for excerpt in _excerpts(block):
                 if excerpt.flac is not None:

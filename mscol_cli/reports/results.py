@@ -58,6 +58,8 @@ class ScoredSet:
         classes: The score of every class, in label order.
         confusion: Of a single-label task, in label order: in the row of a class how many of its
             clips were taken for which, summed over seeds.
+        baselines: By name, `chance` or `majority class`, the metrics of a classifier that does not
+            listen.
     """
 
     name: str
@@ -66,6 +68,7 @@ class ScoredSet:
     unscored: Sequence[str] = ()
     classes: Sequence[ClassScore] = ()
     confusion: Sequence[Sequence[int]] = ()
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,16 @@ import numpy as np
 from mscol_cli.reports.curves import Curve, Panel
 
 AXES = {"steps": "updates", "hours": "hours of training", "pairs": "pairs seen"}
-MOST_POINTS = 200
+MINUTES = "minutes of training"
+MOST_POINTS = 300
 """Of a curve: a longer one is drawn as means of equal stretches, or noise would hide it."""
-PROBE = "probe/"
+PROBE, BY_SOURCE = "probe/", "accuracy/"
+"""What names of several metrics of one kind begin with."""
 TITLES = {
     "loss": ("loss", "mean loss"),
     "accuracy": ("accuracy of the association", "share of anchors"),
     PROBE: ("online probe", "score"),
+    BY_SOURCE: ("accuracy of the association", "share of anchors"),
     "effective_rank": ("effective rank of embeddings", "directions"),
     "alignment": ("alignment (lower is closer)", "mean squared distance"),
     "uniformity": ("uniformity (lower is more even)", "log mean potential"),
@@ -39,14 +43,43 @@ class RunCurves:
     Attributes:
         label: Its name.
         lines: Of its metrics.jsonl.
-        batch_size: Pairs per update.
+        batch_size: Pairs per update; 0 where unknown.
         score: What its online probe measures.
+        style: Its colour and dash; None for its place among the runs.
     """
 
     label: str
     lines: Sequence[Mapping[str, float]]
     batch_size: int
     score: str = "score"
+    style: int | None = None
+
+    def seconds(self) -> list[float | None]:
+        """Seconds of training at each line, None where unknown.
+
+        As logged; of a run that logged no time, computed from its pairs per second, without
+        pauses and checkpoints.
+        """
+        if self.has("elapsed_s"):
+            return [line.get("elapsed_s", None if line["step"] else 0.0) for line in self.lines]
+        if not self.batch_size or not self.has("pairs_per_second"):
+            return [None] * len(self.lines)
+        updates = np.diff([0.0, *(line["step"] for line in self.lines)])
+        speeds = [line.get("pairs_per_second") or math.inf for line in self.lines]
+        return [float(one) for one in np.cumsum(updates * self.batch_size / np.asarray(speeds))]
+
+    def has(self, name: str) -> bool:
+        """Whether some line has a value of a metric."""
+        return any(name in line for line in self.lines)
+
+    def values(self, name: str) -> list[float]:
+        """Every logged value of a metric."""
+        return [line[name] for line in self.lines if name in line]
+
+    @property
+    def longest(self) -> float | None:
+        """Seconds of training at the last line that has them."""
+        return next((one for one in reversed(self.seconds()) if one is not None), None)
 
 
 def metric_names(runs: Sequence[RunCurves]) -> list[str]:
@@ -57,7 +90,7 @@ def metric_names(runs: Sequence[RunCurves]) -> list[str]:
 
 def usual_metrics(runs: Sequence[RunCurves]) -> list[str]:
     """Those that are drawn where none are asked for."""
-    return [name for name in metric_names(runs) if _kind(name) in USUAL]
+    return [name for name in metric_names(runs) if kind_of(name) in USUAL]
 
 
 def run_panels(runs: Sequence[RunCurves], metrics: Sequence[str], x: str) -> list[Panel]:
@@ -66,48 +99,67 @@ def run_panels(runs: Sequence[RunCurves], metrics: Sequence[str], x: str) -> lis
     Args:
         runs: One line each, in every panel of the same colour.
         metrics: Names as in metrics.jsonl.
-        x: What runs along, one of `AXES`.
+        x: What runs along, one of `AXES`; hours are minutes where every run is shorter than one.
     """
     return [_panel(runs, name, x) for name in metrics]
 
 
+def kind_of(name: str) -> str:
+    """A metric's key in `TITLES`, or its name."""
+    return next((kind for kind in (PROBE, BY_SOURCE) if name.startswith(kind)), name)
+
+
 def _panel(runs: Sequence[RunCurves], name: str, x: str) -> Panel:
-    title, unit = TITLES.get(_kind(name), (name, name))
-    task = name.removeprefix(PROBE)
+    title, unit = TITLES.get(kind_of(name), (name, name))
+    part = name.removeprefix(kind_of(name))
+    x_label, size = _axis(runs, x)
     curves: list[Curve] = []
-    for style, run in enumerate(runs):
-        along, up = _points(run, name, x)
-        if up:
-            unit = run.score if task != name else unit
-            curves.append(Curve(run.label, along, up, style=style))
-    return Panel(title if task == name else f"{title}: {task}", AXES[x], unit, curves)
+    for place, run in enumerate(runs):
+        curve = _curve(run, name, x, size, place if run.style is None else run.style)
+        if curve is not None:
+            unit = run.score if kind_of(name) == PROBE else unit
+            curves.append(curve)
+    return Panel(f"{title}: {part}" if part else title, x_label, unit, curves, cut=True)
 
 
-def _points(run: RunCurves, name: str, x: str) -> tuple[list[float], list[float]]:
-    places = [_along(line, run.batch_size, x) for line in run.lines]
+def _axis(runs: Sequence[RunCurves], x: str) -> tuple[str, float]:
+    """What runs along, and how much of it (updates, pairs, seconds) is 1."""
+    if x != "hours":
+        return AXES[x], 1
+    short = max((run.longest or 0.0 for run in runs), default=0.0) < 3600
+    return (MINUTES, 60) if short else (AXES[x], 3600)
+
+
+def _curve(run: RunCurves, name: str, x: str, size: float, style: int) -> Curve | None:
     both = [
-        (place, line[name])
-        for place, line in zip(places, run.lines, strict=True)
+        (place / size, float(line[name]))
+        for place, line in zip(_along(run, x), run.lines, strict=True)
         if place is not None and name in line
     ]
+    if not both:
+        return None
+    points = np.array(both)
     # Scores are few, and none is to be lost in a mean.
-    stretches = len(both) if _kind(name) == PROBE else min(len(both), MOST_POINTS)
-    if not stretches:
-        return [], []
-    means = [np.mean(part, axis=0) for part in np.array_split(np.array(both, float), stretches)]
-    return [float(mean[0]) for mean in means], [float(mean[1]) for mean in means]
+    if kind_of(name) == PROBE or len(both) <= MOST_POINTS:
+        return Curve(run.label, points[:, 0].tolist(), points[:, 1].tolist(), style=style)
+    parts = np.array_split(points, MOST_POINTS)
+    means = np.array([part.mean(axis=0) for part in parts])
+    return Curve(
+        run.label,
+        means[:, 0].tolist(),
+        means[:, 1].tolist(),
+        [float(part[:, 1].min()) for part in parts],
+        [float(part[:, 1].max()) for part in parts],
+        style,
+    )
 
 
-def _along(line: Mapping[str, float], batch_size: int, x: str) -> float | None:
+def _along(run: RunCurves, x: str) -> list[float | None]:
     if x == "hours":
-        seconds = line.get("elapsed_s", None if line["step"] else 0.0)
-        return None if seconds is None else seconds / 3600
-    return line["step"] * (batch_size if x == "pairs" else 1)
-
-
-def _kind(name: str) -> str:
-    return PROBE if name.startswith(PROBE) else name
+        return run.seconds()
+    factor = run.batch_size if x == "pairs" else 1
+    return [line["step"] * factor for line in run.lines]
 
 
 def _place(name: str) -> int:
-    return ORDER.index(_kind(name)) if _kind(name) in ORDER else len(ORDER)
+    return ORDER.index(kind_of(name)) if kind_of(name) in ORDER else len(ORDER)

@@ -66,7 +66,12 @@ def summary_markdown(summary: ProbeSummary) -> str:
 
 def _score_table(summary: ProbeSummary) -> str:
     header = ("test set", "metric", "score", "95 % interval over clips", "std over seeds")
-    rows = [
+    rows = [row for one in summary.test_sets for row in (*_score_rows(one), *_baseline_rows(one))]
+    return markdown_table(header, rows)
+
+
+def _score_rows(one: ScoredSet) -> list[tuple[str, ...]]:
+    return [
         (
             _set(one),
             name,
@@ -74,10 +79,16 @@ def _score_table(summary: ProbeSummary) -> str:
             f"{score.low:.4f} to {score.high:.4f}",
             _spread(score),
         )
-        for one in summary.test_sets
         for name, score in one.metrics.items()
     ]
-    return markdown_table(header, rows)
+
+
+def _baseline_rows(one: ScoredSet) -> list[tuple[str, ...]]:
+    return [
+        (f"{_set(one)}: {baseline}", name, f"{value:.4f}", "", "")
+        for baseline, values in one.baselines.items()
+        for name, value in values.items()
+    ]
 
 
 def _budget_table(summary: ProbeSummary) -> str:

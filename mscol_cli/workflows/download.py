@@ -17,7 +17,8 @@ from mscol_cli.downloads.plan import Plan, make_plan
 from mscol_cli.downloads.record import Record
 from mscol_cli.downloads.unpack import unpack
 from mscol_cli.host.names import unknown_name
-from mscol_cli.space import free, readable, require
+from mscol_cli.space import free, require
+from mscol_cli.units import format_bytes
 from mscol_cli.workflows.endings import resumable
 
 State = Literal["missing", "there", "fetched", "unpacked"]
@@ -143,9 +144,9 @@ def _announce(collection: Collection, plan: Plan, folder: Path, progress: Progre
     if not plan.files and not plan.archives:
         return
     progress.note(
-        f"to download: {readable(plan.download)}; disk needed: {readable(plan.disk)}"
+        f"to download: {format_bytes(plan.download)}; disk needed: {format_bytes(plan.disk)}"
         f"{' (archives and what is in them)' if plan.archives else ''};"
-        f" free: {readable(free(folder))} at {folder}"
+        f" free: {format_bytes(free(folder))} at {folder}"
     )
     if os.environ.get(MIRROR):
         progress.note(f"from the mirror {os.environ[MIRROR]}")

@@ -97,7 +97,8 @@ def probe_model(
         trained = _train(settings, embedded, model, device, progress)
     with timed(seconds, "scores"):
         kept = keep_scores(settings.protocol, trained.scores, embedded, test_sets, data.classes)
-        scored = tuple(scored_sets(settings.protocol, kept))
+        train = embedded.clips["train"].targets
+        scored = tuple(scored_sets(settings.protocol, kept, train))
     probes = trained.probes
     with timed(seconds, "label budgets"):
         budgets = tuple(score_budgets(settings, embedded, model, kept, device, progress))

@@ -82,14 +82,21 @@ def _columns(finished: Sequence[Finished]) -> list[Column]:
     columns: dict[Key, Column] = {}
     for one in finished:
         for test_set in one.report["test_sets"]:
+            baselines = test_set.get("baselines", {})
             for place, metric in enumerate(test_set["metrics"]):
                 headline = place == 0 or bool(one.report.get("multilabel"))
                 column = Column(
-                    one.report["task"], test_set["name"], metric, test_set["clips"], headline
+                    one.report["task"],
+                    test_set["name"],
+                    metric,
+                    test_set["clips"],
+                    headline,
+                    {name: values[metric] for name, values in baselines.items()},
                 )
                 before = columns.setdefault(column.key, column)
                 if before.clips != column.clips:
-                    columns[column.key] = replace(before, clips=0)
+                    # Other clips have other baselines.
+                    columns[column.key] = replace(before, clips=0, baselines={})
     order = list(dict.fromkeys(key[0] for key in columns))
     return sorted(columns.values(), key=lambda column: order.index(column.task))
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mscol_cli.contracts.task import ProbeProtocol, TaskData
 from mscol_cli.errors import MissingDataError
+from mscol_cli.probing.baselines import baselines
 from mscol_cli.probing.bootstrap import Resampled, resample_all
 from mscol_cli.probing.clips import BoolArray, FloatArray
 from mscol_cli.probing.kept import ClipScores
@@ -97,9 +98,17 @@ def members_among(clean: ClipScores, embedded: EmbeddedTask) -> dict[str, BoolAr
     }
 
 
-def scored_sets(protocol: ProbeProtocol, kept: ClipScores) -> list[ScoredSet]:
-    """The scores on each test set, for the report."""
-    return [_scored_set(protocol, kept, name) for name in kept.members]
+def scored_sets(
+    protocol: ProbeProtocol, kept: ClipScores, train: BoolArray | None = None
+) -> list[ScoredSet]:
+    """The scores on each test set, for the report.
+
+    Args:
+        protocol: With the metrics.
+        kept: Scores of the test clips.
+        train: (clips, classes) labels of the training clips; without them there are no baselines.
+    """
+    return [_scored_set(protocol, kept, name, train) for name in kept.members]
 
 
 def score_of(metric: str, scores: FloatArray, targets: BoolArray, resampled: Resampled) -> Score:
@@ -110,7 +119,9 @@ def score_of(metric: str, scores: FloatArray, targets: BoolArray, resampled: Res
     return Score(float(np.mean(per_seed)), low, high, spread, tuple(per_seed))
 
 
-def _scored_set(protocol: ProbeProtocol, kept: ClipScores, name: str) -> ScoredSet:
+def _scored_set(
+    protocol: ProbeProtocol, kept: ClipScores, name: str, train: BoolArray | None
+) -> ScoredSet:
     rows = kept.members[name]
     scores, targets = kept.scores[:, rows], kept.targets[rows]
     both = zip(kept.classes, scored_classes(targets), strict=True)
@@ -124,6 +135,7 @@ def _scored_set(protocol: ProbeProtocol, kept: ClipScores, name: str) -> ScoredS
         unscored=tuple(label for label, scored in both if not scored),
         classes=tuple(_class_scores(kept.classes, scores, targets)),
         confusion=() if protocol.multilabel else _confusion(scores, targets),
+        baselines={} if train is None else baselines(protocol.metrics, train, targets),
     )
 
 

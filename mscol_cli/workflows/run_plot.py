@@ -17,7 +17,7 @@ class PlotRequest:
 
     Attributes:
         runs: Names or folders.
-        output: A PNG file.
+        output: A PNG, PDF or SVG file.
         x: What runs along: `steps`, `hours` or `pairs`.
         metrics: Names as in metrics.jsonl; none for the usual ones.
     """
@@ -47,10 +47,11 @@ def run(request: PlotRequest) -> PlotResult:
     """Draw runs over each other.
 
     Raises:
-        UsageError: A metric that no run has, another format than PNG, runs without any curve.
+        UsageError: A metric that no run has, an unknown format, runs without any curve.
         MissingDataError: There is no run of one of the names.
     """
-    from mscol_cli.reports.curves import draw_panels, save_picture
+    from mscol_cli.reports.curves import draw_panels
+    from mscol_cli.reports.pictures import FORMATS, save_picture
     from mscol_cli.reports.run_curves import (
         AXES,
         RunCurves,
@@ -59,8 +60,9 @@ def run(request: PlotRequest) -> PlotResult:
         usual_metrics,
     )
 
-    if request.output.suffix.lower() != ".png":
-        raise UsageError(f"{request.output} must end in .png: that is what is drawn.")
+    if request.output.suffix.lower().removeprefix(".") not in FORMATS:
+        endings = ", ".join(f".{kind}" for kind in FORMATS)
+        raise UsageError(f"{request.output} has an unknown format: end it in {endings}.")
     if request.x not in AXES:
         raise UsageError(f"--x takes {', '.join(AXES)}, not '{request.x}'.")
     found = open_runs(request.runs)

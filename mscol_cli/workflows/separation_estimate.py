@@ -17,8 +17,9 @@ from mscol_cli.contracts.separator import Separator, TrackInput
 from mscol_cli.errors import MscolError
 from mscol_cli.files import is_regular
 from mscol_cli.host.guard import label_of, plugin_call
-from mscol_cli.space import free, readable
+from mscol_cli.space import free
 from mscol_cli.store import SAMPLE_RATE
+from mscol_cli.units import format_bytes, format_duration
 
 _LOOKED_AT = 500
 """Files whose headers are read; of more, the rest is extrapolated by their size."""
@@ -176,15 +177,17 @@ def _measure_speed(separator: Separator, device: str, channels: int) -> float:
 def say(estimate: Estimate, progress: Progress) -> None:
     """Tell it in a few lines."""
     about = "" if estimate.exact else "about "
-    hours = "of unknown length" if estimate.hours is None else f"{about}{estimate.hours:.2f} hours"
+    length = "of unknown length"
+    if estimate.hours is not None:
+        length = f"{about}{format_duration(3600 * estimate.hours)} of music"
     before = f" ({estimate.done} are done)" if estimate.done else ""
-    progress.note(f"to separate: {estimate.tracks} tracks{before}, {hours}")
+    progress.note(f"to separate: {estimate.tracks} tracks{before}, {length}")
     for folder, needed in estimate.bytes_needed.items():
         available = estimate.bytes_free[folder]
-        progress.note(f"disk: {readable(needed)} for {folder}, {readable(available)} free")
+        progress.note(f"disk: {format_bytes(needed)} for {folder}, {format_bytes(available)} free")
     if estimate.expected_seconds is not None:
         progress.note(
-            f"expected time: {readable_time(estimate.expected_seconds)} at"
+            f"expected time: {format_duration(estimate.expected_seconds)} at"
             f" {estimate.speed:.1f} times real time"
         )
 
@@ -194,22 +197,15 @@ def require_space(estimate: Estimate) -> None:
     for folder, needed in estimate.bytes_needed.items():
         if needed > estimate.bytes_free[folder]:
             raise MscolError(
-                f"{folder} needs {readable(needed)}, and its disk has"
-                f" {readable(estimate.bytes_free[folder])} free: make room, or name another place"
+                f"{folder} needs {format_bytes(needed)}, and its disk has"
+                f" {format_bytes(estimate.bytes_free[folder])} free: make room, or name another"
+                " place"
             )
 
 
 def free_on(folders: Sequence[Path]) -> dict[str, int]:
     """Bytes free on the disk of each folder, there or to be made."""
     return {str(folder): free(folder) for folder in folders}
-
-
-def readable_time(seconds: float) -> str:
-    """As `45 s`, `12 min`, `3.4 h` or `2.1 days`."""
-    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.{1 if name == 'h' else 0}f} {name}"
-    return f"{seconds / 86_400:.1f} days"
 
 
 def _header(path: Path) -> AudioHeader | None:

@@ -14,6 +14,8 @@ from mscol_objectives.logits import logit_std
 PROJECTION_DIM = 512
 LAYER_NORM_EPSILON = 1e-3  # Keras' default; torch's is 1e-5
 SIMILARITY_STD = 0.05  # Keras' random_normal
+OF_SOURCE = "source/"
+"""Begins the label that marks the rows whose positive is of a source, such as `source/vocals`."""
 
 
 class ProjectionHead(nn.Sequential):
@@ -69,7 +71,8 @@ def association_logits(
 class Association(Objective):
     """An objective over pairs: which positive belongs to which anchor of the batch?
 
-    Views are `anchor` and `positive`; the label `silent` is optional.
+    Views are `anchor` and `positive`; the label `silent` is optional, and so are labels such as
+    `source/vocals`, (batch,) bool: each adds the accuracy of its rows, `accuracy/vocals`.
     """
 
     def __init__(self, context: ObjectiveContext) -> None:
@@ -85,13 +88,33 @@ class Association(Objective):
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy from anchors to positives; the share of anchors that are right, and how
-        far logits are spread, where NT-Xent would have a temperature."""
+        """Cross-entropy from anchors to positives; the share of anchors that are right, overall and
+        for each source, and how far logits are spread, where NT-Xent would have a temperature."""
         anchor, positive = embeddings["anchor"], embeddings["positive"]
         silent = labels.get("silent")
         if silent is None:
             silent = torch.zeros(len(anchor), dtype=torch.bool, device=anchor.device)
         logits, targets = association_logits(anchor, positive, silent, self.similarity)
-        accuracy = (logits.argmax(1) == targets).float().mean()
-        metrics = {"accuracy": accuracy, "logit_std": logit_std(logits)}
+        right = (logits.argmax(1) == targets).float()
+        metrics = {"accuracy": right.mean(), **accuracy_by_source(right, labels)}
+        metrics["logit_std"] = logit_std(logits)
         return F.cross_entropy(logits, targets), metrics
+
+
+def accuracy_by_source(right: Tensor, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The share of right rows among those of each source, NaN for a source without rows.
+
+    Shapes never depend on values, so that a GPU does not wait.
+
+    Args:
+        right: (batch,) 1 where the anchor found its positive, else 0.
+        labels: Of the whole batch; those that begin with `source/` are (batch,) bool.
+
+    Returns:
+        Scalars under `accuracy/NAME`.
+    """
+    return {
+        f"accuracy/{name.removeprefix(OF_SOURCE)}": (right * rows).sum() / rows.sum()
+        for name, rows in labels.items()
+        if name.startswith(OF_SOURCE)
+    }

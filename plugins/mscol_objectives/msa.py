@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from mscol_cli.api import (
     StoreIndex,
     UsageError,
 )
-from mscol_objectives.association import Association
+from mscol_objectives.association import OF_SOURCE, Association
 from mscol_objectives.plugin import MsaOptions
 from mscol_objectives.sampling import cut, draw_segments, repeats
 
@@ -54,18 +54,20 @@ class MusicSourceAssociation(Association):
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """A source and a kind of batch per group of rows, then segments and offsets per row."""
         sizes = [min(GROUP, batch_size - start) for start in range(0, batch_size, GROUP)]
-        groups = [self._group(index, rng, size) for size in sizes]
+        stems = self._stems(index)
+        groups = [self._group(index, stems, rng, size) for size in sizes]
         segments = np.concatenate([segments for segments, _ in groups])
         source = np.concatenate([source for _, source in groups])
         level = index.drifting_level if self._drifting else index.segment_level
         silent = level[segments, source] <= self.options.silence_threshold
         last = self.options.last_offset
+        of_source = {f"{OF_SOURCE}{index.sources[one]}": source == one for one in stems}
         return CropPlan(
             {
                 "anchor": cut(index, segments, 0, self.context, rng, last),
                 "positive": cut(index, segments, source, self.context, rng, last),
             },
-            {"silent": silent},
+            {"silent": silent, **of_source},
         )
 
     def augment_features(
@@ -78,9 +80,9 @@ class MusicSourceAssociation(Association):
         return {**views, "positive": torch.where(silent, constant, positive)}
 
     def _group(
-        self, index: StoreIndex, rng: np.random.Generator, size: int
+        self, index: StoreIndex, stems: Sequence[int], rng: np.random.Generator, size: int
     ) -> tuple[IntArray, IntArray]:
-        source = int(rng.choice(self._stems(index)))
+        source = int(rng.choice(stems))
         any_segment = rng.random() < self.options.silent_share
         every = np.arange(index.segments)
         candidates = every if any_segment else self._active(index, source)

@@ -12,9 +12,9 @@ from mscol_cli.reports.attribution import (
     told_metric,
 )
 from mscol_cli.reports.attribution_picture import attribution_figure
-from mscol_cli.reports.curves import picture_png
-from mscol_cli.reports.page import Block, Listing, Picture, Pictures, Section, Table, Text
+from mscol_cli.reports.page import Block, Listing, Pictures, Section, Table, Text
 from mscol_cli.reports.paired import HIGHER, LOWER
+from mscol_cli.reports.pictures import picture
 from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import NAMES, NO_BREAK, file_name
 from mscol_cli.workflows.reporting.probes import FoundProbe
@@ -62,8 +62,8 @@ def _probe(probe: FoundProbe, found: Attribution) -> Iterator[Block]:
         f" ({', '.join(one.name for one in found.sources)}); {probe.folder.name}/probe.md has the"
         " numbers."
     )
-    png = picture_png(attribution_figure(title, found, classes))
-    yield Pictures([Picture(file_name("heard", probe.model, probe.folder.name), alt, png)])
+    name = file_name("heard", probe.model, probe.folder.name)
+    yield Pictures([picture(name, alt, attribution_figure(title, found, classes))])
 
 
 def _cell(source: HeardSource, metric: str) -> str:

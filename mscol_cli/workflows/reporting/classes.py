@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mscol_cli.reports.curves import picture_png
 from mscol_cli.reports.page import Block, Picture, Pictures, Section, Table, Text
+from mscol_cli.reports.pictures import picture
 from mscol_cli.reports.points import draw_confusion
 from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import NO_BREAK, Group, file_name, group_probes, set_of
@@ -76,4 +76,4 @@ def _matrix(group: Group, probe: FoundProbe, tested: FoundSet) -> Picture:
         " they are."
     )
     name = file_name("confusion", group.name, tested.name, probe.model)
-    return Picture(name, alt, picture_png(draw_confusion(title, classes, tested.confusion)))
+    return picture(name, alt, draw_confusion(title, classes, tested.confusion))

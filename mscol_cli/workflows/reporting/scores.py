@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mscol_cli.reports.comparison import Comparison
-from mscol_cli.reports.curves import Curve, Panel, draw_panels, log_ticks, picture_png
+from mscol_cli.reports.curves import Curve, Panel, draw_panels, log_ticks
 from mscol_cli.reports.notes import collect_notes
 from mscol_cli.reports.page import Block, Listing, Picture, Pictures, Section, Table, Text
+from mscol_cli.reports.pictures import picture
 from mscol_cli.reports.points import Point, draw_points
 from mscol_cli.reports.published import Published, published_scores
 from mscol_cli.reports.tables import Score
@@ -170,8 +171,8 @@ def _picture(group: Group, material: Material, tested: FoundSet, metric: str) ->
         f"{one.label} {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in points
     )
     alt = f"{label} on {where}, a row per model: {told}."
-    png = picture_png(draw_points(where, f"{label} (95 % interval)", points))
-    return Picture(file_name("scores", group.name, tested.name, metric), alt, png)
+    figure = draw_points(where, f"{label} (95 % interval)", points)
+    return picture(file_name("scores", group.name, tested.name, metric), alt, figure)
 
 
 def _point(probe: FoundProbe, score: Score, material: Material) -> Point:
@@ -192,7 +193,7 @@ def _label_picture(group: Group, material: Material, tested: FoundSet, metric: s
         for curve in curves
     )
     alt = f"{label} on {where} over the number of labelled training clips: {ends}."
-    return Picture(file_name("labels", group.name, tested.name, metric), alt, picture_png(figure))
+    return picture(file_name("labels", group.name, tested.name, metric), alt, figure)
 
 
 def _label_curve(probe: FoundProbe, material: Material, tested: FoundSet, metric: str) -> Curve:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mscol_cli.checkpoints.settings import software_of
 from mscol_cli.reports.page import Block, Section, Table, Text
 from mscol_cli.workflows.reporting.runs import FoundRun
-from mscol_cli.workflows.runs import software_of
 
 ABSENT = "-"
 SHORT_HASH = 12

@@ -10,10 +10,10 @@ import numpy as np
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.probing.clips import BoolArray, FloatArray
 from mscol_cli.probing.kept import ClipScores, read_scores
-from mscol_cli.reports.curves import picture_png
 from mscol_cli.reports.heat import draw_heat
 from mscol_cli.reports.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.reports.paired import HIGHER, LOWER, PairedScore
+from mscol_cli.reports.pictures import picture
 from mscol_cli.workflows.paired_scores import FEWEST, PairedColumn, score_columns
 from mscol_cli.workflows.probe_output import SCORES
 from mscol_cli.workflows.reporting.found import Material
@@ -192,7 +192,7 @@ def _picture(where: str, found: BySource) -> Picture:
         f"ROC-AUC on {where}, a row per class, a column per training source"
         f" ({', '.join(found.columns)}); the table above has the numbers."
     )
-    return Picture(file_name("sources", where), alt, picture_png(figure))
+    return picture(file_name("sources", where), alt, figure)
 
 
 def _specialists(where: str, found: BySource) -> Iterator[Block]:

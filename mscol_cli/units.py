@@ -1,0 +1,33 @@
+"""Bytes and durations as people read them."""
+
+from __future__ import annotations
+
+BYTE_UNITS = ("kB", "MB", "GB", "TB")
+DURATIONS = ((100, 1, "s"), (3600, 60, "min"), (172_800, 3600, "h"))
+"""Below how many seconds a unit is used, how many seconds it has, and its name."""
+
+
+def format_bytes(count: int) -> str:
+    """Bytes with three digits and a decimal unit: `2.97 GB`."""
+    if count < 1000:
+        return f"{count} bytes"
+    value = float(count)
+    for unit in BYTE_UNITS:
+        value /= 1000
+        if value < 999.5 or unit == BYTE_UNITS[-1]:
+            break
+    return f"{value:.{max(0, 3 - len(str(int(value))))}f} {unit}"
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds in the unit that suits them: `0.3 s`, `45 s`, `2.3 min`, `12 min`, `1.2 h`."""
+    for limit, size, unit in DURATIONS:
+        # Compared as they are printed, so that 99.7 s are 1.7 min, and not 100 s.
+        if float(f"{seconds / size:.{_digits(seconds / size)}f}") * size < limit:
+            return f"{seconds / size:.{_digits(seconds / size)}f} {unit}"
+    days = seconds / 86_400
+    return f"{days:.{_digits(days)}f} days"
+
+
+def _digits(value: float) -> int:
+    return 1 if 0 < value < 9.95 else 0
