@@ -99,7 +99,7 @@ def test_the_commands_on_the_page_make_the_same_weights_and_scores(
 ) -> None:
     monkeypatch.chdir(study)
     edit_json(study / "runs/first/run.json", store=_here(study))
-    assert mscol("report", "runs/first") == 0
+    assert mscol("report", "first") == 0
     code = pages()[1].rpartition("```bash\n")[2].partition("```")[0]
     lines = [shlex.split(line)[1:] for line in code.splitlines()]
     assert [line[0] for line in lines] == ["separate", "pretrain", "probe"]
