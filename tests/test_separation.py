@@ -151,7 +151,7 @@ def test_a_separator_that_breaks_its_promise_is_named(tmp_path: Path) -> None:
         def separate(self, audio: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             return {name: found[:, 1:] for name, found in super().separate(audio).items()}
 
-    message = r"Short: track 'a': separate returned 'mixture' of shape \(\d, \d+\), not"
+    message = r"Short: track '0': separate returned 'mixture' of shape \(\d, \d+\), not"
     with pytest.raises(PluginError, match=message):
         separated(written(tmp_path, 2.0), Short(), tmp_path)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mscol_cli.errors import PluginError
+from mscol_cli.host.guard import plugin_call
 
 _MISSING = object()
 
@@ -17,7 +18,8 @@ def breach(label: str, problem: str) -> PluginError:
 
 def attribute(part: object, name: str, label: str) -> Any:
     """An attribute that the contract asks for. Raises PluginError where it is missing."""
-    value = getattr(part, name, _MISSING)
+    with plugin_call(label, name):  # it may be a property
+        value = getattr(part, name, _MISSING)
     if value is _MISSING:
         raise breach(label, f"it has no attribute '{name}', which its contract asks for")
     return value
