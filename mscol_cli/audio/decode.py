@@ -138,8 +138,12 @@ def shortfall(seconds: float, declared: float | None, damage: str | None = None)
 
 
 @contextmanager
-def open_audio(path: Path) -> Iterator[AudioStream]:
+def open_audio(path: Path, quick: bool = False) -> Iterator[AudioStream]:
     """Open a file for decoding, by its content, whatever its name ends in.
+
+    Args:
+        path: The file.
+        quick: Only its header is wanted: the file is not searched for damage or further links.
 
     Raises:
         BadInputError: The file is empty, not audio, or its header makes no sense.
@@ -147,7 +151,7 @@ def open_audio(path: Path) -> Iterator[AudioStream]:
     """
     with SourceFile(path) as source:
         with _refusals(source):
-            reader = open_reader(source)
+            reader = open_reader(source, quick)
         try:
             check_limits(path, reader.sample_rate, reader.channels)
             yield AudioStream(source, reader)
@@ -191,7 +195,7 @@ class AudioHeader:
 def audio_header(path: Path) -> AudioHeader | None:
     """The header of a file, next to nothing decoded; None where none is found, or no length."""
     try:
-        with open_audio(path) as stream:
+        with open_audio(path, quick=True) as stream:
             seconds = stream.estimated_seconds
             if seconds is None or not 0.0 < seconds < _TOO_LONG:
                 return None
@@ -261,6 +265,10 @@ def _reason(source: SourceFile, error: Exception) -> str:
     path = source.path
     if isinstance(error, soundfile.LibsndfileError):
         reason = error.error_string.removeprefix("Error : ").rstrip(".")
+        if "SF_INFO" in reason:  # libsndfile's word for 0 Hz, 4 GHz or 0 channels
+            return (
+                f"{path}: its header has a sample rate or channels that make no sense; replace it"
+            )
         return f"{path}: truncated or damaged ({reason}); replace it"
     if not isinstance(error, av.FFmpegError | NoAudioError):
         return f"{path}: cannot be decoded ({type(error).__name__}: {error}); replace it"

@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from mscol_cli.audio import mpeg
 from mscol_cli.audio.declared import data_bytes
 from mscol_cli.audio.lengths import declared_seconds
+from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.source import SourceFile
 
 FloatArray = NDArray[np.float32]
+_Kind = tuple[int, str, int]  # rate in Hz, layout, channels
 _Packet: TypeAlias = "Packet[AudioStream]"
 
 # A callback into Python from FFmpeg's threads may wait for ever; None drops messages in C.
@@ -43,7 +45,7 @@ _LOSSLESS_TOO = ("truehd", "tta", "wavpack", "wmalossless")
 _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
 _EXCESS = 0.25  # seconds beyond its header's length that a complete file may have
-_PADDING = 1 << 12  # bytes of zeros that are no sign of damage
+_MOST_PLANES = 8
 _PIECE = 1 << 14  # samples
 _CAF_PACKET, _MILLISECONDS = 0.1, 0.002
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
@@ -79,7 +81,11 @@ class LibavReader:
     """
 
     def __init__(
-        self, parts: Sequence[SourceFile], form: str | None = None, damage: str | None = None
+        self,
+        parts: Sequence[SourceFile],
+        form: str | None = None,
+        damage: str | None = None,
+        lengths: Sequence[int | None] = (),
     ) -> None:
         """Open a file.
 
@@ -87,6 +93,7 @@ class LibavReader:
             parts: The file, or the links of a chained one, to be decoded one after the other.
             form: FFmpeg's name of its format; None recognises it.
             damage: What its container is known to lack.
+            lengths: Samples of each part where its container counts them and FFmpeg does not.
 
         Raises:
             av.error.FFmpegError: FFmpeg does not recognise the file.
@@ -94,6 +101,7 @@ class LibavReader:
         """
         self.losses = Losses()
         self._parts, self._form = parts, form
+        self._lengths = lengths or [None] * len(parts)
         self._damage = damage or _unfinished(parts[-1])
         self._containers: list[InputContainer] = []
         self._stream = self._open(parts[0])
@@ -206,38 +214,62 @@ class LibavReader:
         for frame in self._frames():
             if collected is None:
                 self.sample_rate, self.channels = frame.sample_rate, frame.layout.nb_channels
-                collected = _Collected(frame)
+                collected = self._collected(frame)
             if not collected.takes(frame):
                 yield from collected.flush()
-                collected = _Collected(frame, collected.target)
+                collected = self._collected(frame, collected.target)
                 collected.takes(frame)
             if collected.is_long:
                 yield from collected.drain()
         if collected is not None:
             yield from collected.flush()
 
+    def _collected(self, first: AudioFrame, target: _Kind | None = None) -> _Collected:
+        check_limits(self._parts[0].path, first.sample_rate, first.layout.nb_channels)
+        return _Collected(first, target)
+
     def _frames(self) -> Iterator[AudioFrame]:
         for number, part in enumerate(self._parts):
             if number and not self._open_next(part):
                 return
-            container = self._containers[-1]
-            clock = None if container.format.name in UNTIMED else _Clock(self.losses)
-            mpeg_frames = container.format.name == "mp3" and _MpegFrames(self._stream, self.losses)
-            for packet in _packets(container, self._stream, self.losses):
-                for frame in _decoded(packet, self._stream, self.losses):
-                    if frame.samples:
-                        if clock is not None:
-                            clock.take(frame)
-                        yield frame
-                if mpeg_frames:
-                    mpeg_frames.take(packet)
+            frames = _link_frames(self._containers[-1], self._stream, self.losses)
+            # Of Vorbis in one page FFmpeg decodes what lies behind the end, too.
+            vorbis = self._stream.codec_context.name == "vorbis"
+            yield from _trimmed(frames, self._lengths[number] if vorbis else None)
             part.check()
+
+
+def _link_frames(
+    container: InputContainer, stream: AudioStream, losses: Losses
+) -> Iterator[AudioFrame]:
+    clock = None if container.format.name in UNTIMED else _Clock(losses)
+    mpeg_frames = _MpegFrames(stream, losses) if container.format.name == "mp3" else None
+    for packet in _packets(container, stream, losses):
+        for frame in _decoded(packet, stream, losses):
+            if frame.samples:
+                if clock is not None:
+                    clock.take(frame)
+                yield frame
+        if mpeg_frames is not None:
+            mpeg_frames.take(packet)
+
+
+def _trimmed(frames: Iterator[AudioFrame], samples: int | None) -> Iterator[AudioFrame]:
+    """The first so many samples of frames; None gives all."""
+    for frame in frames:
+        if samples is None or frame.samples <= samples:
+            yield frame
+        elif samples:
+            fifo, frame.pts = AudioFifo(), None
+            fifo.write(frame)
+            yield from fifo.read_many(samples, partial=True)[:1]
+        samples = None if samples is None else max(0, samples - frame.samples)
 
 
 def _unfinished(source: SourceFile) -> str | None:
     """How a file ends in zeros, as a download that was given its full size at once; a phrase."""
     zeros = source.zeros_at_end()
-    return f"cut off: ends in {zeros} bytes of zeros" if zeros > _PADDING else None
+    return f"cut off: ends in {zeros} bytes of zeros" if zeros > mpeg.PADDING else None
 
 
 def _packets(
@@ -299,19 +331,22 @@ class _MpegFrames:
 class _Collected:
     """Frames of one format, joined to longer pieces: per frame, NumPy would cost more than MP3."""
 
-    def __init__(self, first: AudioFrame, target: tuple[int, str, int] | None = None) -> None:
+    def __init__(self, first: AudioFrame, target: _Kind | None = None) -> None:
         """Begin with the format of a frame.
 
         Args:
             first: The frame.
-            target: Rate in Hz, layout and number of channels to convert to; None keeps them.
+            target: What to convert to; None keeps that of the frame.
         """
         kind = (first.sample_rate, first.layout.name, first.layout.nb_channels)
         self.target = target or kind
         self._fifo = AudioFifo()
         self._resampler: AudioResampler | None = None
-        if (self.target[0], self.target[2]) != (kind[0], kind[2]):
-            self._resampler = AudioResampler("fltp", self.target[1], self.target[0])
+        rate, layout, channels = self.target
+        # PyAV finds no end in the list of planes of 8 channels and more.
+        crowded = first.format.is_planar and max(channels, kind[2]) >= _MOST_PLANES
+        if crowded or (rate, channels) != (kind[0], kind[2]):
+            self._resampler = AudioResampler("flt", layout, rate)
 
     @property
     def is_long(self) -> bool:

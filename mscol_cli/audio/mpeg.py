@@ -12,10 +12,9 @@ from mscol_cli.audio.source import SourceFile
 _ID3_HEADER = 10
 _CHUNK = 1 << 16
 _SLACK = 1 << 12  # bytes of tags behind the last frame
-_PADDING = 1 << 13  # bytes of zeros that are no loss; what a broken download leaves is longer
+PADDING = 1 << 12  # bytes of zeros that are no loss; what a broken download leaves is longer
 _TAG_BYTES = 164  # of a tag, as far as it matters
 _LARGEST_OFFSET = 36
-_LONGEST_NUMBER = 32  # bytes of text
 _MARKS = re.compile(b"Xing|Info|VBRI")
 _RATES = (44100, 48000, 32000)
 _HAS_FRAMES, _HAS_BYTES, _HAS_INDEX, _HAS_QUALITY = 1, 2, 4, 8
@@ -41,15 +40,15 @@ def id3_bytes(source: SourceFile) -> int:
 
 
 def declared_seconds(source: SourceFile) -> float | None:
-    """How long an MP3 lasts by the tag in its first frame (Xing, Info or VBRI), or else by its
-    ID3v2 tag; None without.
+    """How long an MP3 lasts by the tag in its first frame (Xing, Info or VBRI); None without.
 
-    Where a file is much longer than the tag says, others were joined to it. Their tags count, too.
+    ID3's TLEN is not believed: taggers leave it as it was when the audio changes.
+    Where a file is much longer than its tag says, others were joined to it: their tags count, too.
     """
     start = id3_bytes(source)
     first = next(_tags(source.at(start, _CHUNK)), None)
     if first is None or not first.seconds:
-        return _id3_seconds(source.at(0, min(start, _CHUNK)))
+        return None
     if not 0 < first.bytes < source.size - start - _SLACK:
         return first.seconds
     total = 0.0
@@ -60,20 +59,11 @@ def declared_seconds(source: SourceFile) -> float | None:
     return total
 
 
-def _id3_seconds(tag: bytes) -> float | None:
-    """By the text frame TLEN, which has milliseconds; None without."""
-    place = tag.find(b"TLEN")
-    size = min(_LONGEST_NUMBER, int.from_bytes(tag[place + 4 : place + 8], "big"))
-    # The text begins with its encoding; UTF-16 has a mark and zeros between the digits.
-    digits = tag[place + 10 : place + 10 + size].strip(b"\0\1\2\3\xfe\xff ").replace(b"\0", b"")
-    return int(digits) / 1000 if place >= 0 and digits.isdigit() and int(digits) else None
-
-
 def is_tag(packet: bytes) -> bool:
     """Whether what FFmpeg takes for an MP3 frame is a tag or padding, not to be decoded."""
     if packet[:3] in (b"ID3", b"TAG") or packet[:8] == b"APETAGEX" or packet[:6] == b"LYRICS":
         return True
-    if len(packet) <= _PADDING and not packet.strip(b"\0"):
+    if len(packet) <= PADDING and not packet.strip(b"\0"):
         return True
     return _MARKS.search(packet, 4, 44) is not None
 

@@ -59,8 +59,12 @@ class Reader(Protocol):
         """Close the file."""
 
 
-def open_reader(source: SourceFile) -> Reader:
+def open_reader(source: SourceFile, quick: bool = False) -> Reader:
     """Open a file with libsndfile where that is the reference, else with FFmpeg's libraries.
+
+    Args:
+        source: The file.
+        quick: Leave out what reads the whole file, as only its header is wanted.
 
     Raises:
         BadInputError: It is not audio, or is damaged at its start.
@@ -69,6 +73,8 @@ def open_reader(source: SourceFile) -> Reader:
     kind = source.at(start, 4)
     if kind in _SNDFILE:
         return _sndfile(source.part(start) if start else source)
+    if quick:
+        return _libav(source)
     if kind == b"\x1a\x45\xdf\xa3":
         cut = "cut off: its last block is incomplete" if matroska.is_cut(source) else None
         return LibavReader([source], damage=cut)
@@ -98,7 +104,7 @@ def _ogg(source: SourceFile) -> LibavReader:
     pages = scan_pages(source)
     parts = [source.part(*link) for link in pages.links] if len(pages.links) > 1 else [source]
     try:
-        return LibavReader(parts, damage=pages.damage)
+        return LibavReader(parts, damage=pages.damage, lengths=pages.lengths)
     except (av.FFmpegError, NoAudioError):
         if pages.damage is None:
             raise
