@@ -9,6 +9,7 @@ from typing import TypeAlias
 import av
 import av.logging
 import numpy as np
+import soundfile
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -46,6 +47,7 @@ _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
 _EXCESS = 0.25  # seconds beyond its header's length that a complete file may have
 _MOST_PLANES = 8
+_END = 0.05  # seconds; what fails later is behind the last frame
 _PIECE = 1 << 14  # samples
 _CAF_PACKET, _MILLISECONDS = 0.1, 0.002
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
@@ -62,12 +64,18 @@ class Losses:
     Attributes:
         decoded: Packets that were decoded.
         failed: Packets, or reads of the container, that were not.
+        inside: How often packets failed before the length that the header declares was reached.
         gap: Seconds that the timestamps leap over.
+        given: Seconds of the frames so far.
+        declared: Seconds by the header; 0 where it does not say.
     """
 
     decoded: int = 0
     failed: int = 0
+    inside: int = 0
     gap: float = 0.0
+    given: float = 0.0
+    declared: float = 0.0
 
 
 class LibavReader:
@@ -93,7 +101,7 @@ class LibavReader:
             parts: The file, or the links of a chained one, to be decoded one after the other.
             form: FFmpeg's name of its format; None recognises it.
             damage: What its container is known to lack.
-            lengths: Samples of each part where its container counts them and FFmpeg does not.
+            lengths: Samples of each part that is Ogg with one page of audio; None for others.
 
         Raises:
             av.error.FFmpegError: FFmpeg does not recognise the file.
@@ -117,6 +125,7 @@ class LibavReader:
         caf = self._containers[0].format.name == "caf"
         self._tolerance = _CAF_PACKET if caf else _MILLISECONDS
         self._decoded = 0
+        self.losses.declared = self._header or 0.0
         self._pieces = self._converted()
         self._rest = next(self._pieces, None)
         if self._rest is None:
@@ -147,7 +156,7 @@ class LibavReader:
         phrases = []
         if self.losses.gap:
             phrases.append(f"damaged: {self.losses.gap:.2f} s inside could not be decoded")
-        elif failed and not complete:
+        elif failed and (self.losses.inside or not complete):
             phrases.append(f"damaged: {failed} of {total} packets could not be decoded")
         if self._damage and not complete:
             phrases.append(self._damage)
@@ -191,7 +200,9 @@ class LibavReader:
         self._containers.append(container)
         if not container.streams.audio:
             raise NoAudioError("holds no audio stream")
-        streams = container.streams.audio
+        streams = [one for one in container.streams.audio if one.codec_context is not None]
+        if not streams:
+            raise NoAudioError("holds audio of a kind that FFmpeg cannot decode, or is damaged")
         return next((one for one in streams if one.disposition & Disposition.default), streams[0])
 
     def _open_next(self, part: SourceFile) -> bool:
@@ -232,10 +243,11 @@ class LibavReader:
         for number, part in enumerate(self._parts):
             if number and not self._open_next(part):
                 return
-            frames = _link_frames(self._containers[-1], self._stream, self.losses)
-            # Of Vorbis in one page FFmpeg decodes what lies behind the end, too.
             vorbis = self._stream.codec_context.name == "vorbis"
-            yield from _trimmed(frames, self._lengths[number] if vorbis else None)
+            if vorbis and self._lengths[number] is not None:
+                yield _short_vorbis(part, self._stream.layout.name)
+            else:
+                yield from _link_frames(self._containers[-1], self._stream, self.losses)
             part.check()
 
 
@@ -243,27 +255,28 @@ def _link_frames(
     container: InputContainer, stream: AudioStream, losses: Losses
 ) -> Iterator[AudioFrame]:
     clock = None if container.format.name in UNTIMED else _Clock(losses)
-    mpeg_frames = _MpegFrames(stream, losses) if container.format.name == "mp3" else None
+    mpeg_frames = _MpegFrames(losses) if container.format.name == "mp3" else None
     for packet in _packets(container, stream, losses):
+        failed = losses.failed
+        if mpeg_frames is not None and packet is not None and not mpeg_frames.take(packet):
+            continue
         for frame in _decoded(packet, stream, losses):
             if frame.samples:
                 if clock is not None:
                     clock.take(frame)
+                losses.given += frame.samples / frame.sample_rate
                 yield frame
-        if mpeg_frames is not None:
-            mpeg_frames.take(packet)
+        losses.inside += losses.failed > failed and losses.given < losses.declared - _END
 
 
-def _trimmed(frames: Iterator[AudioFrame], samples: int | None) -> Iterator[AudioFrame]:
-    """The first so many samples of frames; None gives all."""
-    for frame in frames:
-        if samples is None or frame.samples <= samples:
-            yield frame
-        elif samples:
-            fifo, frame.pts = AudioFifo(), None
-            fifo.write(frame)
-            yield from fifo.read_many(samples, partial=True)[:1]
-        samples = None if samples is None else max(0, samples - frame.samples)
+def _short_vorbis(part: SourceFile, layout: str) -> AudioFrame:
+    """All of a Vorbis stream of one page, by libsndfile: FFmpeg misplaces it, and cuts off too much
+    or too little."""
+    part.seek(0)
+    samples, sample_rate = soundfile.read(part, dtype="float32", always_2d=True)
+    frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
+    frame.sample_rate = sample_rate
+    return frame
 
 
 def _unfinished(source: SourceFile) -> str | None:
@@ -313,19 +326,24 @@ def _is_tag(packet: _Packet, stream: AudioStream) -> bool:
 class _MpegFrames:
     """Finds frames of MPEG audio that are incomplete and that FFmpeg decodes all the same."""
 
-    def __init__(self, stream: AudioStream, losses: Losses) -> None:
+    def __init__(self, losses: Losses) -> None:
         self._losses = losses
-        # FFmpeg refuses what follows a gap in layer III, and takes it in layers I and II.
-        self._each = not stream.codec_context.name.startswith("mp3")
-        self._last: _Packet | None = None
+        self._tag_end = 0
 
-    def take(self, packet: _Packet | None) -> None:
-        """The next packet, or None at the end."""
-        checked = packet if self._each else self._last if packet is None else None
-        if checked is not None:
-            content = bytes(checked)
-            self._losses.failed += mpeg.has_wrong_size(content) and not mpeg.is_tag(content)
-        self._last = packet
+    def take(self, packet: _Packet) -> bool:
+        """Look at the next packet; false if it is not to be decoded, for it is a part of a tag."""
+        if self._tag_end and (packet.pos or 0) < self._tag_end:
+            return False
+        expected = mpeg.frame_bytes(bytes(memoryview(packet)[:4]))
+        if expected in (packet.size, 0):
+            return True
+        content = bytes(packet)
+        self._tag_end = (packet.pos or 0) + mpeg.inner_tag_bytes(content)
+        if mpeg.is_tag(content):
+            return False
+        # What is passed over before the first frame need not be audio.
+        self._losses.failed += self._losses.decoded > 1
+        return True
 
 
 class _Collected:
