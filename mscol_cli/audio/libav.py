@@ -19,7 +19,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from mscol_cli.audio import mpeg
-from mscol_cli.audio.declared import data_bytes
+from mscol_cli.audio.declared import data_bytes, is_fragmented
 from mscol_cli.audio.lengths import declared_seconds
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.source import SourceFile
@@ -38,7 +38,7 @@ FORMATS = (
     "mpeg,mpegts,ogg,oma,shn,tak,truehd,tta,voc,w64,wav,wv"
 )
 # Raw streams, to which FFmpeg gives timestamps by counting packets.
-UNTIMED = ("aac", "ac3", "dts", "dtshd", "eac3", "mp3", "truehd")
+UNTIMED = ("aac", "ac3", "amr", "dts", "dtshd", "eac3", "mp3", "truehd")
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 _LOSSLESS = ("alac", "ape", "dsd_", "flac", "mlp", "mp4als", "pcm_", "ralf", "shorten", "tak")
 _LOSSLESS_TOO = ("truehd", "tta", "wavpack", "wmalossless")
@@ -46,6 +46,7 @@ _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
 _EXCESS = 0.25  # seconds beyond its header's length that a complete file may have
 _MOST_PLANES = 8
+_MOST_UNREAD = 0.1  # of a file in fragments; an index may end it
 _END = 0.05  # seconds; what fails later is behind the last frame
 _PIECE = 1 << 14  # samples
 _CAF_PACKET, _MILLISECONDS = 0.1, 0.002
@@ -65,6 +66,7 @@ class Losses:
         failed: Packets, or reads of the container, that were not.
         inside: How often packets failed before the length that the header declares was reached.
         gap: Seconds that the timestamps leap over.
+        end: Where in the file the last packet ended: bytes.
         given: Seconds of the frames so far.
         declared: Seconds by the header; 0 where it does not say.
     """
@@ -73,6 +75,7 @@ class Losses:
     failed: int = 0
     inside: int = 0
     gap: float = 0.0
+    end: int = 0
     given: float = 0.0
     declared: float = 0.0
 
@@ -123,6 +126,8 @@ class LibavReader:
         # Matroska counts milliseconds, and CAF whole packets.
         caf = self._containers[0].format.name == "caf"
         self._tolerance = _CAF_PACKET if caf else _MILLISECONDS
+        alone = not self._containers[0].streams.video
+        self._fragmented = alone and is_fragmented(parts[0])
         self._decoded = 0
         self.losses.declared = self._header or 0.0
         self._pieces = self._converted()
@@ -157,9 +162,18 @@ class LibavReader:
             phrases.append(f"damaged: {self.losses.gap:.2f} s inside could not be decoded")
         elif failed and (self.losses.inside or not complete):
             phrases.append(f"damaged: {failed} of {total} packets could not be decoded")
+        if self._unread > _MOST_UNREAD:
+            phrases.append(f"damaged: {self._unread:.0%} of the file could not be read")
         if self._damage and not complete:
             phrases.append(self._damage)
         return "; ".join(phrases) or None
+
+    @property
+    def _unread(self) -> float:
+        """The share of fragments behind a damaged one, at which FFmpeg ends without a word."""
+        if not self._fragmented or not self.losses.end:
+            return 0.0
+        return 1.0 - self.losses.end / self._parts[0].size
 
     def read(self, frames: int) -> FloatArray:
         """The next samples: (channels, at most `frames`); none at the end."""
@@ -254,8 +268,9 @@ def _link_frames(
 ) -> Iterator[AudioFrame]:
     clock = None if container.format.name in UNTIMED else _Clock(losses)
     mpeg_frames = _MpegFrames(losses) if container.format.name == "mp3" else None
+    last = None
     for packet in _packets(container, stream, losses):
-        failed = losses.failed
+        failed, last = losses.failed, packet or last
         if mpeg_frames is not None and packet is not None and not mpeg_frames.take(packet):
             continue
         for frame in _decoded(packet, stream, losses):
@@ -265,6 +280,8 @@ def _link_frames(
                 losses.given += frame.samples / frame.sample_rate
                 yield frame
         losses.inside += losses.failed > failed and losses.given < losses.declared - _END
+    if last is not None:
+        losses.end = (last.pos or 0) + last.size
 
 
 def _trimmed(frames: Iterator[AudioFrame], samples: int | None) -> Iterator[AudioFrame]:
