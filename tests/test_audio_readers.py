@@ -112,8 +112,11 @@ def test_headers_that_make_no_sense_are_refused(
 
 
 @pytest.mark.parametrize("links", [1, 2])
-def test_vorbis_in_a_single_page_ends_where_its_page_says(tmp_path: Path, links: int) -> None:
-    path = write_audio(tmp_path / "a.ogg", tones(0.5))
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_vorbis_in_a_single_page_is_read_to_the_sample(
+    tmp_path: Path, links: int, level: float
+) -> None:
+    path = write_audio(tmp_path / "a.ogg", np.float32(level) * tones(0.5))
     expected = soundfile.read(path, dtype="float32")[0]
     path.write_bytes(links * path.read_bytes())
     decoded = read_audio(path).samples[0]
@@ -153,11 +156,17 @@ def test_tags_among_mp3_frames_are_no_loss(packet: bytes, tag: bool) -> None:
     assert is_tag(packet) == tag
 
 
-def test_a_frame_has_the_size_that_its_header_says() -> None:
-    header = b"\xff\xfb\x90\x64"  # layer III, 128 kbit/s, 44.1 kHz, without padding
-    assert frame_bytes(header) == 417
-    assert frame_bytes(b"\xff\xfb\x00\x64") == 0  # a free bit rate
-    assert frame_bytes(b"ID3\3") is None
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        (b"\xff\xfb\x90\x64", 417),  # layer III, 128 kbit/s, 44.1 kHz, without padding
+        (b"\xff\xfb\x92\x64", 418),
+        (b"\xff\xfb\x00\x64", 0),  # at a free bit rate
+        (b"ID3\4", None),
+    ],
+)
+def test_a_frame_of_mp3_tells_its_size(header: bytes, size: int | None) -> None:
+    assert frame_bytes(header) == size
 
 
 @pytest.mark.parametrize(

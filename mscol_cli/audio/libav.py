@@ -9,6 +9,7 @@ from typing import TypeAlias
 import av
 import av.logging
 import numpy as np
+import soundfile
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -103,7 +104,7 @@ class LibavReader:
             parts: The file, or the links of a chained one, to be decoded one after the other.
             form: FFmpeg's name of its format; None recognises it.
             damage: What its container is known to lack.
-            lengths: Samples of each part where its container counts them and FFmpeg does not.
+            lengths: Samples of each part that is Ogg with one page of audio; None for others.
 
         Raises:
             av.error.FFmpegError: FFmpeg does not recognise the file.
@@ -256,10 +257,11 @@ class LibavReader:
         for number, part in enumerate(self._parts):
             if number and not self._open_next(part):
                 return
-            frames = _link_frames(self._containers[-1], self._stream, self.losses)
-            # Of Vorbis in one page FFmpeg decodes what lies behind the end, too.
             vorbis = self._stream.codec_context.name == "vorbis"
-            yield from _trimmed(frames, self._lengths[number] if vorbis else None)
+            if vorbis and self._lengths[number] is not None:
+                yield _short_vorbis(part, self._stream.layout.name)
+            else:
+                yield from _link_frames(self._containers[-1], self._stream, self.losses)
             part.check()
 
 
@@ -284,16 +286,14 @@ def _link_frames(
         losses.end = (last.pos or 0) + last.size
 
 
-def _trimmed(frames: Iterator[AudioFrame], samples: int | None) -> Iterator[AudioFrame]:
-    """The first so many samples of frames; None gives all."""
-    for frame in frames:
-        if samples is None or frame.samples <= samples:
-            yield frame
-        elif samples:
-            fifo, frame.pts = AudioFifo(), None
-            fifo.write(frame)
-            yield from fifo.read_many(samples, partial=True)[:1]
-        samples = None if samples is None else max(0, samples - frame.samples)
+def _short_vorbis(part: SourceFile, layout: str) -> AudioFrame:
+    """All of a Vorbis stream of one page, by libsndfile: FFmpeg misplaces it, and cuts off too much
+    or too little."""
+    part.seek(0)
+    samples, sample_rate = soundfile.read(part, dtype="float32", always_2d=True)
+    frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
+    frame.sample_rate = sample_rate
+    return frame
 
 
 def _unfinished(source: SourceFile) -> str | None:
