@@ -85,6 +85,11 @@ def mp4_problem(source: SourceFile) -> str | None:
     return None if complete else "its index (moov) is missing, as it was never finished"
 
 
+def is_fragmented(source: SourceFile) -> bool:
+    """Whether an MP4 file is a row of fragments, which only together tell how long it is."""
+    return source.at(4, 4) == b"ftyp" and any(name == b"moof" for name, _, _ in _mp4_boxes(source))
+
+
 _Chunk = tuple[bytes, int, int]  # name, where its content begins, bytes by its header
 
 

@@ -6,7 +6,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from mscol_cli.audio import mpeg
-from mscol_cli.audio.declared import caf_samples, data_bytes
+from mscol_cli.audio.declared import caf_samples, data_bytes, is_fragmented
 from mscol_cli.audio.source import SourceFile
 
 _EXACT = {"ape", "dsf", "flac", "mov", "mpc", "mpc8", "oma", "shn", "tak", "tta", "voc", "wv"}
@@ -37,6 +37,8 @@ def declared_seconds(
         return float(stream.frames * stream.time_base) if stream.time_base else None
     if names & {"wav", "w64"}:
         return _wave_seconds(source, stream)
+    if names & {"mov"} and is_fragmented(source):
+        return None
     if names & _EXACT and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     alone = not container.streams.video

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 import av
 import av.logging
 import numpy as np
 import soundfile
-from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.packet import Packet
 from av.stream import Disposition
 from numpy.typing import NDArray
 
 from mscol_cli.audio import mpeg
-from mscol_cli.audio.declared import data_bytes
+from mscol_cli.audio.declared import data_bytes, is_fragmented
+from mscol_cli.audio.frames import Collected, Kind
 from mscol_cli.audio.lengths import declared_seconds
 from mscol_cli.audio.limits import check_limits
+from mscol_cli.audio.packets import Losses, link_frames
 from mscol_cli.audio.source import SourceFile
 
 FloatArray = NDArray[np.float32]
-_Kind = tuple[int, str, int]  # rate in Hz, layout, channels
-_Packet: TypeAlias = "Packet[AudioStream]"
 
 # A callback into Python from FFmpeg's threads may wait for ever; None drops messages in C.
 av.logging.set_level(None)
@@ -38,44 +33,16 @@ FORMATS = (
     "aac,ac3,aiff,amr,ape,asf,avi,caf,dsf,dts,dtshd,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,"
     "mpeg,mpegts,ogg,oma,shn,tak,truehd,tta,voc,w64,wav,wv"
 )
-# Raw streams, to which FFmpeg gives timestamps by counting packets.
-UNTIMED = ("aac", "ac3", "dts", "dtshd", "eac3", "mp3", "truehd")
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 _LOSSLESS = ("alac", "ape", "dsd_", "flac", "mlp", "mp4als", "pcm_", "ralf", "shorten", "tak")
 _LOSSLESS_TOO = ("truehd", "tta", "wavpack", "wmalossless")
-_MAX_FAILURES = 32
-_GAP_SECONDS = 0.03
 _EXCESS = 0.25  # seconds beyond its header's length that a complete file may have
-_MOST_PLANES = 8
-_END = 0.05  # seconds; what fails later is behind the last frame
-_PIECE = 1 << 14  # samples
+_MOST_UNREAD = 0.1  # of a file in fragments; an index may end it
 _CAF_PACKET, _MILLISECONDS = 0.1, 0.002
-_FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
 
 
 class NoAudioError(Exception):
     """A file that FFmpeg opens, and that gives no audio."""
-
-
-@dataclass
-class Losses:
-    """What could not be decoded.
-
-    Attributes:
-        decoded: Packets that were decoded.
-        failed: Packets, or reads of the container, that were not.
-        inside: How often packets failed before the length that the header declares was reached.
-        gap: Seconds that the timestamps leap over.
-        given: Seconds of the frames so far.
-        declared: Seconds by the header; 0 where it does not say.
-    """
-
-    decoded: int = 0
-    failed: int = 0
-    inside: int = 0
-    gap: float = 0.0
-    given: float = 0.0
-    declared: float = 0.0
 
 
 class LibavReader:
@@ -124,6 +91,8 @@ class LibavReader:
         # Matroska counts milliseconds, and CAF whole packets.
         caf = self._containers[0].format.name == "caf"
         self._tolerance = _CAF_PACKET if caf else _MILLISECONDS
+        alone = not self._containers[0].streams.video
+        self._fragmented = alone and is_fragmented(parts[0])
         self._decoded = 0
         self.losses.declared = self._header or 0.0
         self._pieces = self._converted()
@@ -158,9 +127,18 @@ class LibavReader:
             phrases.append(f"damaged: {self.losses.gap:.2f} s inside could not be decoded")
         elif failed and (self.losses.inside or not complete):
             phrases.append(f"damaged: {failed} of {total} packets could not be decoded")
+        if self._unread > _MOST_UNREAD:
+            phrases.append(f"damaged: {self._unread:.0%} of the file could not be read")
         if self._damage and not complete:
             phrases.append(self._damage)
         return "; ".join(phrases) or None
+
+    @property
+    def _unread(self) -> float:
+        """The share of fragments behind a damaged one, at which FFmpeg ends without a word."""
+        if not self._fragmented or not self.losses.end:
+            return 0.0
+        return 1.0 - self.losses.end / self._parts[0].size
 
     def read(self, frames: int) -> FloatArray:
         """The next samples: (channels, at most `frames`); none at the end."""
@@ -221,7 +199,7 @@ class LibavReader:
 
     def _converted(self) -> Generator[FloatArray, None, None]:
         """Samples of all frames, in the layout and at the rate of the first."""
-        collected: _Collected | None = None
+        collected: Collected | None = None
         for frame in self._frames():
             if collected is None:
                 self.sample_rate, self.channels = frame.sample_rate, frame.layout.nb_channels
@@ -235,9 +213,9 @@ class LibavReader:
         if collected is not None:
             yield from collected.flush()
 
-    def _collected(self, first: AudioFrame, target: _Kind | None = None) -> _Collected:
+    def _collected(self, first: AudioFrame, target: Kind | None = None) -> Collected:
         check_limits(self._parts[0].path, first.sample_rate, first.layout.nb_channels)
-        return _Collected(first, target)
+        return Collected(first, target)
 
     def _frames(self) -> Iterator[AudioFrame]:
         for number, part in enumerate(self._parts):
@@ -247,26 +225,8 @@ class LibavReader:
             if vorbis and self._lengths[number] is not None:
                 yield _short_vorbis(part, self._stream.layout.name)
             else:
-                yield from _link_frames(self._containers[-1], self._stream, self.losses)
+                yield from link_frames(self._containers[-1], self._stream, self.losses)
             part.check()
-
-
-def _link_frames(
-    container: InputContainer, stream: AudioStream, losses: Losses
-) -> Iterator[AudioFrame]:
-    clock = None if container.format.name in UNTIMED else _Clock(losses)
-    mpeg_frames = _MpegFrames(losses) if container.format.name == "mp3" else None
-    for packet in _packets(container, stream, losses):
-        failed = losses.failed
-        if mpeg_frames is not None and packet is not None and not mpeg_frames.take(packet):
-            continue
-        for frame in _decoded(packet, stream, losses):
-            if frame.samples:
-                if clock is not None:
-                    clock.take(frame)
-                losses.given += frame.samples / frame.sample_rate
-                yield frame
-        losses.inside += losses.failed > failed and losses.given < losses.declared - _END
 
 
 def _short_vorbis(part: SourceFile, layout: str) -> AudioFrame:
@@ -283,150 +243,3 @@ def _unfinished(source: SourceFile) -> str | None:
     """How a file ends in zeros, as a download that was given its full size at once; a phrase."""
     zeros = source.zeros_at_end()
     return f"cut off: ends in {zeros} bytes of zeros" if zeros > mpeg.PADDING else None
-
-
-def _packets(
-    container: InputContainer, stream: AudioStream, losses: Losses
-) -> Iterator[_Packet | None]:
-    """The packets of a stream, then None. Damage inside a container is passed over."""
-    failures = 0
-    while failures < _MAX_FAILURES:
-        try:
-            for packet in container.demux(stream):
-                if packet.size:
-                    failures = 0
-                    yield packet
-            break
-        except (av.FFmpegError, UnicodeError, OverflowError):
-            failures += 1
-            losses.failed += 1
-    yield None
-
-
-def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> list[AudioFrame]:
-    try:
-        frames = stream.decode(packet)
-    except av.error.EOFError:
-        return []
-    except (av.FFmpegError, OverflowError):
-        losses.failed += packet is not None and not _is_tag(packet, stream)
-        return []
-    damaged = any(frame.is_corrupt for frame in frames) or (
-        packet is not None and packet.is_corrupt
-    )
-    losses.failed += damaged
-    losses.decoded += packet is not None and not damaged
-    return frames
-
-
-def _is_tag(packet: _Packet, stream: AudioStream) -> bool:
-    return stream.codec_context.name.startswith("mp3") and mpeg.is_tag(bytes(packet))
-
-
-class _MpegFrames:
-    """Finds frames of MPEG audio that are incomplete and that FFmpeg decodes all the same."""
-
-    def __init__(self, losses: Losses) -> None:
-        self._losses = losses
-        self._tag_end = 0
-
-    def take(self, packet: _Packet) -> bool:
-        """Look at the next packet; false if it is not to be decoded, for it is a part of a tag."""
-        if self._tag_end and (packet.pos or 0) < self._tag_end:
-            return False
-        expected = mpeg.frame_bytes(bytes(memoryview(packet)[:4]))
-        if expected in (packet.size, 0):
-            return True
-        content = bytes(packet)
-        self._tag_end = (packet.pos or 0) + mpeg.inner_tag_bytes(content)
-        if mpeg.is_tag(content):
-            return False
-        # What is passed over before the first frame need not be audio.
-        self._losses.failed += self._losses.decoded > 1
-        return True
-
-
-class _Collected:
-    """Frames of one format, joined to longer pieces: per frame, NumPy would cost more than MP3."""
-
-    def __init__(self, first: AudioFrame, target: _Kind | None = None) -> None:
-        """Begin with the format of a frame.
-
-        Args:
-            first: The frame.
-            target: What to convert to; None keeps that of the frame.
-        """
-        kind = (first.sample_rate, first.layout.name, first.layout.nb_channels)
-        self.target = target or kind
-        self._fifo = AudioFifo()
-        self._resampler: AudioResampler | None = None
-        rate, layout, channels = self.target
-        # PyAV finds no end in the list of planes of 8 channels and more.
-        crowded = first.format.is_planar and max(channels, kind[2]) >= _MOST_PLANES
-        if crowded or (rate, channels) != (kind[0], kind[2]):
-            self._resampler = AudioResampler("flt", layout, rate)
-
-    @property
-    def is_long(self) -> bool:
-        """Whether a piece is long enough to be drained."""
-        return self._fifo.samples >= _PIECE
-
-    def takes(self, frame: AudioFrame) -> bool:
-        """Take a frame, unless it has another format."""
-        frame.pts = None
-        try:
-            self._fifo.write(frame)
-        except ValueError:
-            return False
-        return True
-
-    def flush(self) -> Iterator[FloatArray]:
-        """What is left."""
-        yield from self.drain()
-        if self._resampler is not None:
-            yield from (samples_of(frame) for frame in self._resampler.resample(None))
-
-    def drain(self) -> Iterator[FloatArray]:
-        """What was collected so far."""
-        frame = self._fifo.read()
-        if frame is None:
-            return
-        if self._resampler is None:
-            yield samples_of(frame)
-        else:
-            yield from (samples_of(one) for one in self._resampler.resample(frame))
-
-
-class _Clock:
-    """Follows the timestamps of one stream, and adds up where they leap."""
-
-    def __init__(self, losses: Losses) -> None:
-        self._losses = losses
-        self._now: float | None = None
-
-    def take(self, frame: AudioFrame) -> None:
-        """The next frame."""
-        if frame.pts is not None and frame.time_base is not None:
-            start = float(frame.pts * frame.time_base)
-            leap = 0.0 if self._now is None else start - self._now
-            if self._now is None or abs(leap) > _GAP_SECONDS + 2 * float(frame.time_base):
-                self._losses.gap += max(0.0, leap)
-                self._losses.failed += leap < 0.0
-                self._now = start
-        if self._now is not None:
-            self._now += frame.samples / frame.sample_rate
-
-
-def samples_of(frame: AudioFrame) -> FloatArray:
-    """The samples of a frame: (channels, samples), full scale is 1."""
-    array = frame.to_ndarray()
-    if not frame.format.is_planar:
-        array = array.reshape(-1, frame.layout.nb_channels).T
-    scale = _FULL_SCALE[frame.format.name.removesuffix("p")]
-    if scale == 1:
-        return array.astype(np.float32, copy=False)
-    centred = array.astype(np.float32)
-    if scale == 1 << 7:
-        centred -= 128
-    centred *= np.float32(1 / scale)
-    return centred

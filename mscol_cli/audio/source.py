@@ -77,7 +77,9 @@ class SourceFile:
 
     def readinto(self, buffer: Any) -> int:
         """As of a file object; 0 after an error of the system."""
-        wanted = max(0, min(len(buffer), self.size - self._position))
+        wanted = min(len(buffer), self.size - self._position)
+        if wanted <= 0:
+            return 0  # a damaged header may point further than the system can seek
         try:
             self._file.seek(self._start + self._position)
             count = self._file.readinto(memoryview(buffer)[:wanted])

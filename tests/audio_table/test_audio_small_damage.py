@@ -11,6 +11,8 @@ import pytest
 from tests.audio_table import build_av as av
 from tests.audio_table import build_mp3 as mp3
 from tests.audio_table import build_ogg as ogg
+from tests.audio_table import build_pcm as pcm
+from tests.audio_table import edit
 from tests.audio_table.outcome import Outcome, outcome
 
 WITH_CHECKSUM: dict[str, Callable[[], bytes]] = {
@@ -63,3 +65,16 @@ def test_a_codec_that_there_is_not_is_named_as_the_reason(tmp_path: Path) -> Non
     whole = av.encoded("matroska", "libmp3lame")
     reason = decoded(tmp_path / "a.mka", whole.replace(b"A_MPEG/L3", b"A_MPEG/LX")).reason
     assert "holds audio of a kind that FFmpeg cannot decode" in (reason or "")
+
+
+def test_fragments_that_cannot_be_reached_are_counted(tmp_path: Path) -> None:
+    """FFmpeg ends at a damaged fragment of an MP4 file, whatever follows."""
+    shortfall = decoded(tmp_path / "a.m4a", edit.removed(av.fragmented())).shortfall
+    assert "of the file could not be read" in (shortfall or "")
+
+
+def test_a_size_beyond_any_file_is_a_damaged_header(tmp_path: Path) -> None:
+    whole = pcm.written("W64", "PCM_16")
+    damaged = whole[:56] + b"\xff" * 7 + b"\x7f" + whole[64:]
+    reason = decoded(tmp_path / "a.w64", damaged).reason
+    assert "truncated or damaged" in (reason or "")

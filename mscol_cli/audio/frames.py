@@ -1,0 +1,85 @@
+"""Frames of FFmpeg as arrays of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from av.audio.fifo import AudioFifo
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+Kind = tuple[int, str, int]
+"""Sample rate in Hz, layout, channels."""
+
+_PIECE = 1 << 14  # samples
+_MOST_PLANES = 8
+_FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
+
+
+class Collected:
+    """Frames of one format, joined to longer pieces: per frame, NumPy would cost more than MP3."""
+
+    def __init__(self, first: AudioFrame, target: Kind | None = None) -> None:
+        """Begin with the format of a frame.
+
+        Args:
+            first: The frame.
+            target: What to convert to; None keeps that of the frame.
+        """
+        kind = (first.sample_rate, first.layout.name, first.layout.nb_channels)
+        self.target = target or kind
+        self._fifo = AudioFifo()
+        self._resampler: AudioResampler | None = None
+        rate, layout, channels = self.target
+        # PyAV finds no end in the list of planes of 8 channels and more.
+        crowded = first.format.is_planar and max(channels, kind[2]) >= _MOST_PLANES
+        if crowded or (rate, channels) != (kind[0], kind[2]):
+            self._resampler = AudioResampler("flt", layout, rate)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a piece is long enough to be drained."""
+        return self._fifo.samples >= _PIECE
+
+    def takes(self, frame: AudioFrame) -> bool:
+        """Take a frame, unless it has another format."""
+        frame.pts = None
+        try:
+            self._fifo.write(frame)
+        except ValueError:
+            return False
+        return True
+
+    def flush(self) -> Iterator[FloatArray]:
+        """What is left."""
+        yield from self.drain()
+        if self._resampler is not None:
+            yield from (samples_of(frame) for frame in self._resampler.resample(None))
+
+    def drain(self) -> Iterator[FloatArray]:
+        """What was collected so far."""
+        frame = self._fifo.read()
+        if frame is None:
+            return
+        if self._resampler is None:
+            yield samples_of(frame)
+        else:
+            yield from (samples_of(one) for one in self._resampler.resample(frame))
+
+
+def samples_of(frame: AudioFrame) -> FloatArray:
+    """The samples of a frame: (channels, samples), full scale is 1."""
+    array = frame.to_ndarray()
+    if not frame.format.is_planar:
+        array = array.reshape(-1, frame.layout.nb_channels).T
+    scale = _FULL_SCALE[frame.format.name.removesuffix("p")]
+    if scale == 1:
+        return array.astype(np.float32, copy=False)
+    centred = array.astype(np.float32)
+    if scale == 1 << 7:
+        centred -= 128
+    centred *= np.float32(1 / scale)
+    return centred

@@ -1,0 +1,155 @@
+"""The packets of one stream of FFmpeg: decoded, and those counted that cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+
+from mscol_cli.audio import mpeg
+
+_Packet: TypeAlias = "Packet[AudioStream]"
+
+# Raw streams, to which FFmpeg gives timestamps by counting packets.
+UNTIMED = ("aac", "ac3", "amr", "dts", "dtshd", "eac3", "mp3", "truehd")
+_MAX_FAILURES = 32
+_GAP_SECONDS = 0.03
+_END = 0.05  # seconds; what fails later is behind the last frame
+
+
+@dataclass
+class Losses:
+    """What could not be decoded.
+
+    Attributes:
+        decoded: Packets that were decoded.
+        failed: Packets, or reads of the container, that were not.
+        inside: How often packets failed before the length that the header declares was reached.
+        gap: Seconds that the timestamps leap over.
+        end: Where in the file the last packet ended: bytes.
+        given: Seconds of the frames so far.
+        declared: Seconds by the header; 0 where it does not say.
+    """
+
+    decoded: int = 0
+    failed: int = 0
+    inside: int = 0
+    gap: float = 0.0
+    end: int = 0
+    given: float = 0.0
+    declared: float = 0.0
+
+
+def link_frames(
+    container: InputContainer, stream: AudioStream, losses: Losses
+) -> Iterator[AudioFrame]:
+    """Decode the packets of a stream, in order.
+
+    Args:
+        container: An open file.
+        stream: Its audio stream.
+        losses: Where to count what could not be decoded.
+    """
+    clock = None if container.format.name in UNTIMED else _Clock(losses)
+    mpeg_frames = _MpegFrames(losses) if container.format.name == "mp3" else None
+    last = None
+    for packet in _packets(container, stream, losses):
+        failed, last = losses.failed, packet if packet is not None else last
+        if mpeg_frames is not None and packet is not None and not mpeg_frames.take(packet):
+            continue
+        for frame in _decoded(packet, stream, losses):
+            if frame.samples:
+                if clock is not None:
+                    clock.take(frame)
+                losses.given += frame.samples / frame.sample_rate
+                yield frame
+        losses.inside += losses.failed > failed and losses.given < losses.declared - _END
+    if last is not None:
+        losses.end = (last.pos or 0) + last.size
+
+
+def _packets(
+    container: InputContainer, stream: AudioStream, losses: Losses
+) -> Iterator[_Packet | None]:
+    """The packets of a stream, then None. Damage inside a container is passed over."""
+    failures = 0
+    while failures < _MAX_FAILURES:
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    failures = 0
+                    yield packet
+            break
+        except (av.FFmpegError, UnicodeError, OverflowError):
+            failures += 1
+            losses.failed += 1
+    yield None
+
+
+def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> list[AudioFrame]:
+    try:
+        frames = stream.decode(packet)
+    except av.error.EOFError:
+        return []
+    except (av.FFmpegError, OverflowError):
+        losses.failed += packet is not None and not _is_tag(packet, stream)
+        return []
+    damaged = any(frame.is_corrupt for frame in frames) or (
+        packet is not None and packet.is_corrupt
+    )
+    losses.failed += damaged
+    losses.decoded += packet is not None and not damaged
+    return frames
+
+
+def _is_tag(packet: _Packet, stream: AudioStream) -> bool:
+    return stream.codec_context.name.startswith("mp3") and mpeg.is_tag(bytes(packet))
+
+
+class _MpegFrames:
+    """Finds frames of MPEG audio that are incomplete and that FFmpeg decodes all the same."""
+
+    def __init__(self, losses: Losses) -> None:
+        self._losses = losses
+        self._tag_end = 0
+
+    def take(self, packet: _Packet) -> bool:
+        """Look at the next packet; false if it is not to be decoded, for it is a part of a tag."""
+        if self._tag_end and (packet.pos or 0) < self._tag_end:
+            return False
+        expected = mpeg.frame_bytes(bytes(memoryview(packet)[:4]))
+        if expected in (packet.size, 0):
+            return True
+        content = bytes(packet)
+        self._tag_end = (packet.pos or 0) + mpeg.inner_tag_bytes(content)
+        if mpeg.is_tag(content):
+            return False
+        # What is passed over before the first frame need not be audio.
+        self._losses.failed += self._losses.decoded > 1
+        return True
+
+
+class _Clock:
+    """Follows the timestamps of one stream, and adds up where they leap."""
+
+    def __init__(self, losses: Losses) -> None:
+        self._losses = losses
+        self._now: float | None = None
+
+    def take(self, frame: AudioFrame) -> None:
+        """The next frame."""
+        if frame.pts is not None and frame.time_base is not None:
+            start = float(frame.pts * frame.time_base)
+            leap = 0.0 if self._now is None else start - self._now
+            if self._now is None or abs(leap) > _GAP_SECONDS + 2 * float(frame.time_base):
+                self._losses.gap += max(0.0, leap)
+                self._losses.failed += leap < 0.0
+                self._now = start
+        if self._now is not None:
+            self._now += frame.samples / frame.sample_rate
