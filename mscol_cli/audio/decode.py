@@ -265,6 +265,10 @@ def _reason(source: SourceFile, error: Exception) -> str:
     path = source.path
     if isinstance(error, soundfile.LibsndfileError):
         reason = error.error_string.removeprefix("Error : ").rstrip(".")
+        if "SF_INFO" in reason:  # libsndfile's word for 0 Hz, 4 GHz or 0 channels
+            return (
+                f"{path}: its header has a sample rate or channels that make no sense; replace it"
+            )
         return f"{path}: truncated or damaged ({reason}); replace it"
     if not isinstance(error, av.FFmpegError | NoAudioError):
         return f"{path}: cannot be decoded ({type(error).__name__}: {error}); replace it"

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import av
 import av.logging
 import numpy as np
+import soundfile
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -21,9 +22,11 @@ from numpy.typing import NDArray
 from mscol_cli.audio import mpeg
 from mscol_cli.audio.declared import data_bytes
 from mscol_cli.audio.lengths import declared_seconds
+from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.source import SourceFile
 
 FloatArray = NDArray[np.float32]
+_Kind = tuple[int, str, int]  # rate in Hz, layout, channels
 _Packet: TypeAlias = "Packet[AudioStream]"
 
 # A callback into Python from FFmpeg's threads may wait for ever; None drops messages in C.
@@ -43,6 +46,8 @@ _LOSSLESS_TOO = ("truehd", "tta", "wavpack", "wmalossless")
 _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
 _EXCESS = 0.25  # seconds beyond its header's length that a complete file may have
+_MOST_PLANES = 8
+_END = 0.05  # seconds; what fails later is behind the last frame
 _PIECE = 1 << 14  # samples
 _CAF_PACKET, _MILLISECONDS = 0.1, 0.002
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
@@ -59,12 +64,18 @@ class Losses:
     Attributes:
         decoded: Packets that were decoded.
         failed: Packets, or reads of the container, that were not.
+        inside: How often packets failed before the length that the header declares was reached.
         gap: Seconds that the timestamps leap over.
+        given: Seconds of the frames so far.
+        declared: Seconds by the header; 0 where it does not say.
     """
 
     decoded: int = 0
     failed: int = 0
+    inside: int = 0
     gap: float = 0.0
+    given: float = 0.0
+    declared: float = 0.0
 
 
 class LibavReader:
@@ -78,7 +89,11 @@ class LibavReader:
     """
 
     def __init__(
-        self, parts: Sequence[SourceFile], form: str | None = None, damage: str | None = None
+        self,
+        parts: Sequence[SourceFile],
+        form: str | None = None,
+        damage: str | None = None,
+        lengths: Sequence[int | None] = (),
     ) -> None:
         """Open a file.
 
@@ -86,6 +101,7 @@ class LibavReader:
             parts: The file, or the links of a chained one, to be decoded one after the other.
             form: FFmpeg's name of its format; None recognises it.
             damage: What its container is known to lack.
+            lengths: Samples of each part that is Ogg with one page of audio; None for others.
 
         Raises:
             av.error.FFmpegError: FFmpeg does not recognise the file.
@@ -93,6 +109,7 @@ class LibavReader:
         """
         self.losses = Losses()
         self._parts, self._form = parts, form
+        self._lengths = lengths or [None] * len(parts)
         self._damage = damage or _unfinished(parts[-1])
         self._containers: list[InputContainer] = []
         self._stream = self._open(parts[0])
@@ -108,6 +125,7 @@ class LibavReader:
         caf = self._containers[0].format.name == "caf"
         self._tolerance = _CAF_PACKET if caf else _MILLISECONDS
         self._decoded = 0
+        self.losses.declared = self._header or 0.0
         self._pieces = self._converted()
         self._rest = next(self._pieces, None)
         if self._rest is None:
@@ -138,7 +156,7 @@ class LibavReader:
         phrases = []
         if self.losses.gap:
             phrases.append(f"damaged: {self.losses.gap:.2f} s inside could not be decoded")
-        elif failed and not complete:
+        elif failed and (self.losses.inside or not complete):
             phrases.append(f"damaged: {failed} of {total} packets could not be decoded")
         if self._damage and not complete:
             phrases.append(self._damage)
@@ -182,7 +200,9 @@ class LibavReader:
         self._containers.append(container)
         if not container.streams.audio:
             raise NoAudioError("holds no audio stream")
-        streams = container.streams.audio
+        streams = [one for one in container.streams.audio if one.codec_context is not None]
+        if not streams:
+            raise NoAudioError("holds audio of a kind that FFmpeg cannot decode, or is damaged")
         return next((one for one in streams if one.disposition & Disposition.default), streams[0])
 
     def _open_next(self, part: SourceFile) -> bool:
@@ -205,32 +225,58 @@ class LibavReader:
         for frame in self._frames():
             if collected is None:
                 self.sample_rate, self.channels = frame.sample_rate, frame.layout.nb_channels
-                collected = _Collected(frame)
+                collected = self._collected(frame)
             if not collected.takes(frame):
                 yield from collected.flush()
-                collected = _Collected(frame, collected.target)
+                collected = self._collected(frame, collected.target)
                 collected.takes(frame)
             if collected.is_long:
                 yield from collected.drain()
         if collected is not None:
             yield from collected.flush()
 
+    def _collected(self, first: AudioFrame, target: _Kind | None = None) -> _Collected:
+        check_limits(self._parts[0].path, first.sample_rate, first.layout.nb_channels)
+        return _Collected(first, target)
+
     def _frames(self) -> Iterator[AudioFrame]:
         for number, part in enumerate(self._parts):
             if number and not self._open_next(part):
                 return
-            container = self._containers[-1]
-            clock = None if container.format.name in UNTIMED else _Clock(self.losses)
-            mpeg_frames = container.format.name == "mp3" and _MpegFrames(self._stream, self.losses)
-            for packet in _packets(container, self._stream, self.losses):
-                for frame in _decoded(packet, self._stream, self.losses):
-                    if frame.samples:
-                        if clock is not None:
-                            clock.take(frame)
-                        yield frame
-                if mpeg_frames:
-                    mpeg_frames.take(packet)
+            vorbis = self._stream.codec_context.name == "vorbis"
+            if vorbis and self._lengths[number] is not None:
+                yield _short_vorbis(part, self._stream.layout.name)
+            else:
+                yield from _link_frames(self._containers[-1], self._stream, self.losses)
             part.check()
+
+
+def _link_frames(
+    container: InputContainer, stream: AudioStream, losses: Losses
+) -> Iterator[AudioFrame]:
+    clock = None if container.format.name in UNTIMED else _Clock(losses)
+    mpeg_frames = _MpegFrames(losses) if container.format.name == "mp3" else None
+    for packet in _packets(container, stream, losses):
+        failed = losses.failed
+        if mpeg_frames is not None and packet is not None and not mpeg_frames.take(packet):
+            continue
+        for frame in _decoded(packet, stream, losses):
+            if frame.samples:
+                if clock is not None:
+                    clock.take(frame)
+                losses.given += frame.samples / frame.sample_rate
+                yield frame
+        losses.inside += losses.failed > failed and losses.given < losses.declared - _END
+
+
+def _short_vorbis(part: SourceFile, layout: str) -> AudioFrame:
+    """All of a Vorbis stream of one page, by libsndfile: FFmpeg misplaces it, and cuts off too much
+    or too little."""
+    part.seek(0)
+    samples, sample_rate = soundfile.read(part, dtype="float32", always_2d=True)
+    frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
+    frame.sample_rate = sample_rate
+    return frame
 
 
 def _unfinished(source: SourceFile) -> str | None:
@@ -280,37 +326,45 @@ def _is_tag(packet: _Packet, stream: AudioStream) -> bool:
 class _MpegFrames:
     """Finds frames of MPEG audio that are incomplete and that FFmpeg decodes all the same."""
 
-    def __init__(self, stream: AudioStream, losses: Losses) -> None:
+    def __init__(self, losses: Losses) -> None:
         self._losses = losses
-        # FFmpeg refuses what follows a gap in layer III, and takes it in layers I and II.
-        self._each = not stream.codec_context.name.startswith("mp3")
-        self._last: _Packet | None = None
+        self._tag_end = 0
 
-    def take(self, packet: _Packet | None) -> None:
-        """The next packet, or None at the end."""
-        checked = packet if self._each else self._last if packet is None else None
-        if checked is not None:
-            content = bytes(checked)
-            self._losses.failed += mpeg.has_wrong_size(content) and not mpeg.is_tag(content)
-        self._last = packet
+    def take(self, packet: _Packet) -> bool:
+        """Look at the next packet; false if it is not to be decoded, for it is a part of a tag."""
+        if self._tag_end and (packet.pos or 0) < self._tag_end:
+            return False
+        expected = mpeg.frame_bytes(bytes(memoryview(packet)[:4]))
+        if expected in (packet.size, 0):
+            return True
+        content = bytes(packet)
+        self._tag_end = (packet.pos or 0) + mpeg.inner_tag_bytes(content)
+        if mpeg.is_tag(content):
+            return False
+        # What is passed over before the first frame need not be audio.
+        self._losses.failed += self._losses.decoded > 1
+        return True
 
 
 class _Collected:
     """Frames of one format, joined to longer pieces: per frame, NumPy would cost more than MP3."""
 
-    def __init__(self, first: AudioFrame, target: tuple[int, str, int] | None = None) -> None:
+    def __init__(self, first: AudioFrame, target: _Kind | None = None) -> None:
         """Begin with the format of a frame.
 
         Args:
             first: The frame.
-            target: Rate in Hz, layout and number of channels to convert to; None keeps them.
+            target: What to convert to; None keeps that of the frame.
         """
         kind = (first.sample_rate, first.layout.name, first.layout.nb_channels)
         self.target = target or kind
         self._fifo = AudioFifo()
         self._resampler: AudioResampler | None = None
-        if (self.target[0], self.target[2]) != (kind[0], kind[2]):
-            self._resampler = AudioResampler("fltp", self.target[1], self.target[0])
+        rate, layout, channels = self.target
+        # PyAV finds no end in the list of planes of 8 channels and more.
+        crowded = first.format.is_planar and max(channels, kind[2]) >= _MOST_PLANES
+        if crowded or (rate, channels) != (kind[0], kind[2]):
+            self._resampler = AudioResampler("flt", layout, rate)
 
     @property
     def is_long(self) -> bool:

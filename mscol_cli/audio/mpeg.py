@@ -6,15 +6,18 @@ import builtins
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mscol_cli.audio.source import SourceFile
 
 _ID3_HEADER = 10
+_LONGEST_TAIL = 1 << 12  # bytes of tags at the end of a joined file
 _CHUNK = 1 << 16
 _SLACK = 1 << 12  # bytes of tags behind the last frame
 PADDING = 1 << 12  # bytes of zeros that are no loss; what a broken download leaves is longer
 _TAG_BYTES = 164  # of a tag, as far as it matters
 _LARGEST_OFFSET = 36
+_INNER_TAG = re.compile(b"ID3[\2-\4][\0-\xfe].[\0-\x7f]{4}", re.DOTALL)
 _MARKS = re.compile(b"Xing|Info|VBRI")
 _RATES = (44100, 48000, 32000)
 _HAS_FRAMES, _HAS_BYTES, _HAS_INDEX, _HAS_QUALITY = 1, 2, 4, 8
@@ -31,12 +34,30 @@ _KBITS = {  # by version 1 or 2, and layer
 def id3_bytes(source: SourceFile) -> int:
     """Length of the ID3v2 tags at the head of a file, 0 without any."""
     end = 0
-    while (head := source.at(end, _ID3_HEADER))[:3] == b"ID3" and len(head) == _ID3_HEADER:
-        size = 0
-        for byte in head[6:]:
-            size = size << 7 | byte & 0x7F
-        end += _ID3_HEADER + size + (_ID3_HEADER if head[5] & 0x10 else 0)
+    while size := _id3_size(source.at(end, _ID3_HEADER)):
+        end += size
     return end
+
+
+def inner_tag_bytes(content: bytes) -> int:
+    """Bytes to the end of an ID3v2 tag that begins in `content`, which is none of the audio; 0
+    without one.
+
+    Of joined files the second begins with a tag, behind the ID3v1 tag of the first. FFmpeg looks
+    for frames in it and finds some in pictures.
+    """
+    tag = _INNER_TAG.search(content, 0, _LONGEST_TAIL)
+    return tag.start() + _id3_size(tag.group()) if tag else 0
+
+
+def _id3_size(head: bytes) -> int:
+    """Bytes of the tag whose header this is, 0 if it is none."""
+    if head[:3] != b"ID3" or len(head) < _ID3_HEADER:
+        return 0
+    size = 0
+    for byte in head[6:]:
+        size = size << 7 | byte & 0x7F
+    return _ID3_HEADER + size + (_ID3_HEADER if head[5] & 0x10 else 0)
 
 
 def declared_seconds(source: SourceFile) -> float | None:
@@ -68,10 +89,15 @@ def is_tag(packet: bytes) -> bool:
     return _MARKS.search(packet, 4, 44) is not None
 
 
-def has_wrong_size(packet: bytes) -> bool:
-    """Whether what should be one frame of layer I to III has another size than its header says."""
-    header = _Header.parse(packet[:4])
-    return header is None or (header.bytes > 0 and not -1 <= len(packet) - header.bytes <= 1)
+@lru_cache(maxsize=256)
+def frame_bytes(head: bytes) -> int | None:
+    """Bytes of the frame of layer I to III that begins with these four.
+
+    Returns:
+        0 at a free bit rate, which does not tell; None if they begin no frame.
+    """
+    header = _Header.parse(head)
+    return None if header is None else header.bytes
 
 
 @dataclass(frozen=True)

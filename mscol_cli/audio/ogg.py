@@ -22,11 +22,13 @@ class OggPages:
 
     Attributes:
         links: First byte and end of each logical file; several are chained one after the other.
+        lengths: Samples of each link that has one page of audio, by that page; None for others.
         lost: Pages that are missing inside.
         ended: Whether every stream has its last page.
     """
 
     links: list[tuple[int, int]] = field(default_factory=list)
+    lengths: list[int | None] = field(default_factory=list)
     lost: int = 0
     ended: bool = True
 
@@ -45,6 +47,7 @@ class _Page:
     flags: int
     stream: int
     number: int
+    position: int
 
 
 def scan_pages(source: SourceFile) -> OggPages:
@@ -56,6 +59,7 @@ def scan_pages(source: SourceFile) -> OggPages:
     pages, starts = OggPages(), list[int]()
     numbers: dict[int, int] = {}
     open_streams: set[int] = set()
+    positions = list[list[int]]()
     heads = False
     for page in _pages(source):
         if page.flags & _FIRST:
@@ -63,11 +67,14 @@ def scan_pages(source: SourceFile) -> OggPages:
                 starts.append(page.start)
                 pages.ended &= not open_streams
                 open_streams.clear()
+                positions.append([])
             numbers[page.stream] = page.number - 1
             open_streams.add(page.stream)
         heads = bool(page.flags & _FIRST)
         pages.lost += _lost_before(page, numbers, source)
         numbers[page.stream] = page.number
+        if page.position > 0:
+            positions[-1].append(page.position)
         if page.flags & _LAST:
             open_streams.discard(page.stream)
     pages.ended &= not open_streams
@@ -75,6 +82,7 @@ def scan_pages(source: SourceFile) -> OggPages:
         raise BadInputError(
             f"{source.path}: truncated or damaged, no page of Ogg can be read; replace it"
         )
+    pages.lengths = [found[0] if len(found) == 1 else None for found in positions]
     pages.links = list(zip(starts, [*starts[1:], source.size], strict=True))
     return pages
 
@@ -101,7 +109,8 @@ def _pages(source: SourceFile) -> Iterator[_Page]:
             place = start + 4
             continue
         stream, number = (int.from_bytes(head[at : at + 4], "little") for at in (14, 18))
-        yield _Page(start, place, head[5], stream, number)
+        position = int.from_bytes(head[6:14], "little", signed=True)
+        yield _Page(start, place, head[5], stream, number, position)
 
 
 def _is_intact(page: bytes) -> bool:

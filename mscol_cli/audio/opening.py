@@ -104,7 +104,7 @@ def _ogg(source: SourceFile) -> LibavReader:
     pages = scan_pages(source)
     parts = [source.part(*link) for link in pages.links] if len(pages.links) > 1 else [source]
     try:
-        return LibavReader(parts, damage=pages.damage)
+        return LibavReader(parts, damage=pages.damage, lengths=pages.lengths)
     except (av.FFmpegError, NoAudioError):
         if pages.damage is None:
             raise

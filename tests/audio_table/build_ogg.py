@@ -66,13 +66,13 @@ def reversed_pages(codec: str) -> bytes:
 
 def without_end(codec: str) -> bytes:
     """Recorded from web radio: its last page is not marked as the last."""
-    pages = edit.ogg_pages(encoded(codec))
+    pages = edit.ogg_pages(encoded(codec, 6.0))
     return b"".join([*pages[:-1], edit.ogg_page(pages[-1], flags=0)])
 
 
 def late_start(codec: str) -> bytes:
     """Cut out of a stream: positions begin at 10 minutes."""
-    pages = edit.ogg_pages(encoded(codec))
+    pages = edit.ogg_pages(encoded(codec, 6.0))
     return b"".join(
         page if page[6:14] == bytes(8) else edit.ogg_page(page, later=600 * RATE[codec])
         for page in pages

@@ -34,8 +34,8 @@ def of_status(names: Iterable[str], status: str) -> set[str]:
 
 
 def named(err: str, word: str) -> set[str]:
-    """The files in those lines that begin with a word."""
-    lines = [line for line in err.splitlines() if line.startswith(word)]
+    """The files in those warnings that begin with a word."""
+    lines = [line for line in err.splitlines() if line.startswith(f"warning: {word} ")]
     return {name for name in STATUS if any(name in line for line in lines)}
 
 
