@@ -311,7 +311,12 @@ def page(outcomes: Mapping[str, Outcome], size: Size, separator: str) -> str:
     ]
     for name, outcome in outcomes.items():
         lines += [f"| {name} | " + " | ".join(row) + " |" for row in outcome.rows]
-    lines.append("")
+    made = sum(
+        float(path.read_text())
+        for kind in ("encode", "make")
+        for path in DONE.glob(f"{kind}-*.json")
+    )
+    lines += ["", f"Making the data sets took {made:,.0f} s.", ""]
     for name, outcome in outcomes.items():
         lines += [f"* {name}, failed: {reason}" for _, reason in sorted(outcome.failures.items())]
         lines += [f"* {name}, **off**: {line}" for line in outcome.off]
