@@ -200,7 +200,7 @@ def test_many_scores_are_summed_up_in_rows(mscol: Command, study: Path) -> None:
     assert mscol("report", first, "-o", study / "report", "--neighbours", 0) == 0
     summary = (study / "report/report.md").read_text().partition("## Summary")[2]
     rows = summary.splitlines()[4:]
-    assert rows[0] == "| score | first@4 |"
+    assert rows[0] == "| score | first@4 | chance | majority class |"
     assert {f"task{number}: accuracy (4 clips)" for number in range(7)} <= {
         row.split(" | ")[0].removeprefix("| ") for row in rows
     }

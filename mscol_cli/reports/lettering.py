@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 TITLE_SIZE, LABEL_SIZE = 10.5, 9.0
@@ -48,6 +50,15 @@ def put_title(figure: Figure, title: str) -> None:
     text = folded(title, letters(width - 0.3, TITLE_SIZE), lines=3)
     figure.set_size_inches(width, height + 0.2 * text.count("\n"))
     figure.suptitle(text, fontsize=TITLE_SIZE)
+
+
+def colour_bar(figure: Figure, place: Axes, image: ScalarMappable, label: str) -> None:
+    """What the colours of an image mean, below it: beside it, letters would be cut on a phone."""
+    size = figure.get_size_inches()
+    text = folded(label, letters(size[0] - 0.8, LABEL_SIZE))
+    aspect = 0.8 * size[0] / 0.13
+    bar = figure.colorbar(image, ax=place, location="bottom", aspect=aspect, shrink=0.8)
+    bar.set_label(text, fontsize=LABEL_SIZE)
 
 
 def ink(red: float, green: float, blue: float) -> str:
