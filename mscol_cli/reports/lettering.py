@@ -54,11 +54,13 @@ def put_title(figure: Figure, title: str) -> None:
 
 def colour_bar(figure: Figure, place: Axes, image: ScalarMappable, label: str) -> None:
     """What the colours of an image mean, below it: beside it, letters would be cut on a phone."""
-    size = figure.get_size_inches()
-    text = folded(label, letters(size[0] - 0.8, LABEL_SIZE))
-    aspect = 0.8 * size[0] / 0.13
-    bar = figure.colorbar(image, ax=place, location="bottom", aspect=aspect, shrink=0.8)
-    bar.set_label(text, fontsize=LABEL_SIZE)
+    width, height = figure.get_size_inches()
+    # Inches, whatever the size of the image: between the two, and of the bar.
+    apart, thick = 0.12 / height, 0.13
+    bar = figure.colorbar(
+        image, ax=place, location="bottom", pad=apart, shrink=0.8, aspect=0.8 * width / thick
+    )
+    bar.set_label(folded(label, letters(width - 0.8, LABEL_SIZE)), fontsize=LABEL_SIZE)
 
 
 def ink(red: float, green: float, blue: float) -> str:
