@@ -200,7 +200,7 @@ def test_many_scores_are_summed_up_in_rows(mscol: Command, study: Path) -> None:
     assert mscol("report", first, "-o", study / "report", "--neighbours", 0) == 0
     summary = (study / "report/report.md").read_text().partition("## Summary")[2]
     rows = summary.splitlines()[4:]
-    assert rows[0] == "| score | first@4 |"
+    assert rows[0] == "| score | first@4 | chance | majority class |"
     assert {f"task{number}: accuracy (4 clips)" for number in range(7)} <= {
         row.split(" | ")[0].removeprefix("| ") for row in rows
     }
@@ -214,6 +214,27 @@ def test_software_is_told_apart_from_settings(mscol: Command, study: Path) -> No
     told, software = settings.split("Software in which the runs differ")
     assert "The runs differ in no setting." in told
     assert "| git | 4567def | 0123abc-dirty |" in software
+
+
+def test_scores_by_source_are_made_again_with_their_store(mscol: Command, study: Path) -> None:
+    path = study / "runs/first" / PROBE / "probe.json"
+    edit_json(path, attribution={"store": str(study / "data/music.store")}, notes=["heard 3 of 4"])
+    assert mscol("report", study / "runs/first", "-o", study / "report", "--neighbours", 0) == 0
+    markdown = (study / "report/report.md").read_text()
+    assert f"--attribute --stems {study}/data/music.store" in markdown
+    assert "- heard 3 of 4" in markdown
+
+
+def test_scores_stand_above_those_of_classifiers_that_do_not_listen(
+    mscol: Command, study: Path
+) -> None:
+    assert mscol("report", study, "-o", study / "report", "--neighbours", 0) == 0
+    markdown = (study / "report/report.md").read_text()
+    assert "| chance | 0.500 |" in markdown
+    assert "| majority class | 0.500 |" in markdown
+    assert "scores highest of 3 models on folder" in markdown.split("\n\n")[1]
+    page = (study / "runs/first" / PROBE / "probe.md").read_text()
+    assert "| test (4 clips): chance | accuracy | 0.5000 |" in page
 
 
 def test_losses_on_deformed_clips_are_shown(mscol: Command, study: Path) -> None:
@@ -267,7 +288,7 @@ def test_online_probes_are_drawn_over_updates_and_over_time(mscol: Command, stud
     pictures = {path.stem for path in (study / "report/pictures").iterdir()}
     assert {"probe-fma-updates", "probe-fma-minutes", "loss-updates", "loss-minutes"} <= pictures
     markdown = (study / "report/report.md").read_text()
-    assert "800 of 4 | 0.001 | - | 0.8 | - | finished |" in markdown
+    assert "800 of 4 | 0.001 | - | 48 min | - | finished |" in markdown
     assert "the mean of a stretch" in markdown
 
 

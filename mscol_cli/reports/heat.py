@@ -8,7 +8,15 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mscol_cli.reports.lettering import LABEL_SIZE, folded, inches, ink, put_title, shortened
+from mscol_cli.reports.lettering import (
+    LABEL_SIZE,
+    colour_bar,
+    folded,
+    inches,
+    ink,
+    put_title,
+    shortened,
+)
 
 # From orange over white to purple: told apart under every common kind of colour blindness.
 COLOURS = "PuOr"
@@ -44,7 +52,7 @@ def draw_heat(
     wide = max(0.75, *(inches(head, LABEL_SIZE) + 0.1 for head in heads))
     middle, reach = scale
     low, high = middle - reach, middle + reach
-    size = (max(1.4 + beside + wide * len(columns), 4.6), 1.7 + 0.27 * len(rows))
+    size = (max(0.6 + beside + wide * len(columns), 4.6), 2.2 + 0.27 * len(rows))
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     place = figure.subplots()
@@ -55,7 +63,7 @@ def draw_heat(
     place.set_yticks(range(len(rows)), names, fontsize=LABEL_SIZE)
     place.tick_params(length=0)
     put_title(figure, title)
-    figure.colorbar(image, ax=place, label=label, shrink=min(1.0, 4.0 / (0.27 * len(rows) + 1)))
+    colour_bar(figure, place, image, label)
     colours = image.to_rgba(np.ma.masked_invalid(table))
     for row, column in np.ndindex(table.shape):
         shade = ink(*colours[row, column, :3]) if np.isfinite(table[row, column]) else "black"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from mscol_cli.files import escaped
@@ -52,6 +54,17 @@ def put_title(figure: Figure, title: str) -> None:
     text = folded(title, letters(width - 0.3, TITLE_SIZE), lines=3)
     figure.set_size_inches(width, height + 0.2 * text.count("\n"))
     figure.suptitle(text, fontsize=TITLE_SIZE)
+
+
+def colour_bar(figure: Figure, place: Axes, image: ScalarMappable, label: str) -> None:
+    """What the colours of an image mean, below it: beside it, letters would be cut on a phone."""
+    width, height = figure.get_size_inches()
+    # Inches, whatever the size of the image: between the two, and of the bar.
+    apart, thick = 0.12 / height, 0.13
+    bar = figure.colorbar(
+        image, ax=place, location="bottom", pad=apart, shrink=0.8, aspect=0.8 * width / thick
+    )
+    bar.set_label(folded(label, letters(width - 0.8, LABEL_SIZE)), fontsize=LABEL_SIZE)
 
 
 def ink(red: float, green: float, blue: float) -> str:

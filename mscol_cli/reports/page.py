@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+FOLD_AT_LEAST = 4
+"""Rows that are worth folding away."""
+
 
 @dataclass(frozen=True)
 class Text:
@@ -28,6 +31,7 @@ class Table:
         header: One name per column.
         rows: Cells as they are read.
         numbers: Whether the columns after the first hold numbers, which are aligned to the right.
+        shown: Rows before the rest is folded away; None for a table that is never folded.
     """
 
     kind: ClassVar[str] = "table"
@@ -35,6 +39,13 @@ class Table:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: bool = True
+    shown: int | None = None
+
+    @property
+    def unfolded(self) -> int:
+        """Rows that are shown: all, where folding would hide next to nothing."""
+        few = self.shown is None or len(self.rows) <= self.shown + FOLD_AT_LEAST
+        return len(self.rows) if few else self.shown or 0
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,7 @@ class Page:
 
     Attributes:
         title: Its heading.
+        findings: What it shows, in sentences that are read first.
         lead: What it is about, in a sentence.
         sections: Its content; those without blocks are left out.
         footer: Who wrote it, and when.
@@ -151,3 +163,4 @@ class Page:
     lead: str
     sections: Sequence[Section]
     footer: str
+    findings: Sequence[str] = ()

@@ -13,7 +13,14 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mscol_cli.reports.curves import colour
-from mscol_cli.reports.lettering import LABEL_SIZE, folded, ink, put_title, shortened
+from mscol_cli.reports.lettering import (
+    LABEL_SIZE,
+    colour_bar,
+    folded,
+    ink,
+    put_title,
+    shortened,
+)
 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 LONGEST = 28
@@ -73,15 +80,17 @@ def draw_confusion(title: str, classes: Sequence[str], counts: Sequence[Sequence
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     side = 2.4 + 0.34 * min(len(classes), 40)
     names = [shortened(name, LONGEST) for name in classes]
-    figure, place = _figure(width=side + 0.8, height=side)
+    figure, place = _figure(width=side, height=side)
     image = place.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     place.set_xticks(range(len(classes)), names, rotation=90, fontsize=LABEL_SIZE)
     place.set_yticks(range(len(classes)), names, fontsize=LABEL_SIZE)
     place.set(xlabel="predicted class", ylabel="true class")
     put_title(figure, title)
-    figure.colorbar(image, ax=place, label="share of the true class", shrink=0.8)
     if len(classes) <= WRITTEN_CLASSES:
         _write_shares(place, shares, image.to_rgba(shares))
+        place.set_xlabel("predicted class\n(numbers: share of the true class)")
+    else:
+        colour_bar(figure, place, image, "share of the true class")
     return figure
 
 

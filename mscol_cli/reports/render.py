@@ -47,7 +47,7 @@ def page_html(page: Page) -> str:
 def page_markdown(page: Page) -> str:
     """The page with links to its pictures and sounds; every value in it is escaped."""
     environment = _environment(finalize=_escaped)
-    environment.filters["code"] = _code
+    environment.filters |= {"code": _code, "verbatim": _Verbatim}
     text = environment.get_template("page.md").render(page=page)
     text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

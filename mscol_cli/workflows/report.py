@@ -25,6 +25,7 @@ from mscol_cli.workflows.reporting.settings import settings_section
 from mscol_cli.workflows.reporting.sources import sources_section
 from mscol_cli.workflows.reporting.summary import summary_section
 from mscol_cli.workflows.reporting.training import training_section
+from mscol_cli.workflows.reporting.verdict import verdict
 
 DEFAULT_OUTPUT = Path("report")
 
@@ -120,5 +121,10 @@ def _page(request: ReportRequest, material: Material, progress: Progress) -> Pag
         f"{runs} run{'' if runs == 1 else 's'} ({labels}) and {probes} probe"
         f" result{'' if probes == 1 else 's'}."
     )
-    footer = f"Written by mscol {__version__} on {time.strftime('%Y-%m-%d', time.gmtime())}."
-    return Page(request.title or f"mscol report: {labels}", lead, sections, footer)
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    footer = (
+        f"Written by mscol {__version__} on {day}. The folder pictures/ beside this page has every"
+        " picture as PNG, PDF and SVG."
+    )
+    title = request.title or f"mscol report: {labels}"
+    return Page(title, lead, sections, footer, verdict(material))

@@ -25,7 +25,7 @@ def commands_section(material: Material) -> Section:
     """Separation, training and probing, in this order."""
     registry = load_registry()
     lines = [
-        *dict.fromkeys(line for run in material.runs for line in _separate(run)),
+        *dict.fromkeys(line for path in _stores(material) for line in _separate(path)),
         *(line for run in material.runs for line in _pretrain(run)),
         *(_probe(probe, registry) for probe in material.probes),
     ]
@@ -47,10 +47,13 @@ def _line(*words: object) -> str:
     return shlex.join(["mscol", *map(str, words)])
 
 
-def _separate(run: FoundRun) -> Iterator[str]:
-    if run.store is None:
-        return
-    path = Path(run.store["path"])
+def _stores(material: Material) -> Iterator[Path]:
+    """Those that runs were trained on, and those whose sources probes were scored on."""
+    yield from (Path(run.store["path"]) for run in material.runs if run.store is not None)
+    yield from (stems for probe in material.probes if (stems := _stems(probe)) is not None)
+
+
+def _separate(path: Path) -> Iterator[str]:
     # A store does not say where its inputs were; by default it lies beside them.
     inputs = path.with_suffix("") if path.suffix == SUFFIX else Path("INPUTS")
     try:
@@ -108,9 +111,17 @@ def _probe(probe: FoundProbe, registry: Registry) -> str:
         words += _assigned(option, name, value)
     if probe.label_fractions:
         words += ["--label-fraction", ",".join(f"{share:g}" for share in probe.label_fractions)]
+    if (stems := _stems(probe)) is not None:
+        words += ["--attribute", "--stems", stems]
     words += _deformations(probe)
     words += [] if probe.run is not None else ["-o", f"{probe.folder}-again"]
     return _line(*words)
+
+
+def _stems(probe: FoundProbe) -> Path | None:
+    """The store whose sources a result has scores of."""
+    store = (probe.content.get("attribution") or {}).get("store")
+    return None if store is None else Path(store)
 
 
 def _deformations(probe: FoundProbe) -> Iterator[str]:

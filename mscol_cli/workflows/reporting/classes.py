@@ -11,15 +11,19 @@ from mscol_cli.reports.page import Block, Picture, Pictures, Section, Table, Tex
 from mscol_cli.reports.pictures import picture
 from mscol_cli.reports.points import draw_confusion
 from mscol_cli.workflows.reporting.found import Material
-from mscol_cli.workflows.reporting.groups import NO_BREAK, Group, file_name, group_probes, set_of
+from mscol_cli.workflows.reporting.groups import NO_BREAK, Group, file_name, set_of
 from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet
+from mscol_cli.workflows.reporting.settings import shown
 
 MOST_MATRICES = 12
+SHOWN = 10
+"""Classes of a table before the rest is folded away."""
+ORDER = "average_precision"
 
 
 def classes_section(material: Material) -> Section:
     """A table of classes for each test set, models side by side, and confusion matrices."""
-    groups = group_probes(material.probes)
+    groups = material.groups
     blocks: list[Block] = [table for group in groups for table in _tables(group)]
     matrices = [picture for group in groups for picture in _matrices(group)]
     if matrices:
@@ -36,15 +40,20 @@ def _tables(group: Group) -> Iterator[Table]:
         columns = [(model, classes) for model, classes in columns if classes]
         if not columns:
             continue
-        support = {name: row.get("support") for name, row in columns[0][1].items()}
+        rows = sorted(columns[0][1].items(), key=lambda item: -(item[1].get(ORDER) or 0.0))
         yield Table(
             f"{group.where(tested)}: average precision of each class against all others, in"
-            " brackets its ROC-AUC",
+            f" brackets its ROC-AUC; the best of {columns[0][0]} first",
             ("class", "test clips", *(model for model, _ in columns)),
             [
-                (name, str(clips), *(_cell(classes.get(name, {})) for _, classes in columns))
-                for name, clips in support.items()
+                (
+                    name,
+                    shown(row.get("support")),
+                    *(_cell(classes.get(name, {})) for _, classes in columns),
+                )
+                for name, row in rows
             ],
+            shown=SHOWN,
         )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from mscol_cli.checkpoints.layout import LATEST, RUN, find_named
 from mscol_cli.checkpoints.metrics import damage
 from mscol_cli.errors import MissingDataError, MscolError
+from mscol_cli.workflows.reporting.groups import Group, group_probes
 from mscol_cli.workflows.reporting.probes import PROBE, FoundProbe, read_probe
 from mscol_cli.workflows.reporting.runs import FoundRun, read_run
 
@@ -33,6 +35,11 @@ class Material:
     runs: Sequence[FoundRun]
     probes: Sequence[FoundProbe]
     failures: Failures = field(default_factory=list)
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """Results that compare, by their settings."""
+        return group_probes(self.probes)
 
     def style(self, run: FoundRun | None) -> int:
         """The colour and dash of a run, the same in every picture."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+from mscol_cli.reports.comparison import JointTable
 from mscol_cli.reports.tables import Score
+from mscol_cli.workflows.probe_compare import Finished, join
 from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -34,6 +37,24 @@ class Group:
     def test_sets(self) -> Sequence[FoundSet]:
         """Those of the first result; the others have the same."""
         return self.probes[0].test_sets
+
+    @cached_property
+    def table(self) -> JointTable:
+        """Every pair of models in every column, on the same test clips."""
+        # Two runs of one name are told apart by what the report calls them.
+        return join(
+            [
+                Finished(probe.model, probe.folder, {**probe.content, "model": probe.model})
+                for probe in self.probes
+            ]
+        )
+
+    @property
+    def headlines(self) -> Sequence[tuple[FoundSet, str]]:
+        """The first metric of a single-label task; of tagging all, as the literature has it."""
+        if self.probes[0].content.get("multilabel"):
+            return self.columns
+        return [(one, next(iter(one.metrics))) for one in self.test_sets if one.metrics]
 
     @property
     def columns(self) -> list[tuple[FoundSet, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mscol_cli.errors import MscolError
 from mscol_cli.reports.page import Block, Listing, Section, Table, Text
+from mscol_cli.units import format_bytes, format_duration
 from mscol_cli.workflows.reporting.runs import FoundRun
 from mscol_cli.workflows.reporting.settings import shown
 from mscol_cli.workflows.store_contents import ManifestLine, StoreInfo, info, manifest
@@ -47,9 +48,9 @@ def _store(path: str, store_hash: str, runs: Sequence[FoundRun]) -> Iterator[Blo
 def _facts(found: StoreInfo, lines: Sequence[ManifestLine]) -> Iterator[tuple[str, str]]:
     separator = found.separator
     yield "tracks", f"{found.tracks:,}"
-    yield "hours", f"{found.hours:.2f}"
+    yield "music", format_duration(3600 * found.hours)
     yield "segments", f"{found.segments:,}"
-    yield "size", f"{found.bytes / 1e9:.2f} GB"
+    yield "size", format_bytes(found.bytes)
     yield "separator", f"{separator.name}, by {separator.owner} {separator.version}".strip()
     for name, value in {**separator.options, **separator.passport}.items():
         yield f"separator: {name}", shown(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class FoundSet:
             has them.
         confusion: (classes, classes) clips summed over seeds, true classes first, if the result
             has them.
+        baselines: By name, the metrics of classifiers that do not listen, if the result has them.
+        unscored: Names of the classes that no macro average includes.
     """
 
     name: str
@@ -34,6 +36,8 @@ class FoundSet:
     metrics: Mapping[str, Score]
     classes: Sequence[Mapping[str, Any]] = ()
     confusion: Sequence[Sequence[float]] = ()
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    unscored: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,8 @@ def test_set(content: Mapping[str, Any]) -> FoundSet:
         metrics={name: take_score(score) for name, score in content["metrics"].items()},
         classes=content.get("classes") or (),
         confusion=content.get("confusion") or (),
+        baselines=content.get("baselines") or {},
+        unscored=content.get("unscored") or (),
     )
 
 

@@ -13,18 +13,18 @@ from mscol_cli.reports.pictures import picture
 from mscol_cli.reports.points import Point, draw_points
 from mscol_cli.reports.published import Published, published_scores
 from mscol_cli.reports.tables import Score
-from mscol_cli.workflows.probe_compare import Finished, join
 from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.groups import (
     NAMES,
     NO_BREAK,
     Group,
     file_name,
-    group_probes,
     score_of,
 )
 from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet, take_score, test_set
 
+SHOWN = 10
+"""Differences of a table before the rest is folded away."""
 INTRO = (
     "Shallow classifiers on the frozen encoder. Each score is the mean over seeds ± the standard"
     " deviation over seeds, in brackets its 95 % bootstrap interval over test clips. Only scores of"
@@ -34,8 +34,7 @@ INTRO = (
 
 def scores_section(material: Material) -> Section:
     """For each group of results: a table, pictures, and how far models differ."""
-    groups = group_probes(material.probes)
-    blocks = [block for group in groups for block in _group(group, material)]
+    blocks = [block for group in material.groups for block in _group(group, material)]
     return Section("Probe scores", [Text(INTRO), *blocks] if blocks else ())
 
 
@@ -68,7 +67,8 @@ def _scores(group: Group) -> Iterator[Block]:
         (f"{name}, published", *(quoted(column.get(name)) for column in figures), "1")
         for name in names
     ]
-    yield Table(f"{group.name}: {_protocol(group.probes[0].content)}", header, [*ours, *theirs])
+    rows = [*ours, *((*row, "-") for row in baseline_rows(group.columns)), *theirs]
+    yield Table(f"{group.name}: {_protocol(group.probes[0].content)}", header, rows)
     papers = dict.fromkeys(one.paper for column in figures for one in column.values())
     if papers:
         yield Text(f"Published figures, on test sets of the same size: {'; '.join(papers)}.")
@@ -77,6 +77,19 @@ def _scores(group: Group) -> Iterator[Block]:
 def published(group: Group, one: FoundSet, metric: str) -> dict[str, Published]:
     """By framework, what was published of a test set of this size."""
     return published_scores(group.probes[0].task, one.name, one.clips, metric)
+
+
+def baseline_rows(columns: Sequence[tuple[FoundSet, str]]) -> list[tuple[str, ...]]:
+    """A row for each classifier that does not listen, a cell for each test set and metric."""
+    names = dict.fromkeys(name for one, _ in columns for name in one.baselines)
+    return [
+        (name, *(_baseline(one.baselines.get(name, {}).get(metric)) for one, metric in columns))
+        for name in names
+    ]
+
+
+def _baseline(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def quoted(figure: Published | None) -> str:
@@ -105,12 +118,7 @@ def _protocol(content: Mapping[str, Any]) -> str:
 
 def _differences(group: Group) -> Iterator[Block]:
     """Every pair of models in every headline column, on the same test clips."""
-    # Two runs of one name are told apart by what the report calls them.
-    finished = [
-        Finished(probe.model, probe.folder, {**probe.content, "model": probe.model})
-        for probe in group.probes
-    ]
-    table = join(finished)
+    table = group.table
     rows = [_difference(group, one) for one in table.comparisons if one.column.headline]
     if rows:
         header = ("models", "score", "difference", "95 % interval", "p", "p, Holm")
@@ -118,7 +126,7 @@ def _differences(group: Group) -> Iterator[Block]:
             f"{group.name}: differences on the same test clips, by paired bootstrap; the last"
             " column is corrected for the number of pairs"
         )
-        yield Table(caption, header, rows)
+        yield Table(caption, header, rows, shown=SHOWN)
     if table.failures:
         reasons = dict.fromkeys(reason for _, reason in table.failures)
         yield Listing(f"{group.name}: why some models are not compared", list(reasons))

@@ -11,6 +11,8 @@ from mscol_cli.workflows.reporting.runs import FoundRun
 
 ABSENT = "-"
 SHORT_HASH = 12
+SHOWN = 14
+"""Settings that all runs share before the rest is folded away."""
 
 
 def settings_section(runs: Sequence[FoundRun]) -> Section:
@@ -34,7 +36,7 @@ def _tables(
         yield Text(f"The runs differ in no {one}.")
     if shared:
         whose = f"of {runs[0].title}" if len(runs) == 1 else "that all these runs share"
-        yield Table(f"{what} {whose}", (one, "value"), shared, numbers=False)
+        yield Table(f"{what} {whose}", (one, "value"), shared, numbers=False, shown=SHOWN)
 
 
 def _settings(run: FoundRun) -> Iterator[tuple[str, str]]:

@@ -17,12 +17,14 @@ from mscol_cli.reports.pictures import picture
 from mscol_cli.workflows.paired_scores import FEWEST, PairedColumn, score_columns
 from mscol_cli.workflows.probe_output import SCORES
 from mscol_cli.workflows.reporting.found import Material
-from mscol_cli.workflows.reporting.groups import NAMES, Group, file_name, group_probes
+from mscol_cli.workflows.reporting.groups import NAMES, Group, file_name
 from mscol_cli.workflows.reporting.probes import FoundProbe, FoundSet
 from mscol_cli.workflows.reporting.runs import FoundRun
 
 HEADING = "Scores by training source"
 ALL = "all sources"
+SHOWN = 10
+"""Classes of a table before the rest is folded away."""
 NO_BREAK = "\N{NO-BREAK SPACE}"
 INTRO = (
     "Models that were pre-trained on different sources, on the first test set of each task."
@@ -60,7 +62,7 @@ class BySource:
 def sources_section(material: Material) -> Section:
     """Tables and pictures for each group of results; none unless runs differ in their sources."""
     blocks: list[Block] = []
-    for group in group_probes(material.probes):
+    for group in material.groups:
         models = trained_on(group)
         if len(models) > 1:
             blocks += _group(group, models)
@@ -170,6 +172,7 @@ def _class_table(where: str, found: BySource) -> Table:
             )
             for label in found.rows
         ],
+        shown=SHOWN,
     )
 
 

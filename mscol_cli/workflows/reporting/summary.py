@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from mscol_cli.reports.page import Section, Table, Text
 from mscol_cli.workflows.reporting.found import Material
-from mscol_cli.workflows.reporting.groups import NAMES, Group, group_probes, score_of
+from mscol_cli.workflows.reporting.groups import NAMES, Group, score_of
 from mscol_cli.workflows.reporting.probes import FoundSet
-from mscol_cli.workflows.reporting.scores import cell, published, quoted
+from mscol_cli.workflows.reporting.scores import baseline_rows, cell, published, quoted
 
 MOST_COLUMNS = 6
 """Scores that a page is wide enough for, even on paper."""
@@ -18,13 +18,14 @@ Column = tuple[Group, FoundSet, str]
 def summary_section(material: Material) -> Section:
     """A row per model, the headline scores of every group of results as columns, or the other way
     round where these are many; nothing where a single group has them all."""
-    groups = group_probes(material.probes)
-    columns = [(group, *column) for group in groups for column in _headlines(group)]
+    groups = material.groups
+    columns = [(group, *column) for group in groups for column in group.headlines]
     if len(groups) < 2:
         return Section("Summary", ())
     header = ("model", *(_title(*column) for column in columns))
     models = dict.fromkeys(probe.model for probe in material.probes)
     rows = [_row(model, columns) for model in models]
+    rows += baseline_rows([column[1:] for column in columns])
     theirs = [published(*column) for column in columns]
     names = dict.fromkeys(name for column in theirs for name in column)
     rows += [(f"{name}, published", *(quoted(one.get(name)) for one in theirs)) for name in names]
@@ -35,13 +36,6 @@ def summary_section(material: Material) -> Section:
     caption = "Headline scores, each with its 95 % interval over test clips"
     note = Text("Published figures stand only beside test sets of the same size.")
     return Section("Summary", [Table(caption, table[0], table[1:]), *([note] if names else [])])
-
-
-def _headlines(group: Group) -> Sequence[tuple[FoundSet, str]]:
-    """The first metric of a single-label task; of tagging all, as the literature has it."""
-    if group.probes[0].content.get("multilabel"):
-        return group.columns
-    return [(one, next(iter(one.metrics))) for one in group.test_sets if one.metrics]
 
 
 def _title(group: Group, test_set: FoundSet, metric: str) -> str:
