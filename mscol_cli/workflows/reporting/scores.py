@@ -232,13 +232,15 @@ def _notes(group: Group) -> Iterator[str]:
 
 
 def _unscored(probe: FoundProbe) -> Iterator[str]:
-    """Classes that no macro average includes."""
+    """Classes that no macro average includes, but for those that a note names already."""
+    notes = " ".join(map(str, probe.content.get("notes", [])))
     for one in probe.test_sets:
-        if one.unscored:
+        names = [name for name in one.unscored if name not in notes]
+        if names:
             where = "" if len(probe.test_sets) == 1 else f" of {one.name}"
             yield (
                 f"classes that all or none of the test clips{where} have, left out of macro"
-                f" averages: {', '.join(one.unscored)}"
+                f" averages: {', '.join(names)}"
             )
 
 
