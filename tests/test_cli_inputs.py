@@ -162,4 +162,5 @@ def test_no_colour_and_no_bar_off_a_terminal(mscol: Command, music: Path, traine
     command = [sys.executable, "-m", "mscol_cli", "embed", str(music), "--model", str(trained)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=music.parent)
     assert "\x1b" not in done.stdout + done.stderr
-    assert done.stderr == ""
+    assert done.stderr.startswith(f"model {trained}/checkpoints/step-00000006, step 6, hash ")
+    assert len(done.stderr.splitlines()) == 1

@@ -14,7 +14,7 @@ from mscol_cli.probing.kept import ClipScores, write_scores
 from mscol_cli.workflows.reporting.found import Material
 from mscol_cli.workflows.reporting.probes import FoundProbe, read_probe
 from mscol_cli.workflows.reporting.runs import FoundRun
-from mscol_cli.workflows.reporting.verdict import MEANING, verdict
+from mscol_cli.workflows.reporting.verdict import MEANING, TOO_NARROW, verdict
 from tests.helpers_probing import one_hot
 
 CLIPS = 40
@@ -63,7 +63,7 @@ def test_a_run_and_the_untrained_encoder(tmp_path: Path, right: int, word: str) 
     low, high = said.removeprefix(start).partition(")")[0].split(" to ")
     assert float(low) < by < float(high)
     assert (float(low) > 0) == (word == "settled")
-    assert verdict(Material((), probes))[-1] == MEANING
+    assert verdict(Material((), probes))[-1] == f"{MEANING} {TOO_NARROW}"
 
 
 def test_runs_that_differ_in_their_seed_alone_are_said_to(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_model_alone_is_ahead_of_nobody(tmp_path: Path) -> None:
     said = first_sentence(probes)
     assert said.startswith("msa-1 scores 0.750 accuracy on fma (chance: 0.500), 95 % interval ")
     assert said.endswith("so nobody is ahead.")
-    assert MEANING not in verdict(Material((), probes))
+    assert len(verdict(Material((), probes))) == 1
 
 
 def test_models_that_cannot_be_compared_are_not(tmp_path: Path) -> None:

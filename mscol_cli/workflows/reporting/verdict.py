@@ -20,6 +20,10 @@ MEANING = (
     " out 0, and that it still does when corrected for the number of models. It says nothing"
     " about other clips, nor about other pre-training seeds, which can reverse the order."
 )
+FEW = 100
+TOO_NARROW = (
+    f"Intervals over fewer than {FEW} test clips tend to be too narrow: read 'settled' with care."
+)
 
 
 def verdict(material: Material) -> list[str]:
@@ -27,8 +31,11 @@ def verdict(material: Material) -> list[str]:
     lines = [line for group in material.groups if (line := _of_group(group))]
     if not lines:
         return ["No model on this page was probed, so there is no score to compare."]
-    compared = any(one for group in material.groups for one in _comparisons(group))
-    return [*lines, MEANING] if compared else lines
+    compared = [group for group in material.groups if _comparisons(group)]
+    if not compared:
+        return lines
+    few = any(_headline(group)[0].clips < FEW for group in compared)
+    return [*lines, f"{MEANING} {TOO_NARROW}" if few else MEANING]
 
 
 def _of_group(group: Group) -> str:
