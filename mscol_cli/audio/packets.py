@@ -60,16 +60,19 @@ def link_frames(
     mpeg_frames = _MpegFrames(losses) if container.format.name == "mp3" else None
     last = None
     for packet in _packets(container, stream, losses):
-        failed, last = losses.failed, packet if packet is not None else last
-        if mpeg_frames is not None and packet is not None and not mpeg_frames.take(packet):
-            continue
+        if packet is not None:
+            last = packet
+            if mpeg_frames is not None and not mpeg_frames.take(packet):
+                continue
+        failed = losses.failed
         for frame in _decoded(packet, stream, losses):
-            if frame.samples:
+            if samples := frame.samples:
                 if clock is not None:
                     clock.take(frame)
-                losses.given += frame.samples / frame.sample_rate
+                losses.given += samples / frame.sample_rate
                 yield frame
-        losses.inside += losses.failed > failed and losses.given < losses.declared - _END
+        if losses.failed > failed and losses.given < losses.declared - _END:
+            losses.inside += 1
     if last is not None:
         losses.end = (last.pos or 0) + last.size
 
@@ -100,11 +103,12 @@ def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> lis
     except (av.FFmpegError, OverflowError):
         losses.failed += packet is not None and not _is_tag(packet, stream)
         return []
-    damaged = any(frame.is_corrupt for frame in frames) or (
-        packet is not None and packet.is_corrupt
-    )
-    losses.failed += damaged
-    losses.decoded += packet is not None and not damaged
+    if packet is None:
+        losses.failed += any([frame.is_corrupt for frame in frames])
+    elif packet.is_corrupt or any([frame.is_corrupt for frame in frames]):
+        losses.failed += 1
+    else:
+        losses.decoded += 1
     return frames
 
 
