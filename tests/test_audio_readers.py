@@ -199,3 +199,15 @@ def test_decoders_may_be_shown_other_bytes_than_the_file_has(tmp_path: Path) -> 
         assert source.at(0, 4) == b"012a"
     with SourceFile(tmp_path / "a").part(2, 6) as part:
         assert (part.size, part.read(), part.at(1, 9)) == (4, b"2345", b"345")
+
+
+@pytest.mark.parametrize("suffix", ["flac", "wav", "aiff"])
+def test_a_lossless_file_with_a_second_one_joined_to_it_is_refused(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"joined.{suffix}"
+    soundfile.write(path, np.full((8_001, 1), 0.25, np.float32), 8_000)
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes() * 2)
+    with pytest.raises(BadInputError, match=f"joined to it at byte {size:,}"):
+        read_audio(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from mscol_cli.audio.source import SourceFile
 
 # Sizes that stand for "unknown", just below 2 and 4 GiB: of ffmpeg, SoX, arecord and others.
 _STREAMED = (range(0x7FFFF000, 0x80001000), range(0xFFFFF000, 0x100000000))
+_FLAC_HEAD = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -88,6 +90,20 @@ def mp4_problem(source: SourceFile) -> str | None:
 def is_fragmented(source: SourceFile) -> bool:
     """Whether an MP4 file is a row of fragments, which only together tell how long it is."""
     return source.at(4, 4) == b"ftyp" and any(name == b"moof" for name, _, _ in _mp4_boxes(source))
+
+
+def joined_at(source: SourceFile) -> int | None:
+    """Where a second file begins that was joined to a FLAC, WAV or AIFF file; None if none was.
+
+    Decoders stop at the length that the first header declares.
+    """
+    kind = source.at(0, 4)
+    if kind == b"fLaC":
+        return source.find(_FLAC_HEAD, 4)
+    if kind in (b"RIFF", b"RIFX", b"FORM"):
+        end = 8 + _number(source.at(4, 4), "little" if kind == b"RIFF" else "big")
+        return next((at for at in (end, end + 1) if source.at(at, 4) == kind), None)
+    return None
 
 
 _Chunk = tuple[bytes, int, int]  # name, where its content begins, bytes by its header

@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mscol_cli.audio import matroska, mpeg
-from mscol_cli.audio.declared import wave_format
+from mscol_cli.audio.declared import joined_at, wave_format
 from mscol_cli.audio.libav import LibavReader, NoAudioError
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.ogg import scan_pages
@@ -85,6 +85,10 @@ def _sndfile(source: SourceFile) -> Reader:
     """With libsndfile, or with FFmpeg's libraries for the codecs that it lacks."""
     if (claimed := wave_format(source)) is not None:
         check_limits(source.path, *claimed)  # libsndfile would call 0 or 4 GHz an internal error
+    if (second := joined_at(source)) is not None:
+        raise BadInputError(
+            f"{source.path}: a second file is joined to it at byte {second:,}; split them"
+        )
     refusal: soundfile.LibsndfileError | None = None
     try:
         reader = SndfileReader(source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeAlias
 
 import av
@@ -21,6 +22,7 @@ UNTIMED = ("aac", "ac3", "amr", "dts", "dtshd", "eac3", "mp3", "truehd")
 _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
 _END = 0.05  # seconds; what fails later is behind the last frame
+_is_corrupt = attrgetter("is_corrupt")
 
 
 @dataclass
@@ -104,8 +106,8 @@ def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> lis
         losses.failed += packet is not None and not _is_tag(packet, stream)
         return []
     if packet is None:
-        losses.failed += any([frame.is_corrupt for frame in frames])
-    elif packet.is_corrupt or any([frame.is_corrupt for frame in frames]):
+        losses.failed += any(map(_is_corrupt, frames))
+    elif packet.is_corrupt or any(map(_is_corrupt, frames)):
         losses.failed += 1
     else:
         losses.decoded += 1

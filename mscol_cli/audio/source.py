@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from mscol_cli.errors import BadInputError, UnreadableInputError
 
 _READ_AHEAD = 1 << 16
+_SEARCHED, _OVERLAP = 1 << 20, 16  # bytes read at a time, and of these read again
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -55,6 +57,14 @@ class SourceFile:
             end -= len(block) or end
         block = self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))
         return self.size - end + len(block) - len(block.rstrip(b"\0"))
+
+    def find(self, pattern: re.Pattern[bytes], start: int) -> int | None:
+        """Where the first match of a short pattern begins, from `start` on; None without one."""
+        while len(block := self.at(start, _SEARCHED)) > _OVERLAP:
+            if match := pattern.search(block):
+                return start + match.start()
+            start += len(block) - _OVERLAP
+        return None
 
     def part(self, start: int, end: int | None = None) -> SourceFile:
         """Bytes `start` to `end` of this one, opened on their own."""
