@@ -233,9 +233,11 @@ def _notes(group: Group) -> Iterator[str]:
 
 def _unscored(probe: FoundProbe) -> Iterator[str]:
     """Classes that no macro average includes, but for those that a note names already."""
-    notes = " ".join(map(str, probe.content.get("notes", [])))
+    # As in "no test clip of: harp, flute".
+    lists = [str(note).partition(":")[2] for note in probe.content.get("notes", [])]
+    named = {name.strip() for names in lists for name in names.split(",")}
     for one in probe.test_sets:
-        names = [name for name in one.unscored if name not in notes]
+        names = [name for name in one.unscored if name not in named]
         if names:
             where = "" if len(probe.test_sets) == 1 else f" of {one.name}"
             yield (
