@@ -29,10 +29,11 @@ class Note:
 
 def result_notes(report: Mapping[str, Any]) -> Iterator[str]:
     """All notes of one result, one line each, from its probe.json."""
-    yield from map(str, report.get("notes") or ())
+    notes = [str(note) for note in report.get("notes") or ()]
+    yield from notes
     yield from shared_lines([SharedGroups(**one) for one in report.get("shared_groups") or ()])
     for test_set in report.get("test_sets") or ():
-        if unscored := test_set.get("unscored"):
+        if unscored := _unnamed(test_set.get("unscored") or (), notes):
             name = f"{test_set['name']} ({test_set['clips']:,} clips)"
             yield f"in no macro average, one-sided in {name}: {_names(unscored)}"
     if missing := report.get("missing"):
@@ -52,6 +53,12 @@ def collect_notes(results: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Note
         for note in result_notes(report):
             models.setdefault((str(report["task"]), note), []).append(model)
     return [Note(task, note, tuple(names)) for (task, note), names in models.items()]
+
+
+def _unnamed(classes: Sequence[str], notes: Sequence[str]) -> list[str]:
+    """The classes that no list in a note, such as "no test clip of: harp, flute", names."""
+    named = {name.strip() for note in notes for name in note.partition(":")[2].split(",")}
+    return [name for name in classes if name not in named]
 
 
 def _names(names: Sequence[str]) -> str:
