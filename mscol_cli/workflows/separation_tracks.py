@@ -26,7 +26,7 @@ def unique_ids(tracks: Sequence[TrackInput]) -> list[TrackInput]:
 def _check_unique(tracks: Sequence[TrackInput]) -> None:
     seen: dict[str, Path] = {}
     for track in tracks:
-        path = next(iter(track.files.values()))
+        path = next(iter(track.files.values()), Path(track.id))
         if track.id in seen:
             raise clash(track.id, seen[track.id], path)
         seen[track.id] = path
