@@ -22,7 +22,7 @@ from mscol_cli.api import CropPlan, Crops, ObjectiveContext
 from mscol_cli.contracts.levels import level_factor
 from mscol_cli.store import ACTIVE_LEVEL, Store
 from mscol_objectives.mws import MaskWarpShift
-from mscol_objectives.plugin import MwsAugmentationOptions
+from mscol_objectives.options import MwsAugmentationOptions
 
 PAIRS, BATCH = 32_000, 1_000
 CONTEXT = ObjectiveContext(embedding_dim=1, crop_samples=15_920, start_grid=160)
@@ -63,7 +63,7 @@ def drift(store: Store) -> Iterator[Row]:
     """Segments whose source sounds by one rule and is silent by the other."""
     index = store.index
     aligned, drifting = (
-        level[:, 1:] > ACTIVE_LEVEL for level in (index.segment_level, index.drifting_level)
+        level[:, 1:] > ACTIVE_LEVEL for level in (index.segment_level, index.published_level)
     )
     share = (aligned != drifting).mean(0)
     by_source = ", ".join(

@@ -35,13 +35,13 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from mscol_cli.engine import training
-from mscol_cli.engine.batches import Batch, CropSource
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import build_encoder, build_objective
-from mscol_cli.engine.settings import TrainingSettings
-from mscol_cli.engine.training import Training
 from mscol_cli.host import find_objective, find_part, load_registry
+from mscol_cli.pretrain import training
+from mscol_cli.pretrain.batches import Batch, CropSource
+from mscol_cli.pretrain.settings import TrainingSettings
+from mscol_cli.pretrain.training import Training
 from mscol_cli.store import Store
 
 CROP = 15_920

@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from mscol_cli.app import run as mscol
-from mscol_cli.checkpoints.folder import latest_checkpoint
-from mscol_cli.checkpoints.runs import point_latest
 from mscol_cli.contracts.progress import Silent
-from mscol_cli.probing.kept import ClipScores, read_scores
+from mscol_cli.probe.scores import ClipScores, read_scores
+from mscol_cli.runs.checkpoint import latest_checkpoint
+from mscol_cli.runs.layout import point_latest
+from mscol_cli.study.music import synthesise
 from mscol_cli.synthetic import write_collection
-from mscol_cli.workflows.studies.music import synthesise
 
 Floats = NDArray[np.float64]
 

@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from mscol_cli.api import MIXTURE, SeparatorContext
 from mscol_separators.open_unmix import OpenUnmixSeparator
-from mscol_separators.plugin import STEMS, OpenUnmixOptions
-from tests.helpers_openunmix import write_model
+from mscol_separators.options import STEMS, OpenUnmixOptions
+from tests.helpers.openunmix import write_model
 
 RATE = 44100
 ONE_FILE = """

@@ -40,8 +40,8 @@ from mscol_cli.api import (
 )
 from mscol_cli.audio import find_audio, resample
 from mscol_cli.host import Registry, find_part, load_registry
-from mscol_cli.separation import read_chunks
-from mscol_cli.workflows.separation_tracks import unique_ids
+from mscol_cli.separate.chunks import read_chunks
+from mscol_cli.separate.plan import unique_ids
 
 SILENT = 1e-4
 Waveforms = Mapping[str, Tensor]

@@ -33,7 +33,7 @@ from torch import Tensor
 from mscol_cli.api import MIXTURE, SeparatorContext
 from mscol_separators import mini
 from mscol_separators.open_unmix import OpenUnmixSeparator
-from mscol_separators.plugin import OpenUnmixOptions
+from mscol_separators.options import OpenUnmixOptions
 
 BINS = mini.N_FFT // 2 + 1
 WINDOW = torch.hann_window(mini.N_FFT)

@@ -24,14 +24,13 @@ import torch.distributed as dist
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
-from mscol_cli import distributed
 from mscol_cli.api import StoreIndex
 from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.devices import pick_device, process_group
 from mscol_cli.engine.models import build_encoder, build_objective
-from mscol_cli.engine.parallel import data_parallel
-from mscol_cli.engine.step import Pretraining
 from mscol_cli.host import find_objective, find_part, load_registry
+from mscol_cli.pretrain.step import Pretraining, data_parallel
+from mscol_cli.system import distributed
 
 GATHER, SCATTER, REDUCE = "all-gather", "reduce-scatter", "all-reduce"
 COUNTED = {
@@ -85,7 +84,7 @@ def make_index() -> StoreIndex:
         segment_start=np.zeros(40, np.int64),
         segment_samples=np.full(40, 62_960),
         segment_level=level,
-        drifting_level=level,
+        published_level=level,
     )
 
 

@@ -9,7 +9,7 @@ from types import FrameType
 
 from mscol_cli.app import run
 from mscol_cli.commands.terminal import escape_unencodable
-from mscol_cli.launched import STOPPING
+from mscol_cli.system.launcher import STOPPING
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.options import NoOptions, option
 from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskItem
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
-from mscol_cli.files import inside
+from mscol_cli.system.files import inside
 
 if TYPE_CHECKING:
     from mscol_cli.audio import AudioListing, find_audio
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         SeparatorContext,
         TrackInput,
     )
-    from mscol_cli.downloads import Collection, RemoteFile, fetch_files, find_collection
+    from mscol_cli.download import Collection, RemoteFile, fetch_files, find_collection
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -104,7 +104,7 @@ _HEAVY = {
         "SeparatorContext",
         "TrackInput",
     ),
-    "downloads": ("Collection", "RemoteFile", "fetch_files", "find_collection"),
+    "download": ("Collection", "RemoteFile", "fetch_files", "find_collection"),
 }
 _MODULE_OF = {name: module for module, names in _HEAVY.items() for name in names}
 

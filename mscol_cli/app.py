@@ -78,7 +78,8 @@ def options(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; every error is one line on stderr."""
     try:
-        code = app(args=arguments, standalone_mode=False)
+        # `obj` is for commands that run other command lines: they do not import this module.
+        code = app(args=arguments, standalone_mode=False, obj=run)
     except (KeyboardInterrupt, typer.Abort):
         return _fail(Interrupted("interrupted."), Interrupted.exit_code)
     except PluginCallError as error:

@@ -8,7 +8,7 @@ import pytest
 
 from mscol_cli.app import run as run_app
 from mscol_cli.synthetic import Collection, write_collection
-from tests.helpers_downloads import Files, Server, serving, write_table
+from tests.helpers.downloads import Files, Server, serving, write_table
 
 Command = Callable[..., int]
 Offer = Callable[..., None]
@@ -62,7 +62,7 @@ def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A web server on this machine; retries wait for nothing."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("mscol_cli.downloads.fetch.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("mscol_cli.download.fetch.PAUSES", (0.0, 0.0))
     with serving() as server:
         yield server
 

@@ -1,64 +1,240 @@
-"""The house: a room imports only from lower floors, and rooms of one floor are strangers."""
+"""The layout: a room imports only from lower floors, a module only from modules before it.
+
+A room is a folder, or a file, of `mscol_cli`; rooms of one floor do not know each other. Every
+import counts, those inside functions and for type checkers too: where two modules need each other,
+a part of one belongs in a third.
+"""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOORS = [
-    {"errors", "units", "__init__"},
-    {"adam", "ahead", "contracts", "distributed", "files", "launched", "outliving", "space"},
-    {"host", "audio", "store", "checkpoints", "downloads"},
-    {"api", "engine", "probing", "recipes", "reports", "separation", "synthetic"},
-    {"workflows"},
-    {"app", "__main__", "commands"},
+TOP = {"__init__", "__main__", "api", "app", "errors"}  # the only files outside rooms
+FLOORS: Sequence[set[str]] = [
+    {"__init__", "errors"},
+    {"contracts", "system"},
+    {"host", "synthetic", "pages"},
+    {"audio", "download", "recipes"},
+    {"api", "store"},
+    {"runs"},
+    {"engine"},
+    {"embed", "probe", "separate"},
+    {"pretrain", "report"},
+    {"importing", "study"},
+    {"commands"},
+    {"app"},
+    {"__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-PACKAGE = sorted((ROOT / "mscol_cli").rglob("*.py"))
-PLUGINS = sorted((ROOT / "plugins").glob("mscol[_-]*/**/*.py"))
+
+BIG = 1500  # lines: a larger room has an order of its own
+ORDER: Mapping[str, Sequence[str]] = {
+    "audio": [
+        "frames limits resample source suffixes write",
+        "files headers matroska mpeg ogg",
+        "lengths packets sndfile",
+        "libav",
+        "opening",
+        "decode",
+        "corruption mono",
+        "__init__",
+    ],
+    "commands": [
+        "columns panels shared",
+        "terminal",
+        "pages",
+        "*",
+    ],
+    "download": [
+        "checksum joined part tar",
+        "entries unpack",
+        "table web",
+        "place record",
+        "fetch plan",
+        "__init__ workflow",
+    ],
+    "pretrain": [
+        "device_store finished geometry held_clips metrics_log processes step",
+        "batches monitor online_probe settings",
+        "train_split training",
+        "prepare",
+        "workflow",
+    ],
+    "probe": [
+        "cache published windows",
+        "metrics",
+        "baselines bootstrap classifier tasks",
+        "fullbatch minibatch paired settings",
+        "attribution clips",
+        "finetune result training",
+        "leakage markdown plots scores",
+        "corrupted label_budget notes output sources",
+        "table workflow",
+        "compare",
+        "many",
+    ],
+    "report": [
+        "material settings",
+        "*",
+        "summary",
+        "workflow",
+    ],
+    "separate": [
+        "chunks copies estimate separator",
+        "batching jobs plan",
+        "check_chunking inputs worker",
+        "workflow",
+    ],
+    "store": [
+        "spool",
+        "arrays segments",
+        "header records",
+        "journal plan table verify",
+        "joining reader writer",
+        "__init__",
+        "contents export",
+    ],
+    "synthetic": [
+        "randomness styles",
+        "catalogue harmony patterns signals",
+        "drums effects files score timbre voice",
+        "parts plucked sustained tags",
+        "instruments",
+        "notes song",
+        "fma mtat musdb nsynth",
+        "collection",
+        "__init__",
+    ],
+}
+"""In each big room, from the lowest: `*` is every module that no other step names."""
+
+Imports = Iterator[tuple[str, str]]
 
 
-def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    package = next(number for number, part in enumerate(parts) if part.startswith("mscol_"))
+    return ".".join(parts[package:]).removesuffix(".__init__")
+
+
+MODULES = {
+    module_name(path): path
+    for folder in ("mscol_cli", "plugins")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if path.relative_to(ROOT).parts[0] == "mscol_cli"
+    or path.parent.name.startswith("mscol_")
+    or path.parent.parent.name.startswith("mscol_")
+}
+CORE = [name for name in MODULES if name.startswith("mscol_cli.")]
+PLUGINS = [name for name in MODULES if not name.startswith("mscol_cli")]
+ROOMS = sorted({name.split(".")[1] for name in CORE})
+
+
+@cache
+def imported(module: str) -> frozenset[str]:
+    """Modules of ours that a module names, and modules of others by their dotted name."""
+    names = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            assert node.level == 0, f"{module}: relative import"
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name in MODULES else node.module or "" for name in parts}
+    return frozenset(names - {module})
 
 
-def room(path: Path) -> str:
-    return path.relative_to(ROOT / "mscol_cli").with_suffix("").parts[0]
+def room(module: str) -> str:
+    """The room of a module of ours; `__init__` for the package itself."""
+    return (*module.split("."), "__init__")[1]
 
 
-@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_room_imports_only_from_lower_floors(path: Path) -> None:
-    here = room(path)
-    for name in imported(path):
-        top, _, rest = name.partition(".")
-        assert not top.startswith("mscol_") or top == "mscol_cli", f"{here} names a plugin: {name}"
-        there = rest.partition(".")[0]
-        if top == "mscol_cli" and there != here and there in FLOOR:
-            allowed = FLOOR[there] < FLOOR[here] or FLOOR[here] == len(FLOORS) - 1
-            assert allowed, f"{here} imports {name}"
-
-
-@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_plugin_imports_only_the_api(path: Path) -> None:
-    own = path.relative_to(ROOT / "plugins").parts[0].replace("-", "_")
-    for name in imported(path):
-        if name.startswith("mscol_") and not name.startswith(f"{own}."):
-            assert name.startswith("mscol_cli.api."), f"{path} imports {name}"
-
-
-def test_only_the_commands_know_typer_and_rich() -> None:
-    for path in PACKAGE + PLUGINS:
-        names = {name.partition(".")[0] for name in imported(path)}
-        if names & {"typer", "rich"}:
-            assert room(path) in FLOORS[-1], path
+def steps(name: str) -> dict[str, int]:
+    """The step of each module of a room, by the order of that room."""
+    modules = [module for module in CORE if room(module) == name]
+    short = {module: module.partition(f"{name}.")[2] or "__init__" for module in modules}
+    known = {word: number for number, words in enumerate(ORDER[name]) for word in words.split()}
+    if "__init__" not in known:
+        known["__init__"] = -1
+    return {module: known.get(word, known.get("*", -2)) for module, word in short.items()}
 
 
 def test_every_room_has_a_floor() -> None:
-    assert {room(path) for path in PACKAGE} <= set(FLOOR)
+    assert set(ROOMS) | {"__init__"} == set(FLOOR)
+
+
+def test_the_top_folder_holds_only_the_doors() -> None:
+    assert {path.stem for path in (ROOT / "mscol_cli").glob("*.py")} == TOP
+
+
+@pytest.mark.parametrize("here", ROOMS)
+def test_a_room_imports_only_from_lower_floors(here: str) -> None:
+    for module in (name for name in CORE if room(name) == here):
+        for name in imported(module):
+            top = name.partition(".")[0]
+            assert not top.startswith("mscol_") or top == "mscol_cli", f"{module} names a plugin"
+            if top == "mscol_cli" and room(name) != here:
+                assert FLOOR[room(name)] < FLOOR[here], f"{module} imports {name}"
+
+
+def lines(name: str) -> int:
+    modules = (module for module in CORE if room(module) == name)
+    return sum(MODULES[module].read_text(encoding="utf-8").count("\n") for module in modules)
+
+
+def test_a_big_room_has_an_order_of_its_own() -> None:
+    assert {name for name in ROOMS if lines(name) > BIG} <= set(ORDER)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_a_module_of_a_big_room_imports_only_those_before_it(name: str) -> None:
+    step = steps(name)
+    unknown = [module for module, number in step.items() if number == -2]
+    assert not unknown, f"give {unknown} a step in ORDER[{name!r}]"
+    for module, number in step.items():
+        for other in imported(module) & step.keys():
+            assert step[other] < number, f"{module} imports {other}"
+
+
+def test_an_order_names_only_modules_that_there_are() -> None:
+    for name, words in ORDER.items():
+        listed = {word for step in words for word in step.split()} - {"*", "__init__"}
+        assert listed <= {module.rpartition(".")[2] for module in CORE if room(module) == name}
+
+
+def packages() -> list[str]:
+    return sorted({name.partition(".")[0] for name in MODULES})
+
+
+@pytest.mark.parametrize("package", packages())
+def test_no_two_modules_import_each_other(package: str) -> None:
+    graph = {
+        name: {other for other in imported(name) if other in MODULES}
+        for name in MODULES
+        if name.partition(".")[0] == package
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("module", PLUGINS)
+def test_a_plugin_imports_only_the_api(module: str) -> None:
+    own = module.partition(".")[0]
+    for name in imported(module):
+        if name.startswith("mscol_") and name.partition(".")[0] != own:
+            assert name == "mscol_cli.api", f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("library", ["typer", "rich"])
+def test_only_the_commands_know_the_terminal(library: str) -> None:
+    for module in MODULES:
+        if library in {name.partition(".")[0] for name in imported(module)}:
+            assert module in CORE, module
+            assert room(module) in {"app", "commands"}, module

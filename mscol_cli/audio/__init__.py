@@ -1,5 +1,6 @@
 """Audio files: finding them, decoding them, bringing them to one rate, writing them."""
 
+from mscol_cli.audio.corruption import Corruption, load_corrupted
 from mscol_cli.audio.decode import (
     Audio,
     AudioHeader,
@@ -11,7 +12,6 @@ from mscol_cli.audio.decode import (
     read_audio,
     shortfall,
 )
-from mscol_cli.audio.deform import Deformation, load_deformed
 from mscol_cli.audio.files import AudioListing, clash, find_audio
 from mscol_cli.audio.resample import StreamResampler, resample, resample_array
 from mscol_cli.audio.write import (
@@ -27,7 +27,7 @@ __all__ = [
     "AudioHeader",
     "AudioListing",
     "AudioStream",
-    "Deformation",
+    "Corruption",
     "StreamResampler",
     "audio_header",
     "bytes_per_sample",
@@ -36,7 +36,7 @@ __all__ = [
     "durations",
     "find_audio",
     "headroom",
-    "load_deformed",
+    "load_corrupted",
     "load_mono",
     "open_audio",
     "read_audio",

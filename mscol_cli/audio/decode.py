@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio.declared import data_bytes, mp4_problem
+from mscol_cli.audio.headers import data_bytes, mp4_problem
 from mscol_cli.audio.libav import NoAudioError
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.opening import Reader, open_reader

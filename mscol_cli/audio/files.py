@@ -17,7 +17,7 @@ from pathlib import Path
 from mscol_cli.audio.suffixes import AUDIO_SUFFIXES
 from mscol_cli.contracts.separator import InputFile
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.files import real_path
+from mscol_cli.system.files import real_path
 
 HIDDEN = "hidden"
 OTHER_SUFFIX = "without an audio suffix"

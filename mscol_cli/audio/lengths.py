@@ -6,7 +6,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from mscol_cli.audio import mpeg
-from mscol_cli.audio.declared import caf_samples, data_bytes, is_fragmented
+from mscol_cli.audio.headers import caf_samples, data_bytes, is_fragmented
 from mscol_cli.audio.source import SourceFile
 
 _EXACT = {"ape", "dsf", "flac", "mov", "mpc", "mpc8", "oma", "shn", "tak", "tta", "voc", "wv"}

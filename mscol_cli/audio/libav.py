@@ -15,8 +15,8 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from mscol_cli.audio import mpeg
-from mscol_cli.audio.declared import data_bytes, is_fragmented
 from mscol_cli.audio.frames import Collected, Kind
+from mscol_cli.audio.headers import data_bytes, is_fragmented
 from mscol_cli.audio.lengths import declared_seconds
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.packets import Losses, link_frames

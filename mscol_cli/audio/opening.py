@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mscol_cli.audio import matroska, mpeg
-from mscol_cli.audio.declared import joined_at, wave_format
+from mscol_cli.audio.headers import joined_at, wave_format
 from mscol_cli.audio.libav import LibavReader, NoAudioError
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.ogg import scan_pages

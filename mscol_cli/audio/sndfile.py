@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio.declared import DataBytes, data_bytes
+from mscol_cli.audio.headers import DataBytes, data_bytes
 from mscol_cli.audio.source import SourceFile
 
 _UNKNOWN = 1 << 36  # the most frames that FLAC can declare

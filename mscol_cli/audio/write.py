@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mscol_cli.errors import BadInputError, UsageError
-from mscol_cli.files import write_atomically
+from mscol_cli.system.files import write_atomically
 
 _BLOCK = 1 << 16
 _FULL_SCALE = 32768

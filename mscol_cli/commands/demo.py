@@ -16,13 +16,14 @@ from mscol_cli.commands.terminal import (
     stdout,
     stdout_alone,
 )
-from mscol_cli.units import format_duration
+from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
-    from mscol_cli.workflows.demo import DemoResult
+    from mscol_cli.study.demo import DemoResult
 
 
 def demo(
+    context: typer.Context,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Where everything goes.", metavar="DIR")
     ] = Path("mscol-demo"),
@@ -36,11 +37,10 @@ def demo(
     Makes a small collection, runs separate, pretrain, embed and probe on it, printing each command
     line, and compares the pre-trained encoder with the same encoder untrained.
     """
-    from mscol_cli.app import run as execute
-    from mscol_cli.workflows.demo import DemoRequest, run
+    from mscol_cli.study.demo import DemoRequest, run
 
     with TerminalProgress() as progress, stdout_alone(json):
-        result = run(DemoRequest(output, songs, steps, seeds), progress, execute)
+        result = run(DemoRequest(output, songs, steps, seeds), progress, context.obj)
     if json:
         print_json(result)
     else:

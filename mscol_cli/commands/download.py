@@ -10,10 +10,10 @@ import typer
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, print_table
 from mscol_cli.errors import UsageError
-from mscol_cli.units import format_bytes, format_duration
+from mscol_cli.system.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
-    from mscol_cli.workflows.download import DownloadResult
+    from mscol_cli.download.workflow import DownloadResult
 
 
 def download(
@@ -43,7 +43,7 @@ def download(
     Without NAME, list what there is with size and licence. Running the same command again goes on
     where it stopped, and does nothing when all is there.
     """
-    from mscol_cli.workflows.download import DownloadRequest, run
+    from mscol_cli.download.workflow import DownloadRequest, run
 
     if name is None:
         if output is not None or keep_archives or dry_run:
@@ -55,11 +55,11 @@ def download(
     if json:
         print_json(result)
     else:
-        print_lines(*_told(result))
+        print_lines(*_format_result(result))
 
 
 def _list(json: bool) -> None:
-    from mscol_cli.workflows.download import available
+    from mscol_cli.download.workflow import available
 
     found = available()
     if json:
@@ -70,7 +70,7 @@ def _list(json: bool) -> None:
     print_table(("name", "what it is", "download", "licence"), rows)
 
 
-def _told(result: DownloadResult) -> list[str]:
+def _format_result(result: DownloadResult) -> list[str]:
     if result.dry_run:
         return [f"{file.state:8}  {file.url}" for file in result.files]
     fetched = sum(file.state == "fetched" for file in result.files)

@@ -31,7 +31,7 @@ def embed(
     json: Json = False,
 ) -> None:
     """Embed audio: one vector per file, the mean over its windows of about one second."""
-    from mscol_cli.workflows.embed import EmbedRequest, run
+    from mscol_cli.embed.workflow import EmbedRequest, run
 
     request = EmbedRequest(
         inputs=tuple(inputs),

@@ -39,7 +39,7 @@ def import_checkpoint(
     Checksums are verified, and every variable must have its place; the optimiser is left out.
     Then: mscol embed song.mp3 --model MODEL
     """
-    from mscol_cli.workflows.import_checkpoint import ImportRequest, run
+    from mscol_cli.importing.workflow import ImportRequest, run
 
     request = ImportRequest(checkpoint, output, format, tuple(opt or ()))
     with TerminalProgress() as progress:

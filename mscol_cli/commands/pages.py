@@ -17,7 +17,7 @@ BORDERS = 2
 
 
 def print_page(markdown: str) -> None:
-    """Print headings, paragraphs, lists and tables as `mscol_cli.reports` writes them."""
+    """Print headings, paragraphs, lists and tables as `mscol_cli.pages` writes them."""
     width = room()
     if width is None:
         print_lines(markdown.rstrip())

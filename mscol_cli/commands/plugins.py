@@ -53,7 +53,7 @@ def show(
         print_json([_entry_as_json(entry) for entry in found])
         return
     for entry in found:
-        print_folded(*_described(entry))
+        print_folded(*_format_entry(entry))
     if clashes := [line for line in registry.clashes() if f"'{name}'" in line]:
         raise UsageError(clashes[0])
 
@@ -94,7 +94,7 @@ def _stated(metadata: Any) -> dict[str, Any]:
     return {key: value for key, value in metadata.items() if value is not None}
 
 
-def _described(entry: Entry) -> list[str]:
+def _format_entry(entry: Entry) -> list[str]:
     card = entry.card
     lines = [f"{card.name}: {card.summary}", f"  {entry.kind} of {entry.owner} {entry.version}"]
     if card.reference:

@@ -12,11 +12,11 @@ from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
 from mscol_cli.commands.shared import DryRun, Json, Opt, RecipeOption
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 from mscol_cli.errors import Interrupted
-from mscol_cli.launched import is_first
-from mscol_cli.units import format_duration
+from mscol_cli.system.launcher import is_first
+from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
-    from mscol_cli.workflows.finished_run import PretrainResult
+    from mscol_cli.pretrain.finished import PretrainResult
 
 
 @in_panels(
@@ -188,7 +188,8 @@ def pretrain(
 
 
 def _dry_run(given: Mapping[str, Any]) -> None:
-    from mscol_cli.workflows.pretrain import PretrainRequest, dry_run
+    from mscol_cli.pretrain.prepare import dry_run
+    from mscol_cli.pretrain.settings import PretrainRequest
 
     with TerminalProgress() as progress:
         print_lines(dry_run(PretrainRequest(**given), progress).rstrip())
@@ -196,7 +197,7 @@ def _dry_run(given: Mapping[str, Any]) -> None:
 
 def _finished(given: Mapping[str, Any], progress: TerminalProgress) -> PretrainResult | None:
     """The result of a run that was finished before: known without torch, which takes long."""
-    from mscol_cli.workflows.finished_run import finished_as_given, finished_note
+    from mscol_cli.pretrain.finished import finished_as_given, finished_note
 
     result = finished_as_given(given)
     if result is not None and is_first():
@@ -205,14 +206,15 @@ def _finished(given: Mapping[str, Any], progress: TerminalProgress) -> PretrainR
 
 
 def _train(given: Mapping[str, Any], progress: TerminalProgress) -> PretrainResult | None:
-    from mscol_cli.workflows.pretrain import PretrainRequest, run
+    from mscol_cli.pretrain.settings import PretrainRequest
+    from mscol_cli.pretrain.workflow import run
 
     return run(PretrainRequest(**given), progress)
 
 
 def pretrain_worker(run: Path) -> None:
     """Train as one of the processes of a prepared run (started by 'mscol pretrain')."""
-    from mscol_cli.workflows.pretrain import work_launched
+    from mscol_cli.pretrain.workflow import work_launched
 
     with TerminalProgress() as progress:
         try:

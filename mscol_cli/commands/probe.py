@@ -22,7 +22,7 @@ from mscol_cli.commands.shared import (
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 
 if TYPE_CHECKING:
-    from mscol_cli.workflows.probe_table import TableRequest
+    from mscol_cli.probe.many import TableRequest
 
 
 @in_panels(
@@ -143,8 +143,8 @@ def probe(
     """Score a frozen encoder: a shallow classifier trained on train, chosen on validation, tested
     once, with a 95 % interval over test clips. Many tasks and models make one table, models
     compared on the same test clips."""
-    from mscol_cli.workflows.probe import ProbeRequest
-    from mscol_cli.workflows.probe_table import TableRequest
+    from mscol_cli.probe.many import TableRequest
+    from mscol_cli.probe.settings import ProbeRequest
 
     common = ProbeRequest(
         task=task[0],
@@ -161,7 +161,7 @@ def probe(
         label_fractions=numbers("--label-fraction", label_fraction),
         attribute=attribute,
         stems=stems,
-        deformations=_deformations(noise=noise, gain=gain, pitch=pitch, mp3=mp3),
+        deformations=_corruptions(noise=noise, gain=gain, pitch=pitch, mp3=mp3),
     )
     request = TableRequest(task, model or (), data or (), common, output, reuse)
     if dry_run:
@@ -172,15 +172,15 @@ def probe(
         _probe_many(request, json)
 
 
-def _deformations(**given: str | None) -> tuple[tuple[str, float], ...]:
+def _corruptions(**given: str | None) -> tuple[tuple[str, float], ...]:
     return tuple(
         (kind, amount) for kind, text in given.items() for amount in numbers(f"--{kind}", text)
     )
 
 
 def _dry_run(request: TableRequest) -> None:
-    from mscol_cli.workflows.probe import dry_run
-    from mscol_cli.workflows.probe_table import one_per_task
+    from mscol_cli.probe.many import one_per_task
+    from mscol_cli.probe.workflow import dry_run
 
     for one in one_per_task(request):
         print_lines(dry_run(one).rstrip())
@@ -189,9 +189,9 @@ def _dry_run(request: TableRequest) -> None:
 def _probe(request: TableRequest, json: bool) -> None:
     from dataclasses import replace
 
-    from mscol_cli.reports.tables import summary_markdown
-    from mscol_cli.workflows.probe import run
-    from mscol_cli.workflows.probe_table import one_per_task
+    from mscol_cli.probe.many import one_per_task
+    from mscol_cli.probe.markdown import summary_markdown
+    from mscol_cli.probe.workflow import run
 
     (one,) = one_per_task(request)
     with TerminalProgress() as progress:
@@ -205,8 +205,8 @@ def _probe(request: TableRequest, json: bool) -> None:
 
 
 def _probe_many(request: TableRequest, json: bool) -> None:
-    from mscol_cli.reports.comparison import joint_dict, joint_markdown
-    from mscol_cli.workflows.probe_table import run
+    from mscol_cli.probe.many import run
+    from mscol_cli.probe.table import joint_dict, joint_markdown
 
     with TerminalProgress() as progress:
         result = run(request, progress)

@@ -49,7 +49,7 @@ def report(
     DIR/report.html needs nothing else, neither network nor files; DIR/report.md is the same as
     Markdown, with its pictures beside it.
     """
-    from mscol_cli.workflows.report import ReportRequest, run
+    from mscol_cli.report.workflow import ReportRequest, run
 
     request = ReportRequest(
         tuple(runs), tuple(probes or ()), output, title, neighbours, not no_audio, device

@@ -16,14 +16,16 @@ from mscol_cli.commands.terminal import (
     print_titles,
     stdout_alone,
 )
-from mscol_cli.units import format_duration
+from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
-    from mscol_cli.workflows.reproduce import ReproduceRequest, ReproduceResult
-    from mscol_cli.workflows.studies.plan import PlannedStage
+    from mscol_cli.study.plan import PlannedStage
+    from mscol_cli.study.stages import Execute
+    from mscol_cli.study.workflow import ReproduceRequest, ReproduceResult
 
 
 def reproduce(
+    context: typer.Context,
     study: Annotated[
         str | None,
         typer.Argument(
@@ -64,7 +66,7 @@ def reproduce(
     What is finished is never done again: a store that is sealed, a run with its last checkpoint, a
     probe of the same weights with the same settings.
     """
-    from mscol_cli.workflows import reproduce as workflow
+    from mscol_cli.study import workflow
 
     if study is None:
         print_titles(workflow.bundled_studies(), "what it is", json)
@@ -76,11 +78,11 @@ def reproduce(
     if dry_run:
         _plan(request, json)
     else:
-        _run(request, json)
+        _run(request, json, context.obj)
 
 
 def _plan(request: ReproduceRequest, json: bool) -> None:
-    from mscol_cli.workflows.reproduce import plan
+    from mscol_cli.study.workflow import plan
 
     with TerminalProgress() as progress:
         stages = plan(request, progress)
@@ -98,20 +100,19 @@ def _listed(stages: Sequence[PlannedStage]) -> Iterator[str]:
             yield f"      {stage.command}"
 
 
-def _run(request: ReproduceRequest, json: bool) -> None:
-    from mscol_cli.app import run as execute
-    from mscol_cli.workflows.reproduce import run
+def _run(request: ReproduceRequest, json: bool, execute: Execute) -> None:
+    from mscol_cli.study.workflow import run
 
     with TerminalProgress() as progress, stdout_alone(json):
         result = run(request, progress, execute)
     if json:
         print_json(result)
     else:
-        print_lines(*_told(result))
+        print_lines(*_format_result(result))
     result.raise_if_incomplete()
 
 
-def _told(result: ReproduceResult) -> Iterator[str]:
+def _format_result(result: ReproduceResult) -> Iterator[str]:
     yield ""
     for stage in result.stages:
         took = f" in {format_duration(stage.seconds)}" if stage.seconds else ""

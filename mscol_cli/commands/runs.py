@@ -13,10 +13,10 @@ from typer.core import TyperGroup
 from mscol_cli.commands.columns import GAP, aligned, fold_cells, split_to_fit, wrapped
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import print_folded, print_json, print_lines, room
-from mscol_cli.units import format_duration
+from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
-    from mscol_cli.workflows.runs import Comparison, RunDetails, RunSummary
+    from mscol_cli.runs.listing import Comparison, RunDetails, RunSummary
 
 LONGEST = 24
 """Characters of the name of a result in the list."""
@@ -48,7 +48,7 @@ def ls(
     json: Json = False,
 ) -> None:
     """List runs, the one that was written to last first: this is what 'mscol runs' does."""
-    from mscol_cli.workflows.runs import list_runs
+    from mscol_cli.runs.listing import list_runs
 
     found = list_runs(folder)
     if json:
@@ -60,13 +60,13 @@ def ls(
 @runs.command()
 def show(name: Run, json: Json = False) -> None:
     """Say all of one run: state, settings, last metrics, probe scores, checkpoints."""
-    from mscol_cli.workflows.runs import show_run
+    from mscol_cli.runs.listing import show_run
 
     found = show_run(name)
     if json:
         print_json(found)
     else:
-        print_folded(*_described(found))
+        print_folded(*_format_run(found))
 
 
 @runs.command()
@@ -78,7 +78,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Print runs side by side: settings that differ, software that does, last metrics, scores."""
-    from mscol_cli.workflows.runs import compare_runs
+    from mscol_cli.runs.listing import compare_runs
 
     found = compare_runs(names, everything)
     if json:
@@ -104,7 +104,7 @@ def plot(
     json: Json = False,
 ) -> None:
     """Draw loss, accuracy, online probe, effective rank, ... one line per run."""
-    from mscol_cli.workflows.run_plot import PlotRequest, run
+    from mscol_cli.runs.plot import PlotRequest, run
 
     result = run(PlotRequest(names, output, x, tuple(metric or ())))
     if json:
@@ -168,7 +168,7 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
 
 
-def _described(found: RunDetails) -> Iterator[str]:
+def _format_run(found: RunDetails) -> Iterator[str]:
     run = found.summary
     reason = f" ({run.reason})" if run.reason else ""
     yield f"{run.folder}: {run.state}{reason}, step {run.step:,} of {run.steps:,}"

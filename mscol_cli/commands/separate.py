@@ -11,10 +11,11 @@ import typer
 from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
 from mscol_cli.commands.shared import Device, DryRun, Json, Opt, RecipeOption, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
-from mscol_cli.units import format_duration
+from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
-    from mscol_cli.workflows.separate import SeparateRequest, SeparateResult
+    from mscol_cli.separate.separator import SeparateRequest
+    from mscol_cli.separate.workflow import SeparateResult
 
 
 @in_panels(
@@ -89,7 +90,7 @@ def separate(
     A store holds the mixture and its stems as 16 kHz mono. Running the same command again does
     only what is not done yet; a file that cannot be used is reported and skipped (exit code 3).
     """
-    from mscol_cli.workflows import separate as workflow
+    from mscol_cli.separate import workflow
 
     request = workflow.SeparateRequest(
         inputs=tuple(inputs),
@@ -117,12 +118,12 @@ def separate(
     if json:
         print_json(result)
     else:
-        print_lines(*_told(result))
+        print_lines(*_format_result(result))
     # One of several workers answers for all: torchrun ends the others as soon as one fails.
     finish(result.failures if result.sealed else [])
 
 
-def _told(result: SeparateResult) -> Iterator[str]:
+def _format_result(result: SeparateResult) -> Iterator[str]:
     if not result.sealed:
         yield f"{result.store}: all tracks are done, another worker seals it"
         return
@@ -156,7 +157,7 @@ def _command_line(request: SeparateRequest) -> list[str]:
 
 
 def _dry_run(request: SeparateRequest, json: bool) -> None:
-    from mscol_cli.workflows.separate import dry_run
+    from mscol_cli.separate.workflow import dry_run
 
     with TerminalProgress() as progress:
         configuration, estimate = dry_run(request, progress)
@@ -167,7 +168,7 @@ def _dry_run(request: SeparateRequest, json: bool) -> None:
 
 
 def _check_chunking(request: SeparateRequest, json: bool) -> None:
-    from mscol_cli.workflows.check_chunking import run
+    from mscol_cli.separate.check_chunking import run
 
     with TerminalProgress() as progress:
         result = run(request, progress)

@@ -10,10 +10,10 @@ import typer
 
 from mscol_cli.commands.shared import Json, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
-from mscol_cli.units import format_bytes, format_duration
+from mscol_cli.system.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
-    from mscol_cli.workflows.store_contents import ManifestLine, StoreInfo, TrackInfo
+    from mscol_cli.store.contents import ManifestLine, StoreInfo, TrackInfo
 
 store = typer.Typer(
     help="Look inside a store, check it, or take tracks out of it.", no_args_is_help=True
@@ -24,19 +24,19 @@ StoreFolder = Annotated[Path, typer.Argument(help="A store's folder.", metavar="
 @store.command()
 def info(path: StoreFolder, json: Json = False) -> None:
     """Say what a store holds, who separated it and how, and under which licence."""
-    from mscol_cli.workflows.store_contents import info as look
+    from mscol_cli.store.contents import info as look
 
     found = look(path)
     if json:
         print_json(found)
     else:
-        print_lines(*_described(found))
+        print_lines(*_format_store(found))
 
 
 @store.command()
 def ls(path: StoreFolder, json: Json = False) -> None:
     """List the tracks: seconds, segments, sources that sound, id."""
-    from mscol_cli.workflows.store_contents import tracks
+    from mscol_cli.store.contents import tracks
 
     found = tracks(path)
     if json:
@@ -48,7 +48,7 @@ def ls(path: StoreFolder, json: Json = False) -> None:
 @store.command()
 def manifest(path: StoreFolder, json: Json = False) -> None:
     """List every input file: done or failed and why, seconds decoded and declared, hash."""
-    from mscol_cli.workflows.store_contents import manifest as read
+    from mscol_cli.store.contents import manifest as read
 
     found = read(path)
     if json:
@@ -60,7 +60,7 @@ def manifest(path: StoreFolder, json: Json = False) -> None:
 @store.command()
 def verify(path: StoreFolder, json: Json = False) -> None:
     """Compare every file with its checksum, and every track with the arrays it lies in."""
-    from mscol_cli.workflows.store_verify import raise_if_damaged, run
+    from mscol_cli.store.verify import raise_if_damaged, run
 
     with TerminalProgress() as progress:
         result = run(path, progress)
@@ -105,7 +105,7 @@ def export(
 
     A file that is there already is left as it is.
     """
-    from mscol_cli.workflows.store_export import ExportRequest, run
+    from mscol_cli.store.export import ExportRequest, run
 
     request = ExportRequest(path, output, tuple(tracks or ()), every, tuple(source or ()), form)
     with TerminalProgress() as progress:
@@ -121,7 +121,7 @@ def export(
     finish(result.failures)
 
 
-def _described(found: StoreInfo) -> Iterator[str]:
+def _format_store(found: StoreInfo) -> Iterator[str]:
 
     separator = found.separator
     state = "sealed" if found.sealed else "not finished: run 'mscol separate ...' again"

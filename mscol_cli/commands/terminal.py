@@ -33,7 +33,7 @@ from rich.text import Text
 
 from mscol_cli.commands.columns import Row, aligned
 from mscol_cli.contracts.progress import NO_BAR
-from mscol_cli.files import escaped
+from mscol_cli.system.files import escaped
 
 if TYPE_CHECKING:
     from rich.table import Table

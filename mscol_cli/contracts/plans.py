@@ -28,7 +28,7 @@ class StoreIndex:
         segment_samples: (segments,) length of the segment in samples.
         segment_level: (segments, sources) mean absolute value over the segment, float32, of the
             waveform before any level normalisation.
-        drifting_level: (segments, sources) the same over the windows of the published silence
+        published_level: (segments, sources) the same over the windows of the published silence
             rule, which lie 0.08 s later with each segment of a track.
     """
 
@@ -40,7 +40,7 @@ class StoreIndex:
     segment_start: IntArray
     segment_samples: IntArray
     segment_level: NDArray[np.float32]
-    drifting_level: NDArray[np.float32]
+    published_level: NDArray[np.float32]
     _active: dict[tuple[int, float, bool], IntArray] = field(default_factory=dict, repr=False)
 
     @property
@@ -54,11 +54,11 @@ class StoreIndex:
         Args:
             source: Row of `sources`.
             threshold: Full scale is 1.
-            drifting: Judge by `drifting_level` instead of `segment_level`.
+            drifting: Judge by `published_level` instead of `segment_level`.
         """
         key = (source, threshold, drifting)
         if key not in self._active:
-            level = self.drifting_level if drifting else self.segment_level
+            level = self.published_level if drifting else self.segment_level
             self._active[key] = np.flatnonzero(level[:, source] > threshold)
         return self._active[key]
 

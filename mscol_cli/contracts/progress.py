@@ -6,6 +6,7 @@ from typing import Protocol
 
 NO_BAR = "MSCOL_NO_BAR"
 """Set in the environment of a process that another one of mscol's started and speaks for."""
+MEGABYTE = 1_000_000
 
 
 class Progress(Protocol):
@@ -44,3 +45,22 @@ class Silent:
     def note(self, message: str) -> None: ...
 
     def warn(self, message: str) -> None: ...
+
+
+class ByteMeter:
+    """One stage of a `Progress`, told in bytes."""
+
+    def __init__(self, progress: Progress, title: str, total: int | None) -> None:
+        """Start a stage of `total` bytes, None when unknown."""
+        shown = None if total is None else max(1, round(total / MEGABYTE))
+        progress.begin(title, shown, "MB")
+        self._progress = progress
+        self._bytes = 0
+
+    def add(self, count: int) -> None:
+        """Report `count` more bytes."""
+        before = self._bytes // MEGABYTE
+        self._bytes += count
+        whole = self._bytes // MEGABYTE - before
+        if whole:
+            self._progress.advance(whole)

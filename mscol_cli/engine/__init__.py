@@ -1,1 +1,1 @@
-"""Everything that runs a network: devices, crops, the training loop, embedding."""
+"""What runs a network for any command: models, devices, embedding, distributed, optimizer."""

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mscol_cli import distributed
+from mscol_cli.system import distributed
 
 LANE = 512
 """Values of a channel, about, that are added up one by one in the precision of the input."""

@@ -1,16 +1,24 @@
-"""Which device, and whether this is one process or one of many."""
+"""Devices, number formats and memory, and whether this is one process or one of many."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
 from mscol_cli.errors import UsageError
-from mscol_cli.launched import Launched, launched
+from mscol_cli.system.launcher import Launched, launched
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Of glibc's malloc.h."""
+NEVER = 2**31 - 1
+PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -108,3 +116,55 @@ def _meeting(here: Launched) -> str:
     # What torchrun has opened to the address and port is found through its other variables, too.
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = here.address, str(here.port)
     return "env://"
+
+
+def keep_freed_memory() -> bool:
+    """Let the C library reuse what large tensors leave behind, instead of giving it back.
+
+    A step on the CPU frees and takes gigabytes of activations. By default each comes anew from the
+    kernel, which clears every page: a third of the step. The process then holds on to the memory of
+    its largest step until it ends.
+
+    Returns:
+        Whether the C library can: glibc, on Linux.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
+
+
+def memory_in_use(device: torch.device) -> int | None:
+    """Bytes: the most that tensors have had on a GPU at once; on a CPU, what the process has in
+    memory now. None where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        resident = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return None
+    return int(resident) * os.sysconf("SC_PAGE_SIZE")
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """The format of the encoder's activations; weights and statistics are float32 in any case.
+
+    Args:
+        name: `auto` is `bf16` on a GPU that has it, and `fp32` elsewhere.
+        device: Where the encoder is.
+    """
+    if name == "auto":
+        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(False)
+        return torch.bfloat16 if has_bf16 else torch.float32
+    return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+def forbid_tf32() -> None:
+    """Let float32 be float32 on a GPU: torch rounds the inputs of convolutions to 10 bits there.
+
+    Who wants speed has bf16; front end, similarity and loss are too small a share to gain from it.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

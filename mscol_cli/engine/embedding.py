@@ -13,17 +13,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mscol_cli.ahead import map_ahead
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.levels import Level, level_factor
-from mscol_cli.engine.cuts import Cut, whole_windows
 from mscol_cli.engine.encoding import encode
 from mscol_cli.engine.waveforms import LongWaveform, Waveform, cut_windows, load_waveform
 from mscol_cli.errors import BadInputError, input_failure
 from mscol_cli.host.guard import located
+from mscol_cli.store.segments import SEGMENT, segment_starts
+from mscol_cli.system.prefetch import map_ahead
 
 Decode = Callable[[Path, int], Waveform]
 DECODERS = min(4, os.cpu_count() or 1)
+Cut = Callable[[Encoder, int], NDArray[np.int64]]
+"""From an encoder and the length of a clip, in samples, to the first samples of its windows."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,13 @@ class _Framed:
         unfolded = torch.from_numpy(self.waveform).unfold(0, samples, 1)
         for starts in torch.split(torch.from_numpy(self.starts), most):
             yield unfolded[starts]
+
+
+def whole_windows(encoder: Encoder, samples: int) -> NDArray[np.int64]:
+    """Every whole window of a clip; they overlap only by what `crop_samples` exceeds
+    `window_hop`, and the last partial one is dropped."""
+    count = max(0, 1 + (samples - encoder.crop_samples) // encoder.window_hop)
+    return np.arange(count, dtype=np.int64) * encoder.window_hop
 
 
 def embed_files(
@@ -248,3 +257,24 @@ def windows_per_pass(device: torch.device) -> int:
     """How many windows the encoder is given at once."""
     # A GPU wants wide passes; a CPU is fastest when activations stay near its caches.
     return 32 if device.type == "cpu" else 256
+
+
+def random_crops(rng: np.random.Generator, last_offset: bool = True) -> Cut:
+    """One crop per segment of about four seconds, at a random offset within it, as the published
+    probes are trained on. A clip that has one segment is cut anywhere.
+
+    Args:
+        rng: Draws the offsets, clip after clip.
+        last_offset: Whether a crop may end where its segment ends.
+    """
+
+    def cut(encoder: Encoder, samples: int) -> NDArray[np.int64]:
+        starts = segment_starts(samples)
+        if samples < encoder.crop_samples:
+            return starts[:0]
+        length = samples if len(starts) <= 1 else SEGMENT
+        offsets = max(0, length - encoder.crop_samples) // encoder.start_grid + last_offset
+        drawn: NDArray[np.int64] = rng.integers(0, max(offsets, 1), len(starts))
+        return starts + drawn * encoder.start_grid
+
+    return cut

@@ -10,9 +10,6 @@ from typing import Any
 
 import torch
 
-from mscol_cli.checkpoints import folder as checkpoints
-from mscol_cli.checkpoints.layout import RUNS, find_named
-from mscol_cli.checkpoints.runs import latest_run
 from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
@@ -21,6 +18,8 @@ from mscol_cli.host import Part, Registry, find_objective, find_part
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.encoder import validate_encoder
 from mscol_cli.host.guard import set_label
+from mscol_cli.runs import checkpoint as checkpoints
+from mscol_cli.runs.layout import RUNS, find_named, latest_run
 
 DEFAULT_ENCODER = "efficientnet_b0"
 UNTRAINED = "untrained"

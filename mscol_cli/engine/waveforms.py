@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mscol_cli.ahead import streams_ahead
 from mscol_cli.audio.mono import mono_pieces
 from mscol_cli.errors import BadInputError, input_failure
+from mscol_cli.system.prefetch import streams_ahead
 
 FloatArray = NDArray[np.float32]
 Pieces = Callable[[], Iterator[FloatArray]]

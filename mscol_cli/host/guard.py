@@ -125,6 +125,6 @@ def _has_meaning(error: BaseException) -> bool:
         return False
     from torch import OutOfMemoryError
 
-    from mscol_cli.distributed import lost_another
+    from mscol_cli.system.distributed import lost_another
 
     return isinstance(error, OutOfMemoryError) or lost_another(error)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import UsageError
-from mscol_cli.files import read_json, write_json
 from mscol_cli.store.segments import SAMPLE_RATE
+from mscol_cli.system.files import read_json, write_json
 
 FORMAT = "mscol-store"
 VERSION = 2

@@ -12,20 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from mscol_cli.files import file_hash, sync, write_atomically, write_text
-from mscol_cli.store.growing import GrowingArray
+from mscol_cli.store.arrays import GrowingArray
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.journal import Journal, whole_lines
-from mscol_cli.store.locks import Lock
 from mscol_cli.store.plan import PLAN, WORK, Plan, Unit
 from mscol_cli.store.records import FailureRecord, newest, read_lines, totals
+from mscol_cli.system.files import file_hash, sync, write_atomically, write_text
+from mscol_cli.system.locks import Lock
 
 LOCK = ".lock"
 Records = dict[str, dict[str, Any]]
 
 
 @contextmanager
-def exclusively(store: Path) -> Iterator[None]:
+def store_lock(store: Path) -> Iterator[None]:
     """Alone with plan and header; waits for its turn. Raises MscolError without locks."""
     store.mkdir(parents=True, exist_ok=True)
     with Lock(store / LOCK):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from mscol_cli.errors import MscolError
-from mscol_cli.store.locks import Lock, lock_file
 from mscol_cli.store.records import read_lines
+from mscol_cli.system.locks import Lock, lock_file
 
 
 class Line(Protocol):

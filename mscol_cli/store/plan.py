@@ -10,8 +10,8 @@ from typing import Any
 
 from mscol_cli.contracts.separator import TrackInput
 from mscol_cli.errors import MissingDataError, MscolError
-from mscol_cli.files import read_json, write_text
 from mscol_cli.store.header import StoreHeader
+from mscol_cli.system.files import read_json, write_text
 
 WORK = "work"
 PLAN = f"{WORK}/plan.json"

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
-from mscol_cli.files import real_path
+from mscol_cli.store.arrays import FULL_SCALE
 from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
-from mscol_cli.store.quantise import FULL_SCALE
 from mscol_cli.store.records import read_lines
 from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, STEP
 from mscol_cli.store.table import TrackTable, only_tracks, read_table
+from mscol_cli.system.files import real_path
 
 
 class Store:
@@ -79,7 +79,7 @@ class Store:
             segment_start=within * STEP,
             segment_samples=whole,
             segment_level=levels[..., 0],
-            drifting_level=levels[..., 1],
+            published_level=levels[..., 1],
         )
 
     def gather(

@@ -1,7 +1,8 @@
-"""Is a sealed store what it was when it was sealed, and does its index fit what it describes?"""
+"""`mscol store verify`: whether a sealed store is what it was when it was sealed."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mscol_cli.errors import BadInputError, MscolError
-from mscol_cli.files import file_hash, inside
+from mscol_cli.contracts.progress import ByteMeter, Progress
+from mscol_cli.errors import BadInputError, MissingDataError, MscolError
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.records import newest, read_lines, totals
 from mscol_cli.store.segments import segment_count
+from mscol_cli.system.files import file_hash, inside
 
 Record = Mapping[str, Any]
 
@@ -29,6 +31,29 @@ class Findings:
 
     missing: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """What was found.
+
+    Attributes:
+        store: Its folder.
+        files: Files that have a checksum.
+        bytes: Of those that are there.
+        tracks: By `store.json`.
+        missing: Files that are gone, by their path in the store.
+        damaged: One line for each file or track that is not what it was.
+        seconds: How long it took.
+    """
+
+    store: Path
+    files: int
+    bytes: int
+    tracks: int
+    missing: list[str]
+    damaged: list[str]
+    seconds: float
 
 
 def check_files(folder: Path, header: StoreHeader, watch: Callable[[int], None]) -> Findings:
@@ -119,3 +144,39 @@ def _inside(folder: Path, name: str) -> Path | None:
         return inside(folder, name)
     except BadInputError:
         return None
+
+
+def run(path: Path, progress: Progress) -> VerifyResult:
+    """Read the whole of a sealed store and say what is wrong with it.
+
+    Raises:
+        MissingDataError: There is no store, or it is not finished.
+        UsageError: It has the layout of another mscol.
+    """
+    begun = time.monotonic()
+    header = StoreHeader.read(path)
+    if not header.sealed:
+        raise MissingDataError(f"{path} is not finished: run `mscol separate ...` again")
+    there = [path / name for name in header.checksums if (path / name).is_file()]
+    size = sum(file.stat().st_size for file in there)
+    meter = ByteMeter(progress, "checking", size)
+    files, records = check_files(path, header, meter.add), check_records(path, header)
+    progress.end()
+    return VerifyResult(
+        store=path,
+        files=len(header.checksums),
+        bytes=size,
+        tracks=header.tracks,
+        missing=files.missing,
+        damaged=[*files.damaged, *records.damaged],
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def raise_if_damaged(result: VerifyResult) -> None:
+    """End badly if something is wrong. Raises MissingDataError for a missing file, MscolError."""
+    what = "restore what is named above, or separate again with -o elsewhere"
+    if result.missing:
+        raise MissingDataError(f"{result.store} lacks files: {what}")
+    if result.damaged:
+        raise MscolError(f"{result.store} is damaged: {what}")

@@ -17,8 +17,7 @@ import numpy as np
 
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.errors import BadInputError, UsageError
-from mscol_cli.files import file_hash, sync, write_text
-from mscol_cli.store.growing import GrowingArray
+from mscol_cli.store.arrays import Extent, GrowingArray, extent, quantise
 from mscol_cli.store.header import (
     FAILURES,
     HEADER,
@@ -31,18 +30,18 @@ from mscol_cli.store.header import (
 )
 from mscol_cli.store.journal import Journal
 from mscol_cli.store.plan import WORK
-from mscol_cli.store.quantise import Extent, extent, quantise
 from mscol_cli.store.records import (
     FailureRecord,
     FileStamp,
     SourceRecord,
+    Stored,
     TrackRecord,
     newest,
     totals,
 )
 from mscol_cli.store.segments import MINIMUM, SAMPLE_RATE, segment_levels
 from mscol_cli.store.spool import Samples
-from mscol_cli.store.stored import Stored
+from mscol_cli.system.files import file_hash, sync, write_text
 
 SHARD_BYTES = 1 << 30
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mscol_encoders.logmel import LogMelEncoder, channels_last
-from mscol_encoders.plugin import EfficientNetOptions
+from mscol_encoders.options import EfficientNetOptions
 
 INPUT_SCALE = 1 / 255
 TRUNCATED_STD = 0.87962566103423978

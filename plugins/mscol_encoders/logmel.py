@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mscol_cli.api import Encoder, Level
-from mscol_encoders.plugin import LogMelOptions
+from mscol_encoders.options import LogMelOptions
 
 SAMPLE_RATE = 16_000
 """Hz."""

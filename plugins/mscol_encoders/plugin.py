@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mscol_cli.api import EncoderCard, NoOptions, hookimpl, option
+from mscol_cli.api import EncoderCard, NoOptions, hookimpl
+from mscol_encoders.options import EfficientNetOptions, LogMelOptions
 
 if TYPE_CHECKING:
     from mscol_cli.api import Encoder
@@ -19,29 +19,6 @@ SAMPLE_CNN_PAPER = (
     "Lee, Park, Kim, Nam: SampleCNN, End-to-End Deep Convolutional Neural Networks Using Very Small"
     " Filters for Music Classification, Applied Sciences 2018; as in CLMR, arXiv 2103.09410"
 )
-
-
-@dataclass(frozen=True)
-class LogMelOptions:
-    """Options of every encoder that looks at a log-mel; those of `small`."""
-
-    level: str = option(
-        "norm",
-        "whole clips at L2 norm 1, as published, or at one rms whatever their length",
-        choices=("norm", "rms"),
-    )
-
-
-@dataclass(frozen=True)
-class EfficientNetOptions(LogMelOptions):
-    """Options of `efficientnet_b0`."""
-
-    drop_path: float = option(
-        0.2,
-        "stochastic depth: chance to skip a block, from 0 in the first towards this in the last",
-        minimum=0.0,
-        maximum=0.9,
-    )
 
 
 def _efficientnet_b0(options: EfficientNetOptions) -> Encoder:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mscol_encoders.logmel import N_MELS, LogMelEncoder, channels_last
-from mscol_encoders.plugin import LogMelOptions
+from mscol_encoders.options import LogMelOptions
 
 FEATURE_MEAN, FEATURE_STD = -5.0, 3.0
 """Of log-mels of music at L2 norm 1 a clip, roughly: the first layer then sees unit variance."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mscol_cli.api import ImporterCard, hookimpl, option
+from mscol_cli.api import ImporterCard, hookimpl
+from mscol_importers.options import TensorFlowOptions
 
 if TYPE_CHECKING:
     from mscol_cli.api import Importer
@@ -14,15 +14,6 @@ MSA_PAPER = (
     "Garoufis, Zlatintsi, Maragos: Multi-Source Contrastive Learning from Musical Audio,"
     " SMC 2023, arXiv 2302.07077"
 )
-
-
-@dataclass(frozen=True)
-class TensorFlowOptions:
-    """Options of `tensorflow`."""
-
-    stems: tuple[str, ...] = option(
-        (), "sources the model was trained with, a,b,c, to be recorded: a checkpoint does not say"
-    )
 
 
 def _tensorflow(options: TensorFlowOptions) -> Importer:

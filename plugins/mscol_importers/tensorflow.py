@@ -17,8 +17,8 @@ from mscol_importers.matching import (
     count_left_out,
     find_problems,
 )
+from mscol_importers.options import TensorFlowOptions
 from mscol_importers.places import NORMALISATION, Part, Place, published_places
-from mscol_importers.plugin import TensorFlowOptions
 
 ENCODER_OPTIONS = {"level": "norm", "drop_path": 0.2}
 """As published; a checkpoint records neither."""

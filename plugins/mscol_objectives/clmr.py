@@ -19,7 +19,7 @@ from mscol_cli.api import (
 )
 from mscol_objectives.logits import logit_std
 from mscol_objectives.ntxent import nt_xent_logits
-from mscol_objectives.plugin import ClmrOptions
+from mscol_objectives.options import ClmrOptions
 from mscol_objectives.sampling import draw_segments
 
 

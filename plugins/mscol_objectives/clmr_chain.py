@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from mscol_cli.api import Augmentation, CropPlan, ObjectiveContext
+from mscol_objectives.options import ClmrAugmentationOptions
 from mscol_objectives.pitch import PitchShift
-from mscol_objectives.plugin import ClmrAugmentationOptions
 from mscol_objectives.reverb import Reverb
 from mscol_objectives.waveform_filter import HighOrLowPass
 from mscol_objectives.waveform_steps import Delay, Drawn, Gain, Noise, Polarity, Step

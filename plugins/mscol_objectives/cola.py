@@ -6,7 +6,7 @@ import numpy as np
 
 from mscol_cli.api import CropPlan, ObjectiveContext, StoreIndex
 from mscol_objectives.association import Association
-from mscol_objectives.plugin import PairOptions
+from mscol_objectives.options import PairOptions
 from mscol_objectives.sampling import cut, draw_segments, repeats
 
 

@@ -17,7 +17,7 @@ from mscol_cli.api import (
     UsageError,
 )
 from mscol_objectives.association import OF_SOURCE, Association
-from mscol_objectives.plugin import MsaOptions
+from mscol_objectives.options import MsaOptions
 from mscol_objectives.sampling import cut, draw_segments, repeats
 
 GROUP = 128
@@ -58,7 +58,7 @@ class MusicSourceAssociation(Association):
         groups = [self._group(index, stems, rng, size) for size in sizes]
         segments = np.concatenate([segments for segments, _ in groups])
         source = np.concatenate([source for _, source in groups])
-        level = index.drifting_level if self._drifting else index.segment_level
+        level = index.published_level if self._drifting else index.segment_level
         silent = level[segments, source] <= self.options.silence_threshold
         last = self.options.last_offset
         of_source = {f"{OF_SOURCE}{index.sources[one]}": source == one for one in stems}

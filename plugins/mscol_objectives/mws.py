@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mscol_cli.api import Augmentation, CropPlan, Crops, ObjectiveContext
-from mscol_objectives.plugin import MwsAugmentationOptions
+from mscol_objectives.options import MwsAugmentationOptions
 from mscol_objectives.spectrogram import require_spectrogram
 
 FRAMES, BANDS = 98, 64

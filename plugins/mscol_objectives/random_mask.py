@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mscol_cli.api import Augmentation, CropPlan
-from mscol_objectives.plugin import RandomMaskAugmentationOptions
+from mscol_objectives.options import RandomMaskAugmentationOptions
 from mscol_objectives.spectrogram import LOG_FLOOR, require_spectrogram
 
 

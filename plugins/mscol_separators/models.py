@@ -14,7 +14,7 @@ import torch
 
 from mscol_cli.api import MissingDataError, SeparatorContext, UsageError
 from mscol_separators import mini
-from mscol_separators.plugin import STEMS
+from mscol_separators.options import STEMS
 from mscol_separators.weights import PUBLISHED, Published
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from mscol_separators.wiener import filter_equal_channels, filter_stereo
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mscol_separators.plugin import OpenUnmixOptions
+    from mscol_separators.options import OpenUnmixOptions
 
 _CHUNK_WINDOWS, _OVERLAP_WINDOWS = 9, 2
 _CPU_SECONDS = 126

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mscol_cli.api import NoOptions, SeparatorCard, UsageError, hookimpl, option
+from mscol_cli.api import NoOptions, SeparatorCard, UsageError, hookimpl
+from mscol_separators.options import OpenUnmixOptions, StemsOptions
 
 if TYPE_CHECKING:
     from mscol_cli.api import Separator, SeparatorContext
-
-STEMS = ("vocals", "drums", "bass", "other")
-NO_BLEED = -120.0
-
-
-@dataclass(frozen=True)
-class OpenUnmixOptions:
-    """Options of `openunmix`."""
-
-    targets: tuple[str, ...] = option((), "sources to estimate; none given: all the model has")
-    niter: int = option(1, "iterations of the multichannel Wiener filter; 0 is fastest", minimum=0)
-    wiener_win_len: int = option(300, "frames filtered at a time; bounds memory", minimum=1)
-
-
-@dataclass(frozen=True)
-class StemsOptions:
-    """Options of `stems`."""
-
-    names: tuple[str, ...] = option(STEMS, "file names, without suffix, of the stems to keep")
-    mix: str = option(
-        "true",
-        "true: as played; random: each stem of a mixture comes from another track",
-        choices=("true", "random"),
-    )
-    seed: int = option(0, "of what mix=random draws", minimum=0)
-    bleed_db: float = option(
-        NO_BLEED,
-        "level at which every stem carries the rest of its mixture, dB; -120 is none",
-        minimum=NO_BLEED,
-        maximum=0,
-    )
-    lowpass_hz: float = option(
-        0.0, "cut-off of a low-pass filter over every stem, Hz; 0 is none", minimum=0, maximum=20e3
-    )
 
 
 @hookimpl

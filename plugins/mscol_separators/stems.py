@@ -10,13 +10,13 @@ import torch
 
 from mscol_cli.api import MIXTURE, Chunking, InputFile, Separator, TrackInput, UsageError
 from mscol_separators.degrade import bleed, low_pass
-from mscol_separators.plugin import NO_BLEED
+from mscol_separators.options import NO_BLEED
 from mscol_separators.random_mix import mix_at_random
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mscol_separators.plugin import StemsOptions
+    from mscol_separators.options import StemsOptions
 
 _MIX_NAMES = (MIXTURE, "mix")
 _MULTI_STREAM = ".stem.mp4"

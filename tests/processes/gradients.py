@@ -13,14 +13,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mscol_cli import distributed
 from mscol_cli.api import Encoder, Objective, StoreIndex
 from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.devices import pick_device, process_group
 from mscol_cli.engine.models import build_encoder, build_objective
-from mscol_cli.engine.parallel import data_parallel
-from mscol_cli.engine.step import Pretraining
 from mscol_cli.host import Part, find_objective, find_part, load_registry
+from mscol_cli.pretrain.step import Pretraining, data_parallel
+from mscol_cli.system import distributed
 from mscol_objectives.cola import Cola
 
 ROWS = 64
@@ -41,7 +40,7 @@ def make_index() -> StoreIndex:
         segment_start=starts,
         segment_samples=np.full(40, 62_960),
         segment_level=level,
-        drifting_level=level,
+        published_level=level,
     )
 
 

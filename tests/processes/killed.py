@@ -17,11 +17,11 @@ from pathlib import Path
 import soundfile
 import torchaudio
 
-import mscol_cli.workflows.separate
+import mscol_cli.separate.workflow
 from tests.processes.signalled import run
 
 KILLS, LAST = 50, 45
-LOADED = (soundfile, torchaudio, mscol_cli.workflows.separate)
+LOADED = (soundfile, torchaudio, mscol_cli.separate.workflow)
 
 
 def content(store: Path) -> dict[str, bytes]:

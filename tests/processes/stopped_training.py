@@ -15,12 +15,12 @@ import sys
 
 import torchaudio
 
-import mscol_cli.workflows.pretrain
-from mscol_cli.engine import training
+import mscol_cli.pretrain.workflow
+from mscol_cli.pretrain import training
 from tests.processes.signalled import CHANGES, run
 
 STOPS = 16
-LOADED = (torchaudio, mscol_cli.workflows.pretrain)
+LOADED = (torchaudio, mscol_cli.pretrain.workflow)
 MOMENTS = [*CHANGES, (training, "learning_rate")]  # which every update begins with
 
 

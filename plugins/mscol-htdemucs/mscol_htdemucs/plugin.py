@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mscol_cli.api import SeparatorCard, hookimpl, option
+from mscol_cli.api import SeparatorCard, hookimpl
+from mscol_htdemucs.options import HTDemucsOptions
 
 if TYPE_CHECKING:
     from mscol_cli.api import Separator, SeparatorContext
-
-
-@dataclass(frozen=True)
-class HTDemucsOptions:
-    """Options of `htdemucs`."""
-
-    overlap: float = option(
-        0.25,
-        "share of a segment that the next one covers, too, at least; less is faster",
-        minimum=0.0,
-        maximum=0.9,
-    )
 
 
 @hookimpl

@@ -16,7 +16,7 @@ from mscol_htdemucs.spectrogram import EDGE, SEGMENT, to_spectrogram, to_wavefor
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mscol_htdemucs.plugin import HTDemucsOptions
+    from mscol_htdemucs.options import HTDemucsOptions
 
 _SILENT = 1e-8
 

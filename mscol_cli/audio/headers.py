@@ -1,0 +1,176 @@
+"""What the header of a file declares of its length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mscol_cli.audio.source import SourceFile
+
+# Sizes that stand for "unknown", just below 2 and 4 GiB: of ffmpeg, SoX, arecord and others.
+_STREAMED = (range(0x7FFFF000, 0x80001000), range(0xFFFFF000, 0x100000000))
+_FLAC_HEAD = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+
+
+@dataclass(frozen=True)
+class DataBytes:
+    """The chunk that holds the samples.
+
+    Attributes:
+        start: Where it begins in the file.
+        declared: Bytes by the header; None where its writer never came back to fill that in.
+        present: Bytes from there to the end of the file, at most those declared.
+    """
+
+    start: int
+    declared: int | None
+    present: int
+
+    @property
+    def missing(self) -> int:
+        """Bytes that are declared and not there."""
+        return 0 if self.declared is None else self.declared - self.present
+
+
+def data_bytes(source: SourceFile) -> DataBytes | None:
+    """The audio of a WAV, RF64, W64, AIFF, CAF, AU or MP4 file; None for any other, or without."""
+    head = source.at(0, 16)
+    kind = head[:4]
+    if kind in (b"RIFF", b"RF64", b"BW64"):
+        return _wave(source)
+    if kind == b"RIFX":
+        return _first(source, _chunks(source, "big"), b"data")
+    if kind == b"FORM":
+        return _first(source, _chunks(source, "big"), b"SSND")
+    if kind == b"riff":
+        return _first(source, _w64_chunks(source), _W64_DATA)
+    if kind == b"caff":
+        return _first(source, _caf_chunks(source), b"data")
+    if kind in (b".snd", b"dns."):
+        order = "big" if kind == b".snd" else "little"
+        start, size = _number(head[4:8], order), _number(head[8:12], order)
+        return _found(source, start, size)
+    if head[4:8] == b"ftyp":
+        return _first(source, _mp4_boxes(source), b"mdat")
+    return None
+
+
+def wave_format(source: SourceFile) -> tuple[int, int] | None:
+    """Sample rate in Hz and channels by the header of a WAV or RF64 file; None for any other."""
+    order = {b"RIFF": "little", b"RIFX": "big", b"RF64": "little", b"BW64": "little"}
+    kind = source.at(0, 4)
+    for name, start, _ in _chunks(source, order[kind]) if kind in order else ():
+        if name == b"fmt ":
+            head = source.at(start, 8)
+            return _number(head[4:8], order[kind]), _number(head[2:4], order[kind])
+    return None
+
+
+def caf_samples(source: SourceFile) -> int | None:
+    """Samples per channel that the packet table of a CAF file declares; None without one."""
+    for name, start, _ in _caf_chunks(source):
+        if name == b"pakt":
+            return int.from_bytes(source.at(start + 8, 8), "big") or None
+    return None
+
+
+def mp4_problem(source: SourceFile) -> str | None:
+    """What keeps an MP4 file from being opened, as a phrase; None if it is not one, or complete."""
+    if source.at(4, 4) != b"ftyp":
+        return None
+    boxes = list(_mp4_boxes(source))
+    if sum(boxes[-1][1:]) > source.size:
+        return "truncated inside its header"
+    complete = any(name == b"moov" for name, _, _ in boxes)
+    return None if complete else "its index (moov) is missing, as it was never finished"
+
+
+def is_fragmented(source: SourceFile) -> bool:
+    """Whether an MP4 file is a row of fragments, which only together tell how long it is."""
+    return source.at(4, 4) == b"ftyp" and any(name == b"moof" for name, _, _ in _mp4_boxes(source))
+
+
+def joined_at(source: SourceFile) -> int | None:
+    """Where a second file begins that was joined to a FLAC, WAV or AIFF file; None if none was.
+
+    Decoders stop at the length that the first header declares.
+    """
+    kind = source.at(0, 4)
+    if kind == b"fLaC":
+        return source.find(_FLAC_HEAD, 4)
+    if kind in (b"RIFF", b"RIFX", b"FORM"):
+        end = 8 + _number(source.at(4, 4), "little" if kind == b"RIFF" else "big")
+        return next((at for at in (end, end + 1) if source.at(at, 4) == kind), None)
+    return None
+
+
+_Chunk = tuple[bytes, int, int]  # name, where its content begins, bytes by its header
+
+
+def _wave(source: SourceFile) -> DataBytes | None:
+    large = 0
+    for name, start, size in _chunks(source, "little"):
+        if name == b"ds64":
+            large = _number(source.at(start + 8, 8), "little")
+        if name == b"data":
+            return _found(source, start, large if size == 0xFFFFFFFF and large else size)
+    return None
+
+
+def _first(source: SourceFile, chunks: Iterator[_Chunk], wanted: bytes) -> DataBytes | None:
+    chunk = next((chunk for chunk in chunks if chunk[0] == wanted), None)
+    return None if chunk is None else _found(source, *chunk[1:])
+
+
+def _found(source: SourceFile, start: int, size: int) -> DataBytes:
+    there = max(0, source.size - start)
+    # Recorders that lost power leave 0, those that write to a pipe the largest size there is.
+    streamed = size > there and any(size in sizes for sizes in _STREAMED)
+    if size < 0 or streamed or (size == 0 and there > 0):
+        return DataBytes(start, None, there)
+    return DataBytes(start, size, min(size, there))
+
+
+def _chunks(source: SourceFile, order: str) -> Iterator[_Chunk]:
+    """Chunks of RIFF and of AIFF: a name, a size in 32 bits, content padded to an even size."""
+    place = 12
+    while len(head := source.at(place, 8)) == 8:
+        size = _number(head[4:], order)
+        yield head[:4], place + 8, size
+        place += 8 + size + size % 2
+
+
+def _w64_chunks(source: SourceFile) -> Iterator[_Chunk]:
+    """Chunks of W64: sizes include their 24 bytes of header, content is padded to 8 bytes."""
+    place = 40
+    while len(head := source.at(place, 24)) == 24:
+        size = max(24, _number(head[16:], "little"))
+        yield head[:16], place + 24, size - 24
+        place += size + -size % 8
+
+
+def _caf_chunks(source: SourceFile) -> Iterator[_Chunk]:
+    place = 8
+    while len(head := source.at(place, 12)) == 12:
+        size = int.from_bytes(head[4:], "big", signed=True)
+        yield head[:4], place + 12, size
+        if size < 0:
+            return
+        place += 12 + size
+
+
+def _mp4_boxes(source: SourceFile) -> Iterator[_Chunk]:
+    place = 0
+    while len(head := source.at(place, 16)) >= 8:
+        size, header = int.from_bytes(head[:4], "big"), 8
+        if size == 1:
+            size, header = int.from_bytes(head[8:], "big"), 16
+        size = size if size >= header else source.size - place  # 0: to the end
+        yield head[4:8], place + header, size - header
+        place += size
+
+
+def _number(content: bytes, order: str) -> int:
+    return int.from_bytes(content, "big" if order == "big" else "little")

@@ -1,0 +1,13 @@
+"""`mscol download`: public data and weights, fetched, checked and unpacked."""
+
+from mscol_cli.download.fetch import fetch_files
+from mscol_cli.download.table import Archive, Collection, RemoteFile, find_collection, load_table
+
+__all__ = [
+    "Archive",
+    "Collection",
+    "RemoteFile",
+    "fetch_files",
+    "find_collection",
+    "load_table",
+]

@@ -1,0 +1,194 @@
+"""Archives to files: nothing outside the folder, nothing half-written, nothing done twice."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from mscol_cli.contracts.progress import ByteMeter, Progress
+from mscol_cli.download.joined import SeekError, open_joined
+from mscol_cli.download.tar import tar_members
+from mscol_cli.errors import MscolError
+from mscol_cli.system.files import require_space
+
+BLOCK = 1 << 20
+END_RECORD, LONGEST_COMMENT = 22, 65535  # bytes at the end of a zip
+TEMPORARY = ".unpacking.part"
+DAMAGE = (BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, SeekError)
+NOT_OURS = (NotImplementedError, RuntimeError)  # a method zipfile lacks, a password
+
+
+def unpack(name: str, kind: str, parts: Sequence[Path], folder: Path, progress: Progress) -> int:
+    """Put every file of an archive into a folder; those of the right size there are left alone.
+
+    Args:
+        name: Of the archive, for messages.
+        kind: `zip` or `tar.gz`.
+        parts: The archive, or the files it is made of.
+        folder: Where to; members make folders below it.
+        progress: Who watches.
+
+    Returns:
+        How many files the archive holds.
+
+    Raises:
+        MscolError: The archive is damaged, holds a link, or a name that leads out of the folder.
+    """
+    source = _Source(name, parts, folder, progress)
+    work = {"zip": _unpack_zip, "tar.gz": _unpack_tar}[kind]
+    with _damage_explained(source):
+        _check_beginning(parts)
+        count = work(source)
+    # One wait for the disk instead of one for each of up to hundreds of thousands of files.
+    if hasattr(os, "sync"):
+        os.sync()
+    progress.end()
+    return count
+
+
+class _Source:
+    """An archive and where it goes."""
+
+    def __init__(self, name: str, parts: Sequence[Path], folder: Path, progress: Progress) -> None:
+        self.name = name
+        self.parts = parts
+        self.folder = folder
+        self.progress = progress
+
+    def target(self, member: str, *, is_file: bool) -> Path:
+        """Where a member goes. Raises MscolError for a link and a name that leads out."""
+        parts = member.replace("\\", "/").split("/")
+        named = [part for part in parts if part not in ("", ".")]
+        if not is_file:
+            raise self.refusal(member, "is a link or a device")
+        if not (parts[0] and named) or ":" in parts[0] or ".." in parts or "\0" in member:
+            raise self.refusal(member, f"would lie outside {self.folder}")
+        return self.folder.joinpath(*named)
+
+    def refusal(self, member: str, why: str) -> MscolError:
+        """The error for a member that is not unpacked."""
+        return MscolError(f"{self.name} is refused: its member '{member}' {why}")
+
+
+@contextmanager
+def _damage_explained(source: _Source) -> Iterator[None]:
+    """Damage in one line."""
+    where = ", ".join(str(part) for part in source.parts)
+    try:
+        yield
+    except DAMAGE as error:
+        raise MscolError(
+            f"{source.name} is damaged ({error}): delete {where} and run again"
+        ) from error
+    except NOT_OURS as error:
+        raise MscolError(f"{source.name} cannot be unpacked here ({error})") from error
+
+
+def _check_beginning(parts: Sequence[Path]) -> None:
+    """Raise BadZipFile for what servers send in place of an archive."""
+    with open_joined(parts) as stream:
+        beginning = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not beginning:
+        raise BadZipFile("it is empty")
+    if beginning.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        raise BadZipFile("it is a web page and not an archive")
+
+
+def _unpack_zip(source: _Source) -> int:
+    with open_joined(source.parts) as stream, ZipFile(stream) as archive:
+        _check_count(stream, archive)
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        # All names before the first file, so that a bad archive leaves nothing behind.
+        targets = [source.target(info.filename, is_file=_is_file(info)) for info in members]
+        missing = [
+            (info, target)
+            for info, target in zip(members, targets, strict=True)
+            if not _is_there(target, info.file_size)
+        ]
+        total = sum(info.file_size for info, _ in missing)
+        require_space(total, source.folder, source.name)
+        meter = ByteMeter(source.progress, f"unpacking {source.name}", total)
+        for info, target in missing:
+            with archive.open(info) as content:
+                _write(target, content, info.file_size, meter.add)
+    return len(members)
+
+
+def _check_count(stream: IO[bytes], archive: ZipFile) -> None:
+    """Raise BadZipFile unless zipfile found as many members as the end of the archive states.
+
+    A damaged length in the directory can hide the members that follow.
+    """
+    stream.seek(0, os.SEEK_END)
+    stream.seek(-min(stream.tell(), END_RECORD + LONGEST_COMMENT), os.SEEK_END)
+    end = stream.read().rpartition(b"PK\5\6")[2]
+    stated = int.from_bytes(end[6:8], "little")  # of members, 65535 if there are more
+    found = len(archive.infolist())
+    if stated not in (found % 65536, 65535):
+        raise BadZipFile(f"its directory lists {found} of {stated} members")
+
+
+def _is_file(info: ZipInfo) -> bool:
+    # Archives made elsewhere than on Unix have no such bits.
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    return kind in (0, stat.S_IFREG)
+
+
+def _unpack_tar(source: _Source) -> int:
+    size = sum(part.stat().st_size for part in source.parts)
+    meter = ByteMeter(source.progress, f"unpacking {source.name}", size)
+    count = read = 0
+    with open_joined(source.parts) as stream, gzip.GzipFile(fileobj=stream) as content:
+        for archive, member in tar_members(content):
+            count += _unpack_member(archive, member, source)
+            meter.add(stream.tell() - read)
+            read = stream.tell()
+    return count
+
+
+def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, source: _Source) -> bool:
+    if member.isdir():
+        return False
+    target = source.target(member.name, is_file=member.isreg())
+    if member.issparse():
+        raise source.refusal(member.name, "is a sparse file, which an archive of audio never has")
+    content = archive.extractfile(member)
+    if content is not None and not _is_there(target, member.size):
+        require_space(member.size, source.folder, f"{source.name}, member '{member.name}',")
+        with content:
+            _write(target, content, member.size, lambda _: None)
+    return True
+
+
+def _is_there(target: Path, size: int) -> bool:
+    return target.is_file() and target.stat().st_size == size
+
+
+def _write(target: Path, content: IO[bytes], size: int, watch: Callable[[int], None]) -> None:
+    """Write a member of so many bytes, never more. Raises EOFError for another size."""
+    left = size
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(TEMPORARY)
+    try:
+        with temporary.open("wb") as file:
+            while block := content.read(BLOCK):
+                left -= len(block)
+                if left < 0:
+                    break
+                file.write(block)
+                watch(len(block))
+        if left:
+            raise EOFError(
+                f"'{target.name}' does not have the {size} bytes that the archive states"
+            )
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

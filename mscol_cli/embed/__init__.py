@@ -1,0 +1,1 @@
+"""`mscol embed`: files and stores in, one file of vectors out."""

@@ -1,0 +1,1 @@
+"""`mscol import`: a published checkpoint to a model folder."""

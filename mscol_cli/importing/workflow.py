@@ -1,0 +1,185 @@
+"""import: foreign checkpoint -> importer -> encoder and objective -> model folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.engine.models import build_encoder, build_objective, load_weights
+from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
+from mscol_cli.host import Entry, Part, Registry, find_objective, find_part, load_registry
+from mscol_cli.host.building import build_part
+from mscol_cli.host.checks.importer import claims_checkpoint, read_checkpoint
+from mscol_cli.pretrain.settings import describe_objective, describe_part, describe_software
+from mscol_cli.runs.checkpoint import refuse_occupied, save_model
+from mscol_cli.system.files import file_hash
+from mscol_cli.system.outcomes import writing
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What to import, where to.
+
+    Attributes:
+        checkpoint: File, folder or common start of files' names, as its importer takes it.
+        output: The model folder, new or empty.
+        format: Name of the importer; None takes the one that claims the checkpoint.
+        options: `KEY=VALUE` for the importer.
+    """
+
+    checkpoint: Path
+    output: Path
+    format: str | None = None
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What was written.
+
+    Attributes:
+        model: The model folder.
+        format: Name of the importer.
+        encoder: Name of the encoder.
+        objective: Name of the objective.
+        step: Updates made, as far as the checkpoint says.
+        mapped: Variables of the checkpoint that became weights.
+        left_out: Variables that did not, by kind.
+        seconds: How long it took.
+    """
+
+    model: Path
+    format: str
+    encoder: str
+    objective: str
+    step: int
+    mapped: int
+    left_out: Mapping[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Built:
+    """An imported model in mscol's terms: how run.json names its parts, and all their weights."""
+
+    described: dict[str, Any]
+    weights: dict[str, dict[str, Tensor]]
+
+
+def run(request: ImportRequest, progress: Progress) -> ImportResult:
+    """Read a foreign checkpoint, see that its weights fit, and write a model folder.
+
+    Raises:
+        UsageError: An output that holds something, no importer or several for the checkpoint, or
+            an encoder or objective that is not installed.
+        MissingDataError: The checkpoint, or a file it needs, is not there.
+        BadInputError: The checkpoint is damaged, or is not what its importer reads.
+        MscolError: The output cannot be written.
+    """
+    begun = time.monotonic()
+    refuse_occupied(request.output)
+    registry = load_registry()
+    importer = find_part(
+        registry, "importer", _choose(request, registry, progress), request.options
+    )
+    progress.begin(f"importing {request.checkpoint}", None, "files")
+    model = read_checkpoint(_importer(importer), request.checkpoint)
+    built = _build(model, registry, request.checkpoint)
+    _write(request.output, model, built, importer)
+    progress.end()
+    return ImportResult(
+        model=request.output,
+        format=importer.name,
+        encoder=model.encoder.name,
+        objective=model.objective.name,
+        step=model.step,
+        mapped=model.mapped,
+        left_out=dict(model.left_out),
+        seconds=round(time.monotonic() - begun, 2),
+    )
+
+
+def _choose(request: ImportRequest, registry: Registry, progress: Progress) -> str:
+    """Name of the importer."""
+    if request.format is not None:
+        return request.format
+    path, known = request.checkpoint, registry.of_kind("importer")
+    names = sorted({entry.card.name for entry in known if _claims(entry, path, progress)})
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise UsageError(f"{path} can be read as {' and '.join(names)}: choose with --format.")
+    if not path.exists():
+        raise MissingDataError(f"{path} does not exist, nor do files whose names begin so.")
+    formats = "; ".join(f"{entry.card.name} ({entry.card.summary})" for entry in known) or "none"
+    why = "".join(f"; {failure}" for failure in registry.why_missing())
+    raise UsageError(f"{path} is in no format that mscol imports. Known: {formats}{why}.")
+
+
+def _claims(entry: Entry, path: Path, progress: Progress) -> bool:
+    """Whether an importer claims a path; one that fails costs only itself."""
+    try:
+        return claims_checkpoint(_importer(Part(entry, entry.options())), path)
+    except MscolError as error:
+        progress.warn(str(error))
+        return False
+
+
+def _importer(part: Part) -> Importer:
+    importer: Importer = build_part(part, Importer)
+    return importer
+
+
+def _build(model: ImportedModel, registry: Registry, source: Path) -> _Built:
+    """Build both parts as any command would, and fill them strictly."""
+    encoder_part = find_part(registry, "encoder", model.encoder.name, (), _preset(model.encoder))
+    encoder = build_encoder(encoder_part, seed=0)
+    name, preset = model.objective.name, _preset(model.objective)
+    objective_parts = find_objective(registry, name, (), preset)
+    objective = build_objective(objective_parts, encoder, seed=0)
+    _fill(encoder, model.encoder, source)
+    _fill(objective, model.objective, source)
+    return _Built(
+        {
+            "objective": describe_objective(objective_parts),
+            "encoder": describe_part(encoder_part),
+        },
+        {"encoder": encoder.state_dict(), "objective": objective.state_dict()},
+    )
+
+
+def _preset(part: ImportedPart) -> dict[str, Mapping[str, Any]]:
+    return {part.name: part.options}
+
+
+def _fill(module: torch.nn.Module, part: ImportedPart, source: Path) -> None:
+    names = [name for name, tensor in part.weights.items() if not tensor.isfinite().all()]
+    if names:
+        raise BadInputError(
+            f"{source} holds values that are not numbers, in {part.name}'s {', '.join(names)}:"
+            " take an earlier checkpoint."
+        )
+    load_weights(module, dict(part.weights), source)
+
+
+def _write(folder: Path, model: ImportedModel, built: _Built, importer: Part) -> None:
+    info = {
+        **describe_software(),
+        **built.described,
+        "imported": {
+            "importer": describe_part(importer),
+            "sources": {path.name: file_hash(path) for path in model.sources},
+            "mapped": model.mapped,
+            "left_out": dict(model.left_out),
+        },
+    }
+    with writing(folder):
+        save_model(folder, model.step, info, built.weights)

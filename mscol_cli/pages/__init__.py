@@ -1,0 +1,1 @@
+"""Pages and pictures: templates, tables, curves; they know nothing of runs or probes."""

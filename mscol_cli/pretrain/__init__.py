@@ -1,0 +1,1 @@
+"""`mscol pretrain`: from a sealed store to a run with checkpoints."""

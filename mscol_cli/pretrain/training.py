@@ -1,0 +1,293 @@
+"""The training loop: one for every objective, encoder, device and number of processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.objective import Objective
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.engine import optimizer
+from mscol_cli.engine.batch_norm import globalise_batch_norm
+from mscol_cli.engine.devices import (
+    describe_machine,
+    forbid_tf32,
+    keep_freed_memory,
+    pick_precision,
+)
+from mscol_cli.engine.models import load_weights
+from mscol_cli.engine.optimizer import flat_state, load_flat_state
+from mscol_cli.errors import Interrupted, MscolError
+from mscol_cli.host.checks.objective import validate_loss, validate_metrics
+from mscol_cli.host.guard import label_of, located
+from mscol_cli.pretrain.batches import Batch, CropSource
+from mscol_cli.pretrain.metrics_log import Meter, MetricsLog, open_log
+from mscol_cli.pretrain.monitor import OnlineProbe, TrainingMonitor, broken
+from mscol_cli.pretrain.processes import StopRequest
+from mscol_cli.pretrain.settings import TrainingSettings
+from mscol_cli.pretrain.step import Pretraining, data_parallel, is_compiled
+from mscol_cli.runs import checkpoint as checkpoints
+from mscol_cli.runs.checkpoint import restorable, set_aside
+from mscol_cli.runs.layout import RUNS, point_latest
+from mscol_cli.runs.metrics import damage, split_damaged
+from mscol_cli.runs.settings import flat_settings
+from mscol_cli.system import distributed
+
+
+@dataclass
+class Training:
+    """Everything one process holds while it trains.
+
+    Attributes:
+        run: The run folder.
+        info: Settings of the run, as every checkpoint records them.
+        settings: How long, how much, how fast.
+        encoder: The network, on the device.
+        objective: The pretext task, on the device.
+        source: Where crops come from.
+        device: Where the work is done.
+        probe: What scores the encoder now and then.
+    """
+
+    run: Path
+    info: Mapping[str, Any]
+    settings: TrainingSettings
+    encoder: Encoder
+    objective: Objective
+    source: CropSource
+    device: torch.device
+    probe: OnlineProbe | None = None
+
+    def __post_init__(self) -> None:
+        self.step = 0
+        self._is_latest = False
+        self.meter = Meter(self.settings.batch_size)
+        precision = pick_precision(self.settings.precision, self.device)
+        model = Pretraining(self.encoder, self.objective, precision)
+        # A lone GPU keeps torch's own, whose kernels CUDA graphs can hold.
+        if distributed.world_size() > 1 or self.device.type == "cpu":
+            globalise_batch_norm(model, self.device)
+        self.model = model.to(self.device)
+        self.monitor = TrainingMonitor(self.run, self.device, self.probe)
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            forbid_tf32()
+        else:
+            keep_freed_memory()
+        if is_compiled(self.settings.compile, self.device):
+            model.compile_encoder(self.device)
+        fused = True if on_gpu else None
+        self.optimizer = torch.optim.Adam(model.parameters(), betas=optimizer.BETAS, fused=fused)
+
+    def restore(self, progress: Progress) -> None:
+        """Continue from the run's newest checkpoint that can be read, if it has one.
+
+        Raises:
+            UsageError: There are checkpoints, and none can be read.
+        """
+        found = restorable(self.run)
+        if found is None:
+            return
+        for name, module in (("encoder", self.encoder), ("objective", self.objective)):
+            load_weights(module, found.tensors[name], found.checkpoint.folder)
+        load_flat_state(self.optimizer, found.tensors["optimizer"])
+        self.step = found.checkpoint.step
+        self.meter = Meter(self.settings.batch_size, found.checkpoint.info.get("meter"))
+        self._tell_of_rounding(found.checkpoint.info.get("machine", {}), progress)
+        # Every process must have looked before one changes what there is to see.
+        distributed.wait_for_all()
+        for folder, problem in found.damaged.items():
+            progress.warn(f"{problem} Going on from step {self.step} instead.")
+            if distributed.rank() == 0:
+                set_aside(folder)
+        self._point_latest()
+
+    def _tell_of_rounding(self, before: Mapping[str, Any], progress: Progress) -> None:
+        now = describe_machine(self.device)
+        changes = [
+            f"{name} {before[name]} -> {now[name]}"
+            for name in before.keys() & now.keys()
+            if before[name] != now[name]
+        ]
+        if changes:
+            progress.note(
+                f"{self.run} goes on with {'; '.join(sorted(changes))}: from here on numbers are"
+                " rounded otherwise than in a run that stays as it began."
+            )
+
+    def fit(self, progress: Progress) -> None:
+        """Train to the last step.
+
+        Raises:
+            Interrupted: Stopped by a signal; a checkpoint of the last update is on disk.
+            MscolError: The loss is no longer a number, or the run folder cannot be written; the
+                last checkpoint is from before.
+            PluginError: The objective breaks its contract.
+            PluginCallError: The objective or the encoder raised an exception.
+        """
+        trained = data_parallel(self.model)
+        self._warn_of_damage(progress)
+        progress.begin("pretrain", self.settings.steps, "steps")
+        progress.skip(self.step)
+        with StopRequest() as stop, open_log(self.run, self.step, flat_settings(self.info)) as log:
+            self.monitor.begin(self.step)
+            if self.step == 0:
+                self._log_untrained(log)
+            self.meter.begin()
+            batches = self.source.batches(self.step, self.settings.steps, self.device)
+            for batch in self.meter.waiting(batches):
+                self.meter.add(self._update(trained, batch))
+                progress.advance(1, **self.meter.shown)
+                self._after_update(log, stop)
+            if log is not None:
+                log.finish()
+        progress.end()
+
+    def _warn_of_damage(self, progress: Progress) -> None:
+        damaged = split_damaged(self.run)[1]
+        # Before the log is opened, which is when they go.
+        if damaged and distributed.rank() == 0:
+            progress.warn(damage(self.run, damaged))
+
+    def _update(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        model.train()
+        # Stochastic depth draws from torch's generator: tied to the step, a resume repeats it.
+        torch.manual_seed(_step_seed(self.settings.seed, self.step))
+        group = self.optimizer.param_groups[0]
+        group["lr"] = learning_rate(self.settings, self.step)
+        group["eps"] = optimizer.keras_epsilon(self.step)
+        # Before the forward pass: a CUDA graph writes gradients where the last ones may still be.
+        self.optimizer.zero_grad(set_to_none=True)
+        label = label_of(self.objective)
+        with located(f"step {self.step + 1}"):
+            loss, metrics = model(batch.waveforms, batch.labels)
+        if self.step == 0:
+            validate_loss(loss, label)
+        reported = validate_metrics(metrics, label)
+        loss.backward()
+        self.optimizer.step()
+        self.step += 1
+        return {"loss": loss.detach(), **reported}
+
+    def _after_update(self, log: MetricsLog | None, stop: StopRequest) -> None:
+        last = self.step == self.settings.steps
+        probe_now = self.monitor.due(self.step, last)
+        stopping = stop.agreed() and not last
+        self.monitor.start(self.step, self.model)
+        if last or probe_now or self.step % self.settings.log_every == 0:
+            self._log(log, probe_now)
+        scheduled = self.step % self.settings.save_every == 0 and not self.monitor.is_suspect
+        if last or scheduled or stopping:
+            self.save(log, scheduled=last or scheduled)
+        if stopping:
+            # The first process to leave has the launcher end the others, one of which is saving.
+            distributed.wait_for_all()
+            raise stopped(self.run, self.step, self.settings.steps)
+
+    def _log(self, log: MetricsLog | None, probe_now: bool) -> None:
+        values = self.meter.take()
+        self._check_loss(values)
+        values["learning_rate"] = learning_rate(self.settings, self.step - 1)
+        values |= self.monitor.measure(self.step, self.model)
+        values |= self.monitor.score(self.encoder) if probe_now else {}
+        if log is not None:
+            with self._writing():
+                log.write(self.step, values)
+        self.monitor.raise_if_collapsed()
+        self.meter.go_on(self.monitor.progress_fields(values))
+
+    def _log_untrained(self, log: MetricsLog | None) -> None:
+        scores = self.monitor.score(self.encoder)
+        if log is not None and scores:
+            with self._writing():
+                log.write(0, scores)
+
+    def _check_loss(self, means: Mapping[str, float]) -> None:
+        if not math.isfinite(means.get("loss", 0.0)):
+            raise broken(self.run, f"the loss is {means['loss']} at step {self.step}")
+
+    def save(self, log: MetricsLog | None = None, *, scheduled: bool = True) -> None:
+        """Write a checkpoint of this step; one process of many does it.
+
+        Args:
+            log: Whose lines are on the disk before a checkpoint that comes after them is.
+            scheduled: Whether this is a step that `save_every` names. Only such a checkpoint may
+                become the best of the run: else the best would depend on when it was stopped.
+
+        Raises:
+            MscolError: The last update broke the weights, or there is no room; the checkpoint
+                before stays the newest.
+        """
+        self._check_loss(self.meter.means())
+        if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
+            raise broken(self.run, f"weights are no longer numbers at step {self.step}")
+        score = self.meter.span_loss()
+        if scheduled:
+            self.meter.begin_span()
+        if distributed.rank() != 0:
+            return
+        with self._writing():
+            if log is not None:
+                log.sync()
+            state = {
+                **self.info,
+                "loss": score,
+                "meter": self.meter.state(),
+                "machine": describe_machine(self.device),
+            }
+            folder = checkpoints.save_checkpoint(self.run, self.step, state, self._tensors())
+        if scheduled:
+            checkpoints.keep_best(self.run, folder)
+        self._point_latest()
+        checkpoints.prune(self.run, self.settings.keep_last)
+
+    def _point_latest(self) -> None:
+        """Let `runs/latest` point at this run, once: of two that train, the later one keeps it."""
+        if distributed.rank() == 0 and not self._is_latest:
+            self._is_latest = True
+            point_latest(RUNS, self.run)
+
+    def _tensors(self) -> dict[str, dict[str, Tensor]]:
+        return {
+            "encoder": self.encoder.state_dict(),
+            "objective": self.objective.state_dict(),
+            "optimizer": flat_state(self.optimizer),
+        }
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            found = checkpoints.latest_checkpoint(self.run)
+            kept = f"the checkpoint of step {found.step} is whole" if found else "none was made"
+            raise MscolError(
+                f"step {self.step} could not be written to {self.run} ({error}); {kept}: make"
+                " room, then --resume goes on."
+            ) from error
+
+
+def stopped(run: Path, step: int, steps: int) -> Interrupted:
+    """What to tell whoever stopped a run after `step` updates, which are saved."""
+    return Interrupted(f"stopped at step {step} of {steps}, saved in {run}: --resume goes on.")
+
+
+def learning_rate(settings: TrainingSettings, step: int) -> float:
+    """The rate of an update (counted from 0); halved for the second half, as published, unless the
+    schedule is constant."""
+    halved = settings.schedule == "halved" and 2 * step >= settings.steps
+    return settings.learning_rate * (0.5 if halved else 1.0)
+
+
+def _step_seed(seed: int, step: int) -> int:
+    # Large primes keep seeds of neighbouring runs, steps and ranks apart.
+    return (seed * 1_000_003 + step * 8_191 + distributed.rank() * 131_071) % (2**63)

@@ -1,0 +1,1 @@
+"""`mscol probe`: classifiers on frozen embeddings, their scores and error bars."""

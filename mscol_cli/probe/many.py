@@ -1,0 +1,232 @@
+"""`probe` of many tasks and models: each on its own, then one table of all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.contracts.task import TaskData
+from mscol_cli.engine.devices import pick_device
+from mscol_cli.engine.models import UNTRAINED, Model, resolve_model
+from mscol_cli.errors import Interrupted, MscolError, UsageError
+from mscol_cli.host import Registry, load_registry
+from mscol_cli.host.names import unknown_name
+from mscol_cli.probe.compare import Finished, join
+from mscol_cli.probe.output import SCORES, check_writable, default_output
+from mscol_cli.probe.settings import (
+    ProbeRequest,
+    ProbeSettings,
+    data_folder,
+    load_data,
+    resolve_settings,
+)
+from mscol_cli.probe.table import JointResult, JointTable, joint_dict, joint_markdown
+from mscol_cli.probe.workflow import probe_model
+from mscol_cli.runs.layout import PROBE_REPORT, PROBES
+from mscol_cli.system.files import read_json, write_json, write_text
+
+DEFAULT_OUTPUT = Path(PROBES)
+
+
+@dataclass(frozen=True)
+class TableRequest:
+    """What to probe, with what.
+
+    Attributes:
+        tasks: Names of tasks.
+        models: Each as `ProbeRequest.model`; none for `runs/latest` alone.
+        data: Folders of data, as `TASK=DIR`; for a single task simply `DIR`.
+        probe: All that the probes have in common; its task, model, data and output do not count.
+        output: Folder of the table; None for `probes`.
+        reuse: Take results that are there already and come from the same model and settings.
+    """
+
+    tasks: Sequence[str]
+    models: Sequence[str]
+    data: Sequence[str]
+    probe: ProbeRequest
+    output: Path | None = None
+    reuse: bool = False
+
+
+def one_per_task(request: TableRequest) -> list[ProbeRequest]:
+    """The probes of the first model. Raises UsageError."""
+    return list({one.task: one for one in reversed(requests(request))}.values())[::-1]
+
+
+def requests(request: TableRequest) -> list[ProbeRequest]:
+    """The probes of a table, model after model. Raises UsageError."""
+    folders = _data_folders(request)
+    models: list[str | None] = [*dict.fromkeys(request.models)] or [None]
+    if request.probe.stems is not None and len(set(request.tasks)) > 1:
+        raise UsageError("--stems is for one task: with several, each has the store DIR.store.")
+    if request.probe.encoder and UNTRAINED not in models:
+        raise UsageError("--encoder goes with --model untrained; a trained model has its own.")
+    return [
+        replace(
+            request.probe,
+            task=task,
+            model=model,
+            encoder=request.probe.encoder if model == UNTRAINED else None,
+            data=folders.get(task),
+            options=_options_of(task, request),
+        )
+        for model in models
+        for task in dict.fromkeys(request.tasks)
+    ]
+
+
+def run(request: TableRequest, progress: Progress) -> JointResult:
+    """Probe every model on every task; one that fails does not stop the others.
+
+    Raises:
+        UsageError: An unknown task, an option that no task takes: before anything is probed.
+        MscolError: Nothing could be probed; it is that of the first failure.
+    """
+    registry = load_registry()
+    asked = requests(request)
+    settings = {one.task: resolve_settings(one, registry) for one in asked}
+    output = request.output or DEFAULT_OUTPUT
+    check_writable(output)
+    runner = _Runner(registry, settings, pick_device(request.probe.device), request.reuse, progress)
+    finished = list(runner.finish(asked))
+    if not finished:
+        raise runner.errors[0]
+    table = join(finished)
+    return _write(
+        replace(table, failures=(*runner.failures, *table.failures)),
+        output,
+    )
+
+
+class _Runner:
+    """Probes one after another; keeps the last model, the data of every task, and the failures."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: dict[str, ProbeSettings],
+        device: torch.device,
+        reuse: bool,
+        progress: Progress,
+    ) -> None:
+        self.registry = registry
+        self.settings = settings
+        self.device = device
+        self.reuse = reuse
+        self.progress = progress
+        self.data: dict[str, tuple[Path, TaskData]] = {}
+        self.model: tuple[str | None, Model] | None = None
+        self.outputs: set[Path] = set()
+        self.errors: list[MscolError] = []
+        self.failures: list[tuple[str, str]] = []
+
+    def finish(self, asked: Sequence[ProbeRequest]) -> Iterator[Finished]:
+        """The results of all that did not fail."""
+        for request in asked:
+            name = f"{request.task} {request.model or 'runs/latest'}"
+            try:
+                yield self._finish(request)
+            except Interrupted:
+                raise
+            except MscolError as error:
+                self.progress.end()
+                self.progress.warn(f"{name}: {error}")
+                self.errors.append(error)
+                self.failures.append((name, str(error)))
+
+    def _finish(self, request: ProbeRequest) -> Finished:
+        model = self._load_model(request)
+        settings = self.settings[request.task]
+        output = self._output(request, model)
+        given = request.model or model.name
+        if self.reuse and _is_finished(output, request, settings, model):
+            self.progress.note(f"{request.task} {model.name}: taken from {output}")
+            return Finished(given, output, read_json(output / PROBE_REPORT, "result of a probe"))
+        self.progress.note(f"{request.task} {model.name}")
+        check_writable(output)
+        found = self._load_data(request)
+        result = probe_model(settings, found, model, output, self.device, self.progress)
+        self.failures += [(f"{request.task} {clip}", reason) for clip, reason in result.failures]
+        return Finished(given, output, read_json(output / PROBE_REPORT, "result of a probe"))
+
+    def _load_model(self, request: ProbeRequest) -> Model:
+        if self.model is None or self.model[0] != request.model:
+            found = resolve_model(request.model, request.encoder, self.registry, self.device)
+            self.progress.note(found.describe())
+            self.model = request.model, found
+        return self.model[1]
+
+    def _load_data(self, request: ProbeRequest) -> tuple[Path, TaskData]:
+        if request.task not in self.data:
+            self.data[request.task] = load_data(self.settings[request.task], request.data)
+        return self.data[request.task]
+
+    def _output(self, request: ProbeRequest, model: Model) -> Path:
+        """The default one, unless another checkpoint of the same run has taken it."""
+        output = default_output(request, model)
+        if output in self.outputs:
+            output = output.with_name(f"{output.name}@{model.step}")
+        self.outputs.add(output)
+        return output
+
+
+def _is_finished(
+    folder: Path, request: ProbeRequest, settings: ProbeSettings, model: Model
+) -> bool:
+    if not (folder / PROBE_REPORT).is_file() or not (folder / SCORES).is_file():
+        return False
+    found = read_json(folder / PROBE_REPORT, "result of a probe")
+    wanted: dict[str, Any] = {
+        "task": settings.part.name,
+        "data": str(data_folder(settings, request.data)),
+        "options": asdict(settings.part.options),
+        "protocol": settings.described_protocol(),
+        "seeds": settings.classifiers,
+        "model_hash": model.hash,
+    }
+    if settings.stems is not None:
+        found = {**found, "stems": (found.get("attribution") or {}).get("store")}
+        wanted["stems"] = str(settings.stems)
+    return all(found.get(name) == value for name, value in json.loads(json.dumps(wanted)).items())
+
+
+def _data_folders(request: TableRequest) -> dict[str, Path]:
+    folders: dict[str, Path] = {}
+    for given in request.data:
+        task, equals, folder = given.partition("=")
+        if equals and task in request.tasks:
+            folders[task] = Path(folder)
+        elif len(set(request.tasks)) == 1:
+            folders[request.tasks[0]] = Path(given)
+        elif equals and "/" not in task:
+            raise unknown_name("task among those to probe", task, request.tasks)
+        else:
+            raise UsageError(
+                f"--data {given} is for one task: with several, write --data TASK={given}."
+            )
+    return folders
+
+
+def _options_of(task: str, request: TableRequest) -> tuple[str, ...]:
+    """Options for every task, and those that name this one: `TASK.KEY=VALUE`."""
+    others = [f"{other}." for other in request.tasks if other != task]
+    return tuple(
+        given for given in request.probe.options if not given.startswith(tuple(others) or ("\0",))
+    )
+
+
+def _write(table: JointTable, folder: Path) -> JointResult:
+    values: dict[str, Any] = {item.name: getattr(table, item.name) for item in fields(table)}
+    result = JointResult(
+        **values, json_path=folder / "probes.json", markdown_path=folder / "probes.md"
+    )
+    write_text(result.markdown_path, joint_markdown(table))
+    write_json(result.json_path, joint_dict(table))
+    return result

@@ -1,0 +1,73 @@
+"""Plots of a probe: score by number of labels, and by source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from mscol_cli.pages.curves import Curve, Panel, draw_panels
+from mscol_cli.pages.heat import draw_heat
+from mscol_cli.pages.pictures import save_pictures
+from mscol_cli.probe.attribution import Attribution, ordered_classes, told_metric
+from mscol_cli.probe.paired import PairedScore
+from mscol_cli.probe.result import LabelBudget, ProbeSummary
+
+
+def draw_label_curves(summary: ProbeSummary, path: Path) -> None:
+    """One panel a metric, one curve a test set, with 95 % intervals; PNG, PDF and SVG."""
+    budgets = summary.label_budgets
+    panels = [
+        Panel(
+            title=f"{summary.task}: {summary.model}",
+            x_label="labelled training clips",
+            y_label=f"{metric} (95 % interval)",
+            curves=[_curve(budgets, place, metric) for place in range(len(budgets[0].test_sets))],
+        )
+        for metric in budgets[0].test_sets[0].metrics
+    ]
+    figure = draw_panels(panels)
+    clips = [budget.clips for budget in budgets]
+    for axes in figure.axes:
+        axes.set_xscale("log")
+        axes.set_xticks(clips, labels=[f"{count:,.0f}" for count in clips])
+        axes.set_xticks([], minor=True)
+    save_pictures(figure, path)
+
+
+def _curve(budgets: Sequence[LabelBudget], place: int, metric: str) -> Curve:
+    scores = [budget.test_sets[place].metrics[metric] for budget in budgets]
+    return Curve(
+        label=f"{budgets[0].test_sets[place].name} clips",
+        x=[budget.clips for budget in budgets],
+        y=[score.value for score in scores],
+        low=[score.low for score in scores],
+        high=[score.high for score in scores],
+        style=place,
+    )
+
+
+def draw_attribution(summary: ProbeSummary, found: Attribution, path: Path) -> None:
+    """A row a class, a column a source; PNG, PDF and SVG."""
+    title = f"{summary.task}: {summary.model}"
+    save_pictures(attribution_figure(title, found, summary.classes), path)
+
+
+def attribution_figure(title: str, found: Attribution, classes: Sequence[str]) -> Figure:
+    """The same as a figure."""
+    order = ordered_classes(found)
+    scores = [[one.classes[row] for one in found.sources] for row in order]
+    return draw_heat(
+        f"{title}, {found.clips:,} test clips",
+        [f"{classes[row]} ({found.support[row]:,})" for row in order],
+        [one.name for one in found.sources],
+        [[None if one is None else one.value for one in row] for row in scores],
+        [[_text(one) for one in row] for row in scores],
+        f"{told_metric(found)} when only this is heard (0.5 is chance)",
+        (0.5, 0.5),
+    )
+
+
+def _text(score: PairedScore | None) -> str:
+    return "" if score is None else f"{score.value:.2f}{score.arrow}"

@@ -1,0 +1,177 @@
+"""`probe`: how well a frozen encoder's embeddings tell the classes of a labelled data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.contracts.task import TaskData
+from mscol_cli.engine.devices import pick_device
+from mscol_cli.engine.models import Model, resolve_model
+from mscol_cli.host import load_registry
+from mscol_cli.probe.classifier import TrainedProbe
+from mscol_cli.probe.clips import EmbeddedTask, embed_task
+from mscol_cli.probe.corrupted import score_corrupted
+from mscol_cli.probe.finetune import fine_tune, frozen_note
+from mscol_cli.probe.label_budget import score_budgets
+from mscol_cli.probe.leakage import overlap_note, shared_groups
+from mscol_cli.probe.output import check_writable, default_output, write_result
+from mscol_cli.probe.result import ProbeResult, ProbeSummary
+from mscol_cli.probe.scores import check_splits, find_test_sets, keep_scores, scored_sets
+from mscol_cli.probe.settings import ProbeRequest, ProbeSettings, load_data, resolve_settings
+from mscol_cli.probe.sources import attribute, find_sources
+from mscol_cli.probe.training import timed, train_probes, weight_decays
+from mscol_cli.probe.windows import FloatArray
+
+__all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
+
+MOST_WARNINGS = 10
+
+
+def dry_run(request: ProbeRequest) -> str:
+    """The configuration of a probe, as TOML. Raises UsageError."""
+    return resolve_settings(request, load_registry()).to_toml()
+
+
+def run(request: ProbeRequest, progress: Progress) -> ProbeResult:
+    """Embed a task's clips, train shallow classifiers on them, test each once.
+
+    Raises:
+        UsageError: An unknown task or model, an option out of range.
+        MissingDataError: The data set is not there, or a split of it has nothing to use.
+    """
+    registry = load_registry()
+    settings = resolve_settings(request, registry)
+    found = load_data(settings, request.data)
+    device = pick_device(request.device)
+    model = resolve_model(request.model, request.encoder, registry, device)
+    output = request.output or default_output(request, model)
+    check_writable(output)
+    progress.note(model.describe())
+    return probe_model(settings, found, model, output, device, progress)
+
+
+def probe_model(
+    settings: ProbeSettings,
+    found: tuple[Path, TaskData],
+    model: Model,
+    output: Path,
+    device: torch.device,
+    progress: Progress,
+) -> ProbeResult:
+    """Probe one model on the data of one task, and write what was found to a folder.
+
+    Raises:
+        MissingDataError: A split of the data has nothing to use.
+        MscolError: The output cannot be written.
+    """
+    folder, data = found
+    tested = [item for item in data.items if item.split == "test"]
+    sources = find_sources(settings.stems, tested, folder) if settings.stems else None
+    seconds: dict[str, float] = {}
+    with timed(seconds, "embeddings"):
+        embedded = embed_task(data, model, device, progress)
+    embedded = replace(embedded, failures=[*data.failures, *embedded.failures])
+    _warn(data.missing, embedded.failures, progress)
+    test_sets = find_test_sets(data, embedded)
+    where = f"'{settings.part.name}' in {folder}"
+    check_splits(embedded, settings.protocol, where, data, test_sets)
+    with timed(seconds, "classifiers"):
+        trained = _train(settings, embedded, model, device, progress)
+    with timed(seconds, "scores"):
+        kept = keep_scores(settings.protocol, trained.scores, embedded, test_sets, data.classes)
+        train = embedded.clips["train"].targets
+        scored = tuple(scored_sets(settings.protocol, kept, train))
+    probes = trained.probes
+    with timed(seconds, "label budgets"):
+        budgets = tuple(score_budgets(settings, embedded, model, kept, device, progress))
+    with timed(seconds, "deformations"):
+        deformed = score_corrupted(settings, probes, embedded, model, kept, device, progress)
+    alone = None
+    if sources is not None:
+        with timed(seconds, "sources"):
+            alone = attribute(sources, kept, settings.protocol, probes, model, device, progress)
+    heard = overlap_note(model, data.items, folder, settings.part.name)
+    summary = replace(
+        _summarise(settings, data, folder, model, embedded, probes),
+        test_sets=scored,
+        notes=(*trained.notes, *heard, *data.notes),
+        seconds=seconds,
+        label_budgets=budgets,
+        attribution=alone,
+        deformed=deformed,
+    )
+    return write_result(summary, kept, output)
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """Classifiers, what they say of the test clips (seeds, clips, classes), and notes on them."""
+
+    probes: Sequence[TrainedProbe]
+    scores: FloatArray
+    notes: Sequence[str] = ()
+
+
+def _train(
+    settings: ProbeSettings,
+    embedded: EmbeddedTask,
+    model: Model,
+    device: torch.device,
+    progress: Progress,
+) -> _Trained:
+    protocol, test = settings.protocol, embedded.clips["test"]
+    probes = train_probes(settings, embedded, model, device, progress)
+    frozen = np.stack([probe.clip_scores(test) for probe in probes])
+    if not protocol.finetune:
+        return _Trained(probes, frozen)
+    tuned = list(fine_tune(protocol, probes, embedded, model, device, progress))
+    scores = np.stack([one.probe.clip_scores(one.test) for one in tuned])
+    note = frozen_note(protocol, frozen, test.targets)
+    return _Trained([one.probe for one in tuned], scores, [note])
+
+
+def _warn(missing: Sequence[str], failures: Sequence[tuple[str, str]], progress: Progress) -> None:
+    if missing:
+        progress.warn(f"clips without audio, left out: {len(missing)}, such as {missing[0]}.")
+    for _, reason in failures[:MOST_WARNINGS]:
+        progress.warn(f"left out: {reason}")
+    if len(failures) > MOST_WARNINGS:
+        progress.warn(f"{len(failures) - MOST_WARNINGS} more clips are left out: see the report.")
+
+
+def _summarise(
+    settings: ProbeSettings,
+    data: TaskData,
+    folder: Path,
+    model: Model,
+    embedded: EmbeddedTask,
+    probes: Sequence[TrainedProbe],
+) -> ProbeSummary:
+    """All but what was found: how it was looked for."""
+    return ProbeSummary(
+        task=settings.part.name,
+        data=str(folder),
+        options=asdict(settings.part.options),
+        protocol=settings.described_protocol(),
+        recipe=settings.recipe,
+        model=model.name,
+        model_hash=model.hash,
+        model_step=model.step,
+        seeds=len(probes),
+        test_sets=(),
+        counts={split: len(clips.counts) for split, clips in embedded.clips.items()},
+        windows={split: len(clips.windows) for split, clips in embedded.clips.items()},
+        classes=tuple(data.classes),
+        best_epochs=tuple(probe.best_epoch for probe in probes),
+        missing=tuple(data.missing),
+        failures=tuple(embedded.failures),
+        multilabel=settings.protocol.multilabel,
+        shared_groups=tuple(shared_groups(embedded.items)),
+        weight_decays=weight_decays(settings.protocol, probes),
+    )

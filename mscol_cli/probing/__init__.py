@@ -1,1 +1,0 @@
-"""Shallow classifiers on frozen embeddings: trained, scored, and given error bars."""

@@ -1,0 +1,167 @@
+"""The command lines that make runs and probe results again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.errors import MscolError
+from mscol_cli.host import Registry, load_registry
+from mscol_cli.pages.page import Block, Commands, Section, Text
+from mscol_cli.probe.result import FoundProbe
+from mscol_cli.probe.settings import ProbeRequest, resolve_settings
+from mscol_cli.report.material import Material
+from mscol_cli.runs.layout import RECIPE
+from mscol_cli.runs.trained import FoundRun
+from mscol_cli.store import SeparatorIdentity, StoreHeader
+
+SUFFIX = ".store"
+
+
+def commands_section(material: Material) -> Section:
+    """Separation, training and probing, in this order."""
+    registry = load_registry()
+    lines = [
+        *dict.fromkeys(line for path in _stores(material) for line in _separate(path)),
+        *(line for run in material.runs for line in _pretrain(run)),
+        *(_probe(probe, registry) for probe in material.probes),
+    ]
+    if not lines:
+        return Section("Commands that make it again", ())
+    blocks: list[Block] = [
+        Text(
+            "A store does not say where its inputs lay: X.store is taken to come from X. Compare"
+            " its hash with the one above before training. Runs go to new folders, named with"
+            " -again. Where training computes (--device, --gpus, --precision) is left to the"
+            " machine."
+        ),
+        Commands(lines),
+    ]
+    return Section("Commands that make it again", blocks)
+
+
+def _line(*words: object) -> str:
+    return shlex.join(["mscol", *map(str, words)])
+
+
+def _stores(material: Material) -> Iterator[Path]:
+    """Those that runs were trained on, and those whose sources probes were scored on."""
+    yield from (Path(run.store["path"]) for run in material.runs if run.store is not None)
+    yield from (stems for probe in material.probes if (stems := _stems(probe)) is not None)
+
+
+def _separate(path: Path) -> Iterator[str]:
+    # A store does not say where its inputs were; by default it lies beside them.
+    inputs = path.with_suffix("") if path.suffix == SUFFIX else Path("INPUTS")
+    try:
+        separator = StoreHeader.read(path).separator
+    except MscolError:
+        return
+    model = ("--model", separator.passport["model"]) if "model" in separator.passport else ()
+    yield _line(
+        "separate", inputs, "--separator", separator.name, *model, *_options(separator), "-o", path
+    )
+
+
+def _options(separator: SeparatorIdentity) -> list[str]:
+    return [
+        word
+        for name, value in separator.options.items()
+        for word in _assigned("--opt", name, value)
+    ]
+
+
+def _assigned(option: str, name: str, value: Any) -> Sequence[str]:
+    if value is None or value == []:
+        return ()
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
+    return (option, f"{name}={str(value).lower() if isinstance(value, bool) else value}")
+
+
+def _pretrain(run: FoundRun) -> Iterator[str]:
+    recipe = run.folder / RECIPE
+    if run.store is not None and recipe.is_file():
+        asked = ["pretrain", run.store["path"], "--recipe", recipe, *_online(run)]
+        yield _line(*asked, "-o", _again(run))
+
+
+def _online(run: FoundRun) -> list[object]:
+    probe = run.info.get("online_probe")
+    if not isinstance(probe, dict) or not {"every", "task", "data"} <= set(probe):
+        return []
+    return ["--probe-every", probe["every"], f"{probe['task']}={probe['data']}"]
+
+
+def _again(run: FoundRun) -> Path:
+    return run.folder.with_name(f"{run.folder.name}-again")
+
+
+def _probe(probe: FoundProbe, registry: Registry) -> str:
+    content = probe.content
+    recipe, seeds = content.get("recipe"), content.get("seeds")
+    words: list[object] = ["probe", probe.task, "--data", content.get("data", "")]
+    words += _model(probe)
+    words += ["--recipe", recipe] if recipe else []
+    words += ["--seeds", seeds] if seeds is not None else []
+    for option, name, value in _changed(content, registry):
+        words += _assigned(option, name, value)
+    if probe.label_fractions:
+        words += ["--label-fraction", ",".join(f"{share:g}" for share in probe.label_fractions)]
+    if (stems := _stems(probe)) is not None:
+        words += ["--attribute", "--stems", stems]
+    words += _deformations(probe)
+    words += [] if probe.run is not None else ["-o", f"{probe.folder}-again"]
+    return _line(*words)
+
+
+def _stems(probe: FoundProbe) -> Path | None:
+    """The store whose sources a result has scores of."""
+    store = (probe.content.get("attribution") or {}).get("store")
+    return None if store is None else Path(store)
+
+
+def _deformations(probe: FoundProbe) -> Iterator[str]:
+    """As options: `noise 20 dB` is `--noise 20`."""
+    amounts: dict[str, list[str]] = {}
+    for deformation in probe.deformations:
+        kind, amount, *_ = [*deformation.split(), ""]
+        amounts.setdefault(kind, []).append(amount)
+    for kind, given in amounts.items():
+        yield f"--{kind}={','.join(given)}"
+
+
+def _model(probe: FoundProbe) -> list[object]:
+    if probe.run is not None:
+        return ["--model", _again(probe.run)]
+    untrained, _, encoder = str(probe.content["model"]).partition("-")
+    if untrained == "untrained" and encoder:
+        return ["--model", untrained, "--encoder", encoder]
+    return ["--model", probe.content["model"]]
+
+
+def _changed(content: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str, str, Any]]:
+    """Options that are not what task and recipe say by themselves."""
+    options, protocol = content.get("options", {}), content.get("protocol", {})
+    request = ProbeRequest(content["task"], recipe=content.get("recipe") or None)
+    usual_options: Mapping[str, Any] = {}
+    usual_protocol: Mapping[str, Any] = {}
+    try:
+        settings = resolve_settings(request, registry)
+        usual_options, usual_protocol = asdict(settings.part.options), settings.described_protocol()
+    except MscolError:
+        pass  # the plugin or recipe is not here: say everything
+    for option, given, usual in (
+        ("--opt", options, usual_options),
+        ("--protocol", protocol, usual_protocol),
+    ):
+        for name, value in given.items():
+            if name not in usual or _plain(usual[name]) != value:
+                yield option, name, value
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

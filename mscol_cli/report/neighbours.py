@@ -1,0 +1,195 @@
+"""Nearest neighbours to listen to, for a few segments of a run's store."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.plans import Crops, StoreIndex
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.engine.embedding import windows_per_pass
+from mscol_cli.engine.encoding import encode
+from mscol_cli.engine.models import load_model
+from mscol_cli.errors import MscolError
+from mscol_cli.host import load_registry
+from mscol_cli.pages.page import Block, Excerpt, Neighbours, Section, Text
+from mscol_cli.report.material import Material
+from mscol_cli.runs.trained import FoundRun
+from mscol_cli.store import SAMPLE_RATE, Store
+
+MOST_BYTES = 8_000_000
+"""Sound in one page, before it is written as text, a third longer."""
+
+
+class Sounds:
+    """Excerpts of stores as FLAC, as long as there is room for more."""
+
+    def __init__(self, wanted: bool) -> None:
+        self._room = MOST_BYTES if wanted else 0
+        self._count = 0
+
+    def excerpt(self, store: Store, segment: int) -> Excerpt:
+        """A segment's mixture, at full scale."""
+        index = store.index
+        track, start = int(index.segment_track[segment]), int(index.segment_start[segment])
+        samples = int(index.segment_samples[segment])
+        label = f"{index.track_ids[track]}, from {start / SAMPLE_RATE:.1f} s"
+        self._count += 1
+        waveform = store.stored(track)[start : start + samples]
+        return Excerpt(label, f"excerpt-{self._count:03d}", self._flac(np.asarray(waveform)))
+
+    def _flac(self, samples: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> bytes | None:
+        if self._room <= 0:
+            return None
+        content = io.BytesIO()
+        soundfile.write(content, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        flac = content.getvalue()
+        self._room -= len(flac)
+        return flac if self._room >= 0 else None
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """A segment, and the nearest ones of other tracks; all are rows of the store's index.
+
+    Attributes:
+        query: The segment.
+        segments: Its neighbours, nearest first.
+        similarities: Cosine of the angle between each and the query.
+    """
+
+    query: int
+    segments: tuple[int, ...]
+    similarities: tuple[float, ...]
+
+
+def neighbours_section(
+    material: Material, queries: int, audio: bool, device: torch.device, progress: Progress
+) -> Section:
+    """For each run whose store is at hand, a few segments and their nearest of other tracks."""
+    sounds = Sounds(audio)
+    blocks: list[Block] = []
+    for run in material.runs if queries else ():
+        try:
+            blocks += _of_run(run, queries, sounds, device, progress)
+        except MscolError as error:
+            progress.warn(f"no neighbours of {run.label}: {error}")
+    intro = Text(
+        "For segments of the store that a run was trained on, the three nearest segments of other"
+        " tracks by the run's encoder, with the cosine similarity. A track is compared by its"
+        " loudest segment of four seconds; of a large store 400 tracks are compared. Excerpts are"
+        " mixtures, 16 kHz, each at full scale."
+    )
+    return Section("Nearest neighbours", [intro, *blocks] if blocks else ())
+
+
+def _of_run(
+    run: FoundRun, queries: int, sounds: Sounds, device: torch.device, progress: Progress
+) -> list[Block]:
+    if run.store is None or run.step is None:
+        return []
+    store = Store.open(Path(run.store["path"]))
+    progress.note(f"nearest neighbours of {run.label}")
+    encoder = load_model(run.folder, load_registry(), device).encoder
+    if encoder.sample_rate != SAMPLE_RATE:
+        return []
+    found = nearest_tracks(store, encoder, queries=queries, device=device)
+    return list(_blocks(run, store, found, sounds))
+
+
+def _blocks(run: FoundRun, store: Store, found: list[Nearest], sounds: Sounds) -> Iterator[Block]:
+    if found:
+        yield Text(f"By {run.label}, after {run.step:,} updates:")
+    for one in found:
+        query = sounds.excerpt(store, one.query)
+        near = [sounds.excerpt(store, segment) for segment in one.segments]
+        yield Neighbours(query, list(zip(near, one.similarities, strict=True)))
+
+
+def nearest_tracks(
+    store: Store,
+    encoder: Encoder,
+    *,
+    queries: int,
+    neighbours: int = 3,
+    most: int = 400,
+    device: torch.device,
+) -> list[Nearest]:
+    """Compare tracks by the loudest segment of each.
+
+    Args:
+        store: Of the encoder's sample rate.
+        encoder: On `device`, in eval mode.
+        queries: Tracks to find neighbours of, evenly spaced.
+        neighbours: Others to name for each.
+        most: Tracks to choose from; of a larger store that many, evenly spaced.
+        device: Where the encoder is.
+    """
+    segments = _evenly(_loudest(store.index, encoder.crop_samples), most)
+    if len(segments) < 2:
+        return []
+    vectors = _embed(store, encoder, segments, device)
+    similarity = vectors @ vectors.T
+    np.fill_diagonal(similarity, -np.inf)
+    found = []
+    for row in _evenly(np.arange(len(segments)), queries):
+        order = np.argsort(-similarity[row], kind="stable")[: min(neighbours, len(segments) - 1)]
+        near = tuple(segments[order].tolist())
+        found.append(Nearest(int(segments[row]), near, tuple(similarity[row][order].tolist())))
+    return found
+
+
+def _loudest(index: StoreIndex, samples: int) -> NDArray[np.int64]:
+    """The segment of each track whose mixture is loudest, of those that hold a window."""
+    long_enough = np.flatnonzero(index.segment_samples >= samples)
+    track, level = index.segment_track[long_enough], index.segment_level[long_enough, 0]
+    order = np.lexsort((-level, track))
+    _, first = np.unique(track[order], return_index=True)
+    chosen: NDArray[np.int64] = long_enough[order[first]]
+    return chosen
+
+
+def _evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    if len(rows) <= most:
+        return rows
+    return rows[np.arange(most) * len(rows) // most]
+
+
+def _embed(
+    store: Store, encoder: Encoder, segments: NDArray[np.int64], device: torch.device
+) -> NDArray[np.float32]:
+    """(segments, dim) unit vectors: the mean over the windows of each segment."""
+    index, samples = store.index, encoder.crop_samples
+    counts = index.segment_samples[segments] // samples
+    within = np.concatenate([np.arange(count) for count in counts]) * samples
+    starts = np.repeat(index.segment_start[segments], counts) + within
+    tracks = np.repeat(index.segment_track[segments], counts)
+    crops = Crops(tracks, np.zeros_like(tracks), starts)
+    most = windows_per_pass(device)
+    parts = [
+        _windows(store, encoder, crops.rows(slice(row, row + most)), device)
+        for row in range(0, len(tracks), most)
+    ]
+    owner = np.repeat(np.arange(len(segments)), counts)
+    sums = np.zeros((len(segments), encoder.dim), dtype=np.float32)
+    np.add.at(sums, owner, np.concatenate(parts))
+    unit: NDArray[np.float32] = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+    return unit
+
+
+def _windows(
+    store: Store, encoder: Encoder, crops: Crops, device: torch.device
+) -> NDArray[np.float32]:
+    stored, factors = store.gather(crops, encoder.crop_samples, encoder.level)
+    waveforms = torch.from_numpy(stored * factors[:, None].astype(np.float32)).to(device)
+    with torch.inference_mode():
+        vectors: NDArray[np.float32] = encode(encoder, waveforms).float().cpu().numpy()
+    return vectors

@@ -1,0 +1,129 @@
+"""report: runs and probe results on disk -> one page, as HTML and as Markdown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mscol_cli import __version__
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.engine.devices import pick_device
+from mscol_cli.errors import MscolError, UsageError
+from mscol_cli.pages.page import Page
+from mscol_cli.pages.render import write_page
+from mscol_cli.report.attribution import attribution_section
+from mscol_cli.report.classes import classes_section
+from mscol_cli.report.commands import commands_section
+from mscol_cli.report.material import Failures, Material, find_material
+from mscol_cli.report.neighbours import neighbours_section
+from mscol_cli.report.scores import scores_section
+from mscol_cli.report.settings import provenance_section, settings_section
+from mscol_cli.report.sources import sources_section
+from mscol_cli.report.summary import summary_section
+from mscol_cli.report.training import training_section
+from mscol_cli.report.verdict import verdict
+from mscol_cli.system.outcomes import writing
+
+DEFAULT_OUTPUT = Path("report")
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What to report on.
+
+    Attributes:
+        paths: Run folders, or folders that hold runs.
+        probes: More folders of probe results.
+        output: Folder of the page; files of an earlier report are written anew, or deleted where
+            they are not used any more.
+        title: Heading of the page; None names the runs.
+        queries: Segments per run to find neighbours of; 0 for no such section.
+        audio: Whether these can be listened to.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`, for neighbours.
+    """
+
+    paths: Sequence[Path]
+    probes: Sequence[Path] = ()
+    output: Path = DEFAULT_OUTPUT
+    title: str | None = None
+    queries: int = 3
+    audio: bool = True
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """What was written.
+
+    Attributes:
+        html: The page, with everything inside.
+        markdown: The same as Markdown, its pictures and sounds beside it.
+        runs: Runs on it.
+        probes: Probe results on it.
+        failures: Folders that could not be read, and why.
+        seconds: How long it took.
+    """
+
+    html: Path
+    markdown: Path
+    runs: int
+    probes: int
+    failures: Failures = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def run(request: ReportRequest, progress: Progress) -> ReportResult:
+    """Write a report.
+
+    Raises:
+        MissingDataError: A folder is not there, or holds no run.
+        UsageError: An option that cannot be used, or an output that is a file.
+        MscolError: Not one run could be read, or the page cannot be written.
+    """
+    begun = time.monotonic()
+    if request.queries < 0:
+        raise UsageError(f"--neighbours must be 0 or more, not {request.queries}.")
+    if request.output.exists() and not request.output.is_dir():
+        raise UsageError(f"{request.output} is a file: choose another -o.")
+    material = find_material(request.paths, request.probes)
+    for _, reason in material.failures:
+        progress.warn(f"left out: {reason}")
+    if not material.runs:
+        raise MscolError(f"no run can be read; the first: {material.failures[0][1]}")
+    page = _page(request, material, progress)
+    with writing(request.output):
+        html, markdown = write_page(page, request.output)
+    seconds = round(time.monotonic() - begun, 2)
+    counts = len(material.runs), len(material.probes)
+    return ReportResult(html, markdown, *counts, material.failures, seconds)
+
+
+def _page(request: ReportRequest, material: Material, progress: Progress) -> Page:
+    device = pick_device(request.device)
+    sections = [
+        summary_section(material),
+        scores_section(material),
+        sources_section(material),
+        attribution_section(material),
+        training_section(material),
+        classes_section(material),
+        neighbours_section(material, request.queries, request.audio, device, progress),
+        settings_section(material.runs),
+        provenance_section(material.runs),
+        commands_section(material),
+    ]
+    labels = ", ".join(one.label for one in material.runs)
+    runs, probes = len(material.runs), len(material.probes)
+    lead = (
+        f"{runs} run{'' if runs == 1 else 's'} ({labels}) and {probes} probe"
+        f" result{'' if probes == 1 else 's'}."
+    )
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    footer = (
+        f"Written by mscol {__version__} on {day}. The folder pictures/ beside this page has every"
+        " picture as PNG, PDF and SVG."
+    )
+    title = request.title or f"mscol report: {labels}"
+    return Page(title, lead, sections, footer, verdict(material))

@@ -1,1 +1,0 @@
-"""Results as tables and files that people and other tools read."""

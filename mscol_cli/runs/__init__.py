@@ -1,0 +1,1 @@
+"""Run folders: layout, checkpoints, state, metrics; `mscol runs` lists, shows and plots them."""

@@ -1,0 +1,232 @@
+"""Checkpoints: folders of safetensors with a run.json, saved, pruned and restored."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mscol_cli.errors import MissingDataError, MscolError, UsageError
+from mscol_cli.runs.layout import (
+    CHECKPOINTS,
+    FORMAT,
+    RUN,
+    VERSION,
+    check_layout,
+    checkpoint_folders,
+)
+from mscol_cli.system.files import file_hash, make_readable, point, read_json, sync, write_json
+
+ENCODER, OBJECTIVE, OPTIMIZER = "encoder", "objective", "optimizer"
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk.
+
+    Attributes:
+        folder: Where it is.
+        step: Updates made.
+        info: Its run.json.
+    """
+
+    folder: Path
+    step: int
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Restorable:
+    """A checkpoint in memory.
+
+    Attributes:
+        checkpoint: Where it is, and its run.json.
+        tensors: By file stem (`encoder`, `objective`, `optimizer`), tensors by name, on the CPU.
+        damaged: Newer checkpoints, and why they cannot be read.
+    """
+
+    checkpoint: Checkpoint
+    tensors: Mapping[str, dict[str, Tensor]]
+    damaged: Mapping[Path, str]
+
+
+def save_checkpoint(
+    run: Path, step: int, info: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
+) -> Path:
+    """Write `RUN/checkpoints/step-NNNNNNNN` and return it.
+
+    Args:
+        run: The run folder.
+        step: Updates made.
+        info: Settings of the run; the step is added.
+        tensors: By file stem (`encoder`, `objective`, `optimizer`), tensors by name.
+    """
+    final = run / CHECKPOINTS / f"step-{step:08d}"
+    with _filled(final, {**info, "step": step}, tensors) as temporary:
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.rename(final)
+    return final
+
+
+def save_model(
+    folder: Path, step: int, info: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
+) -> None:
+    """Write a checkpoint that belongs to no run, at a place of the user's choice.
+
+    Args:
+        folder: New, or an empty folder.
+        step: Updates made.
+        info: What is known of the model; layout and step are added.
+        tensors: By file stem (`encoder`, `objective`), tensors by name.
+
+    Raises:
+        UsageError: The folder holds something.
+    """
+    refuse_occupied(folder)
+    content = {"format": FORMAT, "version": VERSION, **info, "step": step}
+    final = folder.resolve()
+    with _filled(final, content, tensors) as temporary:
+        # Fails where a rival has filled the folder meanwhile, and loses nothing.
+        temporary.rename(final)
+
+
+def refuse_occupied(folder: Path) -> None:
+    """Refuse a path that is a file, or a folder that holds something. Raises UsageError."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise UsageError(f"{folder} already holds files: choose another -o.")
+    elif folder.exists():
+        raise UsageError(f"{folder} is a file: choose another -o.")
+
+
+@contextmanager
+def _filled(
+    final: Path, content: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
+) -> Iterator[Path]:
+    """A complete folder beside `final`, on the disk, for the caller to rename to it."""
+    temporary = final.with_name(f".{final.name}.{os.getpid()}")
+    temporary.mkdir(parents=True)
+    try:
+        for stem, named in tensors.items():
+            file = temporary / f"{stem}.safetensors"
+            save_file({name: tensor.contiguous() for name, tensor in named.items()}, file)
+            make_readable(file)
+            sync(file)
+        write_json(temporary / RUN, content)
+        sync(temporary)
+        yield temporary
+        sync(final.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def run_of(folder: Path) -> Path:
+    """The run folder of a checkpoint; the checkpoint itself where it belongs to no run."""
+    named = folder.name == BEST or folder.name.startswith("step-")
+    inside = folder.parent.name == CHECKPOINTS and named
+    return folder.parent.parent if inside else folder
+
+
+def keep_best(run: Path, folder: Path) -> None:
+    """Let `RUN/checkpoints/best` point at a checkpoint if none before it had a lower `loss`."""
+    link = run / CHECKPOINTS / BEST
+    if _loss(link) < _loss(folder):
+        return
+    point(link, Path(folder.name))
+
+
+def _loss(folder: Path) -> float:
+    try:
+        loss = read_checkpoint(folder).info.get("loss")
+    except (MissingDataError, UsageError):
+        return math.inf
+    return math.inf if loss is None else float(loss)
+
+
+def prune(run: Path, keep: int) -> None:
+    """Delete all but the last `keep` checkpoints of a run and its best, and what killed processes
+    left of others; for a process that is writing none."""
+    best = (run / CHECKPOINTS / BEST).resolve().name
+    old = (folder for folder in checkpoint_folders(run)[:-keep] if folder.name != best)
+    unfinished = (run / CHECKPOINTS).glob(".step-*")
+    for folder in [*old, *unfinished]:
+        shutil.rmtree(folder)
+
+
+def latest_checkpoint(path: Path) -> Checkpoint | None:
+    """The newest checkpoint of a run folder; None when it has none yet."""
+    folders = checkpoint_folders(path)
+    return read_checkpoint(folders[-1]) if folders else None
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint's run.json.
+
+    Raises:
+        MissingDataError: The folder is no checkpoint.
+        UsageError: It has a layout this version does not read.
+    """
+    info = read_json(folder / RUN, "checkpoint")
+    check_layout(folder, info)
+    return Checkpoint(folder, int(info.get("step", 0)), info)
+
+
+def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:
+    """Tensors by name of `FOLDER/STEM.safetensors`, on the CPU.
+
+    Raises:
+        MissingDataError: The file is not there.
+        UsageError: It is damaged.
+    """
+    path = folder / f"{stem}.safetensors"
+    if not path.is_file():
+        raise MissingDataError(f"{path} is missing: the checkpoint is not complete.")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise UsageError(f"{path} is damaged ({error}): use an earlier checkpoint.") from error
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 of the encoder's weights, which names a model in caches and reports."""
+    return file_hash(folder / f"{ENCODER}.safetensors")
+
+
+def restorable(run: Path) -> Restorable | None:
+    """The newest checkpoint of a run that can be read; None when it has none yet.
+
+    Raises:
+        UsageError, MissingDataError: There are checkpoints, and none can be read.
+    """
+    damaged: dict[Path, str] = {}
+    newest: MscolError | None = None
+    for folder in reversed(checkpoint_folders(run)):
+        try:
+            stems = (ENCODER, OBJECTIVE, OPTIMIZER)
+            tensors = {stem: read_weights(folder, stem) for stem in stems}
+            return Restorable(read_checkpoint(folder), tensors, damaged)
+        except MscolError as error:
+            damaged[folder] = str(error)
+            newest = newest or error
+    if newest is not None:
+        raise newest
+    return None
+
+
+def set_aside(folder: Path) -> None:
+    """Rename a damaged checkpoint, so that it counts as none and can be looked at."""
+    number = 1
+    while (place := folder.with_name(f"damaged-{number}-{folder.name}")).exists():
+        number += 1
+    folder.rename(place)

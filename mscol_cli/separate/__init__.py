@@ -1,0 +1,1 @@
+"""`mscol separate`: from files through a separator to a sealed store and listening copies."""

@@ -1,0 +1,264 @@
+"""Groups of tracks through a separator, in batches of chunks.
+
+What is separated together decides how sums are rounded. So batches never reach across the border
+of a group: a group that is done again, whatever was done before, comes out the same, bit by bit.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mscol_cli.audio import StreamResampler
+from mscol_cli.contracts.plans import MIXTURE
+from mscol_cli.contracts.separator import Separator, TrackInput
+from mscol_cli.errors import BadInputError, PluginCallError
+from mscol_cli.host.checks.separator import validate_separated
+from mscol_cli.host.checks.values import breach
+from mscol_cli.host.guard import label_of, plugin_call
+from mscol_cli.separate.chunks import Chunk, CrossFade, read_chunks
+from mscol_cli.store import SAMPLE_RATE, FileStamp
+from mscol_cli.store.spool import Spool
+from mscol_cli.system.prefetch import streams_ahead
+
+DECODERS = min(8, os.cpu_count() or 1)
+Outcome = Mapping[str, Tensor] | BadInputError
+
+
+@dataclass(frozen=True)
+class Separated:
+    """A track with its sources; to be closed by whoever took it.
+
+    Attributes:
+        track: Which one.
+        stamps: The files as they were read, by role.
+        waveforms: Mixture and sources as the store has them: 16 kHz, mono.
+        copies: Sources at the separator's rate, (channels, samples); none unless asked for.
+        sample_rate: Hz of `copies`.
+    """
+
+    track: TrackInput
+    stamps: Mapping[str, FileStamp]
+    waveforms: Mapping[str, Spool]
+    copies: Mapping[str, Spool]
+    sample_rate: int
+
+    def close(self) -> None:
+        """Give memory and disk back."""
+        for spool in (*self.waveforms.values(), *self.copies.values()):
+            spool.close()
+
+
+class Batcher:
+    """Runs a separator on batches, and makes them smaller where the device is full.
+
+    Attributes:
+        limit: Most samples in time of a batch, summed over its chunks.
+    """
+
+    def __init__(self, separator: Separator) -> None:
+        self.limit = separator.batch_samples
+        self._separator = separator
+
+    def fits(self, batch: Sequence[Chunk], chunk: Chunk) -> bool:
+        """Whether a batch can take one more chunk; an empty one always can."""
+        return not batch or sum(held.samples for held in batch) + chunk.samples <= self.limit
+
+    def run(self, batch: Sequence[Chunk]) -> list[Outcome]:
+        """Separate chunks; each comes out as its waveforms or as what is wrong with it.
+
+        A batch that the device has no room for, or that holds a chunk the separator refuses, is
+        tried again in halves, so that no other chunk is lost with it.
+
+        Raises:
+            PluginError: The separator returned something else than it promised.
+            PluginCallError: It raised another exception, which names the track.
+        """
+        failure = None
+        try:
+            outcomes = self._separate(batch)
+        except torch.OutOfMemoryError:
+            failure = self._without_room(batch)
+        except BadInputError as error:
+            failure = error
+        if failure is None:
+            return outcomes
+        if len(batch) == 1:
+            return [failure]
+        half = len(batch) // 2
+        return [*self.run(batch[:half]), *self.run(batch[half:])]
+
+    def _separate(self, batch: Sequence[Chunk]) -> list[Outcome]:
+        tracks = list(dict.fromkeys(chunk.track for chunk in batch))
+        try:
+            with plugin_call(label_of(self._separator), f"track '{tracks[0]}'"):
+                outcomes = list(self._separator.separate_many([chunk.audio for chunk in batch]))
+        except PluginCallError as error:
+            if len(tracks) == 1:
+                raise
+            for track in tracks:  # raises for the track that is to blame
+                self._separate([chunk for chunk in batch if chunk.track == track])
+            named = f"one of the tracks '{tracks[0]}' to '{tracks[-1]}'"
+            raise PluginCallError(error.label, error.reason, named) from error.__cause__
+        self._check(outcomes, batch)
+        return [*outcomes]
+
+    def _without_room(self, batch: Sequence[Chunk]) -> BadInputError:
+        self.limit = min(self.limit, sum(chunk.samples for chunk in batch) // 2)
+        gc.collect()  # what the failed attempt held
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        seconds = batch[0].samples / batch[0].sample_rate
+        return BadInputError(
+            f"{seconds:.0f} s of it do not fit into the memory of the device: free some, or use"
+            " --device cpu"
+        )
+
+    def _check(self, separated: Sequence[object], batch: Sequence[Chunk]) -> None:
+        label = label_of(self._separator)
+        if len(separated) != len(batch):
+            raise breach(
+                label, f"separate_many returned {len(separated)} results for {len(batch)} chunks"
+            )
+        for chunk, sources in zip(batch, separated, strict=True):
+            where = f"{label}: track '{chunk.track}'"
+            validate_separated(sources, self._separator.sources, chunk.samples, where)
+
+
+Result = tuple[TrackInput, Separated | BadInputError]
+
+
+def separate_groups(
+    groups: Iterable[Sequence[TrackInput]],
+    separator: Separator,
+    scratch: Path,
+    copies: bool = False,
+) -> Iterator[Result]:
+    """Separate every track of every group, in order, while later ones are decoded.
+
+    Args:
+        groups: Tracks that may share a batch.
+        separator: What separates them.
+        scratch: Folder on whose disk long tracks are kept until they are whole.
+        copies: Whether sources are wanted at the separator's own rate, too.
+
+    Yields:
+        Each track with its sources, or with what is wrong with it.
+
+    Raises:
+        PluginError: The separator returned something else than it promised.
+        PluginCallError: It raised an exception that is not of mscol's.
+    """
+    batcher = Batcher(separator)
+    numbered = ((number, track) for number, group in enumerate(groups) for track in group)
+    streams = streams_ahead(
+        lambda item: read_chunks(item[1], separator.sample_rate, separator.chunking),
+        numbered,
+        DECODERS,
+    )
+    for _, arriving in groupby(streams, key=lambda stream: stream[0][0]):
+        pending: list[tuple[_TrackInProgress, Chunk]] = []
+        for (_, track), chunks in arriving:
+            growing = _TrackInProgress(track, separator, scratch, copies)
+            try:
+                for chunk in chunks:
+                    if not batcher.fits([held for _, held in pending], chunk):
+                        yield from _flush(pending, batcher)
+                    if growing.failed:
+                        break
+                    pending.append((growing, chunk))
+            except BadInputError as error:
+                pending = [(other, chunk) for other, chunk in pending if other is not growing]
+                yield growing.fail(error)
+        yield from _flush(pending, batcher)
+
+
+def _flush(pending: list[tuple[_TrackInProgress, Chunk]], batcher: Batcher) -> Iterator[Result]:
+    outcomes = batcher.run([chunk for _, chunk in pending]) if pending else []
+    outcomes.reverse()
+    for growing, chunk in pending:
+        outcome = outcomes.pop()  # let go of as soon as it is written
+        if growing.failed:
+            continue
+        if isinstance(outcome, BadInputError):
+            # A separator does not know which track it is given.
+            yield growing.fail(BadInputError(f"{growing.track.id}: {outcome}"))
+            continue
+        growing.add(outcome, chunk)
+        if chunk.stamps is not None:
+            yield growing.finish(chunk.stamps)
+    pending.clear()
+
+
+class _TrackInProgress:
+    """A track of which some chunks are separated.
+
+    Attributes:
+        track: Which one.
+        failed: Whether something was wrong with it.
+    """
+
+    def __init__(
+        self, track: TrackInput, separator: Separator, scratch: Path, copies: bool
+    ) -> None:
+        self.failed = False
+        self.track, self._scratch = track, scratch
+        overlap = separator.chunking.overlap if separator.chunking else 0
+        names = (MIXTURE, *separator.sources)
+        self._fades = {name: CrossFade(overlap) for name in names}
+        self._resamplers: dict[str, StreamResampler] = {}
+        self._waveforms = {name: Spool(scratch) for name in names}
+        self._copied = separator.sources if copies else ()
+        self._copies: dict[str, Spool] = {}
+        self._rate = 0
+        self._label, self._channels = label_of(separator), dict[str, int]()
+
+    def add(self, separated: Mapping[str, Tensor], chunk: Chunk) -> None:
+        """Take the next chunk with its sources."""
+        self._check_channels(separated)
+        self._rate = chunk.sample_rate
+        for name, fade in self._fades.items():
+            joined = fade.push(separated[name].float(), chunk.last)
+            self._store(name, joined, chunk.last)
+            if name in self._copied:
+                self._copy(name, joined)
+
+    def _check_channels(self, separated: Mapping[str, Tensor]) -> None:
+        """Chunks that are joined must have the same channels."""
+        for name in self._fades:
+            channels = len(separated[name])
+            if self._channels.setdefault(name, channels) != channels:
+                raise breach(
+                    f"{self._label}: track '{self.track.id}'",
+                    f"separate returned '{name}' with {self._channels[name]} channels in one chunk"
+                    f" and {channels} in the next",
+                )
+
+    def finish(self, stamps: Mapping[str, FileStamp]) -> Result:
+        """The whole track."""
+        return self.track, Separated(self.track, stamps, self._waveforms, self._copies, self._rate)
+
+    def fail(self, error: BadInputError) -> Result:
+        """Give up on the track."""
+        self.failed = True
+        for spool in (*self._waveforms.values(), *self._copies.values()):
+            spool.close()
+        return self.track, error
+
+    def _store(self, name: str, joined: Tensor, last: bool) -> None:
+        if name not in self._resamplers:
+            self._resamplers[name] = StreamResampler(self._rate, SAMPLE_RATE)
+        mono = self._resamplers[name].push(joined.mean(dim=0), last)
+        self._waveforms[name].append(mono.cpu().numpy())
+
+    def _copy(self, name: str, joined: Tensor) -> None:
+        if name not in self._copies:
+            self._copies[name] = Spool(self._scratch, len(joined))
+        self._copies[name].append(joined.cpu().numpy())

@@ -1,0 +1,136 @@
+"""separate --check-chunking: how far chunks with cross-fades are from the whole file at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import log10
+
+import torch
+from torch import Tensor
+
+from mscol_cli.audio import find_audio
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.contracts.separator import Chunking, Separator, TrackInput
+from mscol_cli.errors import BadInputError, UsageError
+from mscol_cli.host.checks.separator import find_tracks, validate_separated
+from mscol_cli.host.guard import guarded, label_of
+from mscol_cli.separate.batching import Batcher
+from mscol_cli.separate.chunks import Chunk, CrossFade, read_chunks
+from mscol_cli.separate.separator import SeparateRequest, build_separator
+
+
+@dataclass(frozen=True)
+class ChunkingResult:
+    """What was compared.
+
+    Attributes:
+        track: Its name.
+        seconds: How long it lasts.
+        chunks: Into how many it was cut.
+        chunk_seconds: Length of a chunk.
+        overlap_seconds: What neighbours share.
+        snr_db: By source, energy of the whole-file estimate over that of the difference; None
+            where the source is silent or there is no difference.
+        seconds_whole: Time that the separator took at once.
+        seconds_chunked: And in chunks.
+    """
+
+    track: str
+    seconds: float
+    chunks: int
+    chunk_seconds: float
+    overlap_seconds: float
+    snr_db: dict[str, float | None] = field(default_factory=dict)
+    seconds_whole: float = 0.0
+    seconds_chunked: float = 0.0
+
+
+def run(request: SeparateRequest, progress: Progress) -> ChunkingResult:
+    """Separate one track at once and in chunks, and compare every source.
+
+    Raises:
+        UsageError: Not one track, one that fits into a chunk, or a separator that does not cut.
+        MissingDataError: No such file, or no weights.
+        BadInputError: The file cannot be used.
+    """
+    separator, _ = build_separator(request, progress)
+    track, chunking = _only_track(request, separator), separator.chunking
+    if chunking is None:
+        raise UsageError("this separator takes every track whole: there is nothing to check.")
+    whole = next(read_chunks(track, separator.sample_rate, chunking=None))
+    rate = whole.sample_rate
+    if whole.samples <= chunking.samples:
+        raise UsageError(
+            f"{track.id} lasts {whole.samples / rate:.1f} s and is separated at once, as all up to"
+            f" {chunking.samples / rate:.1f} s: name a longer file."
+        )
+    begun = time.perf_counter()
+    at_once = guarded(separator, separator.separate, f"track '{track.id}'")(whole.audio)
+    validate_separated(at_once, separator.sources, whole.samples, label_of(separator))
+    middle = time.perf_counter()
+    count, noise = _difference(track, separator, chunking, at_once)
+    return ChunkingResult(
+        track=track.id,
+        seconds=round(whole.samples / rate, 3),
+        chunks=count,
+        chunk_seconds=round(chunking.samples / rate, 3),
+        overlap_seconds=round(chunking.overlap / rate, 3),
+        snr_db={name: _ratio(at_once[name], noise[name]) for name in separator.sources},
+        seconds_whole=round(middle - begun, 2),
+        seconds_chunked=round(time.perf_counter() - middle, 2),
+    )
+
+
+def _only_track(request: SeparateRequest, separator: Separator) -> TrackInput:
+    tracks = find_tracks(separator, find_audio(request.inputs).files)
+    if len(tracks) != 1:
+        raise UsageError(f"--check-chunking takes one track, not {len(tracks)}: name one file.")
+    return tracks[0]
+
+
+def _difference(
+    track: TrackInput, separator: Separator, chunking: Chunking, at_once: Mapping[str, Tensor]
+) -> tuple[int, dict[str, float]]:
+    """Into how many chunks it was cut, and energy of the difference by source."""
+    fades = {name: CrossFade(chunking.overlap) for name in separator.sources}
+    noise = dict.fromkeys(fades, 0.0)
+    count = done = 0
+    for chunk, separated in _separated(track, separator):
+        joined = {name: fade.push(separated[name], chunk.last) for name, fade in fades.items()}
+        length = next(iter(joined.values())).shape[-1]
+        for name, waveform in joined.items():
+            noise[name] += _energy(waveform - at_once[name][:, done : done + length])
+        done, count = done + length, count + 1
+    return count, noise
+
+
+def _separated(
+    track: TrackInput, separator: Separator
+) -> Iterator[tuple[Chunk, Mapping[str, Tensor]]]:
+    batcher, batch = Batcher(separator), list[Chunk]()
+    for chunk in read_chunks(track, separator.sample_rate, separator.chunking):
+        if not batcher.fits(batch, chunk):
+            yield from _run(batcher, batch)
+            batch = []
+        batch.append(chunk)
+    yield from _run(batcher, batch)
+
+
+def _run(batcher: Batcher, batch: list[Chunk]) -> Iterator[tuple[Chunk, Mapping[str, Tensor]]]:
+    for chunk, outcome in zip(batch, batcher.run(batch), strict=True):
+        if isinstance(outcome, BadInputError):
+            raise outcome
+        yield chunk, outcome
+
+
+def _energy(waveform: Tensor) -> float:
+    return float(waveform.to(torch.float64).square().sum())
+
+
+def _ratio(whole: Tensor, noise: float) -> float | None:
+    signal = _energy(whole)
+    if not signal or not noise:
+        return None
+    return round(10.0 * log10(signal / noise), 2)

@@ -1,0 +1,124 @@
+"""Arrays of int16 samples in a `.npy` file that grows at its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mscol_cli.errors import MscolError
+from mscol_cli.store.spool import Samples, blocks
+
+_HEADER = 128
+_MAGIC = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
+FULL_SCALE = 32767
+"""The int16 that a waveform's own peak becomes."""
+_SILENCE = 1e-20
+
+
+class GrowingArray:
+    """Rows appended to a `.npy` file whose header has room for any length.
+
+    Attributes:
+        path: The file.
+        rows: Rows appended so far.
+    """
+
+    def __init__(self, path: Path, dtype: type, row: Sequence[int] = (), rows: int = 0) -> None:
+        """Open for appending after `rows` rows; whatever lies beyond them is cut off.
+
+        Args:
+            path: The file; made if it is not there.
+            dtype: Of the values.
+            row: Shape of one row; empty for a one-dimensional array.
+            rows: Rows to keep.
+
+        Raises:
+            MscolError: The file holds fewer rows than that.
+        """
+        self.path = path
+        self.rows = rows
+        self._dtype: np.dtype[Any] = np.dtype(dtype).newbyteorder("<")
+        self._row = tuple(row)
+        self._file = path.open("r+b" if path.exists() else "w+b")
+        end = self._offset(rows)
+        if rows and self._file.seek(0, os.SEEK_END) < end:
+            self._file.close()
+            raise MscolError(f"{path}: shorter than its index says; separate again with -o")
+        self._file.truncate(end)
+        self._write_header(0)
+        self._file.seek(end)
+
+    def append(self, values: NDArray[Any]) -> int:
+        """Write rows and return the number of the first; not on the disk before `sync`."""
+        first = self.rows
+        self._file.write(np.ascontiguousarray(values, dtype=self._dtype).data)
+        self.rows += len(values)
+        return first
+
+    def sync(self) -> None:
+        """Wait until what was appended is on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def finish(self) -> None:
+        """Write the length into the header and close; `numpy.load` opens the file from now on."""
+        self._write_header(self.rows)
+        self.sync()
+        self._file.close()
+
+    def close(self) -> None:
+        """Close without a length: the file is to be appended to by a later process."""
+        self._file.close()
+
+    def _offset(self, rows: int) -> int:
+        return _HEADER + rows * int(self._dtype.itemsize) * prod(self._row)
+
+    def _write_header(self, rows: int) -> None:
+        shape = (rows, *self._row)
+        text = f"{{'descr': '{self._dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+        self._file.seek(0)
+        self._file.write(_MAGIC + text.ljust(_HEADER - 11).encode("ascii") + b"\n")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a waveform is.
+
+    Attributes:
+        peak: The largest |x|; not finite if some sample is not.
+        norm: L2 norm, summed in double precision.
+    """
+
+    peak: float
+    norm: float
+
+    @property
+    def gain(self) -> float:
+        """The factor that makes the int16 of `quantise` the waveform again; zero for a waveform
+        without a sample above 1e-20."""
+        return 0.0 if self.peak < _SILENCE else self.peak / FULL_SCALE
+
+
+def extent(waveform: Samples) -> Extent:
+    """Look once at all of a waveform, block by block."""
+    peak, square = 0.0, 0.0
+    for block in blocks(waveform):
+        peak = float(np.fmax(peak, max(block.max(), -block.min())))
+        square += float(np.einsum("i,i->", block, block, dtype=np.float64))
+        if not np.isfinite(square):
+            return Extent(square, square)
+    return Extent(peak, float(np.sqrt(square)))
+
+
+def quantise(waveform: Samples, peak: float) -> Iterator[NDArray[np.int16]]:
+    """A waveform of that peak as int16, block by block; all zero for one that is silent."""
+    scale = np.float32(0.0 if peak < _SILENCE else FULL_SCALE / peak)
+    for block in blocks(waveform):
+        yield np.rint(block * scale).astype(np.int16)

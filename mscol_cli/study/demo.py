@@ -1,0 +1,171 @@
+"""demo: make a small collection, run the four commands on it, compare with an untrained encoder."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.engine.models import UNTRAINED
+from mscol_cli.probe.tasks import DATA
+from mscol_cli.runs.checkpoint import latest_checkpoint
+from mscol_cli.runs.layout import PROBE_REPORT, PROBES
+from mscol_cli.study.chain import run_chain
+from mscol_cli.study.file import read_study
+from mscol_cli.study.plan import make_plan, study_stages
+from mscol_cli.study.results import ProbeStage
+from mscol_cli.study.stages import ComputeOptions, Execute, Stage, Status, StudyPaths
+
+TASKS = ("mtat", "fma", "nsynth")
+RUN, VECTORS = "runs/demo", "embeddings.npz"
+CACHE = "MSCOL_CACHE"
+
+
+@dataclass(frozen=True)
+class DemoRequest:
+    """What to demonstrate.
+
+    Attributes:
+        folder: Where everything goes; it is kept.
+        songs: Clips in the synthetic collection.
+        steps: Updates of pre-training.
+        seeds: Classifiers per probe.
+    """
+
+    folder: Path
+    songs: int = 400
+    steps: int = 1000
+    seeds: int = 3
+
+
+@dataclass(frozen=True)
+class DemoScore:
+    """One row of the demo's table.
+
+    Attributes:
+        task: Name of the probe.
+        metric: Its headline metric.
+        test_clips: Clips the score is computed on.
+        pretrained: Score, low and high end of its 95 % interval.
+        untrained: The same for the encoder before pre-training.
+    """
+
+    task: str
+    metric: str
+    test_clips: int
+    pretrained: tuple[float, float, float]
+    untrained: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo came to.
+
+    Attributes:
+        folder: Where everything lies.
+        scores: One row per probe.
+        seconds: Wall time.
+    """
+
+    folder: Path
+    scores: tuple[DemoScore, ...]
+    seconds: float
+
+
+def run(request: DemoRequest, progress: Progress, execute: Execute) -> DemoResult:
+    """Run the demo.
+
+    Args:
+        request: What to demonstrate.
+        progress: Who watches.
+        execute: Runs a command line (without `mscol`) and returns its exit code.
+
+    Raises:
+        MscolError: A command failed; it has said why.
+    """
+    started = time.perf_counter()
+    folder = request.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _inside(folder):
+        stages = demo_stages(request)
+        run_chain(stages, make_plan(stages), False, progress, execute)
+        scores = tuple(_score(task) for task in TASKS)
+    return DemoResult(folder, scores, round(time.perf_counter() - started, 1))
+
+
+def demo_stages(request: DemoRequest) -> list[Stage]:
+    """The stages of the study `demo`, with one run and as much music and training as asked for,
+    and one that embeds."""
+    study = read_study("demo")
+    asked = {**study.runs["msa"].settings, "steps": request.steps}
+    trained = replace(study.runs["msa"], name=Path(RUN).name, settings=asked)
+    study = replace(study, songs=request.songs, seeds=request.seeds, tasks=TASKS)
+    study = replace(study, runs={trained.name: trained}, online_probe=None)
+    stages = study_stages(study, StudyPaths(DATA, Path(RUN).parent, Path(PROBES)), ComputeOptions())
+    first = next(row for row, stage in enumerate(stages) if isinstance(stage, ProbeStage))
+    return [*stages[:first], _EmbedStage(stages[first - 1].name), *stages[first:]]
+
+
+class _EmbedStage(Stage):
+    """Vectors of one data set, newer than the run."""
+
+    name = "embed fma"
+
+    def __init__(self, run: str) -> None:
+        self.needs = ("music", run)
+
+    def status(self) -> Status:
+        """Done when the file is newer than the run's weights."""
+        vectors, found = Path(VECTORS), latest_checkpoint(Path(RUN))
+        if not vectors.is_file() or found is None:
+            return Status("to do")
+        newer = vectors.stat().st_mtime_ns >= found.folder.stat().st_mtime_ns
+        return Status("done" if newer else "to do")
+
+    def command(self) -> list[str]:
+        """Of the clips of the genre task."""
+        return ["embed", "data/fma", "--model", RUN, "-o", VECTORS]
+
+
+def _report(task: str, model: str) -> Path:
+    folder = Path(PROBES, UNTRAINED) if model == UNTRAINED else Path(RUN, PROBES)
+    return folder / task / PROBE_REPORT
+
+
+def _score(task: str) -> DemoScore:
+    trained, untrained = (
+        json.loads(_report(task, model).read_text(encoding="utf-8")) for model in (RUN, UNTRAINED)
+    )
+    headline = trained["test_sets"][0]
+    metric = next(iter(headline["metrics"]))
+    return DemoScore(
+        task=task,
+        metric=metric,
+        test_clips=headline["clips"],
+        pretrained=_interval(headline["metrics"][metric]),
+        untrained=_interval(untrained["test_sets"][0]["metrics"][metric]),
+    )
+
+
+def _interval(metric: dict[str, Any]) -> tuple[float, float, float]:
+    return metric["value"], metric["low"], metric["high"]
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    before, cache = Path.cwd(), os.environ.get(CACHE)
+    os.chdir(folder)
+    # Cached embeddings stay with the rest, instead of in the user's own cache.
+    os.environ[CACHE] = cache or str(folder / "cache")
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        if cache is None:
+            del os.environ[CACHE]

@@ -1,0 +1,149 @@
+"""The stage that synthesises the music of a study, and the one that separates a store."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from mscol_cli.contracts.progress import Progress, Silent
+from mscol_cli.download import load_table
+from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.separate.separator import SeparateRequest, build_separator, resolve
+from mscol_cli.store import StoreHeader, store_beside
+from mscol_cli.store.header import HEADER
+from mscol_cli.study.file import StudyStore
+from mscol_cli.study.stages import ComputeOptions, Execute, Stage, Status, differences, words
+from mscol_cli.synthetic import Collection, write_collection
+from mscol_cli.system.files import read_json
+
+COLLECTION = "collection.json"
+WORKERS = 2
+
+
+class MusicStage(Stage):
+    """Music of mscol's own, in the layouts of the data sets that the tasks read."""
+
+    name = "music"
+    means = True
+
+    def __init__(self, folder: Path, songs: int) -> None:
+        self._folder, self._songs = folder, songs
+
+    def status(self) -> Status:
+        """Done when the collection's own record is there."""
+        if not (self._folder / COLLECTION).is_file():
+            return Status("to do")
+        songs = read_json(self._folder / COLLECTION, "collection of music").get("songs")
+        if songs != self._songs:
+            raise UsageError(
+                f"{self._folder} holds {songs} songs, not {self._songs}: choose another -o."
+            )
+        return Status("done")
+
+    def command(self) -> list[str]:
+        """No command of its own makes it."""
+        return []
+
+    def run(self, progress: Progress, execute: Execute) -> int:
+        """Synthesise it."""
+        synthesise(self._folder, self._songs, WORKERS, progress)
+        return 0
+
+
+def synthesise(folder: Path, songs: int, workers: int, progress: Progress) -> Collection:
+    """Make the collection, or find the one that is there already."""
+    progress.note(f"making music in {folder}")
+    progress.begin("synthesise", None, "jobs")
+    done = 0
+
+    def report(now: int, total: int) -> None:
+        nonlocal done
+        if done == 0:
+            progress.begin("synthesise", total, "jobs")
+        progress.advance(now - done)
+        done = now
+
+    collection = write_collection(
+        folder,
+        songs=songs,
+        tracks=min(max(16, songs * 5 // 6), 160),
+        notes=min(max(40, songs * 2), 400),
+        workers=workers,
+        progress=report,
+    )
+    progress.end()
+    return collection
+
+
+class SeparateStage(Stage):
+    """A sealed store."""
+
+    means = True
+
+    def __init__(
+        self, store: StudyStore, data: Path, where: ComputeOptions, needs: tuple[str, ...]
+    ) -> None:
+        self.name, self.needs = f"separate {store.name}", needs
+        self.inputs, self.path = data / store.inputs, data / f"{store.name}.store"
+        self._store, self._where = store, where
+
+    def status(self) -> Status:
+        """Done when the store is sealed."""
+        if not (self.path / HEADER).exists():
+            return Status("to do")
+        header = StoreHeader.read(self.path)
+        if not header.sealed:
+            return Status("resume", "begun")
+        self._check(header)
+        return Status("done", f"{header.tracks:,} tracks")
+
+    def command(self) -> list[str]:
+        """The same at first and to go on."""
+        options = [word for option in self._store.options for word in ("--opt", option)]
+        output = [] if self.path == store_beside(self.inputs) else ["-o", str(self.path)]
+        asked = [*words(self._store.settings), *options, *self._where.words(many=True)]
+        return ["separate", str(self.inputs), *asked, *output]
+
+    def missing(self) -> list[str]:
+        """The music, and the separator's weights."""
+        lines = [] if self.needs else missing_folder(self.inputs, self._store.inputs)
+        try:
+            build_separator(self._request(offline=True), Silent())
+        except MissingDataError as error:
+            lines.append(_weights(resolve(self._request())[1], error))
+        return lines
+
+    def _request(self, offline: bool = False) -> SeparateRequest:
+        settings = dict(self._store.settings)
+        options = self._store.options
+        inputs = (self.inputs,)
+        return SeparateRequest(inputs, self.path, options=options, offline=offline, **settings)
+
+    def _check(self, header: StoreHeader) -> None:
+        part, model = resolve(self._request())
+        made = {"separator": header.separator.name, **header.separator.options}
+        asked = {"separator": part.name, **asdict(part.options)}
+        if model is not None and "model" in header.separator.passport:
+            made, asked = (
+                {**made, "model": header.separator.passport["model"]},
+                {**asked, "model": model},
+            )
+        if found := differences(made, asked):
+            raise UsageError(
+                f"{self.path} was separated otherwise: {'; '.join(found)}. Move it away, or give"
+                " the study's store another name."
+            )
+
+
+def missing_folder(folder: Path, collection: str) -> list[str]:
+    """A line for a data set that is not there."""
+    if folder.is_dir() and any(folder.iterdir()):
+        return []
+    if collection in load_table():
+        default = folder == Path(load_table()[collection].folder)
+        return [f"mscol download {collection}" + ("" if default else f" -o {folder}")]
+    return [f"put the music or data set of '{collection}' in {folder}"]
+
+
+def _weights(model: str | None, error: MissingDataError) -> str:
+    return f"mscol download {model}" if model in load_table() else str(error)

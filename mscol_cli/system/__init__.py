@@ -1,0 +1,1 @@
+"""Files, locks, threads, processes and signals: what the operating system gives."""

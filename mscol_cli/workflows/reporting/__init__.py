@@ -1,1 +1,0 @@
-"""The sections of a report, each from what runs and probes left on disk."""

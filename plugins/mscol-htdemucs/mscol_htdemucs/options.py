@@ -1,0 +1,19 @@
+"""Options of htdemucs; nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mscol_cli.api import option
+
+
+@dataclass(frozen=True)
+class HTDemucsOptions:
+    """Options of `htdemucs`."""
+
+    overlap: float = option(
+        0.25,
+        "share of a segment that the next one covers, too, at least; less is faster",
+        minimum=0.0,
+        maximum=0.9,
+    )

@@ -1,0 +1,106 @@
+"""Options of the bundled objectives; nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mscol_cli.api import option
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """Options of every objective that cuts both crops of a pair from one segment."""
+
+    last_offset: bool = option(
+        True, "a crop may end where its segment ends; false never draws that one offset of 295"
+    )
+
+
+@dataclass(frozen=True)
+class MwsAugmentationOptions:
+    """Options of masking, warping and shifting."""
+
+    fill: float = option(0.0, "log-mel value written into masked and vacated cells")
+    leak: bool = option(
+        False, "what is done to one crop shows in the other where both overlap, as published"
+    )
+
+
+@dataclass(frozen=True)
+class MwsOptions(MwsAugmentationOptions, PairOptions):
+    """Options of `mws`."""
+
+
+@dataclass(frozen=True)
+class RandomMaskAugmentationOptions:
+    """Options of the random mask."""
+
+    keep: float = option(
+        0.25, "share of the energy the mask keeps on average", minimum=0.01, maximum=0.99
+    )
+    sharpness: float = option(
+        4.0, "0 is a flat mask, large values are nearly binary", minimum=0.0, maximum=100.0
+    )
+    time_cells: int = option(8, "random values along time, per crop", minimum=2, maximum=98)
+    band_cells: int = option(8, "random values along frequency, per crop", minimum=2, maximum=64)
+
+
+@dataclass(frozen=True)
+class RandomMaskOptions(RandomMaskAugmentationOptions, PairOptions):
+    """Options of `random-mask`."""
+
+
+@dataclass(frozen=True)
+class MsaOptions(PairOptions):
+    """Options of `msa`."""
+
+    stems: tuple[str, ...] = option((), "sources to associate, a,b,c; empty takes all in the store")
+    silent_share: float = option(
+        0.5, "share of batches that may hold silent positives", minimum=0.0, maximum=1.0
+    )
+    silence_threshold: float = option(
+        0.01, "mean |x| of a segment, full scale 1, above which a source sounds", minimum=0.0
+    )
+    silence_windows: str = option(
+        "aligned",
+        "where that level is measured: over the segment, or 0.08 s later with each, as published",
+        choices=("aligned", "drifting"),
+    )
+    silent_fill: float = option(0.0, "feature value that stands for a silent positive")
+
+
+@dataclass(frozen=True)
+class ClmrAugmentationOptions:
+    """Options of CLMR's chain: how likely each step is."""
+
+    polarity: float = option(
+        0.8, "probability that a crop is turned upside down", minimum=0.0, maximum=1.0
+    )
+    noise: float = option(
+        0.01, "probability of white noise, 40 to 80 dB below", minimum=0.0, maximum=1.0
+    )
+    gain: float = option(0.3, "probability of 1 to 20 dB less", minimum=0.0, maximum=1.0)
+    filter: float = option(
+        0.8,
+        "probability of a high-pass of 200 to 1200 Hz or a low-pass of 2200 to 4000 Hz",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    delay: float = option(
+        0.3, "probability of one echo after 200 to 450 ms", minimum=0.0, maximum=1.0
+    )
+    pitch: float = option(0.6, "probability of another pitch", minimum=0.0, maximum=1.0)
+    pitch_cents: int = option(
+        700, "largest shift of pitch up or down, cents", minimum=0, maximum=1200
+    )
+    reverb: float = option(0.6, "probability of reverberation", minimum=0.0, maximum=1.0)
+
+
+@dataclass(frozen=True)
+class ClmrOptions(ClmrAugmentationOptions):
+    """Options of `clmr`."""
+
+    temperature: float = option(0.5, "what cosines are divided by", minimum=0.01, maximum=100.0)
+    projection_dim: int = option(
+        64, "size of the vectors that are compared", minimum=1, maximum=65_536
+    )

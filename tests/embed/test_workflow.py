@@ -1,0 +1,229 @@
+"""`embed`: files and stores in, one file of vectors out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from mscol_cli.contracts.progress import Silent
+from mscol_cli.embed.vectors import VectorTable, check_vector_path, write_vectors
+from mscol_cli.embed.workflow import EmbedRequest, EmbedResult, run
+from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
+from mscol_cli.store import Store
+from tests.conftest import Command
+from tests.helpers.audio import tones, write_audio
+
+FORMATS = (".npz", ".csv", ".safetensors")
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    for row, seconds in enumerate((1.2, 3.1, 2.0)):
+        write_audio(tmp_path / "music" / f"disc {row}" / "song, one.wav", tones(seconds, seed=row))
+    return tmp_path / "music"
+
+
+def embed(output: Path, *inputs: Path, windows: bool = False) -> EmbedResult:
+    request = EmbedRequest(
+        inputs, model="untrained", encoder="small", output=output, windows=windows, device="cpu"
+    )
+    return run(request, Silent())
+
+
+def read(path: Path) -> VectorTable:
+    if path.suffix.lower() == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            starts = file.get("start_s")
+            return VectorTable(file["embeddings"], tuple(file["ids"].tolist()), starts)
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="numpy") as file:
+            starts = file.get_tensor("start_s") if "start_s" in file.keys() else None  # noqa: SIM118
+            ids = tuple(json.loads(file.metadata()["ids"]))
+            return VectorTable(file.get_tensor("embeddings"), ids, starts)
+    return read_csv(path)
+
+
+def read_csv(path: Path) -> VectorTable:
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        header, *rows = list(csv.reader(file))
+    first = header.index("e0")
+    assert header[first:] == [f"e{axis}" for axis in range(len(header) - first)]
+    starts = np.array([float(row[1]) for row in rows]) if header[1] == "start_s" else None
+    vectors = np.array([row[first:] for row in rows], dtype=np.float32)
+    return VectorTable(vectors, tuple(row[0] for row in rows), starts)
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_every_format_holds_the_same(music: Path, tmp_path: Path, windows: bool) -> None:
+    tables = []
+    for suffix in FORMATS:
+        embed(tmp_path / f"out{suffix}", music, windows=windows)
+        tables.append(read(tmp_path / f"out{suffix}"))
+    assert tables[0].embeddings.dtype == np.float32
+    for table in tables[1:]:
+        assert table.ids == tables[0].ids
+        np.testing.assert_array_equal(table.embeddings, tables[0].embeddings)
+        np.testing.assert_array_equal(table.start_s, tables[0].start_s)
+
+
+def test_a_file_has_the_mean_of_its_windows(music: Path, tmp_path: Path) -> None:
+    result = embed(tmp_path / "clips.npz", music)
+    detailed = embed(tmp_path / "windows.npz", music, windows=True)
+    clips, windows = read(result.output), read(detailed.output)
+    assert clips.ids == tuple(f"disc {row}/song, one.wav" for row in range(3))
+    assert clips.start_s is None
+    assert windows.start_s is not None
+    assert windows.start_s.tolist() == [0.0, 0.0, 0.98, 1.96, 0.0, 0.98]
+    for name, vector in zip(clips.ids, clips.embeddings, strict=True):
+        rows = [row for row, owner in enumerate(windows.ids) if owner == name]
+        np.testing.assert_allclose(vector, windows.embeddings[rows].mean(axis=0), atol=1e-6)
+    counts = (result.clips, result.windows, result.dim, result.failures)
+    assert counts == (3, 6, 256, [])
+    assert detailed.windows == 6
+
+
+@pytest.mark.parametrize("name", ["out.txt", "out", "out.npy", "."])
+def test_an_output_that_cannot_be_is_refused_before_any_work(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"\.npz, \.csv, \.safetensors"):
+        embed(tmp_path / name, tmp_path / "gone")
+
+
+def test_a_folder_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        check_vector_path(tmp_path / "out.csv")
+
+
+def test_a_bad_file_is_reported_and_the_rest_embedded(music: Path, tmp_path: Path) -> None:
+    write_audio(music / "short.wav", tones(0.5))
+    (music / "a.wav").write_bytes(b"")
+    result = embed(tmp_path / "out.npz", music)
+    assert [name for name, _ in result.failures] == ["a.wav", "short.wav"]
+    assert "one window needs 0.995 s" in result.failures[1][1]
+    assert len(read(result.output).ids) == result.clips == 3
+
+
+def test_nothing_is_written_when_no_input_can_be_used(tmp_path: Path) -> None:
+    write_audio(tmp_path / "a" / "short.wav", tones(0.5))
+    (tmp_path / "out.npz").write_text("mine")
+    with pytest.raises(BadInputError, match=r"short\.wav: lasts 0\.500 s"):
+        embed(tmp_path / "out.npz", tmp_path / "a")
+    write_audio(tmp_path / "a" / "shorter.wav", tones(0.4))
+    with pytest.raises(BadInputError, match="none of 2 inputs can be used"):
+        embed(tmp_path / "out.npz", tmp_path / "a")
+    assert (tmp_path / "out.npz").read_text() == "mine"
+
+
+def test_an_empty_folder_is_missing_data(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MissingDataError, match="no audio files"):
+        embed(tmp_path / "out.npz", tmp_path / "empty")
+
+
+def test_the_mixtures_of_a_store_are_embedded(store: Path, tmp_path: Path) -> None:
+    result = embed(tmp_path / "store.npz", store)
+    opened = Store.open(store)
+    assert read(result.output).ids == opened.index.track_ids
+    write_audio(tmp_path / "first.wav", opened.waveform(0)[None])
+    alone = read(embed(tmp_path / "alone.npz", tmp_path / "first.wav").output)
+    np.testing.assert_allclose(
+        alone.embeddings[0], read(result.output).embeddings[0], rtol=1e-3, atol=1e-4
+    )
+
+
+def test_ids_of_files_and_tracks_do_not_depend_on_the_other_inputs(
+    store: Path, music: Path, tmp_path: Path
+) -> None:
+    result = embed(tmp_path / "all.npz", store, music)
+    names = read(result.output).ids
+    assert names[:3] == tuple(f"disc {row}/song, one.wav" for row in range(3))
+    assert names[3:] == Store.open(store).index.track_ids
+    with pytest.raises(UsageError, match=rf"two inputs are named {names[3]}: {store} and {store}"):
+        embed(tmp_path / "twice.npz", store, store)
+
+
+def test_two_files_of_one_id_are_refused(
+    mscol: Command, music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("embed", music / "disc 0", music / "disc 1") == 2
+    message = capsys.readouterr().err
+    assert "two inputs are named song, one.wav: " in message
+    assert f"{music}/disc 0/song, one.wav and {music}/disc 1/song, one.wav. " in message
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_output_names_the_model_and_its_hash(music: Path, tmp_path: Path, suffix: str) -> None:
+    output = embed(tmp_path / f"out{suffix}", music).output
+    if suffix == ".npz":
+        with np.load(output, allow_pickle=False) as file:
+            found = {name: str(file[name]) for name in ("model", "model_hash")}
+    elif suffix == ".csv":
+        found = json.loads((tmp_path / "out.csv.json").read_text())
+    else:
+        with safe_open(output, framework="numpy") as file:
+            found = file.metadata()
+    assert found["model"] == "untrained-small"
+    assert re.fullmatch("[0-9a-f]{64}", found["model_hash"])
+
+
+def test_an_unwritable_output_is_one_line(music: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MscolError, match="cannot be written"):
+        embed(tmp_path / "file" / "out.npz", music)
+
+
+@pytest.mark.parametrize("suffix", [*FORMATS, ".NPZ"])
+def test_awkward_names_survive(tmp_path: Path, suffix: str) -> None:
+    ids = ('say "a", b\n', "näme/日本", os.fsdecode(b"latin-\xe9.mp3"))
+    vectors = np.array([[0.1, -1e-30], [3.4e38, 1 / 3], [0.0, 7.0]], dtype=np.float32)
+    path = tmp_path / "new" / f"out{suffix}"
+    write_vectors(VectorTable(vectors, ids), path)
+    beside = [f"{path.name}.json"] if suffix == ".csv" else []
+    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, *beside]
+    table = read(path)
+    assert table.ids == ids
+    np.testing.assert_array_equal(table.embeddings, vectors)
+
+
+def test_a_model_is_found_by_the_name_of_its_run(
+    mscol: Command,
+    trained: Path,
+    music: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "mine")
+    assert mscol("embed", music, "--model", "mine", "--device", "cpu") == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("model runs/mine/checkpoints/step-00000006, step 6, hash ")
+    assert mscol("embed", music, "--model", "gone") == 4
+    assert "gone is no model: name a run folder, a checkpoint" in capsys.readouterr().err
+
+
+def test_the_command_takes_the_latest_run_and_says_what_it_skipped(
+    mscol: Command,
+    trained: Path,
+    music: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "latest").symlink_to(trained)
+    (music / "broken.flac").write_bytes(b"fLaC")
+    assert mscol("embed", music, "--json", "--device", "cpu") == 3
+    printed = capsys.readouterr()
+    result = json.loads(printed.out)
+    assert (result["output"], result["clips"], result["dim"]) == ("embeddings.npz", 3, 256)
+    assert result["model"] == "run@6"
+    first = printed.err.splitlines()[0]
+    assert first.startswith(f"model {trained}/checkpoints/step-00000006, step 6, hash ")
+    assert "broken.flac" in printed.err
+    assert read(tmp_path / "embeddings.npz").embeddings.shape == (3, 256)

@@ -1,0 +1,310 @@
+"""Plugins that break their contract or raise: one line that names them, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mscol_cli.contracts.progress import Silent
+from mscol_cli.host import Entry, load_registry
+from mscol_cli.separate.separator import SeparateRequest, build_separator
+from tests.conftest import Command
+from tests.helpers.audio import tones, write_audio
+from tests.helpers.plugins import WHOLE, install_plugin
+
+Refused = Callable[..., tuple[int, str]]
+
+PRETRAIN = ["--encoder", "small", "--batch-size", 4, "--device", "cpu", "-o", "run"]
+NAN = "Pretext.loss = lambda s, e, l: (e['anchor'].mean() * float('nan'), {})"
+SHIFTED = """
+def plan(self, index, rng, batch_size):
+    zero = np.zeros(batch_size + {rows}, np.int64)
+    crops = Crops(zero + {track}, zero + {source}, zero + {start})
+    return CropPlan({{"anchor": crops}}, {{"mask": np.zeros(batch_size + {labels})}})
+Pretext.plan = plan
+"""
+LATER = """
+calls = 0
+def later(method, number, fail):
+    def call(self, *arguments):
+        global calls
+        calls += 1
+        return fail() if calls == number else method(self, *arguments)
+    return call
+"""
+
+
+def shifted(**changes: object) -> str:
+    return SHIFTED.format(
+        **{**dict.fromkeys(("rows", "track", "source", "start", "labels"), 0), **changes}
+    )
+
+
+@pytest.fixture
+def refused(
+    mscol: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Refused:
+    """Run a command with a plugin that was broken; returns exit code and last line of stderr."""
+
+    def run(change: str, *arguments: object) -> tuple[int, str]:
+        install_plugin("mine", WHOLE + change, tmp_path / "site", monkeypatch)
+        assert load_registry().failures == []
+        code = mscol(*arguments)
+        return code, capsys.readouterr().err.splitlines()[-1]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("Pretext.plan = lambda *_: None", "plan returned NoneType, not a CropPlan"),
+        ("Pretext.plan = lambda *_: CropPlan({})", "plan returned no view"),
+        (shifted(start=10**6), "row 0 of view 'anchor' of plan starts at sample 1000000 of track"),
+        (shifted(start=-1), "it must start between 0 and"),
+        (shifted(track=-1), "track in view 'anchor' of plan has -1, and the store has tracks 0 to"),
+        (shifted(source=9), "source in view 'anchor' of plan has 9"),
+        (shifted(rows=1), "track in view 'anchor' of plan has shape (5,), not (4,)"),
+        (shifted(start=0.5), "start in view 'anchor' of plan is of type float64, not integers"),
+        (shifted(labels=1), "label 'mask' of plan has shape (5,), not (4, ...)"),
+        (NAN, "loss is nan at the first update, not a finite number"),
+        ("Pretext.loss = lambda s, e, l: (e['anchor'].mean(1), {})", "is a tensor of 4 numbers"),
+        ("Pretext.loss = lambda s, e, l: (0.5, {})", "loss is 0.5, not a scalar tensor"),
+        ("Pretext.loss = lambda s, e, l: (torch.zeros(()), {})", "loss has no gradient"),
+        ("Pretext.loss = lambda s, e, l: (e['anchor'].mean(), [1])", "its metrics are [1], not"),
+        ("Pretext.project = lambda s, e: {'x': e['anchor'][:1]}", "project returned 'x' of shape"),
+        ("Pretext.augment_waveforms = lambda s, v, l: None", "augment_waveforms returned NoneType"),
+        ("Pretext.check = lambda s, i, b: 'fine'", "check returned 'fine', not a list of lines"),
+        ("Pretext = lambda: None", "build returned NoneType, not a subclass of Objective"),
+    ],
+)
+def test_an_objective_is_checked_before_there_is_a_run(
+    refused: Refused, store: Path, change: str, message: str
+) -> None:
+    code, line = refused(change, "pretrain", store, "--objective", "pretext", *PRETRAIN)
+    assert line.startswith("error: objective 'pretext' (mine 1): ")
+    assert message in line
+    assert code == 2
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("Pretext.plan = lambda *_: 1 / 0", "plan of 4 rows: ZeroDivisionError: division by zero"),
+        (
+            "Pretext.loss = lambda *_: sys.exit(0)",
+            "loss of random embeddings: it called sys.exit(0)",
+        ),
+        (
+            "Pretext = type('Bare', (Objective,), {})",
+            "build: TypeError: Can't instantiate abstract",
+        ),
+    ],
+)
+def test_an_exception_of_an_objective_names_it(
+    refused: Refused, store: Path, change: str, message: str
+) -> None:
+    code, line = refused(change, "pretrain", store, "--objective", "pretext", *PRETRAIN)
+    assert f"error: objective 'pretext' (mine 1): {message}" in line
+    assert code == 1
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        ("Pretext.loss = later(Pretext.loss, 3, lambda: 1 / 0)", 1, "step 2: ZeroDivisionError"),
+        ("Pretext.plan = later(Pretext.plan, 5, lambda: 1 / 0)", 1, "step 2: ZeroDivisionError"),
+        ("Pretext.plan = later(Pretext.plan, 5, lambda: None)", 2, "plan returned NoneType"),
+    ],
+)
+def test_every_step_is_guarded(
+    refused: Refused, store: Path, change: str, code: int, message: str
+) -> None:
+    arguments = ["pretrain", store, "--objective", "pretext", *PRETRAIN, "--steps", 3]
+    found, line = refused(LATER + change, *arguments)
+    assert f"objective 'pretext' (mine 1): {message}" in line
+    assert found == code
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        ("Net.dim = 9", 2, "forward returned shape (2, 8), not (batch, dim), which is (2, 9)"),
+        ("del Net.dim", 2, "it has no attribute 'dim', which its contract asks for"),
+        ("Net.sample_rate = '16k'", 2, "sample_rate is '16k', not a whole number of at least 1"),
+        ("Net.level = 'loud'", 2, "level is 'loud', not one of norm, rms, none"),
+        ("Net.frontend = lambda s, w: None", 2, "frontend returned NoneType, not a tensor"),
+        ("Net.frontend = lambda s, w: w[0, :8]", 2, "frontend returned shape (8,), not (batch"),
+        ("Net.forward = lambda s, f: f.double()", 2, "returned torch.float64, not torch.float32"),
+        ("Net.forward = lambda s, f: f / 0 - f / 0", 2, "the embedding of noise is not finite"),
+        ("Net.forward = lambda s, f: 1 / 0", 1, "forward: ZeroDivisionError: division by zero"),
+        (f"{LATER}Net.forward = later(Net.forward, 2, lambda: 1 / 0)", 1, "a.wav: ZeroDivision"),
+        ("Net.forward = lambda s, f: s.linear(f).squeeze()", 2, "returned shape (8,), not (batch"),
+    ],
+)
+def test_an_encoder_is_checked_before_it_embeds(
+    refused: Refused, tmp_path: Path, change: str, code: int, message: str
+) -> None:
+    audio = write_audio(tmp_path / "a.wav", tones(1.2))
+    found, line = refused(change, "embed", audio, "--model", "untrained", "--encoder", "net")
+    assert line.startswith("error: encoder 'net' (mine 1): ")
+    assert message in line
+    assert found == code
+    assert not Path("embeddings.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("Halves.sources = ('low', 'LOW')", "two of the sources low, LOW have one name"),
+        ("Halves.sources = ('../low',)", "source '../low' cannot be a name"),
+        ("Halves.sources = ('mixture',)", "source 'mixture' cannot be a name"),
+        ("Halves.sources = 'low'", "sources is 'low', not a tuple of names"),
+        ("del Halves.sources", "it has no attribute 'sources'"),
+        ("Halves.sample_rate = 0", "sample_rate is 0, not a whole number of at least 1"),
+        ("Halves.chunking = Chunking(10, 5)", "overlap must be 0 or more, and below half"),
+        ("Halves.passport = {'licence': None}", "passport is {'licence': None}, not text by name"),
+        ("Halves.tracks = lambda s, f: None", "tracks returned NoneType, not a list"),
+        ("Halves.tracks = lambda s, f: [TrackInput('x')]", "track 'x' has no files by role"),
+        ("Halves.separate = lambda s, a: None", "track 'a': separate returned NoneType, not"),
+        ("Halves.separate = lambda s, a: a", "separate returned no 'low', only mixture"),
+        ("Halves.separate_many = lambda s, b: []", "separate_many returned 0 results for 1 chunks"),
+        (
+            "Halves.separate = lambda s, a: {n: a[MIXTURE][:, 1:] for n in (MIXTURE, *s.sources)}",
+            "track 'a': separate returned 'mixture' of shape (1, 31999), not (channels, 32000)",
+        ),
+    ],
+)
+def test_a_separator_is_checked(
+    refused: Refused, tmp_path: Path, change: str, message: str
+) -> None:
+    write_audio(tmp_path / "music" / "a.wav", tones(2))
+    code, line = refused(change, "separate", "music", "--separator", "halves", "--device", "cpu")
+    assert line.startswith("error: separator 'halves' (mine 1): ")
+    assert message in line
+    assert code == 2
+
+
+@pytest.mark.parametrize("entry", load_registry().of_kind("separator"), ids=lambda e: e.card.name)
+def test_every_separator_that_is_installed_keeps_the_contract(entry: Entry) -> None:
+    request = SeparateRequest(inputs=(), separator=entry.card.name, device="cpu")
+    separator, _ = build_separator(request, Silent(), plan_only=True)
+    assert separator.sources or entry.card.name == "none"
+
+
+def test_an_exception_of_a_separator_names_the_track(refused: Refused, tmp_path: Path) -> None:
+    for number, name in enumerate(("a/x", "a/y", "b/z"), 2):
+        write_audio(tmp_path / "music" / f"{name}.wav", tones(number))
+    # All three make one batch.
+    change = """
+def fail(audio):
+    return 1 / (audio[MIXTURE].shape[-1] != 48000)
+separate = Halves.separate
+Halves.separate = lambda self, audio: fail(audio) and separate(self, audio)
+Halves.batch_samples = 10**9
+"""
+    code, line = refused(change, "separate", "music", "--separator", "halves", "--device", "cpu")
+    message = "separator 'halves' (mine 1): track 'a/y': ZeroDivisionError"
+    assert line.startswith(f"error: {message}")
+    assert code == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        ("Clips.split = 'dev'", 2, "clip '0' has split 'dev', not train, valid, test"),
+        ("Clips.labels = (2,)", 2, "clip '0' has labels (2,), not exactly one of 0 to 1"),
+        ("Clips.labels = (0.0,)", 2, "clip '0' has labels (0.0,)"),
+        ("Clips.labels = (0, 1)", 2, "clip '0' has labels (0, 1)"),
+        ("Clips.classes = ('a', 'a')", 2, "two classes have one name"),
+        ("Clips.test_sets = {'hard': frozenset('9')}", 2, "test set 'hard' holds '9'"),
+        ("str = lambda row: 'same'", 2, "two clips have the id 'same'"),
+        ("Clips.load = lambda s, f: None", 2, "load returned NoneType, not a TaskData"),
+        ("Clips.load = lambda s, f: 1 / 0", 1, "music: ZeroDivisionError: division by zero"),
+        ("Clips.protocol = None", 2, "protocol is NoneType, not a ProbeProtocol"),
+        ("Clips.protocol = ProbeProtocol(metrics=())", 2, "metrics of its protocol are ()"),
+    ],
+)
+def test_a_task_is_checked_before_it_is_probed(
+    refused: Refused, tmp_path: Path, change: str, code: int, message: str
+) -> None:
+    (tmp_path / "music").mkdir()
+    model = ["--model", "untrained", "--encoder", "small", "--data", "music"]
+    found, line = refused(change, "probe", "clips", *model)
+    assert line.startswith("error: task 'clips' (mine 1): ")
+    assert message in line
+    assert found == code
+    assert not Path("probes").exists()
+
+
+def test_a_metric_that_there_is_not_is_refused(refused: Refused, tmp_path: Path) -> None:
+    change = "Clips.protocol = ProbeProtocol(metrics=('f1',))"
+    code, line = refused(change, "probe", "clips", "--data", tmp_path)
+    assert (code, "task 'clips' asks for metric 'f1': it can have" in line) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        ("Reader.read = lambda s, p: None", 2, "read returned NoneType, not an ImportedModel"),
+        ("Reader.read = lambda s, p: 1 / 0", 1, "x.foreign: ZeroDivisionError: division by zero"),
+        ("ImportedPart = lambda *_: 'small'", 2, "encoder is 'small', not an ImportedPart"),
+    ],
+)
+def test_an_importer_is_checked_before_a_model_is_written(
+    refused: Refused, tmp_path: Path, change: str, code: int, message: str
+) -> None:
+    (tmp_path / "x.foreign").write_bytes(b"x")
+    found, line = refused(change, "import", "x.foreign", "-o", "model")
+    assert line.startswith("error: importer 'reader' (mine 1): ")
+    assert message in line
+    assert found == code
+    assert not Path("model").exists()
+
+
+def test_an_importer_that_cannot_look_costs_only_itself(
+    refused: Refused, capsys: pytest.CaptureFixture[str], mscol: Command
+) -> None:
+    code, line = refused("Reader.claims = lambda s, p: 1 / 0", "import", "x", "-o", "model")
+    assert (code, line) == (4, "error: x does not exist, nor do files whose names begin so.")
+    assert mscol("import", "x", "-o", "model") == 4
+    warning = "warning: importer 'reader' (mine 1): x: ZeroDivisionError: division by zero"
+    assert warning in capsys.readouterr().err
+
+
+def test_verbose_shows_where_a_plugin_failed(
+    refused: Refused, mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audio = write_audio(tmp_path / "a.wav", tones(1.2))
+    embed = ["embed", audio, "--model", "untrained", "--encoder", "net"]
+    code, line = refused("Net.forward = lambda self, features: 1 / 0", *embed)
+    assert line.endswith("(mscol --verbose COMMAND shows where)")
+    assert mscol("--verbose", *embed) == code == 1
+    assert "Net.forward = lambda self, features: 1 / 0" in capsys.readouterr().err
+
+
+def test_what_parts_print_leaves_json_on_stdout_alone(
+    mscol: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    change = """
+separate = Halves.separate
+Halves.separate = lambda self, audio: print("hm") or separate(self, audio)
+"""
+    install_plugin("mine", WHOLE + change, tmp_path / "site", monkeypatch)
+    write_audio(tmp_path / "music" / "a.wav", tones(2))
+    capsys.readouterr()
+    assert mscol("separate", "music", "--separator", "halves", "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["tracks"] == 1
+    assert "hm" in captured.err

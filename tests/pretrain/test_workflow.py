@@ -1,0 +1,285 @@
+"""Pre-training through the command line: runs, resuming, many processes, interruptions."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.errors import MscolError
+from mscol_cli.host import find_objective, find_part, load_registry
+from mscol_cli.pretrain.batches import CropSource
+from mscol_cli.pretrain.settings import TrainingSettings
+from mscol_cli.pretrain.training import Training, learning_rate
+from mscol_cli.store import Store
+from tests.conftest import Command
+from tests.helpers.audio import tones, write_audio
+
+QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
+
+
+def names(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "checkpoints").iterdir())
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    newest = run / "checkpoints" / names(run)[-1]
+    return {
+        f"{file.stem}/{name}": tensor
+        for file in newest.glob("*.safetensors")
+        for name, tensor in load_file(file).items()
+    }
+
+
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_run_holds_settings_checkpoint_and_curves(trained: Path, store: Path) -> None:
+    settings = json.loads((trained / "run.json").read_text())
+    assert settings["objective"]["parts"][0]["options"]["silent_share"] == 0.5
+    assert settings["store"]["path"] == str(store)
+    checkpoint = trained / "checkpoints" / "step-00000006"
+    assert {path.name for path in checkpoint.iterdir()} == {
+        "encoder.safetensors",
+        "objective.safetensors",
+        "optimizer.safetensors",
+        "run.json",
+    }
+    assert all(path.stat().st_mode & 0o044 == 0o044 & ~umask() for path in checkpoint.iterdir())
+    assert metrics(trained)[-1]["step"] == 6
+    board = EventAccumulator(str(trained / "tensorboard")).Reload()
+    assert {"loss", "accuracy", "learning_rate"} <= set(board.Tags()["scalars"])
+
+
+def test_the_defaults_are_the_newest_store_and_a_numbered_run(
+    mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "music.store").symlink_to(store)
+    for _ in range(2):
+        assert mscol("pretrain", "--objective", "cola", *QUICK, "--steps", 1) == 0
+    assert "store data/music.store" in capsys.readouterr().err
+    assert (tmp_path / "runs" / "cola-small-2" / "run.json").exists()
+    assert (tmp_path / "runs" / "latest").readlink() == Path("cola-small-2")
+
+
+def test_only_a_run_inside_runs_with_a_checkpoint_becomes_the_latest(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    latest = tmp_path / "runs" / "latest"
+    line = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 1, "-o"]
+    assert mscol(*line, "trial") == 0
+    assert not latest.exists()
+    for name in ("runs/first", "runs/study/second"):
+        assert mscol(*line, name) == 0
+    assert latest.readlink() == Path("study/second")
+
+
+def test_a_run_that_never_saved_is_not_the_latest(
+    mscol: Command, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 2, "-o"]
+    assert mscol(*line, "runs/good") == 0
+    assert mscol(*line, "runs/bad", "--lr", 1e30) == 1
+    assert (tmp_path / "runs" / "bad" / "run.json").exists()
+    assert (tmp_path / "runs" / "latest").readlink() == Path("good")
+
+
+def test_resuming_a_finished_run_says_so_without_importing_torch(trained: Path) -> None:
+    program = (
+        "import sys\nfrom mscol_cli.app import run\n"
+        "assert run(['pretrain', '--objective', 'msa', '--resume', '-o', sys.argv[1]]) == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    line = [sys.executable, "-c", program, str(trained)]
+    done = subprocess.run(line, check=True, capture_output=True, text=True)
+    assert "is finished: all 6 updates are made. --steps N" in done.stderr
+    assert done.stdout.startswith(f"{trained}: 6 steps, loss ")
+
+
+def test_a_finished_run_given_options_that_need_a_closer_look_is_not_trained(
+    mscol: Command, trained: Path, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (trained / "state.json").read_text()
+    assert mscol("pretrain", store, "--resume", "-o", trained, "--opt", "silent_share=0.5") == 0
+    assert "is finished: all 6 updates are made" in capsys.readouterr().err
+    assert (trained / "state.json").read_text() == before
+    assert mscol("pretrain", "--resume", "-o", trained, "--batch-size", 4) == 2
+    assert "batch_size 8 -> 4" in capsys.readouterr().err
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    start = ["pretrain", store, "--objective", "mws", *QUICK, "--seed", 3]
+    assert mscol(*start, "--steps", 6, "-o", tmp_path / "whole") == 0
+    assert mscol(*start, "--steps", 6, "--save-every", 2, "-o", tmp_path / "parts") == 0
+    last = tmp_path / "parts" / "checkpoints" / "step-00000006"
+    last.rename(tmp_path / "lost")
+    assert mscol("pretrain", "--resume", "-o", tmp_path / "parts") == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert [line["step"] for line in metrics(tmp_path / "parts")] == [6]
+
+
+def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path: Path) -> None:
+    left_alone = ("OMP_NUM_THREADS", "TORCHELASTIC_SIGNALS_TO_HANDLE", "MSCOL_LAUNCHER")
+    environment = {name: os.environ.get(name) for name in left_alone}
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    # One update: Adam's first step already blows rounding up, where a gradient is near zero.
+    start = ["pretrain", store, "--objective", "msa", *QUICK, "--steps", 1]
+    assert mscol(*start, "-o", tmp_path / "one") == 0
+    assert mscol(*start, "--processes", 2, "-o", tmp_path / "two") == 0
+    assert metrics(tmp_path / "two")[-1]["loss"] == pytest.approx(
+        metrics(tmp_path / "one")[-1]["loss"], rel=1e-5
+    )
+    assert weights(tmp_path / "two").keys() == weights(tmp_path / "one").keys()
+    assert {name: os.environ.get(name) for name in left_alone} == environment
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_a_resumed_run_refuses_other_settings(
+    mscol: Command, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = ["--lr", 0.1, "--opt", "silent_share=0"]
+    assert mscol("pretrain", "--resume", "-o", trained, *changed) == 2
+    message = capsys.readouterr().err
+    assert "(learning_rate 0.001 -> 0.1; silent_share 0.5 -> 0.0)" in message
+
+
+def test_a_run_folder_in_use_is_refused(
+    mscol: Command, store: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("pretrain", store, "--objective", "cola", *QUICK, "-o", trained) == 2
+    assert "choose another -o, or add --resume" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_no_number_ends_the_run(
+    mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 30]
+    assert mscol(*start, "--lr", 1e30, "-o", tmp_path / "run") == 1
+    assert "the loss is nan at step 10: " in capsys.readouterr().err
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_path: Path) -> None:
+    registry, cpu = load_registry(), torch.device("cpu")
+    encoder = build_encoder(find_part(registry, "encoder", "small"), seed=0)
+    objective = build_objective(find_objective(registry, "msa"), encoder, seed=0)
+    source = CropSource(Store.open(store), objective, 8, encoder.crop_samples, "norm", seed=0)
+    training = Training(tmp_path, {}, TrainingSettings(), encoder, objective, source, cpu)
+    (tmp_path / "checkpoints" / ".step-00000007.123").mkdir(parents=True)  # of a killed process
+    training.save()
+    training.step += 1
+    with torch.no_grad():
+        next(objective.parameters()).fill_(torch.inf)
+    with pytest.raises(MscolError, match="weights are no longer numbers at step 1"):
+        training.save()
+    assert names(tmp_path) == ["best", "step-00000000"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "processes"),
+    [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGUSR1, 2)],
+)
+def test_a_signal_saves_and_exits_130(
+    store: Path, tmp_path: Path, asked: signal.Signals, processes: int
+) -> None:
+    endless = ["--steps", 100_000, "--processes", processes, "-o", tmp_path / "run"]
+    options = [str(option) for option in (*QUICK, *endless)]
+    command = [sys.executable, "-m", "mscol_cli", "pretrain", str(store), "--objective", "cola"]
+    process = subprocess.Popen(
+        [*command, *options], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    try:
+        _wait_for(tmp_path / "run" / "metrics.jsonl")
+        process.send_signal(asked)
+        _, message = process.communicate(timeout=60)
+    finally:
+        process.kill()  # or it would train on, should this test fail
+    assert process.returncode == 130
+    assert message.splitlines()[-1].endswith("--resume goes on.")
+    assert message.count("error: ") == 1
+    step = int(re.findall(r"stopped at step (\d+) of", message)[0])
+    assert names(tmp_path / "run") == [f"step-{step:08d}"]
+    assert [line["step"] for line in metrics(tmp_path / "run")] == list(range(10, step + 1, 10))
+    assert json.loads((tmp_path / "run" / "state.json").read_text())["state"] == "interrupted"
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not (path.exists() and path.stat().st_size):
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.1)
+
+
+def test_torchrun_joins_instead_of_starting_processes(store: Path, tmp_path: Path) -> None:
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    options = [str(option) for option in (*QUICK, "--steps", 2, "-o", tmp_path / "run")]
+    command = [*torchrun, "-m", "mscol_cli", "pretrain", str(store), "--objective", "msa"]
+    subprocess.run(
+        [sys.executable, *command, *options], check=True, capture_output=True, cwd=tmp_path
+    )
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["training"]["processes"] == 2
+    assert metrics(tmp_path / "run")[-1]["step"] == 2
+
+
+def test_the_learning_rate_is_halved_half_way() -> None:
+    settings = TrainingSettings(steps=10, learning_rate=1.0)
+    assert [learning_rate(settings, step) for step in (0, 4, 5, 9)] == [1.0, 1.0, 0.5, 0.5]
+
+
+def test_result_as_json(
+    mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 1]
+    assert mscol(*start, "-o", tmp_path / "run", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["steps"] == 1
+    assert result["checkpoint"].endswith("step-00000001")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 0}, "has layout mscol-run 0, this mscol reads mscol-run 1"),
+        ({"encoder": {"name": "gone", "owner": "mscol-gone", "version": "3", "options": {}}},
+         "needs the plugin mscol-gone 3"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_of_another_world_is_refused(
+    mscol: Command,
+    trained: Path,
+    tmp_path: Path,
+    change: dict[str, Any],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    source = trained / "checkpoints" / "step-00000006"
+    (model / "encoder.safetensors").symlink_to(source / "encoder.safetensors")
+    info = {**json.loads((source / "run.json").read_text()), **change}
+    (model / "run.json").write_text(json.dumps(info))
+    clip = write_audio(tmp_path / "clip.wav", tones(2.0))
+    assert mscol("embed", clip, "--model", model) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,115 @@
+"""The first sentence of a report: who is ahead, by how much, and whether that is settled."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mscol_cli.probe.bootstrap import resample_all
+from mscol_cli.probe.result import FoundProbe, read_probe
+from mscol_cli.probe.scores import ClipScores, write_scores
+from mscol_cli.report.material import Material
+from mscol_cli.report.verdict import MEANING, TOO_NARROW, verdict
+from mscol_cli.runs.trained import FoundRun
+from tests.helpers.probing import one_hot
+
+CLIPS = 40
+TARGETS = one_hot([0, 1] * (CLIPS // 2), 2)
+
+
+def probed(folder: Path, model: str, right: int, run: FoundRun | None = None) -> FoundProbe:
+    """A result whose classifier is right on the first clips, with the scores of all."""
+    answers = np.where(np.arange(CLIPS)[:, None] < right, TARGETS, ~TARGETS).astype(np.float64)
+    drawn = resample_all(["accuracy"], answers[None], TARGETS)["accuracy"]
+    (folder / model).mkdir(parents=True)
+    members = {"test": np.ones(CLIPS, dtype=bool)}
+    ids = [str(clip) for clip in range(CLIPS)]
+    kept = ClipScores(ids, "ab", answers[None], TARGETS, members, {("test", "accuracy"): drawn})
+    write_scores(folder / model / "scores.safetensors", kept)
+    low, high = drawn.interval()
+    score = {"value": drawn.value, "low": low, "high": high, "std_over_seeds": 0.0}
+    tested = {"name": "test", "clips": CLIPS, "metrics": {"accuracy": {**score, "per_seed": [0]}}}
+    tested["baselines"] = {"chance": {"accuracy": 0.5}}
+    content = {"task": "fma", "model": model, "model_hash": model, "test_sets": [tested]}
+    text = json.dumps({**content, "model_step": 4, "classes": ["a", "b"]})
+    (folder / model / "probe.json").write_text(text)
+    return replace(read_probe(folder / model, None), run=run)
+
+
+def trained(seed: int, **more: Any) -> FoundRun:
+    info = {"training": {"seed": seed, **more}}
+    return FoundRun(f"run-{seed}", Path("runs"), info, (), 4)
+
+
+def first_sentence(probes: Sequence[FoundProbe]) -> str:
+    return verdict(Material((), probes))[0]
+
+
+@pytest.mark.parametrize(("right", "word"), [(18, "settled"), (29, "not settled")])
+def test_a_run_and_the_untrained_encoder(tmp_path: Path, right: int, word: str) -> None:
+    probes = [
+        probed(tmp_path, "untrained-small", right),
+        probed(tmp_path, "msa-1", 30, trained(0)),
+    ]
+    said = first_sentence(probes)
+    by = (30 - right) / CLIPS
+    start = f"msa-1 is ahead of untrained-small on fma by {by:.3f} accuracy (95 % interval "
+    assert said.startswith(start)
+    assert said.endswith(f": {word} over these 40 test clips; one pre-training seed.")
+    low, high = said.removeprefix(start).partition(")")[0].split(" to ")
+    assert float(low) < by < float(high)
+    assert (float(low) > 0) == (word == "settled")
+    assert verdict(Material((), probes))[-1] == f"{MEANING} {TOO_NARROW}"
+
+
+def test_runs_that_differ_in_their_seed_alone_are_said_to(tmp_path: Path) -> None:
+    probes = [probed(tmp_path, f"msa-{seed}", 20 + seed, trained(seed)) for seed in (1, 2)]
+    assert "; the two differ only in their pre-training seed." in first_sentence(probes)
+    other = [probes[0], replace(probes[1], run=trained(2, steps=9))]
+    assert "; one pre-training seed each." in first_sentence(other)
+
+
+def test_of_several_models_the_first_is_named_with_every_lead(tmp_path: Path) -> None:
+    rights = {"a": 30, "b": 29, "c": 10, "d": 10, "e": 10, "f": 10}
+    said = first_sentence([probed(tmp_path, name, right) for name, right in rights.items()])
+    assert said.startswith("a scores highest of 6 models on fma (0.750 accuracy, 40 test clips;")
+    assert "Its lead is settled over c (by 0.500, 95 % interval " in said
+    assert "), e" not in said.partition("d (by")[0]
+    assert " and f; not settled over b (by 0.025, " in said
+
+
+def test_none_of_the_leads_may_be_settled(tmp_path: Path) -> None:
+    rights = {"a": 30, "b": 29, "c": 28}
+    said = first_sentence([probed(tmp_path, name, right) for name, right in rights.items()])
+    assert "None of its leads is settled: over b (by 0.025, 95 % interval " in said
+
+
+def test_equal_scores_put_nobody_ahead(tmp_path: Path) -> None:
+    said = first_sentence([probed(tmp_path, name, 30) for name in ("a", "b")])
+    assert said.startswith("a and b score the same on fma (95 % interval 0.000 to 0.000): not")
+
+
+def test_a_model_alone_is_ahead_of_nobody(tmp_path: Path) -> None:
+    probes = [probed(tmp_path, "msa-1", 30)]
+    said = first_sentence(probes)
+    assert said.startswith("msa-1 scores 0.750 accuracy on fma (chance: 0.500), 95 % interval ")
+    assert said.endswith("so nobody is ahead.")
+    assert len(verdict(Material((), probes))) == 1
+
+
+def test_models_that_cannot_be_compared_are_not(tmp_path: Path) -> None:
+    probes = [probed(tmp_path, name, right) for name, right in (("a", 30), ("b", 10))]
+    (tmp_path / "b" / "scores.safetensors").unlink()
+    said = first_sentence(probes)
+    assert "ahead" not in said
+    assert said == "a is not compared, on the same clips, with b."
+
+
+def test_without_a_probe_there_is_no_score() -> None:
+    assert verdict(Material((), ())) == [
+        "No model on this page was probed, so there is no score to compare."
+    ]

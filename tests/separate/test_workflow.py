@@ -1,0 +1,267 @@
+"""separate: from a folder of files to a sealed store, whatever is in the folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import openunmix.utils
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from mscol_cli.audio import read_audio, resample
+from mscol_cli.contracts.progress import Silent
+from mscol_cli.errors import BadInputError, Interrupted, MissingDataError, UsageError
+from mscol_cli.separate.separator import SeparateRequest
+from mscol_cli.separate.workflow import SeparateResult, run
+from mscol_cli.store import Store
+from tests.helpers.audio import tones, write_audio
+from tests.helpers.openunmix import write_model
+
+
+@dataclass
+class Heard(Silent):
+    """Keeps what is said; Ctrl-C comes after `patience` tracks were separated."""
+
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    patience: int = 1000
+    total: int | None = 0
+    skipped: int = 0
+    advanced: int = 0
+
+    def begin(self, title: str, total: int | None, unit: str) -> None:
+        self.total = total
+
+    def skip(self, amount: int) -> None:
+        self.skipped += amount
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def advance(self, amount: int = 1, **fields: str) -> None:
+        self.advanced += amount
+        if "failed" in fields:
+            self.patience -= 1
+        if self.patience == 0:
+            raise KeyboardInterrupt
+
+
+def separate(
+    *inputs: Path,
+    output: Path | None = None,
+    separator: str = "none",
+    options: tuple[str, ...] = (),
+    model: Path | None = None,
+    heard: Heard | None = None,
+) -> SeparateResult:
+    chosen = None if model is None else str(model)
+    request = SeparateRequest(inputs, output, separator, chosen, "cpu", options)
+    return run(request, heard or Heard())
+
+
+def write_music(folder: Path, count: int = 3) -> Path:
+    for number in range(count):
+        write_audio(folder / f"{number}.wav", tones(1.5 + number, seed=number))
+    return folder
+
+
+def content(path: Path) -> dict[str, bytes]:
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}
+
+
+def snr(estimate: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    noise = np.square(estimate - reference).sum()
+    return float(10 * np.log10(np.square(reference).sum() / noise))
+
+
+def test_a_folder_becomes_a_store_beside_it(tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music")
+    result = separate(music)
+    store = Store.open(tmp_path / "music.store")
+    assert (result.store, result.tracks, result.done_before) == (store.path, 3, 0)
+    assert store.index.track_ids == ("0", "1", "2")
+    assert snr(store.waveform(1), tones(2.5, seed=1)[0]) > 80
+    assert result.hours == pytest.approx(7.5 / 3600, abs=1e-6)
+    assert result.active == {"mixture": 1.0}
+
+
+def test_every_kind_of_bad_file_is_reported_and_skipped(tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music", 1)
+    (music / "empty.wav").touch()
+    (music / "text.wav").write_text("not music " * 100)
+    cut = write_audio(music / "cut.flac", tones(2.0))
+    cut.write_bytes(cut.read_bytes()[:5000])
+    broken = tones(2.0)
+    broken[0, 9] = np.nan
+    write_audio(music / "nan.wav", broken)
+    write_audio(music / "short.wav", tones(0.9))
+    heard = Heard()
+    result = separate(music, heard=heard)
+    assert result.tracks == 1
+    assert [name for name, _ in result.failures] == ["cut", "empty", "nan", "short", "text"]
+    reasons = dict(result.failures)
+    assert "lasts 0.900 s, one crop needs 0.995 s" in reasons["short"]
+    assert all(str(music) in reason and "\n" not in reason for reason in reasons.values())
+    assert heard.warnings == [f"skipped {reason}" for reason in reasons.values()]
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44100, 6), (96000, 2)])
+def test_any_rate_and_channel_count_is_taken(tmp_path: Path, rate: int, channels: int) -> None:
+    write_audio(tmp_path / "music" / "a.wav", tones(2.0, rate, channels), rate)
+    separate(tmp_path / "music")
+    assert Store.open(tmp_path / "music.store").waveform(0).shape == (32000,)
+
+
+def test_nothing_usable_seals_nothing(tmp_path: Path) -> None:
+    music = tmp_path / "music"
+    write_audio(music / "short.wav", tones(0.5))
+    with pytest.raises(BadInputError, match="one crop needs"):
+        separate(music)
+    (music / "empty.wav").touch()
+    with pytest.raises(BadInputError, match="none of 2 inputs can be used; the first"):
+        separate(music)
+    assert not (tmp_path / "music.store").exists()
+
+
+def test_a_finished_store_is_left_alone(tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music")
+    (music / "empty.wav").touch()
+    separate(music)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "music.store").rglob("*")}
+    again = separate(music)
+    assert (again.tracks, again.done_before, len(again.failures)) == (3, 3, 1)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_new_changed_and_removed_files_are_noticed(tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music")
+    separate(music)
+    write_audio(music / "1.wav", tones(4.0, seed=7))
+    write_audio(music / "new.wav", tones(1.5, seed=8))
+    (music / "0.wav").unlink()
+    os.utime(music / "2.wav", (1, 1))
+    heard = Heard()
+    result = separate(music, heard=heard)
+    store = Store.open(tmp_path / "music.store")
+    assert (result.tracks, result.done_before) == (4, 1)
+    assert heard.notes[0] == "to separate: 2 tracks (1 are done), 5.5 s of music"
+    assert heard.notes[-1] == (
+        f"1 tracks of {store.path} are not among the inputs and stay in it, such as 0"
+    )
+    assert snr(store.waveform(1), tones(4.0, seed=7)[0]) > 80
+
+
+def test_an_interrupted_run_is_gone_on_with(tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music", 4)
+    output = tmp_path / "b.store"
+    with pytest.raises(Interrupted, match="run the same command again to go on"):
+        separate(music, output=output, heard=Heard(patience=2))
+    with pytest.raises(MissingDataError, match="is not finished"):
+        Store.open(output)
+    heard = Heard()
+    assert separate(music, output=output, heard=heard).done_before == 2
+    assert (heard.total, heard.skipped, heard.advanced) == (4, 2, 2)
+    separate(music)
+    assert content(output) == content(tmp_path / "music.store")
+    write_audio(music / "new.wav", tones(1.5))
+    heard = Heard()
+    separate(music, output=output, heard=heard)
+    assert (heard.total, heard.skipped, heard.advanced) == (5, 4, 1)
+
+
+def test_another_separator_or_option_is_refused(tmp_path: Path) -> None:
+    music = tmp_path / "music"
+    write_audio(music / "a" / "bass.wav", tones(1.5))
+    separate(music, separator="stems")
+    with pytest.raises(UsageError, match="separator stems -> none"):
+        separate(music)
+    with pytest.raises(UsageError, match=r"names vocals,drums,bass,other -> bass\)"):
+        separate(music, separator="stems", options=("names=bass",))
+
+
+def test_two_inputs_with_a_track_of_one_id_are_refused(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        write_audio(folder / "01.wav", tones(1.5))
+    with pytest.raises(UsageError, match=rf"named 01.wav: {one}/01.wav and {two}/01.wav"):
+        separate(one, two, output=tmp_path / "a.store")
+    assert not (tmp_path / "a.store").exists()
+    (two / "01.wav").rename(two / "02.wav")
+    separate(one, two, output=tmp_path / "a.store")
+    assert Store.open(tmp_path / "a.store").index.track_ids == ("01", "02")
+
+
+def test_stems_of_unequal_rates_and_lengths_are_aligned(tmp_path: Path) -> None:
+    track = tmp_path / "music" / "song"
+    write_audio(track / "bass.wav", 0.3 * tones(2.0, 44100, 2), 44100)
+    write_audio(track / "drums.wav", 0.3 * tones(1.5, 22050, seed=1), 22050)
+    (tmp_path / "music" / "rest").mkdir()
+    write_audio(tmp_path / "music" / "rest" / "guitar.wav", tones(2.0))
+    result = separate(tmp_path / "music", separator="stems")
+    store = Store.open(result.store)
+    assert store.index.sources == ("mixture", "vocals", "drums", "bass", "other")
+    mixture, vocals, drums, bass, _ = (store.waveform(0, source) for source in range(5))
+    assert mixture.shape == (32000,)
+    assert snr(drums + bass, mixture) > 60
+    assert not vocals.any()
+    assert not drums[24100:].any()
+    assert [name for name, _ in result.failures] == ["rest"]
+    assert result.active["vocals"] == 0.0
+
+
+def test_openunmix_stems_reach_the_store_as_the_package_makes_them(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", ("vocals", "drums"))
+    song = write_audio(tmp_path / "song.flac", tones(3.0, 44100, 2), 44100)
+    options = ("targets=vocals,drums", "niter=1")
+    output = tmp_path / "a.store"
+    separate(song, output=output, separator="openunmix", options=options, model=model)
+    store = Store.open(output)
+    theirs = openunmix.utils.load_separator(str(model), ["vocals", "drums"], niter=1)
+    theirs.freeze()
+    estimates = theirs(torch.from_numpy(read_audio(song).samples)[None])[0]
+    expected = resample(estimates.mean(dim=1), 44100, 16000).numpy()
+    assert store.index.sources == ("mixture", "vocals", "drums")
+    assert snr(store.waveform(0, 1), expected[0]) > 60
+    assert snr(store.waveform(0, 2), expected[1]) > 60
+    assert "vocals sha256" in store.header.separator.passport
+
+
+def test_files_of_one_name_keep_apart(tmp_path: Path) -> None:
+    music = tmp_path / "music"
+    for number, suffix in enumerate(("wav", "flac")):
+        write_audio(music / f"song.{suffix}", tones(1.5, seed=number))
+    separate(music)
+    store = Store.open(tmp_path / "music.store")
+    assert store.index.track_ids == ("song.flac", "song.wav")
+
+
+def test_a_store_inside_an_input_is_told_and_not_read(tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music", 1)
+    output = music / "x.store"
+    heard = Heard()
+    assert separate(music, output=output, heard=heard).tracks == 1
+    write_audio(output / "export" / "0.wav", tones(1.5))
+    assert separate(music, output=output).tracks == 1
+    assert "lies inside an input" in heard.notes[0]
+
+
+def test_where_the_store_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    music = write_music(tmp_path / "music", 1)
+    (tmp_path / "link").symlink_to(music)
+    assert separate(tmp_path / "link").store == tmp_path / "link.store"
+    monkeypatch.chdir(music)
+    assert separate(Path()).store == tmp_path / "music.store"
+    with pytest.raises(UsageError, match="with -o"):
+        separate(music / "0.wav")
+    with pytest.raises(UsageError, match="is an input too"):
+        separate(music, output=music)
+    with pytest.raises(MissingDataError, match="no such file or folder"):
+        separate(tmp_path / "gone")
