@@ -62,11 +62,11 @@ def link_frames(
     mpeg_frames = _MpegFrames(losses) if container.format.name == "mp3" else None
     last = None
     for packet in _packets(container, stream, losses):
+        failed = losses.failed
         if packet is not None:
             last = packet
             if mpeg_frames is not None and not mpeg_frames.take(packet):
                 continue
-        failed = losses.failed
         for frame in _decoded(packet, stream, losses):
             if samples := frame.samples:
                 if clock is not None:
