@@ -14,7 +14,7 @@ FloatArray = NDArray[np.float32]
 Kind = tuple[int, str, int]
 """Sample rate in Hz, layout, channels."""
 
-_PIECE = 1 << 12  # samples; the system must map memory anew for larger arrays, page by page
+_PIECE = 1 << 12  # samples; larger arrays would each cost page faults
 _MOST_PLANES = 8
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
 

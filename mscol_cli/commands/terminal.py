@@ -148,7 +148,7 @@ def plain_table(*headings: str) -> Table:
 
 
 def print_titles(found: Iterable[Titled], heading: str, json: bool) -> None:
-    """What comes along under a name, each with its title, as a table or as JSON on stdout."""
+    """Print named items with their titles on stdout, as a table or as JSON."""
     if json:
         print_json([{"name": item.name, "title": item.title} for item in found])
     else:
