@@ -97,6 +97,8 @@ def test_two_processes_see_what_one_sees(mscol: Command, store: Path, tmp_path: 
     assert mscol(*start, "--processes", 2, "-o", tmp_path / "two") == 0
     (one,), (two,) = metrics(tmp_path / "one"), metrics(tmp_path / "two")
     assert one.keys() == two.keys()
+    # Eight pairs are of one source, and the others are not in the line.
+    assert sum(name.startswith("accuracy/") for name in one) == 1
     for name in WATCHED - {"memory_bytes", "elapsed_s"} | {name for name in one if "/" in name}:
         assert two[name] == pytest.approx(one[name], rel=1e-4), name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,19 @@ def test_a_report_shows_scores_by_source_and_counts_a_model_once(
     assert (tmp_path / "page/pictures/heard-mine-6-fma-attribute.png").stat().st_size > 5000
     scores = page.partition("## Probe scores")[2].partition("\n## ")[0]
     assert scores.count("\n| mine@6 |") == 1
+
+
+def test_the_command_on_a_report_scores_the_same_sources_again(
+    mscol: Command, fma: Path, trained: Path, tmp_path: Path
+) -> None:
+    assert mscol("separate", fma, "--separator", "echo", "-o", tmp_path / "stems.store") == 0
+    assert probe(mscol, trained, "--stems", tmp_path / "stems.store") == 0
+    assert mscol("report", trained, "--probes", "out", "--neighbours", 0, "-o", "page") == 0
+    commands = (tmp_path / "page" / "report.md").read_text().rpartition("```bash")[2]
+    lines = [shlex.split(line)[1:] for line in commands.splitlines() if "--attribute" in line]
+    line = next(one for one in lines if one[-1] == "out-again")
+    line[line.index("--model") + 1] = str(trained)
+    assert mscol(*line) == 0
+    again = json.loads((tmp_path / "out-again" / "probe.json").read_text())
+    assert again["attribution"] == report(tmp_path)["attribution"]
+    assert any("stems.store" in one for one in commands.splitlines() if " separate " in one)

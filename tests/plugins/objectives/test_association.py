@@ -74,6 +74,27 @@ def test_the_loss_is_that_of_the_paper(silent_rows: int) -> None:
     assert F.cross_entropy(logits, targets).item() == pytest.approx(slow, abs=1e-4)
 
 
+def test_accuracy_is_also_that_of_each_source_drawn() -> None:
+    objective = MusicSourceAssociation(MsaOptions(), CONTEXT)
+    plan = objective.plan(make_index(), np.random.default_rng(2), 4 * 128)
+    labels = {name: torch.from_numpy(label) for name, label in plan.labels.items()}
+    drums = plan.views["positive"].source == 1
+    assert drums.any()
+    assert not drums.all()
+    # Anchors that are far from all but their own positive, where it is of drums.
+    rows = torch.eye(4 * 128)
+    positive = torch.where(torch.from_numpy(drums)[:, None], rows, -rows)
+    objective.similarity.weight.data = 20 * torch.eye(512)
+    labels["silent"] = torch.zeros(len(drums), dtype=torch.bool)
+    metrics = objective.loss({"anchor": rows, "positive": positive}, labels)[1]
+    assert float(metrics["accuracy/drums"]) == 1.0
+    assert float(metrics["accuracy/vocals"]) == 0.0
+    assert float(metrics["accuracy"]) == pytest.approx(drums.mean())
+    labels = {**labels, "source/bass": torch.zeros(len(drums), dtype=torch.bool)}
+    metrics = objective.loss({"anchor": rows, "positive": positive}, labels)[1]
+    assert torch.isnan(metrics["accuracy/bass"])
+
+
 def test_a_batch_of_silence_has_no_loss_and_finite_gradients() -> None:
     objective = Cola(PairOptions(), CONTEXT)
     rows = {view: torch.randn(4, 24, requires_grad=True) for view in ("anchor", "positive")}
