@@ -20,8 +20,12 @@ def aligned(rows: Sequence[Row]) -> list[str]:
 
 
 def fold_cells(rows: Sequence[Row], room: int | None) -> list[Row]:
-    """Rows whose long cells, such as paths, go on in rows below, so that columns stay side by
-    side; as they are where there is no limit."""
+    """Wrap long cells, such as paths, into rows below, so that columns stay side by side.
+
+    Args:
+        rows: The table.
+        room: Characters of a line; None leaves the rows unchanged.
+    """
     if room is None:
         return list(rows)
     first, *others = _widths(rows)

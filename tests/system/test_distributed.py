@@ -58,10 +58,11 @@ def test_loss_gradients_and_statistics_equal_those_of_one_process(
     assert torch.equal(many["without project/loss"], many["cola/loss"])
     for name, value in many.items():
         assert value.dtype == getattr(torch, dtype) or "accuracy" in name
-        # NaN: a source that this update did not draw.
-        assert torch.equal(value.isnan(), one[name].isnan()), name
-        gap = float((value - one[name]).nan_to_num().abs().max())
-        allowed = TOLERANCE[dtype](name) * float(one[name].nan_to_num().abs().max())
+        if "/accuracy/" in name and value.isnan():  # a source that was not drawn
+            assert one[name].isnan(), name
+            continue
+        gap = float((value - one[name]).abs().max())
+        allowed = TOLERANCE[dtype](name) * float(one[name].abs().max())
         assert gap <= allowed, f"{name} differs by {gap}"
 
 
