@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.audio.table.memory import PEAK
 from tests.audio.table.rows import ROWS
 
 _COUNT = 120
 _SECONDS, _KILOBYTES = 60, 1 << 20
 # In a process of its own: a decoder that crashes must not end the tests.
-_SCRIPT = """
-import json, resource, sys
-from pathlib import Path
+_SCRIPT = (
+    PEAK
+    + """
+import json, sys
 from mscol_cli.audio import audio_header, durations, read_audio
 from mscol_cli.errors import BadInputError
 wrong = []
@@ -28,8 +30,9 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
     except BadInputError as error:
         if not str(error).startswith(f"{path}: ") or "cannot be decoded (" in str(error):
             wrong.append(str(error))
-print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, wrong]))
+print(json.dumps([peak_kilobytes(), wrong]))
 """
+)
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:

@@ -14,26 +14,28 @@ import pytest
 from mscol_cli.audio import read_audio
 from mscol_cli.errors import BadInputError
 from tests.audio.table.build_pcm import wav
+from tests.audio.table.memory import PEAK
 from tests.audio.table.nonsense import nonsense
 
 _MEGABYTES = 100
 # Each file through the function that resamples, and the most memory that the process ever had.
-_SCRIPT = """
-import json, resource, sys
+_SCRIPT = (
+    PEAK
+    + """
+import json, sys
 from mscol_cli.audio import load_mono
 from mscol_cli.errors import BadInputError
-from pathlib import Path
 from mscol_cli.audio import read_audio
 read_audio(Path(sys.argv[1]))
-before, found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, {}
+before, found = peak_kilobytes(), dict()
 for path in map(Path, sys.argv[2:]):
     try:
-        found[path.name] = f"{len(load_mono(path, 16000))} samples"
+        found[path.name] = str(len(load_mono(path, 16000))) + " samples"
     except BadInputError as error:
         found[path.name] = error.__class__.__name__ + ": " + str(error)
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps([after - before, found]))
+print(json.dumps([peak_kilobytes() - before, found]))
 """
+)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a process's peak memory")

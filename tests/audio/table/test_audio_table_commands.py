@@ -14,7 +14,7 @@ from tests.audio.table.judge import VERDICTS
 from tests.audio.table.markdown import page
 
 Command = Callable[..., int]
-DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
+DOCS = Path(__file__).parents[3] / "docs" / "formats.md"
 STATUS = {file_name(row, column): VERDICTS[letter].status for row, column, letter in cells()}
 """By file name, as a store's manifest should have it."""
 
