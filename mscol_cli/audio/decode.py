@@ -171,7 +171,7 @@ def read_audio(path: Path, warn: Callable[[str], None] | None = None) -> Audio:
     """
     with open_audio(path) as stream:
         blocks = list(stream.blocks())
-        samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+        samples = np.concatenate(blocks, axis=1)  # A block may hold more memory than samples.
         if warn is not None and stream.shortfall is not None:
             warn(f"short {path}: {stream.shortfall}")
         return Audio(samples, stream.sample_rate, stream.declared, stream.shortfall)

@@ -16,6 +16,7 @@ Kind = tuple[int, str, int]
 
 _PIECE = 1 << 12  # samples; larger arrays would each cost page faults
 _MOST_PLANES = 8
+_TYPE = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
 
 
@@ -72,10 +73,17 @@ class Collected:
 
 def samples_of(frame: AudioFrame) -> FloatArray:
     """The samples of a frame: (channels, samples), full scale is 1."""
-    array = frame.to_ndarray()
+    name, count = frame.format.name.removesuffix("p"), frame.samples
+    # Not to_ndarray, which copies each plane twice.
+    planes = [np.frombuffer(plane, _TYPE[name]) for plane in frame.planes]
     if not frame.format.is_planar:
-        array = array.reshape(-1, frame.layout.nb_channels).T
-    scale = _FULL_SCALE[frame.format.name.removesuffix("p")]
+        channels = frame.layout.nb_channels
+        array = planes[0][: count * channels].reshape(count, channels).T
+    elif len(planes) == 1:
+        array = planes[0][None, :count]
+    else:
+        array = np.stack([plane[:count] for plane in planes])
+    scale = _FULL_SCALE[name]
     if scale == 1:
         return array.astype(np.float32, copy=False)
     centred = array.astype(np.float32)

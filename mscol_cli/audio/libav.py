@@ -142,17 +142,18 @@ class LibavReader:
 
     def read(self, frames: int) -> FloatArray:
         """The next samples: (channels, at most `frames`); none at the end."""
-        parts = list[FloatArray]()
-        wanted = frames
-        while wanted and self._rest is not None:
-            parts.append(self._rest[:, :wanted])
-            left = self._rest[:, wanted:]
-            wanted -= parts[-1].shape[1]
+        # Pages that nothing is written to take no memory.
+        block = np.empty((self.channels, frames if self._rest is not None else 0), dtype=np.float32)
+        filled = 0
+        while filled < frames and self._rest is not None:
+            piece = self._rest[:, : frames - filled]
+            count = piece.shape[1]
+            block[:, filled : filled + count] = piece
+            filled += count
+            left = self._rest[:, count:]
             self._rest = left if left.shape[1] else next(self._pieces, None)
-        self._decoded += frames - wanted
-        if not parts:
-            return np.empty((self.channels, 0), dtype=np.float32)
-        return np.concatenate(parts, axis=1)
+        self._decoded += filled
+        return block[:, :filled]
 
     def missing_share(self, decoded: int) -> float:
         """The share of the declared samples that are not there, of `decoded` per channel."""

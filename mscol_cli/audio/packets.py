@@ -129,7 +129,7 @@ class _MpegFrames:
         """Look at the next packet; false if it is not to be decoded, for it is a part of a tag."""
         if self._tag_end and (packet.pos or 0) < self._tag_end:
             return False
-        expected = mpeg.frame_bytes(bytes(memoryview(packet)[:4]))
+        expected = mpeg.frame_bytes(bytes(packet)[:4])
         if expected in (packet.size, 0):
             return True
         content = bytes(packet)
