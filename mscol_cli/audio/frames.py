@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from av.audio.fifo import AudioFifo
@@ -75,19 +76,19 @@ def samples_of(frame: AudioFrame) -> FloatArray:
     """The samples of a frame: (channels, samples), full scale is 1."""
     name, count = frame.format.name.removesuffix("p"), frame.samples
     # Not to_ndarray, which copies each plane twice.
-    planes = [np.frombuffer(plane, _TYPE[name]) for plane in frame.planes]
+    planes = [np.frombuffer(memoryview(plane), _TYPE[name]) for plane in frame.planes]
     if not frame.format.is_planar:
         channels = frame.layout.nb_channels
-        array = planes[0][: count * channels].reshape(count, channels).T
+        array: NDArray[Any] = planes[0][: count * channels].reshape(count, channels).T
     elif len(planes) == 1:
         array = planes[0][None, :count]
     else:
         array = np.stack([plane[:count] for plane in planes])
     scale = _FULL_SCALE[name]
+    samples: FloatArray = array.astype(np.float32, copy=False)
     if scale == 1:
-        return array.astype(np.float32, copy=False)
-    centred = array.astype(np.float32)
+        return samples
     if scale == 1 << 7:
-        centred -= 128
-    centred *= np.float32(1 / scale)
-    return centred
+        samples -= 128
+    samples *= np.float32(1 / scale)
+    return samples
