@@ -32,11 +32,13 @@ Row = tuple[str, str]
 def leak() -> Iterator[Row]:
     """Of MWS pairs: how many overlap, and how many cells differ from independent crops."""
     rng = np.random.default_rng(0)
-    augment = {leak: MaskWarpShift(MwsAugmentationOptions(leak=leak), CONTEXT) for leak in (0, 1)}
+    augment = {
+        leak: MaskWarpShift(MwsAugmentationOptions(leak=leak), CONTEXT) for leak in (False, True)
+    }
     overlapping, touched, cells = 0, 0, 0.0
     for _ in range(PAIRS // BATCH):
         plan = CropPlan({view: _crops(rng) for view in ("anchor", "positive")})
-        drawn = augment[1].draw(plan, rng)
+        drawn = augment[True].draw(plan, rng)
         overlapping += int((np.abs(drawn["distance"]) < 98).sum())
         labels = {name: torch.from_numpy(value) for name, value in drawn.items()}
         segments = torch.from_numpy(rng.standard_normal((BATCH, 392, 64), np.float32))
@@ -44,7 +46,7 @@ def leak() -> Iterator[Row]:
             view: torch.stack([row[at : at + 98] for row, at in zip(segments, starts, strict=True)])
             for view, starts in ((v, (c.start // 160).tolist()) for v, c in plan.views.items())
         }
-        results = [augment[leak].augment_features(views, labels) for leak in (0, 1)]
+        results = [augment[leak].augment_features(views, labels) for leak in (False, True)]
         for view in views:
             other = (results[0][view] != results[1][view]).float()
             touched += int(other.amax((1, 2)).sum())

@@ -18,18 +18,22 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from mini_music import HELD_OUT, QUIET, TRAINING, Music, Stems, real_song, synthetic_songs
 from numpy.typing import NDArray
 from openunmix.model import OpenUnmix
 from safetensors.torch import save_file
 from torch import Tensor
 
+# Both `python bench/train_mini.py` and a check of types find the other module.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.mini_music import HELD_OUT, QUIET, TRAINING, Music, Stems, real_song, synthetic_songs
 from mscol_cli.api import MIXTURE, SeparatorContext
 from mscol_separators import mini
 from mscol_separators.open_unmix import OpenUnmixSeparator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +9,7 @@ from pathlib import Path
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.download.table import Collection
 from mscol_cli.errors import MscolError
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - no such locks on this system
-    fcntl = None  # type: ignore[assignment]
+from mscol_cli.system.locks import Lock
 
 TORCH_HUB = "torch.hub"
 
@@ -48,23 +43,12 @@ def alone_in(folder: Path, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path, progress: Progress) -> Iterator[None]:
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+    # Some network disks cannot lock folders; hashes still detect a file that two processes wrote.
+    lock = Lock(folder, required=False)
+    if not lock.take():
+        progress.note(f"waiting for another mscol that downloads to {folder}")
+        lock.take(wait=True)
     try:
-        _lock(descriptor, folder, progress)
         yield
     finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, folder: Path, progress: Progress) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        progress.note(f"waiting for another mscol that downloads to {folder}")
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError:
-        # Some network disks lock no folders; hashes still tell what two writers made of a file.
-        return
+        lock.release()

@@ -8,15 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
 
 from mscol_cli.errors import Interrupted, MscolError, UsageError
 from mscol_cli.system.files import read_json, write_json
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - no such locks on this system
-    fcntl = None  # type: ignore[assignment]
+from mscol_cli.system.locks import Lock
 
 STATE, LOCK = "state.json", ".lock"
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
@@ -70,23 +65,13 @@ def training_lock(run: Path) -> Iterator[None]:
     Raises:
         UsageError: Another process trains it.
     """
-    with (run / LOCK).open("a", encoding="utf-8") as file:
-        if not _locked(file):
-            raise UsageError(f"{run} is being trained by another process: wait for it, or stop it.")
-        yield
-
-
-def _locked(file: TextIO) -> bool:
-    """Lock a file; where the system or the file system has no locks, no one is kept out."""
-    if fcntl is None:
-        return True
+    lock = Lock(run / LOCK, required=False)
+    if not lock.take():
+        raise UsageError(f"{run} is being trained by another process: wait for it, or stop it.")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
+        yield
+    finally:
+        lock.release()
 
 
 def _try_to_record(run: Path, state: str, reason: str) -> None:

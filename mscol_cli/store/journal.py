@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from mscol_cli.errors import MscolError
 from mscol_cli.store.records import read_lines
-from mscol_cli.system.locks import Lock, lock_file
+from mscol_cli.system.locks import Lock
 
 
 class Line(Protocol):
@@ -31,6 +31,7 @@ class Journal:
         """Read what is there; a last line that was cut short is not counted."""
         self._path = path
         self._whole = whole_lines(path)
+        self._lock = Lock(path)
         self._file: BinaryIO | None = None
         self.records: list[dict[str, Any]] = list(read_lines(path, self._whole))
 
@@ -41,7 +42,7 @@ class Journal:
             MscolError: Another process writes, or has written since this one read.
         """
         self._file = self._path.open("ab")
-        if not lock_file(self._file, wait=False) or whole_lines(self._path) != self._whole:
+        if not self._lock.take() or whole_lines(self._path) != self._whole:
             self.close()
             raise MscolError(
                 f"{self._path.parent}: another mscol is writing it; wait until it ends"
@@ -60,10 +61,11 @@ class Journal:
         self.records.append(json.loads(line))
 
     def close(self) -> None:
-        """Close, which also unlocks."""
+        """Close and unlock."""
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._lock.release()
 
 
 def append_shared(path: Path, first: Line, record: Line | None = None) -> None:

@@ -6,7 +6,6 @@ import errno
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 from mscol_cli.errors import MscolError
 
@@ -16,39 +15,50 @@ except ImportError:  # pragma: no cover - no such locks on this system
     fcntl = None  # type: ignore[assignment]
 
 _TAKEN = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
-_NONE_HERE = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+_UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 class Lock:
-    """A file that at most one process holds; as a context it waits for its turn."""
+    """A file or folder that at most one process holds; as a context it waits for its turn.
 
-    def __init__(self, path: Path) -> None:
-        """Name the file; its folder must exist."""
-        self._path = path
-        self._file: BinaryIO | None = None
+    Args:
+        path: The file, which is made where its folder exists, or a folder.
+        required: Whether to fail on a file system without locks; where it is false, such a file
+            system keeps no process out.
+    """
+
+    def __init__(self, path: Path, *, required: bool = True) -> None:
+        self._path, self._required = path, required
+        self._descriptor: int | None = None
 
     def take(self, wait: bool = False) -> bool:
-        """Whether the lock is ours now.
+        """Whether this process holds the lock now.
+
+        Args:
+            wait: Wait until no other process holds it.
 
         Raises:
-            MscolError: The file system has no locks.
+            MscolError: The lock is required and the file system has none.
         """
-        while True:
-            file = self._path.open("ab")
-            if not lock_file(file, wait):
-                file.close()
-                return False
-            # A holder may have removed the file while this process waited.
-            if _is_at(file, self._path):
-                self._file = file
-                return True
-            file.close()
+        while fcntl is not None:
+            descriptor = _open(self._path)
+            try:
+                if not self._lock(descriptor, wait):
+                    return False
+                # The holder may have removed the file while this process waited.
+                if _is_at(descriptor, self._path):
+                    self._descriptor, descriptor = descriptor, -1
+                    return True
+            finally:
+                if descriptor >= 0:
+                    os.close(descriptor)
+        return True
 
     def release(self) -> None:
-        """Let others have it."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Let other processes have it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def __enter__(self) -> Lock:
         self.take(wait=True)
@@ -62,27 +72,31 @@ class Lock:
     ) -> None:
         self.release()
 
-
-def lock_file(file: BinaryIO, wait: bool) -> bool:
-    """Lock an open file; false if another holds it. Raises MscolError."""
-    if fcntl is None:
+    def _lock(self, descriptor: int, wait: bool) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno in _TAKEN:
+                return False
+            # Without locks NFS answers in its own ways, such as EBADF for a folder.
+            if self._required and error.errno in _UNSUPPORTED:
+                raise MscolError(
+                    f"{self._path.parent}: its file system has no locks ({error.strerror});"
+                    " choose a place on another with -o"
+                ) from None
+            if self._required:
+                raise
         return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError as error:
-        if error.errno in _TAKEN:
-            return False
-        if error.errno in _NONE_HERE:
-            raise MscolError(
-                f"{Path(file.name).parent}: its file system has no locks ({error.strerror});"
-                " choose a place on another with -o"
-            ) from None
-        raise
-    return True
 
 
-def _is_at(file: BinaryIO, path: Path) -> bool:
+def _open(path: Path) -> int:
+    if path.is_dir():
+        return os.open(path, os.O_RDONLY)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False

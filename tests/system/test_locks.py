@@ -1,0 +1,46 @@
+"""One lock for files and folders, on file systems with and without locks."""
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from mscol_cli.errors import MscolError
+from mscol_cli.system.locks import Lock
+
+
+@pytest.fixture(params=["file", "folder"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path if request.param == "folder" else tmp_path / ".lock"
+
+
+def test_one_holder_at_a_time(path: Path) -> None:
+    first, second = Lock(path), Lock(path)
+    assert first.take()
+    assert not second.take()
+    first.release()
+    assert second.take(wait=True)
+    second.release()
+
+
+def test_a_file_that_its_holder_removed_is_made_again(tmp_path: Path) -> None:
+    first, second = Lock(tmp_path / ".lock"), Lock(tmp_path / ".lock")
+    assert first.take()
+    (tmp_path / ".lock").unlink()
+    assert second.take()
+    assert (tmp_path / ".lock").exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_keeps_no_process_out_unless_a_lock_is_required(
+    path: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert Lock(path, required=False).take()
+    with pytest.raises(MscolError, match="has no locks"):
+        Lock(path).take()
