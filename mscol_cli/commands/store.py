@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -141,10 +141,20 @@ def _format_store(found: StoreInfo) -> Iterator[str]:
 
 
 def _listed(tracks: list[TrackInfo]) -> Iterator[str]:
-    width = max(len(",".join(track.sources)) for track in tracks) if tracks else 0
-    for track in tracks:
-        sources = ",".join(track.sources) or "-"
-        yield f"{track.seconds:9.2f} {track.segments:5} {sources:{width}} {_shown(track.id)}"
+    """A column for each field of the tracks, the id last."""
+    rows = [
+        [_cell(value) for name, value in vars(track).items() if name != "id"] for track in tracks
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for track, row in zip(tracks, rows, strict=True):
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        yield " ".join([*cells, _shown(track.id)])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value) or "-"
+    return f"{value:5}" if isinstance(value, int) else _length(cast(float | None, value))
 
 
 def _accounted(lines: list[ManifestLine]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from mscol_cli.probe.tasks import track_id
 from mscol_cli.probe.windows import BoolArray, ClipWindows
 from mscol_cli.store import ACTIVE_LEVEL, SAMPLE_RATE, Store
 from mscol_cli.store.header import TRACKS
-from mscol_cli.store.records import Stored, newest, read_lines
+from mscol_cli.store.records import Stored, newest, read_tracks
 
 ABSENT = "the store has no track of its path"
 OTHER = "the store's track was made from other audio"
@@ -89,7 +89,7 @@ def find_sources(path: Path, items: Sequence[TaskItem], root: Path) -> ClipSourc
     store = Store.open(path)
     if len(store.index.sources) < 2:
         raise UsageError(f"{path} holds mixtures alone: separate {root} into sources.")
-    stored = Stored(newest(read_lines(path / TRACKS)))
+    stored = Stored(newest(read_tracks(path / TRACKS)))
     rows = {name: row for row, name in enumerate(store.index.track_ids)}
     tracks: dict[str, int] = {}
     left_out: list[tuple[str, str]] = []

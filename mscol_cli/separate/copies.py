@@ -15,8 +15,8 @@ import numpy as np
 from mscol_cli.audio import check_format, headroom, write_blocks
 from mscol_cli.errors import BadInputError, MscolError, UsageError
 from mscol_cli.store import FileStamp, SeparatorIdentity
-from mscol_cli.store.journal import Journal, append_shared
-from mscol_cli.store.records import hashes
+from mscol_cli.store.journal import append_shared, whole_lines
+from mscol_cli.store.records import hashes, read_lines
 from mscol_cli.store.spool import Spool, blocks
 from mscol_cli.system.files import inside, real_path
 from mscol_cli.system.outcomes import explained
@@ -206,13 +206,13 @@ def copies_done(folder: Path, separator: SeparatorIdentity) -> Done:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: choose another place with --export-dir.")
     try:
-        journal = Journal(folder / RECORD)
-        found = _differences(journal.records, separator)
-        done = {(line["id"], line["format"]): line["inputs"] for line in journal.records[1:]}
+        lines = list(read_lines(folder / RECORD, whole_lines(folder / RECORD)))
+        found = _differences(lines, separator)
+        done = {(line["id"], line["format"]): line["inputs"] for line in lines[1:]}
     except (MscolError, AttributeError, KeyError, TypeError):
         raise UsageError(f"{folder / RECORD} is damaged: choose another --export-dir.") from None
     names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    if not journal.records and any(name != RECORD and name[0] != "." for name in names):
+    if not lines and any(name != RECORD and name[0] != "." for name in names):
         raise UsageError(
             f"{folder} is not empty and holds no copies by mscol: choose another with --export-dir."
         )

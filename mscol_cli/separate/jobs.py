@@ -17,9 +17,9 @@ from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.separate.separator import SeparateRequest
 from mscol_cli.store import SAMPLE_RATE
 from mscol_cli.store.header import FAILURES, TRACKS
-from mscol_cli.store.journal import Journal
+from mscol_cli.store.journal import whole_tracks
 from mscol_cli.store.plan import Plan
-from mscol_cli.store.records import read_lines
+from mscol_cli.store.records import read_failures
 from mscol_cli.system.launcher import LAUNCHER, launched
 
 _PAUSE = 0.5
@@ -170,9 +170,9 @@ def _sum(units: Iterable[_Seen]) -> _Seen:
 
 def _look(folder: Path) -> _Seen:
     try:
-        samples = [record["samples"] for record in Journal(folder / TRACKS).records]
-        failed = len(list(read_lines(folder / FAILURES)))
-    except (OSError, KeyError, MscolError):  # being joined, or being written
+        samples = [record.samples for record in whole_tracks(folder / TRACKS)]
+        failed = len(list(read_failures(folder / FAILURES)))
+    except (OSError, MscolError):  # being joined, or being written
         return _Seen()
     return _Seen(len(samples) + failed, failed, sum(samples))
 

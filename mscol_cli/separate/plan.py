@@ -75,7 +75,7 @@ def find_pending(
         MscolError: The plan or the store is damaged.
     """
     if retry_failed:
-        failed = failures_so_far(store, Plan.read(store))
+        failed = {failure.input for failure in failures_so_far(store, Plan.read(store))}
         # A folder that could not be listed has a name that ends in `/`.
         folders = tuple(name for name in failed if name.endswith("/"))
         tracks = [track for track in tracks if track.id in failed or track.id.startswith(folders)]
@@ -133,7 +133,7 @@ def _compare(
 ) -> PendingTracks:
     plan = Plan.read(store)
     stored = Stored(records_so_far(store, plan))
-    failed = failures_so_far(store, plan)
+    failed = {failure.input: failure for failure in failures_so_far(store, plan)}
     planned = {
         (track.id, track.problem)
         for unit in (plan.units if plan else ())
@@ -214,7 +214,7 @@ def _begin(store: Path) -> Plan:
 
 def _next_shard(store: Path) -> int:
     records = records_so_far(store, None).values()
-    return 1 + max((record["shard"] for record in records), default=-1)
+    return 1 + max((record.shard for record in records), default=-1)
 
 
 def unique_ids(tracks: Sequence[TrackInput]) -> list[TrackInput]:

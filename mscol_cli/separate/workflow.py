@@ -214,8 +214,8 @@ def _writing(output: Path) -> Iterator[None]:
 
 
 def _failures(output: Path) -> Failures:
-    found = failures_so_far(output, None).values()
-    return [(failure.input, failure.reason) for failure in found]
+    failures = {failure.input: failure.reason for failure in failures_so_far(output, None)}
+    return [*failures.items()]
 
 
 def _tell_scaled(copies: Copies | None, progress: Progress) -> None:

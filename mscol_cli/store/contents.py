@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +10,19 @@ from typing import Any, Literal
 import numpy as np
 
 from mscol_cli.audio import shortfall
-from mscol_cli.errors import MissingDataError, MscolError
+from mscol_cli.errors import MissingDataError
 from mscol_cli.store.header import FAILURES, TRACKS, SeparatorIdentity, StoreHeader
-from mscol_cli.store.joining import failure_lines, records_so_far
+from mscol_cli.store.joining import failures_so_far, records_so_far
 from mscol_cli.store.plan import Plan
 from mscol_cli.store.reader import Store
-from mscol_cli.store.records import totals
+from mscol_cli.store.records import (
+    FailureRecord,
+    FileStamp,
+    TrackRecord,
+    newest,
+    read_tracks,
+    totals,
+)
 from mscol_cli.store.segments import ACTIVE_LEVEL, SAMPLE_RATE
 
 Status = Literal["done", "short", "failed"]
@@ -100,8 +106,7 @@ def info(path: Path) -> StoreInfo:
     header = StoreHeader.read(path)
     counted = {key: getattr(header, key) for key in ("tracks", "segments", "hours")}
     if not header.sealed:
-        with _complete(path):
-            counted = totals(records_so_far(path, Plan.read(path)).values())
+        counted = totals(records_so_far(path, Plan.read(path)).values())
     return StoreInfo(
         store=path,
         sealed=header.sealed,
@@ -122,25 +127,19 @@ def tracks(path: Path) -> list[TrackInfo]:
         UsageError: It has the layout of another mscol.
     """
     index = Store.open(path).index
-    segments = np.bincount(index.segment_track, minlength=len(index.track_ids))
     sounding = np.zeros((len(index.track_ids), len(index.sources)), dtype=bool)
     np.logical_or.at(sounding, index.segment_track, index.segment_level > ACTIVE_LEVEL)
+    records = newest(read_tracks(path / TRACKS))
     return [
         TrackInfo(
             id=name,
-            seconds=round(samples / SAMPLE_RATE, 3),
-            segments=count,
+            seconds=round(records[name].samples / SAMPLE_RATE, 3),
+            segments=records[name].segments,
             sources=tuple(
                 source for source, on in zip(index.sources[1:], row[1:], strict=True) if on
             ),
         )
-        for name, samples, count, row in zip(
-            index.track_ids,
-            index.track_samples.tolist(),
-            segments.tolist(),
-            sounding.tolist(),
-            strict=True,
-        )
+        for name, row in zip(index.track_ids, sounding.tolist(), strict=True)
     ]
 
 
@@ -158,21 +157,12 @@ def manifest(path: Path) -> list[ManifestLine]:
     gone = [name for name in (TRACKS, FAILURES) if header.sealed and not (path / name).is_file()]
     if gone:
         raise MissingDataError(f"{path} lacks {gone[0]}: restore it, or separate again with -o")
-    with _complete(path):
-        plan = Plan.read(path)
-        done = records_so_far(path, plan)
-        lines = [line for record in done.values() for line in _done_lines(record)]
-        for failure in failure_lines(path, plan):
-            lines += _failed_lines(failure)
+    plan = Plan.read(path)
+    done = records_so_far(path, plan)
+    lines = [line for record in done.values() for line in _done_lines(record)]
+    for failure in failures_so_far(path, plan):
+        lines += _failed_lines(failure)
     return sorted(lines, key=lambda line: line.input)
-
-
-@contextmanager
-def _complete(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (KeyError, TypeError, AttributeError):
-        raise MscolError(f"{path}: its index lacks fields; separate again with -o") from None
 
 
 def _active(store: Store) -> dict[str, float]:
@@ -180,29 +170,31 @@ def _active(store: Store) -> dict[str, float]:
     return dict(zip(store.index.sources, shares.tolist(), strict=True))
 
 
-def _done_lines(record: Mapping[str, Any]) -> Iterator[ManifestLine]:
-    for role, file in record["files"].items():
+def _done_lines(record: TrackRecord) -> Iterator[ManifestLine]:
+    for role, file in record.files.items():
         missing = _shortfall(file)
         status: Status = "short" if missing else "done"
-        yield ManifestLine(record["id"], status, missing, role, **_measured(file))
+        yield ManifestLine(record.id, status, missing, role, **_measured(file))
 
 
-def _failed_lines(failure: Mapping[str, Any]) -> Iterator[ManifestLine]:
-    name, reason, files = failure["input"], failure["reason"], failure.get("files", {})
-    for role, file in files.items():
-        yield ManifestLine(name, "failed", reason, role, **_measured(file))
-    if not files:
-        yield ManifestLine(name, "failed", reason)
+def _failed_lines(failure: FailureRecord) -> Iterator[ManifestLine]:
+    for role, file in failure.files.items():
+        yield ManifestLine(failure.input, "failed", failure.reason, role, **_measured(file))
+    if not failure.files:
+        yield ManifestLine(failure.input, "failed", failure.reason)
 
 
-def _measured(file: Mapping[str, Any]) -> dict[str, Any]:
-    # Stores that were filled before lengths were kept have none.
-    lengths = {key: file.get(key) for key in ("seconds", "declared_seconds")}
-    return {"file": file["name"], "sha256": file["sha256"], **lengths}
+def _measured(file: FileStamp) -> dict[str, Any]:
+    return {
+        "file": file.name,
+        "sha256": file.sha256,
+        "seconds": file.seconds,
+        "declared_seconds": file.declared_seconds,
+    }
 
 
-def _shortfall(file: Mapping[str, Any]) -> str | None:
+def _shortfall(file: FileStamp) -> str | None:
     # Stores that were filled before it was kept may have the lengths.
-    if file.get("shortfall") is not None or file.get("seconds") is None:
-        return file.get("shortfall")
-    return shortfall(file["seconds"], file.get("declared_seconds"))
+    if file.shortfall is not None or file.seconds is None:
+        return file.shortfall
+    return shortfall(file.seconds, file.declared_seconds)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mscol_cli.store.arrays import GrowingArray
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, StoreHeader, shard_name
-from mscol_cli.store.journal import Journal, whole_lines
+from mscol_cli.store.journal import whole_lines, whole_tracks
 from mscol_cli.store.plan import PLAN, WORK, Plan, Unit
-from mscol_cli.store.records import FailureRecord, newest, read_lines, totals
+from mscol_cli.store.records import (
+    FailureRecord,
+    TrackRecord,
+    newest,
+    read_failures,
+    read_tracks,
+    totals,
+)
 from mscol_cli.system.files import file_hash, sync, write_atomically, write_text
 from mscol_cli.system.locks import Lock
 
 LOCK = ".lock"
-Records = dict[str, dict[str, Any]]
+Records = dict[str, TrackRecord]
 
 
 @contextmanager
@@ -46,24 +51,18 @@ def is_clean(store: Path) -> bool:
 def records_so_far(store: Path, plan: Plan | None) -> Records:
     """The newest record of each track, of the store itself and of units that are not joined yet."""
     before = plan.line_bytes if plan else whole_lines(store / TRACKS)
-    found = newest(read_lines(store / TRACKS, before))
+    found = newest(read_tracks(store / TRACKS, before))
     for unit in plan.units if plan else ():
         found |= _unit_records(store, unit)
     return found
 
 
-def failure_lines(store: Path, plan: Plan | None) -> list[dict[str, Any]]:
-    """Lines of inputs that could not be used: of the units that are done, or else of the store."""
+def failures_so_far(store: Path, plan: Plan | None) -> list[FailureRecord]:
+    """Inputs that could not be used: of the units that are done, or else of the store."""
     if plan is None:
-        return list(read_lines(store / FAILURES))
+        return list(read_failures(store / FAILURES))
     done = [unit for unit in plan.units if unit.is_done(store)]
-    return [line for unit in done for line in read_lines(unit.folder(store) / FAILURES)]
-
-
-def failures_so_far(store: Path, plan: Plan | None) -> dict[str, FailureRecord]:
-    """The last word on each input that could not be used, by its name."""
-    lines = failure_lines(store, plan)
-    return {line["input"]: FailureRecord.from_line(line) for line in lines}
+    return [failure for unit in done for failure in read_failures(unit.folder(store) / FAILURES)]
 
 
 def join(store: Path, plan: Plan) -> StoreHeader | None:
@@ -93,17 +92,17 @@ def join(store: Path, plan: Plan) -> StoreHeader | None:
 
 
 def _unit_records(store: Path, unit: Unit) -> Records:
-    return newest(Journal(unit.folder(store) / TRACKS).records)
+    return newest(whole_tracks(unit.folder(store) / TRACKS))
 
 
 def _failures(store: Path, plan: Plan) -> list[FailureRecord]:
     """The last word on each input, in the order of the plan."""
     found: dict[tuple[str, str], FailureRecord] = {}
     for unit in plan.units:
-        lines = list(read_lines(unit.folder(store) / FAILURES))
+        failures = read_failures(unit.folder(store) / FAILURES)
         tried = {track.id for track in unit.tracks}
         found = {key: failure for key, failure in found.items() if key[0] not in tried}
-        found |= {(line["input"], line["reason"]): FailureRecord.from_line(line) for line in lines}
+        found |= {(failure.input, failure.reason): failure for failure in failures}
     return list(found.values())
 
 
@@ -128,7 +127,7 @@ def _write_levels(store: Path, plan: Plan, records: Mapping[int, Records], sourc
             if records[unit.number]:
                 levels = np.load(unit.folder(store) / LEVELS, mmap_mode="r")
                 for record in records[unit.number].values():
-                    array.append(levels[record["level_row"] :][: record["segments"]])
+                    array.append(levels[record.level_row :][: record.segments])
         array.finish()
 
     write_atomically(path, write)
@@ -139,9 +138,8 @@ def _write_tracks(store: Path, plan: Plan, records: Mapping[int, Records]) -> No
     lines = [path.read_bytes()[: plan.line_bytes].decode()] if plan.line_bytes else []
     for unit in plan.units:
         for record in records[unit.number].values():
-            placed = {**record, "shard": unit.number, "level_row": row}
-            lines.append(json.dumps(placed, separators=(",", ":")) + "\n")
-            row += record["segments"]
+            lines.append(replace(record, shard=unit.number, level_row=row).to_line())
+            row += record.segments
     write_text(path, "".join(lines))
 
 
@@ -160,7 +158,7 @@ def _sealed(
             own = StoreHeader.read(unit.folder(store)).checksums
             shards[shard_name(unit.number)] = own[shard_name(0)]
     rest = {name: file_hash(store / name) for name in (LEVELS, TRACKS, FAILURES)}
-    counted = totals(newest(read_lines(store / TRACKS)).values())
+    counted = totals(newest(read_tracks(store / TRACKS)).values())
     return replace(header, sealed=True, checksums={**shards, **rest}, failures=failed, **counted)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from mscol_cli.errors import MscolError
-from mscol_cli.store.records import read_lines
+from mscol_cli.store.records import TrackRecord, read_tracks
 from mscol_cli.system.locks import Lock
 
 
@@ -21,19 +21,15 @@ class Line(Protocol):
 
 
 class Journal:
-    """The records of a folder that is being written.
-
-    Attributes:
-        records: Every record so far, in the order of writing, as parsed JSON.
-    """
+    """A file of records that one process appends to."""
 
     def __init__(self, path: Path) -> None:
-        """Read what is there; a last line that was cut short is not counted."""
+        """Look at the file, which need not be there; a last line that was cut short is not
+        counted."""
         self._path = path
         self._whole = whole_lines(path)
         self._lock = Lock(path)
         self._file: BinaryIO | None = None
-        self.records: list[dict[str, Any]] = list(read_lines(path, self._whole))
 
     def open(self) -> None:
         """Lock the journal for this process and cut off a torn last line.
@@ -58,7 +54,6 @@ class Journal:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._whole += len(line)
-        self.records.append(json.loads(line))
 
     def close(self) -> None:
         """Close and unlock."""
@@ -91,3 +86,12 @@ def append_shared(path: Path, first: Line, record: Line | None = None) -> None:
 def whole_lines(path: Path) -> int:
     """Bytes up to the last line end."""
     return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
+
+
+def whole_tracks(path: Path) -> Iterator[TrackRecord]:
+    """The records of a `tracks.jsonl` that is being written, or was left by a killed process.
+
+    Raises:
+        MscolError: A line is damaged.
+    """
+    return read_tracks(path, whole_lines(path))

@@ -15,7 +15,7 @@ from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store.arrays import FULL_SCALE
 from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
-from mscol_cli.store.records import read_lines
+from mscol_cli.store.records import read_tracks
 from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, STEP
 from mscol_cli.store.table import TrackTable, only_tracks, read_table
 from mscol_cli.system.files import real_path
@@ -127,8 +127,8 @@ class Store:
     def file_sizes(self) -> dict[str, set[int]]:
         """By track id, the sizes in bytes of the files that the track was made of."""
         return {
-            track["id"]: {stamp["size"] for stamp in track["files"].values()}
-            for track in read_lines(self.path / TRACKS)
+            track.id: {stamp.size for stamp in track.files.values()}
+            for track in read_tracks(self.path / TRACKS)
         }
 
     def peak(self, track: int) -> float:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mscol_cli.errors import MscolError
 from mscol_cli.store.segments import SAMPLE_RATE
 from mscol_cli.system.files import file_hash
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,12 @@ class TrackRecord:
         """One line of JSON, with its line end."""
         return json.dumps(asdict(self), separators=(",", ":")) + "\n"
 
+    @staticmethod
+    def from_line(line: Mapping[str, Any]) -> TrackRecord:
+        """Take a parsed line. Raises KeyError, TypeError, AttributeError."""
+        sources = {name: _known(SourceRecord, values) for name, values in line["sources"].items()}
+        return _known(TrackRecord, {**line, "files": _stamps(line["files"]), "sources": sources})
+
 
 @dataclass(frozen=True)
 class FailureRecord:
@@ -117,16 +125,25 @@ class FailureRecord:
 
     @staticmethod
     def from_line(line: Mapping[str, Any]) -> FailureRecord:
-        """Take a parsed line."""
-        files = {role: FileStamp(**stamp) for role, stamp in line.get("files", {}).items()}
-        return FailureRecord(line["input"], line["reason"], files)
+        """Take a parsed line. Raises KeyError, TypeError, AttributeError."""
+        return _known(FailureRecord, {**line, "files": _stamps(line.get("files", {}))})
+
+
+def _stamps(files: Mapping[str, Any]) -> dict[str, FileStamp]:
+    return {role: _known(FileStamp, stamp) for role, stamp in files.items()}
+
+
+def _known(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+    """A record of the values that this mscol knows; others are of a newer one."""
+    names = [item.name for item in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: values[name] for name in names if name in values})
 
 
 class Stored:
     """Tracks that are written, by id."""
 
-    def __init__(self, records: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take the newest record of each track, as parsed JSON."""
+    def __init__(self, records: Mapping[str, TrackRecord]) -> None:
+        """Take the newest record of each track."""
         self._records = records
 
     @property
@@ -134,10 +151,9 @@ class Stored:
         """Their ids."""
         return frozenset(self._records)
 
-    def stamps(self, track_id: str) -> dict[str, FileStamp]:
+    def stamps(self, track_id: str) -> Mapping[str, FileStamp]:
         """The files that a track was made from, by role."""
-        files = self._records[track_id]["files"]
-        return {role: FileStamp(**stamp) for role, stamp in files.items()}
+        return self._records[track_id].files
 
     def holds(self, track_id: str, files: Mapping[str, Path]) -> bool:
         """Whether the track is there, made from files of this same content."""
@@ -160,18 +176,41 @@ def hashes(files: Mapping[str, FileStamp]) -> dict[str, str]:
     return {role: stamp.sha256 for role, stamp in files.items()}
 
 
-def newest(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def newest(records: Iterable[TrackRecord]) -> dict[str, TrackRecord]:
     """Records by track id; of several records of one track the last counts."""
-    return {record["id"]: record for record in records}
+    return {record.id: record for record in records}
 
 
-def totals(records: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+def totals(records: Collection[TrackRecord]) -> dict[str, Any]:
     """How many tracks and segments, and how many hours of music, each track counted once."""
     return {
         "tracks": len(records),
-        "segments": sum(record["segments"] for record in records),
-        "hours": round(sum(record["samples"] for record in records) / SAMPLE_RATE / 3600, 6),
+        "segments": sum(record.segments for record in records),
+        "hours": round(sum(record.samples for record in records) / SAMPLE_RATE / 3600, 6),
     }
+
+
+def read_tracks(path: Path, size: int | None = None) -> Iterator[TrackRecord]:
+    """The records of a `tracks.jsonl`; arguments and errors are those of `read_lines`."""
+    return _read(path, size, TrackRecord.from_line, "tracks")
+
+
+def read_failures(path: Path) -> Iterator[FailureRecord]:
+    """The records of a `failures.jsonl`; errors are those of `read_lines`."""
+    return _read(path, None, FailureRecord.from_line, "inputs")
+
+
+def _read(
+    path: Path, size: int | None, take: Callable[[Mapping[str, Any]], Kind], what: str
+) -> Iterator[Kind]:
+    for line in read_lines(path, size):
+        try:
+            record = take(line)
+        except (KeyError, TypeError, AttributeError):
+            raise MscolError(
+                f"{path}: lacks fields of its {what}; separate again with -o"
+            ) from None
+        yield record
 
 
 def read_lines(path: Path, size: int | None = None) -> Iterator[dict[str, Any]]:

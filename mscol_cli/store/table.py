@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from mscol_cli.contracts.plans import IntArray
 from mscol_cli.errors import MscolError
-from mscol_cli.store.records import read_lines
+from mscol_cli.store.records import SourceRecord, TrackRecord, read_tracks
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class TrackTable:
-    """One row per track, in the order of the ids; fields are those of `TrackRecord`.
+    """One row per track, in the order of the ids; a column for each field of that name of
+    `TrackRecord`, (tracks,), or of `SourceRecord`, (tracks, sources).
 
     Attributes:
         ids: Names of the tracks.
@@ -42,14 +43,17 @@ class TrackTable:
     norm: FloatArray
 
 
+_COLUMNS = [item for item in fields(TrackTable) if item.name != "ids"]
+_OF_SOURCES = {item.name for item in fields(SourceRecord)}
+_DTYPES = {"IntArray": np.int64, "FloatArray": np.float64}
+
+
 def only_tracks(table: TrackTable, ids: Iterable[str]) -> TrackTable:
     """The rows of some tracks; ids that no row has are passed over."""
     wanted = set(ids)
     rows = np.array([row for row, name in enumerate(table.ids) if name in wanted], dtype=np.int64)
-    columns = {item.name: getattr(table, item.name) for item in fields(table)}
-    del columns["ids"]
-    kept = {name: column[rows] for name, column in columns.items()}
-    return TrackTable(tuple(table.ids[row] for row in rows), **kept)
+    columns = {item.name: getattr(table, item.name)[rows] for item in _COLUMNS}
+    return TrackTable(tuple(table.ids[row] for row in rows), **columns)
 
 
 def read_table(path: Path, sources: Sequence[str]) -> TrackTable:
@@ -59,29 +63,23 @@ def read_table(path: Path, sources: Sequence[str]) -> TrackTable:
         MscolError: A line is damaged.
     """
     try:
-        rows = {track["id"]: _row(track, sources) for track in read_lines(path)}
-    except (KeyError, TypeError):
-        raise MscolError(f"{path} lacks fields of its tracks; separate again with -o") from None
+        rows = {track.id: _row(track, sources) for track in read_tracks(path)}
+    except KeyError as error:
+        raise MscolError(f"{path} lacks source {error}; separate again with -o") from None
     ids = tuple(sorted(rows))
-    numbers = np.array([rows[name][0] for name in ids], dtype=np.int64).reshape(len(ids), 4)
-    shape = (len(ids), len(sources))
-    return TrackTable(
-        ids,
-        shard=numbers[:, 0],
-        samples=numbers[:, 1],
-        segments=numbers[:, 2],
-        level_row=numbers[:, 3],
-        offset=np.array([rows[name][1] for name in ids], dtype=np.int64).reshape(shape),
-        gain=np.array([rows[name][2] for name in ids], dtype=np.float64).reshape(shape),
-        norm=np.array([rows[name][3] for name in ids], dtype=np.float64).reshape(shape),
-    )
+    columns: dict[str, Any] = {}
+    for number, item in enumerate(_COLUMNS):
+        values = np.array([rows[name][number] for name in ids], dtype=_DTYPES[str(item.type)])
+        shape = (len(ids), len(sources)) if item.name in _OF_SOURCES else (len(ids),)
+        columns[item.name] = values.reshape(shape)
+    return TrackTable(ids, **columns)
 
 
-def _row(track: Mapping[str, Any], sources: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
-    placed = [track["sources"][name] for name in sources]
-    return (
-        (track["shard"], track["samples"], track["segments"], track["level_row"]),
-        tuple(source["offset"] for source in placed),
-        tuple(source["gain"] for source in placed),
-        tuple(source["norm"] for source in placed),
-    )
+def _row(track: TrackRecord, sources: Sequence[str]) -> list[Any]:
+    placed = [track.sources[name] for name in sources]
+    return [
+        [getattr(source, item.name) for source in placed]
+        if item.name in _OF_SOURCES
+        else getattr(track, item.name)
+        for item in _COLUMNS
+    ]

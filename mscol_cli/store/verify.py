@@ -6,18 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mscol_cli.contracts.progress import ByteMeter, Progress
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, TRACKS, StoreHeader, shard_name
-from mscol_cli.store.records import newest, read_lines, totals
+from mscol_cli.store.records import TrackRecord, newest, read_tracks, totals
 from mscol_cli.store.segments import segment_count
 from mscol_cli.system.files import file_hash, inside
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ def check_records(folder: Path, header: StoreHeader) -> Findings:
     """Compare `tracks.jsonl` with shards, levels and `store.json`; files that are gone are left
     to `check_files`."""
     try:
-        records = list(read_lines(folder / TRACKS))
+        records = list(read_tracks(folder / TRACKS))
         problems = list(_misfits(folder, header, records))
     except (KeyError, TypeError, AttributeError):
         return Findings(damaged=[f"{TRACKS}: lacks fields of its tracks"])
@@ -92,8 +89,8 @@ def check_records(folder: Path, header: StoreHeader) -> Findings:
     return Findings(damaged=problems)
 
 
-def _misfits(folder: Path, header: StoreHeader, records: Sequence[Record]) -> Iterator[str]:
-    shards = [shard_name(number) for number in sorted({record["shard"] for record in records})]
+def _misfits(folder: Path, header: StoreHeader, records: Sequence[TrackRecord]) -> Iterator[str]:
+    shards = [shard_name(number) for number in sorted({record.shard for record in records})]
     lengths = {name: _rows(folder / name) for name in (LEVELS, *shards)}
     for name in (*lengths, TRACKS, FAILURES):
         if name not in header.checksums:
@@ -103,26 +100,26 @@ def _misfits(folder: Path, header: StoreHeader, records: Sequence[Record]) -> It
             yield f"{name}: is no array that numpy reads"
     for number, record in enumerate(records, 1):
         if problem := _misfit(record, header.sources, lengths):
-            yield f"{TRACKS}: line {number}, track {record['id']!r}: {problem}"
-    actual = totals(newest(dict(record) for record in records).values())
+            yield f"{TRACKS}: line {number}, track {record.id!r}: {problem}"
+    actual = totals(newest(records).values())
     for key, value in actual.items():
         if getattr(header, key) != value:
             yield f"{HEADER}: says {key} {getattr(header, key)}, {TRACKS} makes it {value}"
 
 
 def _misfit(
-    record: Record, sources: Sequence[str], lengths: Mapping[str, int | None]
+    record: TrackRecord, sources: Sequence[str], lengths: Mapping[str, int | None]
 ) -> str | None:
     """What of a track lies outside of the arrays, or does not fit its length."""
-    samples, segments, shard = record["samples"], record["segments"], shard_name(record["shard"])
-    if set(record["sources"]) != set(sources):
-        return f"has the sources {', '.join(record['sources'])}, not {', '.join(sources)}"
-    for name, source in record["sources"].items():
-        if not _fits(source["offset"], samples, lengths[shard]):
+    samples, segments, shard = record.samples, record.segments, shard_name(record.shard)
+    if record.sources.keys() != set(sources):
+        return f"has the sources {', '.join(record.sources)}, not {', '.join(sources)}"
+    for name, source in record.sources.items():
+        if not _fits(source.offset, samples, lengths[shard]):
             return f"{name} reaches beyond {shard}"
     if segments != segment_count(samples):
         return f"{samples} samples make {segment_count(samples)} segments, not {segments}"
-    if not _fits(record["level_row"], segments, lengths[LEVELS]):
+    if not _fits(record.level_row, segments, lengths[LEVELS]):
         return f"its levels reach beyond {LEVELS}"
     return None
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from mscol_cli.store.header import (
     StoreHeader,
     shard_name,
 )
-from mscol_cli.store.journal import Journal
+from mscol_cli.store.journal import Journal, whole_tracks
 from mscol_cli.store.plan import WORK
 from mscol_cli.store.records import (
     FailureRecord,
@@ -77,8 +76,10 @@ class StoreWriter:
         self._shard_bytes = shard_bytes
         self.header = find_header(path, (MIXTURE, *sources), separator)
         self._journal = Journal(path / TRACKS)
-        self._done = newest(self._journal.records)
-        self._number: int = self._journal.records[-1]["shard"] if self._done else 0
+        records = list(whole_tracks(path / TRACKS))
+        self._done = newest(records)
+        self._last = records[-1] if records else None
+        self._number = self._last.shard if self._last else 0
         self._shard: GrowingArray | None = None
         self._levels: GrowingArray | None = None
 
@@ -137,7 +138,7 @@ class StoreWriter:
         samples = len(waveforms[MIXTURE])
         record = TrackRecord(track_id, files, self._number, samples, len(level), row, placed)
         self._journal.append(record)
-        self._done[track_id] = self._journal.records[-1]
+        self._done[track_id] = self._last = record
 
     def seal(self, failures: Sequence[FailureRecord] = ()) -> StoreHeader:
         """Finish the store: array headers, checksums, then `store.json`.
@@ -175,7 +176,7 @@ class StoreWriter:
         kept = {name: value for name, value in self.header.checksums.items() if name in closed}
         self.header = replace(self.header, sealed=False, checksums=kept)
         self.header.write(self.path)
-        samples, rows = _ends(self._journal.records)
+        samples, rows = _ends(self._last)
         self._shard = GrowingArray(self.path / shard_name(self._number), np.int16, rows=samples)
         self._levels = GrowingArray(
             self.path / LEVELS, np.float32, (len(self.header.sources), 2), rows
@@ -268,13 +269,12 @@ def _place(shard: GrowingArray, waveform: Samples, measured: Extent) -> SourceRe
     return SourceRecord(first, measured.gain, measured.norm)
 
 
-def _ends(records: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-    """Samples in the last shard and rows in the levels, as far as records name them."""
-    if not records:
+def _ends(last: TrackRecord | None) -> tuple[int, int]:
+    """Samples in the last shard and rows in the levels, up to the end of the last track."""
+    if last is None:
         return 0, 0
-    last = records[-1]
-    offset = max(source["offset"] for source in last["sources"].values())
-    return offset + last["samples"], last["level_row"] + last["segments"]
+    offset = max(source.offset for source in last.sources.values())
+    return offset + last.samples, last.level_row + last.segments
 
 
 def _text(path: Path) -> str | None:
