@@ -20,7 +20,7 @@ FLOORS: Sequence[set[str]] = [
     {"contracts", "system"},
     {"host", "synthetic", "pages"},
     {"audio", "download", "recipes"},
-    {"api", "store"},
+    {"api", "store", "vectors"},
     {"runs"},
     {"engine"},
     {"embed", "probe", "separate"},

@@ -128,28 +128,50 @@ def test_other_options_have_a_report_of_their_own(sounds: Path) -> None:
     assert folder == Path("probes/untrained-small-folder-group=..__")
 
 
+def cached_files() -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in cache_folder().rglob("*.*") if path.is_file()}
+
+
+def cached_clips() -> int:
+    return sum(path.read_bytes().count(b"\n") for path in cache_folder().rglob("*.jsonl"))
+
+
 def test_cached_embeddings_are_not_computed_again(sounds: Path) -> None:
     first = probe()
-    written = {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()}
+    written = cached_files()
     again = probe()
-    assert len(written) == 3
-    assert {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()} == written
+    assert cached_clips() == 16
+    assert cached_files() == written
     assert again.test_sets == first.test_sets
 
 
-def test_a_changed_file_is_embedded_again(sounds: Path) -> None:
+def test_only_the_file_that_changed_is_embedded_again(sounds: Path) -> None:
     probe()
     write_audio(sounds / "hum" / "0.wav", tones(1.6, seed=50))
     probe()
-    assert len(list(cache_folder().iterdir())) == 4
+    assert cached_clips() == 17
 
 
 def test_a_damaged_cache_is_mended(sounds: Path) -> None:
     first = probe()
-    for path in cache_folder().iterdir():
-        path.write_bytes(path.read_bytes()[:100])
+    for path in cached_files():
+        if path.name != "vectors.json":
+            path.write_bytes(path.read_bytes()[:100])
     assert probe().test_sets == first.test_sets
-    assert all(path.stat().st_size > 100 for path in cache_folder().iterdir())
+    written = cached_files()
+    assert probe().test_sets == first.test_sets
+    assert cached_files() == written
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(
+    sounds: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "occupied").write_text("")
+    monkeypatch.setenv("MSCOL_CACHE", str(tmp_path / "occupied"))
+    witness = Witness()
+    assert headline(probe(progress=witness))["accuracy"].value == 1.0
+    (warning,) = {line for line in witness.warnings if "cannot be kept" in line}
+    assert str(tmp_path / "occupied" / "vectors") in warning
 
 
 def test_clips_that_cannot_be_used_are_named_and_shift_no_label(sounds: Path) -> None:
@@ -373,13 +395,13 @@ def test_damaged_test_clips_are_scored_beside_clean_ones(sounds: Path) -> None:
 
 
 def test_damaged_clips_are_embedded_once_too(sounds: Path) -> None:
+    result = probe(deformations=[("noise", 10)])
+    written, clips = cached_files(), cached_clips()
     probe(deformations=[("noise", 10)])
-    written = {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()}
-    probe(deformations=[("noise", 10)])
-    assert len(written) == 4
-    assert {path: path.stat().st_mtime_ns for path in cache_folder().iterdir()} == written
+    assert clips == 16 + result.counts["test"]
+    assert cached_files() == written
     probe(deformations=[("noise", 11)])
-    assert len(list(cache_folder().iterdir())) == 5
+    assert cached_clips() == clips + result.counts["test"]
 
 
 def test_a_fine_tuned_encoder_learns_what_a_frozen_one_cannot_tell(elsewhere: Path) -> None:

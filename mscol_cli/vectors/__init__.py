@@ -1,0 +1,7 @@
+"""Folders of embeddings that grow file by file, and that several processes may fill at once."""
+
+from mscol_cli.vectors.folder import VectorFolder, VectorWriter
+from mscol_cli.vectors.header import VectorHeader
+from mscol_cli.vectors.records import FileVersion
+
+__all__ = ["FileVersion", "VectorFolder", "VectorHeader", "VectorWriter"]
