@@ -3,8 +3,8 @@
     python docs/generate.py              # option tables, from the Typer app; a test compares them
     python docs/generate.py --examples   # and the output of the examples, which takes minutes
 
-An option table stands between `<!-- options: NAME -->` and `<!-- end -->`. An example is a line that
-begins with `$ ` in a block marked `console`; the lines below it are replaced by what it prints.
+An option table stands between `<!-- options: NAME -->` and `<!-- end -->`. An example is a line
+that begins with `$ ` in a block marked `console`; the lines below it are replaced by its output.
 Examples run in one temporary folder that holds synthesised music, page by page in the order of
 `docs/commands/README.md`, so an example may use the output of an earlier one.
 """
@@ -101,7 +101,12 @@ def _run(block: str, folder: Path) -> str:
 
 
 def _output(command: str, folder: Path) -> str:
-    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "MSCOL_CACHE": f"{folder}/.cache"}
+    environment = {
+        **os.environ,
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+        "MSCOL_CACHE": f"{folder}/.cache",
+    }
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
     done = subprocess.run(
         ["bash", "-c", command],
