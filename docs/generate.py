@@ -29,8 +29,8 @@ PAGES = ROOT / "docs" / "commands"
 OPTIONS = re.compile(r"(<!-- options: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 EXAMPLES = re.compile(r"```console\n(.*?)```", re.DOTALL)
 DEFAULT = re.compile(r"\s*\[default: (.*)\]$")
-# Longer outputs show this many lines at the beginning and at the end.
-FIRST, LAST = 10, 6
+# Longer outputs show this many lines at the beginning and at the end, and lines are cut.
+FIRST, LAST, WIDTH = 14, 8, 150
 
 
 def commands() -> dict[str, Any]:
@@ -120,10 +120,14 @@ def _output(command: str, folder: Path) -> str:
 
 
 def _shortened(output: str) -> str:
-    lines = [line.rstrip() for line in output.splitlines()]
+    lines = [_cut(line.rstrip()) for line in output.splitlines()]
     if len(lines) > FIRST + LAST + 1:
         lines = [*lines[:FIRST], "...", *lines[-LAST:]]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else f"{line[:WIDTH].rstrip()} ..."
 
 
 def _prepare(folder: Path) -> None:
