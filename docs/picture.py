@@ -1,7 +1,7 @@
 """Draw README's picture from what a demo run wrote.
 
-    mscol demo
-    python docs/picture.py mscol-demo      # writes docs/images/demo.png
+mscol demo
+python docs/picture.py mscol-demo      # writes docs/images/demo.png
 """
 
 from __future__ import annotations
