@@ -120,7 +120,8 @@ def _output(command: str, folder: Path) -> str:
 
 
 def _shortened(output: str) -> str:
-    lines = [_cut(line.rstrip()) for line in output.splitlines()]
+    # Indented, so that a command that an example prints is not run as one.
+    lines = [_cut(re.sub(r"^\$ ", "  $ ", line).rstrip()) for line in output.splitlines()]
     if len(lines) > FIRST + LAST + 1:
         lines = [*lines[:FIRST], "...", *lines[-LAST:]]
     return "".join(f"{line}\n" for line in lines)
