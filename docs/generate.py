@@ -116,7 +116,8 @@ def _output(command: str, folder: Path) -> str:
         stderr=subprocess.STDOUT,
         check=False,
     )
-    return done.stdout.decode(errors="replace").replace(str(folder), "~")
+    output = done.stdout.decode(errors="replace")
+    return output.replace(str(folder), "~").replace(str(Path.home()), "~")
 
 
 def _shortened(output: str) -> str:
