@@ -1,54 +1,77 @@
 """The documents keep up with the code."""
 
 import inspect
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import typer
 
-from mscol_cli.app import app
+from docs.generate import commands, pages, with_options
 from mscol_cli.contracts import hooks
 from mscol_cli.store import Store
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+PAGES = pages()
+DEMO = (ROOT / "docs" / "commands" / "demo.md").read_text(encoding="utf-8")
 PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "separate",
-        "store",
-        "pretrain",
-        "runs",
-        "embed",
-        "probe",
-        "report",
-        "reproduce",
-        "download",
-        "import",
-        "recipes",
-        "demo",
-        "plugins",
-    ],
-)
-def test_every_option_of_a_command_is_documented(name: str) -> None:
-    section = COMMANDS.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-    assert section
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
-    general = COMMANDS.partition("\n## ")[0]
-    commands = [command, *getattr(command, "commands", {}).values()]
-    for parameter in [parameter for command in commands for parameter in command.params]:
-        for option in parameter.opts:
-            if option.startswith("-") and option not in ("--help", "-h"):
-                assert option in section or option in general, f"{option} of {name}"
-    for member in getattr(command, "commands", {}):
-        assert f"mscol {name} {member}" in section
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_option_tables_are_those_of_the_code(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert with_options(text) == text, "run: python docs/generate.py"
+
+
+def test_every_command_has_its_options_on_its_page() -> None:
+    for name, command in commands().items():
+        page = (ROOT / "docs" / "commands" / f"{name.split()[0]}.md").read_text(encoding="utf-8")
+        assert f"mscol {name}" in page
+        if not hasattr(command, "commands") or command.params[:-1]:
+            assert f"<!-- options: {name} -->" in page, name
+
+
+def test_every_page_has_three_examples_with_output_and_exit_codes() -> None:
+    assert {page.stem for page in PAGES} == {name.split()[0] for name in commands()}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert "\n## Exit codes\n" in text, page.name
+        assert text.count("```console\n$ ") >= 3, page.name
+        assert not re.search(r"^\$ [^\n]+\n```", text, re.MULTILINE), f"{page.name}: no output"
+
+
+def test_the_lines_to_install_and_test_are_those_that_the_checks_run() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    line = 'python3 -m venv .venv && .venv/bin/pip install -e ".[dev]" && .venv/bin/pytest'
+    for text in (readme, (ROOT / ".ci" / "run").read_text(encoding="utf-8")):
+        assert [part.strip() for part in text.splitlines()].count(line) == 1
+    assert "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/mscol demo" in readme
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_the_checks_fail_if_the_tests_fail(tmp_path: Path, existing: bool) -> None:
+    checkout = tmp_path / "checkout"
+    (checkout / ".ci").mkdir(parents=True)
+    script = shutil.copy(ROOT / ".ci" / "run", checkout / ".ci")
+    passes = "#!/bin/sh\nexit 0\n"
+    tools = {"pip": "#!/bin/sh\nexit 7\n", "pytest": passes, "ruff": passes, "mypy": passes}
+    environment = checkout / ".venv" / "bin"
+    make = "".join(f"cp {tmp_path}/{tool} {environment}\n" for tool in tools)
+    python = f"#!/bin/sh\nmkdir -p {environment}\n{make}"
+    for tool, content in {**tools, "python3": python, "chromium": passes}.items():
+        (tmp_path / tool).write_text(content)
+        (tmp_path / tool).chmod(0o755)
+    if existing:
+        environment.mkdir(parents=True)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", script], env={**os.environ, "PATH": path}, check=False)
+    assert done.returncode == 7
+    assert environment.exists() is existing
 
 
 def test_every_hook_has_a_heading_with_its_signature() -> None:
@@ -78,12 +101,21 @@ def test_the_code_in_the_command_document_makes_music(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(re.findall(r"```python\n(.*?)```", COMMANDS, re.DOTALL)[0], {})
+    exec(re.findall(r"```python\n(.*?)```", DEMO, re.DOTALL)[0], {})
     made = {path.name for path in (tmp_path / "data").iterdir()}
     assert {"stems", "mtat", "fma", "nsynth"} <= made
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
-        for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
-            assert (document.parent / link).exists(), f"{document.name}: {link}"
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/*/README.md")]:
+        text = document.read_text(encoding="utf-8")
+        for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
+            target = document.parent / link if link else document
+            assert target.exists(), f"{document.name}: {link}"
+            if anchor:
+                assert anchor in _anchors(target), f"{document.name}: {link}#{anchor}"
+
+
+def _anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
