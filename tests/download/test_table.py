@@ -94,7 +94,7 @@ def test_a_table_of_ones_own_goes_over_the_packaged_one(
     assert find_collection("mine").title == "Mine"
     assert find_collection("mtat").title == "Mine"
     assert find_collection("fma").files[0].size
-    with pytest.raises(UsageError, match="nothing to download is called 'her'"):
+    with pytest.raises(UsageError, match="'her'"):
         find_collection("her")
 
 
@@ -136,7 +136,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_table_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MSCOL_DOWNLOADS", "/nowhere/own.toml")
-    with pytest.raises(UsageError, match=r"MSCOL_DOWNLOADS names /nowhere/own\.toml"):
+    with pytest.raises(UsageError, match=r"MSCOL_DOWNLOADS.*/nowhere/own\.toml"):
         load_table()
 
 

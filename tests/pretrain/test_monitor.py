@@ -38,6 +38,7 @@ from mscol_cli.pretrain.settings import TrainingSettings
 from mscol_cli.pretrain.training import Training
 from mscol_cli.store import Store
 from tests.conftest import Command
+from tests.helpers.messages import mentions
 from tests.helpers.plugins import COLLAPSING, install_plugin
 
 PLUGINS = (Path(__file__).parents[2] / "docs/plugins.md").read_text(encoding="utf-8")
@@ -203,7 +204,7 @@ def guard(*ranks: float) -> CollapseGuard:
 
 def test_a_rank_that_stays_low_is_a_collapse() -> None:
     low = [LOWEST_RANK - 0.1] * PATIENCE
-    with pytest.raises(MscolError, match=r"below 1.5 since step 1, and was 9.0"):
+    with pytest.raises(MscolError, match=r"1\.5 since step 1, .*9\.0"):
         guard(9.0, *low).raise_if_collapsed(Path("run"))
     guard(9.0, *low[1:]).raise_if_collapsed(Path("run"))
     guard(9.0, *low[1:], 2.0, *low[1:]).raise_if_collapsed(Path("run"))
@@ -233,7 +234,7 @@ def test_a_collapsed_run_is_stopped_and_keeps_what_was_good(
     )
     newest = sorted((run / "checkpoints").iterdir())[-1]
     assert newest.name == f"step-{begun - 10:08d}"
-    assert f"the last good checkpoint is {newest}" in message
+    assert str(newest) in message
     state = json.loads((run / "state.json").read_text())
     assert state["state"] == "failed"
     assert state["reason"] in message
@@ -281,7 +282,7 @@ def test_a_run_says_how_it_ended(mscol: Command, store: Path, trained: Path) -> 
     assert mscol(*start, "--lr", 1e30) == 1
     state = json.loads(Path("run", "state.json").read_text())
     assert state["state"] == "failed"
-    assert "the loss is nan at step 10: run has no checkpoint" in state["reason"]
+    assert mentions(state["reason"], "nan at step 10", "no checkpoint")
 
 
 def test_a_log_says_now_and_then_how_far_work_has_come(

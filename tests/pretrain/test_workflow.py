@@ -24,6 +24,7 @@ from mscol_cli.pretrain.training import Training, learning_rate
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.messages import mentions
 
 QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
 
@@ -110,7 +111,7 @@ def test_resuming_a_finished_run_says_so_without_importing_torch(trained: Path) 
     )
     line = [sys.executable, "-c", program, str(trained)]
     done = subprocess.run(line, check=True, capture_output=True, text=True)
-    assert "is finished: all 6 updates are made. --steps N" in done.stderr
+    assert mentions(done.stderr, "all 6 updates", "--steps N")
     assert done.stdout.startswith(f"{trained}: 6 steps, loss ")
 
 
@@ -119,7 +120,7 @@ def test_a_finished_run_given_options_that_need_a_closer_look_is_not_trained(
 ) -> None:
     before = (trained / "state.json").read_text()
     assert mscol("pretrain", store, "--resume", "-o", trained, "--opt", "silent_share=0.5") == 0
-    assert "is finished: all 6 updates are made" in capsys.readouterr().err
+    assert "all 6 updates" in capsys.readouterr().err
     assert (trained / "state.json").read_text() == before
     assert mscol("pretrain", "--resume", "-o", trained, "--batch-size", 4) == 2
     assert "batch_size 8 -> 4" in capsys.readouterr().err
@@ -169,7 +170,7 @@ def test_a_run_folder_in_use_is_refused(
     mscol: Command, store: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mscol("pretrain", store, "--objective", "cola", *QUICK, "-o", trained) == 2
-    assert "choose another -o, or add --resume" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "-o", "--resume")
 
 
 def test_a_loss_that_is_no_number_ends_the_run(
@@ -177,7 +178,7 @@ def test_a_loss_that_is_no_number_ends_the_run(
 ) -> None:
     start = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 30]
     assert mscol(*start, "--lr", 1e30, "-o", tmp_path / "run") == 1
-    assert "the loss is nan at step 10: " in capsys.readouterr().err
+    assert "nan at step 10: " in capsys.readouterr().err
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
@@ -192,7 +193,7 @@ def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_p
     training.step += 1
     with torch.no_grad():
         next(objective.parameters()).fill_(torch.inf)
-    with pytest.raises(MscolError, match="weights are no longer numbers at step 1"):
+    with pytest.raises(MscolError, match="at step 1"):
         training.save()
     assert names(tmp_path) == ["best", "step-00000000"]
 
@@ -263,7 +264,7 @@ def test_result_as_json(
     [
         ({"version": 0}, "has layout mscol-run 0, this mscol reads mscol-run 1"),
         ({"encoder": {"name": "gone", "owner": "mscol-gone", "version": "3", "options": {}}},
-         "needs the plugin mscol-gone 3"),
+         "mscol-gone 3"),
     ],
 )  # fmt: skip
 def test_a_checkpoint_of_another_world_is_refused(

@@ -198,12 +198,12 @@ def test_a_test_split_of_one_class_is_an_error(elsewhere: Path) -> None:
 
 
 def test_no_data_names_the_folder_looked_for(elsewhere: Path) -> None:
-    with pytest.raises(MissingDataError, match="data/fma is no folder"):
+    with pytest.raises(MissingDataError, match="data/fma "):
         probe("fma")
 
 
 def test_an_unknown_task_gets_the_nearest_name() -> None:
-    with pytest.raises(UsageError, match="Did you mean 'nsynth'"):
+    with pytest.raises(UsageError, match="'nsynth'"):
         probe("nsinth")
 
 

@@ -1,8 +1,8 @@
 """One update of every objective, in groups of processes of several sizes.
 
-Each group writes its losses, gradients and embeddings. In float64 rounding cannot hide a difference;
-float32 is what training uses. The processes are forked from one that has imported everything and
-computed nothing, since importing takes longer than the update.
+Each group writes its losses, gradients and embeddings, in float64, where rounding cannot hide a
+difference, and in float32, as in training. The processes are forked from one that has imported
+everything and computed nothing: importing takes longer than the update.
 
     python gradients.py FOLDER PORT...
 

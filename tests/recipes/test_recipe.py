@@ -125,7 +125,7 @@ def test_unknown_and_missing_recipes_are_told_apart(
     assert mscol(*DRY, "--recipe", "smc22") == 2
     assert "Did you mean 'smc23'?" in capsys.readouterr().err
     assert mscol(*DRY, "--recipe", "gone/mine.toml") == 4
-    assert "gone/mine.toml is no file" in capsys.readouterr().err
+    assert "gone/mine.toml" in capsys.readouterr().err
 
 
 def test_a_recipe_says_how_to_separate(

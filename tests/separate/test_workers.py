@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from mscol_cli.store.plan import Plan
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.files import digests
+from tests.helpers.messages import mentions
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
@@ -165,7 +167,7 @@ def test_a_renamed_input_is_known_by_its_content(
     capsys.readouterr()
     assert mscol("separate", music, "--separator", "none") == 3
     said = capsys.readouterr().err
-    assert "three has the content of 03, which is no input any more" in said
+    assert re.search(r"\bthree\b.*\b03\b", said)
     assert "1 tracks of" in said
     assert "such as 04" in said
 
@@ -185,7 +187,7 @@ def test_what_it_takes_is_said_before_and_a_dry_run_stops_there(
     assert not (tmp_path / "music.store").exists()
     assert mscol(*run, "--dry-run") == 0
     said = capsys.readouterr()
-    assert "to separate: 4 tracks, 36 s of music" in said.err
+    assert mentions(said.err, "4 tracks", "36 s")
     assert "expected time: " in said.err
     assert 'model = "mini"' in said.out
     assert mscol(*run) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.distributed import TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # it has no __all__
 
 from mscol_cli.system.distributed import gather, share
 from tests.processes.gradients import GROUPS
@@ -22,7 +22,8 @@ def updates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("updates")
     # A port that is chosen and then opened by another process may be taken in between.
     stores = [TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False) for _ in GROUPS]
-    command = [sys.executable, SCRIPT, folder, *(str(store.port) for store in stores)]
+    ports = [str(store.port) for store in stores]
+    command = [sys.executable, str(SCRIPT), str(folder), *ports]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return folder

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from mscol_cli.errors import UsageError
 from mscol_cli.system.launcher import first_host, launched
 from tests.conftest import Command
+from tests.helpers.messages import mentions
 
 Capture = pytest.CaptureFixture[str]
 QUICK = ["--encoder", "small", "--batch-size", "8", "--device", "cpu", "--steps", "1"]
@@ -97,8 +99,8 @@ def test_the_first_host_of_a_list_is_where_processes_meet(nodes: str, host: str)
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"RANK": 2, "WORLD_SIZE": 2}, "RANK is 2, of WORLD_SIZE 2"),
-        ({"RANK": "first", "WORLD_SIZE": 2}, "RANK is 'first', which is no number"),
+        ({"RANK": 2, "WORLD_SIZE": 2}, "RANK is 2.* WORLD_SIZE 2"),
+        ({"RANK": "first", "WORLD_SIZE": 2}, "RANK is 'first'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -112,10 +114,10 @@ def test_what_makes_no_sense_is_refused(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--processes", 4], "asks for 4, but torchrun or srun has started 2"),
-        (["--gpus", 0], "take a number of 1 or more"),
-        (["--processes", 2, "--gpus", 2], "exclude each other"),
-        ([], "set MASTER_ADDR and MASTER_PORT"),
+        (["--processes", 4], r"--processes.*\b4\b.*\b2\b"),
+        (["--gpus", 0], "--gpus"),
+        (["--processes", 2, "--gpus", 2], "--processes.*--gpus|--gpus.*--processes"),
+        ([], "MASTER_ADDR.*MASTER_PORT"),
     ],
 )
 def test_contradictions_are_refused(
@@ -128,7 +130,7 @@ def test_contradictions_are_refused(
 ) -> None:
     started(monkeypatch, RANK=0, WORLD_SIZE=2)
     assert mscol("pretrain", store, "--objective", "msa", *QUICK, *options, "-o", "run") == 2
-    assert message in capsys.readouterr().err
+    assert re.search(message, capsys.readouterr().err)
     assert not Path("run").exists()
 
 
@@ -137,7 +139,7 @@ def test_several_processes_do_not_share_one_gpu(
 ) -> None:
     line = ["pretrain", store, "--objective", "msa", "--device", "cuda:1", "--processes", 2]
     assert mscol(*line) == 2
-    assert "cuda:1 is one GPU, there are 2 processes" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "cuda:1", "2 processes")
 
 
 def test_two_launchers_on_two_hosts_train_what_one_process_does(

@@ -17,6 +17,7 @@ from mscol_objectives.ntxent import nt_xent_logits
 from mscol_objectives.options import ClmrOptions
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.messages import mentions
 from tests.helpers.waveforms import make_index
 
 CONTEXT = ObjectiveContext(embedding_dim=24, crop_samples=1_000, start_grid=1)
@@ -159,7 +160,7 @@ def test_a_store_with_fewer_tracks_than_a_batch_is_named() -> None:
 
 
 def test_a_store_without_a_long_enough_track_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"no track of the store lasts 0\.06 s"):
+    with pytest.raises(UsageError, match=r"0\.06 s"):
         clmr().check(make_index(999, 10), 4)
 
 
@@ -175,7 +176,7 @@ def test_clmr_pretrains_sample_cnn_and_the_run_embeds_audio(
     clip = write_audio(tmp_path / "clip.wav", tones(6.0))
     short = write_audio(tmp_path / "short.wav", tones(2.0))
     assert mscol("embed", clip, short, "--model", "run", "--windows", "-o", "out.npz") == 3
-    assert "lasts 2.000 s, one window needs 2.678 s" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "2.000 s", "2.678 s")
     with np.load(tmp_path / "out.npz") as found:
         assert found["embeddings"].shape == (2, 512)
         np.testing.assert_allclose(found["start_s"], [0, 42_847 / 16_000])
@@ -198,7 +199,7 @@ def test_an_objective_that_needs_a_spectrogram_refuses_raw_audio(
     quick = ["--steps", 1, "--batch-size", 2, "--device", "cpu", "-o", "run"]
     start = ["pretrain", store, "--objective", objective, "--encoder", "sample_cnn"]
     assert mscol(*start, *quick) == 2
-    assert "changes spectrograms (batch, frames, bands)" in capsys.readouterr().err
+    assert "(batch, frames, bands)" in capsys.readouterr().err
     assert not Path("run").exists()
 
 

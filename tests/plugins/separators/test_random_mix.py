@@ -14,6 +14,7 @@ from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.files import digests
+from tests.helpers.messages import mentions
 
 Capture = pytest.CaptureFixture[str]
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -108,7 +109,7 @@ def test_too_few_tracks_to_mix_at_random_are_refused(
 ) -> None:
     music = write_stems(tmp_path / "music", 4)
     assert mscol("separate", music, "--separator", "stems", *RANDOM) == 2
-    assert "there are 4 tracks: name at least 5" in capsys.readouterr().err
+    assert "at least 5" in capsys.readouterr().err
     assert not (tmp_path / "music.store").exists()
 
 
@@ -164,7 +165,7 @@ def test_a_store_of_other_stems_is_refused(
 ) -> None:
     mscol("separate", music, "--separator", "stems")
     assert mscol("separate", music, "--separator", "stems", "--opt", option) == 2
-    assert f"music.store was made with other settings ({change})" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "music.store", f"({change})")
 
 
 @pytest.mark.parametrize("option", ["mix=false", "bleed_db=3", "lowpass_hz=-1", "seed=-1"])
