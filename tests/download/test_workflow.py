@@ -259,4 +259,6 @@ def test_what_is_downloaded_is_what_probe_reads(
     untrained = ["--model", "untrained", "--encoder", "small", "--seeds", 1, "--device", "cpu"]
     capsys.readouterr()
     assert mscol("probe", "mtat", *untrained, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["counts"]["test"] > 0
+    counts = json.loads(capsys.readouterr().out)["counts"]
+    splits = [item.split for item in task.load(collection.mtat).items]
+    assert counts["test"] == splits.count("test")

@@ -147,7 +147,11 @@ def test_the_encoder_of_an_imported_model_can_be_compared_with_itself_untrained(
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "latest").symlink_to(tmp_path / "msa")
     write_audio(tmp_path / "a.wav", tones(1.2))
-    assert mscol("embed", "a.wav", "--model", "untrained") == 0
+    assert mscol("embed", "a.wav", "--model", "untrained", "-o", "untrained.npz") == 0
+    assert mscol("embed", "a.wav", "--model", "msa", "-o", "msa.npz") == 0
+    untrained, imported = (np.load(name)["embeddings"] for name in ("untrained.npz", "msa.npz"))
+    assert untrained.shape == imported.shape
+    assert not np.allclose(untrained, imported)
 
 
 def test_an_imported_model_is_no_run_to_resume(

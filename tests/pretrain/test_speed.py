@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mscol_cli.contracts.plans import Crops
-from mscol_cli.engine.devices import keep_freed_memory, pick_precision
+from mscol_cli.engine.devices import keep_freed_memory, memory_in_use, pick_precision
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain import device_store
@@ -180,3 +180,9 @@ def test_a_compiled_encoder_gives_the_same_gradients() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_memory_is_kept_with_glibc() -> None:
     assert keep_freed_memory()
+    before = memory_in_use(CPU) or 0
+    block = torch.ones(2**24)  # 64 MiB, which would be mapped and unmapped by itself
+    used = memory_in_use(CPU) or 0
+    assert used - before <= 2**26 + 2**22
+    del block
+    assert (memory_in_use(CPU) or 0) > used - 2**22

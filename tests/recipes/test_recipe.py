@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mscol_cli import recipes
 from mscol_cli.recipes import bundled_recipes
 from mscol_cli.store import Store
 from mscol_cli.synthetic import Collection
@@ -18,6 +19,7 @@ else:
     import tomli as tomllib
 
 DRY = ["pretrain", "--dry-run"]
+FOLDER = Path(recipes.__file__).parent
 
 
 @pytest.mark.parametrize("recipe", bundled_recipes(), ids=lambda recipe: recipe.name)
@@ -27,6 +29,9 @@ def test_every_bundled_recipe_resolves(
     name = getattr(recipe, "name", "")
     write_audio(Path("music/a.wav"), tones(1.0))
     assert mscol(*DRY, "--recipe", name) == 0
+    resolved = tomllib.loads(capsys.readouterr().out)["pretrain"]
+    fixed = tomllib.loads((FOLDER / f"{name}.toml").read_text())["pretrain"]
+    assert fixed.items() <= resolved.items()
     assert mscol("separate", "music", "--recipe", name, "--dry-run") == 0
     for section in ("mtat", "nsynth", "fma"):
         assert mscol("probe", section, "--recipe", name, "--dry-run") == 0
