@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 
-from mscol_cli.app import app
 from mscol_cli.contracts import hooks
 from mscol_cli.store import Store
+from tests.helpers.commands import VISIBLE
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
@@ -19,28 +18,11 @@ PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "separate",
-        "store",
-        "pretrain",
-        "runs",
-        "embed",
-        "probe",
-        "report",
-        "reproduce",
-        "download",
-        "import",
-        "recipes",
-        "demo",
-        "plugins",
-    ],
-)
+@pytest.mark.parametrize("name", VISIBLE)
 def test_every_option_of_a_command_is_documented(name: str) -> None:
     section = COMMANDS.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     assert section
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    command = VISIBLE[name]
     general = COMMANDS.partition("\n## ")[0]
     commands = [command, *getattr(command, "commands", {}).values()]
     for parameter in [parameter for command in commands for parameter in command.params]:

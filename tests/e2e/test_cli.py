@@ -7,16 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
-from mscol_cli.app import app
 from mscol_cli.commands.terminal import progress_layout
 from tests.conftest import Command
+from tests.helpers.commands import CLI, paths
 from tests.helpers.terminal import COLUMNS, in_terminal
 
 
@@ -52,26 +50,13 @@ def test_the_installed_script_prints_its_version() -> None:
     assert done.stdout.startswith("mscol 0.")
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "separate",
-        "store",
-        "pretrain",
-        "embed",
-        "probe",
-        "download",
-        "import",
-        "recipes",
-        "demo",
-        "plugins",
-    ],
-)
+@pytest.mark.parametrize("command", list(paths()), ids=" ".join)
 def test_every_command_explains_itself(
-    mscol: Command, command: str, capsys: pytest.CaptureFixture[str]
+    mscol: Command, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert mscol(command, "--help") == 0
-    assert "Usage" in capsys.readouterr().out
+    assert mscol(*command, "--help") == 0
+    usage = rf"Usage: .* {' '.join(command)} \["
+    assert re.search(usage, " ".join(capsys.readouterr().out.split()))
 
 
 @pytest.mark.parametrize(
@@ -223,12 +208,8 @@ def test_help_shows_placeholders(
 
 
 def test_no_help_text_holds_what_markdown_takes_for_html() -> None:
-    def commands(group: Any) -> Iterator[Any]:
-        yield group
-        for command in getattr(group, "commands", {}).values():
-            yield from commands(command)
-
-    for command in commands(typer.main.get_command(app)):
+    for words in [(), *paths()]:
+        command = reduce(lambda group, name: group.commands[name], words, CLI)
         texts = [command.help or "", *(getattr(item, "help", "") or "" for item in command.params)]
         assert not any("<" in text for text in texts), command.name
 
