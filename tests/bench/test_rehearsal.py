@@ -17,14 +17,14 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("rehearsal")
 
 
-@pytest.fixture
-def page(rehearsed: Path, mscol: Command, capsys: pytest.CaptureFixture[str]) -> str:
-    """The chain's table; all but the first time of what is there."""
+@pytest.fixture(scope="module")
+def page(rehearsed: Path) -> str:
+    """The chain's table."""
     docs = rehearsed / "page.md"
     docs.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n")
-    assert main([str(rehearsed / "all"), "--smoke", "--docs", str(docs)]) == 0, (
-        capsys.readouterr().err
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(rehearsed)
+        assert main([str(rehearsed / "all"), "--smoke", "--docs", str(docs)]) == 0
     return docs.read_text()
 
 
@@ -53,7 +53,7 @@ def test_metadata_has_the_columns_and_fields_of_the_real_sets(rehearsed: Path, p
 
 
 def test_a_clip_that_is_lost_ends_with_exit_code_1(
-    rehearsed: Path, page: str, capsys: pytest.CaptureFixture[str]
+    rehearsed: Path, page: str, mscol: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = rehearsed / "all/probes/nsynth-trained/probe.json"
     text = report.read_text()

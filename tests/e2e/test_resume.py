@@ -16,7 +16,7 @@ import torch
 
 from mscol_cli.errors import UsageError
 from mscol_cli.runs.state import training_lock
-from tests.conftest import Command
+from tests.conftest import Command, run_in
 from tests.helpers.files import digests
 from tests.helpers.messages import mentions
 
@@ -59,7 +59,7 @@ def whole(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("whole") / "run"
     options = ["--steps", 24, "--save-every", 4, "--keep-last", 9, "-o", run]
     line = ["pretrain", store, "--objective", "mws", *QUICK, *options]
-    subprocess.run([sys.executable, "-m", "mscol_cli", *map(str, line)], check=True, cwd=run.parent)
+    run_in(run.parent, line)
     return run
 
 

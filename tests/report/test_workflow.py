@@ -11,10 +11,11 @@ import pytest
 import soundfile
 
 from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT
-from tests.conftest import Command, _run_in
+from tests.conftest import Command, run_in
 from tests.helpers.files import digest
 from tests.helpers.report import HOSTILE, edit_json, make_study
 
+pytestmark = pytest.mark.usefixtures("draft_pictures")
 PROBE = "probes/folder-epochs=3"
 
 
@@ -24,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("study")
 
     def run(*arguments: object) -> int:
-        _run_in(root, arguments)
+        run_in(root, arguments)
         return 0
 
     return make_study(root, run)

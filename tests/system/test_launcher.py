@@ -14,7 +14,7 @@ import pytest
 
 from mscol_cli.errors import UsageError
 from mscol_cli.system.launcher import first_host, launched
-from tests.conftest import Command
+from tests.conftest import Command, run_in
 from tests.helpers.messages import mentions
 
 Capture = pytest.CaptureFixture[str]
@@ -69,8 +69,7 @@ def last_line(run: Path) -> dict[str, Any]:
 def alone(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in one process."""
     folder = tmp_path_factory.mktemp("alone")
-    line = ["mscol_cli", "pretrain", str(store), "--objective", "msa", *QUICK, "-o", "run"]
-    together([(line, {})], folder)
+    run_in(folder, ["pretrain", store, "--objective", "msa", *QUICK, "-o", "run"])
     return folder / "run"
 
 
