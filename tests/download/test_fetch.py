@@ -61,6 +61,7 @@ def test_an_overloaded_server_is_asked_again(
     assert contents(Path("data/mine")) == {"a.bin": MUSIC}
 
 
+@pytest.mark.processes
 def test_ctrl_c_exits_with_130_and_the_same_command_goes_on(
     mscol: Command, server: Server, offer: Offer, tmp_path: Path
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_full_disk_keeps_what_came(
     assert server.requests[-1] == ("/a.bin", "bytes=300000-")
 
 
+@pytest.mark.processes
 def test_two_at_once_wait_for_each_other(
     mscol: Command, server: Server, offer: Offer, tmp_path: Path
 ) -> None:

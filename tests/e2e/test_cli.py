@@ -118,6 +118,8 @@ def test_an_interruption_is_one_line_and_code_130(
     assert capsys.readouterr().err.strip() == "error: interrupted."
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_ctrl_c_at_a_terminal_reaches_every_process_and_is_one_line(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "mscol_cli", "demo", "-o", "demo", "--songs", "60"],

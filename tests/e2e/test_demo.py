@@ -12,6 +12,7 @@ SONGS = 16
 SMALL = ["--songs", SONGS, "--steps", 3, "--seeds", 1]
 
 
+@pytest.mark.slow
 def test_the_demo_runs_the_four_commands_and_compares(
     mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

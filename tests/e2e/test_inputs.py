@@ -140,6 +140,8 @@ def test_random_mask_and_mws_train_where_there_are_no_sources_but_msa_does_not(
     assert "holds no sources" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_sigterm_leaves_a_store_that_the_same_command_finishes(
     collection: Collection, mscol: Command, tmp_path: Path
 ) -> None:
@@ -159,6 +161,7 @@ def test_sigterm_leaves_a_store_that_the_same_command_finishes(
     assert json.loads((tmp_path / "out.store" / "store.json").read_text())["sealed"]
 
 
+@pytest.mark.slow
 def test_no_colour_and_no_bar_off_a_terminal(mscol: Command, music: Path, trained: Path) -> None:
     command = [sys.executable, "-m", "mscol_cli", "embed", str(music), "--model", str(trained)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=music.parent)

@@ -74,6 +74,8 @@ def half(whole: Path, tmp_path: Path) -> Path:
     return run
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_run_that_is_stopped_and_killed_equals_a_whole_one(
     whole: Path, store: Path, tmp_path: Path
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_run_that_is_stopped_and_killed_equals_a_whole_one(
     assert best(tmp_path / "parts") == best(whole)
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_no_checkpoint(mscol: Command, whole: Path, half: Path) -> None:
     size = (half / "checkpoints" / "step-00000012" / "optimizer.safetensors").stat().st_size
     line = [LIMITED, size - 1, "pretrain", "--resume", "-o", half]
@@ -148,6 +151,8 @@ def test_a_run_is_trained_by_one_at_a_time(mscol: Command, half: Path, capsys: C
     assert not (half / "state.json").read_text().count("failed")
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_processes_end_when_what_launched_them_is_killed(store: Path, tmp_path: Path) -> None:
     options = [*QUICK, "--steps", 100_000, "--save-every", 1, "--processes", 2, "-o", "run"]
     line = [sys.executable, "-m", "mscol_cli", "pretrain", store, "--objective", "cola", *options]
@@ -157,6 +162,8 @@ def test_processes_end_when_what_launched_them_is_killed(store: Path, tmp_path: 
     wait_until(lambda: is_free(tmp_path / "run"))
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_process_that_is_left_alone_says_so_and_where_to_go_on(
     store: Path, tmp_path: Path
 ) -> None:
@@ -228,6 +235,8 @@ def test_the_last_checkpoints_are_kept_and_the_best(
     assert mscol("embed", store, "--model", run / "checkpoints" / "best", "-o", "x.npz") == 0
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_what_changes_at_a_resume_is_said(mscol: Command, half: Path, capsys: Capture) -> None:
     changes = ["--steps", 16, "--processes", 2, "--keep-last", 1, "--precision", "bf16"]
     assert mscol("pretrain", "--resume", "-o", half, *changes) == 0

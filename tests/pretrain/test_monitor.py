@@ -94,6 +94,8 @@ def test_watching_changes_no_weight(store: Path, tmp_path: Path) -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_two_processes_see_what_one_sees(mscol: Command, store: Path, tmp_path: Path) -> None:
     start = ["pretrain", store, "--objective", "msa", *QUICK, "--steps", 1]
     assert mscol(*start, "-o", tmp_path / "one") == 0

@@ -56,6 +56,8 @@ def test_training_is_the_same_with_and_without(
     assert all(torch.equal(without[name], probed[name]) for name in without)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_several_processes_score_what_one_does(
     mscol: Command, store: Path, collection: Collection
 ) -> None:

@@ -141,6 +141,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert [line["step"] for line in metrics(tmp_path / "parts")] == [6]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path: Path) -> None:
     left_alone = ("OMP_NUM_THREADS", "TORCHELASTIC_SIGNALS_TO_HANDLE", "MSCOL_LAUNCHER")
     environment = {name: os.environ.get(name) for name in left_alone}
@@ -198,6 +200,8 @@ def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_p
     assert names(tmp_path) == ["best", "step-00000000"]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("asked", "processes"),
     [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGUSR1, 2)],
@@ -233,6 +237,8 @@ def _wait_for(path: Path) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_torchrun_joins_instead_of_starting_processes(store: Path, tmp_path: Path) -> None:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     options = [str(option) for option in (*QUICK, "--steps", 2, "-o", tmp_path / "run")]

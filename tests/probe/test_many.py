@@ -36,6 +36,7 @@ def table(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_tasks_and_models_make_one_table_and_results_of_their_own(
     mscol: Command, data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

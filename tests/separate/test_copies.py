@@ -174,6 +174,8 @@ def test_loud_sources_are_turned_down_together(
     assert store.peak(0) == pytest.approx(np.abs(bass + drums).max(), rel=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_killed_run_leaves_whole_files_and_is_gone_on_with(
     collection: Collection, mscol: Command, tmp_path: Path
 ) -> None:

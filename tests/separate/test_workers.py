@@ -35,6 +35,8 @@ def music(tmp_path: Path) -> Path:
     return tmp_path / "music"
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_killed_at_fifty_moments_the_store_is_the_same_bytes(
     mscol: Command, music: Path, tmp_path: Path
 ) -> None:
@@ -54,6 +56,8 @@ def test_killed_at_fifty_moments_the_store_is_the_same_bytes(
     assert done.returncode == 0, done.stderr.decode()[-2000:]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_several_jobs_make_the_store_that_one_makes(
     mscol: Command, music: Path, tmp_path: Path, capfd: Capture
 ) -> None:
@@ -66,6 +70,8 @@ def test_several_jobs_make_the_store_that_one_makes(
     assert "18 tracks" in told.out
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_rank_that_dies_costs_nothing_but_its_own_unfinished_tracks(
     mscol: Command, music: Path, tmp_path: Path
 ) -> None:
@@ -84,6 +90,8 @@ def test_a_rank_that_dies_costs_nothing_but_its_own_unfinished_tracks(
     assert digests(tmp_path / "x.store") == digests(tmp_path / "whole.store")
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_jobs_end_when_what_started_them_is_killed_and_what_they_did_is_kept(
     mscol: Command, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -203,6 +211,8 @@ def test_without_room_nothing_is_begun(
     assert not (music.parent / "music.store").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_shares_of_a_run_do_not_depend_on_where_it_was_interrupted(
     mscol: Command, music: Path, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -78,6 +78,7 @@ def finished(reproduced: Path, mscol: Command, tmp_path: Path) -> Path:
     return tmp_path / "study.toml"
 
 
+@pytest.mark.slow
 def test_a_study_is_run_once(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_study_is_run_once(
     assert digests(Path("studies")) | digests(Path("data")) == before
 
 
+@pytest.mark.slow
 def test_a_linear_probe_is_not_made_again(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +118,7 @@ def test_a_linear_probe_is_not_made_again(
     assert {stage["state"] for stage in json.loads(capsys.readouterr().out)} == {"done"}
 
 
+@pytest.mark.slow
 def test_runs_are_scored_while_they_are_trained(mscol: Command, study: Path) -> None:
     online = '[online_probe]\nevery = 2\ntask = "folder"\n'
     short = STUDY.partition("[runs.second]")[0].replace('untrained = ["small"]\n', "")
@@ -128,6 +131,7 @@ def test_runs_are_scored_while_they_are_trained(mscol: Command, study: Path) -> 
     assert mscol("reproduce", study) == 2
 
 
+@pytest.mark.slow
 def test_the_lines_of_the_plan_do_the_same(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,10 +147,12 @@ def test_the_lines_of_the_plan_do_the_same(
     assert {stage["state"] for stage in stages} == {"done"}
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_an_interrupted_study_goes_on_to_the_same_weights(
     mscol: Command, study: Path, tmp_path: Path
 ) -> None:
-    long = STUDY.partition("[runs.second]")[0].replace("steps = 4", "steps = 120")
+    long = STUDY.partition("[runs.second]")[0].replace("steps = 4", "steps = 60")
     study.write_text(long)
     command = [sys.executable, "-m", "mscol_cli", "reproduce", "study.toml", "--device", "cpu"]
     chain = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
@@ -160,11 +166,12 @@ def test_an_interrupted_study_goes_on_to_the_same_weights(
 
     assert mscol("reproduce", study, "--device", "cpu") == 0
     assert mscol("reproduce", study, "--device", "cpu", "-o", "whole") == 0
-    weights = "checkpoints/step-00000120/encoder.safetensors"
+    weights = "checkpoints/step-00000060/encoder.safetensors"
     resumed = tmp_path / "studies/study/first" / weights
     assert digest(resumed) == digest(Path("whole/first", weights))
 
 
+@pytest.mark.slow
 def test_a_study_that_has_changed_is_refused(
     mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +184,7 @@ def test_a_study_that_has_changed_is_refused(
     assert digests(Path("studies")) == before
 
 
+@pytest.mark.slow
 def test_outputs_that_were_made_otherwise_are_refused(
     mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,6 +201,7 @@ def test_a_store_that_was_separated_otherwise_is_refused(
     assert re.search(r"separator .*openunmix.*none", capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_only_what_has_no_valid_output_is_done_again(
     mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,6 +225,7 @@ def test_a_failed_stage_stops_the_chain_with_its_exit_code(
     assert not Path("studies/study/second").exists()
 
 
+@pytest.mark.slow
 def test_the_chain_goes_on_with_what_does_not_need_a_failed_stage(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -230,6 +240,7 @@ def test_the_chain_goes_on_with_what_does_not_need_a_failed_stage(
     assert "first@4" not in page
 
 
+@pytest.mark.slow
 def test_inputs_that_are_skipped_do_not_stop_the_chain(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,8 @@ def updates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize("processes", sorted({count for _, count in GROUPS} - {1}))
 @pytest.mark.parametrize("dtype", ALONE)
 def test_loss_gradients_and_statistics_equal_those_of_one_process(

@@ -141,6 +141,8 @@ def test_several_processes_do_not_share_one_gpu(
     assert mentions(capsys.readouterr().err, "cuda:1", "2 processes")
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_two_launchers_on_two_hosts_train_what_one_process_does(
     store: Path, alone: Path, tmp_path: Path
 ) -> None:
@@ -154,6 +156,8 @@ def test_two_launchers_on_two_hosts_train_what_one_process_does(
     assert settings["processes"] == 2
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_processes_of_srun_train_what_one_process_does(
     store: Path, alone: Path, tmp_path: Path
 ) -> None:

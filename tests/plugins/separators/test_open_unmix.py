@@ -70,6 +70,7 @@ def alike(four: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 16.0])
 @pytest.mark.parametrize("niter", [0, 1, 2])
 @pytest.mark.parametrize("channels", [1, 2])

@@ -85,6 +85,8 @@ def test_the_mixture_is_the_sum_of_what_was_drawn_with_silence_after_shorter_ste
         assert not stem[length:].any()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_draw_is_the_same_for_any_number_of_jobs_and_another_for_another_seed(
     mscol: Command, music: Path
 ) -> None:
