@@ -171,7 +171,6 @@ def test_an_interrupted_study_goes_on_to_the_same_weights(
     assert digest(resumed) == digest(Path("whole/first", weights))
 
 
-@pytest.mark.slow
 def test_a_study_that_has_changed_is_refused(
     mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,7 +183,6 @@ def test_a_study_that_has_changed_is_refused(
     assert digests(Path("studies")) == before
 
 
-@pytest.mark.slow
 def test_outputs_that_were_made_otherwise_are_refused(
     mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
