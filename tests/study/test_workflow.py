@@ -276,12 +276,12 @@ def test_a_folder_that_holds_something_else_is_left_alone(mscol: Command, study:
     ("text", "message"),
     [
         ("steps = 3", "setting in study.toml"),
-        ("tasks = 'fma'\n[runs.a]", "study.toml: tasks takes a list"),
+        ("tasks = 'fma'\n[runs.a]", "study.toml: tasks"),
         ("seeds = 'two'\n[stores.a]\n[runs.a]", "seeds "),
         ("[stores.a]", "has no run"),
-        ("[stores.a]\n[runs.a]\nstore = 'b'", "store in study.toml, [runs.a]"),
-        ("[stores.a]\n[runs.'../a']", "'../a' names a folder"),
-        ("[stores.a]\n[runs.a]\nstep = 3", "setting in study.toml, [runs.a] is called 'step'"),
+        ("[stores.a]\n[runs.a]\nstore = 'b'", "study.toml, [runs.a]"),
+        ("[stores.a]\n[runs.'../a']", "'../a'"),
+        ("[stores.a]\n[runs.a]\nstep = 3", "study.toml, [runs.a]"),
         ("runs = [", "is no TOML"),
     ],
 )

@@ -148,7 +148,8 @@ def test_a_track_shorter_than_a_crop_is_left_out_and_said() -> None:
     for seed in range(20):
         plan = objective.plan(index, np.random.default_rng(seed), 2)
         assert set(plan.views["anchor"].track) == {1, 3}
-    assert objective.check(index, 2) == ["2 tracks are left out: shorter than a crop, 0.06 s."]
+    (note,) = objective.check(index, 2)
+    assert mentions(note, "2 tracks", "0.06 s")
 
 
 def test_a_store_with_fewer_tracks_than_a_batch_is_named() -> None:
@@ -208,9 +209,9 @@ def test_an_objective_that_needs_a_spectrogram_refuses_raw_audio(
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("pitch=1.5", "option pitch of objective 'clmr' must be at most 1"),
-        ("pitch_cents=-1", "must be at least 0"),
-        ("temperature=0", "must be at least 0.01"),
+        ("pitch=1.5", "pitch of objective 'clmr'"),
+        ("pitch_cents=-1", "at least 0"),
+        ("temperature=0", "at least 0.01"),
     ],
 )
 def test_options_out_of_range_are_refused(
