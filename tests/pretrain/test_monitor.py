@@ -218,6 +218,7 @@ def test_a_rank_that_was_always_low_is_none() -> None:
     assert not guard(2.9, *[1.2] * 20).is_suspect
 
 
+@pytest.mark.slow
 def test_a_collapsed_run_is_stopped_and_keeps_what_was_good(
     mscol: Command,
     store: Path,

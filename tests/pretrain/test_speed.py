@@ -166,6 +166,7 @@ def test_auto_is_plain_float32_on_a_cpu() -> None:
     assert not is_compiled("auto", CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 def test_a_compiled_encoder_gives_the_same_gradients() -> None:
     plain, compiled = model(), model()

@@ -126,6 +126,7 @@ def test_a_finished_run_given_options_that_need_a_closer_look_is_not_trained(
     assert "batch_size 8 -> 4" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(
     mscol: Command, store: Path, tmp_path: Path
 ) -> None:

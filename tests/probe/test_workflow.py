@@ -315,6 +315,7 @@ def test_a_protocol_that_cannot_be_used_is_refused(protocol: list[str], message:
         probe(protocol=protocol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifier", ["linear", "mlp"])
 def test_other_classifiers_say_what_was_chosen_on_validation(sounds: Path, classifier: str) -> None:
     options = ("valid=0.25", "test=0.25")
@@ -342,6 +343,7 @@ def test_each_seed_draws_a_label_budget_of_its_own_even_for_linear(sounds: Path)
     assert len(result.label_budgets[0].test_sets[0].metrics["accuracy"].per_seed) == 3
 
 
+@pytest.mark.slow
 def test_the_report_has_every_class_its_confusions_and_shared_groups(
     collection: Collection, elsewhere: Path
 ) -> None:
@@ -382,6 +384,7 @@ def test_damaged_clips_are_embedded_once_too(sounds: Path) -> None:
     assert len(list(cache_folder().iterdir())) == 5
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_encoder_learns_what_a_frozen_one_cannot_tell(elsewhere: Path) -> None:
     time = np.arange(20000) / 16000
     for split, clips in (("train", 24), ("valid", 12), ("test", 12)):

@@ -154,6 +154,7 @@ def test_classes_and_confusions_are_shown_where_a_probe_has_them(
     assert list((study / "report/pictures").glob("confusion-*.png"))
 
 
+@pytest.mark.slow
 def test_models_are_compared_on_the_same_clips(mscol: Command, study: Path) -> None:
     assert mscol("report", study, "-o", study / "report") == 0
     markdown = (study / "report/report.md").read_text()
@@ -179,6 +180,7 @@ def test_published_scores_stand_beside_those_of_test_sets_of_that_size(
         assert ("| COLA + MSA, published | 0.510 | - | 1 |" in markdown) == shown
 
 
+@pytest.mark.slow
 def test_several_tasks_are_summed_up_in_one_table(mscol: Command, study: Path) -> None:
     first = study / "runs/first"
     assert mscol("report", first, "-o", study / "report") == 0

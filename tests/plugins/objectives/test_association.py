@@ -118,6 +118,7 @@ def test_both_crops_of_a_pair_lie_in_one_segment_at_independent_offsets() -> Non
     assert abs(np.corrcoef(offsets[0], offsets[1])[0, 1]) < 0.25
 
 
+@pytest.mark.slow
 def test_offsets_reach_both_ends_of_a_segment() -> None:
     index = make_index(tracks=1)
     starts = {

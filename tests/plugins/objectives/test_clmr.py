@@ -165,6 +165,7 @@ def test_a_store_without_a_long_enough_track_is_refused() -> None:
         clmr().check(make_index(999, 10), 4)
 
 
+@pytest.mark.slow
 def test_clmr_pretrains_sample_cnn_and_the_run_embeds_audio(
     mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,6 +65,7 @@ def test_weights_are_finite_and_float32_once_loaded(target: str) -> None:
     assert all(tensor.isfinite().all() for tensor in state.values())
 
 
+@pytest.mark.slow
 def test_every_stem_of_held_out_songs_is_better_than_the_mixture(
     separator: OpenUnmixSeparator,
 ) -> None:
