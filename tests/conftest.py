@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+# Each worker of the suite has a core: threads of several would wait for each other, spinning. Read
+# when numpy and torch are loaded, so it comes first; processes that tests start have it too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from mscol_cli.app import run as run_app
 from mscol_cli.synthetic import Collection, write_collection
 from tests.helpers.downloads import Files, Server, serving, write_table
@@ -14,13 +18,29 @@ Command = Callable[..., int]
 Offer = Callable[..., None]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what talks to the web server of the fixture."""
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker("network")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What fixtures that are made once are made in: no colour, and no cache of the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_COLOR", "1")
+        patch.setenv("MSCOL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        for name in ("MSCOL_VERBOSE", "MSCOL_MIRROR", "MSCOL_DOWNLOADS"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No colour, no cache or downloads of the user's, no trace of an earlier test's --verbose."""
-    monkeypatch.setenv("NO_COLOR", "1")
+    """A cache of the test's own, and no trace of an earlier test's --verbose."""
     monkeypatch.setenv("MSCOL_CACHE", str(tmp_path / "cache"))
-    for name in ("MSCOL_VERBOSE", "MSCOL_MIRROR", "MSCOL_DOWNLOADS"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("MSCOL_VERBOSE", raising=False)
 
 
 @pytest.fixture
@@ -45,7 +65,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 def store(collection: Collection, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sealed store of the collection's true stems."""
     path = tmp_path_factory.mktemp("store") / "stems.store"
-    _run_in(path.parent, ["separate", str(collection.stems), "--separator", "stems", "-o", path])
+    run_in(path.parent, ["separate", str(collection.stems), "--separator", "stems", "-o", path])
     return path
 
 
@@ -54,8 +74,17 @@ def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of six updates with the small encoder."""
     path = tmp_path_factory.mktemp("trained") / "run"
     options = ["--encoder", "small", "--steps", 6, "--batch-size", 8, "--device", "cpu"]
-    _run_in(path.parent, ["pretrain", store, "--objective", "msa", *options, "-o", path])
+    run_in(path.parent, ["pretrain", store, "--objective", "msa", *options, "-o", path])
     return path
+
+
+@pytest.fixture(scope="module")
+def draft_pictures() -> Iterator[None]:
+    """Pictures of pages are coarse PNGs: drawing takes most of the time of a report."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mscol_cli.pages.pictures.VECTORS", ())
+        patch.setattr("mscol_cli.pages.pictures.DOTS_PER_INCH", 36)
+        yield
 
 
 @pytest.fixture
@@ -78,7 +107,7 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Offer:
     return write
 
 
-def _run_in(folder: Path, arguments: Sequence[object]) -> None:
+def run_in(folder: Path, arguments: Sequence[object]) -> None:
     before = Path.cwd()
     os.chdir(folder)
     try:

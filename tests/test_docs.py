@@ -97,6 +97,7 @@ def test_the_code_in_the_store_document_reads_a_store(
     np.testing.assert_array_equal(scope["levels"], levels[:, opened.index.sources.index("vocals")])
 
 
+@pytest.mark.slow
 def test_the_code_in_the_command_document_makes_music(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,7 +128,7 @@ def test_files_without_music_say_what_they_are(tmp_path: Path) -> None:
 def test_samples_that_are_not_numbers_are_refused(tmp_path: Path, value: float) -> None:
     samples = tones(1.0)
     samples[0, 500] = value
-    assert "NaN or infinite" in refusal(write_audio(tmp_path / "a.wav", samples))
+    assert "NaN" in refusal(write_audio(tmp_path / "a.wav", samples))
 
 
 def test_the_mp3_decoder_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

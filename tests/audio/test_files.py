@@ -44,7 +44,7 @@ def test_a_name_is_the_path_below_the_input_whatever_the_others_are(tmp_path: Pa
 
 def test_an_input_inside_another_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "x/a/1.wav")
-    with pytest.raises(UsageError, match=r"x/a/1\.wav, one as a/1\.wav, one as 1\.wav: leave out"):
+    with pytest.raises(UsageError, match=r"x/a/1\.wav.* a/1\.wav.* 1\.wav"):
         names(tmp_path / "x", tmp_path / "x" / "a")
 
 

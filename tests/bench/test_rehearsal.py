@@ -17,17 +17,18 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("rehearsal")
 
 
-@pytest.fixture
-def page(rehearsed: Path, mscol: Command, capsys: pytest.CaptureFixture[str]) -> str:
-    """The chain's table; all but the first time of what is there."""
+@pytest.fixture(scope="module")
+def page(rehearsed: Path) -> str:
+    """The chain's table."""
     docs = rehearsed / "page.md"
     docs.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n")
-    assert main([str(rehearsed / "all"), "--smoke", "--docs", str(docs)]) == 0, (
-        capsys.readouterr().err
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(rehearsed)
+        assert main([str(rehearsed / "all"), "--smoke", "--docs", str(docs)]) == 0
     return docs.read_text()
 
 
+@pytest.mark.slow
 def test_every_clip_is_counted_through_the_whole_chain(page: str) -> None:
     assert page.startswith("before\n")
     assert page.endswith("after\n")
@@ -40,6 +41,7 @@ def test_every_clip_is_counted_through_the_whole_chain(page: str) -> None:
     assert "fma, failed: data/fma/fma_small/099/099134.mp3: " in page
 
 
+@pytest.mark.slow
 def test_metadata_has_the_columns_and_fields_of_the_real_sets(rehearsed: Path, page: str) -> None:
     data = rehearsed / "all" / "data"
     with (data / "fma/fma_metadata/tracks.csv").open(newline="") as file:
@@ -52,8 +54,9 @@ def test_metadata_has_the_columns_and_fields_of_the_real_sets(rehearsed: Path, p
     assert {len(note) for note in notes.values()} == {13}
 
 
+@pytest.mark.slow
 def test_a_clip_that_is_lost_ends_with_exit_code_1(
-    rehearsed: Path, page: str, capsys: pytest.CaptureFixture[str]
+    rehearsed: Path, page: str, mscol: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = rehearsed / "all/probes/nsynth-trained/probe.json"
     text = report.read_text()
@@ -67,6 +70,7 @@ def test_a_clip_that_is_lost_ends_with_exit_code_1(
     assert "off: nsynth: trained: test clips: " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_folder_made_with_other_arguments_is_refused(rehearsed: Path, page: str) -> None:
     with pytest.raises(SystemExit, match="made with other arguments"):
         main([str(rehearsed / "all"), "--fraction", "0.2"])

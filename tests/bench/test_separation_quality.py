@@ -63,7 +63,7 @@ def test_true_stems_are_infinitely_good(stems: Path, capsys: pytest.CaptureFixtu
     found = rows(captured.out)
     assert found["**median**"] == ["**inf**", "**inf**", "inf"]
     assert found["song2"][0] == "silent"
-    assert "no stem named vocals, drums" in captured.err
+    assert "vocals, drums" in captured.err
 
 
 def test_a_network_is_given_the_mixture_alone(
@@ -84,9 +84,9 @@ def test_what_cannot_be_measured_is_said(
     stems: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for arguments, code, message in (
-        ([stems, "--separator", "stem"], 2, "Did you mean 'stems'?"),
-        ([stems, "--separator", "none"], 2, "gives no sources to compare"),
-        ([tmp_path / "nothing", "--separator", "stems"], 4, "no such file or folder"),
+        ([stems, "--separator", "stem"], 2, "'stems'"),
+        ([stems, "--separator", "none"], 2, "'none'"),
+        ([tmp_path / "nothing", "--separator", "stems"], 4, "nothing"),
         ([stems, "--separator", "stems", "--opt", "names=tuba"], 1, "not one track"),
     ):
         assert main([str(argument) for argument in arguments]) == code

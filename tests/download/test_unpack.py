@@ -52,7 +52,7 @@ def make(kind: str, members: Mapping[str, bytes]) -> bytes:
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "..\\x", "C:\\x", "\\x"])
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, kind: str, name: str) -> None:
-    with pytest.raises(MscolError, match=r"archive is refused: its member .* would lie outside"):
+    with pytest.raises(MscolError, match=r"archive.*member .*outside"):
         unpacked(tmp_path / "in" / "to", make(kind, {name: b"x"}), kind)
     assert contents(tmp_path / "in") == {"archive": (tmp_path / "in" / "archive").read_bytes()}
 
@@ -71,7 +71,7 @@ def test_a_bad_name_at_the_end_of_a_zip_leaves_nothing_behind(tmp_path: Path) ->
 @pytest.mark.parametrize("target", ["/etc", "../..", "a.mp3"])
 def test_a_link_in_a_tar_is_refused(tmp_path: Path, target: str) -> None:
     archive = make_tar({"a.mp3": b"a"}, links={"0": target})
-    with pytest.raises(MscolError, match="its member '0' is a link"):
+    with pytest.raises(MscolError, match=r"member '0'.* link"):
         unpacked(tmp_path / "to", archive, "tar.gz")
     assert contents(tmp_path / "to") == {"a.mp3": b"a"}
 
@@ -82,7 +82,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
         info = zipfile.ZipInfo("0")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc")
-    with pytest.raises(MscolError, match="its member '0' is a link"):
+    with pytest.raises(MscolError, match=r"member '0'.* link"):
         unpacked(tmp_path / "to", stream.getvalue())
 
 
@@ -111,14 +111,14 @@ def test_a_member_of_another_size_is_written_anew(tmp_path: Path, kind: str) -> 
 @pytest.mark.parametrize("cut", [0.01, 0.5, 0.999])
 def test_an_archive_that_was_cut_off_is_damaged(tmp_path: Path, kind: str, cut: float) -> None:
     archive = make(kind, MEMBERS)
-    with pytest.raises(MscolError, match=r"archive is damaged .* delete .*archive and run again"):
+    with pytest.raises(MscolError, match=r"archive.*damaged.*delete .*archive"):
         unpacked(tmp_path / "to", archive[: round(cut * len(archive))], kind)
 
 
 def test_a_member_whose_checksum_fails_is_not_left_behind(tmp_path: Path) -> None:
     archive = bytearray(make_zip({"a.mp3": NOTE}))
     archive[len(archive) // 2] ^= 1
-    with pytest.raises(MscolError, match="archive is damaged"):
+    with pytest.raises(MscolError, match=r"archive.*damaged"):
         unpacked(tmp_path / "to", bytes(archive))
     assert contents(tmp_path / "to") == {}
 
@@ -146,7 +146,7 @@ def tar_blocks(members: int = 5) -> bytes:
 def test_a_tar_that_ends_too_early_inside_sound_gzip_is_damaged(
     tmp_path: Path, damage: Callable[[bytes], bytes], what: str
 ) -> None:
-    with pytest.raises(MscolError, match=f"archive is damaged .*{what}"):
+    with pytest.raises(MscolError, match=f"archive.*damaged.*{what}"):
         unpacked(tmp_path / "to", gzip.compress(damage(tar_blocks())), "tar.gz")
 
 
@@ -156,7 +156,7 @@ def test_a_sparse_member_is_refused_before_anything_is_written(tmp_path: Path) -
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
     header[483:495] = tarfile.itn(10**12, 12, tarfile.GNU_FORMAT)  # type: ignore[attr-defined]
     header[148:156] = b"%06o\0 " % tarfile.calc_chksums(header)[0]  # type: ignore[attr-defined]
-    with pytest.raises(MscolError, match="its member 'hole' is a sparse file"):
+    with pytest.raises(MscolError, match=r"member 'hole'.* sparse"):
         unpacked(tmp_path / "to", gzip.compress(bytes(header) + bytes(1024)), "tar.gz")
     assert contents(tmp_path / "to") == {}
 
@@ -165,7 +165,7 @@ def test_a_member_of_a_tar_that_does_not_fit_on_the_disk_is_not_begun(tmp_path: 
     info = tarfile.TarInfo("a.wav")
     info.size = 10**15
     archive = gzip.compress(info.tobuf() + bytes(1024))
-    with pytest.raises(MscolError, match=r"archive, member 'a.wav', needs 1000 TB on the disk"):
+    with pytest.raises(MscolError, match=r"archive.*'a\.wav'.*1000 TB"):
         unpacked(tmp_path / "to", archive, "tar.gz")
     assert contents(tmp_path / "to") == {}
 
@@ -183,7 +183,7 @@ def test_a_member_of_a_tar_that_does_not_fit_on_the_disk_is_not_begun(tmp_path: 
 def test_what_came_in_place_of_an_archive_is_named(
     tmp_path: Path, kind: str, content: bytes, what: str
 ) -> None:
-    with pytest.raises(MscolError, match=f"(?i)archive is damaged .*{what}.*: delete"):
+    with pytest.raises(MscolError, match=f"(?i)archive.*damaged.*{what}.*delete"):
         unpacked(tmp_path / "to", content, kind)
 
 
@@ -206,7 +206,7 @@ def test_what_is_in_a_zip_must_fit_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mscol_cli.system.files.free_bytes", lambda _: len(NOTE))
-    with pytest.raises(MscolError, match=r"archive needs 6\.00 MB"):
+    with pytest.raises(MscolError, match=r"archive.*6\.00 MB"):
         unpacked(tmp_path / "to", make_zip(MEMBERS))
     assert contents(tmp_path) == {"archive": (tmp_path / "archive").read_bytes()}
 

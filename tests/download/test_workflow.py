@@ -18,6 +18,7 @@ from mscol_cli.synthetic import Collection
 from mscol_tasks.mtat import MagnaTagATune
 from tests.conftest import Command, Offer
 from tests.helpers.downloads import Server, contents, make_tar, make_zip, remote, sha256
+from tests.helpers.messages import mentions
 
 MUSIC = random.Random(0).randbytes(1_000_000)
 
@@ -78,7 +79,7 @@ def test_a_tar_that_ends_too_early_is_kept_and_ends_the_download(
     archive = gzip.compress(tar[:2048] + b"\xff" * 512 + tar[2560:])
     offer(mine=[remote(server, "notes.tar.gz", archive, unpack="tar.gz")])
     assert mscol("download", "mine") == 1
-    assert "notes.tar.gz is damaged (header at byte 2048" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "notes.tar.gz", "damaged", "byte 2048")
     assert Path("data/mine/notes.tar.gz").read_bytes() == archive
     assert mscol("download", "mine") == 1
 
@@ -114,7 +115,7 @@ def test_without_room_nothing_is_asked_for(
     offer(mine=[remote(server, "a.bin", MUSIC, size=10**18)])
     assert mscol("download", "mine") == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "mine needs 1000000 TB on the disk of data/mine" in error
+    assert mentions(error, "mine", "1000000 TB", "data/mine")
     assert server.requests == []
     assert not Path("data").exists()
 
@@ -141,7 +142,7 @@ def test_a_record_that_is_no_json_is_named(
     Path("data/mine").mkdir(parents=True)
     Path("data/mine/.mscol-mine.json").write_text("{")
     assert mscol("download", "mine") == 2
-    assert ".mscol-mine.json cannot be read as JSON" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, ".mscol-mine.json", "JSON")
 
 
 def test_a_folder_that_is_a_file_is_named(
@@ -150,7 +151,7 @@ def test_a_folder_that_is_a_file_is_named(
     offer(mine=[remote(server, "a.bin", MUSIC)])
     Path("taken").write_text("mine")
     assert mscol("download", "mine", "-o", "taken") == 1
-    assert "taken cannot be written (File exists)" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "taken", "File exists")
     assert Path("taken").read_text() == "mine"
 
 
@@ -192,7 +193,7 @@ def test_a_mirror_stands_in_for_every_address(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["mtatt"], 2, "no collection is called 'mtatt'. Did you mean 'mtat'? Known: fma, mtat,"),
+        (["mtatt"], 2, "'mtat'"),
         (["--dry-run"], 2, "say what to download"),
     ],
 )
@@ -219,7 +220,7 @@ def test_a_mirror_that_is_no_web_address_is_refused(
     offer(mine=[remote(server, "a.bin", MUSIC)])
     monkeypatch.setenv("MSCOL_MIRROR", "file:///srv/mirror")
     assert mscol("download", "mine") == 2
-    assert "MSCOL_MIRROR is 'file:///srv/mirror'" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "MSCOL_MIRROR", "file:///srv/mirror")
 
 
 def test_without_a_name_the_collections_are_listed(
@@ -258,4 +259,6 @@ def test_what_is_downloaded_is_what_probe_reads(
     untrained = ["--model", "untrained", "--encoder", "small", "--seeds", 1, "--device", "cpu"]
     capsys.readouterr()
     assert mscol("probe", "mtat", *untrained, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["counts"]["test"] > 0
+    counts = json.loads(capsys.readouterr().out)["counts"]
+    splits = [item.split for item in task.load(collection.mtat).items]
+    assert counts["test"] == splits.count("test")

@@ -7,16 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
-from mscol_cli.app import app
 from mscol_cli.commands.terminal import progress_layout
 from tests.conftest import Command
+from tests.helpers.commands import CLI, paths
 from tests.helpers.terminal import COLUMNS, in_terminal
 
 
@@ -52,58 +50,45 @@ def test_the_installed_script_prints_its_version() -> None:
     assert done.stdout.startswith("mscol 0.")
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "separate",
-        "store",
-        "pretrain",
-        "embed",
-        "probe",
-        "download",
-        "import",
-        "recipes",
-        "demo",
-        "plugins",
-    ],
-)
+@pytest.mark.parametrize("command", list(paths()), ids=" ".join)
 def test_every_command_explains_itself(
-    mscol: Command, command: str, capsys: pytest.CaptureFixture[str]
+    mscol: Command, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert mscol(command, "--help") == 0
-    assert "Usage" in capsys.readouterr().out
+    assert mscol(*command, "--help") == 0
+    usage = rf"Usage: .* {' '.join(command)} \["
+    assert re.search(usage, " ".join(capsys.readouterr().out.split()))
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["pretrian"], 2, "No such command 'pretrian'. Did you mean 'pretrain'?"),
-        (["separate", "--speed"], 2, "No such option: --speed"),
-        (["pretrain", "--steps", "many"], 2, "Invalid value for '--steps'"),
-        (["pretrain"], 2, "choose what to learn from with --objective: clmr, cola, msa"),
-        (["pretrain", "--objective", "msaa"], 2, "Did you mean 'msa'?"),
-        (["pretrain", "--objective", "msa"], 4, "no sealed store under data/"),
-        (["pretrain", "--resume"], 4, "runs/latest does not exist: name the run to resume with -o"),
+        (["pretrian"], 2, "'pretrain'"),
+        (["separate", "--speed"], 2, "--speed"),
+        (["pretrain", "--steps", "many"], 2, "'--steps'"),
+        (["pretrain"], 2, "--objective: clmr, cola, msa"),
+        (["pretrain", "--objective", "msaa"], 2, "'msa'"),
+        (["pretrain", "--objective", "msa"], 4, "data/"),
+        (["pretrain", "--resume"], 4, "runs/latest"),
         (["pretrain", "nowhere.store", "--objective", "msa"], 4, "nowhere.store"),
-        (["pretrain", "--objective", "cola", "--encoder", "smal"], 2, "Did you mean 'small'?"),
-        (["pretrain", "--objective", "cola", "--device", "gpu"], 2, "'gpu' is no device"),
-        (["pretrain", "--objective", "cola", "--steps", "0"], 2, "--steps must be at least 1"),
+        (["pretrain", "--objective", "cola", "--encoder", "smal"], 2, "'small'"),
+        (["pretrain", "--objective", "cola", "--device", "gpu"], 2, "'gpu'"),
+        (["pretrain", "--objective", "cola", "--steps", "0"], 2, "--steps"),
         (["pretrain", "--objective", "cola", "--batch-size", "1"], 2, "at least 2"),
-        (["pretrain", "--objective", "cola", "--lr", "-1"], 2, "--lr must be a number above 0"),
-        (["pretrain", "--objective", "cola", "--opt", "deep=1"], 2, "no option of objective"),
-        (["pretrain", "--objective", "cola", "--stems", "vocals"], 2, "no option of objective"),
+        (["pretrain", "--objective", "cola", "--lr", "-1"], 2, "--lr"),
+        (["pretrain", "--objective", "cola", "--opt", "deep=1"], 2, "deep"),
+        (["pretrain", "--objective", "cola", "--stems", "vocals"], 2, "stems"),
         (["pretrain", "--objective", "msa", "--opt", "silent_share=2"], 2, "at most 1"),
-        (["pretrain", "--objective", "cola", "--processes", "3"], 2, "does not divide among 3"),
-        (["pretrain", "--objective", "cola", "--gpus", "99"], 2, "--gpus 99 was asked for"),
-        (["pretrain", "--objective", "cola", "--gpus", "1", "--processes", "1"], 2, "exclude"),
+        (["pretrain", "--objective", "cola", "--processes", "3"], 2, "among 3"),
+        (["pretrain", "--objective", "cola", "--gpus", "99"], 2, "--gpus 99"),
+        (["pretrain", "--objective", "cola", "--gpus", "1", "--processes", "1"], 2, "--processes"),
         (["separate", "nowhere"], 4, "nowhere"),
-        (["separate", ".", "--separator", "umx"], 2, "no separator is called 'umx'"),
+        (["separate", ".", "--separator", "umx"], 2, "'umx'"),
         (["embed", "nowhere"], 4, "nowhere"),
         (["embed", "x.wav", "-o", "out.xlsx"], 2, "xlsx"),
-        (["probe", "mtta"], 2, "Did you mean 'mtat'?"),
+        (["probe", "mtta"], 2, "'mtat'"),
         (["probe", "fma"], 4, "data/fma"),
-        (["probe", "fma", "--seeds", "0"], 2, "--seeds must be at least 1"),
-        (["plugins", "show", "mtaa"], 2, "Did you mean 'mtat'?"),
+        (["probe", "fma", "--seeds", "0"], 2, "--seeds"),
+        (["plugins", "show", "mtaa"], 2, "'mtat'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -133,6 +118,8 @@ def test_an_interruption_is_one_line_and_code_130(
     assert capsys.readouterr().err.strip() == "error: interrupted."
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_ctrl_c_at_a_terminal_reaches_every_process_and_is_one_line(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "mscol_cli", "demo", "-o", "demo", "--songs", "60"],
@@ -159,7 +146,7 @@ def test_a_path_that_cannot_be_used_is_named(
     line = ["pretrain", store, "--objective", "cola", "--encoder", "small", "--device", "cpu"]
     assert mscol(*line, "-o", "taken/run") == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("error: taken/run: Not a directory: look at the path")
+    assert error.startswith("error: taken/run: Not a directory")
 
 
 def test_verbose_shows_the_traceback(mscol: Command, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,12 +210,8 @@ def test_help_shows_placeholders(
 
 
 def test_no_help_text_holds_what_markdown_takes_for_html() -> None:
-    def commands(group: Any) -> Iterator[Any]:
-        yield group
-        for command in getattr(group, "commands", {}).values():
-            yield from commands(command)
-
-    for command in commands(typer.main.get_command(app)):
+    for words in [(), *paths()]:
+        command = reduce(lambda group, name: group.commands[name], words, CLI)
         texts = [command.help or "", *(getattr(item, "help", "") or "" for item in command.params)]
         assert not any("<" in text for text in texts), command.name
 
@@ -236,11 +219,11 @@ def test_no_help_text_holds_what_markdown_takes_for_html() -> None:
 def test_a_terminal_of_80_columns_shows_lines_folded_at_words(tmp_path: Path) -> None:
     lines = in_terminal("plugins", "show", "msa", cwd=tmp_path)
     assert max(map(len, lines)) <= COLUMNS
-    assert "a source sounds (at least 0.0)" in " ".join(" ".join(lines).split())
+    assert "(at least 0.0)" in " ".join(" ".join(lines).split())
     path = "a" * 30 + "/" + "b" * 60
     lines = in_terminal("embed", "x", "--model", "y", "-o", f"{path}.txt", cwd=tmp_path)
     assert any(f"{path}.txt" in line for line in lines)
-    assert "end it in .npz, .csv, .safetensors." in " ".join(" ".join(lines).split())
+    assert ".npz, .csv, .safetensors" in " ".join(" ".join(lines).split())
 
 
 def test_lists_are_one_line_a_row_in_a_pipe(

@@ -67,6 +67,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return Environment(tmp_path_factory.mktemp("fresh") / "venv")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="environments have another layout")
 def test_the_example_is_installed_trained_with_and_uninstalled(
     environment: Environment, store: Path, tmp_path: Path

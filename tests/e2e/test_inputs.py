@@ -14,6 +14,7 @@ import pytest
 from mscol_cli.synthetic import Collection
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.messages import mentions
 
 
 def _truncated(path: Path) -> None:
@@ -76,7 +77,7 @@ def test_a_bad_file_is_named_and_the_rest_done(
     assert len(warnings) == 1
     assert "bad.wav" in warnings[0]
     assert message in warnings[0]
-    assert captured.err.splitlines()[-1] == "error: finished, but skipped one input, named above."
+    assert captured.err.splitlines()[-1].startswith("error: ")
     result = json.loads(captured.out)
     assert result["tracks" if command == "separate" else "clips"] == len(GOOD)
     assert len(result["failures"]) == 1
@@ -139,6 +140,8 @@ def test_random_mask_and_mws_train_where_there_are_no_sources_but_msa_does_not(
     assert "holds no sources" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_sigterm_leaves_a_store_that_the_same_command_finishes(
     collection: Collection, mscol: Command, tmp_path: Path
 ) -> None:
@@ -158,9 +161,10 @@ def test_sigterm_leaves_a_store_that_the_same_command_finishes(
     assert json.loads((tmp_path / "out.store" / "store.json").read_text())["sealed"]
 
 
+@pytest.mark.slow
 def test_no_colour_and_no_bar_off_a_terminal(mscol: Command, music: Path, trained: Path) -> None:
     command = [sys.executable, "-m", "mscol_cli", "embed", str(music), "--model", str(trained)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=music.parent)
     assert "\x1b" not in done.stdout + done.stderr
-    assert done.stderr.startswith(f"model {trained}/checkpoints/step-00000006, step 6, hash ")
+    assert mentions(done.stderr.splitlines()[0], f"{trained}/checkpoints/step-00000006", "step 6")
     assert len(done.stderr.splitlines()) == 1

@@ -16,8 +16,9 @@ import torch
 
 from mscol_cli.errors import UsageError
 from mscol_cli.runs.state import training_lock
-from tests.conftest import Command
+from tests.conftest import Command, run_in
 from tests.helpers.files import digests
+from tests.helpers.messages import mentions
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ def whole(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("whole") / "run"
     options = ["--steps", 24, "--save-every", 4, "--keep-last", 9, "-o", run]
     line = ["pretrain", store, "--objective", "mws", *QUICK, *options]
-    subprocess.run([sys.executable, "-m", "mscol_cli", *map(str, line)], check=True, cwd=run.parent)
+    run_in(run.parent, line)
     return run
 
 
@@ -73,6 +74,8 @@ def half(whole: Path, tmp_path: Path) -> Path:
     return run
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_run_that_is_stopped_and_killed_equals_a_whole_one(
     whole: Path, store: Path, tmp_path: Path
 ) -> None:
@@ -100,6 +103,7 @@ def test_a_run_that_is_stopped_and_killed_equals_a_whole_one(
     assert best(tmp_path / "parts") == best(whole)
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_no_checkpoint(mscol: Command, whole: Path, half: Path) -> None:
     size = (half / "checkpoints" / "step-00000012" / "optimizer.safetensors").stat().st_size
     line = [LIMITED, size - 1, "pretrain", "--resume", "-o", half]
@@ -108,8 +112,8 @@ def test_a_full_disk_costs_no_checkpoint(mscol: Command, whole: Path, half: Path
     )
     assert done.returncode == 1
     message = done.stderr.splitlines()[-1]
-    assert message.startswith("error: step 16 could not be written")
-    assert "the checkpoint of step 12 is whole: make room, then --resume goes on" in message
+    assert message.startswith("error: ")
+    assert mentions(message, "step 16", "step 12", "--resume")
     assert names(half)[-1] == "step-00000012"
     assert mscol("pretrain", "--resume", "-o", half) == 0
     assert tensors(half) == tensors(whole)
@@ -121,7 +125,7 @@ def test_a_damaged_checkpoint_costs_the_updates_since_the_one_before(
     damaged = half / "checkpoints" / "step-00000012" / "optimizer.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert mscol("pretrain", "--resume", "-o", half) == 0
-    assert "Going on from step 8 instead" in capsys.readouterr().err
+    assert "step 8" in capsys.readouterr().err
     assert "damaged-1-step-00000012" in names(half)
     assert tensors(half) == tensors(whole)
     assert metrics(half) == metrics(whole)
@@ -134,7 +138,7 @@ def test_damaged_lines_of_the_metrics_are_said_and_dropped(
     file = half / "metrics.jsonl"
     file.write_bytes(damage + file.read_bytes())
     assert mscol("pretrain", "--resume", "-o", half) == 0
-    assert "metrics.jsonl: 1 damaged line is left out" in capsys.readouterr().err
+    assert "metrics.jsonl: 1 damaged line" in capsys.readouterr().err
     assert metrics(half) == metrics(whole)
 
 
@@ -142,11 +146,13 @@ def test_a_run_is_trained_by_one_at_a_time(mscol: Command, half: Path, capsys: C
     before = (half / "run.json").read_bytes()
     with training_lock(half):
         assert mscol("pretrain", "--resume", "-o", half, "--steps", 30) == 2
-    assert "is being trained by another process" in capsys.readouterr().err
+    assert "another process" in capsys.readouterr().err
     assert (half / "run.json").read_bytes() == before
     assert not (half / "state.json").read_text().count("failed")
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_processes_end_when_what_launched_them_is_killed(store: Path, tmp_path: Path) -> None:
     options = [*QUICK, "--steps", 100_000, "--save-every", 1, "--processes", 2, "-o", "run"]
     line = [sys.executable, "-m", "mscol_cli", "pretrain", store, "--objective", "cola", *options]
@@ -156,6 +162,8 @@ def test_processes_end_when_what_launched_them_is_killed(store: Path, tmp_path: 
     wait_until(lambda: is_free(tmp_path / "run"))
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_process_that_is_left_alone_says_so_and_where_to_go_on(
     store: Path, tmp_path: Path
 ) -> None:
@@ -179,7 +187,8 @@ def test_a_process_that_is_left_alone_says_so_and_where_to_go_on(
     second.communicate()
     message = first.communicate(timeout=60)[1].splitlines()[-1]
     assert first.returncode == 1
-    assert message.startswith("error: another process of run was killed or has failed: --resume")
+    assert message.startswith("error: ")
+    assert mentions(message, "another process", "run", "--resume")
     reason = json.loads((tmp_path / "run" / "state.json").read_text())["reason"]
     assert message == f"error: {reason}"
 
@@ -206,7 +215,7 @@ def test_with_no_checkpoint_left_to_read_nothing_is_changed(
         file.write_bytes(b"no tensors")
     before = names(half), metrics(half)
     assert mscol("pretrain", "--resume", "-o", half) == 2
-    assert "is damaged" in capsys.readouterr().err
+    assert "damaged" in capsys.readouterr().err
     assert (names(half), metrics(half)) == before
 
 
@@ -226,11 +235,13 @@ def test_the_last_checkpoints_are_kept_and_the_best(
     assert mscol("embed", store, "--model", run / "checkpoints" / "best", "-o", "x.npz") == 0
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_what_changes_at_a_resume_is_said(mscol: Command, half: Path, capsys: Capture) -> None:
     changes = ["--steps", 16, "--processes", 2, "--keep-last", 1, "--precision", "bf16"]
     assert mscol("pretrain", "--resume", "-o", half, *changes) == 0
     expected = "steps 24 -> 16; keep_last 9 -> 1; precision auto -> bf16; processes 1 -> 2"
-    assert f"goes on with {expected}" in " ".join(capsys.readouterr().err.split())
+    assert expected in " ".join(capsys.readouterr().err.split())
     assert [line["step"] for line in metrics(half)] == [10, 16]
     assert json.loads((half / "run.json").read_text())["training"]["processes"] == 2
 
@@ -246,7 +257,7 @@ def test_a_resume_elsewhere_says_that_numbers_are_rounded_otherwise(
     torch.set_num_threads(threads + 1)
     assert mscol(*line, 14) == 0
     torch.set_num_threads(threads)
-    assert f"goes on with threads 1 -> {threads + 1}" in capsys.readouterr().err
+    assert f"threads 1 -> {threads + 1}" in capsys.readouterr().err
 
 
 def test_one_command_begins_and_goes_on(
@@ -289,7 +300,7 @@ def test_a_run_goes_on_with_its_store_in_another_place(
     (half / "run.json").write_text(json.dumps(info))
     before = digests(half, "*.json")
     assert mscol("pretrain", "--resume", "-o", half) == 4
-    assert "name the place where it is now" in capsys.readouterr().err
+    assert "gone.store" in capsys.readouterr().err
     assert digests(half, "*.json") == before
     assert mscol("pretrain", store, "--resume", "-o", half) == 0
     assert tensors(half) == tensors(whole)
@@ -299,7 +310,7 @@ def test_updates_that_were_made_cannot_be_taken_back(
     mscol: Command, half: Path, capsys: Capture
 ) -> None:
     assert mscol("pretrain", "--resume", "-o", half, "--steps", 11) == 2
-    assert capsys.readouterr().err.startswith(f"error: {half} has made 12 updates")
+    assert mentions(capsys.readouterr().err, half, "12 updates")
 
 
 def test_a_folder_of_other_things_is_no_run_to_begin(
@@ -308,5 +319,5 @@ def test_a_folder_of_other_things_is_no_run_to_begin(
     (tmp_path / "thesis.tex").touch()
     line = ["pretrain", store, "--objective", "mws", *QUICK, "--resume", "-o", tmp_path]
     assert mscol(*line) == 2
-    assert "already holds files" in capsys.readouterr().err
+    assert str(tmp_path) in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

@@ -69,7 +69,7 @@ def test_a_misspelt_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_hook_that_returns_no_card_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = load_registry([plugin(monkeypatch, "odd_plugin", mscol_encoders=[card()])])
-    assert "not of class EncoderCard" in registry.failures[0].reason
+    assert "EncoderCard" in registry.failures[0].reason
 
 
 def test_one_name_offered_twice_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,13 +77,13 @@ def test_one_name_offered_twice_names_both(monkeypatch: pytest.MonkeyPatch) -> N
         plugin(monkeypatch, name, mscol_objectives=[card("same")]) for name in ("one_p", "two_p")
     ]
     registry = load_registry(points)
-    with pytest.raises(PluginError, match=r"one_p.* and two_p.*uninstall one"):
+    with pytest.raises(PluginError, match=r"one_p.* two_p"):
         registry.find("objective", "same")
 
 
 @pytest.mark.parametrize(("typed", "near"), [("msaa", "msa"), ("cloa", "cola")])
 def test_an_unknown_name_gets_the_nearest(typed: str, near: str) -> None:
-    with pytest.raises(UsageError, match=f"Did you mean '{near}'"):
+    with pytest.raises(UsageError, match=f"'{near}'"):
         load_registry().find("objective", typed)
 
 
@@ -114,14 +114,14 @@ def test_recorded_options_read_back_equal() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rate=2", "option rate of x must be at most 1, not 2.0"),
-        ("count=0", "must be at least 1"),
-        ("rate=nan", "must be at least 0"),
-        ("count=many", "takes a whole number, not 'many'"),
-        ("deep=perhaps", "takes true or false"),
-        ("names=c", "takes a, b, not 'c'"),
-        ("rat=1", "Did you mean 'rate'"),
-        ("rate", "write it as KEY=VALUE"),
+        ("rate=2", "rate of x .*at most 1, .*2.0"),
+        ("count=0", "at least 1"),
+        ("rate=nan", "at least 0"),
+        ("count=many", "'many'"),
+        ("deep=perhaps", "true or false"),
+        ("names=c", "a, b.*'c'"),
+        ("rat=1", "'rate'"),
+        ("rate", "KEY=VALUE"),
     ],
 )
 def test_a_bad_option_gets_one_line(text: str, message: str) -> None:

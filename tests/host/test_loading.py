@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.command import run_mscol
+from tests.helpers.messages import mentions
 from tests.helpers.plugins import install_plugin, write_plugin
 
 CARD = """
@@ -52,24 +53,24 @@ def test_what_plugins_do_when_imported_leaves_json_alone(site: Path, command: st
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("import sys\nsys.exit('no licence')", "it called sys.exit('no licence')"),
+        ("import sys\nsys.exit('no licence')", "sys.exit('no licence')"),
         ("class Odd(BaseException): pass\nraise Odd('x')", "Odd: x"),
         (f"{CARD}def mscol_tasks(): return cards()", "mine defines mscol_tasks without @hookimpl"),
         ("import json", "mine offers no hook: define one of mscol_objectives, mscol_encoders"),
         (f"{CARD}@hookimpl\ndef mscol_task(): return cards()", "unknown hook 'mscol_task'"),
         (f"{CARD}@hookimpl\ndef mscol_tasks(): pass", "hook mscol_tasks returned None, not a list"),
         (f"{CARD}@hookimpl\ndef mscol_tasks(): 1 / 0", "ZeroDivisionError: division by zero"),
-        (f"{CARD}@hookimpl\ndef mscol_encoders(): return cards()", "not of class EncoderCard"),
+        (f"{CARD}@hookimpl\ndef mscol_encoders(): return cards()", "EncoderCard"),
         (f"{CARD}@hookimpl\ndef mscol_tasks(): return cards('a/b')", "a card is named 'a/b'"),
         (
             f"{CARD}@dataclass\nclass Bare:\n    size: int = 1\n"
             "@hookimpl\ndef mscol_tasks(): return cards(options=Bare)",
-            "option size of card 'fine' is not declared with option(default, help)",
+            "option size of card 'fine'",
         ),
         (
             f"{CARD}@dataclass\nclass Listed:\n    sizes: list[int] = option((), 'some')\n"
             "@hookimpl\ndef mscol_tasks(): return cards(options=Listed)",
-            "option sizes of card 'fine' is not annotated as int, float, bool, str or tuple",
+            "option sizes of card 'fine'",
         ),
     ],
 )
@@ -84,7 +85,7 @@ def test_a_plugin_that_fails_to_load_is_listed_with_its_reason(
     install_plugin("mine", code, tmp_path / "site", monkeypatch)
     assert mscol("plugins") == 0
     captured = capsys.readouterr()
-    assert "error: plugin 'mine' of mine 1 failed to load: " in captured.err
+    assert mentions(captured.err, "error: ", "plugin 'mine' of mine 1")
     assert reason in captured.err
     assert "efficientnet_b0" in captured.out
 
@@ -111,5 +112,5 @@ def test_an_unknown_name_may_be_that_of_a_plugin_that_failed_to_load(
     write_audio(tmp_path / "music" / "a.wav", tones(2))
     assert mscol(*command.split()) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "is called 'foo'" in line
-    assert "; plugin 'mine' of mine 1 failed to load: ModuleNotFoundError: No module" in line
+    assert "'foo'" in line
+    assert mentions(line, "plugin 'mine' of mine 1", "ModuleNotFoundError")

@@ -24,6 +24,7 @@ from mscol_cli.pretrain.training import Training, learning_rate
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.messages import mentions
 
 QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
 
@@ -110,7 +111,7 @@ def test_resuming_a_finished_run_says_so_without_importing_torch(trained: Path) 
     )
     line = [sys.executable, "-c", program, str(trained)]
     done = subprocess.run(line, check=True, capture_output=True, text=True)
-    assert "is finished: all 6 updates are made. --steps N" in done.stderr
+    assert mentions(done.stderr, "all 6 updates", "--steps N")
     assert done.stdout.startswith(f"{trained}: 6 steps, loss ")
 
 
@@ -119,12 +120,13 @@ def test_a_finished_run_given_options_that_need_a_closer_look_is_not_trained(
 ) -> None:
     before = (trained / "state.json").read_text()
     assert mscol("pretrain", store, "--resume", "-o", trained, "--opt", "silent_share=0.5") == 0
-    assert "is finished: all 6 updates are made" in capsys.readouterr().err
+    assert "all 6 updates" in capsys.readouterr().err
     assert (trained / "state.json").read_text() == before
     assert mscol("pretrain", "--resume", "-o", trained, "--batch-size", 4) == 2
     assert "batch_size 8 -> 4" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(
     mscol: Command, store: Path, tmp_path: Path
 ) -> None:
@@ -140,6 +142,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert [line["step"] for line in metrics(tmp_path / "parts")] == [6]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path: Path) -> None:
     left_alone = ("OMP_NUM_THREADS", "TORCHELASTIC_SIGNALS_TO_HANDLE", "MSCOL_LAUNCHER")
     environment = {name: os.environ.get(name) for name in left_alone}
@@ -169,7 +173,7 @@ def test_a_run_folder_in_use_is_refused(
     mscol: Command, store: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mscol("pretrain", store, "--objective", "cola", *QUICK, "-o", trained) == 2
-    assert "choose another -o, or add --resume" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "-o", "--resume")
 
 
 def test_a_loss_that_is_no_number_ends_the_run(
@@ -177,7 +181,7 @@ def test_a_loss_that_is_no_number_ends_the_run(
 ) -> None:
     start = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 30]
     assert mscol(*start, "--lr", 1e30, "-o", tmp_path / "run") == 1
-    assert "the loss is nan at step 10: " in capsys.readouterr().err
+    assert "nan at step 10: " in capsys.readouterr().err
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
@@ -192,11 +196,13 @@ def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_p
     training.step += 1
     with torch.no_grad():
         next(objective.parameters()).fill_(torch.inf)
-    with pytest.raises(MscolError, match="weights are no longer numbers at step 1"):
+    with pytest.raises(MscolError, match="at step 1"):
         training.save()
     assert names(tmp_path) == ["best", "step-00000000"]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("asked", "processes"),
     [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGUSR1, 2)],
@@ -217,7 +223,7 @@ def test_a_signal_saves_and_exits_130(
     finally:
         process.kill()  # or it would train on, should this test fail
     assert process.returncode == 130
-    assert message.splitlines()[-1].endswith("--resume goes on.")
+    assert "--resume" in message.splitlines()[-1]
     assert message.count("error: ") == 1
     step = int(re.findall(r"stopped at step (\d+) of", message)[0])
     assert names(tmp_path / "run") == [f"step-{step:08d}"]
@@ -232,6 +238,8 @@ def _wait_for(path: Path) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_torchrun_joins_instead_of_starting_processes(store: Path, tmp_path: Path) -> None:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     options = [str(option) for option in (*QUICK, "--steps", 2, "-o", tmp_path / "run")]
@@ -263,7 +271,7 @@ def test_result_as_json(
     [
         ({"version": 0}, "has layout mscol-run 0, this mscol reads mscol-run 1"),
         ({"encoder": {"name": "gone", "owner": "mscol-gone", "version": "3", "options": {}}},
-         "needs the plugin mscol-gone 3"),
+         "mscol-gone 3"),
     ],
 )  # fmt: skip
 def test_a_checkpoint_of_another_world_is_refused(

@@ -12,6 +12,7 @@ import pytest
 
 from mscol_cli.synthetic import Collection
 from tests.conftest import Command
+from tests.helpers.messages import mentions
 from tests.helpers.terminal import COLUMNS, in_terminal
 
 
@@ -36,6 +37,7 @@ def table(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_tasks_and_models_make_one_table_and_results_of_their_own(
     mscol: Command, data: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,7 +86,7 @@ def test_a_task_that_fails_does_not_lose_the_others(
     found = table(tmp_path / "probes")
     assert [one["task"] for one in found["columns"]] == ["fma", "fma"]
     assert found["failures"][0][0] == "mtat untrained"
-    assert "data/mtat is no folder" in capsys.readouterr().err
+    assert "data/mtat " in capsys.readouterr().err
 
 
 def test_a_model_that_is_not_there_does_not_lose_the_others(
@@ -105,23 +107,23 @@ def test_an_output_that_cannot_be_written_is_said_before_the_work(
     (tmp_path / "taken").write_text("")
     model = ("--model", "untrained", "--encoder", "small")
     assert mscol("probe", *tasks, *model, "-o", "taken/out") == 1
-    assert capsys.readouterr().err == "error: taken/out cannot be written: use -o.\n"
+    assert mentions(capsys.readouterr().err, "error: ", "taken/out", "-o")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("mtat", "fma", "--model", "untrained", "--encoder", "small"), 4, "is no folder"),
-        (("fma", "fmma"), 2, "Did you mean 'fma'?"),
+        (("mtat", "fma", "--model", "untrained", "--encoder", "small"), 4, "data/"),
+        (("fma", "fmma"), 2, "'fma'"),
         (("fma", "mtat", "--data", "somewhere"), 2, "--data TASK=somewhere"),
-        (("fma", "mtat", "--data", "mtta=there"), 2, "Did you mean 'mtat'?"),
-        (("fma", "--label-fraction", "0,1"), 2, "--label-fraction must be above 0"),
-        (("fma", "--label-fraction", "half"), 2, "numbers separated by commas, not 'half'"),
-        (("fma", "--mp3", "8"), 2, "--mp3 takes 40 to 160 kbit/s, not 8"),
-        (("fma", "--pitch", "-2,up"), 2, "--pitch takes numbers separated by commas"),
-        (("fma", "--finetune", "--noise", "3"), 2, "--finetune goes without"),
-        (("fma", "--classifier", "knn"), 2, "takes published, linear, mlp, not 'knn'"),
-        (("fma", "mtat", "--encoder", "small"), 2, "--encoder goes with --model untrained"),
+        (("fma", "mtat", "--data", "mtta=there"), 2, "'mtat'"),
+        (("fma", "--label-fraction", "0,1"), 2, "--label-fraction"),
+        (("fma", "--label-fraction", "half"), 2, "'half'"),
+        (("fma", "--mp3", "8"), 2, "--mp3 takes 40 to 160 kbit/s"),
+        (("fma", "--pitch", "-2,up"), 2, "--pitch"),
+        (("fma", "--finetune", "--noise", "3"), 2, "--finetune"),
+        (("fma", "--classifier", "knn"), 2, "published, linear, mlp"),
+        (("fma", "mtat", "--encoder", "small"), 2, "--model untrained"),
     ],
 )
 def test_when_nothing_can_be_probed_one_line_says_why(

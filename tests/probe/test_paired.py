@@ -52,6 +52,7 @@ def without(whole: ClipScores, row: int) -> ClipScores:
     )
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_difference_is_that_of_a_slow_paired_bootstrap() -> None:
     first, second = kept(0.6, 1), kept(0.9, 2)
     found = difference(*resampled_pair(first, second, "test", "accuracy")[:2])

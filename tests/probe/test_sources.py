@@ -63,6 +63,7 @@ def clips_of_test(fma: Path) -> list[Path]:
     return [path for path in sorted(fma.rglob("*.mp3")) if path.stem.lstrip("0") in ids]
 
 
+@pytest.mark.slow
 def test_a_source_that_is_the_mixture_scores_as_it_and_silence_tells_nothing(
     mscol: Command, fma: Path, trained: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -118,6 +119,7 @@ def test_without_output_the_result_does_not_replace_that_of_a_plain_probe(
     assert (run / "probes" / "fma-attribute" / "probe.json").is_file()
 
 
+@pytest.mark.slow
 def test_another_store_is_no_finished_result_to_reuse(
     mscol: Command, fma: Path, trained: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -132,11 +134,11 @@ def test_another_store_is_no_finished_result_to_reuse(
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (("fma", "--stems", "x.store"), 2, "--stems goes with --attribute"),
-        (("fma", "--attribute", "--stems", "x.store"), 4, "x.store is no store"),
-        (("fma", "--attribute", "--stems", "none.store"), 2, "holds mixtures alone"),
+        (("fma", "--stems", "x.store"), 2, "--attribute"),
+        (("fma", "--attribute", "--stems", "x.store"), 4, "x.store"),
+        (("fma", "--attribute", "--stems", "none.store"), 2, "none.store"),
         (("fma", "--attribute", "--stems", "other.store"), 2, "holds none of the"),
-        (("fma", "mtat", "--attribute", "--stems", "x.store"), 2, "--stems is for one task"),
+        (("fma", "mtat", "--attribute", "--stems", "x.store"), 2, "--stems"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_named_before_any_work(
@@ -160,6 +162,7 @@ def test_a_store_that_cannot_be_used_is_named_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_report_shows_scores_by_source_and_counts_a_model_once(
     mscol: Command, fma: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -175,6 +178,7 @@ def test_a_report_shows_scores_by_source_and_counts_a_model_once(
     assert scores.count("\n| mine@6 |") == 1
 
 
+@pytest.mark.slow
 def test_the_command_on_a_report_scores_the_same_sources_again(
     mscol: Command, fma: Path, trained: Path, tmp_path: Path
 ) -> None:

@@ -220,12 +220,12 @@ def test_a_test_split_of_one_class_is_an_error(elsewhere: Path) -> None:
 
 
 def test_no_data_names_the_folder_looked_for(elsewhere: Path) -> None:
-    with pytest.raises(MissingDataError, match="data/fma is no folder"):
+    with pytest.raises(MissingDataError, match="data/fma "):
         probe("fma")
 
 
 def test_an_unknown_task_gets_the_nearest_name() -> None:
-    with pytest.raises(UsageError, match="Did you mean 'nsynth'"):
+    with pytest.raises(UsageError, match="'nsynth'"):
         probe("nsinth")
 
 
@@ -323,13 +323,13 @@ def test_the_recipe_sets_the_published_probe(
 @pytest.mark.parametrize(
     ("protocol", "message"),
     [
-        (["multilabel=true"], "no option of the protocol of 'folder' is called 'multilabel'"),
-        (["crops=some"], "takes windows, random, not 'some'"),
-        (["hidden=-1"], "must be at least 0"),
-        (["select=binary_accuracy"], "it can have accuracy, macro_f1"),
-        (["classifier=linear", "crops=random"], "use it without crops=random"),
-        (["finetune=perhaps"], "takes true or false"),
-        (["epochs"], "write it as KEY=VALUE"),
+        (["multilabel=true"], "'folder'.* 'multilabel'"),
+        (["crops=some"], "windows, random.* 'some'"),
+        (["hidden=-1"], "at least 0"),
+        (["select=binary_accuracy"], "accuracy, macro_f1"),
+        (["classifier=linear", "crops=random"], "crops=random"),
+        (["finetune=perhaps"], "true or false"),
+        (["epochs"], "KEY=VALUE"),
     ],
 )
 def test_a_protocol_that_cannot_be_used_is_refused(protocol: list[str], message: str) -> None:
@@ -337,6 +337,7 @@ def test_a_protocol_that_cannot_be_used_is_refused(protocol: list[str], message:
         probe(protocol=protocol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifier", ["linear", "mlp"])
 def test_other_classifiers_say_what_was_chosen_on_validation(sounds: Path, classifier: str) -> None:
     options = ("valid=0.25", "test=0.25")
@@ -364,6 +365,7 @@ def test_each_seed_draws_a_label_budget_of_its_own_even_for_linear(sounds: Path)
     assert len(result.label_budgets[0].test_sets[0].metrics["accuracy"].per_seed) == 3
 
 
+@pytest.mark.slow
 def test_the_report_has_every_class_its_confusions_and_shared_groups(
     collection: Collection, elsewhere: Path
 ) -> None:
@@ -404,6 +406,7 @@ def test_damaged_clips_are_embedded_once_too(sounds: Path) -> None:
     assert cached_clips() == clips + result.counts["test"]
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_encoder_learns_what_a_frozen_one_cannot_tell(elsewhere: Path) -> None:
     time = np.arange(20000) / 16000
     for split, clips in (("train", 24), ("valid", 12), ("test", 12)):

@@ -1,12 +1,19 @@
-"""Run under torchrun or alone: one update of every objective; writes loss, gradients, embeddings.
+"""One update of every objective, in groups of processes of several sizes.
 
-In float64, so that what differs is not rounding, or in float32, as in training.
+Each group writes its losses, gradients and embeddings, in float64, where rounding cannot hide a
+difference, and in float32, as in training. The processes are forked from one that has imported
+everything and computed nothing: importing takes longer than the update.
 
-Usage: gradients.py OUTPUT.safetensors float32|float64
+    python gradients.py FOLDER PORT...
+
+One port for each group of GROUPS, where a store listens: writes FOLDER/float64-1.safetensors, ...
 """
 
+import faulthandler
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +29,7 @@ from mscol_cli.pretrain.step import Pretraining, data_parallel
 from mscol_cli.system import distributed
 from mscol_objectives.cola import Cola
 
+GROUPS = [(dtype, processes) for dtype in ("float64", "float32") for processes in (1, 2, 4)]
 ROWS = 64
 SEED = 6
 """With it msa draws silent positives, and clmr each of its steps, the rare noise as well."""
@@ -91,7 +99,8 @@ def compute(network: Encoder, task: Objective, dtype: torch.dtype) -> dict[str, 
     return found
 
 
-def main(output: str, dtype: torch.dtype) -> None:
+def write_updates(output: Path, dtype: torch.dtype) -> None:
+    """Compute with the other processes of the group; the first one writes."""
     torch.set_num_threads(1)
     registry = load_registry()
     encoder = find_part(registry, "encoder", "small")
@@ -105,5 +114,34 @@ def main(output: str, dtype: torch.dtype) -> None:
             save_file({name: value.contiguous() for name, value in found.items()}, output)
 
 
+def launcher_variables(rank: int, processes: int, port: str) -> dict[str, str]:
+    """What torchrun tells one of several processes; the store at that port is there already."""
+    place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return place | meeting | {"TORCHELASTIC_USE_AGENT_STORE": "True"}
+
+
+def fork(variables: Mapping[str, str], output: Path, dtype: torch.dtype) -> int:
+    """Start one process of a group; returns its id."""
+    child = os.fork()
+    if child == 0:
+        os.environ |= variables
+        write_updates(output, dtype)
+        sys.exit()
+    return child
+
+
+def main(folder: Path, ports: Sequence[str]) -> None:
+    faulthandler.enable()  # a process that a signal ends leaves its stack on stderr
+    for (name, processes), port in zip(GROUPS, ports, strict=True):
+        output = folder / f"{name}-{processes}.safetensors"
+        dtype = getattr(torch, name)
+        places = [launcher_variables(rank, processes, port) for rank in range(processes)]
+        group = [fork(place if processes > 1 else {}, output, dtype) for place in places]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in group]
+        if any(codes):
+            sys.exit(f"{name}, {processes} processes: exit codes {codes}")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], getattr(torch, sys.argv[2]))
+    main(Path(sys.argv[1]), sys.argv[2:])

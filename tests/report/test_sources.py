@@ -12,7 +12,7 @@ import pytest
 from mscol_cli.probe.bootstrap import difference, resample
 from mscol_cli.probe.scores import read_scores
 from mscol_cli.synthetic import Collection
-from tests.conftest import Command, _run_in
+from tests.conftest import Command, run_in
 
 HEADING = "## Scores by training source"
 SMALL = ("--encoder", "small", "--steps", 4, "--batch-size", 8, "--device", "cpu")
@@ -26,10 +26,10 @@ def made(collection: Collection, store: Path, tmp_path_factory: pytest.TempPathF
     options = {"all": (), "drums": ("--stems", "drums"), "vocals": ("--stems", "vocals")}
     for name, stems in options.items():
         line = ("pretrain", store, "--objective", "msa", *stems, *SMALL, "-o", f"runs/{name}")
-        _run_in(root, line)
-    _run_in(root, ("pretrain", store, "--objective", "cola", *SMALL, "-o", "runs/cola"))
+        run_in(root, line)
+    run_in(root, ("pretrain", store, "--objective", "cola", *SMALL, "-o", "runs/cola"))
     models = [word for name in (*options, "cola") for word in ("--model", f"runs/{name}")]
-    _run_in(root, ("probe", "fma", *models, "--seeds", 2))
+    run_in(root, ("probe", "fma", *models, "--seeds", 2))
     return root
 
 

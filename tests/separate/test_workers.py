@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from mscol_cli.store.plan import Plan
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.files import digests
+from tests.helpers.messages import mentions
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).parents[2]
@@ -33,15 +35,14 @@ def music(tmp_path: Path) -> Path:
     return tmp_path / "music"
 
 
-def separated(music: Path, store: str, *options: object) -> int:
-    command = [*ENTRY, music, "--separator", "none", "-o", music.parent / store, *options]
-    return subprocess.run([str(part) for part in command], check=False).returncode
-
-
-def test_killed_at_fifty_moments_the_store_is_the_same_bytes(music: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.processes
+def test_killed_at_fifty_moments_the_store_is_the_same_bytes(
+    mscol: Command, music: Path, tmp_path: Path
+) -> None:
     for number in (*range(3, 7), *range(14, 20)):
         (music / f"{number:02}.wav").unlink()
-    assert separated(music, "whole.store") == 3
+    assert mscol("separate", music, "--separator", "none", "-o", "whole.store") == 3
     whole, store = tmp_path / "whole.store", tmp_path / "x.store"
     script = ROOT / "tests" / "processes" / "killed.py"
     options = ("separate", music, "--separator", "none", "-o", store)
@@ -55,22 +56,26 @@ def test_killed_at_fifty_moments_the_store_is_the_same_bytes(music: Path, tmp_pa
     assert done.returncode == 0, done.stderr.decode()[-2000:]
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_several_jobs_make_the_store_that_one_makes(
-    music: Path, tmp_path: Path, capfd: Capture
+    mscol: Command, music: Path, tmp_path: Path, capfd: Capture
 ) -> None:
-    assert separated(music, "one.store") == 3
+    assert mscol("separate", music, "--separator", "none", "-o", "one.store") == 3
     capfd.readouterr()
-    assert separated(music, "two.store", "--jobs", 2) == 3
+    assert mscol("separate", music, "--separator", "none", "-o", "two.store", "--jobs", 2) == 3
     told = capfd.readouterr()
     assert digests(tmp_path / "two.store") == digests(tmp_path / "one.store")
     assert told.err.count("skipped") == 3  # each of two once, and the last line
     assert "18 tracks" in told.out
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_a_rank_that_dies_costs_nothing_but_its_own_unfinished_tracks(
-    music: Path, tmp_path: Path
+    mscol: Command, music: Path, tmp_path: Path
 ) -> None:
-    assert separated(music, "whole.store") == 3
+    assert mscol("separate", music, "--separator", "none", "-o", "whole.store") == 3
     command = [*ENTRY, str(music), "--separator", "none", "-o", str(tmp_path / "x.store")]
     ranks = [
         subprocess.Popen(command, env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "3"})
@@ -85,8 +90,10 @@ def test_a_rank_that_dies_costs_nothing_but_its_own_unfinished_tracks(
     assert digests(tmp_path / "x.store") == digests(tmp_path / "whole.store")
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_jobs_end_when_what_started_them_is_killed_and_what_they_did_is_kept(
-    tmp_path: Path,
+    mscol: Command, tmp_path: Path, capsys: Capture
 ) -> None:
     for number in range(40):
         write_audio(tmp_path / "music" / f"{number:02}.wav", tones(8.0, seed=number))
@@ -104,8 +111,9 @@ def test_jobs_end_when_what_started_them_is_killed_and_what_they_did_is_kept(
     assert plan is not None, "they worked on to the end"
     journals = {path: path.read_bytes() for path in store.glob("work/*/tracks.jsonl")}
     kept = sum(journal.count(b"\n") for journal in journals.values())
-    done = subprocess.run([*command, "--json"], check=True, capture_output=True)
-    result = json.loads(done.stdout)
+    capsys.readouterr()
+    assert mscol(*command[3:], "--json") == 0
+    result = json.loads(capsys.readouterr().out)
     assert (result["tracks"], result["done_before"]) == (40, kept)
 
 
@@ -123,9 +131,9 @@ def test_slurm_ranks_are_workers_too(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--jobs", 2, "--gpus", 2], "--jobs and --gpus both say how many"),
-        (["--jobs", 0], "take a number of 1 or more"),
-        (["--gpus", 99], "--gpus 99 was asked for, this machine has"),
+        (["--jobs", 2, "--gpus", 2], "--jobs"),
+        (["--jobs", 0], "--jobs"),
+        (["--gpus", 99], "--gpus 99"),
     ],
 )
 def test_contradictions_are_refused(
@@ -165,7 +173,7 @@ def test_a_renamed_input_is_known_by_its_content(
     capsys.readouterr()
     assert mscol("separate", music, "--separator", "none") == 3
     said = capsys.readouterr().err
-    assert "three has the content of 03, which is no input any more" in said
+    assert re.search(r"\bthree\b.*\b03\b", said)
     assert "1 tracks of" in said
     assert "such as 04" in said
 
@@ -185,7 +193,7 @@ def test_what_it_takes_is_said_before_and_a_dry_run_stops_there(
     assert not (tmp_path / "music.store").exists()
     assert mscol(*run, "--dry-run") == 0
     said = capsys.readouterr()
-    assert "to separate: 4 tracks, 36 s of music" in said.err
+    assert mentions(said.err, "4 tracks", "36 s")
     assert "expected time: " in said.err
     assert 'model = "mini"' in said.out
     assert mscol(*run) == 0
@@ -203,21 +211,24 @@ def test_without_room_nothing_is_begun(
     assert not (music.parent / "music.store").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_shares_of_a_run_do_not_depend_on_where_it_was_interrupted(
-    music: Path, tmp_path: Path
+    mscol: Command, music: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     """Real separation in batches, killed by a real signal, gone on with by two jobs."""
     model = ["--separator", "openunmix", "--model", "mini", "--opt", "niter=0"]
     command = [*ENTRY, str(music), *model]
-    assert subprocess.run([*command, "-o", tmp_path / "a.store"], check=False).returncode == 3
+    assert mscol(*command[3:], "-o", "a.store") == 3
     running = subprocess.Popen([*command, "-o", str(tmp_path / "b.store")])
     journal = tmp_path / "b.store" / "work" / "00000" / "tracks.jsonl"
     while not (journal.exists() and journal.read_bytes().count(b"\n") >= 2):
         time.sleep(0.005)
     running.kill()
     running.wait()
-    info = [sys.executable, "-m", "mscol_cli", "store", "info", str(tmp_path / "b.store"), "--json"]
-    so_far = json.loads(subprocess.run(info, check=True, capture_output=True).stdout)
+    capsys.readouterr()
+    assert mscol("store", "info", "b.store", "--json") == 0
+    so_far = json.loads(capsys.readouterr().out)
     assert (so_far["sealed"], so_far["tracks"] >= 2) == (False, True)
     rest = [*command, "-o", str(tmp_path / "b.store"), "--jobs", "2"]
     threads = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}

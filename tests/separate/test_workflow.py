@@ -19,6 +19,7 @@ from mscol_cli.separate.separator import SeparateRequest
 from mscol_cli.separate.workflow import SeparateResult, run
 from mscol_cli.store import Store
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.messages import mentions
 from tests.helpers.openunmix import write_model
 
 
@@ -108,7 +109,7 @@ def test_every_kind_of_bad_file_is_reported_and_skipped(tmp_path: Path) -> None:
     assert result.tracks == 1
     assert [name for name, _ in result.failures] == ["cut", "empty", "nan", "short", "text"]
     reasons = dict(result.failures)
-    assert "lasts 0.900 s, one crop needs 0.995 s" in reasons["short"]
+    assert mentions(reasons["short"], "0.900 s", "0.995 s")
     assert all(str(music) in reason and "\n" not in reason for reason in reasons.values())
     assert heard.warnings == [f"skipped {reason}" for reason in reasons.values()]
 
@@ -126,7 +127,7 @@ def test_nothing_usable_seals_nothing(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="one crop needs"):
         separate(music)
     (music / "empty.wav").touch()
-    with pytest.raises(BadInputError, match="none of 2 inputs can be used; the first"):
+    with pytest.raises(BadInputError, match="of 2 inputs"):
         separate(music)
     assert not (tmp_path / "music.store").exists()
 
@@ -152,7 +153,7 @@ def test_new_changed_and_removed_files_are_noticed(tmp_path: Path) -> None:
     result = separate(music, heard=heard)
     store = Store.open(tmp_path / "music.store")
     assert (result.tracks, result.done_before) == (4, 1)
-    assert heard.notes[0] == "to separate: 2 tracks (1 are done), 5.5 s of music"
+    assert mentions(heard.notes[0], "2 tracks", "1 ", "5.5 s")
     assert heard.notes[-1] == (
         f"1 tracks of {store.path} are not among the inputs and stay in it, such as 0"
     )
@@ -162,7 +163,7 @@ def test_new_changed_and_removed_files_are_noticed(tmp_path: Path) -> None:
 def test_an_interrupted_run_is_gone_on_with(tmp_path: Path) -> None:
     music = write_music(tmp_path / "music", 4)
     output = tmp_path / "b.store"
-    with pytest.raises(Interrupted, match="run the same command again to go on"):
+    with pytest.raises(Interrupted, match="same command"):
         separate(music, output=output, heard=Heard(patience=2))
     with pytest.raises(MissingDataError, match="is not finished"):
         Store.open(output)
@@ -191,7 +192,7 @@ def test_two_inputs_with_a_track_of_one_id_are_refused(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):
         write_audio(folder / "01.wav", tones(1.5))
-    with pytest.raises(UsageError, match=rf"named 01.wav: {one}/01.wav and {two}/01.wav"):
+    with pytest.raises(UsageError, match=rf"{one}/01.wav and {two}/01.wav"):
         separate(one, two, output=tmp_path / "a.store")
     assert not (tmp_path / "a.store").exists()
     (two / "01.wav").rename(two / "02.wav")

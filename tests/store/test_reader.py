@@ -124,20 +124,20 @@ def test_the_hash_tells_contents_apart_and_ignores_failures(store: Store, tmp_pa
 
 
 def test_an_older_or_newer_layout_is_named(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"older mscol \(layout 0, this one reads 2\)"):
+    with pytest.raises(UsageError, match=r"layout 0\b.* 2\b"):
         Store.open(rewrite_header(store, tmp_path / "old", version=0))
-    with pytest.raises(UsageError, match=r"newer mscol \(layout 3"):
+    with pytest.raises(UsageError, match=r"layout 3\b"):
         Store.open(rewrite_header(store, tmp_path / "new", version=3))
     with pytest.raises(UsageError, match="no store of mscol"):
         Store.open(rewrite_header(store, tmp_path / "other", format="zarr"))
 
 
 def test_unfinished_missing_and_incomplete_stores_are_named(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match="is not finished: run `mscol separate"):
+    with pytest.raises(MissingDataError, match="mscol separate"):
         Store.open(rewrite_header(store, tmp_path / "unsealed", sealed=False))
     with pytest.raises(MissingDataError, match="is no store"):
         Store.open(tmp_path / "nowhere")
-    with pytest.raises(MissingDataError, match=r"lacks shards/00000\.npy"):
+    with pytest.raises(MissingDataError, match=r"shards/00000\.npy"):
         Store.open(rewrite_header(store, tmp_path / "hollow"))
 
 

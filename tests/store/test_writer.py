@@ -80,6 +80,7 @@ def test_a_writer_killed_inside_a_track_leaves_no_trace(
     assert digests(path) == digests(whole)
 
 
+@pytest.mark.processes
 def test_a_killed_process_is_gone_on_with(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.store"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -198,9 +199,9 @@ def test_too_short_and_not_finite_tracks_are_refused_before_anything_is_written(
     broken = waves(20_000, 0)
     broken["vocals"][7] = np.nan
     with open_writer(tmp_path / "a.store") as writer:
-        with pytest.raises(BadInputError, match=r"0\.99 s, shorter than"):
+        with pytest.raises(BadInputError, match=r"0\.99 s"):
             writer.add("short", stamps(0), waves(15_919, 0))
-        with pytest.raises(BadInputError, match="vocals came out with NaN"):
+        with pytest.raises(BadInputError, match=r"vocals .*NaN"):
             writer.add("broken", stamps(0), broken)
     assert not (tmp_path / "a.store").exists()
 

@@ -7,45 +7,37 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # it has no __all__
 
 from mscol_cli.system.distributed import gather, share
+from tests.processes.gradients import GROUPS
 
 SCRIPT = Path(__file__).parents[1] / "processes" / "gradients.py"
+ALONE = [name for name, processes in GROUPS if processes == 1]
 
 
-def run(script: Path, processes: int, output: Path, *arguments: str) -> dict[str, Tensor]:
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [
-        sys.executable,
-        *(torchrun if processes > 1 else []),
-        str(script),
-        str(output),
-        *arguments,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if "Signal" in done.stderr:
-        # Rarely a process of several is lost to a signal; what is computed is checked all the same.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+@pytest.fixture(scope="module")
+def updates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What each group of processes has computed, in a file each."""
+    folder = tmp_path_factory.mktemp("updates")
+    # A port that is chosen and then opened by another process may be taken in between.
+    stores = [TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False) for _ in GROUPS]
+    ports = [str(store.port) for store in stores]
+    command = [sys.executable, str(SCRIPT), str(folder), *ports]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    return load_file(output)
+    return folder
 
 
-@pytest.fixture(scope="module", params=["float64", "float32"])
-def one_process(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, dict[str, Tensor]]:
-    """A floating-point type, and what one process computes in it."""
-    output = tmp_path_factory.mktemp("one") / "found.safetensors"
-    return request.param, run(SCRIPT, 1, output, request.param)
-
-
-@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.slow
+@pytest.mark.processes
+@pytest.mark.parametrize("processes", sorted({count for _, count in GROUPS} - {1}))
+@pytest.mark.parametrize("dtype", ALONE)
 def test_loss_gradients_and_statistics_equal_those_of_one_process(
-    one_process: tuple[str, dict[str, Tensor]], processes: int, tmp_path: Path
+    updates: Path, dtype: str, processes: int
 ) -> None:
-    dtype, one = one_process
-    many = run(SCRIPT, processes, tmp_path / "found.safetensors", dtype)
+    one = load_file(updates / f"{dtype}-1.safetensors")
+    many = load_file(updates / f"{dtype}-{processes}.safetensors")
     assert many.keys() == one.keys()
     assert {name.partition("/")[0] for name in many} >= {
         "clmr",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 
 from mscol_cli.errors import UsageError
 from mscol_cli.system.launcher import first_host, launched
-from tests.conftest import Command
+from tests.conftest import Command, run_in
+from tests.helpers.messages import mentions
 
 Capture = pytest.CaptureFixture[str]
 QUICK = ["--encoder", "small", "--batch-size", "8", "--device", "cpu", "--steps", "1"]
@@ -67,8 +69,7 @@ def last_line(run: Path) -> dict[str, Any]:
 def alone(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in one process."""
     folder = tmp_path_factory.mktemp("alone")
-    line = ["mscol_cli", "pretrain", str(store), "--objective", "msa", *QUICK, "-o", "run"]
-    together([(line, {})], folder)
+    run_in(folder, ["pretrain", store, "--objective", "msa", *QUICK, "-o", "run"])
     return folder / "run"
 
 
@@ -97,8 +98,8 @@ def test_the_first_host_of_a_list_is_where_processes_meet(nodes: str, host: str)
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"RANK": 2, "WORLD_SIZE": 2}, "RANK is 2, of WORLD_SIZE 2"),
-        ({"RANK": "first", "WORLD_SIZE": 2}, "RANK is 'first', which is no number"),
+        ({"RANK": 2, "WORLD_SIZE": 2}, "RANK is 2.* WORLD_SIZE 2"),
+        ({"RANK": "first", "WORLD_SIZE": 2}, "RANK is 'first'"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -112,10 +113,10 @@ def test_what_makes_no_sense_is_refused(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--processes", 4], "asks for 4, but torchrun or srun has started 2"),
-        (["--gpus", 0], "take a number of 1 or more"),
-        (["--processes", 2, "--gpus", 2], "exclude each other"),
-        ([], "set MASTER_ADDR and MASTER_PORT"),
+        (["--processes", 4], r"--processes.*\b4\b.*\b2\b"),
+        (["--gpus", 0], "--gpus"),
+        (["--processes", 2, "--gpus", 2], "--processes.*--gpus|--gpus.*--processes"),
+        ([], "MASTER_ADDR.*MASTER_PORT"),
     ],
 )
 def test_contradictions_are_refused(
@@ -128,7 +129,7 @@ def test_contradictions_are_refused(
 ) -> None:
     started(monkeypatch, RANK=0, WORLD_SIZE=2)
     assert mscol("pretrain", store, "--objective", "msa", *QUICK, *options, "-o", "run") == 2
-    assert message in capsys.readouterr().err
+    assert re.search(message, capsys.readouterr().err)
     assert not Path("run").exists()
 
 
@@ -137,9 +138,11 @@ def test_several_processes_do_not_share_one_gpu(
 ) -> None:
     line = ["pretrain", store, "--objective", "msa", "--device", "cuda:1", "--processes", 2]
     assert mscol(*line) == 2
-    assert "cuda:1 is one GPU, there are 2 processes" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "cuda:1", "2 processes")
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_two_launchers_on_two_hosts_train_what_one_process_does(
     store: Path, alone: Path, tmp_path: Path
 ) -> None:
@@ -153,6 +156,8 @@ def test_two_launchers_on_two_hosts_train_what_one_process_does(
     assert settings["processes"] == 2
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_processes_of_srun_train_what_one_process_does(
     store: Path, alone: Path, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ def named(err: str, word: str) -> set[str]:
     return {name for name in STATUS if any(name in line for line in lines)}
 
 
+@pytest.mark.slow
 def test_separate_uses_every_good_file_and_names_every_bad_one(
     mscol: Command, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

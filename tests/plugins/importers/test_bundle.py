@@ -78,7 +78,7 @@ def test_a_changed_byte_of_a_variable_is_found_and_named(index: Path) -> None:
     data.write_bytes(content)
     bundle = open_bundle(index)
     bundle.read("network/layer-6/kernel")
-    with pytest.raises(BadInputError, match="checksum of network/layer-7/kernel"):
+    with pytest.raises(BadInputError, match="network/layer-7/kernel"):
         bundle.read("network/layer-7/kernel")
 
 
@@ -86,7 +86,7 @@ def test_a_shorter_data_file_is_refused_whatever_was_cut_off(index: Path) -> Non
     data = index.with_name("small-1.data-00000-of-00001")
     size = data.stat().st_size
     data.write_bytes(data.read_bytes()[:-1])
-    with pytest.raises(BadInputError, match=rf"truncated \({size - 1:,} of {size:,} bytes\)"):
+    with pytest.raises(BadInputError, match=rf"{size - 1:,} of {size:,} bytes"):
         open_bundle(index).check_data()
 
 
@@ -94,7 +94,7 @@ def test_a_shorter_data_file_is_refused_whatever_was_cut_off(index: Path) -> Non
 def test_a_missing_data_file_is_named(tmp_path: Path, shards: int) -> None:
     index = write_checkpoint(tmp_path / "a", variables(), Layout(header={1: shards}))
     (tmp_path / "a.data-00000-of-00001").unlink()
-    with pytest.raises(MissingDataError, match=rf"a\.data-00000-of-0000{shards} is missing"):
+    with pytest.raises(MissingDataError, match=rf"a\.data-00000-of-0000{shards}"):
         open_bundle(index).check_data()
 
 
@@ -116,7 +116,7 @@ def test_what_is_not_read_is_said(tmp_path: Path, layout: Layout, message: str) 
 
 def test_an_unreadable_dtype_is_said(index: Path) -> None:
     bundle = open_bundle(index)
-    with pytest.raises(BadInputError, match="graph is string, and only float32 and int64"):
+    with pytest.raises(BadInputError, match="graph is string"):
         bundle.read("graph")
 
 

@@ -118,6 +118,7 @@ def test_both_crops_of_a_pair_lie_in_one_segment_at_independent_offsets() -> Non
     assert abs(np.corrcoef(offsets[0], offsets[1])[0, 1]) < 0.25
 
 
+@pytest.mark.slow
 def test_offsets_reach_both_ends_of_a_segment() -> None:
     index = make_index(tracks=1)
     starts = {
@@ -241,7 +242,7 @@ def test_random_mask_keeps_its_share_on_average_and_changes_only_the_positive() 
 
 def test_a_part_cannot_hide_behind_a_method() -> None:
     objective = Cola(PairOptions(), CONTEXT)
-    with pytest.raises(TypeError, match="'project' is a method of every objective"):
+    with pytest.raises(TypeError, match="'project'"):
         objective.project = torch.nn.Linear(24, 24)  # type: ignore[method-assign]
     objective.projector = torch.nn.Linear(24, 24)
 

@@ -17,6 +17,7 @@ from mscol_objectives.ntxent import nt_xent_logits
 from mscol_objectives.options import ClmrOptions
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.messages import mentions
 from tests.helpers.waveforms import make_index
 
 CONTEXT = ObjectiveContext(embedding_dim=24, crop_samples=1_000, start_grid=1)
@@ -147,7 +148,8 @@ def test_a_track_shorter_than_a_crop_is_left_out_and_said() -> None:
     for seed in range(20):
         plan = objective.plan(index, np.random.default_rng(seed), 2)
         assert set(plan.views["anchor"].track) == {1, 3}
-    assert objective.check(index, 2) == ["2 tracks are left out: shorter than a crop, 0.06 s."]
+    (note,) = objective.check(index, 2)
+    assert mentions(note, "2 tracks", "0.06 s")
 
 
 def test_a_store_with_fewer_tracks_than_a_batch_is_named() -> None:
@@ -159,23 +161,26 @@ def test_a_store_with_fewer_tracks_than_a_batch_is_named() -> None:
 
 
 def test_a_store_without_a_long_enough_track_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"no track of the store lasts 0\.06 s"):
+    with pytest.raises(UsageError, match=r"0\.06 s"):
         clmr().check(make_index(999, 10), 4)
 
 
+@pytest.mark.slow
 def test_clmr_pretrains_sample_cnn_and_the_run_embeds_audio(
     mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quick = ["--steps", 2, "--batch-size", 4, "--device", "cpu", "-o", "run"]
     options = ["--objective", "clmr", "--encoder", "sample_cnn", "--opt", "pitch_cents=300"]
     assert mscol("pretrain", store, *options, *quick, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["loss"] > 0
+    printed = json.loads(capsys.readouterr().out)
+    logged = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert printed["loss"] == pytest.approx(logged["loss"])
     (part,) = json.loads((tmp_path / "run" / "run.json").read_text())["objective"]["parts"]
     assert (part["options"]["temperature"], part["options"]["pitch_cents"]) == (0.5, 300)
     clip = write_audio(tmp_path / "clip.wav", tones(6.0))
     short = write_audio(tmp_path / "short.wav", tones(2.0))
     assert mscol("embed", clip, short, "--model", "run", "--windows", "-o", "out.npz") == 3
-    assert "lasts 2.000 s, one window needs 2.678 s" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "2.000 s", "2.678 s")
     with np.load(tmp_path / "out.npz") as found:
         assert found["embeddings"].shape == (2, 512)
         np.testing.assert_allclose(found["start_s"], [0, 42_847 / 16_000])
@@ -198,16 +203,16 @@ def test_an_objective_that_needs_a_spectrogram_refuses_raw_audio(
     quick = ["--steps", 1, "--batch-size", 2, "--device", "cpu", "-o", "run"]
     start = ["pretrain", store, "--objective", objective, "--encoder", "sample_cnn"]
     assert mscol(*start, *quick) == 2
-    assert "changes spectrograms (batch, frames, bands)" in capsys.readouterr().err
+    assert "(batch, frames, bands)" in capsys.readouterr().err
     assert not Path("run").exists()
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("pitch=1.5", "option pitch of objective 'clmr' must be at most 1"),
-        ("pitch_cents=-1", "must be at least 0"),
-        ("temperature=0", "must be at least 0.01"),
+        ("pitch=1.5", "pitch of objective 'clmr'"),
+        ("pitch_cents=-1", "at least 0"),
+        ("temperature=0", "at least 0.01"),
     ],
 )
 def test_options_out_of_range_are_refused(

@@ -36,7 +36,8 @@ def test_crops_and_loss_are_the_first_parts_augmentation_the_seconds() -> None:
     changed = composed.augment_features(views, labels)
     assert (changed["anchor"] != 1).any()
     projections = composed.project({view: torch.randn(64, 24) for view in views})
-    assert composed.loss(projections, labels)[0] > 0
+    loss = composed.objective.loss(projections, labels)[0]
+    assert torch.equal(composed.loss(projections, labels)[0], loss)
 
 
 def test_the_constant_of_a_silent_source_stays_as_msa_wrote_it() -> None:
@@ -76,11 +77,11 @@ def test_options_find_their_part_by_key_or_by_name() -> None:
     [
         ("msa+cola", [], "'cola' does nothing to crops"),
         ("msa+msa", [], "names a part twice"),
-        ("msa+nothing", [], "no objective is called 'nothing'"),
-        ("msa+mws", ["fil=1"], "Did you mean 'fill'?"),
-        ("msa+mws", ["cola.fill=1"], "no part is called 'cola'"),
+        ("msa+nothing", [], "'nothing'"),
+        ("msa+mws", ["fil=1"], "'fill'"),
+        ("msa+mws", ["cola.fill=1"], "'cola'"),
         ("msa+mws", ["mws.silent_share=1"], "no option of objective 'mws'"),
-        ("msa+mws", ["leak"], "write it as KEY=VALUE"),
+        ("msa+mws", ["leak"], "KEY=VALUE"),
     ],
 )
 def test_what_does_not_compose_is_refused(name: str, options: list[str], message: str) -> None:

@@ -205,17 +205,17 @@ def test_a_store_is_filled_and_says_by_what(mscol: Command, model: Path, song: P
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 2, "needs weights: name them, --model FILE.onnx"),
-        (["--model", "none.onnx"], 4, "none.onnx: no such file"),
-        (["--model", "music"], 2, "music is no ONNX file that can be read"),
-        (["--model", "music/song.wav"], 2, "song.wav is no ONNX file that can be read"),
-        (["--model", "short.onnx"], 2, "its inputs are heard (1, 2, 1000) tensor(float)"),
+        ([], 2, "--model"),
+        (["--model", "none.onnx"], 4, "none.onnx"),
+        (["--model", "music"], 2, "music "),
+        (["--model", "music/song.wav"], 2, "song.wav "),
+        (["--model", "short.onnx"], 2, "(1, 2, 1000)"),
         (
             ["--model", "six.onnx"],
             2,
-            "such a network has (1, 4, 4, 2048, 336) and (1, 4, 2, 343980)",
+            "(1, 4, 4, 2048, 336)",
         ),
-        (["--opt", "overlap=1"], 2, "overlap of separator 'htdemucs' must be at most 0.9"),
+        (["--opt", "overlap=1"], 2, "at most 0.9"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_and_leaves_nothing(
@@ -244,7 +244,7 @@ def test_a_missing_onnxruntime_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert mscol("separate", "music", "--separator", "htdemucs", "--model", model) == 2
-    assert "needs onnxruntime: pip install" in capfd.readouterr().err
+    assert "onnxruntime" in capfd.readouterr().err
 
 
 def test_the_card_imports_nothing_heavy() -> None:

@@ -17,6 +17,7 @@ from mscol_separators.open_unmix import OpenUnmixSeparator
 from mscol_separators.options import OpenUnmixOptions
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.messages import mentions
 
 HELD_OUT = 7002  # the stream of songs that training never draws from
 BETTER_BY = {"vocals": 5.0, "drums": 7.0, "bass": 8.0, "other": 5.0}
@@ -64,6 +65,7 @@ def test_weights_are_finite_and_float32_once_loaded(target: str) -> None:
     assert all(tensor.isfinite().all() for tensor in state.values())
 
 
+@pytest.mark.slow
 def test_every_stem_of_held_out_songs_is_better_than_the_mixture(
     separator: OpenUnmixSeparator,
 ) -> None:
@@ -103,7 +105,7 @@ def test_a_target_it_lacks_is_a_usage_error(
     write_audio(tmp_path / "a.wav", tones(2.0))
     ask = ["separate", "a.wav", "-o", "a.store", "--model", "mini", "--opt"]
     assert mscol(*ask, "targets=vocals,piano") == 2
-    assert "model mini has no target 'piano': it has vocals, drums" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "mini", "'piano'", "vocals, drums")
     assert not (tmp_path / "a.store").exists()
 
 
@@ -123,5 +125,5 @@ def test_an_incomplete_installation_is_named(
     write_audio(tmp_path / "a.wav", tones(2.0))
     assert mscol("separate", "a.wav", "-o", "a.store", "--model", "mini", "--device", "cpu") == 4
     line = capsys.readouterr().err
-    assert f"bass.safetensors is {damage}" in line
+    assert mentions(line, "bass.safetensors", damage)
     assert "install mscol again" in line

@@ -17,6 +17,7 @@ from mscol_separators.options import STEMS, OpenUnmixOptions
 from tests.conftest import Command, Offer
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.downloads import Server, contents, remote
+from tests.helpers.messages import mentions
 from tests.helpers.openunmix import write_model
 
 TARGETS = ("vocals", "drums")
@@ -69,6 +70,7 @@ def alike(four: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 16.0])
 @pytest.mark.parametrize("niter", [0, 1, 2])
 @pytest.mark.parametrize("channels", [1, 2])
@@ -161,13 +163,13 @@ def test_the_passport_names_weights_by_hash(folder: Path) -> None:
 
 
 def test_what_cannot_be_asked_for_is_said(folder: Path) -> None:
-    with pytest.raises(UsageError, match="no Open-Unmix model 'umxxl': use umxl, umxhq"):
+    with pytest.raises(UsageError, match=r"'umxxl': .*umxl, umxhq"):
         build("umxxl")
-    with pytest.raises(UsageError, match="has no target 'guitar'"):
+    with pytest.raises(UsageError, match="'guitar'"):
         build("umxl", targets=("guitar", "bass"))
     with pytest.raises(UsageError, match="niter=0"):
         build(folder, targets=("vocals",))
-    with pytest.raises(MissingDataError, match=r"guitar\.json is missing"):
+    with pytest.raises(MissingDataError, match=r"guitar\.json"):
         build(folder, targets=("vocals", "guitar"))
 
 
@@ -177,17 +179,17 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
     state = torch.load(model / "drums.pth", weights_only=True)
     del state["fc1.weight"]
     torch.save(state, model / "drums.pth")
-    with pytest.raises(MissingDataError, match=r"drums\.pth lacks weights: fc1\.weight"):
+    with pytest.raises(MissingDataError, match=r"drums\.pth .*fc1\.weight"):
         build(model).separate(mixture)
     (model / "drums.pth").write_bytes(b"garbage")
-    with pytest.raises(MissingDataError, match=r"drums\.pth holds no weights"):
+    with pytest.raises(MissingDataError, match=r"drums\.pth"):
         build(model).separate(mixture)
 
 
 def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
     model = write_model(tmp_path, TARGETS)
     torch.save({"input_mean": Path("/")}, model / "vocals.pth")
-    with pytest.raises(MissingDataError, match=r"vocals\.pth holds no weights"):
+    with pytest.raises(MissingDataError, match=r"vocals\.pth"):
         build(model).separate({"mixture": torch.from_numpy(tones(1.0, 44100))})
 
 
@@ -248,8 +250,8 @@ def test_without_a_download_the_user_is_told_what_to_put_where(server: Server, c
     with pytest.raises(MissingDataError) as caught:
         build("umxl")
     line = str(caught.value)
-    assert f"{server.url}{path} answers 404" in line
-    assert f"download it yourself and put it at {cache}{path}" in line
+    assert mentions(line, f"{server.url}{path}", "404")
+    assert f"{cache}{path}" in line
     assert "\n" not in line
 
 
@@ -257,7 +259,7 @@ def test_a_corrupt_cached_file_is_named(server: Server, cache: Path) -> None:
     cache.mkdir(parents=True)
     name = next(iter(server.files)).removeprefix("/")
     (cache / name).write_bytes(b"hello")
-    with pytest.raises(MissingDataError, match=f"{name} is damaged .* delete it and run again"):
+    with pytest.raises(MissingDataError, match=f"{name}.*damaged"):
         build("umxl")
 
 
@@ -269,7 +271,7 @@ def test_two_weight_files_of_one_target_are_refused(
     (tmp_path / "music").mkdir()
     assert mscol("separate", "music", "--model", model) == 2
     message = capsys.readouterr().err
-    assert "several weights of 'drums', drums-0a1b2c3d.pth and drums.pth: keep one" in message
+    assert mentions(message, "'drums'", "drums-0a1b2c3d.pth", "drums.pth")
 
 
 def test_a_target_does_not_take_the_weights_of_one_with_a_longer_name(tmp_path: Path) -> None:

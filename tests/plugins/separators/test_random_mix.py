@@ -14,6 +14,7 @@ from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.files import digests
+from tests.helpers.messages import mentions
 
 Capture = pytest.CaptureFixture[str]
 SOURCES = ("vocals", "drums", "bass", "other")
@@ -84,6 +85,8 @@ def test_the_mixture_is_the_sum_of_what_was_drawn_with_silence_after_shorter_ste
         assert not stem[length:].any()
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_the_draw_is_the_same_for_any_number_of_jobs_and_another_for_another_seed(
     mscol: Command, music: Path
 ) -> None:
@@ -108,7 +111,7 @@ def test_too_few_tracks_to_mix_at_random_are_refused(
 ) -> None:
     music = write_stems(tmp_path / "music", 4)
     assert mscol("separate", music, "--separator", "stems", *RANDOM) == 2
-    assert "there are 4 tracks: name at least 5" in capsys.readouterr().err
+    assert "at least 5" in capsys.readouterr().err
     assert not (tmp_path / "music.store").exists()
 
 
@@ -164,7 +167,7 @@ def test_a_store_of_other_stems_is_refused(
 ) -> None:
     mscol("separate", music, "--separator", "stems")
     assert mscol("separate", music, "--separator", "stems", "--opt", option) == 2
-    assert f"music.store was made with other settings ({change})" in capsys.readouterr().err
+    assert mentions(capsys.readouterr().err, "music.store", f"({change})")
 
 
 @pytest.mark.parametrize("option", ["mix=false", "bleed_db=3", "lowpass_hz=-1", "seed=-1"])

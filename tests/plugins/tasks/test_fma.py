@@ -80,7 +80,7 @@ def test_a_table_read_as_one_header_row_is_refused(folder: Path) -> None:
 def test_an_unknown_split_is_placed(folder: Path) -> None:
     head = "\n".join(",".join(row) for row in FMA_HEADER)
     (folder / "fma_metadata/tracks.csv").write_text(f"{head}\n2,Title,dev,small,Rock,Title\n")
-    with pytest.raises(BadInputError, match=r"line 4, column 'set\.split': 'dev' is not one of"):
+    with pytest.raises(BadInputError, match=r"line 4, column 'set\.split': 'dev'"):
         load(folder)
 
 

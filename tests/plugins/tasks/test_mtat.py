@@ -109,7 +109,7 @@ def test_no_annotations_names_the_file(tmp_path: Path) -> None:
 
 def test_no_audio_at_all_names_a_file(tmp_path: Path) -> None:
     write_mtat(tmp_path, CLIPS, COLUMNS)
-    with pytest.raises(MissingDataError, match=r"0/a-1-0-29\.mp3 and 5 more"):
+    with pytest.raises(MissingDataError, match=r"0/a-1-0-29\.mp3 .*5"):
         load(tmp_path)
 
 
@@ -129,7 +129,7 @@ def test_a_row_that_makes_no_sense_is_placed(tmp_path: Path, line: str) -> None:
 
 def test_binary_annotations_are_refused(tmp_path: Path) -> None:
     (tmp_path / "annotations_final.csv").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(BadInputError, match="is not text in UTF-8"):
+    with pytest.raises(BadInputError, match="UTF-8"):
         load(tmp_path)
 
 
