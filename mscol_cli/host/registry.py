@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -121,14 +122,20 @@ class Registry:
         return [_clash(found) for found in by_name.values() if len(found) > 1]
 
 
-def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
-    """Load every plugin that is installed.
+def load_registry() -> Registry:
+    """Every plugin that is installed; loaded once per process."""
+    return _installed()
 
-    Args:
-        points: Entry points to load instead of those of the group `mscol`.
-    """
+
+@cache
+def _installed() -> Registry:
+    return load_plugins(entry_points(group=hooks.PROJECT))
+
+
+def load_plugins(points: Iterable[EntryPoint]) -> Registry:
+    """Load the plugins that entry points name."""
     registry = Registry()
-    for point in points if points is not None else entry_points(group=hooks.PROJECT):
+    for point in points:
         _load_one(point, registry)
     return registry
 

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.contracts.cards import ObjectiveCard
+from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import is_launched
 from mscol_cli.engine.models import (
@@ -15,7 +17,7 @@ from mscol_cli.engine.models import (
 )
 from mscol_cli.engine.trial import check_objective, try_objective
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.host import find_objective, find_part, load_registry
+from mscol_cli.host import Part, find_objective, find_part, load_registry
 from mscol_cli.pretrain.finished import run_to_resume
 from mscol_cli.pretrain.online_probe import describe_online
 from mscol_cli.pretrain.settings import (
@@ -101,6 +103,7 @@ def _choose(settings: RunSettings, store: Store, progress: Progress) -> list[str
 def _check_store(settings: RunSettings, store: Store, progress: Progress) -> None:
     encoder = build_encoder(settings.encoder, settings.training.seed)
     _check_rate(encoder.sample_rate, store)
+    _check_sources(settings.objective[0], store)
     objective = build_objective(settings.objective, encoder, settings.training.seed)
     for note in check_objective(objective, store.index, settings.training.batch_size):
         progress.warn(note)
@@ -129,6 +132,16 @@ def _check_rate(sample_rate: int, store: Store) -> None:
         raise UsageError(
             f"the encoder takes {sample_rate} Hz, {store.path} holds {store.index.sample_rate} Hz:"
             " choose another encoder."
+        )
+
+
+def _check_sources(objective: Part, store: Store) -> None:
+    card = objective.entry.card
+    needed = isinstance(card, ObjectiveCard) and card.needs_sources
+    if needed and set(store.index.sources) <= {MIXTURE}:
+        raise UsageError(
+            "the store holds no sources, only mixtures: separate again with"
+            " --separator openunmix or stems, or choose another objective."
         )
 
 
