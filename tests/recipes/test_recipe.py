@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mscol_cli.recipes import bundled_recipes
+from mscol_cli.recipes.recipe import bundled_recipes
 from mscol_cli.store import Store
 from mscol_cli.synthetic import Collection
 from tests.conftest import Command
