@@ -28,6 +28,16 @@ from mscol_cli.api import SeparatorCard, hookimpl
 def mscol_separators():
     return [SeparatorCard("halves", "twice the half", "{build}")]
 """
+WRITES = """
+def counted(method):
+    def init(self):
+        with open(os.environ["BUILT"], "a") as built:
+            built.write(type(self).__name__ + " ")
+        method(self)
+    return init
+
+Net.__init__, Pretext.__init__ = counted(Net.__init__), counted(Pretext.__init__)
+"""
 PARTS = """
 from mscol_cli.api import MIXTURE, Separator
 
@@ -109,3 +119,18 @@ def test_a_hook_is_called_once_for_one_command(
     quick = ["--encoder", "small", "--steps", 1, "--batch-size", 4, "--device", "cpu"]
     assert mscol("pretrain", store, "--objective", "cola", *quick, "-o", "run") == 0
     assert calls.read_text() == "called\n"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_pretrain_builds_each_part_once(
+    mscol: Command, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resume: bool
+) -> None:
+    built = tmp_path / "built"
+    monkeypatch.setenv("BUILT", str(built))
+    install_plugin("mine", WHOLE + WRITES, tmp_path / "site", monkeypatch)
+    start = ["--objective", "pretext", "--encoder", "net", "--batch-size", 4, "--device", "cpu"]
+    assert mscol("pretrain", store, *start, "--steps", 1, "-o", "run") == 0
+    if resume:
+        built.unlink()
+        assert mscol("pretrain", "--resume", "--steps", 2, "-o", "run") == 0
+    assert built.read_text().split() == ["Net", "Pretext"]

@@ -1,9 +1,12 @@
 """Objectives against the papers written slowly, and the distribution of what they draw."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from mscol_cli.api import Objective, ObjectiveContext, StoreIndex, UsageError
@@ -245,6 +248,22 @@ def test_a_part_cannot_hide_behind_a_method() -> None:
     with pytest.raises(TypeError, match="'project' is a method of every objective"):
         objective.project = torch.nn.Linear(24, 24)  # type: ignore[method-assign]
     objective.projector = torch.nn.Linear(24, 24)
+
+
+def test_a_trial_leaves_parameters_and_buffers_as_they_were() -> None:
+    class Normed(Cola):
+        def project(self, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return super().project({view: norm(rows) for view, rows in embeddings.items()})
+
+    encoder = build_encoder(find_part(load_registry(), "encoder", "small"), seed=0)
+    context = ObjectiveContext(encoder.dim, encoder.crop_samples, encoder.start_grid)
+    objective = Normed(PairOptions(), context)
+    norm = torch.nn.BatchNorm1d(encoder.dim)
+    objective.add_module("norm", norm)
+    before = {name: value.clone() for name, value in objective.state_dict().items()}
+    try_objective(objective, encoder, make_index(), 16)
+    for name, value in objective.state_dict().items():
+        assert torch.equal(value, before[name]), name
 
 
 @pytest.mark.parametrize(
