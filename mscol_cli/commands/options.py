@@ -70,7 +70,7 @@ def _placed(
 def _hint(item: Option) -> Any:
     default = f" [default: {item.default}]" if item.default != "" else ""
     option = typer.Option(
-        f"--{item.key.replace('_', '-')}",
+        item.flag,
         help=f"{item.metadata['help']}{default}",
         metavar=item.metadata["metavar"] or _metavar(item),
     )

@@ -52,8 +52,13 @@ class Option:
 
     @property
     def key(self) -> str:
-        """What users call it."""
+        """Its name in files and in `KEY=VALUE`."""
         return str(self.metadata.get("key") or self.name)
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return f"--{self.key.replace('_', '-')}"
 
 
 def options_of(declared: Any) -> list[Option]:

@@ -19,30 +19,26 @@ class Wording:
 
     Attributes:
         all: What an unknown name is none of: `option of objective 'msa'`.
-        one: One of them; `{}` stands for its key.
+        one: Names one of them.
         text: Whether a value may be text that is to be read, as users type it.
     """
 
     all: str
-    one: str
+    one: Callable[[Option], str]
     text: bool = True
 
     @staticmethod
     def of(owner: str) -> Wording:
         """Of `KEY=VALUE` for an owner, such as `objective 'msa'`."""
-        return Wording(f"option of {owner}", f"option {{}} of {owner}")
+        return Wording(f"option of {owner}", lambda item: f"option {item.key} of {owner}")
 
     @staticmethod
     def in_file(where: str) -> Wording:
         """Of a table in a file, whose values have types already."""
-        return Wording(f"setting in {where}", f"{where}: {{}}", text=False)
-
-    def name(self, key: str) -> str:
-        """What messages call one option."""
-        return self.one.replace("{}", key)
+        return Wording(f"setting in {where}", lambda item: f"{where}: {item.key}", text=False)
 
 
-FLAGS = Wording("option", "--{}")
+FLAGS = Wording("option", lambda item: item.flag)
 """Of options on the command line."""
 
 
@@ -111,7 +107,7 @@ def read_options(
 
 def read_value(item: Option, value: Any, wording: Wording) -> Any:
     """One value of an option. Raises UsageError."""
-    where = wording.name(item.key)
+    where = wording.one(item)
     try:
         read = _convert(item.kind, value, wording.text)
     except ValueError:
