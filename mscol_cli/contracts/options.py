@@ -36,7 +36,7 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class Option:
-    """A field that was declared with `option`.
+    """A field that was declared with `option`, or one like it.
 
     Attributes:
         name: Of the field.
@@ -47,8 +47,8 @@ class Option:
 
     name: str
     kind: Any
-    default: Any
-    metadata: Mapping[str, Any]
+    default: Any = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

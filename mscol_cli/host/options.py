@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,20 +40,6 @@ class Wording:
 
 FLAGS = Wording("option", lambda item: item.flag)
 """Of options on the command line."""
-
-
-def parse_options(options: type, assignments: Sequence[str], owner: str) -> Any:
-    """Build an options dataclass from `KEY=VALUE` strings.
-
-    Args:
-        options: The dataclass a card names, its fields declared with `option`.
-        assignments: What the user gave, in order; a later one wins.
-        owner: What the options belong to, for messages: `objective 'msa'`.
-
-    Raises:
-        UsageError: An unknown key, an unreadable value, or one out of its range.
-    """
-    return make_options(options, dict(split_assignment(text, owner) for text in assignments), owner)
 
 
 def make_options(options: type, values: Mapping[str, Any], owner: str) -> Any:

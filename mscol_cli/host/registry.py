@@ -24,7 +24,6 @@ from mscol_cli.errors import PluginError
 from mscol_cli.host.checks.cards import validate_card
 from mscol_cli.host.guard import describe_error, loading
 from mscol_cli.host.names import unknown_name
-from mscol_cli.host.options import parse_options
 
 Kind = Literal["objective", "encoder", "separator", "task", "importer"]
 KINDS: dict[Kind, type[Card]] = {
@@ -51,10 +50,6 @@ class Entry:
     card: Card
     owner: str
     version: str
-
-    def options(self, assignments: Sequence[str] = ()) -> Any:
-        """The card's options from `KEY=VALUE` strings. Raises UsageError."""
-        return parse_options(self.card.options, assignments, f"{self.kind} '{self.card.name}'")
 
     @property
     def label(self) -> str:

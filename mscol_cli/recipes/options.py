@@ -118,27 +118,12 @@ class TrainingSettings:
     )
 
 
-@dataclass(frozen=True)
-class SeparateSettings:
-    """What recipes set of `separate`."""
-
-    separator: str = option("", "Separator.")
-    model: str = option("", "Its weights.")
-
-
-@dataclass(frozen=True)
-class ProbeSettings:
-    """What recipes set of `probe`."""
-
-    seeds: int = option(0, "Number of classifiers to train.")
-
-
 PRETRAIN = (*options_of(PartsSettings), *options_of(TrainingSettings))
 """Every option of a run."""
 IN_RECIPES: dict[str, list[Option]] = {
-    "separate": options_of(SeparateSettings),
+    "separate": [Option("separator", str), Option("model", str)],
     "pretrain": [item for item in PRETRAIN if item.metadata["recipe"]],
-    "probe": options_of(ProbeSettings),
+    "probe": [Option("seeds", int)],
 }
 """By command, what recipes set."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.contracts.options import option, options_of
+from mscol_cli.contracts.options import Option
 from mscol_cli.errors import UsageError
 from mscol_cli.host.names import unknown_name
 from mscol_cli.host.options import Wording, read_options
@@ -27,40 +27,18 @@ FOLDER = Path(__file__).parent / "bundled"
 TABLES = ("music", "online_probe", "stores", "runs")
 
 
-@dataclass(frozen=True)
-class _Study:
-    title: str = option("", "One line on what it shows.")
-    recipe: str = option("", "Of all stages that name none.")
-    tasks: tuple[str, ...] = option((), "What each model is probed on.")
-    untrained: tuple[str, ...] = option((), "Encoders that are probed untrained, too.")
-    seeds: int = option(0, "Classifiers per probe.")
-
-
-@dataclass(frozen=True)
-class _Music:
-    songs: int = option(96, "Songs to synthesise.")
-
-
-@dataclass(frozen=True)
-class _OnlineProbe:
-    every: int = option(0, "Steps between scores.")
-    task: str = option("", "What is scored.")
-
-
-@dataclass(frozen=True)
-class _Stage:
-    recipe: str = option("", "Of this stage.")
-    options: tuple[str, ...] = option((), "KEY=VALUE for the plugin.")
-
-
-@dataclass(frozen=True)
-class _Store(_Stage):
-    inputs: str = option("", "Folder of music.")
-
-
-@dataclass(frozen=True)
-class _Run(_Stage):
-    store: str = option("", "Name of its store.")
+TEXTS = tuple[str, ...]
+RECIPE = Option("recipe", str)
+STUDY = (
+    *(Option("title", str), RECIPE, Option("seeds", int)),
+    *(Option("tasks", TEXTS), Option("untrained", TEXTS)),
+)
+MUSIC = (Option("songs", int),)
+ONLINE = (Option("every", int), Option("task", str))
+STAGE = (RECIPE, Option("options", TEXTS))
+STORE = (*IN_RECIPES["separate"], *STAGE, Option("inputs", str))
+RUN = (*IN_RECIPES["pretrain"], *STAGE, Option("store", str))
+DEFAULT_SONGS = 96
 
 
 @dataclass(frozen=True)
@@ -147,8 +125,7 @@ def read_study(name: str) -> Study:
 
 def _parse(name: str, path: Path) -> Study:
     content = read_toml(path, "mscol reproduce --show demo")[1]
-    known = options_of(_Study)
-    check_names(content, (*(item.key for item in known), *TABLES), str(path))
+    check_names(content, (*(item.key for item in STUDY), *TABLES), str(path))
     stated = {key: value for key, value in content.items() if key not in TABLES}
     stores = {key: _store(key, *found) for key, found in _tables(content, "stores", path).items()}
     runs = _tables(content, "runs", path)
@@ -156,7 +133,7 @@ def _parse(name: str, path: Path) -> Study:
         raise UsageError(f"{path} has no run: add a table [runs.NAME].")
     return Study(
         name=_folder_name(name, str(path)),
-        **read_options(known, stated, Wording.in_file(str(path))),
+        **read_options(STUDY, stated, Wording.in_file(str(path))),
         songs=_songs(content, path),
         online_probe=_online(content, path),
         stores=stores,
@@ -183,27 +160,28 @@ def _folder_name(name: str, where: str) -> str:
 def _songs(content: Values, path: Path) -> int | None:
     if "music" not in content:
         return None
-    return _Music(**read_table(options_of(_Music), content["music"], f"{path}, [music]")).songs
+    found = read_table(MUSIC, content["music"], f"{path}, [music]")
+    return int(found.get("songs", DEFAULT_SONGS))
 
 
 def _online(content: Values, path: Path) -> tuple[int, str] | None:
     if "online_probe" not in content:
         return None
-    known, where = options_of(_OnlineProbe), f"{path}, [online_probe]"
-    values = read_table(known, content["online_probe"], where)
-    if len(values) < len(known):
+    where = f"{path}, [online_probe]"
+    values = read_table(ONLINE, content["online_probe"], where)
+    if len(values) < len(ONLINE):
         raise UsageError(f"{where} needs 'every' and 'task'.")
     return values["every"], values["task"]
 
 
 def _store(name: str, values: Any, where: str) -> StudyStore:
-    settings = read_table([*IN_RECIPES["separate"], *options_of(_Store)], values, where)
+    settings = read_table(STORE, values, where)
     inputs, options = settings.pop("inputs", name), settings.pop("options", ())
     return StudyStore(name, inputs, settings, options)
 
 
 def _run(name: str, values: Any, where: str, stores: Mapping[str, StudyStore]) -> StudyRun:
-    settings = read_table([*IN_RECIPES["pretrain"], *options_of(_Run)], values, where)
+    settings = read_table(RUN, values, where)
     store = settings.pop("store", next(iter(stores), ""))
     if store not in stores:
         raise unknown_name(f"store in {where}", store, stores)

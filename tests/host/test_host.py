@@ -11,7 +11,7 @@ import pytest
 from mscol_cli.api import NoOptions, ObjectiveCard, hookimpl, option
 from mscol_cli.errors import PluginError, UsageError
 from mscol_cli.host import Registry, load_registry
-from mscol_cli.host.options import make_options, parse_options
+from mscol_cli.host.options import make_options, split_assignment
 from mscol_cli.host.registry import load_plugins
 
 
@@ -101,6 +101,10 @@ class Options:
     count: int = option(3, "a count", minimum=1)
     deep: bool = option(False, "a switch")
     names: tuple[str, ...] = option((), "some names", choices=("a", "b"))
+
+
+def parse_options(options: type, assignments: list[str], owner: str) -> Any:
+    return make_options(options, dict(split_assignment(one, owner) for one in assignments), owner)
 
 
 def test_options_are_read_by_type() -> None:

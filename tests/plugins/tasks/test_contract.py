@@ -30,14 +30,14 @@ def test_the_card_says_what_it_is_in_one_line(entry: Entry) -> None:
 
 @every_task
 def test_the_protocol_can_be_trained_and_scored(entry: Entry) -> None:
-    protocol = build_task(Part(entry, entry.options())).protocol
+    protocol = build_task(Part(entry, entry.card.options())).protocol
     assert min(protocol.epochs, protocol.patience, protocol.batch_size) >= 1
     assert 0 < protocol.learning_rate < 1
 
 
 @every_task
 def test_an_empty_folder_is_refused_in_one_line_that_names_it(entry: Entry, tmp_path: Path) -> None:
-    task = build_task(Part(entry, entry.options()))
+    task = build_task(Part(entry, entry.card.options()))
     with pytest.raises(MissingDataError, match=str(tmp_path)) as caught:
         task.load(tmp_path)
     assert "\n" not in str(caught.value)
