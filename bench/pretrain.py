@@ -40,8 +40,8 @@ from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain import training
 from mscol_cli.pretrain.batches import Batch, CropSource
-from mscol_cli.pretrain.settings import TrainingSettings
 from mscol_cli.pretrain.training import Training
+from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 
 CROP = 15_920

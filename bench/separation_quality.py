@@ -23,7 +23,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -34,12 +33,12 @@ from mscol_cli.api import (
     InputFile,
     MscolError,
     Separator,
-    SeparatorCard,
     SeparatorContext,
     UsageError,
 )
 from mscol_cli.audio import find_audio, resample
 from mscol_cli.host import Registry, find_part, load_registry
+from mscol_cli.host.building import build_part
 from mscol_cli.separate.chunks import read_chunks
 from mscol_cli.separate.plan import unique_ids
 
@@ -119,7 +118,8 @@ def build(
 ) -> Separator:
     """A separator, through the host."""
     part = find_part(registry, "separator", name, opt)
-    return cast(SeparatorCard, part.entry.card).build(part.options, context)
+    separator: Separator = build_part(part, Separator, context)
+    return separator
 
 
 def measure(

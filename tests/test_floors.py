@@ -46,6 +46,7 @@ ORDER: Mapping[str, Sequence[str]] = {
     ],
     "commands": [
         "columns panels shared",
+        "options",
         "terminal",
         "pages",
         "*",
@@ -59,8 +60,8 @@ ORDER: Mapping[str, Sequence[str]] = {
         "__init__ workflow",
     ],
     "pretrain": [
-        "device_store finished geometry held_clips metrics_log processes step",
-        "batches monitor online_probe settings",
+        "device_store geometry held_clips metrics_log processes request step",
+        "batches finished monitor online_probe settings",
         "train_split training",
         "prepare",
         "workflow",

@@ -24,14 +24,15 @@ def in_panels(panels: Mapping[str, Sequence[str]]) -> Callable[[Command], Comman
         hints = get_annotations(command, eval_str=True)
         for title, names in panels.items():
             for name in names:
-                hints[name] = _in_panel(hints[name], title)
+                hints[name] = in_panel(hints[name], title)
         command.__annotations__ = hints
         return command
 
     return decorate
 
 
-def _in_panel(hint: Any, title: str) -> Any:
+def in_panel(hint: Any, title: str) -> Any:
+    """The annotation of an option, shown in a panel."""
     # A copy: commands share what describes an option.
     info = copy(hint.__metadata__[0])
     info.rich_help_panel = title

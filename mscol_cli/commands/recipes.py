@@ -15,7 +15,7 @@ recipes = typer.Typer(help="List recipes, or print one to copy.", no_args_is_hel
 @recipes.callback(invoke_without_command=True)
 def overview(context: typer.Context, json: Json = False) -> None:
     """List the recipes that come along: files that set the options of a whole study."""
-    from mscol_cli.recipes import bundled_recipes
+    from mscol_cli.recipes.recipe import bundled_recipes
 
     if context.invoked_subcommand is None:
         print_titles(bundled_recipes(), "what it sets", json)
@@ -26,6 +26,6 @@ def show(
     name: Annotated[str, typer.Argument(help="Name or file of a recipe.", metavar="NAME|FILE")],
 ) -> None:
     """Print a recipe's file: 'mscol recipes show smc23 > mine.toml', then '--recipe mine.toml'."""
-    from mscol_cli.recipes import read_recipe
+    from mscol_cli.recipes.recipe import read_recipe
 
     print_lines(read_recipe(name).text.rstrip())

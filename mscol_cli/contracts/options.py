@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
 
 
 def option(
@@ -32,3 +32,40 @@ def option(
 @dataclass(frozen=True)
 class NoOptions:
     """The options of a plugin that has none."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field that was declared with `option`, or one like it.
+
+    Attributes:
+        name: Of the field.
+        kind: Its annotation.
+        default: Its default.
+        metadata: What `option` was given.
+    """
+
+    name: str
+    kind: Any
+    default: Any = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Its name in files and in `KEY=VALUE`."""
+        return str(self.metadata.get("key") or self.name)
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line."""
+        return f"--{self.key.replace('_', '-')}"
+
+
+def options_of(declared: Any) -> list[Option]:
+    """The documented fields of a dataclass, or of an instance, in their order."""
+    kinds = get_type_hints(declared if isinstance(declared, type) else type(declared))
+    return [
+        Option(item.name, kinds[item.name], item.default, item.metadata)
+        for item in fields(declared)
+        if "help" in item.metadata
+    ]

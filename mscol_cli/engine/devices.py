@@ -18,7 +18,6 @@ from mscol_cli.system.launcher import Launched, launched
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Of glibc's malloc.h."""
 NEVER = 2**31 - 1
-PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -18,10 +18,11 @@ from mscol_cli.host import Part, Registry, find_objective, find_part
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.encoder import validate_encoder
 from mscol_cli.host.guard import set_label
+from mscol_cli.recipes.options import PartsSettings
 from mscol_cli.runs import checkpoint as checkpoints
 from mscol_cli.runs.layout import RUNS, find_named, latest_run
 
-DEFAULT_ENCODER = "efficientnet_b0"
+DEFAULT_ENCODER = PartsSettings.encoder
 UNTRAINED = "untrained"
 
 

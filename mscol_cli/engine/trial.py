@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
@@ -42,7 +46,7 @@ def try_objective(
     """Plan an update, change a few silent crops, and compute a loss of random embeddings.
 
     Args:
-        objective: Freshly built, on the CPU; of its own, it should not be trained afterwards.
+        objective: Freshly built, on the CPU; parameters and buffers are afterwards as before.
         encoder: Whose crops and front end are used.
         index: Of the store.
         batch_size: Of the run.
@@ -52,10 +56,21 @@ def try_objective(
         PluginCallError: One of its methods, or the encoder's front end, raised an exception.
     """
     _plan(objective, encoder, index, batch_size)
-    with torch.random.fork_rng(devices=()):
+    with torch.random.fork_rng(devices=()), _state_kept(objective, encoder):
         _try_crops(objective, encoder, _plan(objective, encoder, index, CROPS))
         plan = _plan(objective, encoder, index, min(batch_size, LOSS_ROWS))
         _try_loss(objective, encoder.dim, plan)
+
+
+@contextmanager
+def _state_kept(*modules: nn.Module) -> Iterator[None]:
+    """A layer may change its buffers when it is called, as batch normalisation does."""
+    tensors = [one for part in modules for one in chain(part.parameters(), part.buffers())]
+    before = [one.detach().clone() for one in tensors]
+    yield
+    with torch.no_grad():
+        for tensor, value in zip(tensors, before, strict=True):
+            tensor.copy_(value)
 
 
 def _plan(objective: Objective, encoder: Encoder, index: StoreIndex, batch_size: int) -> CropPlan:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
+from mscol_cli.contracts.cards import Build
 from mscol_cli.errors import PluginError
 from mscol_cli.host.guard import plugin_call, set_label
 from mscol_cli.host.parts import Part
@@ -19,16 +23,37 @@ def build_part(part: Part, base: type[Any], *context: object, augmentation: bool
         augmentation: Whether to build the augmentation of an objective's card.
 
     Raises:
-        PluginCallError: `build` raised an exception.
-        PluginError: It returned something else.
+        PluginCallError: `build` raised an exception, or its module did when it was imported.
+        PluginError: It names nothing that can be called, or returned something else.
     """
     card: Any = part.entry.card
     label = part.entry.label
     with plugin_call(label, "build"):
-        built = (card.augmentation if augmentation else card.build)(part.options, *context)
+        build = _resolve(card.augmentation if augmentation else card.build, label)
+        built = build(part.options, *context)
     if not isinstance(built, base):
         raise PluginError(
             f"{label}: build returned {type(built).__name__}, not a subclass of {base.__name__}."
         )
     set_label(built, label)
+    return built
+
+
+def _resolve(build: Build, label: str) -> Callable[..., Any]:
+    if not isinstance(build, str):
+        return build
+    module, _, name = build.partition(":")
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        # Another missing module is a dependency that is not installed, not a wrong path.
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise PluginError(f"{label}: its card builds '{build}', but {error}.") from error
+    try:
+        built: Callable[..., Any] = attrgetter(name)(found)
+    except AttributeError as error:
+        raise PluginError(f"{label}: its card builds '{build}', but {error}.") from error
+    if not callable(built):
+        raise PluginError(f"{label}: its card builds '{build}', which is {built!r}, not a class.")
     return built

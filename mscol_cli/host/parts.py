@@ -63,8 +63,12 @@ def find_objective(
     name: str,
     assignments: Sequence[str] = (),
     preset: Mapping[str, Values] | None = None,
+    sources: str | None = None,
 ) -> list[Part]:
     """An objective, then the augmentations it is trained under; arguments as for `find_part`.
+
+    Args:
+        sources: `a,b,c`, for the option that the objective's card declares as `sources_option`.
 
     Raises:
         UsageError: Also a name after a plus whose card has no augmentation.
@@ -73,6 +77,11 @@ def find_objective(
     if len(set(names)) < len(names):
         raise UsageError(f"objective '{name}' names a part twice: once is enough.")
     first, *rest = [registry.find("objective", part) for part in names]
+    if sources is not None:
+        option = cast(ObjectiveCard, first.card).sources_option
+        # Where none is declared, an option of this name takes them, or the error names those known.
+        key = "stems" if option is None else f"{first.card.name}.{option}"
+        assignments = [*assignments, f"{key}={sources}"]
     takes = [(first, first.card.options), *((entry, _augmentation(entry)) for entry in rest)]
     return _parts(takes, assignments, preset or {})
 

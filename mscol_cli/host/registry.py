@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -23,7 +24,6 @@ from mscol_cli.errors import PluginError
 from mscol_cli.host.checks.cards import validate_card
 from mscol_cli.host.guard import describe_error, loading
 from mscol_cli.host.names import unknown_name
-from mscol_cli.host.options import parse_options
 
 Kind = Literal["objective", "encoder", "separator", "task", "importer"]
 KINDS: dict[Kind, type[Card]] = {
@@ -50,10 +50,6 @@ class Entry:
     card: Card
     owner: str
     version: str
-
-    def options(self, assignments: Sequence[str] = ()) -> Any:
-        """The card's options from `KEY=VALUE` strings. Raises UsageError."""
-        return parse_options(self.card.options, assignments, f"{self.kind} '{self.card.name}'")
 
     @property
     def label(self) -> str:
@@ -121,14 +117,20 @@ class Registry:
         return [_clash(found) for found in by_name.values() if len(found) > 1]
 
 
-def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
-    """Load every plugin that is installed.
+def load_registry() -> Registry:
+    """Every plugin that is installed; loaded once per process."""
+    return _installed()
 
-    Args:
-        points: Entry points to load instead of those of the group `mscol`.
-    """
+
+@cache
+def _installed() -> Registry:
+    return load_plugins(entry_points(group=hooks.PROJECT))
+
+
+def load_plugins(points: Iterable[EntryPoint]) -> Registry:
+    """Load the plugins that entry points name."""
     registry = Registry()
-    for point in points if points is not None else entry_points(group=hooks.PROJECT):
+    for point in points:
         _load_one(point, registry)
     return registry
 

@@ -127,7 +127,7 @@ def _choose(request: ImportRequest, registry: Registry, progress: Progress) -> s
 def _claims(entry: Entry, path: Path, progress: Progress) -> bool:
     """Whether an importer claims a path; one that fails costs only itself."""
     try:
-        return claims_checkpoint(_importer(Part(entry, entry.options())), path)
+        return claims_checkpoint(_importer(Part(entry, entry.card.options())), path)
     except MscolError as error:
         progress.warn(str(error))
         return False

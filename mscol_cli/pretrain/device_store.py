@@ -14,7 +14,6 @@ from mscol_cli.errors import UsageError
 from mscol_cli.store import Store
 from mscol_cli.system.units import format_bytes
 
-PLACES = ("auto", "device", "host")
 ROOM_FOR_THE_STEP = 0.4
 """Share of a GPU's memory that `auto` leaves to weights and activations."""
 BYTES_PER_SAMPLE = 2

@@ -9,12 +9,14 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from mscol_cli.pretrain.request import PretrainRequest
+from mscol_cli.recipes.options import named
 from mscol_cli.runs.layout import RUNS, checkpoint_folders, follow_latest, is_run, latest_run
 from mscol_cli.runs.record import RunRecord, read_run_folder
 from mscol_cli.runs.state import FINISHED
 
 WEIGHTS = ("encoder", "objective", "optimizer")
-UNCHECKED = ("store", "recipe", "objective_options", "encoder_options")
+UNCHECKED = ("store", "recipe", "stems", "objective_options", "encoder_options")
 """What a run records otherwise than it is given, so that comparing needs plugins and the store."""
 
 
@@ -47,11 +49,8 @@ def run_to_resume(run: Path | None) -> Path:
     return latest_run(RUNS, "name the run to resume with -o RUN.")
 
 
-def finished_as_given(given: Mapping[str, Any]) -> PretrainResult | None:
+def finished_as_given(request: PretrainRequest) -> PretrainResult | None:
     """The result of the run that is to be resumed, if it is finished and nothing else is asked.
-
-    Args:
-        given: The fields of a `PretrainRequest`.
 
     Returns:
         None where the run is not finished, or where something was given that it has not recorded
@@ -60,13 +59,12 @@ def finished_as_given(given: Mapping[str, Any]) -> PretrainResult | None:
     Raises:
         MissingDataError: There is no run to resume.
     """
-    run: Path | None = given["run"]
-    if not given["resume"] or any(given[name] for name in UNCHECKED):
+    if not request.resume or any(getattr(request, name) for name in UNCHECKED):
         return None
-    if run is not None and not is_run(run):
+    if request.run is not None and not is_run(request.run):
         return None
-    record = read_run_folder(run_to_resume(run))
-    return finished_result(record) if _is_as_recorded(given, record.info) else None
+    record = read_run_folder(run_to_resume(request.run))
+    return finished_result(record) if _is_as_recorded(request.options, record.info) else None
 
 
 def finished_result(record: RunRecord) -> PretrainResult | None:
@@ -90,16 +88,20 @@ def finished_note(result: PretrainResult) -> str:
     )
 
 
-def _is_as_recorded(given: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
-    training = info.get("training", {})
-    names = ("steps", "batch_size", "learning_rate", "schedule", "seed")
-    recorded = {
-        **{name: training.get(name) for name in names},
-        "train_split": info.get("train_split"),
+def recorded_options(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a run, by name, as its run.json has them."""
+    return {
         "objective": info.get("objective", {}).get("name"),
         "encoder": info.get("encoder", {}).get("name"),
+        "train_split": info.get("train_split"),
+        **info.get("training", {}),
     }
-    return all(given[name] in (None, value) for name, value in recorded.items())
+
+
+def _is_as_recorded(given: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
+    recorded = recorded_options(info)
+    decisive = given.keys() & {*named("result", "length")}
+    return all(given[name] == recorded.get(name) for name in decisive)
 
 
 def _is_whole(checkpoint: Path) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.contracts.cards import ObjectiveCard
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.objective import Objective
+from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import is_launched
 from mscol_cli.engine.models import (
@@ -15,21 +19,21 @@ from mscol_cli.engine.models import (
 )
 from mscol_cli.engine.trial import check_objective, try_objective
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.host import find_objective, find_part, load_registry
-from mscol_cli.pretrain.finished import run_to_resume
+from mscol_cli.host import Part, find_objective, find_part, load_registry
+from mscol_cli.pretrain.finished import recorded_options, run_to_resume
 from mscol_cli.pretrain.online_probe import describe_online
+from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.pretrain.settings import (
-    WHERE,
-    PretrainRequest,
     RunSettings,
-    TrainingSettings,
+    check_training,
     process_count,
     resolve_settings,
     with_recipe,
 )
 from mscol_cli.pretrain.train_split import select_tracks
 from mscol_cli.probe.tasks import DATA
-from mscol_cli.recipes import Recipe, read_recipe
+from mscol_cli.recipes.options import TrainingSettings, named
+from mscol_cli.recipes.recipe import Recipe, read_recipe
 from mscol_cli.runs import layout
 from mscol_cli.runs.checkpoint import latest_checkpoint
 from mscol_cli.runs.layout import RECIPE, RUNS
@@ -38,12 +42,15 @@ from mscol_cli.runs.tracks import tracks_file
 from mscol_cli.store import Store, sealed_stores
 from mscol_cli.system.files import write_text
 
+Parts = tuple[Encoder, Objective]
+"""What is trained, as it was built from the run's settings and seed."""
 
-def prepare_run(request: PretrainRequest, progress: Progress) -> Path:
+
+def prepare_run(request: PretrainRequest, progress: Progress) -> tuple[Path, Parts | None]:
     """Check everything that can be checked before training, and write the run's settings.
 
     Returns:
-        The run folder.
+        The run folder, and the parts that were built to check them; none for a resumed run.
 
     Raises:
         UsageError: A name, option or number that cannot be used, or a resumed run that was
@@ -51,14 +58,14 @@ def prepare_run(request: PretrainRequest, progress: Progress) -> Path:
         MissingDataError: No store, or no run to resume.
     """
     if request.resume and not _to_begin(request):
-        return _resumed(request, progress)
+        return _resumed(request, progress), None
     return _created(request, progress)
 
 
 def _to_begin(request: PretrainRequest) -> bool:
     """Whether a run that is named and described is not there yet: a job that is sent again, or was
     killed before it had begun, has one command for both."""
-    described = request.objective is not None or request.recipe is not None
+    described = "objective" in request.options or request.recipe is not None
     return described and request.run is not None and not layout.is_run(request.run)
 
 
@@ -76,10 +83,10 @@ def dry_run(request: PretrainRequest, progress: Progress) -> str:
     return settings.to_toml()
 
 
-def _created(request: PretrainRequest, progress: Progress) -> Path:
+def _created(request: PretrainRequest, progress: Progress) -> tuple[Path, Parts]:
     settings = resolve_settings(request, load_registry())
     store = Store.open(request.store or _newest_store(progress))
-    tracks = _choose(settings, store, progress)
+    tracks, parts = _choose(settings, store, progress)
     described = {**settings.describe(), **describe_online(request.probe_every, load_registry())}
     names = described["objective"]["name"], described["encoder"]["name"]
     files = {RECIPE: settings.to_toml(), **tracks_file(tracks)}
@@ -88,24 +95,28 @@ def _created(request: PretrainRequest, progress: Progress) -> Path:
         write_text(folder / name, text)
     layout.write_run(folder, {**described, "store": _held(store)})
     progress.note(f"run {folder}: {names[0]} with {names[1]}")
-    return folder
+    return folder, parts
 
 
-def _choose(settings: RunSettings, store: Store, progress: Progress) -> list[str] | None:
-    """The tracks to train on, after a look at whether the run can be made of them."""
+def _choose(
+    settings: RunSettings, store: Store, progress: Progress
+) -> tuple[list[str] | None, Parts]:
+    """The tracks to train on, and the parts that are trained, once they were tried on them."""
     tracks = select_tracks(store, settings.train_split, load_registry(), progress)
-    _check_store(settings, store if tracks is None else store.only(tracks), progress)
-    return tracks
+    parts = _build_checked(settings, store if tracks is None else store.only(tracks), progress)
+    return tracks, parts
 
 
-def _check_store(settings: RunSettings, store: Store, progress: Progress) -> None:
+def _build_checked(settings: RunSettings, store: Store, progress: Progress) -> Parts:
     encoder = build_encoder(settings.encoder, settings.training.seed)
     _check_rate(encoder.sample_rate, store)
+    _check_sources(settings.objective[0], store)
     objective = build_objective(settings.objective, encoder, settings.training.seed)
     for note in check_objective(objective, store.index, settings.training.batch_size):
         progress.warn(note)
     # An objective that cannot work with this encoder, or breaks its contract, leaves no run folder.
     try_objective(objective, encoder, store.index, settings.training.batch_size)
+    return encoder, objective
 
 
 def _claim(folder: Path, files: Mapping[str, str]) -> Path:
@@ -132,6 +143,16 @@ def _check_rate(sample_rate: int, store: Store) -> None:
         )
 
 
+def _check_sources(objective: Part, store: Store) -> None:
+    card = objective.entry.card
+    needed = isinstance(card, ObjectiveCard) and card.needs_sources
+    if needed and set(store.index.sources) <= {MIXTURE}:
+        raise UsageError(
+            "the store holds no sources, only mixtures: separate again with"
+            " --separator openunmix or stems, or choose another objective."
+        )
+
+
 def _resumed(request: PretrainRequest, progress: Progress) -> Path:
     recipe = read_recipe(request.recipe)
     request = with_recipe(request, recipe)
@@ -153,7 +174,7 @@ def _resumed(request: PretrainRequest, progress: Progress) -> Path:
         )
     changes = _free_changes(request, info["training"])
     info["training"] |= {name: new for name, _, new in changes}
-    TrainingSettings(**info["training"]).check()
+    check_training(TrainingSettings(**info["training"]))
     _check_steps(folder, info["training"]["steps"])
     if changes:
         progress.note(f"{folder} goes on with {'; '.join(map(_arrow, changes))}")
@@ -219,14 +240,13 @@ def _changed(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[Chan
     ]
 
 
-def _given(request: PretrainRequest, names: Iterable[str]) -> dict[str, Any]:
-    values = {name: getattr(request, name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
+def _given(request: PretrainRequest, names: Sequence[str]) -> dict[str, Any]:
+    return {name: request.options[name] for name in names if name in request.options}
 
 
 def _free_changes(request: PretrainRequest, recorded: Mapping[str, Any]) -> list[Change]:
-    """What may be given anew: how long, where and in how many processes to compute."""
-    given = _given(request, ("steps", "save_every", "keep_last", *WHERE))
+    """What a resumed run may change: how long, where and in how many processes to compute."""
+    given = _given(request, named("length", "saving", "where"))
     if is_launched() or request.gpus is not None or request.processes is not None:
         given["processes"] = process_count(request)
     return _changed(given, {**asdict(TrainingSettings()), **recorded})
@@ -236,17 +256,7 @@ def _fixed_differences(
     request: PretrainRequest, info: Mapping[str, Any], held: Mapping[str, Any], recipe: Recipe
 ) -> list[str]:
     """What the command line or a recipe says and is not what the run recorded."""
-    recorded: dict[str, Any] = {
-        "objective": info["objective"]["name"],
-        "encoder": info["encoder"]["name"],
-        **{
-            name: info["training"][name]
-            for name in ("batch_size", "learning_rate", "schedule", "seed")
-        },
-        "train_split": info["train_split"],
-    }
-    given = _given(request, recorded)
-    found = _changed(given, recorded)
+    found = _changed(_given(request, named("result")), recorded_options(info))
     if held["hash"] != info["store"]["hash"]:
         found.append(("store", _named(info["store"]), _named(held)))
     # Options are those of the recorded parts: with another objective or encoder they mean nothing.
@@ -261,7 +271,8 @@ def _option_changes(
     objective, encoder = info["objective"], info["encoder"]
     before = {part["name"]: part["options"] for part in objective["parts"]}
     preset = _over(before, recipe.preset("objectives"))
-    now = find_objective(registry, objective["name"], request.objective_options, preset)
+    given = request.objective_options
+    now = find_objective(registry, objective["name"], given, preset, request.stems)
     own = _over({encoder["name"]: encoder["options"]}, recipe.preset("encoders"))
     now = [*now, find_part(registry, "encoder", encoder["name"], request.encoder_options, own)]
     return [

@@ -18,7 +18,6 @@ from mscol_cli.contracts.objective import Objective
 from mscol_cli.host.guard import guarded, label_of, plugin_call
 from mscol_cli.system import distributed
 
-COMPILING = ("auto", "on", "off")
 BUCKET_MEGABYTES = 5
 """Of EfficientNet-B0's 20 MB of gradients a quarter: the first are sent while others are made."""
 

@@ -10,9 +10,11 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.errors import UsageError
 from mscol_cli.host import Registry, find_part
 from mscol_cli.host.checks.task import load_task
-from mscol_cli.pretrain.settings import ALL_TRACKS
 from mscol_cli.probe.tasks import build_task, task_and_folder, track_id
+from mscol_cli.recipes.options import PartsSettings
 from mscol_cli.store import Store
+
+ALL_TRACKS = PartsSettings.train_split
 
 
 def select_tracks(

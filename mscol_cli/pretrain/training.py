@@ -33,8 +33,8 @@ from mscol_cli.pretrain.batches import Batch, CropSource
 from mscol_cli.pretrain.metrics_log import Meter, MetricsLog, open_log
 from mscol_cli.pretrain.monitor import OnlineProbe, TrainingMonitor, broken
 from mscol_cli.pretrain.processes import StopRequest
-from mscol_cli.pretrain.settings import TrainingSettings
 from mscol_cli.pretrain.step import Pretraining, data_parallel, is_compiled
+from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs import checkpoint as checkpoints
 from mscol_cli.runs.checkpoint import restorable, set_aside
 from mscol_cli.runs.layout import RUNS, point_latest

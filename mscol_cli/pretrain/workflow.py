@@ -23,10 +23,12 @@ from mscol_cli.host import load_registry
 from mscol_cli.pretrain.batches import CropSource
 from mscol_cli.pretrain.finished import PretrainResult, finished_note, finished_result
 from mscol_cli.pretrain.online_probe import online_probe
-from mscol_cli.pretrain.prepare import dry_run, prepare_run
+from mscol_cli.pretrain.prepare import Parts, dry_run, prepare_run
 from mscol_cli.pretrain.processes import launch
-from mscol_cli.pretrain.settings import PretrainRequest, TrainingSettings, process_count
+from mscol_cli.pretrain.request import PretrainRequest
+from mscol_cli.pretrain.settings import process_count
 from mscol_cli.pretrain.training import Training, stopped
+from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs import checkpoint as checkpoints
 from mscol_cli.runs import layout, state
 from mscol_cli.runs.metrics import read_metrics
@@ -55,18 +57,24 @@ def run(request: PretrainRequest, progress: Progress) -> PretrainResult | None:
     if is_launched():
         folder = _join(request, progress)
     else:
-        folder = prepare_run(request, progress)
+        folder, parts = prepare_run(request, progress)
         if not _is_finished(folder, progress):
-            _train_here(folder, progress)
+            _train_here(folder, progress, parts)
     return _result(folder, time.perf_counter() - started) if folder else None
 
 
-def work(folder: Path, progress: Progress) -> None:
-    """Do one process's part of a run that is prepared: everything it needs is in its run.json."""
+def work(folder: Path, progress: Progress, parts: Parts | None = None) -> None:
+    """Do one process's part of a run that is prepared: everything it needs is in its run.json.
+
+    Args:
+        folder: Of the run.
+        progress: Told how far it is.
+        parts: Encoder and objective, freshly built as run.json says; None builds them.
+    """
     info = layout.read_run(folder)
     device = pick_device(info["training"]["device"])
     with process_group(device):
-        _train(folder, info, device, progress)
+        _train(folder, info, device, progress, parts)
 
 
 def work_launched(folder: Path, progress: Progress) -> None:
@@ -82,10 +90,10 @@ def _is_finished(folder: Path, progress: Progress) -> bool:
     return result is not None
 
 
-def _train_here(folder: Path, progress: Progress) -> None:
+def _train_here(folder: Path, progress: Progress, parts: Parts | None) -> None:
     training = layout.read_run(folder)["training"]
     if training["processes"] == 1:
-        work(folder, progress)
+        work(folder, progress, parts)
         return
     try:
         launch(training["processes"], ["worker", str(folder)])
@@ -103,20 +111,27 @@ def _train_here(folder: Path, progress: Progress) -> None:
 def _join(request: PretrainRequest, progress: Progress) -> Path | None:
     """Take part in a run that torchrun or srun started: the first process prepares it."""
     process_count(request)
-    device = pick_device(request.device or "auto")
+    device = pick_device(request.options.get("device", "auto"))
     with process_group(device):
-        prepared = str(prepare_run(request, progress)) if distributed.rank() == 0 else ""
-        folder = Path(distributed.broadcast_text(prepared, device))
-        if not _is_finished(folder, progress if distributed.rank() == 0 else Silent()):
-            _train(folder, layout.read_run(folder), device, progress)
-        return folder if distributed.rank() == 0 else None
+        first = distributed.rank() == 0
+        prepared, parts = prepare_run(request, progress) if first else ("", None)
+        folder = Path(distributed.broadcast_text(str(prepared), device))
+        if not _is_finished(folder, progress if first else Silent()):
+            _train(folder, layout.read_run(folder), device, progress, parts)
+        return folder if first else None
 
 
-def _train(folder: Path, info: Mapping[str, Any], device: torch.device, progress: Progress) -> None:
+def _train(
+    folder: Path,
+    info: Mapping[str, Any],
+    device: torch.device,
+    progress: Progress,
+    parts: Parts | None,
+) -> None:
     first = distributed.rank() == 0
     with state.track_state(folder) if first else nullcontext():
         shown = progress if first else Silent()
-        training = _build(folder, info, device, shown)
+        training = _build(folder, info, device, shown, parts)
         training.restore(shown)
         try:
             training.fit(shown)
@@ -133,12 +148,18 @@ def _left_alone(folder: Path) -> MscolError:
 
 
 def _build(
-    folder: Path, info: Mapping[str, Any], device: torch.device, progress: Progress
+    folder: Path,
+    info: Mapping[str, Any],
+    device: torch.device,
+    progress: Progress,
+    parts: Parts | None,
 ) -> Training:
     registry = load_registry()
     settings = TrainingSettings(**info["training"])
-    encoder = build_encoder(recorded_encoder(info, registry), settings.seed)
-    objective = build_objective(recorded_objective(info, registry), encoder, settings.seed)
+    if parts is None:
+        built = build_encoder(recorded_encoder(info, registry), settings.seed)
+        parts = built, build_objective(recorded_objective(info, registry), built, settings.seed)
+    encoder, objective = parts
     store = Store.open(Path(info["store"]["path"]))
     if store.hash != info["store"]["hash"]:
         raise UsageError(f"{store.path} has changed since {folder} was started: train a new run.")

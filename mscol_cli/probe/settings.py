@@ -16,7 +16,7 @@ from mscol_cli.host.checks.task import load_task
 from mscol_cli.host.options import override, split_assignment
 from mscol_cli.probe.metrics import check_metrics
 from mscol_cli.probe.tasks import DATA, build_task
-from mscol_cli.recipes import read_recipe, to_toml
+from mscol_cli.recipes.recipe import read_recipe, to_toml
 from mscol_cli.store import store_beside
 
 DEFAULT_SEEDS = 5

@@ -16,8 +16,11 @@ from typing import Any
 import tomli_w
 
 from mscol_cli import __version__
+from mscol_cli.contracts.options import Option
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host.names import unknown_name
+from mscol_cli.host.options import Wording, read_options
+from mscol_cli.recipes.options import IN_RECIPES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,24 +32,8 @@ Values = Mapping[str, Any]
 SUFFIX = ".toml"
 FOLDER = Path(__file__).parent
 
-SETTINGS: dict[str, dict[str, type]] = {
-    "separate": {"separator": str, "model": str},
-    "pretrain": {
-        "objective": str,
-        "encoder": str,
-        "train_split": str,
-        "steps": int,
-        "batch_size": int,
-        "lr": float,
-        "schedule": str,
-        "seed": int,
-        "save_every": int,
-    },
-    "probe": {"seeds": int},
-}
 PARTS = ("objectives", "encoders", "separators", "tasks", "protocols")
 ABOUT = ("title",)
-_WORDS: dict[type, str] = {str: "text", int: "a whole number", float: "a number"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +43,7 @@ class Recipe:
     Attributes:
         name: Its name, or the file it was read from.
         title: One line on what it is for.
-        commands: By command, options by name.
+        commands: By command, options by the names of their fields.
         parts: By section (`objectives`, `encoders`, ...), by plugin, options by name.
         text: The file as it was written.
     """
@@ -127,11 +114,14 @@ def find_named(kind: str, name: str, folder: Path, lists: str) -> Path:
 
 def _parse(name: str, path: Path) -> Recipe:
     text, content = read_toml(path, "mscol recipes show smc23")
-    check_names(content, (*ABOUT, *SETTINGS, *PARTS), str(path))
+    check_names(content, (*ABOUT, *IN_RECIPES, *PARTS), str(path))
     return Recipe(
         name,
         str(content.get("title", "")),
-        {command: _settings(content.get(command, {}), command, path) for command in SETTINGS},
+        {
+            command: read_table(known, content.get(command, {}), f"{path}, [{command}]")
+            for command, known in IN_RECIPES.items()
+        },
         {section: _plugins(content.get(section, {}), f"{path}, [{section}]") for section in PARTS},
         text,
     )
@@ -148,11 +138,9 @@ def read_toml(path: Path, example: str) -> tuple[str, dict[str, Any]]:
         raise UsageError(f"{path} is no TOML ({error}): see '{example}'.") from None
 
 
-def _settings(values: Any, command: str, path: Path) -> Values:
-    where, kinds = f"{path}, [{command}]", SETTINGS[command]
-    options = named_options(values, where)
-    check_names(options, kinds, where)
-    return {name: typed(value, kinds[name], f"{where}: {name}") for name, value in options.items()}
+def read_table(known: Iterable[Option], values: Any, where: str) -> dict[str, Any]:
+    """The options that a table of a file sets, by the names of their fields. Raises UsageError."""
+    return read_options(known, named_options(values, where), Wording.in_file(where))
 
 
 def _plugins(values: Any, where: str) -> Mapping[str, Values]:
@@ -170,14 +158,6 @@ def table(values: Any, where: str) -> Values:
     if not isinstance(values, dict):
         raise UsageError(f"{where} is no table of options, but {values!r}.")
     return values
-
-
-def typed(value: Any, kind: type, where: str) -> Any:
-    """A value of a kind. Raises UsageError, saying where, when it is of another."""
-    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
-    if not fits or isinstance(value, bool):
-        raise UsageError(f"{where} takes {_WORDS[kind]}, not {value!r}.")
-    return kind(value)
 
 
 def check_names(found: Values, known: Iterable[str], where: str) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mscol_cli.contracts.cards import ObjectiveCard
 from mscol_cli.errors import MscolError, UsageError
+from mscol_cli.host import load_registry
 from mscol_cli.pages.heat import draw_heat
 from mscol_cli.pages.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
@@ -79,10 +81,16 @@ def trained_on(group: Group) -> dict[str, FoundProbe]:
 
 def stems_of(run: FoundRun) -> tuple[str, ...] | None:
     """The sources that a run's objective was limited to, empty for all of them; None for an
-    objective without this option."""
+    objective whose card declares no such option."""
+    declared = {
+        entry.card.name: entry.card.sources_option
+        for entry in load_registry().of_kind("objective")
+        if isinstance(entry.card, ObjectiveCard)
+    }
     for part in run.info.get("objective", {}).get("parts", ()):
-        if "stems" in part.get("options", {}):
-            return tuple(sorted(part["options"]["stems"]))
+        option = declared.get(part.get("name"))
+        if option in part.get("options", {}):
+            return tuple(sorted(part["options"][option]))
     return None
 
 

@@ -11,7 +11,7 @@ from mscol_cli.engine.devices import pick_device
 from mscol_cli.host import Part, find_part, load_registry
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.separator import validate_separator
-from mscol_cli.recipes import read_recipe
+from mscol_cli.recipes.recipe import read_recipe
 from mscol_cli.store import SeparatorIdentity
 
 DEFAULT_SEPARATOR = "openunmix"

@@ -16,7 +16,7 @@ from mscol_cli.errors import (
     MscolError,
     UsageError,
 )
-from mscol_cli.recipes import to_toml
+from mscol_cli.recipes.recipe import to_toml
 from mscol_cli.separate import estimate as estimates
 from mscol_cli.separate.copies import RECORD, Copies, copies_folder, open_copies
 from mscol_cli.separate.estimate import Estimate

@@ -8,29 +8,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.contracts.options import Option
 from mscol_cli.errors import UsageError
 from mscol_cli.host.names import unknown_name
+from mscol_cli.host.options import Wording, read_options
+from mscol_cli.recipes.options import IN_RECIPES
 from mscol_cli.recipes.recipe import (
-    SETTINGS,
     Values,
     check_names,
     find_named,
     named_files,
-    named_options,
+    read_table,
     read_toml,
     table,
-    typed,
 )
 
 FOLDER = Path(__file__).parent / "bundled"
-KEYS = (
-    *("title", "recipe", "tasks", "untrained", "seeds"),
-    *("music", "online_probe", "stores", "runs"),
+TABLES = ("music", "online_probe", "stores", "runs")
+
+
+TEXTS = tuple[str, ...]
+RECIPE = Option("recipe", str)
+STUDY = (
+    *(Option("title", str), RECIPE, Option("seeds", int)),
+    *(Option("tasks", TEXTS), Option("untrained", TEXTS)),
 )
-MUSIC = {"songs": int}
-ONLINE = {"every": int, "task": str}
-STORE = {**SETTINGS["separate"], "inputs": str, "recipe": str}
-RUN = {**SETTINGS["pretrain"], "store": str, "recipe": str}
+MUSIC = (Option("songs", int),)
+ONLINE = (Option("every", int), Option("task", str))
+STAGE = (RECIPE, Option("options", TEXTS))
+STORE = (*IN_RECIPES["separate"], *STAGE, Option("inputs", str))
+RUN = (*IN_RECIPES["pretrain"], *STAGE, Option("store", str))
+DEFAULT_SONGS = 96
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class StudyRun:
     Attributes:
         name: Of its folder.
         store: Name of its store.
-        settings: Options of `pretrain` by their names in recipes, and `recipe`.
+        settings: Options of `pretrain` by the names of their fields, and `recipe`.
         options: `KEY=VALUE` for the objective.
     """
 
@@ -117,35 +125,29 @@ def read_study(name: str) -> Study:
 
 def _parse(name: str, path: Path) -> Study:
     content = read_toml(path, "mscol reproduce --show demo")[1]
-    check_names(content, KEYS, str(path))
-    stores = _tables(content, "stores", path)
+    check_names(content, (*(item.key for item in STUDY), *TABLES), str(path))
+    stated = {key: value for key, value in content.items() if key not in TABLES}
+    stores = {key: _store(key, *found) for key, found in _tables(content, "stores", path).items()}
     runs = _tables(content, "runs", path)
     if not runs:
         raise UsageError(f"{path} has no run: add a table [runs.NAME].")
-    parsed = {key: _store(key, values, f"{path}, [stores.{key}]") for key, values in stores.items()}
     return Study(
         name=_folder_name(name, str(path)),
-        title=typed(content.get("title", ""), str, f"{path}: title"),
-        recipe=_optional(content, "recipe", str, path),
-        tasks=_texts(content.get("tasks", []), f"{path}: tasks"),
-        untrained=_texts(content.get("untrained", []), f"{path}: untrained"),
-        seeds=_optional(content, "seeds", int, path),
+        **read_options(STUDY, stated, Wording.in_file(str(path))),
         songs=_songs(content, path),
         online_probe=_online(content, path),
-        stores=parsed,
-        runs={
-            key: _run(key, values, parsed, f"{path}, [runs.{key}]") for key, values in runs.items()
-        },
+        stores=stores,
+        runs={key: _run(key, *found, stores) for key, found in runs.items()},
         content=content,
     )
 
 
-def _tables(content: Values, key: str, path: Path) -> Mapping[str, Values]:
+def _tables(content: Values, key: str, path: Path) -> dict[str, tuple[Any, str]]:
+    """What stands below [key.NAME], and what messages call it, by name."""
     where = f"{path}, [{key}]"
-    named = table(content.get(key, {}), where)
     return {
-        _folder_name(name, where): named_options(values, f"{where}: {name}")
-        for name, values in named.items()
+        _folder_name(name, where): (values, f"{path}, [{key}.{name}]")
+        for name, values in table(content.get(key, {}), where).items()
     }
 
 
@@ -155,56 +157,35 @@ def _folder_name(name: str, where: str) -> str:
     return name
 
 
-def _optional(content: Values, key: str, kind: type, path: Path) -> Any:
-    return typed(content[key], kind, f"{path}: {key}") if key in content else None
-
-
 def _songs(content: Values, path: Path) -> int | None:
     if "music" not in content:
         return None
-    music = table(content["music"], f"{path}, [music]")
-    check_names(music, MUSIC, f"{path}, [music]")
-    songs: int = typed(music.get("songs", 96), int, f"{path}, [music]: songs")
-    return songs
+    found = read_table(MUSIC, content["music"], f"{path}, [music]")
+    return int(found.get("songs", DEFAULT_SONGS))
 
 
 def _online(content: Values, path: Path) -> tuple[int, str] | None:
     if "online_probe" not in content:
         return None
     where = f"{path}, [online_probe]"
-    values = _typed_all(table(content["online_probe"], where), ONLINE, where)
-    if values.keys() != ONLINE.keys():
+    values = read_table(ONLINE, content["online_probe"], where)
+    if len(values) < len(ONLINE):
         raise UsageError(f"{where} needs 'every' and 'task'.")
     return values["every"], values["task"]
 
 
-def _texts(values: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(values, list):
-        raise UsageError(f"{where} takes a list, not {values!r}.")
-    return tuple(typed(value, str, where) for value in values)
+def _store(name: str, values: Any, where: str) -> StudyStore:
+    settings = read_table(STORE, values, where)
+    inputs, options = settings.pop("inputs", name), settings.pop("options", ())
+    return StudyStore(name, inputs, settings, options)
 
 
-def _typed_all(values: Values, kinds: Mapping[str, type], where: str) -> dict[str, Any]:
-    check_names(values, (*kinds, "options"), where)
-    return {
-        name: typed(value, kinds[name], f"{where}: {name}")
-        for name, value in values.items()
-        if name != "options"
-    }
-
-
-def _store(name: str, values: Values, where: str) -> StudyStore:
-    settings = _typed_all(values, STORE, where)
-    inputs = settings.pop("inputs", name)
-    return StudyStore(name, inputs, settings, _texts(values.get("options", []), where))
-
-
-def _run(name: str, values: Values, stores: Mapping[str, StudyStore], where: str) -> StudyRun:
-    settings = _typed_all(values, RUN, where)
+def _run(name: str, values: Any, where: str, stores: Mapping[str, StudyStore]) -> StudyRun:
+    settings = read_table(RUN, values, where)
     store = settings.pop("store", next(iter(stores), ""))
     if store not in stores:
         raise unknown_name(f"store in {where}", store, stores)
-    return StudyRun(name, store, settings, _texts(values.get("options", []), where))
+    return StudyRun(name, store, settings, settings.pop("options", ()))
 
 
 def study_text(name: str) -> str:

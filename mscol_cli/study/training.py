@@ -8,14 +8,11 @@ from typing import Any
 
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.host import load_registry
-from mscol_cli.pretrain.settings import (
-    ALL_TRACKS,
-    WHERE,
-    PretrainRequest,
-    RunSettings,
-    resolve_settings,
-)
+from mscol_cli.pretrain.request import PretrainRequest
+from mscol_cli.pretrain.settings import RunSettings, resolve_settings
+from mscol_cli.pretrain.train_split import ALL_TRACKS
 from mscol_cli.probe.tasks import DATA
+from mscol_cli.recipes.options import PRETRAIN, named
 from mscol_cli.runs.checkpoint import latest_checkpoint
 from mscol_cli.runs.layout import RUN, read_run
 from mscol_cli.runs.state import FAILED, read_state
@@ -30,9 +27,6 @@ from mscol_cli.study.stages import (
     differences,
     words,
 )
-
-FREE = ("save_every", "keep_last", "log_every", "processes", *WHERE)
-"""Settings that a resumed run may change."""
 
 
 class PretrainStage(Stage):
@@ -70,14 +64,16 @@ class PretrainStage(Stage):
         if (self.folder / RUN).exists():
             return ["pretrain", "--resume", "-o", str(self.folder), *where]
         options = [word for option in self._run.options for word in ("--opt", option)]
-        asked = [*words(self._settings), *options, *self._online, *where]
+        keys = {item.name: item.key for item in PRETRAIN}
+        settings = {keys.get(name, name): value for name, value in self._settings.items()}
+        asked = [*words(settings), *options, *self._online, *where]
         return ["pretrain", str(self._store), *asked, "-o", str(self.folder)]
 
     def resolve(self) -> RunSettings:
         """The run's settings, every default and recipe resolved. Raises UsageError."""
-        renamed = {"lr": "learning_rate"}
-        given = {renamed.get(name, name): value for name, value in self._settings.items()}
-        request = PretrainRequest(objective_options=self._run.options, **given)
+        given = dict(self._settings)
+        recipe = given.pop("recipe", None)
+        request = PretrainRequest(given, recipe=recipe, objective_options=self._run.options)
         return resolve_settings(request, load_registry())
 
     def _check(self, info: Mapping[str, Any]) -> None:
@@ -127,7 +123,8 @@ def _online(probe: tuple[int, str] | None, places: StudyPaths) -> list[str]:
 
 def _comparable(info: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a run's result, of a run.json."""
-    training = {name: value for name, value in info["training"].items() if name not in FREE}
+    free = named("saving", "where")
+    training = {name: value for name, value in info["training"].items() if name not in free}
     objective = info["objective"]
     return {
         "objective": objective["name"],

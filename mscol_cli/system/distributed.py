@@ -30,8 +30,11 @@ def world_size() -> int:
 
 def lost_another(error: BaseException) -> bool:
     """Whether an error tells that another process of the group is gone, or cannot be reached."""
-    # What gloo raises is a plain RuntimeError, which begins with the file of gloo it comes from.
-    return is_running() and (isinstance(error, dist.DistError) or "/gloo/" in str(error))
+    # NCCL and the key-value store raise DistError. For a peer that is gone, gloo raises a plain
+    # RuntimeError, as any operator of torch does (tried with torch 2.14): only its text, which
+    # begins with the file of gloo that raised it, tells the two apart.
+    of_gloo = isinstance(error, RuntimeError) and "/gloo/" in str(error)
+    return is_running() and (isinstance(error, dist.DistError) or of_gloo)
 
 
 def wait_for_all() -> None:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from mscol_cli.api import EncoderCard, NoOptions, hookimpl
+from mscol_cli.api import EncoderCard, hookimpl
 from mscol_encoders.options import EfficientNetOptions, LogMelOptions
-
-if TYPE_CHECKING:
-    from mscol_cli.api import Encoder
 
 EFFICIENTNET_PAPER = (
     "Tan, Le: EfficientNet, Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019,"
@@ -21,24 +16,6 @@ SAMPLE_CNN_PAPER = (
 )
 
 
-def _efficientnet_b0(options: EfficientNetOptions) -> Encoder:
-    from mscol_encoders.efficientnet import EfficientNetB0
-
-    return EfficientNetB0(options)
-
-
-def _small(options: LogMelOptions) -> Encoder:
-    from mscol_encoders.small import SmallEncoder
-
-    return SmallEncoder(options)
-
-
-def _sample_cnn(_: NoOptions) -> Encoder:
-    from mscol_encoders.sample_cnn import SampleCNN
-
-    return SampleCNN()
-
-
 @hookimpl
 def mscol_encoders() -> list[EncoderCard]:
     """The published encoder, a small one, and that of CLMR."""
@@ -46,20 +23,20 @@ def mscol_encoders() -> list[EncoderCard]:
         EncoderCard(
             "efficientnet_b0",
             "EfficientNet-B0 on a log-mel spectrogram, 1280 dimensions, as published",
-            _efficientnet_b0,
+            "mscol_encoders.efficientnet:EfficientNetB0",
             EfficientNetOptions,
             EFFICIENTNET_PAPER,
         ),
         EncoderCard(
             "small",
             "five convolutions on the same log-mel, 256 dimensions, trains on a CPU in a minute",
-            _small,
+            "mscol_encoders.small:SmallEncoder",
             LogMelOptions,
         ),
         EncoderCard(
             "sample_cnn",
             "SampleCNN on 2.7 s of raw audio, 512 dimensions, as in CLMR",
-            _sample_cnn,
+            "mscol_encoders.sample_cnn:SampleCNN",
             reference=SAMPLE_CNN_PAPER,
         ),
     ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchaudio.transforms import Resample
 
-from mscol_cli.api import Encoder
+from mscol_cli.api import Encoder, NoOptions
 
 SAMPLE_RATE, NETWORK_RATE = 16_000, 22_050
 """Hz, of the crops and of what the network sees."""
@@ -43,7 +43,7 @@ class SampleCNN(Encoder):
     dim = WIDTHS[-1]
     level = "none"
 
-    def __init__(self) -> None:
+    def __init__(self, options: NoOptions) -> None:
         super().__init__()
         self.resample = _resampler()
         self.network = nn.Sequential(

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor, nn
 
-from mscol_cli.api import Augmentation, CropPlan, ObjectiveContext
-from mscol_objectives.options import ClmrAugmentationOptions
+from mscol_cli.api import Augmentation, Augmented, CropPlan, ObjectiveContext
+from mscol_objectives.clmr import Clmr
+from mscol_objectives.options import ClmrAugmentationOptions, ClmrOptions
 from mscol_objectives.pitch import PitchShift
 from mscol_objectives.reverb import Reverb
 from mscol_objectives.waveform_filter import HighOrLowPass
@@ -74,3 +75,10 @@ class ClmrAugmentations(Augmentation):
         if not len(chosen):
             return waveforms
         return waveforms.index_copy(0, chosen, step(waveforms[chosen], drawn[chosen]))
+
+
+class AugmentedClmr(Augmented):
+    """CLMR under its chain, as published."""
+
+    def __init__(self, options: ClmrOptions, context: ObjectiveContext) -> None:
+        super().__init__(Clmr(options, context), [ClmrAugmentations(options, context)])

@@ -97,11 +97,6 @@ class MusicSourceAssociation(Association):
 
     def _stems(self, index: StoreIndex) -> list[int]:
         held = [name for name in index.sources if name != MIXTURE]
-        if not held:
-            raise UsageError(
-                "the store holds no sources, only mixtures: separate again with"
-                " --separator openunmix or stems, or choose another objective."
-            )
         wanted = self.options.stems or tuple(held)
         if unknown := sorted(set(wanted) - set(held)):
             raise UsageError(

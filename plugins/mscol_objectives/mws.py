@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mscol_cli.api import Augmentation, CropPlan, Crops, ObjectiveContext
-from mscol_objectives.options import MwsAugmentationOptions
+from mscol_cli.api import Augmentation, Augmented, CropPlan, Crops, ObjectiveContext
+from mscol_objectives.cola import Cola
+from mscol_objectives.options import MwsAugmentationOptions, MwsOptions
 from mscol_objectives.spectrogram import require_spectrogram
 
 FRAMES, BANDS = 98, 64
@@ -83,6 +84,13 @@ class MaskWarpShift(Augmentation):
         same = (anchor.track == positive.track) & (anchor.source == positive.source)
         frames = (positive.start - anchor.start) // self.hop_length
         return np.where(same, frames, FRAMES)
+
+
+class MaskWarpShiftCola(Augmented):
+    """COLA under masking, warping and shifting, the paper's `mws`."""
+
+    def __init__(self, options: MwsOptions, context: ObjectiveContext) -> None:
+        super().__init__(Cola(options, context), [MaskWarpShift(options, context)])
 
 
 def _of_view(labels: Mapping[str, Tensor], view: str) -> dict[str, Tensor]:

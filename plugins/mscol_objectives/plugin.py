@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mscol_cli.api import ObjectiveCard, hookimpl
 from mscol_objectives.options import (
     ClmrAugmentationOptions,
@@ -15,9 +13,6 @@ from mscol_objectives.options import (
     RandomMaskAugmentationOptions,
     RandomMaskOptions,
 )
-
-if TYPE_CHECKING:
-    from mscol_cli.api import Augmentation, Objective, ObjectiveContext
 
 COLA_PAPER = (
     "Saeed, Grangier, Zeghidour: Contrastive Learning of General-Purpose Audio Representations,"
@@ -37,94 +32,51 @@ S3T_PAPER = (
 )
 
 
-def _cola(options: PairOptions, context: ObjectiveContext) -> Objective:
-    from mscol_objectives.cola import Cola
-
-    return Cola(options, context)
-
-
-def _mws(options: MwsOptions, context: ObjectiveContext) -> Objective:
-    from mscol_cli.api import Augmented
-
-    return Augmented(_cola(options, context), [_mask_warp_shift(options, context)])
-
-
-def _mask_warp_shift(options: MwsAugmentationOptions, context: ObjectiveContext) -> Augmentation:
-    from mscol_objectives.mws import MaskWarpShift
-
-    return MaskWarpShift(options, context)
-
-
-def _random_mask(options: RandomMaskOptions, context: ObjectiveContext) -> Objective:
-    from mscol_cli.api import Augmented
-
-    return Augmented(_cola(options, context), [_mask(options, context)])
-
-
-def _mask(options: RandomMaskAugmentationOptions, _: ObjectiveContext) -> Augmentation:
-    from mscol_objectives.random_mask import RandomMask
-
-    return RandomMask(options)
-
-
-def _msa(options: MsaOptions, context: ObjectiveContext) -> Objective:
-    from mscol_objectives.msa import MusicSourceAssociation
-
-    return MusicSourceAssociation(options, context)
-
-
-def _clmr(options: ClmrOptions, context: ObjectiveContext) -> Objective:
-    from mscol_cli.api import Augmented
-    from mscol_objectives.clmr import Clmr
-
-    return Augmented(Clmr(options, context), [_clmr_chain(options, context)])
-
-
-def _clmr_chain(options: ClmrAugmentationOptions, context: ObjectiveContext) -> Augmentation:
-    from mscol_objectives.clmr_chain import ClmrAugmentations
-
-    return ClmrAugmentations(options, context)
-
-
 @hookimpl
 def mscol_objectives() -> list[ObjectiveCard]:
     """The objectives of the paper's comparison; all but the last share COLA's head."""
     return [
         ObjectiveCard(
-            "cola", "two crops of one segment of the mixture", _cola, PairOptions, COLA_PAPER
+            "cola",
+            "two crops of one segment of the mixture",
+            "mscol_objectives.cola:Cola",
+            PairOptions,
+            COLA_PAPER,
         ),
         ObjectiveCard(
             "mws",
             "COLA with masking, warping and shifting of both crops",
-            _mws,
+            "mscol_objectives.mws:MaskWarpShiftCola",
             MwsOptions,
             S3T_PAPER,
-            augmentation=_mask_warp_shift,
+            augmentation="mscol_objectives.mws:MaskWarpShift",
             augmentation_options=MwsAugmentationOptions,
         ),
         ObjectiveCard(
             "random-mask",
             "a crop of the mixture and a randomly masked one, as if badly separated",
-            _random_mask,
+            "mscol_objectives.random_mask:RandomMaskCola",
             RandomMaskOptions,
             MSA_PAPER,
-            augmentation=_mask,
+            augmentation="mscol_objectives.random_mask:RandomMask",
             augmentation_options=RandomMaskAugmentationOptions,
         ),
         ObjectiveCard(
             "msa",
             "a crop of the mixture and one of its own separated sources",
-            _msa,
+            "mscol_objectives.msa:MusicSourceAssociation",
             MsaOptions,
             MSA_PAPER,
+            needs_sources=True,
+            sources_option="stems",
         ),
         ObjectiveCard(
             "clmr",
             "two crops of one track, their waveforms augmented, with SimCLR's loss",
-            _clmr,
+            "mscol_objectives.clmr_chain:AugmentedClmr",
             ClmrOptions,
             CLMR_PAPER,
-            augmentation=_clmr_chain,
+            augmentation="mscol_objectives.clmr_chain:ClmrAugmentations",
             augmentation_options=ClmrAugmentationOptions,
         ),
     ]

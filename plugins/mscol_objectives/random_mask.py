@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from mscol_cli.api import Augmentation, CropPlan
-from mscol_objectives.options import RandomMaskAugmentationOptions
+from mscol_cli.api import Augmentation, Augmented, CropPlan, ObjectiveContext
+from mscol_objectives.cola import Cola
+from mscol_objectives.options import RandomMaskAugmentationOptions, RandomMaskOptions
 from mscol_objectives.spectrogram import LOG_FLOOR, require_spectrogram
 
 
@@ -27,7 +28,7 @@ class RandomMask(Augmentation):
     gains over this it owes to the sources, not to hiding part of the spectrogram.
     """
 
-    def __init__(self, options: RandomMaskAugmentationOptions) -> None:
+    def __init__(self, options: RandomMaskAugmentationOptions, _: ObjectiveContext) -> None:
         super().__init__()
         self.options = options
 
@@ -52,3 +53,10 @@ class RandomMask(Augmentation):
         )[:, 0]
         offset = math.log(self.options.keep / (1 - self.options.keep))
         return F.logsigmoid(self.options.sharpness * field + offset)
+
+
+class RandomMaskCola(Augmented):
+    """COLA under a random mask of the positive."""
+
+    def __init__(self, options: RandomMaskOptions, context: ObjectiveContext) -> None:
+        super().__init__(Cola(options, context), [RandomMask(options, context)])

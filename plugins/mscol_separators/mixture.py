@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mscol_cli.api import MIXTURE, Chunking, Separator
+from mscol_cli.api import MIXTURE, Chunking, NoOptions, Separator, SeparatorContext, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +17,15 @@ class MixtureOnly(Separator):
     sources = ()
     chunking = Chunking(samples=1 << 21, overlap=0)
 
+    def __init__(self, options: NoOptions, context: SeparatorContext) -> None:
+        refuse_model("none", context)
+
     def separate(self, audio: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return the mix as it is."""
         return {MIXTURE: audio[MIXTURE]}
+
+
+def refuse_model(name: str, context: SeparatorContext) -> None:
+    """Raise UsageError where `--model` was given to a separator that has none."""
+    if context.model is not None:
+        raise UsageError(f"separator '{name}' has no model: leave out --model {context.model}.")

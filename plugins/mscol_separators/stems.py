@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mscol_cli.api import MIXTURE, Chunking, InputFile, Separator, TrackInput, UsageError
+from mscol_cli.api import (
+    MIXTURE,
+    Chunking,
+    InputFile,
+    Separator,
+    SeparatorContext,
+    TrackInput,
+    UsageError,
+)
 from mscol_separators.degrade import bleed, low_pass
+from mscol_separators.mixture import refuse_model
 from mscol_separators.options import NO_BLEED
 from mscol_separators.random_mix import mix_at_random
 
@@ -31,7 +40,8 @@ class StemsSeparator(Separator):
 
     chunking = Chunking(_SAMPLES, overlap=0)
 
-    def __init__(self, options: StemsOptions) -> None:
+    def __init__(self, options: StemsOptions, context: SeparatorContext) -> None:
+        refuse_model("stems", context)
         if not options.names or set(options.names) & set(_MIX_NAMES):
             raise UsageError(
                 "option names of separator 'stems' takes stems, not the mix or nothing."

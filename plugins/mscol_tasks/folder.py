@@ -16,9 +16,9 @@ from mscol_cli.api import (
     TaskData,
     TaskItem,
     UsageError,
-    option,
 )
 from mscol_tasks.files import absence_notes
+from mscol_tasks.options import FolderOptions
 from mscol_tasks.splits import Clip, assign_splits
 
 if TYPE_CHECKING:
@@ -26,18 +26,6 @@ if TYPE_CHECKING:
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 BESIDE = "in no class folder"
-
-
-@dataclass(frozen=True)
-class FolderOptions:
-    """Options of `folder`; they matter only when DATA has no train, valid and test folders."""
-
-    valid: float = option(0.15, "share of the clips that validate", minimum=0.01, maximum=0.4)
-    test: float = option(0.2, "share of the clips that test", minimum=0.01, maximum=0.4)
-    group: str = option(
-        "", "regular expression: files alike before its match stay in one split; empty for none"
-    )
-    seed: int = option(0, "another seed makes another split", minimum=0)
 
 
 class FolderTask(Task):

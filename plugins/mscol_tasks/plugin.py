@@ -1,12 +1,9 @@
-"""Cards of the bundled probe tasks; nothing here imports torch."""
+"""Cards of the bundled probe tasks."""
 
 from __future__ import annotations
 
 from mscol_cli.api import TaskCard, hookimpl
-from mscol_tasks.fma import FmaSmall
-from mscol_tasks.folder import FolderOptions, FolderTask
-from mscol_tasks.mtat import MagnaTagATune
-from mscol_tasks.nsynth import NSynth
+from mscol_tasks.options import FolderOptions
 
 
 @hookimpl
@@ -16,28 +13,28 @@ def mscol_tasks() -> list[TaskCard]:
         TaskCard(
             name="mtat",
             summary="MagnaTagATune: 50 tags of 29 s clips, split by folder",
-            build=MagnaTagATune,
+            build="mscol_tasks.mtat:MagnaTagATune",
             reference="Law, West, Mandel, Bay, Downie: Evaluation of Algorithms Using Games: the"
             " Case of Music Tagging, ISMIR 2009",
         ),
         TaskCard(
             name="nsynth",
             summary="NSynth: the instrument family, of 11, of single notes",
-            build=NSynth,
+            build="mscol_tasks.nsynth:NSynth",
             reference="Engel et al.: Neural Audio Synthesis of Musical Notes with WaveNet"
             " Autoencoders, ICML 2017, arXiv 1704.01279",
         ),
         TaskCard(
             name="fma",
             summary="FMA-small: the genre, of 8, of 30 s clips",
-            build=FmaSmall,
+            build="mscol_tasks.fma:FmaSmall",
             reference="Defferrard, Benzi, Vandergheynst, Bresson: FMA, a Dataset for Music"
             " Analysis, ISMIR 2017, arXiv 1612.01840",
         ),
         TaskCard(
             name="folder",
             summary="your own data: a folder of audio per class, split here or by folders",
-            build=FolderTask,
+            build="mscol_tasks.folder:FolderTask",
             options=FolderOptions,
         ),
     ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from mscol_cli.host import registry
 
 COLLAPSING = """
 import numpy as np
@@ -126,6 +129,8 @@ def install_plugin(name: str, code: str, folder: Path, monkeypatch: pytest.Monke
     write_plugin(name, code, folder)
     monkeypatch.delitem(sys.modules, name, raising=False)  # of an earlier test
     monkeypatch.syspath_prepend(str(folder))
+    # The registry of this process knows only what was installed when it was loaded.
+    monkeypatch.setattr(registry, "_installed", cache(registry._installed.__wrapped__))
 
 
 def write_plugin(name: str, code: str, folder: Path) -> None:

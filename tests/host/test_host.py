@@ -11,7 +11,8 @@ import pytest
 from mscol_cli.api import NoOptions, ObjectiveCard, hookimpl, option
 from mscol_cli.errors import PluginError, UsageError
 from mscol_cli.host import Registry, load_registry
-from mscol_cli.host.options import make_options, parse_options
+from mscol_cli.host.options import make_options, split_assignment
+from mscol_cli.host.registry import load_plugins
 
 
 def plugin(monkeypatch: pytest.MonkeyPatch, name: str, **hooks: Any) -> EntryPoint:
@@ -31,7 +32,7 @@ def _constant(result: Any) -> Any:
 
 
 def card(name: str = "new") -> ObjectiveCard:
-    return ObjectiveCard(name, "an objective", build=lambda *_: None)  # type: ignore[arg-type]
+    return ObjectiveCard(name, "an objective", build=lambda *_: None)
 
 
 def test_a_plugin_is_found_with_its_owner() -> None:
@@ -56,19 +57,19 @@ def test_the_bundled_plugins_all_load() -> None:
 def test_a_broken_plugin_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     good = plugin(monkeypatch, "good_plugin", mscol_objectives=[card()])
     missing = EntryPoint("gone", "no_such_module_anywhere", "mscol")
-    registry = load_registry([missing, good])
+    registry = load_plugins([missing, good])
     assert [entry.card.name for entry in registry.entries] == ["new"]
     assert "ModuleNotFoundError" in registry.failures[0].reason
 
 
 def test_a_misspelt_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = load_registry([plugin(monkeypatch, "typo_plugin", mscol_objektives=[card()])])
+    registry = load_plugins([plugin(monkeypatch, "typo_plugin", mscol_objektives=[card()])])
     assert registry.entries == []
     assert "mscol_objektives" in registry.failures[0].reason
 
 
 def test_a_hook_that_returns_no_card_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = load_registry([plugin(monkeypatch, "odd_plugin", mscol_encoders=[card()])])
+    registry = load_plugins([plugin(monkeypatch, "odd_plugin", mscol_encoders=[card()])])
     assert "EncoderCard" in registry.failures[0].reason
 
 
@@ -76,7 +77,7 @@ def test_one_name_offered_twice_names_both(monkeypatch: pytest.MonkeyPatch) -> N
     points = [
         plugin(monkeypatch, name, mscol_objectives=[card("same")]) for name in ("one_p", "two_p")
     ]
-    registry = load_registry(points)
+    registry = load_plugins(points)
     with pytest.raises(PluginError, match=r"one_p.* two_p"):
         registry.find("objective", "same")
 
@@ -100,6 +101,10 @@ class Options:
     count: int = option(3, "a count", minimum=1)
     deep: bool = option(False, "a switch")
     names: tuple[str, ...] = option((), "some names", choices=("a", "b"))
+
+
+def parse_options(options: type, assignments: list[str], owner: str) -> Any:
+    return make_options(options, dict(split_assignment(one, owner) for one in assignments), owner)
 
 
 def test_options_are_read_by_type() -> None:

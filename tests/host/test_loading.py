@@ -63,6 +63,15 @@ def test_what_plugins_do_when_imported_leaves_json_alone(site: Path, command: st
         (f"{CARD}@hookimpl\ndef mscol_encoders(): return cards()", "EncoderCard"),
         (f"{CARD}@hookimpl\ndef mscol_tasks(): return cards('a/b')", "a card is named 'a/b'"),
         (
+            FINE.replace("lambda options: None", "'mine.Task'"),
+            "build of card 'fine' is 'mine.Task', neither 'package.module:Class' nor a function",
+        ),
+        (
+            "from mscol_cli.api import ObjectiveCard, hookimpl\n@hookimpl\ndef mscol_objectives():"
+            "\n    return [ObjectiveCard('x', 'y', 'mine:X', sources_option='stems')]",
+            "sources_option of card 'x' is 'stems', which is not an option annotated as tuple",
+        ),
+        (
             f"{CARD}@dataclass\nclass Bare:\n    size: int = 1\n"
             "@hookimpl\ndef mscol_tasks(): return cards(options=Bare)",
             "option size of card 'fine'",

@@ -405,6 +405,6 @@ def test_weights_that_do_not_fit_the_named_encoder_are_refused(
 
 @pytest.mark.parametrize("entry", load_registry().of_kind("importer"), ids=lambda e: e.card.name)
 def test_no_importer_claims_what_is_not_there_or_empty(entry: Entry, tmp_path: Path) -> None:
-    importer = build_part(Part(entry, entry.options()), Importer)
+    importer = build_part(Part(entry, entry.card.options()), Importer)
     assert not claims_checkpoint(importer, tmp_path / "nothing")
     assert not claims_checkpoint(importer, tmp_path)

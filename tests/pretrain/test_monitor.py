@@ -35,8 +35,8 @@ from mscol_cli.pretrain.monitor import (
     OnlineProbe,
     progress_fields,
 )
-from mscol_cli.pretrain.settings import TrainingSettings
 from mscol_cli.pretrain.training import Training
+from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.messages import mentions

@@ -19,8 +19,8 @@ from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.errors import MscolError
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain.batches import CropSource
-from mscol_cli.pretrain.settings import TrainingSettings
 from mscol_cli.pretrain.training import Training, learning_rate
+from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio

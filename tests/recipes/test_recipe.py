@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mscol_cli import recipes
-from mscol_cli.recipes import bundled_recipes
+from mscol_cli.recipes.recipe import bundled_recipes
 from mscol_cli.store import Store
 from mscol_cli.synthetic import Collection
 from tests.conftest import Command
@@ -78,7 +78,8 @@ def test_a_dry_run_makes_nothing_and_what_it_prints_is_the_recipe_a_run_stores(
     assert (tmp_path / "run" / "recipe.toml").read_text() == printed
     assert json.loads((tmp_path / "run" / "run.json").read_text())["recipe"] == "again.toml"
     assert mscol("pretrain", "--resume", "-o", "run", "--recipe", "smc23") == 2
-    assert "encoder small -> efficientnet_b0; batch_size 4 -> 128" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "encoder small -> efficientnet_b0; train_split all -> mtat; batch_size 4" in refused
 
 
 def test_recipes_are_listed_and_shown(mscol: Command, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, get_type_hints
 
@@ -10,6 +11,7 @@ from mscol_cli.errors import PluginError
 from mscol_cli.host.checks.values import is_name
 
 _TYPES = (int, float, bool, str, tuple[str, ...])
+_PATH = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
 
 
 def validate_card(card: Card) -> None:
@@ -22,10 +24,24 @@ def validate_card(card: Card) -> None:
     parts: list[tuple[str, Any, type]] = [("build", card.build, card.options)]
     if isinstance(card, ObjectiveCard) and card.augmentation is not None:
         parts.append(("augmentation", card.augmentation, card.augmentation_options))
-    for name, function, options in parts:
-        if not callable(function):
-            raise PluginError(f"{name} of card '{card.name}' is {function!r}, not a function")
+    for name, build, options in parts:
+        if not callable(build) and not (isinstance(build, str) and _PATH.fullmatch(build)):
+            raise PluginError(
+                f"{name} of card '{card.name}' is {build!r}, neither 'package.module:Class' nor a"
+                " function"
+            )
         _validate_options(options, card.name)
+    if isinstance(card, ObjectiveCard):
+        _validate_sources_option(card)
+
+
+def _validate_sources_option(card: ObjectiveCard) -> None:
+    types = get_type_hints(card.options)
+    if card.sources_option is not None and types.get(card.sources_option) != tuple[str, ...]:
+        raise PluginError(
+            f"sources_option of card '{card.name}' is {card.sources_option!r}, which is not an"
+            " option annotated as tuple[str, ...]"
+        )
 
 
 def _validate_options(options: object, card: str) -> None:

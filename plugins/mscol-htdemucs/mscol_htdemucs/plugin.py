@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mscol_cli.api import SeparatorCard, hookimpl
 from mscol_htdemucs.options import HTDemucsOptions
-
-if TYPE_CHECKING:
-    from mscol_cli.api import Separator, SeparatorContext
 
 
 @hookimpl
@@ -19,15 +14,9 @@ def mscol_separators() -> list[SeparatorCard]:
             name="htdemucs",
             summary="Hybrid Transformer Demucs: vocals, drums, bass and other, estimated from the"
             " mix at 44.1 kHz; --model FILE.onnx",
-            build=_build,
+            build="mscol_htdemucs.separator:HTDemucsSeparator",
             options=HTDemucsOptions,
             reference="Rouard, Massa, Défossez: Hybrid Transformers for Music Source Separation,"
             " ICASSP 2023, arXiv 2211.08553",
         )
     ]
-
-
-def _build(options: HTDemucsOptions, context: SeparatorContext) -> Separator:
-    from mscol_htdemucs.separator import HTDemucsSeparator
-
-    return HTDemucsSeparator(options, context)

@@ -8,6 +8,7 @@ import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mscol_cli.api import NoOptions
 from mscol_cli.engine.embedding import whole_windows
 from mscol_encoders.sample_cnn import CROP_SAMPLES, NETWORK_SAMPLES, SampleCNN
 
@@ -15,7 +16,7 @@ from mscol_encoders.sample_cnn import CROP_SAMPLES, NETWORK_SAMPLES, SampleCNN
 @pytest.fixture(scope="module")
 def encoder() -> SampleCNN:
     torch.manual_seed(0)
-    encoder = SampleCNN()
+    encoder = SampleCNN(NoOptions())
     for norm in encoder.modules():
         if isinstance(norm, nn.BatchNorm1d) and norm.running_mean is not None:
             norm.running_mean.normal_(std=0.01)

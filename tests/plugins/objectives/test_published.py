@@ -201,7 +201,7 @@ def test_crops_of_different_waveforms_have_nothing_to_leak() -> None:
 
 def test_a_random_mask_is_a_sigmoid_of_a_bilinear_field_written_slowly() -> None:
     options = RandomMaskAugmentationOptions(keep=0.3, sharpness=2.0, time_cells=4, band_cells=3)
-    augment = RandomMask(options)
+    augment = RandomMask(options, CONTEXT)
     at = np.zeros(5, np.int64)
     plan = CropPlan({view: Crops(at, at, at) for view in ("anchor", "positive")})
     grid = augment.draw(plan, np.random.default_rng(0))["grid"]
@@ -219,7 +219,7 @@ def test_a_random_mask_is_a_sigmoid_of_a_bilinear_field_written_slowly() -> None
 
 
 def test_the_share_a_random_mask_keeps_is_what_half_of_it_lies_above() -> None:
-    augment = RandomMask(RandomMaskAugmentationOptions(keep=0.25))
+    augment = RandomMask(RandomMaskAugmentationOptions(keep=0.25), CONTEXT)
     at = np.zeros(2_000, np.int64)
     plan = CropPlan({view: Crops(at, at, at) for view in ("anchor", "positive")})
     grid = torch.from_numpy(augment.draw(plan, np.random.default_rng(0))["grid"])

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from mscol_cli.api import InputFile, NoOptions, SeparatorContext, UsageError
+from mscol_separators.mixture import MixtureOnly
 from mscol_separators.options import StemsOptions
-from mscol_separators.plugin import mscol_separators
 from mscol_separators.stems import StemsSeparator
 from tests.helpers.messages import mentions
 
-STEMS = StemsSeparator(StemsOptions(("vocals", "bass")))
+STEMS = StemsSeparator(StemsOptions(("vocals", "bass")), SeparatorContext())
 
 
 def files(*names: str) -> list[InputFile]:
@@ -67,19 +67,19 @@ def test_stems_of_different_channel_counts_are_summed_as_mono() -> None:
 
 def test_the_mix_is_no_stem() -> None:
     with pytest.raises(UsageError, match="mix"):
-        StemsSeparator(StemsOptions(("mixture",)))
+        StemsSeparator(StemsOptions(("mixture",)), SeparatorContext())
 
 
 def test_only_openunmix_has_a_model() -> None:
-    cards = {card.name: card for card in mscol_separators()}
-    for name, options in (("stems", StemsOptions()), ("none", NoOptions())):
-        with pytest.raises(UsageError, match=f"'{name}'"):
-            cards[name].build(options, SeparatorContext(model="umxl"))
+    context = SeparatorContext(model="umxl")
+    with pytest.raises(UsageError, match="'stems'"):
+        StemsSeparator(StemsOptions(), context)
+    with pytest.raises(UsageError, match="'none'"):
+        MixtureOnly(NoOptions(), context)
 
 
 def test_none_gives_the_mix_alone() -> None:
-    (card,) = (card for card in mscol_separators() if card.name == "none")
-    separator = card.build(NoOptions(), SeparatorContext())
+    separator = MixtureOnly(NoOptions(), SeparatorContext())
     mixture = torch.randn(1, 50)
     assert separator.sources == ()
     assert separator.separate({"mixture": mixture}) == {"mixture": mixture}

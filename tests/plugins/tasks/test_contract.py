@@ -5,11 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from mscol_cli.api import MissingDataError, TaskCard
+from mscol_cli.api import MissingDataError
 from mscol_cli.host import Part, load_registry
 from mscol_cli.host.registry import Entry
 from mscol_cli.probe.tasks import build_task
@@ -31,14 +30,14 @@ def test_the_card_says_what_it_is_in_one_line(entry: Entry) -> None:
 
 @every_task
 def test_the_protocol_can_be_trained_and_scored(entry: Entry) -> None:
-    protocol = build_task(Part(entry, entry.options())).protocol
+    protocol = build_task(Part(entry, entry.card.options())).protocol
     assert min(protocol.epochs, protocol.patience, protocol.batch_size) >= 1
     assert 0 < protocol.learning_rate < 1
 
 
 @every_task
 def test_an_empty_folder_is_refused_in_one_line_that_names_it(entry: Entry, tmp_path: Path) -> None:
-    task = cast(TaskCard, entry.card).build(entry.options())
+    task = build_task(Part(entry, entry.card.options()))
     with pytest.raises(MissingDataError, match=str(tmp_path)) as caught:
         task.load(tmp_path)
     assert "\n" not in str(caught.value)

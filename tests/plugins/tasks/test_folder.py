@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mscol_cli.api import AUDIO_SUFFIXES, MissingDataError, TaskData, UsageError
-from mscol_tasks.folder import FolderOptions, FolderTask
+from mscol_tasks.folder import FolderTask
+from mscol_tasks.options import FolderOptions
 from tests.helpers.tasks import touch
 
 

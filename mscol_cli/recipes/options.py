@@ -1,0 +1,133 @@
+"""The options that recipes set, and all options of a training run: each is declared once, here.
+
+From its declaration follow its option on the command line, its key in recipes and studies, its
+place in run.json, and whether a run that is resumed may change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mscol_cli.contracts.options import Option, option, options_of
+
+Role = Literal["result", "length", "saving", "where"]
+"""What an option is for:
+
+* `result`: decides what is learned. Recipes set it; a run keeps it.
+* `length`: how long to train. Recipes set it; a resumed run may change it.
+* `saving`: what is written when. A resumed run may change it; recipes set it only with `recipe`.
+* `where`: where and how to compute. Left to each machine, so recipes do not set it.
+"""
+
+
+def setting(
+    default: Any,
+    help: str,
+    role: Role,
+    *,
+    key: str = "",
+    recipe: bool | None = None,
+    flag: bool = True,
+    metavar: str = "",
+    minimum: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """Declare one option of a run, as a dataclass field.
+
+    Args:
+        default: Value when neither the command line nor a recipe gives one.
+        help: One sentence for `mscol pretrain --help`.
+        role: What the option is for.
+        key: Name in recipes and on the command line; empty for the name of the field.
+        recipe: Whether recipes set it; None for what the role says.
+        flag: Whether the command line gets an option for it.
+        metavar: Placeholder of its value in the help; empty for one that fits its type.
+        minimum: Smallest value allowed, inclusive.
+        choices: The only values allowed.
+    """
+    made = option(default, help, minimum=minimum, choices=choices)
+    recipe = role in ("result", "length") if recipe is None else recipe
+    own = {"role": role, "key": key, "recipe": recipe, "flag": flag, "metavar": metavar}
+    return field(default=default, metadata={**made.metadata, **own})
+
+
+@dataclass(frozen=True)
+class PartsSettings:
+    """What is trained, on what."""
+
+    objective: str = setting(
+        "",
+        "Objective: msa, cola, mws, random-mask, clmr or one of a plugin. msa+mws trains msa on"
+        " crops augmented as in mws.",
+        "result",
+    )
+    encoder: str = setting("efficientnet_b0", "Encoder.", "result")
+    train_split: str = setting(
+        "all",
+        "Train only on the training clips of this probe task, so that no test clip is used (data in"
+        " data/TASK, or TASK=DIR), or on all tracks.",
+        "result",
+        metavar="TASK|all",
+    )
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long, how much, how fast, and where."""
+
+    steps: int = setting(10_000, "Number of training steps.", "length", minimum=1)
+    batch_size: int = setting(128, "Pairs per step, over all processes.", "result")
+    learning_rate: float = setting(1e-3, "Learning rate.", "result", key="lr")
+    schedule: str = setting(
+        "halved",
+        "Learning rate schedule: halved (halved after half of the steps) or constant.",
+        "result",
+        choices=("halved", "constant"),
+    )
+    seed: int = setting(0, "Random seed for weights and crops.", "result", minimum=0)
+    save_every: int = setting(1_000, "Steps between checkpoints.", "saving", recipe=True, minimum=1)
+    log_every: int = setting(
+        10, "Steps between lines of metrics.jsonl.", "saving", flag=False, minimum=1
+    )
+    keep_last: int = setting(
+        2, "Number of checkpoints to keep, besides the best.", "saving", minimum=1
+    )
+    processes: int = setting(
+        1, "Number of processes that share a batch.", "where", flag=False, minimum=1
+    )
+    device: str = setting("auto", "Device: auto, cpu, cuda or cuda:N.", "where")
+    store_on: str = setting(
+        "auto",
+        "Hold the store in the memory of the device, or read it from the host. auto: on a GPU where"
+        " it fits.",
+        "where",
+        choices=("auto", "device", "host"),
+    )
+    precision: str = setting(
+        "auto",
+        "Precision of the encoder. auto: bf16 on a GPU that supports it, otherwise fp32.",
+        "where",
+        choices=("auto", "fp32", "bf16"),
+    )
+    compile: str = setting(
+        "auto",
+        "Compile the encoder. auto: on for a GPU, off for a CPU.",
+        "where",
+        choices=("auto", "on", "off"),
+    )
+
+
+PRETRAIN = (*options_of(PartsSettings), *options_of(TrainingSettings))
+"""Every option of a run."""
+IN_RECIPES: dict[str, list[Option]] = {
+    "separate": [Option("separator", str), Option("model", str)],
+    "pretrain": [item for item in PRETRAIN if item.metadata["recipe"]],
+    "probe": [Option("seeds", int)],
+}
+"""By command, what recipes set."""
+
+
+def named(*roles: Role) -> list[str]:
+    """Names of the options of a run that have one of these roles."""
+    return [item.name for item in PRETRAIN if item.metadata["role"] in roles]
