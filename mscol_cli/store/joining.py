@@ -25,7 +25,7 @@ from mscol_cli.store.records import (
 from mscol_cli.system.files import file_hash, sync, write_atomically, write_text
 from mscol_cli.system.locks import Lock
 
-LOCK = ".lock"
+_LOCK = ".lock"
 Records = dict[str, TrackRecord]
 
 
@@ -33,7 +33,7 @@ Records = dict[str, TrackRecord]
 def store_lock(store: Path) -> Iterator[None]:
     """Alone with plan and header; waits for its turn. Raises MscolError without locks."""
     store.mkdir(parents=True, exist_ok=True)
-    with Lock(store / LOCK):
+    with Lock(store / _LOCK):
         if not (store / PLAN).exists():  # units of a run that was killed while it cleaned up
             shutil.rmtree(store / WORK, ignore_errors=True)
         try:
@@ -45,7 +45,7 @@ def store_lock(store: Path) -> Iterator[None]:
 
 def is_clean(store: Path) -> bool:
     """Whether no process works here, or was killed and left something."""
-    return not any((store / name).exists() for name in (LOCK, WORK))
+    return not any((store / name).exists() for name in (_LOCK, WORK))
 
 
 def records_so_far(store: Path, plan: Plan | None) -> Records:
@@ -173,6 +173,6 @@ def _clean(store: Path) -> None:
     for name in (HEADER, TRACKS, LEVELS, FAILURES):
         for path in store.glob(f".{Path(name).stem}.*{Path(name).suffix}"):
             path.unlink()
-    (store / LOCK).unlink(missing_ok=True)
+    (store / _LOCK).unlink(missing_ok=True)
     if not any(store.iterdir()):
         store.rmdir()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
-from mscol_cli.store.arrays import FULL_SCALE
+from mscol_cli.store.arrays import INT16_PEAK
 from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.records import read_tracks
 from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, STEP
@@ -133,7 +133,7 @@ class Store:
 
     def peak(self, track: int) -> float:
         """The largest |x| among all sources of a track, before any level normalisation."""
-        return float(self._table.gain[track].max()) * FULL_SCALE
+        return float(self._table.gain[track].max()) * INT16_PEAK
 
     def factors(self, level: Level) -> NDArray[np.float32]:
         """(tracks, sources), what makes stored samples waveforms at a level."""

@@ -117,15 +117,22 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def file_hash(path: Path, watch: Callable[[int], None] | None = None) -> str:
-    """SHA-256 of a file, hex; `watch` is told how many bytes were read, block by block.
+def file_hash(
+    path: Path, watch: Callable[[int], None] | None = None, algorithm: str = "sha256"
+) -> str:
+    """The hash of a file, hex.
+
+    Args:
+        path: The file.
+        watch: Called with the number of bytes of each block that was read.
+        algorithm: A name that `hashlib` knows.
 
     Raises:
         OSError: It cannot be read, or is a pipe, a device or a folder: these are never opened.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
