@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.system.files import point, read_json, relative_to_here, write_json
+from mscol_cli.system.files import leftovers, point, read_json, relative_to_here, write_json
 
 STAMP: Mapping[str, Any] = {"format": "mscol-run", "version": 1}
 """How a run.json begins."""
@@ -145,4 +145,4 @@ def refuse_used(run: Path, files: Mapping[str, str]) -> None:
 def _left_behind(path: Path, files: Mapping[str, str]) -> bool:
     if path.name in files:
         return path.read_text(encoding="utf-8") == files[path.name]
-    return any(path.match(f".{Path(name).stem}.[0-9]*{Path(name).suffix}") for name in files)
+    return any(path in leftovers(path.with_name(name)) for name in files)

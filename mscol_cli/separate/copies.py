@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from mscol_cli.store import FileStamp, SeparatorIdentity
 from mscol_cli.store.journal import append_shared, whole_lines
 from mscol_cli.store.records import hashes, read_lines
 from mscol_cli.store.spool import Spool, blocks
-from mscol_cli.system.files import inside, real_path
+from mscol_cli.system.files import inside, leftovers, real_path
 from mscol_cli.system.outcomes import explained
 from mscol_cli.system.prefetch import map_ahead
 
@@ -189,10 +188,8 @@ def _peak(track_id: str, sources: Mapping[str, Spool]) -> float:
 
 def _write_copy(path: Path, source: Spool, gain: float, sample_rate: int) -> None:
     # A process that was killed leaves its half-written file under a name of its own.
-    pattern = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(path.suffix)}")
-    for entry in path.parent.iterdir() if path.parent.is_dir() else ():
-        if pattern.fullmatch(entry.name):
-            entry.unlink()
+    for entry in leftovers(path):
+        entry.unlink()
     scaled = (block * np.float32(gain) for block in blocks(source))
     write_blocks(path, scaled, (source.channels or 1, len(source)), sample_rate)
 

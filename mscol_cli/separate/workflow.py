@@ -29,7 +29,7 @@ from mscol_cli.separate.jobs import (
 from mscol_cli.separate.plan import PendingTracks, find_pending, make_plan
 from mscol_cli.separate.separator import SeparateRequest, build_separator, resolve
 from mscol_cli.separate.worker import Worker
-from mscol_cli.store import ACTIVE_LEVEL, Store, store_beside
+from mscol_cli.store import Store, store_beside
 from mscol_cli.store.joining import failures_so_far
 from mscol_cli.store.plan import Plan
 from mscol_cli.system.files import real_path
@@ -215,15 +215,12 @@ def _tell_scaled(copies: Copies | None, progress: Progress) -> None:
 
 def _summary(output: Path, done_before: int, failures: Failures, seconds: float) -> SeparateResult:
     store = Store.open(output)
-    sounding = (store.index.segment_level > ACTIVE_LEVEL).mean(axis=0)
     return SeparateResult(
         store=output,
         tracks=store.header.tracks,
         done_before=done_before,
         failures=failures,
         hours=store.header.hours,
-        active={
-            name: float(share) for name, share in zip(store.index.sources, sounding, strict=True)
-        },
+        active=store.active_shares(),
         seconds=seconds,
     )

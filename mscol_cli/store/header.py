@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.errors import UsageError
+from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.store.segments import SAMPLE_RATE
 from mscol_cli.system.files import read_json, write_json
 
@@ -136,6 +136,15 @@ class StoreHeader:
                 f"{path} is incomplete: restore it, or separate again with -o"
             ) from None
         return StoreHeader(**{**known, "sources": tuple(known["sources"]), "separator": separator})
+
+
+def read_sealed(folder: Path) -> StoreHeader:
+    """Read the `store.json` of a finished store; raises as `StoreHeader.read`, or MissingDataError
+    for one that is not finished."""
+    header = StoreHeader.read(folder)
+    if not header.sealed:
+        raise MissingDataError(f"{folder} is not finished: run `mscol separate ...` again")
+    return header
 
 
 def _check_version(path: Path, content: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from mscol_cli.store.records import (
     read_tracks,
     totals,
 )
-from mscol_cli.system.files import file_hash, sync, write_atomically, write_text
+from mscol_cli.system.files import file_hash, leftovers, sync, write_atomically, write_text
 from mscol_cli.system.locks import Lock
 
 _LOCK = ".lock"
@@ -171,7 +171,7 @@ def _clean(store: Path) -> None:
     """Remove what only a run needs, and what killed processes left half-written."""
     shutil.rmtree(store / WORK, ignore_errors=True)
     for name in (HEADER, TRACKS, LEVELS, FAILURES):
-        for path in store.glob(f".{Path(name).stem}.*{Path(name).suffix}"):
+        for path in leftovers(store / name):
             path.unlink()
     (store / _LOCK).unlink(missing_ok=True)
     if not any(store.iterdir()):

@@ -40,7 +40,7 @@ from mscol_cli.store.records import (
 )
 from mscol_cli.store.segments import MINIMUM, SAMPLE_RATE, segment_levels
 from mscol_cli.store.spool import Samples
-from mscol_cli.system.files import file_hash, sync, write_text
+from mscol_cli.system.files import file_hash, leftovers, sync, write_text
 
 SHARD_BYTES = 1 << 30
 
@@ -187,12 +187,8 @@ class StoreWriter:
         """Files of a killed process: half-written temporary ones, and shards no line names."""
         named = {self.path / shard_name(number) for number in range(self._number + 1)}
         unnamed = set((self.path / SHARDS).glob("*.npy")) - named
-        temporary = {
-            path
-            for name in (HEADER, FAILURES)
-            for path in self.path.glob(f".{Path(name).stem}.*{Path(name).suffix}")
-        }
-        for path in unnamed | temporary:
+        temporary = [path for name in (HEADER, FAILURES) for path in leftovers(self.path / name)]
+        for path in (*unnamed, *temporary):
             path.unlink()
 
     def _next_shard(self, full: GrowingArray) -> GrowingArray:

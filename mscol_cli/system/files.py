@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Mapping
@@ -27,6 +28,13 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Temporary files that processes left which were killed while they wrote a file atomically."""
+    pattern = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(path.suffix)}")
+    entries = path.parent.iterdir() if path.parent.is_dir() else ()
+    return [entry for entry in entries if pattern.fullmatch(entry.name)]
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
