@@ -37,8 +37,5 @@ def alone_in(folder: Path, progress: Progress) -> Iterator[None]:
         lock = Lock(folder, required=False)
         if not lock.take():
             progress.note(f"waiting for another mscol that downloads to {folder}")
-            lock.take(wait=True)
-        try:
+        with lock:
             yield
-        finally:
-            lock.release()

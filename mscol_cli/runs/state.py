@@ -68,10 +68,8 @@ def training_lock(run: Path) -> Iterator[None]:
     lock = Lock(run / _LOCK, required=False)
     if not lock.take():
         raise UsageError(f"{run} is being trained by another process: wait for it, or stop it.")
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def _try_to_record(run: Path, state: str, reason: str) -> None:
