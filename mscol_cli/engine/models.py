@@ -111,6 +111,8 @@ def resolve_model(
             None for `runs/latest`.
         encoder: The encoder of `untrained`; None takes that of `runs/latest`, so that the two can
             be compared, or the default encoder when there is no run.
+        registry: The plugins.
+        device: Where its weights go.
 
     Raises:
         MissingDataError: No such model.

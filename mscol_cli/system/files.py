@@ -82,10 +82,10 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def escaped(text: str) -> str:
-    """Text that can be encoded as UTF-8, whatever file names are in it.
+    r"""Text that can be encoded as UTF-8, whatever file names are in it.
 
     A byte of a name that is not UTF-8 is a lone surrogate in Python, and no text can hold it. It
-    is written as JSON writes it, `\\udce9` for the byte 0xE9, everywhere: pages, lists, terminal.
+    is written as JSON writes it, `\udce9` for the byte 0xE9, everywhere: pages, lists, terminal.
     Only CSV has the byte itself, so that its names are those on the disk.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
