@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.rehearsal_sets import FMA_EMPTY, FMA_SHORT, MTAT_CORRUPT, MTAT_SECONDS, SPLITS, Size
-from mscol_cli.synthetic import TOP_TAGS
+from mscol_cli.api import TOP_TAGS
 
 SPLIT_OF_FOLDER = {
     **dict.fromkeys("0123456789ab", "train"),

@@ -24,7 +24,8 @@ from bench.rehearsal_music import (
     recordings,
     write_note,
 )
-from mscol_cli.synthetic import FAMILIES, TOP_TAGS
+from mscol_cli.api import TOP_TAGS
+from mscol_cli.synthetic import FAMILIES
 from mscol_cli.synthetic.fma import COLUMNS, GENRE_IDS
 from mscol_cli.synthetic.tags import RARE_TAGS
 

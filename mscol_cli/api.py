@@ -20,9 +20,10 @@ from mscol_cli.contracts.cards import (
 from mscol_cli.contracts.hooks import hookimpl
 from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.options import NoOptions, option
+from mscol_cli.contracts.tags import TOP_TAGS
 from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskItem
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
-from mscol_cli.system.files import inside
+from mscol_cli.system.files import file_hash, inside
 
 if TYPE_CHECKING:
     from mscol_cli.audio import AudioListing, find_audio
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUDIO_SUFFIXES",
     "MIXTURE",
+    "TOP_TAGS",
     "AudioListing",
     "Augmentation",
     "Augmented",
@@ -82,6 +84,7 @@ __all__ = [
     "TrackInput",
     "UsageError",
     "fetch_files",
+    "file_hash",
     "find_audio",
     "find_collection",
     "hookimpl",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mscol_cli.audio.decode import read_audio
 from mscol_cli.audio.resample import resample_array
+from mscol_cli.audio.write import INT16_SCALE
 
 FloatArray = NDArray[np.float32]
 
@@ -26,7 +27,6 @@ MPEG_1, MPEG_2 = (320, 32), (160, 8)
 # Samples by which LAME and a decoder are late, together.
 CODEC_DELAY = 1105
 VOCODER_SECONDS = 0.064
-FULL_SCALE = 32768
 RANGES = {
     "noise": (-20.0, 100.0, "dB"),
     "gain": (-96.0, 60.0, "dB"),
@@ -96,8 +96,8 @@ def add_noise(waveform: FloatArray, ratio_db: float, seed: int) -> FloatArray:
 
 def change_level(waveform: FloatArray, gain_db: float) -> FloatArray:
     """Amplify (samples,), and store the result in 16 bits."""
-    steps = np.rint(waveform * np.float32(FULL_SCALE * 10 ** (gain_db / 20)))
-    kept: FloatArray = np.clip(steps, -FULL_SCALE, FULL_SCALE - 1) / np.float32(FULL_SCALE)
+    steps = np.rint(waveform * np.float32(INT16_SCALE * 10 ** (gain_db / 20)))
+    kept: FloatArray = np.clip(steps, -INT16_SCALE, INT16_SCALE - 1) / np.float32(INT16_SCALE)
     return kept
 
 

@@ -15,7 +15,8 @@ from mscol_cli.errors import BadInputError, UsageError
 from mscol_cli.system.files import write_atomically
 
 _BLOCK = 1 << 16
-_FULL_SCALE = 32768
+INT16_SCALE = 32768
+"""What a sample of 1.0 is in 16 bits, where the largest positive one is a step less."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,6 @@ def _small(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32
 
 
 def _to_16_bits(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    steps = np.rint(samples * np.float32(_FULL_SCALE))
-    clipped: NDArray[np.int16] = np.clip(steps, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+    steps = np.rint(samples * np.float32(INT16_SCALE))
+    clipped: NDArray[np.int16] = np.clip(steps, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
     return clipped

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 store = typer.Typer(
     help="Look inside a store, check it, or take tracks out of it.", no_args_is_help=True
 )
+Found = TypeVar("Found")
 StoreFolder = Annotated[Path, typer.Argument(help="A store's folder.", metavar="STORE")]
 
 
@@ -26,11 +27,7 @@ def info(path: StoreFolder, json: Json = False) -> None:
     """Say what a store holds, who separated it and how, and under which licence."""
     from mscol_cli.store.contents import info as look
 
-    found = look(path)
-    if json:
-        print_json(found)
-    else:
-        print_lines(*_format_store(found))
+    _show(look(path), json, _format_store)
 
 
 @store.command()
@@ -38,11 +35,7 @@ def ls(path: StoreFolder, json: Json = False) -> None:
     """List the tracks: seconds, segments, sources that sound, id."""
     from mscol_cli.store.contents import tracks
 
-    found = tracks(path)
-    if json:
-        print_json(found)
-    else:
-        print_lines(*_listed(found))
+    _show(tracks(path), json, _listed)
 
 
 @store.command()
@@ -50,11 +43,7 @@ def manifest(path: StoreFolder, json: Json = False) -> None:
     """List every input file: done or failed and why, seconds decoded and declared, hash."""
     from mscol_cli.store.contents import manifest as read
 
-    found = read(path)
-    if json:
-        print_json(found)
-    else:
-        print_lines(*_accounted(found))
+    _show(read(path), json, _accounted)
 
 
 @store.command()
@@ -121,8 +110,14 @@ def export(
     finish(result.failures)
 
 
-def _format_store(found: StoreInfo) -> Iterator[str]:
+def _show(found: Found, json: bool, lines: Callable[[Found], Iterator[str]]) -> None:
+    if json:
+        print_json(found)
+    else:
+        print_lines(*lines(found))
 
+
+def _format_store(found: StoreInfo) -> Iterator[str]:
     separator = found.separator
     state = "sealed" if found.sealed else "not finished: run 'mscol separate ...' again"
     yield f"{found.store}: {state}"

@@ -62,7 +62,7 @@ class Titled(Protocol):
 
 
 def escape_unencodable() -> None:
-    """Let stdout and stderr escape the characters that their encoding lacks, as in `m\\xfc.wav`.
+    r"""Let stdout and stderr escape the characters that their encoding lacks, as in `m\xfc.wav`.
 
     A terminal or a pipe may have a legacy code page (cp1252, ISO-8859-1), which no name of a file
     may turn into an error.

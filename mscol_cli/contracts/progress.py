@@ -34,17 +34,23 @@ class Progress(Protocol):
 class Silent:
     """A `Progress` that watches nothing: library use and tests."""
 
-    def begin(self, title: str, total: int | None, unit: str) -> None: ...
+    def begin(self, title: str, total: int | None, unit: str) -> None:
+        """Show nothing."""
 
-    def advance(self, amount: int = 1, **fields: str) -> None: ...
+    def advance(self, amount: int = 1, **fields: str) -> None:
+        """Count nothing."""
 
-    def skip(self, amount: int) -> None: ...
+    def skip(self, amount: int) -> None:
+        """Count nothing."""
 
-    def end(self) -> None: ...
+    def end(self) -> None:
+        """Show nothing."""
 
-    def note(self, message: str) -> None: ...
+    def note(self, message: str) -> None:
+        """Print nothing."""
 
-    def warn(self, message: str) -> None: ...
+    def warn(self, message: str) -> None:
+        """Print nothing."""
 
 
 class ByteMeter:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from mscol_cli.system.files import file_hash
 
 PREFIX = "sha256-prefix"
 DIGITS = {
@@ -16,7 +17,6 @@ DIGITS = {
     "md5": (32, 32),
     PREFIX: (8, 63),
 }
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,4 @@ def hash_file(
         watch: Told how many bytes were read, block by block.
     """
     algorithm = like.algorithm if like is not None and like.is_whole else "sha256"
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-            if watch is not None:
-                watch(len(block))
-    return Checksum(algorithm, digest.hexdigest())
+    return Checksum(algorithm, file_hash(path, watch, algorithm))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.download.table import Collection
-from mscol_cli.errors import MscolError
 from mscol_cli.system.locks import Lock
+from mscol_cli.system.outcomes import MAKE_ROOM, writing
 
 TORCH_HUB = "torch.hub"
 
@@ -30,25 +30,12 @@ def alone_in(folder: Path, progress: Progress) -> Iterator[None]:
     Raises:
         MscolError: The folder cannot be made or written, before or in what is done in it.
     """
-    try:
+    with writing(folder, MAKE_ROOM):
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder, progress):
+        # Some network disks cannot lock folders; hashes still detect a file that two processes
+        # wrote.
+        lock = Lock(folder, required=False)
+        if not lock.take():
+            progress.note(f"waiting for another mscol that downloads to {folder}")
+        with lock:
             yield
-    except OSError as error:
-        raise MscolError(
-            f"{folder} cannot be written ({error.strerror or error}): make room or check the disk,"
-            " then run the same command again"
-        ) from error
-
-
-@contextmanager
-def _locked(folder: Path, progress: Progress) -> Iterator[None]:
-    # Some network disks cannot lock folders; hashes still detect a file that two processes wrote.
-    lock = Lock(folder, required=False)
-    if not lock.take():
-        progress.note(f"waiting for another mscol that downloads to {folder}")
-        lock.take(wait=True)
-    try:
-        yield
-    finally:
-        lock.release()

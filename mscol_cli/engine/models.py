@@ -20,7 +20,7 @@ from mscol_cli.host.checks.encoder import validate_encoder
 from mscol_cli.host.guard import set_label
 from mscol_cli.recipes.options import PartsSettings
 from mscol_cli.runs import checkpoint as checkpoints
-from mscol_cli.runs.layout import RUNS, find_named, latest_run
+from mscol_cli.runs.layout import ENCODER, RUNS, find_named, latest_run
 
 DEFAULT_ENCODER = PartsSettings.encoder
 UNTRAINED = "untrained"
@@ -112,6 +112,8 @@ def resolve_model(
             None for `runs/latest`.
         encoder: The encoder of `untrained`; None takes that of `runs/latest`, so that the two can
             be compared, or the default encoder when there is no run.
+        registry: The plugins.
+        device: Where its weights go.
 
     Raises:
         MissingDataError: No such model.
@@ -139,7 +141,7 @@ def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
         owner = f"{recorded.get('owner')} {recorded.get('version')}"
         raise UsageError(f"{path} needs the plugin {owner}, install it: {error}") from error
     encoder = build_encoder(recorded_encoder(found.info, registry), seed=0)
-    load_weights(encoder, checkpoints.read_weights(found.folder, checkpoints.ENCODER), found.folder)
+    load_weights(encoder, checkpoints.read_weights(found.folder, ENCODER), found.folder)
     run = checkpoints.run_of(found.folder)
     return Model(
         encoder=encoder.eval().to(device),
@@ -181,7 +183,7 @@ def _find_checkpoint(path: Path) -> checkpoints.Checkpoint:
         raise MissingDataError(
             f"{named} is no model: name a run folder, a checkpoint folder, or a run under {RUNS}/."
         )
-    if (path / f"{checkpoints.ENCODER}.safetensors").exists():
+    if (path / f"{ENCODER}.safetensors").exists():
         return checkpoints.read_checkpoint(path)
     found = checkpoints.latest_checkpoint(path)
     if found is None:

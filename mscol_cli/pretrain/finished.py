@@ -11,11 +11,17 @@ from safetensors import SafetensorError, safe_open
 
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.recipes.options import named
-from mscol_cli.runs.layout import RUNS, checkpoint_folders, follow_latest, is_run, latest_run
+from mscol_cli.runs.layout import (
+    RUNS,
+    WEIGHTS,
+    checkpoint_folders,
+    follow_latest,
+    is_run,
+    latest_run,
+)
 from mscol_cli.runs.record import RunRecord, read_run_folder
 from mscol_cli.runs.state import FINISHED
 
-WEIGHTS = ("encoder", "objective", "optimizer")
 UNCHECKED = ("store", "recipe", "stems", "objective_options", "encoder_options")
 """What a run records otherwise than it is given, so that comparing needs plugins and the store."""
 

@@ -77,7 +77,8 @@ class Meter:
     """
 
     def __init__(self, batch_size: int, state: Mapping[str, Any] | None = None) -> None:
-        """
+        """Begin to count.
+
         Args:
             batch_size: Pairs per update, over all processes.
             state: Of a meter to go on from.

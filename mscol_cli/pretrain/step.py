@@ -33,7 +33,8 @@ class Pretraining(nn.Module):
     def __init__(
         self, encoder: Encoder, objective: Objective, precision: torch.dtype = torch.float32
     ) -> None:
-        """
+        """Put a network and its task together.
+
         Args:
             encoder: The network.
             objective: The pretext task.

@@ -32,7 +32,12 @@ def score_budgets(
     Every seed draws clips of its own, so that the spread over seeds has the luck of the draw in it.
 
     Args:
+        settings: Which shares, and how classifiers are trained.
+        embedded: Vectors of all clips.
+        model: The encoder they are of.
         whole: The scores with all training clips, which a share of 1 has too.
+        device: Where classifiers are trained.
+        progress: Shows a bar over seeds.
     """
     if not settings.label_fractions:
         return

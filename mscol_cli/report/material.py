@@ -13,11 +13,9 @@ from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.probe.compare import Finished, join
 from mscol_cli.probe.result import PROBE, FoundProbe, FoundSet, Score, read_probe
 from mscol_cli.probe.table import JointTable
-from mscol_cli.runs.layout import LATEST, RUN, find_named
-from mscol_cli.runs.metrics import damage
+from mscol_cli.runs.layout import LATEST, PROBES, RECIPE, RUN, RUNS, find_named
 from mscol_cli.runs.trained import FoundRun, read_run
 
-PROBES = "probes"
 Found = TypeVar("Found")
 Failures = list[tuple[str, str]]
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -119,7 +117,7 @@ def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Materia
     folders = _unique(folder for path in paths for folder in _runs_in(path))
     labels = _labels(folders)
     runs = list(_readable(folders, lambda folder: read_run(labels[folder], folder), failures))
-    failures += [(str(run.folder), damage(run.folder, run.damaged)) for run in runs if run.damaged]
+    failures += [(str(run.folder), problem) for run in runs for problem in run.problems]
     found = [
         probe
         for run in runs
@@ -140,11 +138,11 @@ def _runs_in(path: Path) -> list[Path]:
         raise MissingDataError(f"{path} is no folder: name a run folder, or one that holds runs.")
     if (path / RUN).is_file():
         return [path]
-    places = [path / "runs", path]
+    places = [path / RUNS, path]
     found = [
         run.parent for place in places for run in place.glob(f"*/{RUN}") if not _is_latest(run)
     ]
-    if not found and any(path.glob("*/probe.json")):
+    if not found and any(path.glob(f"*/{PROBE}")):
         raise MissingDataError(f"{path} holds results of probes and no run: add --probes {path}.")
     if not found:
         raise MissingDataError(f"{path} holds no run: train one with 'mscol pretrain'.")
@@ -157,7 +155,7 @@ def _is_latest(run: Path) -> bool:
 
 def _started(folder: Path) -> tuple[float, str]:
     """When a run began, as its recipe, which nothing writes again, tells."""
-    recipe = folder / "recipe.toml"
+    recipe = folder / RECIPE
     return (recipe if recipe.exists() else folder / RUN).stat().st_mtime, folder.name
 
 

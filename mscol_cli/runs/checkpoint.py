@@ -18,15 +18,18 @@ from torch import Tensor
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.runs.layout import (
     CHECKPOINTS,
-    FORMAT,
+    ENCODER,
     RUN,
-    VERSION,
+    STAMP,
+    STEP_PREFIX,
+    WEIGHTS,
     check_layout,
+    checkpoint_folder,
     checkpoint_folders,
+    step_of,
 )
 from mscol_cli.system.files import file_hash, make_readable, point, read_json, sync, write_json
 
-ENCODER, OBJECTIVE, OPTIMIZER = "encoder", "objective", "optimizer"
 BEST = "best"
 
 
@@ -71,7 +74,7 @@ def save_checkpoint(
         info: Settings of the run; the step is added.
         tensors: By file stem (`encoder`, `objective`, `optimizer`), tensors by name.
     """
-    final = run / CHECKPOINTS / f"step-{step:08d}"
+    final = checkpoint_folder(run, step)
     with _filled(final, {**info, "step": step}, tensors) as temporary:
         if final.exists():
             shutil.rmtree(final)
@@ -94,7 +97,7 @@ def save_model(
         UsageError: The folder holds something.
     """
     refuse_occupied(folder)
-    content = {"format": FORMAT, "version": VERSION, **info, "step": step}
+    content = {**STAMP, **info, "step": step}
     final = folder.resolve()
     with _filled(final, content, tensors) as temporary:
         # Fails where a rival has filled the folder meanwhile, and loses nothing.
@@ -133,7 +136,7 @@ def _filled(
 
 def run_of(folder: Path) -> Path:
     """The run folder of a checkpoint; the checkpoint itself where it belongs to no run."""
-    named = folder.name == BEST or folder.name.startswith("step-")
+    named = folder.name == BEST or step_of(folder) is not None
     inside = folder.parent.name == CHECKPOINTS and named
     return folder.parent.parent if inside else folder
 
@@ -159,7 +162,7 @@ def prune(run: Path, keep: int) -> None:
     left of others; for a process that is writing none."""
     best = (run / CHECKPOINTS / BEST).resolve().name
     old = (folder for folder in checkpoint_folders(run)[:-keep] if folder.name != best)
-    unfinished = (run / CHECKPOINTS).glob(".step-*")
+    unfinished = (run / CHECKPOINTS).glob(f".{STEP_PREFIX}*")
     for folder in [*old, *unfinished]:
         shutil.rmtree(folder)
 
@@ -213,8 +216,7 @@ def restorable(run: Path) -> Restorable | None:
     newest: MscolError | None = None
     for folder in reversed(checkpoint_folders(run)):
         try:
-            stems = (ENCODER, OBJECTIVE, OPTIMIZER)
-            tensors = {stem: read_weights(folder, stem) for stem in stems}
+            tensors = {stem: read_weights(folder, stem) for stem in WEIGHTS}
             return Restorable(read_checkpoint(folder), tensors, damaged)
         except MscolError as error:
             damaged[folder] = str(error)

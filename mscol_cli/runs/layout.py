@@ -9,29 +9,45 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.system.files import point, read_json, relative_to_here, write_json
+from mscol_cli.system.files import leftovers, point, read_json, relative_to_here, write_json
 
-FORMAT, VERSION = "mscol-run", 1
+STAMP: Mapping[str, Any] = {"format": "mscol-run", "version": 1}
+"""How a run.json begins."""
 RUNS = Path("runs")
 LATEST = "latest"
+STEP_PREFIX = "step-"
 RUN, RECIPE, CHECKPOINTS = "run.json", "recipe.toml", "checkpoints"
 """In a run: its settings, those that decide the result as a recipe, and its checkpoints."""
+ENCODER, OBJECTIVE, OPTIMIZER = WEIGHTS = "encoder", "objective", "optimizer"
+"""In a checkpoint: stems of the files of tensors."""
 PROBES, PROBE_REPORT = "probes", "probe.json"
 """Results of probes, of a run in its folder: each in a folder of its own, and what says it all."""
 
 
 def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
     """Refuse a run.json of another layout. Raises UsageError."""
-    if info.get("format") != FORMAT or info.get("version") != VERSION:
+    stamp = {key: info.get(key) for key in STAMP}
+    if stamp != STAMP:
         raise UsageError(
-            f"{folder} has layout {info.get('format')} {info.get('version')}, this mscol reads"
-            f" {FORMAT} {VERSION}: use the mscol that wrote it, or train again."
+            f"{folder} has layout {' '.join(map(str, stamp.values()))}, this mscol reads"
+            f" {' '.join(map(str, STAMP.values()))}: use the mscol that wrote it, or train again."
         )
 
 
 def checkpoint_folders(run: Path) -> list[Path]:
     """The checkpoints of a run, by step."""
-    return sorted((run / CHECKPOINTS).glob("step-*"))
+    return sorted((run / CHECKPOINTS).glob(f"{STEP_PREFIX}*"))
+
+
+def checkpoint_folder(run: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return run / CHECKPOINTS / f"{STEP_PREFIX}{step:08d}"
+
+
+def step_of(folder: Path) -> int | None:
+    """The step of a checkpoint by its name; None for a folder of another name."""
+    number = folder.name.removeprefix(STEP_PREFIX)
+    return int(number) if folder.name.startswith(STEP_PREFIX) and number.isdecimal() else None
 
 
 def follow_latest(run: Path) -> Path:
@@ -91,7 +107,7 @@ def latest_run(folder: Path, advice: str) -> Path:
 
 def write_run(run: Path, settings: Mapping[str, Any]) -> None:
     """Write a run's settings as its run.json."""
-    write_json(run / RUN, {"format": FORMAT, "version": VERSION, **settings})
+    write_json(run / RUN, {**STAMP, **settings})
 
 
 def read_run(run: Path) -> dict[str, Any]:
@@ -129,4 +145,4 @@ def refuse_used(run: Path, files: Mapping[str, str]) -> None:
 def _left_behind(path: Path, files: Mapping[str, str]) -> bool:
     if path.name in files:
         return path.read_text(encoding="utf-8") == files[path.name]
-    return any(path.match(f".{Path(name).stem}.[0-9]*{Path(name).suffix}") for name in files)
+    return any(path in leftovers(path.with_name(name)) for name in files)

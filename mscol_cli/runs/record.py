@@ -9,12 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
-from mscol_cli.runs.layout import PROBE_REPORT, PROBES, RUN, RUNS, checkpoint_folders, find_named
+from mscol_cli.runs.layout import (
+    PROBE_REPORT,
+    PROBES,
+    RUN,
+    RUNS,
+    checkpoint_folders,
+    find_named,
+    step_of,
+)
 from mscol_cli.runs.metrics import METRICS, damage, split_damaged
 from mscol_cli.runs.state import FINISHED, STATE, RunState, read_state
 from mscol_cli.system.files import read_json
 
-PROBE = "probe/"
+ONLINE_PROBE = "probe/"
+"""How metrics of the online probe are named, before the task."""
 UNKNOWN, IMPORTED, DAMAGED = "stopped", "imported", "damaged"
 
 
@@ -132,18 +141,23 @@ def open_runs(names: Iterable[str]) -> list[RunRecord]:
     return [open_run(name) for name in reversed(folders.values())]
 
 
-def read_run_folder(folder: Path) -> RunRecord:
-    """Whatever can be read of a run folder; the rest is named among its problems."""
+def read_run_folder(folder: Path, probes: bool = True) -> RunRecord:
+    """Whatever can be read of a run folder; the rest is named among its problems.
+
+    Args:
+        folder: The run folder.
+        probes: Whether to read the headlines of its probe reports, too.
+    """
     problems: list[str] = []
     info = _info(folder, problems)
-    steps = sorted(_step(path) for path in checkpoint_folders(folder))
+    steps = sorted(step_of(path) or 0 for path in checkpoint_folders(folder))
     return RunRecord(
         folder,
         info,
         _lines(folder, problems),
         _state(folder, info, steps, problems),
         steps,
-        _probes(folder, problems),
+        _probes(folder, problems) if probes else [],
         _age(folder),
         problems,
     )
@@ -215,8 +229,3 @@ def _age(folder: Path) -> float:
     files = [folder / name for name in (RUN, METRICS, STATE)]
     times = [path.stat().st_mtime for path in (folder, *files) if path.exists()]
     return max(0.0, time.time() - max(times))
-
-
-def _step(folder: Path) -> int:
-    number = folder.name.removeprefix("step-")
-    return int(number) if number.isdecimal() else 0

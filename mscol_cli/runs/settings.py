@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-LAYOUT = ("format", "version")
+from mscol_cli.runs.layout import STAMP
+
 SOFTWARE = ("mscol", "torch", "git")
 PLUGIN = ("encoder.owner", "encoder.version")
 OWN = "plugin mscol"
@@ -13,7 +14,7 @@ OWN = "plugin mscol"
 
 def flat_settings(info: Mapping[str, Any]) -> dict[str, Any]:
     """run.json by dotted name, without software; options of a part stand below the part's name."""
-    left_out = (*LAYOUT, *SOFTWARE, *PLUGIN)
+    left_out = (*STAMP, *SOFTWARE, *PLUGIN)
     return {name: value for name, value in _flat(info, "") if name not in left_out}
 
 

@@ -13,7 +13,7 @@ from mscol_cli.errors import Interrupted, MscolError, UsageError
 from mscol_cli.system.files import read_json, write_json
 from mscol_cli.system.locks import Lock
 
-STATE, LOCK = "state.json", ".lock"
+STATE, _LOCK = "state.json", ".lock"
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 
 
@@ -65,13 +65,11 @@ def training_lock(run: Path) -> Iterator[None]:
     Raises:
         UsageError: Another process trains it.
     """
-    lock = Lock(run / LOCK, required=False)
+    lock = Lock(run / _LOCK, required=False)
     if not lock.take():
         raise UsageError(f"{run} is being trained by another process: wait for it, or stop it.")
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def _try_to_record(run: Path, state: str, reason: str) -> None:

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from mscol_cli.store import Store
 
-TRACKS = "tracks.txt"
+CHOSEN_TRACKS = "tracks.txt"
 
 
 def tracks_file(ids: list[str] | None) -> dict[str, str]:
     """Name and text of the file that keeps the choice, for every process and every resume: an id a
     line, as a JSON string where it is not printable (a name that is not UTF-8, a line end)."""
-    return {} if ids is None else {TRACKS: "".join(f"{_to_line(track)}\n" for track in ids)}
+    return {} if ids is None else {CHOSEN_TRACKS: "".join(f"{_to_line(track)}\n" for track in ids)}
 
 
 def chosen_tracks(run: Path, store: Store) -> Store:
     """A run's store as the run sees it."""
-    path = run / TRACKS
+    path = run / CHOSEN_TRACKS
     if not path.exists():
         return store
     return store.only(map(_from_line, path.read_text(encoding="utf-8").splitlines()))

@@ -8,12 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import UsageError
-from mscol_cli.runs.checkpoint import latest_checkpoint
-from mscol_cli.runs.layout import RUN
-from mscol_cli.runs.layout import read_run as read_settings
-from mscol_cli.runs.metrics import split_damaged
-from mscol_cli.runs.record import online_metric
-from mscol_cli.runs.state import read_state
+from mscol_cli.runs.layout import RUN, check_layout
+from mscol_cli.runs.record import online_metric, read_run_folder
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class FoundRun:
         metrics: Lines of its metrics.jsonl that can be read.
         step: Updates of its newest checkpoint; None while it has none.
         state: `finished`, `running`, or why it stopped; empty where nothing is known.
-        damaged: How many lines of its metrics.jsonl cannot be read.
+        problems: What of the folder cannot be read.
     """
 
     label: str
@@ -36,7 +32,7 @@ class FoundRun:
     metrics: Sequence[Mapping[str, float]]
     step: int | None
     state: str = ""
-    damaged: int = 0
+    problems: Sequence[str] = ()
 
     @property
     def title(self) -> str:
@@ -63,13 +59,13 @@ class FoundRun:
 
 
 def read_run(label: str, folder: Path) -> FoundRun:
-    """Read a run folder. Raises MscolError, KeyError, TypeError, ValueError."""
-    info = read_settings(folder)
-    if not isinstance(info["encoder"]["name"], str):
+    """Read a run whose settings this mscol knows. Raises MscolError, KeyError, TypeError."""
+    record = read_run_folder(folder, probes=False)
+    if not record.info:
+        raise UsageError("; ".join(record.problems))
+    check_layout(folder, record.info)
+    if not isinstance(record.info["encoder"]["name"], str):
         raise UsageError(f"{folder / RUN} names no encoder: restore it, or leave the run out.")
-    lines, damaged = split_damaged(folder)
-    found = latest_checkpoint(folder)
-    state = read_state(folder)
-    told = f"{state.state}: {state.reason}" if state and state.reason else state and state.state
-    step = found.step if found else None
-    return FoundRun(label, folder, info, lines, step, told or "", damaged)
+    step = record.checkpoints[-1] if record.checkpoints else None
+    state = f"{record.state.state}: {record.state.reason}".removesuffix(": ")
+    return FoundRun(label, folder, record.info, record.lines, step, state, record.problems)

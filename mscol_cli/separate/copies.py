@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,11 +17,11 @@ from mscol_cli.store import FileStamp, SeparatorIdentity
 from mscol_cli.store.journal import append_shared, whole_lines
 from mscol_cli.store.records import hashes, read_lines
 from mscol_cli.store.spool import Spool, blocks
-from mscol_cli.system.files import inside, real_path
+from mscol_cli.system.files import inside, leftovers, real_path
 from mscol_cli.system.outcomes import explained
 from mscol_cli.system.prefetch import map_ahead
 
-RECORD = "stems.jsonl"
+STEMS_MANIFEST = "stems.jsonl"
 _FORMAT, _VERSION = "mscol-stems", 1
 Done = dict[tuple[str, str], Mapping[str, str]]
 """SHA-256 of its inputs, by role, for each track and format."""
@@ -88,7 +87,7 @@ class Copies:
             )
             deque(writing, maxlen=0)
             record = CopyRecord(track_id, self._form, hashes(stamps), sample_rate, gain)
-            append_shared(self.folder / RECORD, CopiesHeader(self._separator), record)
+            append_shared(self.folder / STEMS_MANIFEST, CopiesHeader(self._separator), record)
         self._done[track_id, self._form] = record.inputs
         self.scaled += gain < 1.0
 
@@ -96,7 +95,7 @@ class Copies:
         """Make the folder one of copies before there is any, or a killed run's would be refused."""
         if not self._begun:
             self.folder.mkdir(parents=True, exist_ok=True)
-            append_shared(self.folder / RECORD, CopiesHeader(self._separator))
+            append_shared(self.folder / STEMS_MANIFEST, CopiesHeader(self._separator))
         self._begun = True
 
     def _path(self, track_id: str, source: str) -> Path:
@@ -189,10 +188,8 @@ def _peak(track_id: str, sources: Mapping[str, Spool]) -> float:
 
 def _write_copy(path: Path, source: Spool, gain: float, sample_rate: int) -> None:
     # A process that was killed leaves its half-written file under a name of its own.
-    pattern = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(path.suffix)}")
-    for entry in path.parent.iterdir() if path.parent.is_dir() else ():
-        if pattern.fullmatch(entry.name):
-            entry.unlink()
+    for entry in leftovers(path):
+        entry.unlink()
     scaled = (block * np.float32(gain) for block in blocks(source))
     write_blocks(path, scaled, (source.channels or 1, len(source)), sample_rate)
 
@@ -206,13 +203,15 @@ def copies_done(folder: Path, separator: SeparatorIdentity) -> Done:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: choose another place with --export-dir.")
     try:
-        lines = list(read_lines(folder / RECORD, whole_lines(folder / RECORD)))
+        lines = list(read_lines(folder / STEMS_MANIFEST, whole_lines(folder / STEMS_MANIFEST)))
         found = _differences(lines, separator)
         done = {(line["id"], line["format"]): line["inputs"] for line in lines[1:]}
     except (MscolError, AttributeError, KeyError, TypeError):
-        raise UsageError(f"{folder / RECORD} is damaged: choose another --export-dir.") from None
+        raise UsageError(
+            f"{folder / STEMS_MANIFEST} is damaged: choose another --export-dir."
+        ) from None
     names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    if not lines and any(name != RECORD and name[0] != "." for name in names):
+    if not lines and any(name != STEMS_MANIFEST and name[0] != "." for name in names):
         raise UsageError(
             f"{folder} is not empty and holds no copies by mscol: choose another with --export-dir."
         )

@@ -102,11 +102,9 @@ class Worker:
                 return False
         except FileNotFoundError:  # joined and cleaned up by another
             return False
-        try:
+        with lock:
             if not unit.is_done(self.store):
                 self._fill(unit)
-        finally:
-            lock.release()
         return True
 
     def _fill(self, unit: Unit) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -13,12 +12,11 @@ from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.contracts.separator import Separator
 from mscol_cli.errors import (
     MissingDataError,
-    MscolError,
     UsageError,
 )
 from mscol_cli.recipes.recipe import to_toml
 from mscol_cli.separate import estimate as estimates
-from mscol_cli.separate.copies import RECORD, Copies, copies_folder, open_copies
+from mscol_cli.separate.copies import STEMS_MANIFEST, Copies, copies_folder, open_copies
 from mscol_cli.separate.estimate import Estimate
 from mscol_cli.separate.inputs import find_tracks
 from mscol_cli.separate.jobs import (
@@ -31,12 +29,12 @@ from mscol_cli.separate.jobs import (
 from mscol_cli.separate.plan import PendingTracks, find_pending, make_plan
 from mscol_cli.separate.separator import SeparateRequest, build_separator, resolve
 from mscol_cli.separate.worker import Worker
-from mscol_cli.store import ACTIVE_LEVEL, Store, store_beside
+from mscol_cli.store import Store, store_beside
 from mscol_cli.store.joining import failures_so_far
 from mscol_cli.store.plan import Plan
 from mscol_cli.system.files import real_path
 from mscol_cli.system.launcher import exit_with_parent
-from mscol_cli.system.outcomes import Failures, nothing_usable, resumable
+from mscol_cli.system.outcomes import MAKE_ROOM, Failures, nothing_usable, resumable, writing
 
 __all__ = ["SeparateRequest", "SeparateResult", "dry_run", "run"]
 
@@ -112,7 +110,7 @@ def run(
     found = find_pending(output, tracks, copies, request.retry_failed)
     if found.tracks and (ranks is None or ranks[0] == 0) and not spoken_for:
         _estimate(request, found, separator, output, exported, progress)
-    with resumable(f"finished tracks are safe in {output}"), _writing(output):
+    with resumable(f"finished tracks are safe in {output}"), writing(output, MAKE_ROOM):
         if spoken_for:  # the process that started this one has made the plan
             plan, todo = Plan.read(output), found
         else:
@@ -202,17 +200,6 @@ def _speed(request: SeparateRequest, separator: Separator, todo: PendingTracks) 
     return None if speed is None else speed * (request.gpus or 1)
 
 
-@contextmanager
-def _writing(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise MscolError(
-            f"{output} cannot be written ({error.strerror}): make room or check the disk, then run"
-            " the same command again"
-        ) from error
-
-
 def _failures(output: Path) -> Failures:
     failures = {failure.input: failure.reason for failure in failures_so_far(output, None)}
     return [*failures.items()]
@@ -222,21 +209,18 @@ def _tell_scaled(copies: Copies | None, progress: Progress) -> None:
     if copies is not None and copies.scaled:
         progress.note(
             f"{copies.scaled} tracks would have clipped: all their sources were turned down alike,"
-            f" by the gain in {copies.folder / RECORD}"
+            f" by the gain in {copies.folder / STEMS_MANIFEST}"
         )
 
 
 def _summary(output: Path, done_before: int, failures: Failures, seconds: float) -> SeparateResult:
     store = Store.open(output)
-    sounding = (store.index.segment_level > ACTIVE_LEVEL).mean(axis=0)
     return SeparateResult(
         store=output,
         tracks=store.header.tracks,
         done_before=done_before,
         failures=failures,
         hours=store.header.hours,
-        active={
-            name: float(share) for name, share in zip(store.index.sources, sounding, strict=True)
-        },
+        active=store.active_shares(),
         seconds=seconds,
     )

@@ -17,7 +17,7 @@ from mscol_cli.store.spool import Samples, blocks
 
 _HEADER = 128
 _MAGIC = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
-FULL_SCALE = 32767
+INT16_PEAK = 32767
 """The int16 that a waveform's own peak becomes."""
 _SILENCE = 1e-20
 
@@ -103,7 +103,7 @@ class Extent:
     def gain(self) -> float:
         """The factor that makes the int16 of `quantise` the waveform again; zero for a waveform
         without a sample above 1e-20."""
-        return 0.0 if self.peak < _SILENCE else self.peak / FULL_SCALE
+        return 0.0 if self.peak < _SILENCE else self.peak / INT16_PEAK
 
 
 def extent(waveform: Samples) -> Extent:
@@ -119,6 +119,6 @@ def extent(waveform: Samples) -> Extent:
 
 def quantise(waveform: Samples, peak: float) -> Iterator[NDArray[np.int16]]:
     """A waveform of that peak as int16, block by block; all zero for one that is silent."""
-    scale = np.float32(0.0 if peak < _SILENCE else FULL_SCALE / peak)
+    scale = np.float32(0.0 if peak < _SILENCE else INT16_PEAK / peak)
     for block in blocks(waveform):
         yield np.rint(block * scale).astype(np.int16)

@@ -114,7 +114,7 @@ def info(path: Path) -> StoreInfo:
         bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
         failures=header.failures if header.sealed else None,
         separator=header.separator,
-        active=_active(Store.open(path)) if header.sealed else None,
+        active=Store.open(path).active_shares() if header.sealed else None,
         hash=header.hash if header.sealed else None,
     )
 
@@ -163,11 +163,6 @@ def manifest(path: Path) -> list[ManifestLine]:
     for failure in failures_so_far(path, plan):
         lines += _failed_lines(failure)
     return sorted(lines, key=lambda line: line.input)
-
-
-def _active(store: Store) -> dict[str, float]:
-    shares = (store.index.segment_level > ACTIVE_LEVEL).mean(axis=0)
-    return dict(zip(store.index.sources, shares.tolist(), strict=True))
 
 
 def _done_lines(record: TrackRecord) -> Iterator[ManifestLine]:

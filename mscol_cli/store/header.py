@@ -10,12 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.errors import UsageError
+from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.store.segments import SAMPLE_RATE
 from mscol_cli.system.files import read_json, write_json
 
-FORMAT = "mscol-store"
-VERSION = 2
+_FORMAT, _VERSION = "mscol-store", 2
 HEADER = "store.json"
 TRACKS = "tracks.jsonl"
 LEVELS = "levels.npy"
@@ -115,7 +114,7 @@ class StoreHeader:
 
     def write(self, folder: Path) -> None:
         """Write `store.json`, atomically."""
-        fixed = {"format": FORMAT, "version": VERSION, "sample_rate": SAMPLE_RATE}
+        fixed = {"format": _FORMAT, "version": _VERSION, "sample_rate": SAMPLE_RATE}
         write_json(folder / HEADER, {**fixed, **asdict(self)})
 
     @staticmethod
@@ -139,13 +138,22 @@ class StoreHeader:
         return StoreHeader(**{**known, "sources": tuple(known["sources"]), "separator": separator})
 
 
+def read_sealed(folder: Path) -> StoreHeader:
+    """Read the `store.json` of a finished store; raises as `StoreHeader.read`, or MissingDataError
+    for one that is not finished."""
+    header = StoreHeader.read(folder)
+    if not header.sealed:
+        raise MissingDataError(f"{folder} is not finished: run `mscol separate ...` again")
+    return header
+
+
 def _check_version(path: Path, content: Mapping[str, Any]) -> None:
-    if content.get("format") != FORMAT:
+    if content.get("format") != _FORMAT:
         raise UsageError(f"{path} is no store of mscol: name another folder")
     version = content.get("version")
-    if version != VERSION:
-        age = "a newer" if isinstance(version, int) and version > VERSION else "an older"
+    if version != _VERSION:
+        age = "a newer" if isinstance(version, int) and version > _VERSION else "an older"
         raise UsageError(
             f"{path.parent} was written by {age} mscol (layout {version}, this one reads"
-            f" {VERSION}): separate again with -o elsewhere"
+            f" {_VERSION}): separate again with -o elsewhere"
         )

@@ -22,10 +22,10 @@ from mscol_cli.store.records import (
     read_tracks,
     totals,
 )
-from mscol_cli.system.files import file_hash, sync, write_atomically, write_text
+from mscol_cli.system.files import file_hash, leftovers, sync, write_atomically, write_text
 from mscol_cli.system.locks import Lock
 
-LOCK = ".lock"
+_LOCK = ".lock"
 Records = dict[str, TrackRecord]
 
 
@@ -33,7 +33,7 @@ Records = dict[str, TrackRecord]
 def store_lock(store: Path) -> Iterator[None]:
     """Alone with plan and header; waits for its turn. Raises MscolError without locks."""
     store.mkdir(parents=True, exist_ok=True)
-    with Lock(store / LOCK):
+    with Lock(store / _LOCK):
         if not (store / PLAN).exists():  # units of a run that was killed while it cleaned up
             shutil.rmtree(store / WORK, ignore_errors=True)
         try:
@@ -45,7 +45,7 @@ def store_lock(store: Path) -> Iterator[None]:
 
 def is_clean(store: Path) -> bool:
     """Whether no process works here, or was killed and left something."""
-    return not any((store / name).exists() for name in (LOCK, WORK))
+    return not any((store / name).exists() for name in (_LOCK, WORK))
 
 
 def records_so_far(store: Path, plan: Plan | None) -> Records:
@@ -171,8 +171,8 @@ def _clean(store: Path) -> None:
     """Remove what only a run needs, and what killed processes left half-written."""
     shutil.rmtree(store / WORK, ignore_errors=True)
     for name in (HEADER, TRACKS, LEVELS, FAILURES):
-        for path in store.glob(f".{Path(name).stem}.*{Path(name).suffix}"):
+        for path in leftovers(store / name):
             path.unlink()
-    (store / LOCK).unlink(missing_ok=True)
+    (store / _LOCK).unlink(missing_ok=True)
     if not any(store.iterdir()):
         store.rmdir()

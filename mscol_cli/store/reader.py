@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.contracts.plans import Crops, StoreIndex
 from mscol_cli.errors import MissingDataError, MscolError
-from mscol_cli.store.arrays import FULL_SCALE
-from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, shard_name
+from mscol_cli.store.arrays import INT16_PEAK
+from mscol_cli.store.header import HEADER, LEVELS, TRACKS, StoreHeader, read_sealed, shard_name
 from mscol_cli.store.records import read_tracks
-from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, STEP
+from mscol_cli.store.segments import ACTIVE_LEVEL, SAMPLE_RATE, SEGMENT, STEP
 from mscol_cli.store.table import TrackTable, only_tracks, read_table
 from mscol_cli.system.files import real_path
 
@@ -44,9 +44,7 @@ class Store:
             MissingDataError: There is no store, it is not finished, or one of its files is gone.
             UsageError: It has the layout of another mscol.
         """
-        header = StoreHeader.read(path)
-        if not header.sealed:
-            raise MissingDataError(f"{path} is not finished: run `mscol separate ...` again")
+        header = read_sealed(path)
         gone = [name for name in header.checksums if not (path / name).is_file()]
         if gone:
             raise MissingDataError(f"{path} lacks {gone[0]}: restore it, or separate again with -o")
@@ -81,6 +79,11 @@ class Store:
             segment_level=levels[..., 0],
             published_level=levels[..., 1],
         )
+
+    def active_shares(self) -> dict[str, float]:
+        """By source, the share of segments in which it sounds (mean |x| above 0.01)."""
+        shares = (self.index.segment_level > ACTIVE_LEVEL).mean(axis=0)
+        return dict(zip(self.index.sources, shares.tolist(), strict=True))
 
     def gather(
         self, crops: Crops, samples: int, level: Level = "norm"
@@ -133,7 +136,7 @@ class Store:
 
     def peak(self, track: int) -> float:
         """The largest |x| among all sources of a track, before any level normalisation."""
-        return float(self._table.gain[track].max()) * FULL_SCALE
+        return float(self._table.gain[track].max()) * INT16_PEAK
 
     def factors(self, level: Level) -> NDArray[np.float32]:
         """(tracks, sources), what makes stored samples waveforms at a level."""

@@ -11,7 +11,15 @@ import numpy as np
 
 from mscol_cli.contracts.progress import ByteMeter, Progress
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError
-from mscol_cli.store.header import FAILURES, HEADER, LEVELS, TRACKS, StoreHeader, shard_name
+from mscol_cli.store.header import (
+    FAILURES,
+    HEADER,
+    LEVELS,
+    TRACKS,
+    StoreHeader,
+    read_sealed,
+    shard_name,
+)
 from mscol_cli.store.records import TrackRecord, newest, read_tracks, totals
 from mscol_cli.store.segments import segment_count
 from mscol_cli.system.files import file_hash, inside
@@ -151,9 +159,7 @@ def run(path: Path, progress: Progress) -> VerifyResult:
         UsageError: It has the layout of another mscol.
     """
     begun = time.monotonic()
-    header = StoreHeader.read(path)
-    if not header.sealed:
-        raise MissingDataError(f"{path} is not finished: run `mscol separate ...` again")
+    header = read_sealed(path)
     there = [path / name for name in header.checksums if (path / name).is_file()]
     size = sum(file.stat().st_size for file in there)
     meter = ByteMeter(progress, "checking", size)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -40,7 +39,7 @@ from mscol_cli.store.records import (
 )
 from mscol_cli.store.segments import MINIMUM, SAMPLE_RATE, segment_levels
 from mscol_cli.store.spool import Samples
-from mscol_cli.system.files import file_hash, sync, write_text
+from mscol_cli.system.files import file_hash, leftovers, sync, write_text
 
 SHARD_BYTES = 1 << 30
 
@@ -94,12 +93,7 @@ class StoreWriter:
     def __enter__(self) -> StoreWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -187,12 +181,8 @@ class StoreWriter:
         """Files of a killed process: half-written temporary ones, and shards no line names."""
         named = {self.path / shard_name(number) for number in range(self._number + 1)}
         unnamed = set((self.path / SHARDS).glob("*.npy")) - named
-        temporary = {
-            path
-            for name in (HEADER, FAILURES)
-            for path in self.path.glob(f".{Path(name).stem}.*{Path(name).suffix}")
-        }
-        for path in unnamed | temporary:
+        temporary = [path for name in (HEADER, FAILURES) for path in leftovers(self.path / name)]
+        for path in (*unnamed, *temporary):
             path.unlink()
 
     def _next_shard(self, full: GrowingArray) -> GrowingArray:

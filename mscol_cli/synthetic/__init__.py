@@ -8,13 +8,12 @@ from mscol_cli.synthetic.instruments import FAMILIES
 from mscol_cli.synthetic.notes import render_note
 from mscol_cli.synthetic.score import STEMS
 from mscol_cli.synthetic.song import Song, render_song, style_names
-from mscol_cli.synthetic.tags import RARE_TAGS, TOP_TAGS
+from mscol_cli.synthetic.tags import RARE_TAGS
 
 __all__ = [
     "FAMILIES",
     "RARE_TAGS",
     "STEMS",
-    "TOP_TAGS",
     "Collection",
     "Progress",
     "Song",

@@ -25,7 +25,7 @@ MTAT_SHARES = (0.12, 0.18)
 FMA_SHARES = (0.15, 0.25)
 NOTES_PER_JOB = 8
 SEAL = "collection.json"
-LAYOUT = 1
+COLLECTION_LAYOUT = 1
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Recipe:
     seconds: float
     notes: int
     seed: int
-    layout: int = LAYOUT
+    layout: int = COLLECTION_LAYOUT
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def melody(
         rng: source of the walk.
         key: key of the song.
         chords: root degree of the chord under each note.
-        lowest, highest: MIDI range.
+        lowest: lower end of the MIDI range.
+        highest: upper end.
         steps: how far the walk may move, in scale degrees.
 
     Returns:

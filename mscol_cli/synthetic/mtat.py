@@ -8,11 +8,12 @@ import csv
 from math import ceil
 from pathlib import Path
 
+from mscol_cli.contracts.tags import TOP_TAGS
 from mscol_cli.synthetic.catalogue import TEST, TRAIN, VALID, Entry
 from mscol_cli.synthetic.files import slug, write_mp3
 from mscol_cli.synthetic.randomness import Rng, stream
 from mscol_cli.synthetic.song import Song
-from mscol_cli.synthetic.tags import RARE_TAGS, TOP_TAGS
+from mscol_cli.synthetic.tags import RARE_TAGS
 
 FOLDERS = {TRAIN: "0123456789ab", VALID: "c", TEST: "def"}
 INFO_COLUMNS = (

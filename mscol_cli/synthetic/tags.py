@@ -5,16 +5,6 @@ import numpy as np
 from mscol_cli.synthetic.score import Score
 from mscol_cli.synthetic.signals import Audio
 
-TOP_TAGS = (
-    "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast",
-    "piano", "ambient", "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male",
-    "singing", "vocals", "no vocals", "harpsichord", "loud", "quiet", "flute", "woman",
-    "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man", "classic", "choir", "voice",
-    "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice",
-    "weird", "country", "female voice", "metal", "choral",
-)  # fmt: skip
-"""The 50 tags that the literature uses, most frequent first."""
-
 RARE_TAGS = (
     "rap", "hip hop", "folk", "world", "drone", "organ", "trumpet", "bells", "banjo", "oboe",
     "bass", "no drums", "acoustic", "percussion", "electric guitar", "eastern",

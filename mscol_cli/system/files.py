@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Mapping
@@ -27,6 +28,13 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Temporary files that processes left which were killed while they wrote a file atomically."""
+    pattern = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(path.suffix)}")
+    entries = path.parent.iterdir() if path.parent.is_dir() else ()
+    return [entry for entry in entries if pattern.fullmatch(entry.name)]
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -74,10 +82,10 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def escaped(text: str) -> str:
-    """Text that can be encoded as UTF-8, whatever file names are in it.
+    r"""Text that can be encoded as UTF-8, whatever file names are in it.
 
     A byte of a name that is not UTF-8 is a lone surrogate in Python, and no text can hold it. It
-    is written as JSON writes it, `\\udce9` for the byte 0xE9, everywhere: pages, lists, terminal.
+    is written as JSON writes it, `\udce9` for the byte 0xE9, everywhere: pages, lists, terminal.
     Only CSV has the byte itself, so that its names are those on the disk.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -117,15 +125,22 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def file_hash(path: Path, watch: Callable[[int], None] | None = None) -> str:
-    """SHA-256 of a file, hex; `watch` is told how many bytes were read, block by block.
+def file_hash(
+    path: Path, watch: Callable[[int], None] | None = None, algorithm: str = "sha256"
+) -> str:
+    """The hash of a file, hex.
+
+    Args:
+        path: The file.
+        watch: Called with the number of bytes of each block that was read.
+        algorithm: A name that `hashlib` knows.
 
     Raises:
         OSError: It cannot be read, or is a pipe, a device or a folder: these are never opened.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)

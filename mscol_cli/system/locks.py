@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from types import TracebackType
 
 from mscol_cli.errors import MscolError
 
@@ -19,7 +18,8 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 class Lock:
-    """A file or folder that at most one process holds; as a context it waits for its turn.
+    """A file or folder that at most one process holds; as a context it waits for its turn,
+    unless it is taken already.
 
     Args:
         path: The file, which is made where its folder exists, or a folder.
@@ -61,15 +61,11 @@ class Lock:
             self._descriptor = None
 
     def __enter__(self) -> Lock:
-        self.take(wait=True)
+        if self._descriptor is None:
+            self.take(wait=True)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def _lock(self, descriptor: int, wait: bool) -> bool:

@@ -30,13 +30,18 @@ def resumable(kept: str) -> Iterator[None]:
         raise Interrupted(f"stopped; {kept}: run the same command again to go on") from None
 
 
+MAKE_ROOM = "make room or check the disk, then run the same command again"
+
+
 @contextmanager
-def writing(place: Path) -> Iterator[None]:
-    """Writing to a place that `-o` chose. Raises MscolError in place of OSError."""
+def writing(place: Path, advice: str = "use -o.") -> Iterator[None]:
+    """Writing to a place that the user chose. Raises MscolError with advice in place of OSError."""
     try:
         yield
     except OSError as error:
-        raise MscolError(f"{place} cannot be written ({error.strerror}): use -o.") from error
+        raise MscolError(
+            f"{place} cannot be written ({error.strerror or error}): {advice}"
+        ) from error
 
 
 def nothing_usable(failures: Failures, inputs: int) -> BadInputError:
@@ -50,15 +55,13 @@ def nothing_usable(failures: Failures, inputs: int) -> BadInputError:
 @contextmanager
 def explained(folder: Path, track_id: str) -> Iterator[None]:
     """Tell a name that the system refuses (BadInputError) from a disk that does (MscolError)."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _OF_THE_NAME:
+    with writing(folder, MAKE_ROOM):
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _OF_THE_NAME:
+                raise
             raise BadInputError(
                 f"{track_id}: cannot have copies of that name in {folder} ({error.strerror});"
                 " rename it"
             ) from None
-        raise MscolError(
-            f"{folder} cannot be written ({error.strerror}): make room or check the disk, then run"
-            " the same command again"
-        ) from error

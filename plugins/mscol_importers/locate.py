@@ -59,7 +59,7 @@ def _newest(folder: Path) -> Path:
 
 
 def _unescaped(text: str) -> str:
-    """The text of a protocol buffer string, whose bytes may be written as `\\303`."""
+    r"""The text of a protocol buffer string, whose bytes may be written as `\303`."""
     raw = text.encode().decode("unicode_escape", "replace")
     return raw.encode("latin-1", "replace").decode("utf-8", "replace")
 

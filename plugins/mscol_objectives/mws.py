@@ -19,8 +19,9 @@ WARP_CENTRE = 48
 
 
 class MaskWarpShift(Augmentation):
-    """Masking, warping, shifting: the augmentation of S3T (arXiv 2202.10139) as the MSA paper's
-    code has it. Each crop draws its own, on a log-mel of 98 frames by 64 bands:
+    """Masking, warping, shifting: S3T's augmentation as in the code of the MSA paper.
+
+    Each crop draws its own, on a log-mel of 98 frames by 64 bands (arXiv 2202.10139):
 
     * with probability 0.5, 1 to 9 time masks, 1 to 9 frames wide, starting at frames 0 to 86;
     * with probability 0.5, 1 to 4 frequency masks, 1 to 11 bands wide;

@@ -101,7 +101,7 @@ class _Circle:
         self.bin = torch.arange(self.bins, device=self.device)
 
     def power(self, exponent: Tensor) -> Tensor:
-        """z to whole powers (rows,): (rows, bins)."""
+        """Whole powers (rows,) of z: (rows, bins)."""
         radius = self.column(ALIASING ** (-exponent / self.size))
         return radius * self.points[self.bin * exponent.long()[:, None] % self.size]
 

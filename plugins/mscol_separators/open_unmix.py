@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mscol_cli.api import MIXTURE, Chunking, Separator, SeparatorContext, UsageError
+from mscol_cli.api import MIXTURE, Chunking, Separator, SeparatorContext, UsageError, file_hash
 from mscol_separators.models import find_model, load_target
 from mscol_separators.networks import TargetNetwork
 from mscol_separators.spectra import Overlap, Spectra
-from mscol_separators.weights import file_hash
 from mscol_separators.wiener import filter_equal_channels, filter_stereo
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from mscol_cli.api import Collection, SeparatorContext, fetch_files, find_collection
@@ -57,15 +56,6 @@ _MODELS = (
     Published("umxse", ("speech", "noise"), 16000, 1024, 512, channels=1, hidden_size=256),
 )
 PUBLISHED: Mapping[str, Published] = {model.name: model for model in _MODELS}
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, hex."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _file_of(target: str, collection: Collection) -> str:

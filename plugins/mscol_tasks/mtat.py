@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from mscol_cli.api import (
+    TOP_TAGS,
     BadInputError,
     MissingDataError,
     NoOptions,
@@ -20,14 +21,6 @@ from mscol_cli.api import (
 from mscol_tasks.files import absence_notes, with_audio
 from mscol_tasks.tables import Row, distinct, read_table
 
-TAGS = (
-    "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast",
-    "piano", "ambient", "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male",
-    "singing", "vocals", "no vocals", "harpsichord", "loud", "quiet", "flute", "woman",
-    "male vocal", "no vocal", "pop", "soft", "sitar", "solo", "man", "classic", "choir", "voice",
-    "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice",
-    "weird", "country", "female voice", "metal", "choral",
-)  # fmt: skip
 SPLITS: dict[str, Split] = {
     **dict.fromkeys("0123456789ab", "train"),
     "c": "valid",
@@ -69,7 +62,7 @@ class MagnaTagATune(Task):
     def load(self, folder: Path) -> TaskData:
         """Read the annotations and find the clips."""
         columns, rows = read_table(folder / TABLE, "\t", ("clip_id", "mp3_path"))
-        classes = tuple(tag for tag in TAGS if tag in columns)
+        classes = tuple(tag for tag in TOP_TAGS if tag in columns)
         if not classes:
             raise MissingDataError(
                 f"{folder / TABLE} has no columns for tags: unpack the original file."
@@ -131,7 +124,7 @@ def _groups(path: str) -> dict[str, str]:
 
 
 def _tag_notes(classes: Sequence[str]) -> list[str]:
-    absent = [tag for tag in TAGS if tag not in classes]
+    absent = [tag for tag in TOP_TAGS if tag not in classes]
     return [f"not annotated in {TABLE}: {', '.join(absent)}"] if absent else []
 
 

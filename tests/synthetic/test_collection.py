@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from mscol_cli.api import TOP_TAGS
 from mscol_cli.errors import UsageError
 from mscol_cli.synthetic import (
     STEMS,
-    TOP_TAGS,
     Collection,
     collection,
     style_names,
@@ -172,4 +172,4 @@ def test_arguments_out_of_range_are_refused(tmp_path: Path, name: str, value: in
 
 def test_layout_number_is_in_the_seal(small: Collection) -> None:
     seal = json.loads((small.root / collection.SEAL).read_text())
-    assert seal["layout"] == collection.LAYOUT
+    assert seal["layout"] == collection.COLLECTION_LAYOUT

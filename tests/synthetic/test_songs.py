@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import signal
 
+from mscol_cli.api import TOP_TAGS
 from mscol_cli.synthetic import (
     RARE_TAGS,
     STEMS,
-    TOP_TAGS,
     Song,
     render_song,
     style_names,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +58,6 @@ class Network:
         feeds = dict(zip(self._inputs, values, strict=True))
         spectrograms, waveforms = self._session.run(self._outputs, feeds)
         return torch.from_numpy(spectrograms[0]), torch.from_numpy(waveforms[0])
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, hex."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def providers(device: str, available: Sequence[str]) -> list[Any]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mscol_cli.api import MIXTURE, Separator, SeparatorContext, UsageError
-from mscol_htdemucs.network import CHANNELS, SOURCES, Network, file_hash
+from mscol_cli.api import MIXTURE, Separator, SeparatorContext, UsageError, file_hash
+from mscol_htdemucs.network import CHANNELS, SOURCES, Network
 from mscol_htdemucs.segments import in_segments
 from mscol_htdemucs.spectrogram import EDGE, SEGMENT, to_spectrogram, to_waveform
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mscol_cli.api import BadInputError, MissingDataError, NoOptions, TaskData
-from mscol_tasks.mtat import TAGS, MagnaTagATune
+from mscol_cli.api import TOP_TAGS, BadInputError, MissingDataError, NoOptions, TaskData
+from mscol_tasks.mtat import MagnaTagATune
 from tests.helpers.tasks import touch, write_mtat
 
 # In another order than the task's, among tags that are not of the 50.
-COLUMNS = ("rap", *reversed(TAGS), "no piano", "hip hop")
+COLUMNS = ("rap", *reversed(TOP_TAGS), "no piano", "hip hop")
 CLIPS = {
     "2": ("0/a-1-0-29.mp3", ("guitar", "rap")),
     "6": ("b/b-1-0-29.mp3", ("no vocals",)),
