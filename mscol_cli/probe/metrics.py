@@ -152,70 +152,41 @@ def guessed_macro_f1(targets: BoolArray) -> float:
     return float(f1.mean()) if len(f1) else float("nan")
 
 
-METRICS: Mapping[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            "accuracy",
-            "accuracy",
-            accuracy,
-            weighted=weighted_accuracy,
-            guessed=guessed_accuracy,
-        ),
-        Metric(
-            "macro_f1",
-            "F1",
-            macro_f1,
-            weighted=weighted_macro_f1,
-            guessed=guessed_macro_f1,
-            macro=True,
-        ),
-        Metric(
-            "roc_auc",
-            "ROC-AUC",
-            roc_auc,
-            ranked=Ranking.roc_auc,
-            by_class=class_roc_auc,
-            macro=True,
-            multilabel=True,
-        ),
-        Metric(
-            "average_precision",
-            "average precision",
-            average_precision,
-            ranked=Ranking.average_precision,
-            by_class=class_average_precision,
-            macro=True,
-            multilabel=True,
-        ),
-        Metric(
-            "binary_accuracy",
-            "binary accuracy",
-            binary_accuracy,
-            single_label=False,
-            multilabel=True,
-        ),
-    )
-}
+_ALL = (
+    Metric("accuracy", "accuracy", accuracy, weighted_accuracy, guessed=guessed_accuracy),
+    Metric("macro_f1", "F1", macro_f1, weighted_macro_f1, guessed=guessed_macro_f1, macro=True),
+    Metric(
+        "roc_auc",
+        "ROC-AUC",
+        roc_auc,
+        ranked=Ranking.roc_auc,
+        by_class=class_roc_auc,
+        macro=True,
+        multilabel=True,
+    ),
+    Metric(
+        "average_precision",
+        "average precision",
+        average_precision,
+        ranked=Ranking.average_precision,
+        by_class=class_average_precision,
+        macro=True,
+        multilabel=True,
+    ),
+    Metric(
+        "binary_accuracy", "binary accuracy", binary_accuracy, single_label=False, multilabel=True
+    ),
+)
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}
 PAIRED = METRICS["roc_auc"]
 """Of every class where results are compared class by class: chance is 0.5 for any prevalence."""
 CLASS_ORDER = METRICS["average_precision"]
 """Tables of classes are in its order, the best first."""
 
 
-def label_of(name: str) -> str:
-    """What tables call a metric over all classes, even one that only another mscol knows."""
-    return METRICS[name].label if name in METRICS else name.replace("_", " ")
-
-
-def rank_of(name: str, value: float) -> float:
-    """A number that is larger the better a value of a metric is, even of an unknown one."""
-    return METRICS[name].rank(value) if name in METRICS else value
-
-
-def class_title(name: str) -> str:
-    """What tables call a metric of one class, even one that only another mscol knows."""
-    return METRICS[name].title if name in METRICS else name.replace("_", " ")
+def find_metric(name: str) -> Metric:
+    """A metric by its name; one that only another mscol knows can be shown, but not computed."""
+    return METRICS.get(name) or Metric(name, name.replace("_", " "), _unknown)
 
 
 def class_metrics(multilabel: bool) -> dict[str, ClassMetric]:
@@ -278,6 +249,10 @@ def _ranked(
         for name, metric in metrics.items():
             by_class[name].append(metric(ranking))
     return {name: _mean_over_classes(values) for name, values in by_class.items()}
+
+
+def _unknown(scores: FloatArray, targets: BoolArray) -> float:
+    raise NotImplementedError("a metric of another mscol")
 
 
 def _each_class(metric: Callable[..., float], scores: FloatArray, targets: BoolArray) -> FloatArray:

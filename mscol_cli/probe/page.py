@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mscol_cli.pages.page import Block, Page, Section, Table, listing
 from mscol_cli.probe.attribution import attribution_section
-from mscol_cli.probe.metrics import CLASS_ORDER, class_title
+from mscol_cli.probe.metrics import CLASS_ORDER, find_metric
 from mscol_cli.probe.notes import shared_lines
 from mscol_cli.probe.result import ClassScore, ProbeResult, Score, ScoredSet
 
@@ -127,7 +127,8 @@ def _class_table(test_set: ScoredSet) -> Iterator[Block]:
         )
         title = f"Best and worst {EXTREMES} of {len(scored)} classes by {CLASS_ORDER.title}"
         shown = [*scored[:EXTREMES], *scored[-EXTREMES:]]
-    header = ("class", "test clips", *map(class_title, test_set.classes[0].scores))
+    titles = [find_metric(name).title for name in test_set.classes[0].scores]
+    header = ("class", "test clips", *titles)
     yield Table(f"{title}, {test_set.name}:", header, [_class_row(one) for one in shown])
 
 

@@ -11,7 +11,7 @@ from mscol_cli.pages.curves import Curve, Panel, draw_panels, log_ticks
 from mscol_cli.pages.heat import draw_heat
 from mscol_cli.pages.pictures import save_pictures
 from mscol_cli.probe.attribution import ordered_classes
-from mscol_cli.probe.metrics import class_title
+from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.result import Attribution, LabelBudget, PairedScore, ProbeResult
 
 
@@ -61,7 +61,7 @@ def attribution_figure(title: str, found: Attribution, classes: Sequence[str]) -
         [one.name for one in found.sources],
         [[None if one is None else one.value for one in row] for row in scores],
         [[_text(one) for one in row] for row in scores],
-        f"{class_title(found.class_metric)} when only this is heard (0.5 is chance)",
+        f"{find_metric(found.class_metric).title} when only this is heard (0.5 is chance)",
         (0.5, 0.5),
     )
 

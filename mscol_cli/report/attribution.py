@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mscol_cli.pages.page import Block, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
 from mscol_cli.probe.attribution import HEADING, format_difference
-from mscol_cli.probe.metrics import class_title, label_of
+from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.plots import attribution_figure
 from mscol_cli.probe.result import HIGHER, LOWER, Attribution, HeardSource, ProbeResult
 from mscol_cli.report.material import NO_BREAK, Material, file_name
@@ -35,14 +35,14 @@ def _probe(result: ProbeResult, found: Attribution) -> Iterator[Block]:
     yield Table(
         f"{title}, {found.clips:,} clips of the test set '{found.test_set}'; in each column the"
         " score, and the difference from the mixture with its 95 % interval",
-        ("heard", *(label_of(metric) for metric in metrics), "silent clips"),
+        ("heard", *(find_metric(metric).label for metric in metrics), "silent clips"),
         [
             (one.name, *(_cell(one, metric) for metric in metrics), f"{one.silent:,}")
             for one in found.sources
         ],
     )
     alt = (
-        f"{class_title(found.class_metric)} of {title}, a row per class, a column per source"
+        f"{find_metric(found.class_metric).title} of {title}, a row per class, a column per source"
         f" ({', '.join(one.name for one in found.sources)});"
         f" {result.folder.name}/{result.markdown_path.name} has the numbers."
     )

@@ -9,7 +9,7 @@ import numpy as np
 from mscol_cli.pages.page import Block, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
 from mscol_cli.pages.points import draw_confusion
-from mscol_cli.probe.metrics import CLASS_ORDER, class_title
+from mscol_cli.probe.metrics import CLASS_ORDER, find_metric
 from mscol_cli.probe.result import ClassScore, ScoredSet
 from mscol_cli.report.material import NO_BREAK, FoundProbe, Group, Material, file_name, set_of
 
@@ -39,10 +39,10 @@ def _tables(group: Group) -> Iterator[Table]:
             continue
         rows = sorted(columns[0][1].values(), key=_rank, reverse=True)
         names = _metrics(rows[0])
-        others = ", ".join(map(class_title, names[1:]))
+        others = ", ".join(find_metric(name).title for name in names[1:])
         yield Table(
-            f"{group.where(tested)}: {class_title(names[0])} of each class against all others, in"
-            f" brackets its {others}; the best of {columns[0][0]} first",
+            f"{group.where(tested)}: {find_metric(names[0]).title} of each class against all"
+            f" others, in brackets its {others}; the best of {columns[0][0]} first",
             ("class", "test clips", *(model for model, _ in columns)),
             [
                 (

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.probe.compare import Finished, join
-from mscol_cli.probe.metrics import label_of
+from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.result import ProbeResult, Score, ScoredSet, read
 from mscol_cli.probe.table import JointTable
 from mscol_cli.runs.layout import LATEST, PROBE_REPORT, PROBES, RECIPE, RUN, find_named
@@ -106,7 +106,7 @@ class Group:
     def column_title(self, test_set: ScoredSet, metric: str) -> str:
         """The name of a column of scores."""
         name = "" if len(self.test_sets) == 1 else f"{test_set.name}, "
-        return f"{label_of(metric)} ({name}{test_set.clips:,} clips)"
+        return f"{find_metric(metric).label} ({name}{test_set.clips:,} clips)"
 
 
 def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Material:

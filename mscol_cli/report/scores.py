@@ -8,7 +8,7 @@ from mscol_cli.pages.curves import Curve, Panel, draw_panels, log_ticks
 from mscol_cli.pages.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
 from mscol_cli.pages.points import Point, draw_points
-from mscol_cli.probe.metrics import label_of
+from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.notes import collect_notes
 from mscol_cli.probe.published import Published, published_scores, sources_line
 from mscol_cli.probe.result import CorruptedScore, ProbeResult, Score, ScoredSet
@@ -152,7 +152,7 @@ def _deformed(group: Group) -> Iterator[Block]:
 
 def _loss(one: CorruptedScore) -> Sequence[str]:
     interval = f"[{one.low:+.3f}, {one.high:+.3f}]".replace(" ", NO_BREAK)
-    metric = label_of(one.metric)
+    metric = find_metric(one.metric).label
     where = metric if one.test_set == "test" else f"{one.test_set}, {metric}"
     return where, cell(one.score), f"{one.loss:+.3f}", interval, f"{one.p:.3f}"
 
@@ -163,7 +163,7 @@ def _picture(group: Group, material: Material, tested: ScoredSet, metric: str) -
         for probe in group.probes
         if (score := score_of(probe, tested, metric)) is not None
     ]
-    label, where = label_of(metric), group.where(tested)
+    label, where = find_metric(metric).label, group.where(tested)
     told = "; ".join(
         f"{one.label} {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in points
     )
@@ -179,7 +179,7 @@ def _point(probe: FoundProbe, score: Score, material: Material) -> Point:
 
 def _label_picture(group: Group, material: Material, tested: ScoredSet, metric: str) -> Picture:
     curves = [_label_curve(probe, material, tested, metric) for probe in group.probes]
-    label, where = label_of(metric), group.where(tested)
+    label, where = find_metric(metric).label, group.where(tested)
     figure = draw_panels(
         [Panel(where, "labelled training clips", f"{label} (95 % interval)", curves)]
     )

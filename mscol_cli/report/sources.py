@@ -11,7 +11,7 @@ from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.pages.heat import draw_heat
 from mscol_cli.pages.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
-from mscol_cli.probe.metrics import PAIRED, label_of
+from mscol_cli.probe.metrics import PAIRED, find_metric
 from mscol_cli.probe.paired import FEWEST, PairedColumn, score_columns
 from mscol_cli.probe.result import HIGHER, LOWER, PairedScore, ScoredSet
 from mscol_cli.probe.scores import ClipScores, read_scores
@@ -140,7 +140,7 @@ def _overall_table(where: str, found: BySource, named: str) -> Table:
         ("metric", *found.columns),
         [
             (
-                label_of(metric),
+                find_metric(metric).label,
                 *(_format_score(column.overall[metric]) for column in found.columns.values()),
             )
             for metric in metrics

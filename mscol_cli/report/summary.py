@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mscol_cli.pages.page import Section, Table, Text
-from mscol_cli.probe.metrics import label_of
+from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.result import ScoredSet
 from mscol_cli.report.material import Group, Material, score_of
 from mscol_cli.report.scores import baseline_rows, cell, published, quoted
@@ -39,7 +39,7 @@ def summary_section(material: Material) -> Section:
 
 
 def _title(group: Group, test_set: ScoredSet, metric: str) -> str:
-    return f"{group.where(test_set)}: {label_of(metric)} ({test_set.clips:,} clips)"
+    return f"{group.where(test_set)}: {find_metric(metric).label} ({test_set.clips:,} clips)"
 
 
 def _row(model: str, columns: Sequence[Column]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mscol_cli.probe.metrics import label_of, rank_of
+from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.result import ScoredSet
 from mscol_cli.probe.table import Comparison
 from mscol_cli.report.material import FoundProbe, Group, Material, score_of
@@ -55,7 +55,7 @@ def _ranked(group: Group) -> list[FoundProbe]:
     """Results by their headline score, the highest first."""
     test_set, metric = _headline(group)
     scored = [
-        (rank_of(metric, score.value), -place, probe)
+        (find_metric(metric).rank(score.value), -place, probe)
         for place, probe in enumerate(group.probes)
         if (score := score_of(probe, test_set, metric)) is not None
     ]
@@ -78,7 +78,7 @@ def _comparisons(group: Group) -> list[Comparison]:
 
 def _alone(group: Group, probe: FoundProbe) -> str:
     test_set, metric = _headline(group)
-    score = score_of(probe, test_set, metric)
+    score, label = score_of(probe, test_set, metric), find_metric(metric).label
     if score is None:
         return ""
     known = sorted(
@@ -86,7 +86,7 @@ def _alone(group: Group, probe: FoundProbe) -> str:
     )
     above = f" ({known[-1][1]}: {known[-1][0]:.3f})" if known else ""
     return (
-        f"{probe.model} scores {score.value:.3f} {label_of(metric)} on {group.where(test_set)}"
+        f"{probe.model} scores {score.value:.3f} {label} on {group.where(test_set)}"
         f"{above}, 95 % interval {score.low:.3f} to {score.high:.3f}, over {_clips(test_set)}. No"
         " other model on this page was probed in the same way, so nobody is ahead."
     )
@@ -112,7 +112,7 @@ def _of_two(group: Group, first: FoundProbe, second: FoundProbe, one: Comparison
     where = f"on {group.where(test_set)}"
     interval = f"(95 % interval {_interval(first, one)})"
     names = f"{first.model} is ahead of {second.model} {where}"
-    lead = f"{names} by {abs(one.difference):.3f} {label_of(metric)} {interval}"
+    lead = f"{names} by {abs(one.difference):.3f} {find_metric(metric).label} {interval}"
     if one.difference == 0:
         lead = f"{first.model} and {second.model} score the same {where} {interval}"
     return f"{lead}: {_settled(one)} over these {_clips(test_set)}; {_seeds(first, second)}."
@@ -123,7 +123,7 @@ def _of_many(
 ) -> str:
     test_set, metric = _headline(group)
     score = score_of(first, test_set, metric)
-    value = "" if score is None else f"{score.value:.3f} {label_of(metric)}, "
+    value = "" if score is None else f"{score.value:.3f} {find_metric(metric).label}, "
     line = (
         f"{first.model} scores highest of {len(known) + 1} models on {group.where(test_set)}"
         f" ({value}{_clips(test_set)}; one pre-training seed per model)."
@@ -177,7 +177,7 @@ def _elsewhere(group: Group) -> str:
 
 def _value(probe: FoundProbe, test_set: ScoredSet, metric: str) -> float:
     score = score_of(probe, test_set, metric)
-    return -math.inf if score is None else rank_of(metric, score.value)
+    return -math.inf if score is None else find_metric(metric).rank(score.value)
 
 
 def _seeds(first: FoundProbe, second: FoundProbe) -> str:

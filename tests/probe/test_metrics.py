@@ -94,13 +94,13 @@ def test_the_mean_over_the_scores_of_classes_is_the_metric(name: str) -> None:
 def test_ranks_of_values_follow_what_is_better() -> None:
     lower = replace(metrics.METRICS["accuracy"], higher_is_better=False)
     assert lower.rank(0.2) > lower.rank(0.3)
-    assert metrics.rank_of("accuracy", 0.2) < metrics.rank_of("accuracy", 0.3)
+    assert metrics.find_metric("accuracy").rank(0.2) < metrics.find_metric("accuracy").rank(0.3)
 
 
 def test_metrics_of_another_mscol_have_a_name() -> None:
-    assert metrics.label_of("roc_auc") == "macro ROC-AUC"
-    assert metrics.label_of("top_5") == metrics.class_title("top_5") == "top 5"
-    assert metrics.rank_of("top_5", 0.5) == 0.5
+    assert metrics.find_metric("roc_auc").label == "macro ROC-AUC"
+    assert metrics.find_metric("top_5").label == metrics.find_metric("top_5").title == "top 5"
+    assert metrics.find_metric("top_5").rank(0.5) == 0.5
 
 
 @pytest.mark.parametrize("seed", range(5))
