@@ -1,46 +1,64 @@
-"""A Markdown page of mscol's own on stdout: as tables on a terminal, as it is elsewhere."""
+"""A page on stdout: as tables on a terminal, as Markdown elsewhere."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as TerminalTable
 
 from mscol_cli.commands.columns import GAP, Row, split_to_fit
 from mscol_cli.commands.terminal import print_folded, print_lines, room, stdout
+from mscol_cli.pages.page import Block, Listing, Page, Table, Text
 
-RULE = re.compile(r":?-+:?")
 BORDERS = 2
 """Characters that a table's frame adds beside each column, besides the gap of plain columns."""
 
 
-def print_page(markdown: str) -> None:
-    """Print headings, paragraphs, lists and tables as `mscol_cli.pages` writes them."""
+def print_page(page: Page) -> None:
+    """Print the title, texts, lists and tables of a page."""
     width = room()
     if width is None:
-        print_lines(markdown.rstrip())
+        from mscol_cli.pages.render import page_markdown
+
+        print_lines(page_markdown(page).rstrip())
         return
-    for number, block in enumerate(markdown.rstrip().split("\n\n")):
-        if number:
-            print_lines("")
-        if block.startswith("| "):
+    _print_heading(page.title)
+    for block in _blocks(page):
+        print_lines("")
+        if isinstance(block, str):
+            _print_heading(block)
+        elif isinstance(block, Text):
+            print_folded(block.text)
+        elif isinstance(block, Listing):
+            print_folded(f"{block.caption}:", "", *(f"- {line}" for line in block.lines))
+        elif isinstance(block, Table):
             _print_table(block, width)
-        elif block.startswith("# "):
-            stdout().print(f"[bold]{escape(_unescaped(block[2:]))}[/bold]")
-        else:
-            print_folded(*map(_unescaped, block.splitlines()))
 
 
-def _print_table(block: str, width: int) -> None:
+def _blocks(page: Page) -> Iterator[Block | str]:
+    """The blocks of all sections, and the headings of these."""
+    if page.lead:
+        yield Text(page.lead)
+    for section in page.sections:
+        if section.heading:
+            yield section.heading
+        yield from section.blocks
+
+
+def _print_heading(text: str) -> None:
+    stdout().print(f"[bold]{escape(text)}[/bold]")
+
+
+def _print_table(block: Table, width: int) -> None:
     """One table whose cells break at words, or several with the same first column where that is
     still too wide."""
-    rows = [_cells(line) for line in block.splitlines()]
-    rows = [row for row in rows if not all(map(RULE.fullmatch, row))]
+    if block.caption:
+        print_folded(block.caption, "")
+    rows = [_cells(row) for row in (block.header, *block.rows)]
     space = width - BORDERS * len(rows[0])
     for header, *body in [rows] if _narrowest(rows) <= space else split_to_fit(rows, space):
-        table = Table(*map(escape, header))
+        table = TerminalTable(*map(escape, header))
         for number, column in enumerate(table.columns):
             # Folded where the terminal is very narrow, never cut off.
             column.overflow = "fold"
@@ -59,9 +77,6 @@ def _narrowest(rows: Sequence[Row]) -> int:
     return sum(words) + len(GAP) * len(words)
 
 
-def _cells(line: str) -> Row:
-    return [_unescaped(cell.strip()) for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\([|<])", r"\1", text)
+def _cells(row: Sequence[str]) -> Row:
+    """Each cell in one line."""
+    return [" ".join(cell.split()) for cell in row]

@@ -190,29 +190,29 @@ def _probe(request: TableRequest, json: bool) -> None:
     from dataclasses import replace
 
     from mscol_cli.probe.many import one_per_task
-    from mscol_cli.probe.markdown import summary_markdown
+    from mscol_cli.probe.page import result_page
     from mscol_cli.probe.workflow import run
 
     (one,) = one_per_task(request)
     with TerminalProgress() as progress:
         result = run(replace(one, output=request.output), progress)
     if json:
-        print_json(result)
+        print_json({**result.as_json(), **result.paths})
     else:
-        print_page(summary_markdown(result))
-        print_lines("", f"written to {result.json_path.parent}")
+        print_page(result_page(result))
+        print_lines("", f"written to {result.folder}")
     finish(result.failures)
 
 
 def _probe_many(request: TableRequest, json: bool) -> None:
     from mscol_cli.probe.many import run
-    from mscol_cli.probe.table import joint_dict, joint_markdown
+    from mscol_cli.probe.table import joint_dict, joint_page
 
     with TerminalProgress() as progress:
         result = run(request, progress)
     if json:
         print_json(joint_dict(result))
     else:
-        print_page(joint_markdown(result))
-        print_lines("", f"written to {result.json_path.parent}")
+        print_page(joint_page(result))
+        print_lines("", f"written to {result.folder}")
     finish(result.failures)

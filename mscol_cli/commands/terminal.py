@@ -11,9 +11,8 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
@@ -34,6 +33,7 @@ from rich.text import Text
 from mscol_cli.commands.columns import Row, aligned
 from mscol_cli.contracts.progress import NO_BAR
 from mscol_cli.system.files import escaped
+from mscol_cli.system.values import as_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,7 +102,7 @@ def _say(console: Console, text: Text) -> None:
 
 def print_json(result: Any) -> None:
     """A result as JSON on stdout: dataclasses, and whatever holds some, become objects."""
-    print_lines(json.dumps(result, indent=2, default=_plain))
+    print_lines(json.dumps(as_json(result), indent=2))
 
 
 def print_lines(*lines: str) -> None:
@@ -172,14 +172,6 @@ def stdout_alone(json: bool) -> AbstractContextManager[object]:
     """With `json`, stdout is for one result alone: what commands run meanwhile print goes to
     stderr."""
     return redirect_stdout(sys.stderr) if json else nullcontext()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,13 @@ def find_objective(
     preset: Mapping[str, Values] | None = None,
     sources: str | None = None,
 ) -> list[Part]:
-    """An objective, then the augmentations it is trained under; arguments as for `find_part`.
+    """An objective, then the augmentations it is trained under.
 
     Args:
+        registry: As of `find_part`.
+        name: Of the objective, or of several joined by a plus.
+        assignments: As of `find_part`.
+        preset: As of `find_part`.
         sources: `a,b,c`, for the option that the objective's card declares as `sources_option`.
 
     Raises:

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 FOLD_AT_LEAST = 4
 """Rows that are worth folding away."""
+LISTED = 20
+"""Lines of a list that is cut when it is longer."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Table:
     """Rows under a header; the first cell of a row names it.
 
     Attributes:
-        caption: What it shows, with units.
+        caption: What it shows, with units; empty where its header says it.
         header: One name per column.
         rows: Cells as they are read.
         numbers: Whether the columns after the first hold numbers, which are aligned to the right.
@@ -134,7 +136,7 @@ class Section:
     """Blocks under a heading.
 
     Attributes:
-        heading: Its name.
+        heading: Its name; empty for the first section of a page without a table of contents.
         blocks: In reading order.
     """
 
@@ -156,11 +158,19 @@ class Page:
         findings: What it shows, in sentences that are read first.
         lead: What it is about, in a sentence.
         sections: Its content; those without blocks are left out.
-        footer: Who wrote it, and when.
+        footer: Who wrote it, and when; empty for none.
     """
 
     title: str
     lead: str
     sections: Sequence[Section]
-    footer: str
+    footer: str = ""
     findings: Sequence[str] = ()
+
+
+def listing(title: str, lines: Sequence[str]) -> list[Listing]:
+    """A list with its length in the title, cut when it is long; none when it is empty."""
+    if not lines:
+        return []
+    more = [f"and {len(lines) - LISTED} more, in the JSON"] if len(lines) > LISTED else []
+    return [Listing(f"{title} ({len(lines)})", [*lines[:LISTED], *more])]

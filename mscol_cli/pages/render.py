@@ -19,6 +19,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 PICTURES, SOUNDS = "pictures", "sounds"
 LONGEST = 160
 WRITTEN = "written.json"
+MARKUP = re.compile(r"([\\`*\[\]<>|#~&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+"""What Markdown may take for markup; not an underscore within a word."""
+INTERVAL = re.compile(r"(\[[-+\d., ]+\])(?![(\[:])")
+"""Numbers in brackets, which are no link."""
 
 Entry = tuple[str, str]
 """The name of a file below the folder, and the SHA-256 of what was written."""
@@ -79,7 +83,11 @@ def _escaped(value: object) -> object:
     if isinstance(value, _Verbatim):
         return value
     text = " ".join(str(value).split())
-    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", text)
+    # The odd parts are what INTERVAL has found.
+    parts = INTERVAL.split(text)
+    return "".join(
+        part if number % 2 else MARKUP.sub(r"\\\1", part) for number, part in enumerate(parts)
+    )
 
 
 def _code(lines: list[str]) -> str:

@@ -59,7 +59,7 @@ class NeighbourProbe:
         """The metric, on validation clips."""
         references, queries = (part.embed(encoder, device) for part in (self.train, self.valid))
         votes = neighbour_votes(queries, references, self.labels, NEIGHBOURS)
-        return METRICS[self.metric](votes, self.targets)
+        return METRICS[self.metric].score(votes, self.targets)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _check(
     asked: Mapping[str, Any], split: str, targets: BoolArray, chosen: int, progress: Progress
 ) -> None:
     where = f"the {split} clips of '{asked['task']}' in {asked['data']}"
-    macro = asked["metric"] == "average_precision" and split == "valid"
+    macro = METRICS[asked["metric"]].macro and split == "valid"
     if not len(targets) or (macro and not scored_classes(targets).any()):
         raise MissingDataError(f"none of {where} can be used: --probe-every has nothing to score.")
     if len(targets) < chosen:

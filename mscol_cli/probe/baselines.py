@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mscol_cli.probe.metrics import METRICS, scored_classes
+from mscol_cli.probe.metrics import METRICS
 from mscol_cli.probe.windows import BoolArray
 
 CHANCE, MAJORITY = "chance", "majority class"
@@ -27,15 +27,8 @@ def baselines(
         test: (clips, classes) labels of the test clips.
     """
     constant = np.broadcast_to(train.mean(axis=0), test.shape)
-    majority = {metric: METRICS[metric](constant, test) for metric in metrics}
-    return {CHANCE: {**majority, **_guessed(metrics, test)}, MAJORITY: majority}
-
-
-def _guessed(metrics: Sequence[str], test: BoolArray) -> dict[str, float]:
-    """Where guessing is not answering the same for every clip: metrics of one label a clip."""
-    share = 1 / test.shape[1]
-    prevalence = test.mean(axis=0)[scored_classes(test)]
-    # Precision of a guess is the prevalence, its recall the share of guesses.
-    f1 = 2 * prevalence * share / (prevalence + share)
-    known = {"accuracy": share, "macro_f1": float(f1.mean()) if len(f1) else float("nan")}
-    return {metric: value for metric, value in known.items() if metric in metrics}
+    majority = {name: METRICS[name].score(constant, test) for name in metrics}
+    guessed = {
+        name: guess(test) for name in metrics if (guess := METRICS[name].guessed) is not None
+    }
+    return {CHANCE: {**majority, **guessed}, MAJORITY: majority}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mscol_cli.probe.metrics import Weights, together
-from mscol_cli.probe.windows import BoolArray, FloatArray
+from mscol_cli.probe.metrics import resampled_metrics
+from mscol_cli.probe.windows import BoolArray, FloatArray, Weights
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -84,7 +84,7 @@ def resample_all(
     varies. The spread over seeds is not in it.
 
     Args:
-        metrics: Names of `WEIGHTED`.
+        metrics: Names of metrics that are reported.
         scores: (seeds, clips, classes).
         targets: (clips, classes).
         resamples: How often to draw.
@@ -145,7 +145,7 @@ def _percentiles(draws: FloatArray) -> tuple[float, float]:
 def _mean_over_seeds(
     metrics: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
 ) -> dict[str, FloatArray]:
-    by_seed = [together(metrics, one, targets, weights) for one in scores]
+    by_seed = [resampled_metrics(metrics, one, targets, weights) for one in scores]
     return {
         metric: np.asarray(np.mean([one[metric] for one in by_seed], axis=0), dtype=np.float64)
         for metric in metrics

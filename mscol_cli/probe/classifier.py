@@ -57,7 +57,8 @@ class TrainedProbe:
     Attributes:
         model: The classifier, in eval mode.
         multilabel: Whether clip scores are means of sigmoids, or sums of logits.
-        valid_score: What the protocol's `select` metric was on the validation clips.
+        valid_score: What the protocol's `select` metric was on the validation clips, or minus
+            that where lower is better.
         best_epoch: Epoch (or, of all windows at once, update) it comes from, the first being 1.
         epochs: How many were run.
         weight_decay: The one that was chosen on validation; 0 where none was to be chosen.
@@ -104,7 +105,8 @@ def selection_score(
     loss = loss_of(protocol, torch.from_numpy(logits), targets)
     # The published code keeps the first of equal epochs; random crops are its way.
     tie = -float(loss) if protocol.crops == "windows" else 0.0
-    return METRICS[protocol.select](scores, valid.targets), tie
+    select = METRICS[protocol.select]
+    return select.rank(select.score(scores, valid.targets)), tie
 
 
 def targets_of(protocol: ProbeProtocol, clips: ClipWindows) -> Tensor:

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from mscol_cli.errors import MscolError
 from mscol_cli.probe.bootstrap import difference, holm
 from mscol_cli.probe.notes import collect_notes
-from mscol_cli.probe.output import SCORES
-from mscol_cli.probe.result import Score
+from mscol_cli.probe.result import SCORES, ProbeResult, Score
 from mscol_cli.probe.scores import ClipScores, read_scores, resampled_pair
 from mscol_cli.probe.table import Column, Comparison, JointTable, Row
 
@@ -26,13 +24,11 @@ class Finished:
 
     Attributes:
         given: What the user called the model.
-        folder: Of the result.
-        report: Its probe.json.
+        result: The result.
     """
 
     given: str
-    folder: Path
-    report: Mapping[str, Any]
+    result: ProbeResult
 
 
 def join(finished: Sequence[Finished]) -> JointTable:
@@ -43,13 +39,13 @@ def join(finished: Sequence[Finished]) -> JointTable:
     failures: list[tuple[str, str]] = []
     read = cache(read_scores)
     compared = [one for column in columns for one in _compare(column, rows, read, failures)]
-    notes = collect_notes((names[one.given], one.report) for one in finished)
+    notes = collect_notes((names[one.given], one.result) for one in finished)
     return JointTable(columns, rows, compared, tuple(dict.fromkeys(failures)), notes)
 
 
 def _model_names(finished: Sequence[Finished]) -> dict[str, str]:
     """What the table calls each model, by what the user called it: that where two share a name."""
-    names = {one.given: str(one.report["model"]) for one in reversed(finished)}
+    names = {one.given: one.result.model for one in reversed(finished)}
     shared = list(names.values())
     return {given: name if shared.count(name) == 1 else given for given, name in names.items()}
 
@@ -61,37 +57,34 @@ def _rows(finished: Sequence[Finished], names: Mapping[str, str]) -> list[Row]:
     return [
         Row(
             model=names[given],
-            model_hash=group[0].report["model_hash"],
-            model_step=group[0].report["model_step"],
-            results={one.report["task"]: str(one.folder) for one in group},
-            scores={key: score for one in group for key, score in _scores(one)},
+            model_hash=group[0].result.model_hash,
+            model_step=group[0].result.model_step,
+            results={one.result.task: str(one.result.folder) for one in group},
+            scores={key: score for one in group for key, score in _scores(one.result)},
         )
         for given, group in by_model.items()
     ]
 
 
-def _scores(finished: Finished) -> Iterator[tuple[Key, Score]]:
-    for test_set in finished.report["test_sets"]:
-        for metric, score in test_set["metrics"].items():
-            values = {**score, "per_seed": tuple(score["per_seed"])}
-            yield (finished.report["task"], test_set["name"], metric), Score(**values)
+def _scores(result: ProbeResult) -> Iterator[tuple[Key, Score]]:
+    for test_set in result.test_sets:
+        for metric, score in test_set.metrics.items():
+            yield (result.task, test_set.name, metric), score
 
 
 def _columns(finished: Sequence[Finished]) -> list[Column]:
     """Single-label tasks have one headline metric; the literature gives both of tagging."""
     columns: dict[Key, Column] = {}
-    for one in finished:
-        for test_set in one.report["test_sets"]:
-            baselines = test_set.get("baselines", {})
-            for place, metric in enumerate(test_set["metrics"]):
-                headline = place == 0 or bool(one.report.get("multilabel"))
+    for result in (one.result for one in finished):
+        for test_set in result.test_sets:
+            for number, metric in enumerate(test_set.metrics):
                 column = Column(
-                    one.report["task"],
-                    test_set["name"],
+                    result.task,
+                    test_set.name,
                     metric,
-                    test_set["clips"],
-                    headline,
-                    {name: values[metric] for name, values in baselines.items()},
+                    test_set.clips,
+                    headline=number == 0 or result.multilabel,
+                    baselines={name: values[metric] for name, values in test_set.baselines.items()},
                 )
                 before = columns.setdefault(column.key, column)
                 if before.clips != column.clips:

@@ -73,7 +73,7 @@ def fine_tune(
 def frozen_note(protocol: ProbeProtocol, scores: FloatArray, targets: BoolArray) -> str:
     """A line for the report: the scores of all test clips before the encoder was trained too."""
     found = [
-        f"{metric} {np.mean([METRICS[metric](one, targets) for one in scores]):.4f}"
+        f"{metric} {np.mean([METRICS[metric].score(one, targets) for one in scores]):.4f}"
         for metric in protocol.metrics
     ]
     return f"the encoder was trained too; while it was frozen: {', '.join(found)} of all test clips"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,8 +15,10 @@ from mscol_cli.engine.models import UNTRAINED, Model, resolve_model
 from mscol_cli.errors import Interrupted, MscolError, UsageError
 from mscol_cli.host import Registry, load_registry
 from mscol_cli.host.names import unknown_name
+from mscol_cli.pages.render import page_markdown
 from mscol_cli.probe.compare import Finished, join
-from mscol_cli.probe.output import SCORES, check_writable, default_output
+from mscol_cli.probe.output import check_writable, default_output, why_unfinished
+from mscol_cli.probe.result import read
 from mscol_cli.probe.settings import (
     ProbeRequest,
     ProbeSettings,
@@ -26,10 +26,10 @@ from mscol_cli.probe.settings import (
     load_data,
     resolve_settings,
 )
-from mscol_cli.probe.table import JointResult, JointTable, joint_dict, joint_markdown
+from mscol_cli.probe.table import JointTable, joint_dict, joint_page
 from mscol_cli.probe.workflow import probe_model
-from mscol_cli.runs.layout import PROBE_REPORT, PROBES
-from mscol_cli.system.files import read_json, write_json, write_text
+from mscol_cli.runs.layout import PROBES
+from mscol_cli.system.files import write_json, write_text
 
 DEFAULT_OUTPUT = Path(PROBES)
 
@@ -82,7 +82,7 @@ def requests(request: TableRequest) -> list[ProbeRequest]:
     ]
 
 
-def run(request: TableRequest, progress: Progress) -> JointResult:
+def run(request: TableRequest, progress: Progress) -> JointTable:
     """Probe every model on every task; one that fails does not stop the others.
 
     Raises:
@@ -99,10 +99,10 @@ def run(request: TableRequest, progress: Progress) -> JointResult:
     if not finished:
         raise runner.errors[0]
     table = join(finished)
-    return _write(
-        replace(table, failures=(*runner.failures, *table.failures)),
-        output,
-    )
+    table = replace(table, failures=(*runner.failures, *table.failures), folder=output)
+    write_text(table.markdown_path, page_markdown(joint_page(table)))
+    write_json(table.json_path, joint_dict(table))
+    return table
 
 
 class _Runner:
@@ -146,15 +146,16 @@ class _Runner:
         settings = self.settings[request.task]
         output = self._output(request, model)
         given = request.model or model.name
-        if self.reuse and _is_finished(output, request, settings, model):
+        data = data_folder(settings, request.data)
+        if self.reuse and why_unfinished(output, settings, data, model.hash) is None:
             self.progress.note(f"{request.task} {model.name}: taken from {output}")
-            return Finished(given, output, read_json(output / PROBE_REPORT, "result of a probe"))
+            return Finished(given, read(output))
         self.progress.note(f"{request.task} {model.name}")
         check_writable(output)
         found = self._load_data(request)
         result = probe_model(settings, found, model, output, self.device, self.progress)
         self.failures += [(f"{request.task} {clip}", reason) for clip, reason in result.failures]
-        return Finished(given, output, read_json(output / PROBE_REPORT, "result of a probe"))
+        return Finished(given, result)
 
     def _load_model(self, request: ProbeRequest) -> Model:
         if self.model is None or self.model[0] != request.model:
@@ -175,26 +176,6 @@ class _Runner:
             output = output.with_name(f"{output.name}@{model.step}")
         self.outputs.add(output)
         return output
-
-
-def _is_finished(
-    folder: Path, request: ProbeRequest, settings: ProbeSettings, model: Model
-) -> bool:
-    if not (folder / PROBE_REPORT).is_file() or not (folder / SCORES).is_file():
-        return False
-    found = read_json(folder / PROBE_REPORT, "result of a probe")
-    wanted: dict[str, Any] = {
-        "task": settings.part.name,
-        "data": str(data_folder(settings, request.data)),
-        "options": asdict(settings.part.options),
-        "protocol": settings.described_protocol(),
-        "seeds": settings.classifiers,
-        "model_hash": model.hash,
-    }
-    if settings.stems is not None:
-        found = {**found, "stems": (found.get("attribution") or {}).get("store")}
-        wanted["stems"] = str(settings.stems)
-    return all(found.get(name) == value for name, value in json.loads(json.dumps(wanted)).items())
 
 
 def _data_folders(request: TableRequest) -> dict[str, Path]:
@@ -220,13 +201,3 @@ def _options_of(task: str, request: TableRequest) -> tuple[str, ...]:
     return tuple(
         given for given in request.probe.options if not given.startswith(tuple(others) or ("\0",))
     )
-
-
-def _write(table: JointTable, folder: Path) -> JointResult:
-    values: dict[str, Any] = {item.name: getattr(table, item.name) for item in fields(table)}
-    result = JointResult(
-        **values, json_path=folder / "probes.json", markdown_path=folder / "probes.md"
-    )
-    write_text(result.markdown_path, joint_markdown(table))
-    write_json(result.json_path, joint_dict(table))
-    return result

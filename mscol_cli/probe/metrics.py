@@ -1,24 +1,77 @@
-"""Metrics over clips, by scikit-learn, and the same for many weighted resamples at once."""
+"""The metrics of probes: one table, which every score, report and check asks."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from mscol_cli.errors import UsageError
-from mscol_cli.probe.windows import BoolArray, FloatArray
+from mscol_cli.probe.ranking import Ranking, sum_rows
+from mscol_cli.probe.windows import BoolArray, FloatArray, Weights
 
 if TYPE_CHECKING:
     from mscol_cli.contracts.task import ProbeProtocol
 
-Metric = Callable[[FloatArray, BoolArray], float]
-Weights = NDArray[np.float32]
-WeightedMetric = Callable[[FloatArray, BoolArray, Weights], FloatArray]
+ClassMetric = Callable[[FloatArray, BoolArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of scores and targets, (clips, classes) both.
+
+    A metric without a form for resamples has no interval: it can select, but is not reported.
+
+    Attributes:
+        name: What protocols and probe.json call it.
+        title: What tables call it, of one class where it is a mean over classes.
+        score: The metric, from 0 to 1; NaN where no class can be scored.
+        weighted: (resamples,) the metric of each resample.
+        ranked: Instead of that, (resamples,) the metric of one class, from its ranking.
+        by_class: (classes,) the score of each, NaN for one that has none; None for a metric that
+            classes have no scores of.
+        guessed: The score of guessing every class equally often, by the targets; None where that
+            is the score of giving every clip the same answer.
+        macro: Whether it is a mean over the scored classes.
+        single_label: Whether it makes sense where a clip has one label.
+        multilabel: Whether it makes sense where a clip has many.
+        higher_is_better: Whether the higher of two values is the better one.
+    """
+
+    name: str
+    title: str
+    score: Callable[[FloatArray, BoolArray], float]
+    weighted: Callable[[FloatArray, BoolArray, Weights], FloatArray] | None = None
+    ranked: Callable[[Ranking], FloatArray] | None = None
+    by_class: ClassMetric | None = None
+    guessed: Callable[[BoolArray], float] | None = None
+    macro: bool = False
+    single_label: bool = True
+    multilabel: bool = False
+    higher_is_better: bool = True
+
+    @property
+    def label(self) -> str:
+        """What tables call it over all classes."""
+        return f"macro {self.title}" if self.macro else self.title
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether it has an interval, and so can be reported."""
+        return self.weighted is not None or self.ranked is not None
+
+    def suits(self, multilabel: bool) -> bool:
+        """Whether it makes sense for tasks of that kind."""
+        return self.multilabel if multilabel else self.single_label
+
+    def rank(self, value: float) -> float:
+        """A number that is larger the better the value is."""
+        return value if self.higher_is_better else -value
 
 
 def scored_classes(targets: BoolArray) -> BoolArray:
@@ -46,12 +99,12 @@ def macro_f1(scores: FloatArray, targets: BoolArray) -> float:
 
 def roc_auc(scores: FloatArray, targets: BoolArray) -> float:
     """Mean over the scored classes of the area under the ROC curve."""
-    return _macro(roc_auc_score, scores, targets)
+    return _macro(class_roc_auc, scores, targets)
 
 
 def average_precision(scores: FloatArray, targets: BoolArray) -> float:
     """Mean over the scored classes of average precision (PR-AUC in the tagging literature)."""
-    return _macro(average_precision_score, scores, targets)
+    return _macro(class_average_precision, scores, targets)
 
 
 def binary_accuracy(scores: FloatArray, targets: BoolArray) -> float:
@@ -60,39 +113,103 @@ def binary_accuracy(scores: FloatArray, targets: BoolArray) -> float:
     return float(((scores > 0.5) == targets).mean())
 
 
-METRICS: dict[str, Metric] = {
-    "accuracy": accuracy,
-    "macro_f1": macro_f1,
-    "roc_auc": roc_auc,
-    "average_precision": average_precision,
-    "binary_accuracy": binary_accuracy,
-}
-RANKING: dict[str, Callable[..., float]] = {
-    "roc_auc": roc_auc_score,
-    "average_precision": average_precision_score,
-}
-FOR_MULTILABEL = ("roc_auc", "average_precision")
-FOR_SELECTION = ("binary_accuracy",)
+def class_roc_auc(scores: FloatArray, targets: BoolArray) -> FloatArray:
+    """(classes,) the area under the ROC curve of each class against all others."""
+    return _each_class(roc_auc_score, scores, targets)
+
+
+def class_average_precision(scores: FloatArray, targets: BoolArray) -> FloatArray:
+    """(classes,) the average precision of each class against all others."""
+    return _each_class(average_precision_score, scores, targets)
+
+
+def weighted_accuracy(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
+    """(resamples,) share of the weight that lies on clips classified rightly."""
+    hits = scores.argmax(axis=1) == targets.argmax(axis=1)
+    share: FloatArray = sum_rows(weights[hits]) / sum_rows(weights)
+    return share
+
+
+def weighted_macro_f1(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
+    """(resamples,) mean F1 over the classes a resample has clips of."""
+    guess = scores.argmax(axis=1)
+    labels = np.flatnonzero(scored_classes(targets))
+    by_class = [_f1(guess == label, targets[:, label], weights) for label in labels.tolist()]
+    return _mean_over_classes(by_class)
+
+
+def guessed_accuracy(targets: BoolArray) -> float:
+    """The accuracy of guessing every class equally often."""
+    return 1 / float(targets.shape[1])
+
+
+def guessed_macro_f1(targets: BoolArray) -> float:
+    """The macro F1 of guessing every class equally often."""
+    share = guessed_accuracy(targets)
+    prevalence = targets.mean(axis=0)[scored_classes(targets)]
+    # Precision of a guess is the prevalence, its recall the share of guesses.
+    f1 = 2 * prevalence * share / (prevalence + share)
+    return float(f1.mean()) if len(f1) else float("nan")
+
+
+_ALL = (
+    Metric("accuracy", "accuracy", accuracy, weighted_accuracy, guessed=guessed_accuracy),
+    Metric("macro_f1", "F1", macro_f1, weighted_macro_f1, guessed=guessed_macro_f1, macro=True),
+    Metric(
+        "roc_auc",
+        "ROC-AUC",
+        roc_auc,
+        ranked=Ranking.roc_auc,
+        by_class=class_roc_auc,
+        macro=True,
+        multilabel=True,
+    ),
+    Metric(
+        "average_precision",
+        "average precision",
+        average_precision,
+        ranked=Ranking.average_precision,
+        by_class=class_average_precision,
+        macro=True,
+        multilabel=True,
+    ),
+    Metric(
+        "binary_accuracy", "binary accuracy", binary_accuracy, single_label=False, multilabel=True
+    ),
+)
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}
+PAIRED = METRICS["roc_auc"]
+"""Of every class where results are compared class by class: chance is 0.5 for any prevalence."""
+CLASS_ORDER = METRICS["average_precision"]
+"""Tables of classes are in its order, the best first."""
+
+
+def find_metric(name: str) -> Metric:
+    """A metric by its name; one that only another mscol knows can be shown, but not computed."""
+    return METRICS.get(name) or Metric(name, name.replace("_", " "), _unknown)
+
+
+def class_metrics(multilabel: bool) -> dict[str, ClassMetric]:
+    """By name, the metrics of which the classes of a task of that kind have scores."""
+    return {
+        one.name: one.by_class
+        for one in METRICS.values()
+        if one.by_class is not None and one.suits(multilabel)
+    }
 
 
 def check_metrics(protocol: ProbeProtocol, task: str) -> None:
     """Refuse a protocol whose metrics are unknown or make no sense. Raises UsageError."""
-    single = tuple(name for name in METRICS if name not in FOR_SELECTION)
-    known = FOR_MULTILABEL if protocol.multilabel else single
-    selecting = (*known, *(FOR_SELECTION if protocol.multilabel else ()))
+    suited = [one for one in METRICS.values() if one.suits(protocol.multilabel)]
+    reported = [one.name for one in suited if one.is_reported]
     for name, allowed in (
-        (protocol.select, selecting),
-        *((one, known) for one in protocol.metrics),
+        (protocol.select, [one.name for one in suited]),
+        *((one, reported) for one in protocol.metrics),
     ):
         if name not in allowed:
             raise UsageError(
                 f"task '{task}' asks for metric '{name}': it can have {', '.join(allowed)}."
             )
-
-
-def by_class(metric: str, scores: FloatArray, targets: BoolArray) -> FloatArray:
-    """(classes,) `roc_auc` or `average_precision` of each; not a number for one that has none."""
-    return _by_class(RANKING[metric], scores, targets)
 
 
 def confusion(scores: FloatArray, targets: BoolArray) -> NDArray[np.int64]:
@@ -102,140 +219,58 @@ def confusion(scores: FloatArray, targets: BoolArray) -> NDArray[np.int64]:
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
-def _by_class(metric: Callable[..., float], scores: FloatArray, targets: BoolArray) -> FloatArray:
+def resampled_metrics(
+    names: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
+) -> dict[str, FloatArray]:
+    """(resamples,) of each metric, by name; clips are ranked once for all that need it.
+
+    Args:
+        names: Of metrics that are reported.
+        scores: (clips, classes).
+        targets: (clips, classes).
+        weights: (clips, resamples).
+    """
+    ranked = _ranked(names, scores, targets, weights)
+    return {
+        name: ranked[name] if weighted is None else weighted(scores, targets, weights)
+        for name in names
+        for weighted in [METRICS[name].weighted]
+    }
+
+
+def _ranked(
+    names: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
+) -> dict[str, FloatArray]:
+    metrics = {name: ranked for name in names if (ranked := METRICS[name].ranked)}
+    labels = np.flatnonzero(scored_classes(targets)).tolist() if metrics else []
+    by_class: dict[str, list[FloatArray]] = {name: [] for name in metrics}
+    for label in labels:
+        ranking = Ranking(scores[:, label], targets[:, label], weights)
+        for name, metric in metrics.items():
+            by_class[name].append(metric(ranking))
+    return {name: _mean_over_classes(values) for name, values in by_class.items()}
+
+
+def _unknown(scores: FloatArray, targets: BoolArray) -> float:
+    raise NotImplementedError("a metric of another mscol")
+
+
+def _each_class(metric: Callable[..., float], scores: FloatArray, targets: BoolArray) -> FloatArray:
     values = np.full(targets.shape[1], np.nan)
     for label in np.flatnonzero(scored_classes(targets)).tolist():
         values[label] = metric(targets[:, label], scores[:, label])
     return values
 
 
-def _macro(metric: Callable[..., float], scores: FloatArray, targets: BoolArray) -> float:
-    values = _by_class(metric, scores, targets)[scored_classes(targets)]
+def _macro(by_class: ClassMetric, scores: FloatArray, targets: BoolArray) -> float:
+    values = by_class(scores, targets)[scored_classes(targets)]
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def weighted_accuracy(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
-    """Share of the weight that lies on clips classified rightly."""
-    hits = scores.argmax(axis=1) == targets.argmax(axis=1)
-    share: FloatArray = _sum(weights[hits]) / _sum(weights)
-    return share
-
-
-def weighted_macro_f1(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
-    """Mean F1 over the classes a resample has clips of."""
-    guess = scores.argmax(axis=1)
-    labels = np.flatnonzero(scored_classes(targets))
-    by_class = [_f1(guess == label, targets[:, label], weights) for label in labels.tolist()]
-    return _mean_over_classes(by_class)
-
-
-def weighted_roc_auc(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
-    """Mean ROC-AUC over the classes a resample has positives and negatives of."""
-    return _ranked(["roc_auc"], scores, targets, weights)["roc_auc"]
-
-
-def weighted_average_precision(
-    scores: FloatArray, targets: BoolArray, weights: Weights
-) -> FloatArray:
-    """Mean average precision over the classes a resample has positives and negatives of."""
-    return _ranked(["average_precision"], scores, targets, weights)["average_precision"]
-
-
-def together(
-    metrics: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
-) -> dict[str, FloatArray]:
-    """Several metrics by name, clips ranked once for all that need it."""
-    ranked = [metric for metric in metrics if metric in RANKED]
-    found = _ranked(ranked, scores, targets, weights) if ranked else {}
-    return {
-        metric: found[metric] if metric in found else WEIGHTED[metric](scores, targets, weights)
-        for metric in metrics
-    }
-
-
-WEIGHTED: dict[str, WeightedMetric] = {
-    "accuracy": weighted_accuracy,
-    "macro_f1": weighted_macro_f1,
-    "roc_auc": weighted_roc_auc,
-    "average_precision": weighted_average_precision,
-}
-
-RANKED = ("roc_auc", "average_precision")
-
-
-class _Ranking:
-    """Clips of one class in falling order of score, summed over stretches that matter.
-
-    Only the clips that share a score with a positive need a place of their own in the ranking;
-    all between two of these are added up in one step. Rows below are such stretches.
-    """
-
-    def __init__(self, scores: FloatArray, positive: BoolArray, weights: Weights) -> None:
-        order = np.argsort(-scores, kind="stable")
-        starts = _stretches(scores[order], positive[order])
-        places = np.flatnonzero(positive[order])
-        self.rows, first = np.unique(
-            np.searchsorted(starts, places, side="right") - 1, return_index=True
-        )
-        everything = np.add.reduceat(weights[order], starts, axis=0)
-        self.positives = np.add.reduceat(weights[order[places]], first, axis=0)
-        self.positive_total = _sum(self.positives)
-        self.total = _sum(everything)
-        # Sums of whole numbers: exact in float32 up to 16 million clips.
-        self.ranked = np.cumsum(everything, axis=0)[self.rows]
-        self.negatives = everything[self.rows] - self.positives
-
-    def average_precision(self) -> FloatArray:
-        """Precision at each threshold, weighted by the recall gained there."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            precision = np.cumsum(self.positives, axis=0) / self.ranked
-            gained = np.where(self.positives > 0, self.positives * precision, 0.0)
-            return self._defined(_sum(gained) / self.positive_total)
-
-    def roc_auc(self) -> FloatArray:
-        """Share of pairs (positive, negative) in the right order, ties counting a half."""
-        negative_total = self.total - self.positive_total
-        ranked_negatives = self.ranked - np.cumsum(self.positives, axis=0)
-        below = negative_total - ranked_negatives + 0.5 * self.negatives
-        with np.errstate(invalid="ignore", divide="ignore"):
-            pairs = self.positive_total * negative_total
-            return self._defined(_sum(self.positives * below) / pairs)
-
-    def _defined(self, values: FloatArray) -> FloatArray:
-        both = (self.positive_total > 0) & (self.positive_total < self.total)
-        return np.where(both, values, np.nan)
-
-
-def _ranked(
-    metrics: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
-) -> dict[str, FloatArray]:
-    by_class: dict[str, list[FloatArray]] = {metric: [] for metric in metrics}
-    for label in np.flatnonzero(scored_classes(targets)).tolist():
-        ranking = _Ranking(scores[:, label], targets[:, label], weights)
-        for metric, values in by_class.items():
-            one = ranking.roc_auc() if metric == "roc_auc" else ranking.average_precision()
-            values.append(one)
-    return {metric: _mean_over_classes(values) for metric, values in by_class.items()}
-
-
-def _stretches(scores: FloatArray, positive: BoolArray) -> NDArray[np.intp]:
-    """First places of the stretches: ties that hold a positive, and what lies between them."""
-    first = np.append(True, scores[1:] != scores[:-1])
-    tie = np.cumsum(first) - 1
-    holds_positive = np.zeros(tie[-1] + 1, dtype=bool)
-    holds_positive[tie[positive]] = True
-    follows_positive = np.append(True, holds_positive[:-1])
-    return np.flatnonzero(first & (holds_positive | follows_positive)[tie])
-
-
 def _f1(guess: BoolArray, truth: BoolArray, weights: Weights) -> FloatArray:
-    guessed, true, hit = (_sum(weights[rows]) for rows in (guess, truth, guess & truth))
+    guessed, true, hit = (sum_rows(weights[rows]) for rows in (guess, truth, guess & truth))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(true > 0, 2 * hit / (guessed + true), np.nan)
-
-
-def _sum(rows: NDArray[Any]) -> FloatArray:
-    return np.asarray(rows.sum(axis=0, dtype=np.float64))
 
 
 def _mean_over_classes(by_class: list[FloatArray]) -> FloatArray:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from mscol_cli.probe.markdown import shared_lines
-from mscol_cli.probe.result import SharedGroups
+from mscol_cli.probe.result import ProbeResult, SharedGroups
 
 MAX_NAMES = 20
 
@@ -27,31 +25,38 @@ class Note:
     models: Sequence[str]
 
 
-def result_notes(report: Mapping[str, Any]) -> Iterator[str]:
-    """All notes of one result, one line each, from its probe.json."""
-    notes = [str(note) for note in report.get("notes") or ()]
-    yield from notes
-    yield from shared_lines([SharedGroups(**one) for one in report.get("shared_groups") or ()])
-    for test_set in report.get("test_sets") or ():
-        if unscored := _unnamed(test_set.get("unscored") or (), notes):
-            name = f"{test_set['name']} ({test_set['clips']:,} clips)"
-            yield f"in no macro average, one-sided in {name}: {_names(unscored)}"
-    if missing := report.get("missing"):
-        yield f"audio missing ({len(missing)}): {_names(missing)}"
-    if failures := report.get("failures"):
-        yield f"audio not usable ({len(failures)}): {_names([name for name, _ in failures])}"
+def shared_lines(groups: Sequence[SharedGroups]) -> list[str]:
+    """One line for each kind of group that test and training clips may have in common."""
+    return [
+        f"{one.kind}: {one.shared:,} of {one.groups:,} among the test clips are among the training"
+        f" clips too, in {one.shared_clips:,} of {one.clips:,} test clips"
+        for one in groups
+    ]
 
 
-def collect_notes(results: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Note]:
+def result_notes(result: ProbeResult) -> Iterator[str]:
+    """All notes of one result, one line each."""
+    yield from result.notes
+    yield from shared_lines(result.shared_groups)
+    for test_set in result.test_sets:
+        if unscored := _unnamed(test_set.unscored, result.notes):
+            yield f"in no macro average, one-sided in {test_set.title}: {_names(unscored)}"
+    if result.missing:
+        yield f"audio missing ({len(result.missing)}): {_names(result.missing)}"
+    if failures := [name for name, _ in result.failures]:
+        yield f"audio not usable ({len(failures)}): {_names(failures)}"
+
+
+def collect_notes(results: Iterable[tuple[str, ProbeResult]]) -> list[Note]:
     """Each note once, with all models it is about.
 
     Args:
-        results: Name of the model and content of the probe.json, for each result.
+        results: What to call the model, and its result.
     """
     models: dict[tuple[str, str], list[str]] = {}
-    for model, report in results:
-        for note in result_notes(report):
-            models.setdefault((str(report["task"]), note), []).append(model)
+    for model, result in results:
+        for note in result_notes(result):
+            models.setdefault((result.task, note), []).append(model)
     return [Note(task, note, tuple(names)) for (task, note), names in models.items()]
 
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import fields, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import MscolError
-from mscol_cli.probe.markdown import summary_dict, summary_markdown
-from mscol_cli.probe.result import ProbeResult, ProbeSummary
+from mscol_cli.pages.render import page_markdown
+from mscol_cli.probe.page import result_page
+from mscol_cli.probe.result import SCORES, ProbeResult, read, write
 from mscol_cli.probe.scores import ClipScores, write_scores
-from mscol_cli.probe.settings import ProbeRequest
+from mscol_cli.probe.settings import ProbeRequest, ProbeSettings
 from mscol_cli.runs.layout import PROBE_REPORT, PROBES
-from mscol_cli.system.files import write_json, write_text
+from mscol_cli.system.files import write_text
 from mscol_cli.system.outcomes import writing
-
-PAGE = "probe.md"
-PICTURE = "labels.png"
-SOURCES = "sources.png"
-SCORES = "scores.safetensors"
+from mscol_cli.system.values import differences
 
 
 def default_output(request: ProbeRequest, model: Model) -> Path:
@@ -57,34 +53,58 @@ def check_writable(folder: Path) -> None:
         raise MscolError(f"{folder} cannot be written: use -o.")
 
 
-def write_result(summary: ProbeSummary, kept: ClipScores, folder: Path) -> ProbeResult:
-    """Write scores, report and page. Raises MscolError when they cannot be written."""
-    with writing(folder):
-        return _write(summary, kept, folder)
+def write_result(result: ProbeResult, kept: ClipScores) -> None:
+    """Write a result with its scores, page and pictures. Raises MscolError where it cannot."""
+    with writing(result.folder):
+        if result.picture_path is not None:
+            # matplotlib takes long to come.
+            from mscol_cli.probe.plots import draw_label_curves
+
+            draw_label_curves(result, result.picture_path)
+        if result.attribution is not None and result.sources_path is not None:
+            from mscol_cli.probe.plots import draw_attribution
+
+            draw_attribution(result, result.attribution, result.sources_path)
+        # The result last: where there is one, it is that of these scores.
+        result.json_path.unlink(missing_ok=True)
+        write_scores(result.scores_path, kept)
+        write_text(result.markdown_path, page_markdown(result_page(result)))
+        write(result)
 
 
-def _write(summary: ProbeSummary, kept: ClipScores, folder: Path) -> ProbeResult:
-    values: dict[str, Any] = {item.name: getattr(summary, item.name) for item in fields(summary)}
-    result = ProbeResult(
-        **values,
-        json_path=folder / PROBE_REPORT,
-        markdown_path=folder / PAGE,
-        scores_path=folder / SCORES,
+def why_unfinished(
+    folder: Path, settings: ProbeSettings, data: Path, model_hash: str | None
+) -> str | None:
+    """Why the result in a folder is not that of these settings; None where it is.
+
+    Settings that only one of the two states, such as a new option of a task, do not count.
+
+    Args:
+        folder: Where the result is, or is not.
+        settings: Of the probe.
+        data: The data set's folder.
+        model_hash: Of the weights; None where there are none yet.
+    """
+    if not (folder / PROBE_REPORT).is_file() or not (folder / SCORES).is_file():
+        return ""
+    try:
+        found = read(folder)
+    except MscolError:
+        return "what is there cannot be read"
+    wanted = {
+        "task": settings.part.name,
+        "data": data,
+        "options": asdict(settings.part.options),
+        "protocol": settings.described_protocol(),
+        "recipe": settings.recipe,
+        "seeds": settings.classifiers,
+        "model_hash": model_hash,
+    }
+    made = {name: getattr(found, name) for name in wanted}
+    if settings.stems is not None:
+        made["stems"] = found.attribution.store if found.attribution else None
+        wanted["stems"] = settings.stems
+    changed = (
+        f"{name} is {old}, not {new}" for name, old, new in differences(made, wanted, shared=True)
     )
-    if summary.label_budgets:
-        # matplotlib takes long to come.
-        from mscol_cli.probe.plots import draw_label_curves
-
-        result = replace(result, picture_path=folder / PICTURE)
-        draw_label_curves(summary, folder / PICTURE)
-    if summary.attribution is not None:
-        from mscol_cli.probe.plots import draw_attribution
-
-        result = replace(result, sources_path=folder / SOURCES)
-        draw_attribution(summary, summary.attribution, folder / SOURCES)
-    # The report last: where there is one, it is that of these scores.
-    result.json_path.unlink(missing_ok=True)
-    write_scores(result.scores_path, kept)
-    write_text(result.markdown_path, summary_markdown(summary))
-    write_json(result.json_path, summary_dict(summary))
-    return result
+    return min(changed, default=None)

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mscol_cli.probe.bootstrap import Resampled, difference, resample
-from mscol_cli.probe.metrics import scored_classes
+from mscol_cli.probe.metrics import PAIRED, scored_classes
+from mscol_cli.probe.result import PairedScore
 from mscol_cli.probe.windows import BoolArray, FloatArray
 
-CLASS_METRIC = "roc_auc"
 FEWEST = 10
 """Clips of a class, and not of it, from which on an interval is worth its name."""
-LOWER, HIGHER = "\N{DOWNWARDS ARROW}", "\N{UPWARDS ARROW}"
 
 
 @dataclass(frozen=True)
@@ -23,48 +22,12 @@ class PairedColumn:
 
     Attributes:
         overall: By name of the metric, over all classes.
-        classes: `CLASS_METRIC` of every class, in label order; None for one without positives or
-            without negatives.
+        classes: `PAIRED` of every class, in label order; None for one without positives or without
+            negatives.
     """
 
     overall: Mapping[str, PairedScore]
     classes: Sequence[PairedScore | None]
-
-
-@dataclass(frozen=True)
-class PairedScore:
-    """A score, and how far it is from a reference.
-
-    Attributes:
-        value: Mean over seeds.
-        low: Lower bound of its 95 % bootstrap interval over test clips; None where too few clips
-            are of the class, or are not, to draw them anew.
-        high: Its upper bound.
-        difference: The score minus the reference, on the same clips; None for the reference.
-        difference_low: Lower bound of the 95 % interval of the difference, on the same drawn clips.
-        difference_high: Its upper bound.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    difference: float | None = None
-    difference_low: float | None = None
-    difference_high: float | None = None
-
-    @property
-    def arrow(self) -> str:
-        """Where the interval of the difference leaves out 0, which way; else nothing."""
-        if self.difference_high is not None and self.difference_high < 0:
-            return LOWER
-        if self.difference_low is not None and self.difference_low > 0:
-            return HIGHER
-        return ""
-
-    @property
-    def is_compared(self) -> bool:
-        """Whether the difference has an interval."""
-        return self.difference_low is not None
 
 
 def score_columns(
@@ -108,7 +71,7 @@ def score_columns(
 
 def _by_class(scores: FloatArray, targets: BoolArray) -> list[Resampled | None]:
     return [
-        resample(CLASS_METRIC, scores[:, :, [label]], targets[:, [label]]) if scored else None
+        resample(PAIRED.name, scores[:, :, [label]], targets[:, [label]]) if scored else None
         for label, scored in enumerate(scored_classes(targets).tolist())
     ]
 

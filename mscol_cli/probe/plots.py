@@ -7,20 +7,20 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mscol_cli.pages.curves import Curve, Panel, draw_panels
+from mscol_cli.pages.curves import Curve, Panel, draw_panels, log_ticks
 from mscol_cli.pages.heat import draw_heat
 from mscol_cli.pages.pictures import save_pictures
-from mscol_cli.probe.attribution import Attribution, ordered_classes, told_metric
-from mscol_cli.probe.paired import PairedScore
-from mscol_cli.probe.result import LabelBudget, ProbeSummary
+from mscol_cli.probe.attribution import ordered_classes
+from mscol_cli.probe.metrics import find_metric
+from mscol_cli.probe.result import Attribution, LabelBudget, PairedScore, ProbeResult
 
 
-def draw_label_curves(summary: ProbeSummary, path: Path) -> None:
+def draw_label_curves(result: ProbeResult, path: Path) -> None:
     """One panel a metric, one curve a test set, with 95 % intervals; PNG, PDF and SVG."""
-    budgets = summary.label_budgets
+    budgets = result.label_budgets
     panels = [
         Panel(
-            title=f"{summary.task}: {summary.model}",
+            title=f"{result.task}: {result.model}",
             x_label="labelled training clips",
             y_label=f"{metric} (95 % interval)",
             curves=[_curve(budgets, place, metric) for place in range(len(budgets[0].test_sets))],
@@ -28,11 +28,8 @@ def draw_label_curves(summary: ProbeSummary, path: Path) -> None:
         for metric in budgets[0].test_sets[0].metrics
     ]
     figure = draw_panels(panels)
-    clips = [budget.clips for budget in budgets]
     for axes in figure.axes:
-        axes.set_xscale("log")
-        axes.set_xticks(clips, labels=[f"{count:,.0f}" for count in clips])
-        axes.set_xticks([], minor=True)
+        log_ticks(axes, [budget.clips for budget in budgets])
     save_pictures(figure, path)
 
 
@@ -48,10 +45,10 @@ def _curve(budgets: Sequence[LabelBudget], place: int, metric: str) -> Curve:
     )
 
 
-def draw_attribution(summary: ProbeSummary, found: Attribution, path: Path) -> None:
+def draw_attribution(result: ProbeResult, found: Attribution, path: Path) -> None:
     """A row a class, a column a source; PNG, PDF and SVG."""
-    title = f"{summary.task}: {summary.model}"
-    save_pictures(attribution_figure(title, found, summary.classes), path)
+    title = f"{result.task}: {result.model}"
+    save_pictures(attribution_figure(title, found, result.classes), path)
 
 
 def attribution_figure(title: str, found: Attribution, classes: Sequence[str]) -> Figure:
@@ -64,7 +61,7 @@ def attribution_figure(title: str, found: Attribution, classes: Sequence[str]) -
         [one.name for one in found.sources],
         [[None if one is None else one.value for one in row] for row in scores],
         [[_text(one) for one in row] for row in scores],
-        f"{told_metric(found)} when only this is heard (0.5 is chance)",
+        f"{find_metric(found.class_metric).title} when only this is heard (0.5 is chance)",
         (0.5, 0.5),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 PAPER = "Garoufis, Zlatintsi, Maragos, SMC 2023, arXiv 2302.07077"
@@ -60,3 +61,8 @@ def published_scores(task: str, test_set: str, clips: int, metric: str) -> dict[
         for one in PUBLISHED
         if (one.task, one.test_set, one.clips, one.metric) == (task, test_set, clips, metric)
     }
+
+
+def sources_line(papers: Iterable[str]) -> str:
+    """A sentence that names the papers of published scores."""
+    return f"Published figures, on test sets of the same size: {'; '.join(papers)}."

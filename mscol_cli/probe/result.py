@@ -1,18 +1,21 @@
-"""The result of a probe: its fields, and probe.json read again."""
+"""The result of a probe: its fields, and its file, which is written and read here alone."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.probe.attribution import Attribution
-from mscol_cli.runs.trained import FoundRun
-from mscol_cli.system.files import read_json
+from mscol_cli.errors import UsageError
+from mscol_cli.runs.layout import PROBE_REPORT
+from mscol_cli.system.files import read_json, write_json
+from mscol_cli.system.values import as_json, from_json
 
-PROBE = "probe.json"
+PAGE, SCORES = "probe.md", "scores.safetensors"
+LABELS_PICTURE, SOURCES_PICTURE = "labels.png", "sources.png"
+LOWER, HIGHER = "\N{DOWNWARDS ARROW}", "\N{UPWARDS ARROW}"
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,26 @@ class ClassScore:
     Attributes:
         name: Of the class.
         support: Test clips that have it.
-        roc_auc: None where the class has no positives or no negatives.
-        average_precision: None as well then.
+        scores: By name of the metric; None where the class has no positives or no negatives.
     """
 
     name: str
     support: int
-    roc_auc: float | None
-    average_precision: float | None
+    scores: Mapping[str, float | None]
+
+    def score(self, metric: str) -> float | None:
+        """The score of a metric; None for one that it has no score of."""
+        return self.scores.get(metric)
+
+    def as_json(self) -> dict[str, Any]:
+        """The scores beside the name."""
+        return {"name": self.name, "support": self.support, **self.scores}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> ClassScore:
+        """What `as_json` made."""
+        scores = dict(content)
+        return cls(scores.pop("name"), scores.pop("support"), scores)
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,16 @@ class ScoredSet:
     classes: Sequence[ClassScore] = ()
     confusion: Sequence[Sequence[int]] = ()
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> tuple[str, Score]:
+        """The first metric: its name, and its score."""
+        return next(iter(self.metrics.items()))
+
+    @property
+    def title(self) -> str:
+        """Its name and its size."""
+        return f"{self.name} ({self.clips:,} clips)"
 
 
 @dataclass(frozen=True)
@@ -138,7 +163,88 @@ class LabelBudget:
 
 
 @dataclass(frozen=True)
-class ProbeSummary:
+class PairedScore:
+    """A score, and how far it is from a reference.
+
+    Attributes:
+        value: Mean over seeds.
+        low: Lower bound of its 95 % bootstrap interval over test clips; None where too few clips
+            are of the class, or are not, to draw them anew.
+        high: Its upper bound.
+        difference: The score minus the reference, on the same clips; None for the reference.
+        difference_low: Lower bound of the 95 % interval of the difference, on the same drawn clips.
+        difference_high: Its upper bound.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+
+    @property
+    def arrow(self) -> str:
+        """Where the interval of the difference leaves out 0, which way; else nothing."""
+        if self.difference_high is not None and self.difference_high < 0:
+            return LOWER
+        if self.difference_low is not None and self.difference_low > 0:
+            return HIGHER
+        return ""
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the difference has an interval."""
+        return self.difference_low is not None
+
+
+@dataclass(frozen=True)
+class HeardSource:
+    """The test clips when only one source of each is heard.
+
+    Attributes:
+        name: Of the source, or `mixture`.
+        silent: Clips in which it never sounds.
+        scores: By name of the metric, over all classes.
+        classes: The score of every class, in label order; None for one without positives or
+            without negatives.
+    """
+
+    name: str
+    silent: int
+    scores: Mapping[str, PairedScore]
+    classes: Sequence[PairedScore | None]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Scores by source.
+
+    Attributes:
+        store: Where the sources came from.
+        store_hash: Of what it holds.
+        test_set: Name of the test set.
+        clips: How many of its clips were heard.
+        left_out: The other clips, which count on neither side, and why.
+        class_metric: The metric of `HeardSource.classes`.
+        fewest: Clips of a class, and not of it, without which its scores have no intervals.
+        support: By class, in label order, how many of the clips have it.
+        sources: The mixture first.
+    """
+
+    store: str
+    store_hash: str
+    test_set: str
+    clips: int
+    left_out: Sequence[tuple[str, str]]
+    class_metric: str
+    fewest: int
+    support: Sequence[int]
+    sources: Sequence[HeardSource]
+
+
+@dataclass(frozen=True)
+class ProbeResult:
     """What a probe found, in plain values.
 
     Attributes:
@@ -166,6 +272,7 @@ class ProbeSummary:
         shared_groups: What training and test clips have in common.
         attribution: Scores when only one source of each test clip is heard.
         deformed: Scores on test clips that were deformed.
+        folder: Where it is; not in its file.
     """
 
     task: str
@@ -192,69 +299,44 @@ class ProbeSummary:
     shared_groups: Sequence[SharedGroups] = ()
     attribution: Attribution | None = None
     deformed: Sequence[CorruptedScore] = ()
+    folder: Path = Path()
 
+    @property
+    def json_path(self) -> Path:
+        """The file that holds it."""
+        return self.folder / PROBE_REPORT
 
-@dataclass(frozen=True)
-class ProbeResult(ProbeSummary):
-    """What a probe found, and the files that say so."""
+    @property
+    def markdown_path(self) -> Path:
+        """Its page."""
+        return self.folder / PAGE
 
-    json_path: Path = Path()
-    markdown_path: Path = Path()
-    scores_path: Path = Path()
-    picture_path: Path | None = None
-    sources_path: Path | None = None
+    @property
+    def scores_path(self) -> Path:
+        """The scores of every test clip."""
+        return self.folder / SCORES
 
+    @property
+    def picture_path(self) -> Path | None:
+        """Its plot of scores by number of labels, if it has some."""
+        return self.folder / LABELS_PICTURE if self.label_budgets else None
 
-@dataclass(frozen=True)
-class FoundSet:
-    """Scores on one set of test clips.
+    @property
+    def sources_path(self) -> Path | None:
+        """Its plot of scores by source, if it has some."""
+        return self.folder / SOURCES_PICTURE if self.attribution is not None else None
 
-    Attributes:
-        name: Of the set.
-        clips: How many were scored.
-        metrics: By name, the headline first.
-        classes: Of each class its name, support, `roc_auc` and `average_precision`, if the result
-            has them.
-        confusion: (classes, classes) clips summed over seeds, true classes first, if the result
-            has them.
-        baselines: By name, the metrics of classifiers that do not listen, if the result has them.
-        unscored: Names of the classes that no macro average includes.
-    """
-
-    name: str
-    clips: int
-    metrics: Mapping[str, Score]
-    classes: Sequence[Mapping[str, Any]] = ()
-    confusion: Sequence[Sequence[float]] = ()
-    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    unscored: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class FoundProbe:
-    """A probe result.
-
-    Attributes:
-        folder: Where it is.
-        task: Name of the task.
-        model: What the report calls the model.
-        run: Its run; None for a model without one.
-        content: Its probe.json.
-        test_sets: Its scores.
-    """
-
-    folder: Path
-    task: str
-    model: str
-    run: FoundRun | None
-    content: Mapping[str, Any]
-    test_sets: Sequence[FoundSet]
+    @property
+    def paths(self) -> dict[str, Path | None]:
+        """Its files, by what `--json` calls them."""
+        names = ("json_path", "markdown_path", "scores_path", "picture_path", "sources_path")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def settings(self) -> str:
         """Names everything but the model that decides the scores: only equal ones compare."""
-        keys = ("task", "options", "protocol", "recipe", "classes", "counts")
-        settings = {key: self.content.get(key) for key in keys}
+        names = ("task", "options", "protocol", "recipe", "classes", "counts")
+        settings = {name: as_json(getattr(self, name)) for name in names}
         sizes = [(one.name, one.clips) for one in self.test_sets]
         return json.dumps(
             [settings, sizes, self.label_fractions, self.deformations], sort_keys=True
@@ -263,40 +345,36 @@ class FoundProbe:
     @property
     def deformations(self) -> list[str]:
         """What was done to test clips to see what a score loses, such as `noise 20 dB`."""
-        return list(dict.fromkeys(one["deformation"] for one in self.content.get("deformed") or ()))
+        return list(dict.fromkeys(one.deformation for one in self.deformed))
 
     @property
     def label_fractions(self) -> list[float]:
         """Shares of the training clips that it was tried with, too."""
-        return [budget["fraction"] for budget in self.content.get("label_budgets") or ()]
+        return [budget.fraction for budget in self.label_budgets]
+
+    def as_json(self) -> dict[str, Any]:
+        """What its file holds."""
+        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        del content["folder"]
+        return content
 
 
-def read_probe(folder: Path, run: FoundRun | None) -> FoundProbe:
-    """Read the result in a folder. Raises MscolError, KeyError, TypeError, ValueError."""
-    content = read_json(folder / PROBE, "probe result")
-    name = str(content["model"])
-    # A run's own name in the report, and the step that was probed.
-    step = name.rpartition("@")[2]
-    model = f"{run.label}@{step}" if run is not None and "@" in name else name
-    sets = [test_set(one) for one in content["test_sets"]]
-    return FoundProbe(folder, str(content["task"]), model, run, content, sets)
+def write(result: ProbeResult) -> None:
+    """Write a result to its folder. Raises OSError."""
+    write_json(result.json_path, as_json(result))
 
 
-def test_set(content: Mapping[str, Any]) -> FoundSet:
-    """Take what a probe.json says of one test set. Raises KeyError, TypeError."""
-    return FoundSet(
-        name=str(content["name"]),
-        clips=int(content["clips"]),
-        metrics={name: score_from_json(score) for name, score in content["metrics"].items()},
-        classes=content.get("classes") or (),
-        confusion=content.get("confusion") or (),
-        baselines=content.get("baselines") or {},
-        unscored=content.get("unscored") or (),
-    )
+def read(folder: Path) -> ProbeResult:
+    """The result in a folder.
 
-
-def score_from_json(content: Mapping[str, Any]) -> Score:
-    """Take what a probe.json says of one score. Raises KeyError, TypeError."""
-    known = {item.name for item in fields(Score)}
-    values = {name: value for name, value in content.items() if name in known}
-    return Score(**{**values, "per_seed": tuple(values["per_seed"])})
+    Raises:
+        MissingDataError: There is none.
+        UsageError: It cannot be read.
+    """
+    content = read_json(folder / PROBE_REPORT, "result of a probe")
+    try:
+        return replace(from_json(ProbeResult, content), folder=folder)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"{folder / PROBE_REPORT} cannot be read ({error}): probe again."
+        ) from error

@@ -18,7 +18,7 @@ from mscol_cli.probe.baselines import baselines
 from mscol_cli.probe.bootstrap import Resampled, resample, resample_all
 from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.clips import EmbeddedTask
-from mscol_cli.probe.metrics import METRICS, by_class, confusion, scored_classes
+from mscol_cli.probe.metrics import METRICS, class_metrics, confusion, scored_classes
 from mscol_cli.probe.result import ClassScore, Score, ScoredSet
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.system.files import write_atomically
@@ -51,7 +51,7 @@ def check_splits(
                 f"the {split} split of {where} has no clip to use ({named} with audio): add clips,"
                 " or split it otherwise."
             )
-    if protocol.select not in ("accuracy", "binary_accuracy"):
+    if METRICS[protocol.select].macro:
         _check_classes("valid", embedded.clips["valid"].targets, where)
     for name, rows in test_sets.items():
         _check_classes(name, embedded.clips["test"].targets[rows], where)
@@ -121,7 +121,7 @@ def scored_sets(
 
 def score_of(metric: str, scores: FloatArray, targets: BoolArray, resampled: Resampled) -> Score:
     """One metric of (seeds, clips, classes), with its interval and its spread over seeds."""
-    per_seed = [METRICS[metric](one, targets) for one in scores]
+    per_seed = [METRICS[metric].score(one, targets) for one in scores]
     low, high = resampled.interval()
     spread = float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else 0.0
     return Score(float(np.mean(per_seed)), low, high, spread, tuple(per_seed))
@@ -141,22 +141,23 @@ def _scored_set(
             for metric in protocol.metrics
         },
         unscored=tuple(label for label, scored in both if not scored),
-        classes=tuple(_class_scores(kept.classes, scores, targets)),
+        classes=tuple(_class_scores(protocol, kept.classes, scores, targets)),
         confusion=() if protocol.multilabel else _confusion(scores, targets),
         baselines={} if train is None else baselines(protocol.metrics, train, targets),
     )
 
 
 def _class_scores(
-    names: Sequence[str], scores: FloatArray, targets: BoolArray
+    protocol: ProbeProtocol, names: Sequence[str], scores: FloatArray, targets: BoolArray
 ) -> Iterator[ClassScore]:
-    values = [
-        np.mean([by_class(metric, one, targets) for one in scores], axis=0)
-        for metric in ("roc_auc", "average_precision")
-    ]
-    for name, support, *both in zip(names, targets.sum(axis=0), *values, strict=True):
-        area, precision = (None if np.isnan(value) else float(value) for value in both)
-        yield ClassScore(name, int(support), area, precision)
+    values = {
+        name: np.mean([metric(one, targets) for one in scores], axis=0)
+        for name, metric in class_metrics(protocol.multilabel).items()
+    }
+    for row, (name, support) in enumerate(zip(names, targets.sum(axis=0), strict=True)):
+        found = {metric: float(by_class[row]) for metric, by_class in values.items()}
+        known = {metric: None if np.isnan(one) else one for metric, one in found.items()}
+        yield ClassScore(name, int(support), known)
 
 
 def _confusion(scores: FloatArray, targets: BoolArray) -> list[list[int]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.pages.markdown import markdown_table, plain
+from mscol_cli.pages.page import Block, Listing, Page, Section, Table, Text
 from mscol_cli.probe.notes import Note
-from mscol_cli.probe.published import Published, published_scores
+from mscol_cli.probe.published import Published, published_scores, sources_line
 from mscol_cli.probe.result import Score
 
 
@@ -102,6 +102,7 @@ class JointTable:
         comparisons: Every pair of models in every column.
         failures: What could not be probed or compared, and why.
         notes: What qualifies the scores, as the single results say it.
+        folder: Where its files are.
     """
 
     columns: Sequence[Column]
@@ -109,6 +110,17 @@ class JointTable:
     comparisons: Sequence[Comparison] = ()
     failures: Sequence[tuple[str, str]] = field(default=())
     notes: Sequence[Note] = ()
+    folder: Path = Path()
+
+    @property
+    def json_path(self) -> Path:
+        """The file that holds it."""
+        return self.folder / "probes.json"
+
+    @property
+    def markdown_path(self) -> Path:
+        """Its page."""
+        return self.folder / "probes.md"
 
 
 def joint_dict(table: JointTable) -> dict[str, Any]:
@@ -123,26 +135,26 @@ def joint_dict(table: JointTable) -> dict[str, Any]:
     }
 
 
-def joint_markdown(table: JointTable) -> str:
-    """A page: scores, differences, and what is missing from them."""
+def joint_page(table: JointTable) -> Page:
+    """Scores, differences, and what is missing from them."""
     columns = [column for column in table.columns if column.headline]
     compared = [one for one in table.comparisons if one.column.headline]
-    blocks = [
-        "# Probes",
+    failures = [f"{name}: {reason}" for name, reason in table.failures]
+    blocks: list[Block] = [
         _score_table(table, columns),
-        _legend(columns),
-        _comparison_table(compared),
-        *(["Notes:\n\n" + "\n".join(_note_lines(table))] if table.notes else []),
-        *(["Not done:\n\n" + "\n".join(_failure_lines(table))] if table.failures else []),
+        Text(_legend(columns)),
+        *_comparison_table(compared),
+        *([Listing("Notes", _note_lines(table))] if table.notes else []),
+        *([Listing("Not done", failures)] if failures else []),
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    return Page("Probes", "", [Section("", blocks)])
 
 
 def _published(column: Column) -> Sequence[Published]:
     return list(published_scores(*column.key[:2], column.clips, column.metric).values())
 
 
-def _score_table(table: JointTable, columns: Sequence[Column]) -> str:
+def _score_table(table: JointTable, columns: Sequence[Column]) -> Table:
     header = ("model", *(column.title for column in columns))
     ours = [
         (row.model, *(_score(row.scores.get(one.key)) for one in columns)) for row in table.rows
@@ -153,7 +165,7 @@ def _score_table(table: JointTable, columns: Sequence[Column]) -> str:
         (f"{name}, published", *(f"{one[name].value:.3f}" if name in one else "" for one in theirs))
         for name in names
     ]
-    return markdown_table(header, [*ours, *_baselines(columns), *quoted])
+    return Table("", header, [*ours, *_baselines(columns), *quoted])
 
 
 def _baselines(columns: Sequence[Column]) -> list[tuple[str, ...]]:
@@ -172,20 +184,17 @@ def _score(score: Score | None) -> str:
 
 
 def _legend(columns: Sequence[Column]) -> str:
-    papers = dict.fromkeys(one.paper for column in columns for one in _published(column))
-    quoted = [f"Published figures, on test sets of the same size: {'; '.join(papers)}."]
-    return " ".join(
-        [
-            "Mean over seeds ± standard deviation over seeds [95 % bootstrap interval over test"
-            " clips].",
-            *(quoted if papers else []),
-        ]
+    legend = (
+        "Mean over seeds ± standard deviation over seeds, in brackets the 95 % bootstrap interval"
+        " over test clips."
     )
+    papers = dict.fromkeys(one.paper for column in columns for one in _published(column))
+    return f"{legend} {sources_line(papers)}" if papers else legend
 
 
-def _comparison_table(compared: Sequence[Comparison]) -> str:
+def _comparison_table(compared: Sequence[Comparison]) -> Iterator[Table]:
     if not compared:
-        return ""
+        return
     many = any(one.p != one.p_holm for one in compared)
     header = ["score", "models", "difference", "95 % interval", "p", *(["p, Holm"] if many else [])]
     rows = [
@@ -199,22 +208,18 @@ def _comparison_table(compared: Sequence[Comparison]) -> str:
         )
         for one in compared
     ]
-    return f"Differences, on the same test clips:\n\n{markdown_table(header, rows)}"
+    yield Table("Differences, on the same test clips:", header, rows)
 
 
 def _note_lines(table: JointTable) -> list[str]:
     """A note that holds for every model of the task names the task alone."""
-    return [f"- {plain(f'{_about(note, table.rows)}: {note.note}')}" for note in table.notes]
+    return [f"{_about(note, table.rows)}: {note.note}" for note in table.notes]
 
 
 def _about(note: Note, rows: Sequence[Row]) -> str:
     probed = [row.model for row in rows if note.task in row.results]
     models = [] if set(note.models) == set(probed) and len(rows) > 1 else note.models
     return ", ".join([note.task, *models])
-
-
-def _failure_lines(table: JointTable) -> list[str]:
-    return [f"- {plain(f'{name}: {reason}')}" for name, reason in table.failures]
 
 
 def _row_dict(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
@@ -232,11 +237,3 @@ def _comparison_dict(one: Comparison) -> dict[str, Any]:
     values = asdict(one)
     column = values.pop("column")
     return {**{name: column[name] for name in ("task", "test_set", "metric")}, **values}
-
-
-@dataclass(frozen=True)
-class JointResult(JointTable):
-    """A table, and the files that hold it."""
-
-    json_path: Path = Path()
-    markdown_path: Path = Path()

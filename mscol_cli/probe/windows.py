@@ -11,6 +11,8 @@ from torch import Tensor
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
+Weights = NDArray[np.float32]
+"""(clips, resamples) how often a resample has each clip."""
 
 
 @dataclass(frozen=True)

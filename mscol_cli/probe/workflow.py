@@ -21,7 +21,13 @@ from mscol_cli.probe.finetune import fine_tune, frozen_note
 from mscol_cli.probe.label_budget import score_budgets
 from mscol_cli.probe.leakage import overlap_note, shared_groups
 from mscol_cli.probe.output import check_writable, default_output, write_result
-from mscol_cli.probe.result import ProbeResult, ProbeSummary
+from mscol_cli.probe.result import (
+    Attribution,
+    CorruptedScore,
+    LabelBudget,
+    ProbeResult,
+    ScoredSet,
+)
 from mscol_cli.probe.scores import check_splits, find_test_sets, keep_scores, scored_sets
 from mscol_cli.probe.settings import ProbeRequest, ProbeSettings, load_data, resolve_settings
 from mscol_cli.probe.sources import attribute, find_sources
@@ -96,17 +102,21 @@ def probe_model(
     if sources is not None:
         with timed(seconds, "sources"):
             alone = attribute(sources, kept, settings.protocol, probes, model, device, progress)
-    heard = overlap_note(model, data.items, folder, settings.part.name)
-    summary = replace(
-        _summarise(settings, data, folder, model, embedded, probes),
-        test_sets=scored,
-        notes=(*trained.notes, *heard, *data.notes),
-        seconds=seconds,
-        label_budgets=budgets,
-        attribution=alone,
-        deformed=deformed,
-    )
-    return write_result(summary, kept, output)
+    scores = _Scores(scored, budgets, deformed, alone, seconds)
+    result = _result(settings, found, model, embedded, trained, scores, output)
+    write_result(result, kept)
+    return result
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """All that was scored, and how long each stage took."""
+
+    test_sets: Sequence[ScoredSet]
+    label_budgets: Sequence[LabelBudget]
+    deformed: Sequence[CorruptedScore]
+    attribution: Attribution | None
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -145,16 +155,18 @@ def _warn(missing: Sequence[str], failures: Sequence[tuple[str, str]], progress:
         progress.warn(f"{len(failures) - MOST_WARNINGS} more clips are left out: see the report.")
 
 
-def _summarise(
+def _result(
     settings: ProbeSettings,
-    data: TaskData,
-    folder: Path,
+    found: tuple[Path, TaskData],
     model: Model,
     embedded: EmbeddedTask,
-    probes: Sequence[TrainedProbe],
-) -> ProbeSummary:
-    """All but what was found: how it was looked for."""
-    return ProbeSummary(
+    trained: _Trained,
+    scores: _Scores,
+    output: Path,
+) -> ProbeResult:
+    folder, data = found
+    overlap = overlap_note(model, data.items, folder, settings.part.name)
+    return ProbeResult(
         task=settings.part.name,
         data=str(folder),
         options=asdict(settings.part.options),
@@ -163,15 +175,21 @@ def _summarise(
         model=model.name,
         model_hash=model.hash,
         model_step=model.step,
-        seeds=len(probes),
-        test_sets=(),
+        seeds=len(trained.probes),
+        test_sets=scores.test_sets,
         counts={split: len(clips.counts) for split, clips in embedded.clips.items()},
         windows={split: len(clips.windows) for split, clips in embedded.clips.items()},
         classes=tuple(data.classes),
-        best_epochs=tuple(probe.best_epoch for probe in probes),
+        best_epochs=tuple(probe.best_epoch for probe in trained.probes),
         missing=tuple(data.missing),
         failures=tuple(embedded.failures),
+        notes=(*trained.notes, *overlap, *data.notes),
+        seconds=scores.seconds,
         multilabel=settings.protocol.multilabel,
+        weight_decays=weight_decays(settings.protocol, trained.probes),
+        label_budgets=scores.label_budgets,
         shared_groups=tuple(shared_groups(embedded.items)),
-        weight_decays=weight_decays(settings.protocol, probes),
+        attribution=scores.attribution,
+        deformed=scores.deformed,
+        folder=output,
     )

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mscol_cli.pages.page import Block, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
 from mscol_cli.pages.points import draw_confusion
-from mscol_cli.probe.result import FoundProbe, FoundSet
-from mscol_cli.report.material import NO_BREAK, Group, Material, file_name, set_of
-from mscol_cli.report.settings import format_value
+from mscol_cli.probe.metrics import CLASS_ORDER, find_metric
+from mscol_cli.probe.result import ClassScore, ScoredSet
+from mscol_cli.report.material import NO_BREAK, FoundProbe, Group, Material, file_name, set_of
 
 MOST_MATRICES = 12
 SHOWN = 10
 """Classes of a table before the rest is folded away."""
-ORDER = "average_precision"
 
 
 def classes_section(material: Material) -> Section:
@@ -39,32 +37,43 @@ def _tables(group: Group) -> Iterator[Table]:
         columns = [(model, classes) for model, classes in columns if classes]
         if not columns:
             continue
-        rows = sorted(columns[0][1].items(), key=lambda item: -(item[1].get(ORDER) or 0.0))
+        rows = sorted(columns[0][1].values(), key=_rank, reverse=True)
+        names = _metrics(rows[0])
+        others = ", ".join(find_metric(name).title for name in names[1:])
         yield Table(
-            f"{group.where(tested)}: average precision of each class against all others, in"
-            f" brackets its ROC-AUC; the best of {columns[0][0]} first",
+            f"{group.where(tested)}: {find_metric(names[0]).title} of each class against all"
+            f" others, in brackets its {others}; the best of {columns[0][0]} first",
             ("class", "test clips", *(model for model, _ in columns)),
             [
                 (
-                    name,
-                    format_value(row.get("support")),
-                    *(_cell(classes.get(name, {})) for _, classes in columns),
+                    row.name,
+                    f"{row.support:,}",
+                    *(_cell(classes.get(row.name), names) for _, classes in columns),
                 )
-                for name, row in rows
+                for row in rows
             ],
             shown=SHOWN,
         )
 
 
-def _by_name(tested: FoundSet) -> dict[str, Mapping[str, Any]]:
-    return {str(row["name"]): row for row in tested.classes}
+def _by_name(tested: ScoredSet) -> dict[str, ClassScore]:
+    return {row.name: row for row in tested.classes}
 
 
-def _cell(row: Mapping[str, Any]) -> str:
-    precision, area = row.get("average_precision"), row.get("roc_auc")
-    if precision is None or area is None:
-        return "-"
-    return f"{precision:.3f}{NO_BREAK}({area:.3f})"
+def _rank(row: ClassScore) -> float:
+    score = row.score(CLASS_ORDER.name)
+    return 0.0 if score is None else CLASS_ORDER.rank(score)
+
+
+def _metrics(row: ClassScore) -> list[str]:
+    """Names of the metrics that classes have scores of, that of their order first."""
+    return sorted(row.scores, key=lambda name: name != CLASS_ORDER.name)
+
+
+def _cell(row: ClassScore | None, names: Sequence[str]) -> str:
+    scores = [row.score(name) if row else None for name in names]
+    first, *others = ["-" if score is None else f"{score:.3f}" for score in scores]
+    return first if first == "-" else f"{first}{NO_BREAK}({', '.join(others)})"
 
 
 def _matrices(group: Group) -> Iterator[Picture]:
@@ -74,8 +83,7 @@ def _matrices(group: Group) -> Iterator[Picture]:
                 yield _matrix(group, probe, set_of(probe, tested))
 
 
-def _matrix(group: Group, probe: FoundProbe, tested: FoundSet) -> Picture:
-    classes = [str(name) for name in probe.content["classes"]]
+def _matrix(group: Group, probe: FoundProbe, tested: ScoredSet) -> Picture:
     title = f"{group.where(tested)}: {probe.model}"
     counts = np.asarray(tested.confusion, dtype=np.float64)
     right = counts.trace() / max(counts.sum(), 1)
@@ -84,4 +92,4 @@ def _matrix(group: Group, probe: FoundProbe, tested: FoundSet) -> Picture:
         " they are."
     )
     name = file_name("confusion", group.name, tested.name, probe.model)
-    return picture(name, alt, draw_confusion(title, classes, tested.confusion))
+    return picture(name, alt, draw_confusion(title, probe.result.classes, tested.confusion))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.engine.models import UNTRAINED
 from mscol_cli.errors import MscolError
 from mscol_cli.host import Registry, load_registry
 from mscol_cli.pages.page import Block, Commands, Section, Text
-from mscol_cli.probe.result import FoundProbe
+from mscol_cli.probe.result import ProbeResult
 from mscol_cli.probe.settings import ProbeRequest, resolve_settings
-from mscol_cli.report.material import Material
+from mscol_cli.report.material import FoundProbe, Material
 from mscol_cli.runs.layout import RECIPE
 from mscol_cli.runs.trained import FoundRun
 from mscol_cli.store import SeparatorIdentity, StoreHeader
+from mscol_cli.system.values import as_json
 
 SUFFIX = ".store"
 
@@ -50,7 +52,7 @@ def _line(*words: object) -> str:
 def _stores(material: Material) -> Iterator[Path]:
     """Those that runs were trained on, and those whose sources probes were scored on."""
     yield from (Path(run.store["path"]) for run in material.runs if run.store is not None)
-    yield from (stems for probe in material.probes if (stems := _stems(probe)) is not None)
+    yield from (stems for probe in material.probes if (stems := _stems(probe.result)) is not None)
 
 
 def _separate(path: Path) -> Iterator[str]:
@@ -101,33 +103,30 @@ def _again(run: FoundRun) -> Path:
 
 
 def _probe(probe: FoundProbe, registry: Registry) -> str:
-    content = probe.content
-    recipe, seeds = content.get("recipe"), content.get("seeds")
-    words: list[object] = ["probe", probe.task, "--data", content.get("data", "")]
-    words += _model(probe)
-    words += ["--recipe", recipe] if recipe else []
-    words += ["--seeds", seeds] if seeds is not None else []
-    for option, name, value in _changed(content, registry):
+    result = probe.result
+    words: list[object] = ["probe", result.task, "--data", result.data, *_model(probe)]
+    words += ["--recipe", result.recipe] if result.recipe else []
+    words += ["--seeds", result.seeds]
+    for option, name, value in _changed(result, registry):
         words += _assigned(option, name, value)
-    if probe.label_fractions:
-        words += ["--label-fraction", ",".join(f"{share:g}" for share in probe.label_fractions)]
-    if (stems := _stems(probe)) is not None:
+    if result.label_fractions:
+        words += ["--label-fraction", ",".join(f"{share:g}" for share in result.label_fractions)]
+    if (stems := _stems(result)) is not None:
         words += ["--attribute", "--stems", stems]
-    words += _deformations(probe)
-    words += [] if probe.run is not None else ["-o", f"{probe.folder}-again"]
+    words += _deformations(result)
+    words += [] if probe.run is not None else ["-o", f"{result.folder}-again"]
     return _line(*words)
 
 
-def _stems(probe: FoundProbe) -> Path | None:
+def _stems(result: ProbeResult) -> Path | None:
     """The store whose sources a result has scores of."""
-    store = (probe.content.get("attribution") or {}).get("store")
-    return None if store is None else Path(store)
+    return None if result.attribution is None else Path(result.attribution.store)
 
 
-def _deformations(probe: FoundProbe) -> Iterator[str]:
+def _deformations(result: ProbeResult) -> Iterator[str]:
     """As options: `noise 20 dB` is `--noise 20`."""
     amounts: dict[str, list[str]] = {}
-    for deformation in probe.deformations:
+    for deformation in result.deformations:
         kind, amount, *_ = [*deformation.split(), ""]
         amounts.setdefault(kind, []).append(amount)
     for kind, given in amounts.items():
@@ -137,31 +136,24 @@ def _deformations(probe: FoundProbe) -> Iterator[str]:
 def _model(probe: FoundProbe) -> list[object]:
     if probe.run is not None:
         return ["--model", _again(probe.run)]
-    untrained, _, encoder = str(probe.content["model"]).partition("-")
-    if untrained == "untrained" and encoder:
+    untrained, _, encoder = probe.model.partition("-")
+    if untrained == UNTRAINED and encoder:
         return ["--model", untrained, "--encoder", encoder]
-    return ["--model", probe.content["model"]]
+    return ["--model", probe.model]
 
 
-def _changed(content: Mapping[str, Any], registry: Registry) -> Iterator[tuple[str, str, Any]]:
+def _changed(result: ProbeResult, registry: Registry) -> Iterator[tuple[str, str, Any]]:
     """Options that are not what task and recipe say by themselves."""
-    options, protocol = content.get("options", {}), content.get("protocol", {})
-    request = ProbeRequest(content["task"], recipe=content.get("recipe") or None)
-    usual_options: Mapping[str, Any] = {}
-    usual_protocol: Mapping[str, Any] = {}
+    request = ProbeRequest(result.task, recipe=result.recipe or None)
+    usual: tuple[dict[str, Any], dict[str, Any]] = {}, {}
     try:
         settings = resolve_settings(request, registry)
-        usual_options, usual_protocol = asdict(settings.part.options), settings.described_protocol()
+        usual = asdict(settings.part.options), settings.described_protocol()
     except MscolError:
         pass  # the plugin or recipe is not here: say everything
-    for option, given, usual in (
-        ("--opt", options, usual_options),
-        ("--protocol", protocol, usual_protocol),
+    for option, default, given in zip(
+        ("--opt", "--protocol"), usual, (result.options, result.protocol), strict=True
     ):
         for name, value in given.items():
-            if name not in usual or _plain(usual[name]) != value:
+            if name not in default or as_json(default[name]) != value:
                 yield option, name, value
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.probe.compare import Finished, join
-from mscol_cli.probe.result import PROBE, FoundProbe, FoundSet, Score, read_probe
+from mscol_cli.probe.metrics import find_metric
+from mscol_cli.probe.result import ProbeResult, Score, ScoredSet, read
 from mscol_cli.probe.table import JointTable
-from mscol_cli.runs.layout import LATEST, PROBES, RECIPE, RUN, RUNS, find_named
+from mscol_cli.runs.layout import LATEST, PROBE_REPORT, PROBES, RECIPE, RUN, RUNS, find_named
 from mscol_cli.runs.trained import FoundRun, read_run
 
 Found = TypeVar("Found")
 Failures = list[tuple[str, str]]
 NO_BREAK = "\N{NO-BREAK SPACE}"
-NAMES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "roc_auc": "macro ROC-AUC",
-    "average_precision": "macro average precision",
-}
+
+
+@dataclass(frozen=True)
+class FoundProbe:
+    """A probe result.
+
+    Attributes:
+        result: What was found, under the name that the report gives its model.
+        run: Its run; None for a model without one.
+    """
+
+    result: ProbeResult
+    run: FoundRun | None
+
+    @property
+    def model(self) -> str:
+        """What the report calls its model."""
+        return self.result.model
 
 
 @dataclass(frozen=True)
@@ -64,41 +77,35 @@ class Group:
     probes: Sequence[FoundProbe]
 
     @property
-    def test_sets(self) -> Sequence[FoundSet]:
+    def test_sets(self) -> Sequence[ScoredSet]:
         """Those of the first result; the others have the same."""
-        return self.probes[0].test_sets
+        return self.probes[0].result.test_sets
 
     @cached_property
     def table(self) -> JointTable:
         """Every pair of models in every column, on the same test clips."""
-        # Two runs of one name are told apart by what the report calls them.
-        return join(
-            [
-                Finished(probe.model, probe.folder, {**probe.content, "model": probe.model})
-                for probe in self.probes
-            ]
-        )
+        return join([Finished(probe.model, probe.result) for probe in self.probes])
 
     @property
-    def headlines(self) -> Sequence[tuple[FoundSet, str]]:
+    def headlines(self) -> Sequence[tuple[ScoredSet, str]]:
         """The first metric of a single-label task; of tagging all, as the literature has it."""
-        if self.probes[0].content.get("multilabel"):
+        if self.probes[0].result.multilabel:
             return self.columns
-        return [(one, next(iter(one.metrics))) for one in self.test_sets if one.metrics]
+        return [(one, one.headline[0]) for one in self.test_sets]
 
     @property
-    def columns(self) -> list[tuple[FoundSet, str]]:
+    def columns(self) -> list[tuple[ScoredSet, str]]:
         """Test sets and metrics."""
         return [(one, metric) for one in self.test_sets for metric in one.metrics]
 
-    def where(self, test_set: FoundSet) -> str:
+    def where(self, test_set: ScoredSet) -> str:
         """The group's name, and the test set's where there are several."""
         return self.name if len(self.test_sets) == 1 else f"{self.name}, {test_set.name}"
 
-    def column_title(self, test_set: FoundSet, metric: str) -> str:
+    def column_title(self, test_set: ScoredSet, metric: str) -> str:
         """The name of a column of scores."""
         name = "" if len(self.test_sets) == 1 else f"{test_set.name}, "
-        return f"{NAMES.get(metric, metric)} ({name}{test_set.clips:,} clips)"
+        return f"{find_metric(metric).label} ({name}{test_set.clips:,} clips)"
 
 
 def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Material:
@@ -127,7 +134,7 @@ def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Materia
         *(folder for path in paths for folder in _results_in(path / PROBES)),
         *(folder for path in probes for folder in _named_results(path)),
     ]
-    own = {probe.folder.resolve() for probe in found}
+    own = {probe.result.folder.resolve() for probe in found}
     others = [folder for folder in _unique(other) if folder.resolve() not in own]
     found += _readable(others, _reader(None), failures)
     return Material(runs, found, failures)
@@ -142,7 +149,7 @@ def _runs_in(path: Path) -> list[Path]:
     found = [
         run.parent for place in places for run in place.glob(f"*/{RUN}") if not _is_latest(run)
     ]
-    if not found and any(path.glob(f"*/{PROBE}")):
+    if not found and any(path.glob(f"*/{PROBE_REPORT}")):
         raise MissingDataError(f"{path} holds results of probes and no run: add --probes {path}.")
     if not found:
         raise MissingDataError(f"{path} holds no run: train one with 'mscol pretrain'.")
@@ -187,18 +194,26 @@ def _readable(
 
 
 def _results_in(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in folder.rglob(PROBE))
+    return sorted(path.parent for path in folder.rglob(PROBE_REPORT))
 
 
 def _named_results(folder: Path) -> list[Path]:
     found = _results_in(folder)
     if not found:
-        raise MissingDataError(f"{folder} holds no {PROBE}: make one with 'mscol probe'.")
+        raise MissingDataError(f"{folder} holds no {PROBE_REPORT}: make one with 'mscol probe'.")
     return found
 
 
 def _reader(run: FoundRun | None) -> Callable[[Path], FoundProbe]:
-    return lambda folder: read_probe(folder, run)
+    return lambda folder: _read_probe(folder, run)
+
+
+def _read_probe(folder: Path, run: FoundRun | None) -> FoundProbe:
+    result = read(folder)
+    if run is not None and "@" in result.model:
+        # A run's own name in the report, and the step that was probed.
+        result = replace(result, model=f"{run.label}@{result.model.rpartition('@')[2]}")
+    return FoundProbe(result, run)
 
 
 def group_probes(probes: Sequence[FoundProbe]) -> list[Group]:
@@ -207,21 +222,22 @@ def group_probes(probes: Sequence[FoundProbe]) -> list[Group]:
     groups: dict[str, list[FoundProbe]] = {}
     seen: set[tuple[object, ...]] = set()
     for probe in probes:
-        made = probe.settings, probe.model, probe.content.get("model_hash")
+        settings = probe.result.settings
+        made = settings, probe.model, probe.result.model_hash
         if made not in seen:
-            groups.setdefault(probe.settings, []).append(probe)
+            groups.setdefault(settings, []).append(probe)
             seen.add(made)
     return list(_named(list(groups.values())))
 
 
-def score_of(probe: FoundProbe, test_set: FoundSet, metric: str) -> Score | None:
+def score_of(probe: FoundProbe, test_set: ScoredSet, metric: str) -> Score | None:
     """The score of a result on the test set of that name."""
     return set_of(probe, test_set).metrics.get(metric)
 
 
-def set_of(probe: FoundProbe, test_set: FoundSet) -> FoundSet:
+def set_of(probe: FoundProbe, test_set: ScoredSet) -> ScoredSet:
     """The test set of that name."""
-    return next(one for one in probe.test_sets if one.name == test_set.name)
+    return next(one for one in probe.result.test_sets if one.name == test_set.name)
 
 
 def file_name(*parts: str) -> str:
@@ -241,8 +257,8 @@ def _named(groups: Sequence[list[FoundProbe]]) -> Iterator[Group]:
 
 
 def _base(probe: FoundProbe) -> str:
-    recipe = probe.content.get("recipe")
-    return f"{probe.task}, recipe {recipe}" if recipe else probe.task
+    recipe = f", recipe {probe.result.recipe}" if probe.result.recipe else ""
+    return f"{probe.result.task}{recipe}"
 
 
 def _own(probe: FoundProbe, rivals: Sequence[FoundProbe]) -> Iterator[str]:
@@ -256,9 +272,11 @@ def _own(probe: FoundProbe, rivals: Sequence[FoundProbe]) -> Iterator[str]:
 
 
 def _facts(probe: FoundProbe) -> dict[str, str]:
-    stated = {**probe.content.get("options", {}), **probe.content.get("protocol", {})}
-    stated |= {
-        "labels": ", ".join(f"{share:g}" for share in probe.label_fractions),
-        "with": ", ".join(probe.deformations),
+    result = probe.result
+    stated = {
+        **result.options,
+        **result.protocol,
+        "labels": ", ".join(f"{share:g}" for share in result.label_fractions),
+        "with": ", ".join(result.deformations),
     }
     return {name: str(value) for name, value in stated.items()}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from mscol_cli.pages.curves import Curve, Panel, draw_panels, log_ticks
 from mscol_cli.pages.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
 from mscol_cli.pages.points import Point, draw_points
+from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.notes import collect_notes
-from mscol_cli.probe.published import Published, published_scores
-from mscol_cli.probe.result import FoundProbe, FoundSet, Score, score_from_json, test_set
+from mscol_cli.probe.published import Published, published_scores, sources_line
+from mscol_cli.probe.result import CorruptedScore, ProbeResult, Score, ScoredSet
 from mscol_cli.probe.table import Comparison
-from mscol_cli.report.material import NAMES, NO_BREAK, Group, Material, file_name, score_of
+from mscol_cli.report.material import NO_BREAK, FoundProbe, Group, Material, file_name, score_of
 
 SHOWN = 10
 """Differences of a table before the rest is folded away."""
@@ -34,7 +34,7 @@ def _group(group: Group, material: Material) -> Iterator[Block]:
     yield from _scores(group)
     yield Pictures([_picture(group, material, *column) for column in group.columns])
     yield from _differences(group)
-    if group.probes[0].label_fractions:
+    if group.probes[0].result.label_fractions:
         yield Text("The same classifiers with fewer labelled training clips:")
         yield Pictures([_label_picture(group, material, *column) for column in group.columns])
     yield from _deformed(group)
@@ -49,7 +49,7 @@ def _scores(group: Group) -> Iterator[Block]:
         (
             probe.model,
             *(cell(score_of(probe, *column)) for column in group.columns),
-            str(probe.content.get("seeds", "-")),
+            str(probe.result.seeds),
         )
         for probe in group.probes
     ]
@@ -60,18 +60,18 @@ def _scores(group: Group) -> Iterator[Block]:
         for name in names
     ]
     rows = [*ours, *((*row, "-") for row in baseline_rows(group.columns)), *theirs]
-    yield Table(f"{group.name}: {_protocol(group.probes[0].content)}", header, rows)
+    yield Table(f"{group.name}: {_protocol(group.probes[0].result)}", header, rows)
     papers = dict.fromkeys(one.paper for column in figures for one in column.values())
     if papers:
-        yield Text(f"Published figures, on test sets of the same size: {'; '.join(papers)}.")
+        yield Text(sources_line(papers))
 
 
-def published(group: Group, one: FoundSet, metric: str) -> dict[str, Published]:
+def published(group: Group, one: ScoredSet, metric: str) -> dict[str, Published]:
     """By framework, what was published of a test set of this size."""
-    return published_scores(group.probes[0].task, one.name, one.clips, metric)
+    return published_scores(group.probes[0].result.task, one.name, one.clips, metric)
 
 
-def baseline_rows(columns: Sequence[tuple[FoundSet, str]]) -> list[tuple[str, ...]]:
+def baseline_rows(columns: Sequence[tuple[ScoredSet, str]]) -> list[tuple[str, ...]]:
     """A row for each classifier that does not listen, a cell for each test set and metric."""
     names = dict.fromkeys(name for one, _ in columns for name in one.baselines)
     return [
@@ -99,12 +99,10 @@ def cell(score: Score | None, *, spread: bool = True) -> str:
     return " ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
-def _protocol(content: Mapping[str, Any]) -> str:
-    protocol = content.get("protocol", {})
-    hidden = protocol.get("hidden")
+def _protocol(result: ProbeResult) -> str:
+    hidden = result.protocol.get("hidden")
     classifier = f"{hidden} hidden units" if hidden else "linear classifier"
-    counts = content.get("counts", {})
-    clips = ", ".join(f"{count:,} {split}" for split, count in counts.items())
+    clips = ", ".join(f"{count:,} {split}" for split, count in result.counts.items())
     return f"{classifier}; clips: {clips}"
 
 
@@ -139,9 +137,9 @@ def _difference(group: Group, one: Comparison) -> tuple[str, ...]:
 def _deformed(group: Group) -> Iterator[Block]:
     """What scores lose on deformed test clips."""
     rows = [
-        (f"{one['deformation']}, {probe.model}", *_loss(one))
+        (f"{one.deformation}, {probe.model}", *_loss(one))
         for probe in group.probes
-        for one in probe.content.get("deformed") or ()
+        for one in probe.result.deformed
     ]
     if rows:
         caption = (
@@ -152,21 +150,20 @@ def _deformed(group: Group) -> Iterator[Block]:
         yield Table(caption, header, rows)
 
 
-def _loss(one: Mapping[str, Any]) -> Sequence[str]:
-    interval = f"[{one['low']:+.3f}, {one['high']:+.3f}]".replace(" ", NO_BREAK)
-    shown = cell(score_from_json(one["score"]))
-    metric = NAMES.get(one["metric"], one["metric"])
-    where = metric if one["test_set"] == "test" else f"{one['test_set']}, {metric}"
-    return where, shown, f"{one['loss']:+.3f}", interval, f"{one['p']:.3f}"
+def _loss(one: CorruptedScore) -> Sequence[str]:
+    interval = f"[{one.low:+.3f}, {one.high:+.3f}]".replace(" ", NO_BREAK)
+    metric = find_metric(one.metric).label
+    where = metric if one.test_set == "test" else f"{one.test_set}, {metric}"
+    return where, cell(one.score), f"{one.loss:+.3f}", interval, f"{one.p:.3f}"
 
 
-def _picture(group: Group, material: Material, tested: FoundSet, metric: str) -> Picture:
+def _picture(group: Group, material: Material, tested: ScoredSet, metric: str) -> Picture:
     points = [
         _point(probe, score, material)
         for probe in group.probes
         if (score := score_of(probe, tested, metric)) is not None
     ]
-    label, where = NAMES.get(metric, metric), group.where(tested)
+    label, where = find_metric(metric).label, group.where(tested)
     told = "; ".join(
         f"{one.label} {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in points
     )
@@ -180,9 +177,9 @@ def _point(probe: FoundProbe, score: Score, material: Material) -> Point:
     return Point(probe.model, score.value, score.low, score.high, score.per_seed, style)
 
 
-def _label_picture(group: Group, material: Material, tested: FoundSet, metric: str) -> Picture:
+def _label_picture(group: Group, material: Material, tested: ScoredSet, metric: str) -> Picture:
     curves = [_label_curve(probe, material, tested, metric) for probe in group.probes]
-    label, where = NAMES.get(metric, metric), group.where(tested)
+    label, where = find_metric(metric).label, group.where(tested)
     figure = draw_panels(
         [Panel(where, "labelled training clips", f"{label} (95 % interval)", curves)]
     )
@@ -196,17 +193,17 @@ def _label_picture(group: Group, material: Material, tested: FoundSet, metric: s
     return picture(file_name("labels", group.name, tested.name, metric), alt, figure)
 
 
-def _label_curve(probe: FoundProbe, material: Material, tested: FoundSet, metric: str) -> Curve:
-    budgets = sorted(probe.content["label_budgets"], key=lambda budget: float(budget["clips"]))
+def _label_curve(probe: FoundProbe, material: Material, tested: ScoredSet, metric: str) -> Curve:
+    budgets = sorted(probe.result.label_budgets, key=lambda budget: budget.clips)
     scores = [
-        next(one for one in map(test_set, budget["test_sets"]) if one.name == tested.name).metrics[
-            metric
-        ]
+        one.metrics[metric]
         for budget in budgets
+        for one in budget.test_sets
+        if one.name == tested.name
     ]
     return Curve(
         label=probe.model,
-        x=[float(budget["clips"]) for budget in budgets],
+        x=[budget.clips for budget in budgets],
         y=[score.value for score in scores],
         low=[score.low for score in scores],
         high=[score.high for score in scores],
@@ -216,6 +213,6 @@ def _label_curve(probe: FoundProbe, material: Material, tested: FoundSet, metric
 
 def _notes(group: Group) -> Iterator[str]:
     """Each note once, under the models it is about unless these are all."""
-    for note in collect_notes((probe.model, probe.content) for probe in group.probes):
+    for note in collect_notes((probe.model, probe.result) for probe in group.probes):
         all_models = len(note.models) == len(group.probes)
         yield note.note if all_models else f"{', '.join(note.models)}: {note.note}"

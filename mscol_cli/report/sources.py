@@ -13,19 +13,18 @@ from mscol_cli.host import load_registry
 from mscol_cli.pages.heat import draw_heat
 from mscol_cli.pages.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
-from mscol_cli.probe.output import SCORES
-from mscol_cli.probe.paired import FEWEST, HIGHER, LOWER, PairedColumn, PairedScore, score_columns
-from mscol_cli.probe.result import FoundProbe, FoundSet
+from mscol_cli.probe.metrics import PAIRED, find_metric
+from mscol_cli.probe.paired import FEWEST, PairedColumn, score_columns
+from mscol_cli.probe.result import HIGHER, LOWER, PairedScore, ScoredSet
 from mscol_cli.probe.scores import ClipScores, read_scores
 from mscol_cli.probe.windows import BoolArray, FloatArray
-from mscol_cli.report.material import NAMES, Group, Material, file_name
+from mscol_cli.report.material import NO_BREAK, FoundProbe, Group, Material, file_name
 from mscol_cli.runs.trained import FoundRun
 
 HEADING = "Scores by training source"
 ALL = "all sources"
 SHOWN = 10
 """Classes of a table before the rest is folded away."""
-NO_BREAK = "\N{NO-BREAK SPACE}"
 INTRO = (
     "Models that were pre-trained on different sources, on the first test set of each task."
     f" {LOWER} and {HIGHER} mark scores that differ from the model trained on all sources: the 95 %"
@@ -109,13 +108,13 @@ def _group(group: Group, models: Mapping[str, FoundProbe]) -> Iterator[Block]:
     yield from _specialists(where, found)
 
 
-def compare(models: Mapping[str, FoundProbe], tested: FoundSet) -> BySource:
+def compare(models: Mapping[str, FoundProbe], tested: ScoredSet) -> BySource:
     """Score models on the clips of a test set that all of them were tested on.
 
     Raises:
         MscolError: Scores of clips are gone, damaged, or of other classes or clips.
     """
-    kept = {source: read_scores(probe.folder / SCORES) for source, probe in models.items()}
+    kept = {source: read_scores(probe.result.scores_path) for source, probe in models.items()}
     scores, targets = _aligned(kept, tested.name)
     reference = ALL if ALL in kept else None
     columns = score_columns(scores, targets, list(tested.metrics), reference)
@@ -149,7 +148,7 @@ def _overall_table(where: str, found: BySource, named: str) -> Table:
         ("metric", *found.columns),
         [
             (
-                NAMES.get(metric, metric),
+                find_metric(metric).label,
                 *(_format_score(column.overall[metric]) for column in found.columns.values()),
             )
             for metric in metrics
@@ -168,7 +167,8 @@ def _format_score(score: PairedScore) -> str:
 
 def _class_table(where: str, found: BySource) -> Table:
     return Table(
-        f"{where}: ROC-AUC of each class against all others, by training source (0.5 is chance)",
+        f"{where}: {PAIRED.title} of each class against all others, by training source"
+        " (0.5 is chance)",
         ("class", "test clips", *found.columns),
         [
             (
@@ -194,11 +194,11 @@ def _picture(where: str, found: BySource) -> Picture:
         [source.replace(" ", "\n") for source in found.columns],
         [[None if one is None else one.value for one in row] for row in cells],
         [[_cell(one, 2) for one in row] for row in cells],
-        "ROC-AUC (0.5 is chance)",
+        f"{PAIRED.title} (0.5 is chance)",
         (0.5, 0.5),
     )
     alt = (
-        f"ROC-AUC on {where}, a row per class, a column per training source"
+        f"{PAIRED.title} on {where}, a row per class, a column per training source"
         f" ({', '.join(found.columns)}); the table above has the numbers."
     )
     return picture(file_name("sources", where), alt, figure)

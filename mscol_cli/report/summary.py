@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mscol_cli.pages.page import Section, Table, Text
-from mscol_cli.probe.result import FoundSet
-from mscol_cli.report.material import NAMES, Group, Material, score_of
+from mscol_cli.probe.metrics import find_metric
+from mscol_cli.probe.result import ScoredSet
+from mscol_cli.report.material import Group, Material, score_of
 from mscol_cli.report.scores import baseline_rows, cell, published, quoted
 
 MOST_COLUMNS = 6
 """Scores that a page is wide enough for, even on paper."""
-Column = tuple[Group, FoundSet, str]
+Column = tuple[Group, ScoredSet, str]
 
 
 def summary_section(material: Material) -> Section:
@@ -37,15 +38,15 @@ def summary_section(material: Material) -> Section:
     return Section("Summary", [Table(caption, table[0], table[1:]), *([note] if names else [])])
 
 
-def _title(group: Group, test_set: FoundSet, metric: str) -> str:
-    return f"{group.where(test_set)}: {NAMES.get(metric, metric)} ({test_set.clips:,} clips)"
+def _title(group: Group, test_set: ScoredSet, metric: str) -> str:
+    return f"{group.where(test_set)}: {find_metric(metric).label} ({test_set.clips:,} clips)"
 
 
 def _row(model: str, columns: Sequence[Column]) -> tuple[str, ...]:
     return (model, *(_cell(model, *column) for column in columns))
 
 
-def _cell(model: str, group: Group, test_set: FoundSet, metric: str) -> str:
+def _cell(model: str, group: Group, test_set: ScoredSet, metric: str) -> str:
     by_model: Mapping[str, str] = {
         probe.model: cell(score_of(probe, test_set, metric), spread=False) for probe in group.probes
     }

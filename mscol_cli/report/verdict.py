@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mscol_cli.probe.result import FoundProbe, FoundSet
+from mscol_cli.probe.metrics import find_metric
+from mscol_cli.probe.result import ScoredSet
 from mscol_cli.probe.table import Comparison
-from mscol_cli.report.material import NAMES, Group, Material, score_of
+from mscol_cli.report.material import FoundProbe, Group, Material, score_of
 from mscol_cli.runs.settings import flat_settings
 
 LEVEL = 0.05
@@ -53,16 +55,16 @@ def _ranked(group: Group) -> list[FoundProbe]:
     """Results by their headline score, the highest first."""
     test_set, metric = _headline(group)
     scored = [
-        (score.value, -place, probe)
+        (find_metric(metric).rank(score.value), -place, probe)
         for place, probe in enumerate(group.probes)
         if (score := score_of(probe, test_set, metric)) is not None
     ]
     return [probe for _, _, probe in sorted(scored, key=lambda one: one[:2], reverse=True)]
 
 
-def _headline(group: Group) -> tuple[FoundSet, str]:
+def _headline(group: Group) -> tuple[ScoredSet, str]:
     test_set = group.test_sets[0]
-    return test_set, next(iter(test_set.metrics))
+    return test_set, test_set.headline[0]
 
 
 def _comparisons(group: Group) -> list[Comparison]:
@@ -76,7 +78,7 @@ def _comparisons(group: Group) -> list[Comparison]:
 
 def _alone(group: Group, probe: FoundProbe) -> str:
     test_set, metric = _headline(group)
-    score = score_of(probe, test_set, metric)
+    score, label = score_of(probe, test_set, metric), find_metric(metric).label
     if score is None:
         return ""
     known = sorted(
@@ -84,9 +86,9 @@ def _alone(group: Group, probe: FoundProbe) -> str:
     )
     above = f" ({known[-1][1]}: {known[-1][0]:.3f})" if known else ""
     return (
-        f"{probe.model} scores {score.value:.3f} {_name(metric)} on {group.where(test_set)}{above},"
-        f" 95 % interval {score.low:.3f} to {score.high:.3f}, over {_clips(test_set)}. No other"
-        " model on this page was probed in the same way, so nobody is ahead."
+        f"{probe.model} scores {score.value:.3f} {label} on {group.where(test_set)}"
+        f"{above}, 95 % interval {score.low:.3f} to {score.high:.3f}, over {_clips(test_set)}. No"
+        " other model on this page was probed in the same way, so nobody is ahead."
     )
 
 
@@ -110,7 +112,7 @@ def _of_two(group: Group, first: FoundProbe, second: FoundProbe, one: Comparison
     where = f"on {group.where(test_set)}"
     interval = f"(95 % interval {_interval(first, one)})"
     names = f"{first.model} is ahead of {second.model} {where}"
-    lead = f"{names} by {abs(one.difference):.3f} {_name(metric)} {interval}"
+    lead = f"{names} by {abs(one.difference):.3f} {find_metric(metric).label} {interval}"
     if one.difference == 0:
         lead = f"{first.model} and {second.model} score the same {where} {interval}"
     return f"{lead}: {_settled(one)} over these {_clips(test_set)}; {_seeds(first, second)}."
@@ -121,7 +123,7 @@ def _of_many(
 ) -> str:
     test_set, metric = _headline(group)
     score = score_of(first, test_set, metric)
-    value = "" if score is None else f"{score.value:.3f} {_name(metric)}, "
+    value = "" if score is None else f"{score.value:.3f} {find_metric(metric).label}, "
     line = (
         f"{first.model} scores highest of {len(known) + 1} models on {group.where(test_set)}"
         f" ({value}{_clips(test_set)}; one pre-training seed per model)."
@@ -173,9 +175,9 @@ def _elsewhere(group: Group) -> str:
     return ""
 
 
-def _value(probe: FoundProbe, test_set: FoundSet, metric: str) -> float:
+def _value(probe: FoundProbe, test_set: ScoredSet, metric: str) -> float:
     score = score_of(probe, test_set, metric)
-    return -1.0 if score is None else score.value
+    return -math.inf if score is None else find_metric(metric).rank(score.value)
 
 
 def _seeds(first: FoundProbe, second: FoundProbe) -> str:
@@ -192,9 +194,5 @@ def _without_seed(info: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flat_settings(info).items() if name != SEED}
 
 
-def _name(metric: str) -> str:
-    return NAMES.get(metric, metric.replace("_", " "))
-
-
-def _clips(test_set: FoundSet) -> str:
+def _clips(test_set: ScoredSet) -> str:
     return f"{test_set.clips:,} test clips"

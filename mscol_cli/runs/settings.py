@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mscol_cli.runs.layout import STAMP
+from mscol_cli.system.values import flatten
 
 SOFTWARE = ("mscol", "torch", "git")
 PLUGIN = ("encoder.owner", "encoder.version")
@@ -15,7 +16,7 @@ OWN = "plugin mscol"
 def flat_settings(info: Mapping[str, Any]) -> dict[str, Any]:
     """run.json by dotted name, without software; options of a part stand below the part's name."""
     left_out = (*STAMP, *SOFTWARE, *PLUGIN)
-    return {name: value for name, value in _flat(info, "") if name not in left_out}
+    return {name: value for name, value in flatten(_by_part(info)).items() if name not in left_out}
 
 
 def software_of(info: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,13 +28,8 @@ def software_of(info: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, **{name: version for name, version in plugins.items() if name != OWN}}
 
 
-def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
-        above = name.removesuffix(".parts")
-        for number, part in enumerate(value):
-            yield from _flat(part.get("options", part), f"{above}.{part.get('name', number)}")
-    else:
-        yield name, value
+def _by_part(info: Mapping[str, Any]) -> dict[str, Any]:
+    """run.json with the objective's parts by name, as their options."""
+    objective = dict(info.get("objective", {}))
+    parts = {part["name"]: part.get("options", {}) for part in objective.pop("parts", ())}
+    return {**info, "objective": {**objective, **parts}}

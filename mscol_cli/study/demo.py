@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import UNTRAINED
+from mscol_cli.probe.result import Score, read
 from mscol_cli.probe.tasks import DATA
 from mscol_cli.runs.checkpoint import latest_checkpoint
-from mscol_cli.runs.layout import PROBE_REPORT, PROBES
+from mscol_cli.runs.layout import PROBES
 from mscol_cli.study.chain import run_chain
 from mscol_cli.study.file import read_study
 from mscol_cli.study.plan import make_plan, study_stages
@@ -133,28 +132,17 @@ class _EmbedStage(Stage):
         return ["embed", "data/fma", "--model", RUN, "-o", VECTORS]
 
 
-def _report(task: str, model: str) -> Path:
-    folder = Path(PROBES, UNTRAINED) if model == UNTRAINED else Path(RUN, PROBES)
-    return folder / task / PROBE_REPORT
-
-
 def _score(task: str) -> DemoScore:
-    trained, untrained = (
-        json.loads(_report(task, model).read_text(encoding="utf-8")) for model in (RUN, UNTRAINED)
-    )
-    headline = trained["test_sets"][0]
-    metric = next(iter(headline["metrics"]))
+    folders = Path(RUN, PROBES, task), Path(PROBES, UNTRAINED, task)
+    trained, untrained = (read(folder).test_sets[0] for folder in folders)
+    metric, score = trained.headline
     return DemoScore(
-        task=task,
-        metric=metric,
-        test_clips=headline["clips"],
-        pretrained=_interval(headline["metrics"][metric]),
-        untrained=_interval(untrained["test_sets"][0]["metrics"][metric]),
+        task, metric, trained.clips, _interval(score), _interval(untrained.headline[1])
     )
 
 
-def _interval(metric: dict[str, Any]) -> tuple[float, float, float]:
-    return metric["value"], metric["low"], metric["high"]
+def _interval(score: Score) -> tuple[float, float, float]:
+    return score.value, score.low, score.high
 
 
 @contextmanager

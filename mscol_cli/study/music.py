@@ -12,7 +12,7 @@ from mscol_cli.separate.separator import SeparateRequest, build_separator, resol
 from mscol_cli.store import StoreHeader, store_beside
 from mscol_cli.store.header import HEADER
 from mscol_cli.study.file import StudyStore
-from mscol_cli.study.stages import ComputeOptions, Execute, Stage, Status, differences, words
+from mscol_cli.study.stages import ComputeOptions, Execute, Stage, Status, format_differences, words
 from mscol_cli.synthetic import Collection, write_collection
 from mscol_cli.system.files import read_json
 
@@ -128,7 +128,7 @@ class SeparateStage(Stage):
                 {**made, "model": header.separator.passport["model"]},
                 {**asked, "model": model},
             )
-        if found := differences(made, asked):
+        if found := format_differences(made, asked):
             raise UsageError(
                 f"{self.path} was separated otherwise: {'; '.join(found)}. Move it away, or give"
                 " the study's store another name."

@@ -17,10 +17,11 @@ from mscol_cli.study.results import Probing, ReportStage, RunProbeStage, Untrain
 from mscol_cli.study.stages import ComputeOptions, Stage, State, StudyPaths
 from mscol_cli.study.training import PretrainStage
 from mscol_cli.system.files import read_json, write_json
+from mscol_cli.system.values import differences
 
 Planned = State | Literal["not needed"]
 Part = TypeVar("Part", StudyStore, StudyRun)
-RECORD = "study.json"
+STUDY = "study.json"
 WORDS = ("title",)
 ABSENT = "not there"
 
@@ -137,14 +138,14 @@ def check_record(folder: Path, study: Study, begun: bool) -> None:
     Raises:
         UsageError: The study's file has changed since; the message says where.
     """
-    path = folder / RECORD
+    path = folder / STUDY
     if not path.is_file():
         return
-    before, now = _flat(read_json(path, "study").get("study", {})), _flat(study.content)
+    begun_with = read_json(path, "study").get("study", {})
     changed = [
-        f"{name} was {before.get(name, ABSENT)}, now {now.get(name, ABSENT)}"
-        for name in {**before, **now}
-        if name not in WORDS and before.get(name) != now.get(name)
+        f"{name} was {_stated(old)}, now {_stated(new)}"
+        for name, old, new in differences(begun_with, study.content)
+        if name not in WORDS
     ]
     if changed and begun:
         raise UsageError(
@@ -156,11 +157,8 @@ def check_record(folder: Path, study: Study, begun: bool) -> None:
 def write_record(folder: Path, study: Study) -> None:
     """Note which study the folder belongs to."""
     content = {"mscol": __version__, "name": study.name, "study": dict(study.content)}
-    write_json(folder / RECORD, content)
+    write_json(folder / STUDY, content)
 
 
-def _flat(values: Mapping[str, Any], of: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{of}{name}.") if isinstance(value, dict) else {of + name: value}
-    return flat
+def _stated(value: Any) -> Any:
+    return ABSENT if value is None else value

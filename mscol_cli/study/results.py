@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from mscol_cli.engine.models import UNTRAINED, untrained_model
-from mscol_cli.errors import MissingDataError, MscolError
+from mscol_cli.errors import MissingDataError
 from mscol_cli.host import find_part, load_registry
-from mscol_cli.probe.output import result_name
+from mscol_cli.probe.output import result_name, why_unfinished
 from mscol_cli.probe.settings import ProbeRequest, load_data, resolve_settings
 from mscol_cli.runs.checkpoint import latest_checkpoint, weights_hash
 from mscol_cli.runs.layout import PROBE_REPORT, PROBES
 from mscol_cli.runs.metrics import METRICS
 from mscol_cli.study.music import missing_folder
-from mscol_cli.study.stages import ComputeOptions, Stage, Status, StudyPaths, differences, words
-from mscol_cli.system.files import read_json
+from mscol_cli.study.stages import ComputeOptions, Stage, Status, StudyPaths, words
 
 
 @dataclass(frozen=True)
@@ -83,15 +81,9 @@ class ProbeStage(Stage):
 
     def status(self) -> Status:
         """Done when the result is there."""
-        path = self.output / PROBE_REPORT
-        if not path.is_file():
-            return Status("to do")
-        try:
-            content = read_json(path, "probe result")
-        except MscolError:
-            return Status("to do", "what is there cannot be read")
-        changed = differences(content, self._expected())
-        return Status("to do", f"{changed[0]}") if changed else Status("done")
+        settings = resolve_settings(self._probing.request, load_registry())
+        reason = why_unfinished(self.output, settings, self._probing.data, self.model_hash())
+        return Status("done") if reason is None else Status("to do", reason)
 
     def missing(self) -> list[str]:
         """The data set."""
@@ -123,18 +115,6 @@ class ProbeStage(Stage):
     def _is_made(self) -> bool:
         """Whether the data set is made by a stage before this one."""
         return "music" in self.needs
-
-    def _expected(self) -> Mapping[str, Any]:
-        settings = resolve_settings(self._probing.request, load_registry())
-        return {
-            "task": self._probing.task,
-            "options": asdict(settings.part.options),
-            "protocol": settings.described_protocol(),
-            "recipe": settings.recipe,
-            "seeds": settings.classifiers,
-            "data": str(self._probing.data),
-            "model_hash": self.model_hash(),
-        }
 
 
 class RunProbeStage(ProbeStage):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.probe.tasks import DATA
+from mscol_cli.system.values import differences
 
 Execute = Callable[[Sequence[str]], int]
 """Runs a command line (without `mscol`) and returns its exit code."""
@@ -119,18 +119,7 @@ def words(options: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def as_json(value: Any) -> Any:
-    """A value as it comes back from JSON: tuples are lists."""
-    return json.loads(json.dumps(value))
-
-
-def differences(made: Mapping[str, Any], asked: Mapping[str, Any], of: str = "") -> list[str]:
+def format_differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """What both state, differently: `steps is 100, not 200`."""
-    found = []
-    for name in made.keys() & asked.keys():
-        before, now = made[name], as_json(asked[name])
-        if isinstance(before, dict) and isinstance(now, dict):
-            found += differences(before, now, f"{of}{name}.")
-        elif before != now:
-            found.append(f"{of}{name} is {before}, not {now}")
-    return sorted(found)
+    changed = differences(made, wanted, shared=True)
+    return sorted(f"{name} is {old}, not {new}" for name, old, new in changed)

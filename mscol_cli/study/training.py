@@ -23,8 +23,7 @@ from mscol_cli.study.stages import (
     Stage,
     Status,
     StudyPaths,
-    as_json,
-    differences,
+    format_differences,
     words,
 )
 
@@ -79,7 +78,7 @@ class PretrainStage(Stage):
     def _check(self, info: Mapping[str, Any]) -> None:
         if "training" not in info:
             raise UsageError(f"{self.folder} was imported, and is no run of this study: move it.")
-        found = differences(_comparable(info), _comparable(as_json(self.resolve().describe())))
+        found = format_differences(_comparable(info), _comparable(self.resolve().describe()))
         found += self._store_differs(info)
         if found:
             raise UsageError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mscol_cli.pages.page import Page, Picture, Pictures, Section, Table
-from mscol_cli.pages.render import WRITTEN, write_page
+from mscol_cli.pages.render import WRITTEN, page_markdown, write_page
 
 
 def page(*names: str, text: bytes = b"png") -> Page:
@@ -103,3 +103,15 @@ def test_a_long_table_is_folded_after_its_first_rows(tmp_path: Path, rows: int, 
     assert ("| c9 | 0.5 |" in first, "| c10 | 0.5 |" in first) == (True, not more)
     assert rest.count("| class | score |") == bool(more)
     assert html.read_text(encoding="utf-8").count('class="rest"') == (20 if more else 0)
+
+
+def test_cells_cannot_break_a_table_of_markdown_and_plain_names_stay_readable() -> None:
+    rows = [("<i>x", "y\nz"), ("roc_auc", "0.5 [0.4, 0.6]"), ("_a_", "[0.4](b)")]
+    table = Table("", ("a|b", "c"), rows)
+    assert page_markdown(Page("t", "", [Section("", [table])])).splitlines()[2:] == [
+        "| a\\|b | c |",
+        "| --- | ---: |",
+        "| \\<i\\>x | y z |",
+        "| roc_auc | 0.5 [0.4, 0.6] |",
+        "| \\_a\\_ | \\[0.4\\](b) |",
+    ]

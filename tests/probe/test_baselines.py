@@ -26,7 +26,7 @@ def test_ranking_metrics_are_those_of_equal_scores() -> None:
 def test_macro_f1_of_chance_is_that_of_guesses() -> None:
     test = np.tile(TEST, (400, 1))
     rng = np.random.default_rng(0)
-    guessed = METRICS["macro_f1"](rng.random(test.shape), test)
+    guessed = METRICS["macro_f1"].score(rng.random(test.shape), test)
     found = baselines(["macro_f1"], TRAIN, test)
     assert found[CHANCE]["macro_f1"] == pytest.approx(guessed, abs=0.02)
     assert found[MAJORITY]["macro_f1"] == pytest.approx(2 * 0.2 / 1.2 / 3)

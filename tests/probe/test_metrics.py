@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -11,7 +13,7 @@ from mscol_cli.contracts.task import ProbeProtocol
 from mscol_cli.errors import UsageError
 from mscol_cli.probe import metrics
 from mscol_cli.probe.bootstrap import RESAMPLES, resample
-from mscol_cli.probe.windows import BoolArray, FloatArray
+from mscol_cli.probe.windows import BoolArray, FloatArray, Weights
 from tests.helpers.probing import one_hot
 
 
@@ -62,28 +64,59 @@ def test_a_metric_that_does_not_fit_the_task_is_refused() -> None:
         metrics.check_metrics(protocol, "mine")
 
 
-@pytest.mark.parametrize("name", sorted(metrics.WEIGHTED))
+def resampled(name: str, scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
+    return metrics.resampled_metrics([name], scores, targets, weights)[name]
+
+
+REPORTED = sorted(name for name, metric in metrics.METRICS.items() if metric.is_reported)
+
+
+@pytest.mark.parametrize("name", REPORTED)
 @pytest.mark.parametrize("seed", range(3))
 def test_weights_of_one_give_the_plain_metric(name: str, seed: int) -> None:
-    scores, targets = genres(60, seed) if name in ("accuracy", "macro_f1") else tagging(60, seed)
+    metric = metrics.METRICS[name]
+    scores, targets = (tagging if metric.multilabel else genres)(60, seed)
     weights = np.ones((60, 2), dtype=np.float32)
-    plain = metrics.METRICS[name](scores, targets)
-    assert_allclose(metrics.WEIGHTED[name](scores, targets, weights), [plain] * 2, rtol=1e-6)
+    plain = metric.score(scores, targets)
+    assert_allclose(resampled(name, scores, targets, weights), [plain] * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_the_mean_over_the_scores_of_classes_is_the_metric(name: str) -> None:
+    metric = metrics.METRICS[name]
+    scores, targets = (tagging if metric.multilabel else genres)(60, 0)
+    if metric.by_class is not None:
+        values = metric.by_class(scores, targets)
+        assert (~np.isnan(values)).tolist() == metrics.scored_classes(targets).tolist()
+        assert np.nanmean(values) == pytest.approx(metric.score(scores, targets))
+
+
+def test_ranks_of_values_follow_what_is_better() -> None:
+    lower = replace(metrics.METRICS["accuracy"], higher_is_better=False)
+    assert lower.rank(0.2) > lower.rank(0.3)
+    assert metrics.find_metric("accuracy").rank(0.2) < metrics.find_metric("accuracy").rank(0.3)
+
+
+def test_metrics_of_another_mscol_have_a_name() -> None:
+    assert metrics.find_metric("roc_auc").label == "macro ROC-AUC"
+    assert metrics.find_metric("top_5").label == metrics.find_metric("top_5").title == "top 5"
+    assert metrics.find_metric("top_5").rank(0.5) == 0.5
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_weighted_ranking_is_that_of_scikit_learn(seed: int) -> None:
     scores, targets = tagging(80, seed)
     weights = np.random.default_rng(seed).integers(0, 4, size=(80, 3)).astype(np.float32)
-    for judge, ours in (
-        (average_precision_score, metrics.weighted_average_precision),
-        (roc_auc_score, metrics.weighted_roc_auc),
+    for judge, name in (
+        (average_precision_score, "average_precision"),
+        (roc_auc_score, "roc_auc"),
     ):
         slow = [
             np.mean([judge(targets[:, k], scores[:, k], sample_weight=w) for k in range(3)])
             for w in weights.T
         ]
-        assert_allclose(ours(scores[:, :3], targets[:, :3], weights), slow, rtol=1e-5)
+        ours = resampled(name, scores[:, :3], targets[:, :3], weights)
+        assert_allclose(ours, slow, rtol=1e-5)
 
 
 def test_weighted_f1_is_that_of_scikit_learn() -> None:
@@ -103,9 +136,7 @@ def test_a_class_that_a_resample_lost_is_left_out_of_its_mean() -> None:
     weights[targets[:, 3]] = 0
     kept = weights[:, 0] > 0
     expected = metrics.average_precision(scores[kept], targets[kept])
-    assert_allclose(
-        metrics.weighted_average_precision(scores, targets, weights), [expected], rtol=1e-6
-    )
+    assert_allclose(resampled("average_precision", scores, targets, weights), [expected], rtol=1e-6)
 
 
 def interval(
@@ -124,7 +155,7 @@ def test_interval_of_accuracy_is_the_binomial_one() -> None:
 
 @pytest.mark.parametrize("name", ["average_precision", "roc_auc"])
 def test_intervals_cover_the_score_of_a_far_larger_test_set(name: str) -> None:
-    truth = metrics.METRICS[name](*tagging(40000, 1000))
+    truth = metrics.METRICS[name].score(*tagging(40000, 1000))
     covered = 0
     for seed in range(40):
         scores, targets = tagging(400, seed)

@@ -10,12 +10,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.pages.render import page_markdown
 from mscol_cli.probe import metrics
 from mscol_cli.probe.bootstrap import difference, holm, resample
 from mscol_cli.probe.published import PUBLISHED, published_scores
 from mscol_cli.probe.result import Score
 from mscol_cli.probe.scores import ClipScores, read_scores, resampled_pair, write_scores
-from mscol_cli.probe.table import Column, JointTable, Row, joint_dict, joint_markdown
+from mscol_cli.probe.table import Column, JointTable, Row, joint_dict, joint_page
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from tests.helpers.probing import one_hot
 
@@ -162,11 +163,11 @@ def joint(clips: int) -> JointTable:
 
 
 def test_published_figures_stand_beside_the_same_test_clips_only() -> None:
-    page = joint_markdown(joint(800))
+    page = page_markdown(joint_page(joint(800)))
     assert "| COLA + MSA, published | 0.510 |" in page
     assert "2302.07077" in page
     assert len(joint_dict(joint(800))["published"]) == 5
-    assert "published" not in joint_markdown(joint(799)).lower()
+    assert "published" not in page_markdown(joint_page(joint(799))).lower()
     assert joint_dict(joint(799))["published"] == []
 
 

@@ -1,6 +1,5 @@
 """The first sentence of a report: who is ahead, by how much, and whether that is settled."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,9 @@ import numpy as np
 import pytest
 
 from mscol_cli.probe.bootstrap import resample_all
-from mscol_cli.probe.result import FoundProbe, read_probe
+from mscol_cli.probe.result import ProbeResult, Score, ScoredSet
 from mscol_cli.probe.scores import ClipScores, write_scores
-from mscol_cli.report.material import Material
+from mscol_cli.report.material import FoundProbe, Material
 from mscol_cli.report.verdict import MEANING, TOO_NARROW, verdict
 from mscol_cli.runs.trained import FoundRun
 from tests.helpers.probing import one_hot
@@ -31,13 +30,15 @@ def probed(folder: Path, model: str, right: int, run: FoundRun | None = None) ->
     kept = ClipScores(ids, "ab", answers[None], TARGETS, members, {("test", "accuracy"): drawn})
     write_scores(folder / model / "scores.safetensors", kept)
     low, high = drawn.interval()
-    score = {"value": drawn.value, "low": low, "high": high, "std_over_seeds": 0.0}
-    tested = {"name": "test", "clips": CLIPS, "metrics": {"accuracy": {**score, "per_seed": [0]}}}
-    tested["baselines"] = {"chance": {"accuracy": 0.5}}
-    content = {"task": "fma", "model": model, "model_hash": model, "test_sets": [tested]}
-    text = json.dumps({**content, "model_step": 4, "classes": ["a", "b"]})
-    (folder / model / "probe.json").write_text(text)
-    return replace(read_probe(folder / model, None), run=run)
+    scores = {"accuracy": Score(drawn.value, low, high, 0.0, (0.0,))}
+    tested = ScoredSet("test", CLIPS, scores, baselines={"chance": {"accuracy": 0.5}})
+    settings: dict[str, Any] = {"data": "", "options": {}, "protocol": {}, "recipe": ""}
+    made: dict[str, Any] = {"model": model, "model_hash": model, "model_step": 4, "seeds": 1}
+    sizes: dict[str, Any] = {"counts": {}, "windows": {}, "classes": ["a", "b"]}
+    result = ProbeResult(
+        "fma", test_sets=[tested], folder=folder / model, **settings, **made, **sizes
+    )
+    return FoundProbe(result, run)
 
 
 def trained(seed: int, **more: Any) -> FoundRun:
