@@ -165,7 +165,7 @@ def test_the_list_as_json_of_another_folder(
         ("run.json", "{", "JSON"),
         ("run.json", '{"objective": 3}', "holds no settings of a run"),
         ("run.json", None, "run.json"),
-        ("state.json", "[]", "holds no JSON object"),
+        ("state.json", "[]", "not a JSON object"),
         ("metrics.jsonl", 'nonsense\n{"step": 2, "loss": 3}\n', "1 damaged line"),
         ("metrics.jsonl", b"\xff\xfe\n[1]\n", "2 damaged lines"),
         ("metrics.jsonl", '{"step": 1, "loss": NaN}\n', "1 damaged line"),
