@@ -242,6 +242,6 @@ def test_a_progress_bar_fits_its_terminal(title: str, width: int) -> None:
     parts = [len(title), len("1000/1000"), len("0:00:00")]
     parts += [layout.bar] if layout.bar else []
     parts += [len("12,345.6 tracks/s")] if layout.rate else []
-    parts += [len("0:00:00")] if layout.clocks else []
+    parts += [len("0:00:00")] if layout.elapsed else []
     assert sum(parts) + len(parts) - 1 + (1 + layout.fields if layout.fields else 0) <= width
     assert layout.rate == (width >= 80) or title == "separating"
