@@ -347,6 +347,7 @@ def test_other_classifiers_say_what_was_chosen_on_validation(sounds: Path, class
     assert f"{classifier}, weight decay" in result.markdown_path.read_text()
 
 
+@pytest.mark.slow
 def test_scores_are_drawn_against_the_number_of_labels(sounds: Path) -> None:
     result = probe("folder", "valid=0.25", "test=0.25", seeds=2, label_fractions=(1, 0.5))
     half, whole = result.label_budgets
