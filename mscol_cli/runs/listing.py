@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.contracts.watched import ONLINE_PROBE
 from mscol_cli.errors import MissingDataError
 from mscol_cli.runs.layout import CHECKPOINTS, LATEST, RECIPE, RUN, RUNS
 from mscol_cli.runs.metrics import METRICS
-from mscol_cli.runs.record import PROBE, ProbeScore, RunRecord, open_run, open_runs, read_run_folder
+from mscol_cli.runs.record import ProbeScore, RunRecord, open_run, open_runs, read_run_folder
 from mscol_cli.runs.settings import flat_settings, software_of
 from mscol_cli.system.files import relative_to_here
 
@@ -199,9 +200,9 @@ def summarise(run: RunRecord, latest: bool = False) -> RunSummary:
         probes={score.name: score.value for score in run.probes},
         headlines={score.name: score.value for score in _headlines(run.probes)},
         online={
-            name.removeprefix(PROBE): value
+            name.removeprefix(ONLINE_PROBE): value
             for name, value in last.items()
-            if name.startswith(PROBE)
+            if name.startswith(ONLINE_PROBE)
         },
         state=run.state.state,
         reason=run.state.reason,

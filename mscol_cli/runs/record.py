@@ -14,7 +14,6 @@ from mscol_cli.runs.metrics import METRICS, damage, split_damaged
 from mscol_cli.runs.state import FINISHED, STATE, RunState, read_state
 from mscol_cli.system.files import read_json
 
-PROBE = "probe/"
 UNKNOWN, IMPORTED, DAMAGED = "stopped", "imported", "damaged"
 
 

@@ -26,9 +26,9 @@ from mscol_cli.study.stages import (
     Stage,
     Status,
     StudyPaths,
-    format_differences,
     words,
 )
+from mscol_cli.system.values import format_differences
 
 FREE = ("save_every", "keep_last", "log_every", "processes", *WHERE)
 """Settings that a resumed run may change."""
