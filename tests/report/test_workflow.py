@@ -221,7 +221,20 @@ def test_software_is_told_apart_from_settings(mscol: Command, study: Path) -> No
 
 def test_scores_by_source_are_made_again_with_their_store(mscol: Command, study: Path) -> None:
     path = study / "runs/first" / PROBE / "probe.json"
-    edit_json(path, attribution={"store": str(study / "data/music.store")}, notes=["heard 3 of 4"])
+    score = {"value": 0.5, "low": None, "high": None}
+    mixture = {"name": "mixture", "silent": 0, "scores": {"accuracy": score}, "classes": [score]}
+    attribution = {
+        "store": str(study / "data/music.store"),
+        "store_hash": "",
+        "test_set": "test",
+        "clips": 3,
+        "left_out": [],
+        "class_metric": "roc_auc",
+        "fewest": 10,
+        "support": [1],
+        "sources": [mixture],
+    }
+    edit_json(path, attribution=attribution, notes=["heard 3 of 4"])
     assert mscol("report", study / "runs/first", "-o", study / "report", "--neighbours", 0) == 0
     markdown = (study / "report/report.md").read_text()
     assert f"--attribute --stems {study}/data/music.store" in markdown
