@@ -258,6 +258,7 @@ def test_software_is_no_setting(
     assert lines[row].split() == ["git", "012345678901-dirty", "abcdefabcdab-dirty"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x", ["steps", "hours", "pairs"])
 def test_curves_are_drawn(
     mscol: Command, runs: Path, x: str, capsys: pytest.CaptureFixture[str]

@@ -119,6 +119,7 @@ def test_a_window_is_a_triangle_between_its_edges() -> None:
 # --- the separator -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 7.8, 20])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_stems_are_what_the_network_says_of_the_mix(
