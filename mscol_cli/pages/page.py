@@ -174,3 +174,14 @@ def listing(title: str, lines: Sequence[str]) -> list[Listing]:
         return []
     more = [f"and {len(lines) - LISTED} more, in the JSON"] if len(lines) > LISTED else []
     return [Listing(f"{title} ({len(lines)})", [*lines[:LISTED], *more])]
+
+
+def rows_by_name(
+    columns: Sequence[Mapping[str, float]], spec: str, absent: str = "-"
+) -> list[tuple[str, ...]]:
+    """A row for each name that some column has a value of, its cells formatted as `spec` says."""
+    names = dict.fromkeys(name for column in columns for name in column)
+    return [
+        (name, *(f"{column[name]:{spec}}" if name in column else absent for column in columns))
+        for name in names
+    ]

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.watched import ONLINE_PROBE
 from mscol_cli.engine.devices import memory_in_use
 from mscol_cli.errors import MscolError
 from mscol_cli.pretrain.geometry import geometry
@@ -106,7 +107,7 @@ class TrainingMonitor:
         with self._pause():
             value = self._probe.score(encoder, self._device)
             distributed.wait_for_all()
-        return {} if value is None else {f"probe/{self._probe.task}": value}
+        return {} if value is None else {f"{ONLINE_PROBE}{self._probe.task}": value}
 
     @contextmanager
     def _pause(self) -> Iterator[None]:

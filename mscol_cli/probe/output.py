@@ -17,7 +17,7 @@ from mscol_cli.probe.settings import ProbeRequest, ProbeSettings
 from mscol_cli.runs.layout import PROBE_REPORT, PROBES
 from mscol_cli.system.files import write_text
 from mscol_cli.system.outcomes import writing
-from mscol_cli.system.values import differences
+from mscol_cli.system.values import format_differences
 
 
 def default_output(request: ProbeRequest, model: Model) -> Path:
@@ -104,7 +104,4 @@ def why_unfinished(
     if settings.stems is not None:
         made["stems"] = found.attribution.store if found.attribution else None
         wanted["stems"] = settings.stems
-    changed = (
-        f"{name} is {old}, not {new}" for name, old, new in differences(made, wanted, shared=True)
-    )
-    return min(changed, default=None)
+    return next(iter(format_differences(made, wanted)), None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from mscol_cli.pages.page import rows_by_name
 
 PAPER = "Garoufis, Zlatintsi, Maragos, SMC 2023, arXiv 2302.07077"
 
@@ -63,6 +65,18 @@ def published_scores(task: str, test_set: str, clips: int, metric: str) -> dict[
     }
 
 
-def sources_line(papers: Iterable[str]) -> str:
-    """A sentence that names the papers of published scores."""
-    return f"Published figures, on test sets of the same size: {'; '.join(papers)}."
+def published_rows(
+    columns: Sequence[Mapping[str, Published]], absent: str = "-"
+) -> list[tuple[str, ...]]:
+    """A row for each framework of columns as `published_scores` gives them."""
+    values = [
+        {f"{name}, published": one.value for name, one in column.items()} for column in columns
+    ]
+    return rows_by_name(values, ".3f", absent)
+
+
+def sources_line(columns: Iterable[Mapping[str, Published]]) -> str:
+    """A sentence that names the papers of published scores; empty without any."""
+    papers = dict.fromkeys(one.paper for column in columns for one in column.values())
+    line = f"Published figures, on test sets of the same size: {'; '.join(papers)}."
+    return line if papers else ""

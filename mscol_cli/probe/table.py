@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.pages.page import Block, Listing, Page, Section, Table, Text
+from mscol_cli.pages.page import Block, Listing, Page, Section, Table, Text, rows_by_name
 from mscol_cli.probe.notes import Note
-from mscol_cli.probe.published import Published, published_scores, sources_line
+from mscol_cli.probe.published import Published, published_rows, published_scores, sources_line
 from mscol_cli.probe.result import Score
 
 
@@ -128,7 +128,9 @@ def joint_dict(table: JointTable) -> dict[str, Any]:
     return {
         "columns": [asdict(column) for column in table.columns],
         "rows": [_row_dict(row, table.columns) for row in table.rows],
-        "published": [asdict(one) for column in table.columns for one in _published(column)],
+        "published": [
+            asdict(one) for column in table.columns for one in _published(column).values()
+        ],
         "comparisons": [_comparison_dict(one) for one in table.comparisons],
         "notes": [asdict(note) for note in table.notes],
         "failures": [list(failure) for failure in table.failures],
@@ -150,8 +152,8 @@ def joint_page(table: JointTable) -> Page:
     return Page("Probes", "", [Section("", blocks)])
 
 
-def _published(column: Column) -> Sequence[Published]:
-    return list(published_scores(*column.key[:2], column.clips, column.metric).values())
+def _published(column: Column) -> dict[str, Published]:
+    return published_scores(*column.key[:2], column.clips, column.metric)
 
 
 def _score_table(table: JointTable, columns: Sequence[Column]) -> Table:
@@ -159,21 +161,10 @@ def _score_table(table: JointTable, columns: Sequence[Column]) -> Table:
     ours = [
         (row.model, *(_score(row.scores.get(one.key)) for one in columns)) for row in table.rows
     ]
-    theirs = [{one.framework: one for one in _published(column)} for column in columns]
-    names = dict.fromkeys(name for column in theirs for name in column)
-    quoted = [
-        (f"{name}, published", *(f"{one[name].value:.3f}" if name in one else "" for one in theirs))
-        for name in names
-    ]
-    return Table("", header, [*ours, *_baselines(columns), *quoted])
-
-
-def _baselines(columns: Sequence[Column]) -> list[tuple[str, ...]]:
-    names = dict.fromkeys(name for column in columns for name in column.baselines)
-    return [
-        (name, *(f"{one.baselines[name]:.4f}" if name in one.baselines else "" for one in columns))
-        for name in names
-    ]
+    baselines = rows_by_name([one.baselines for one in columns], ".4f", "")
+    return Table(
+        "", header, [*ours, *baselines, *published_rows(list(map(_published, columns)), "")]
+    )
 
 
 def _score(score: Score | None) -> str:
@@ -188,8 +179,7 @@ def _legend(columns: Sequence[Column]) -> str:
         "Mean over seeds ± standard deviation over seeds, in brackets the 95 % bootstrap interval"
         " over test clips."
     )
-    papers = dict.fromkeys(one.paper for column in columns for one in _published(column))
-    return f"{legend} {sources_line(papers)}" if papers else legend
+    return f"{legend} {sources_line(map(_published, columns))}".rstrip()
 
 
 def _comparison_table(compared: Sequence[Comparison]) -> Iterator[Table]:

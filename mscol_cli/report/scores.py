@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mscol_cli.pages.curves import Curve, Panel, draw_panels, log_ticks
-from mscol_cli.pages.page import Block, Listing, Picture, Pictures, Section, Table, Text
+from mscol_cli.pages.page import (
+    Block,
+    Listing,
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    Text,
+    rows_by_name,
+)
 from mscol_cli.pages.pictures import picture
 from mscol_cli.pages.points import Point, draw_points
 from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.notes import collect_notes
-from mscol_cli.probe.published import Published, published_scores, sources_line
+from mscol_cli.probe.published import Published, published_rows, published_scores, sources_line
 from mscol_cli.probe.result import CorruptedScore, ProbeResult, Score, ScoredSet
 from mscol_cli.probe.table import Comparison
 from mscol_cli.report.material import NO_BREAK, FoundProbe, Group, Material, file_name, score_of
@@ -54,16 +63,11 @@ def _scores(group: Group) -> Iterator[Block]:
         for probe in group.probes
     ]
     figures = [published(group, *column) for column in group.columns]
-    names = dict.fromkeys(name for column in figures for name in column)
-    theirs = [
-        (f"{name}, published", *(quoted(column.get(name)) for column in figures), "1")
-        for name in names
-    ]
+    theirs = [(*row, "1") for row in published_rows(figures)]
     rows = [*ours, *((*row, "-") for row in baseline_rows(group.columns)), *theirs]
     yield Table(f"{group.name}: {_protocol(group.probes[0].result)}", header, rows)
-    papers = dict.fromkeys(one.paper for column in figures for one in column.values())
-    if papers:
-        yield Text(sources_line(papers))
+    if line := sources_line(figures):
+        yield Text(line)
 
 
 def published(group: Group, one: ScoredSet, metric: str) -> dict[str, Published]:
@@ -73,20 +77,15 @@ def published(group: Group, one: ScoredSet, metric: str) -> dict[str, Published]
 
 def baseline_rows(columns: Sequence[tuple[ScoredSet, str]]) -> list[tuple[str, ...]]:
     """A row for each classifier that does not listen, a cell for each test set and metric."""
-    names = dict.fromkeys(name for one, _ in columns for name in one.baselines)
-    return [
-        (name, *(_baseline(one.baselines.get(name, {}).get(metric)) for one, metric in columns))
-        for name in names
+    values = [
+        {
+            name: by_metric[metric]
+            for name, by_metric in one.baselines.items()
+            if metric in by_metric
+        }
+        for one, metric in columns
     ]
-
-
-def _baseline(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def quoted(figure: Published | None) -> str:
-    """A published figure as a cell."""
-    return "-" if figure is None else f"{figure.value:.3f}"
+    return rows_by_name(values, ".3f")
 
 
 def cell(score: Score | None, *, spread: bool = True) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from mscol_cli.pages.page import Section, Table, Text
 from mscol_cli.probe.metrics import find_metric
+from mscol_cli.probe.published import published_rows
 from mscol_cli.probe.result import ScoredSet
 from mscol_cli.report.material import Group, Material, score_of
-from mscol_cli.report.scores import baseline_rows, cell, published, quoted
+from mscol_cli.report.scores import baseline_rows, cell, published
 
 MOST_COLUMNS = 6
 """Scores that a page is wide enough for, even on paper."""
@@ -27,15 +28,16 @@ def summary_section(material: Material) -> Section:
     rows = [_row(model, columns) for model in models]
     rows += baseline_rows([column[1:] for column in columns])
     theirs = [published(*column) for column in columns]
-    names = dict.fromkeys(name for column in theirs for name in column)
-    rows += [(f"{name}, published", *(quoted(one.get(name)) for one in theirs)) for name in names]
+    rows += published_rows(theirs)
     table = [header, *rows]
     if len(columns) > MOST_COLUMNS:
         table = [*zip(*table, strict=True)]
         table[0] = ("score", *table[0][1:])
     caption = "Headline scores, each with its 95 % interval over test clips"
     note = Text("Published figures stand only beside test sets of the same size.")
-    return Section("Summary", [Table(caption, table[0], table[1:]), *([note] if names else [])])
+    return Section(
+        "Summary", [Table(caption, table[0], table[1:]), *([note] if any(theirs) else [])]
+    )
 
 
 def _title(group: Group, test_set: ScoredSet, metric: str) -> str:

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mscol_cli.contracts.watched import ONLINE_PROBE
 from mscol_cli.pages.curves import Panel, draw_panels
 from mscol_cli.pages.page import Block, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
 from mscol_cli.report.material import Material, file_name
-from mscol_cli.runs.plot import MOST_POINTS, PROBE, RunCurves, kind_of, run_panels, usual_metrics
+from mscol_cli.runs.plot import MOST_POINTS, RunCurves, kind_of, run_panels, usual_metrics
 from mscol_cli.runs.trained import FoundRun
 from mscol_cli.system.units import format_duration
 
-OVER_TIME = ("loss", "accuracy", PROBE)
+OVER_TIME = ("loss", "accuracy", ONLINE_PROBE)
 """What is drawn over time, too."""
 
 
@@ -69,7 +70,7 @@ def _last(run: RunCurves, name: str) -> str:
 
 def _pictures(runs: Sequence[RunCurves]) -> Iterator[Picture]:
     """Online probes first."""
-    for name in sorted(usual_metrics(runs), key=lambda name: kind_of(name) != PROBE):
+    for name in sorted(usual_metrics(runs), key=lambda name: kind_of(name) != ONLINE_PROBE):
         for x in ("steps", "hours") if kind_of(name) in OVER_TIME else ("steps",):
             (panel,) = run_panels(runs, [name], x)
             if panel.curves:

@@ -7,17 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.contracts.watched import ONLINE_PROBE
 from mscol_cli.errors import MissingDataError
 from mscol_cli.runs.layout import CHECKPOINTS, LATEST, RECIPE, RUN, RUNS
 from mscol_cli.runs.metrics import METRICS
-from mscol_cli.runs.record import (
-    ONLINE_PROBE,
-    ProbeScore,
-    RunRecord,
-    open_run,
-    open_runs,
-    read_run_folder,
-)
+from mscol_cli.runs.record import ProbeScore, RunRecord, open_run, open_runs, read_run_folder
 from mscol_cli.runs.settings import flat_settings, software_of
 from mscol_cli.system.files import relative_to_here
 

@@ -9,6 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mscol_cli.contracts.watched import (
+    BY_SOURCE,
+    NOT_DRAWN,
+    ONLINE_PROBE,
+    WATCHED,
+    Watched,
+)
 from mscol_cli.errors import UsageError
 from mscol_cli.pages.curves import Curve, Panel
 from mscol_cli.runs.listing import names_of
@@ -18,26 +25,7 @@ AXES = {"steps": "updates", "hours": "hours of training", "pairs": "pairs seen"}
 MINUTES = "minutes of training"
 MOST_POINTS = 300
 """Of a curve: a longer one is drawn as means of equal stretches, or noise would hide it."""
-PROBE, BY_SOURCE = "probe/", "accuracy/"
-"""What names of several metrics of one kind begin with."""
-TITLES = {
-    "loss": ("loss", "mean loss"),
-    "accuracy": ("accuracy of the association", "share of anchors"),
-    PROBE: ("online probe", "score"),
-    BY_SOURCE: ("accuracy of the association", "share of anchors"),
-    "effective_rank": ("effective rank of embeddings", "directions"),
-    "alignment": ("alignment (lower is closer)", "mean squared distance"),
-    "uniformity": ("uniformity (lower is more even)", "log mean potential"),
-    "gradient_norm": ("gradient norm", "L2 norm"),
-    "logit_std": ("spread of logits", "standard deviation"),
-    "pairs_per_second": ("speed", "pairs per second"),
-    "data_wait": ("waiting for data", "share of time"),
-    "learning_rate": ("learning rate", "rate"),
-    "memory_bytes": ("memory", "bytes"),
-}
-ORDER = tuple(TITLES)
-USUAL = ORDER[: ORDER.index("gradient_norm") + 1]
-NOT_DRAWN = ("step", "elapsed_s")
+ORDER = tuple(WATCHED)
 
 
 @dataclass(frozen=True)
@@ -161,7 +149,11 @@ def metric_names(runs: Sequence[RunCurves]) -> list[str]:
 
 def usual_metrics(runs: Sequence[RunCurves]) -> list[str]:
     """Those that are drawn where none are asked for."""
-    return [name for name in metric_names(runs) if kind_of(name) in USUAL]
+    return [
+        name
+        for name in metric_names(runs)
+        if kind_of(name) in WATCHED and WATCHED[kind_of(name)].usual
+    ]
 
 
 def run_panels(runs: Sequence[RunCurves], metrics: Sequence[str], x: str) -> list[Panel]:
@@ -176,19 +168,20 @@ def run_panels(runs: Sequence[RunCurves], metrics: Sequence[str], x: str) -> lis
 
 
 def kind_of(name: str) -> str:
-    """A metric's key in `TITLES`, or its name."""
-    return next((kind for kind in (PROBE, BY_SOURCE) if name.startswith(kind)), name)
+    """A metric's key in `WATCHED`, or its name."""
+    return next((kind for kind in (ONLINE_PROBE, BY_SOURCE) if name.startswith(kind)), name)
 
 
 def _panel(runs: Sequence[RunCurves], name: str, x: str) -> Panel:
-    title, unit = TITLES.get(kind_of(name), (name, name))
+    watched = WATCHED.get(kind_of(name), Watched(name, name))
+    title, unit = watched.title, watched.unit
     part = name.removeprefix(kind_of(name))
     x_label, size = _axis(runs, x)
     curves: list[Curve] = []
     for place, run in enumerate(runs):
         curve = _curve(run, name, x, size, place if run.style is None else run.style)
         if curve is not None:
-            unit = run.score if kind_of(name) == PROBE else unit
+            unit = run.score if kind_of(name) == ONLINE_PROBE else unit
             curves.append(curve)
     return Panel(f"{title}: {part}" if part else title, x_label, unit, curves, cut=True)
 
@@ -211,7 +204,7 @@ def _curve(run: RunCurves, name: str, x: str, size: float, style: int) -> Curve 
         return None
     points = np.array(both)
     # Scores are few, and none is to be lost in a mean.
-    if kind_of(name) == PROBE or len(both) <= MOST_POINTS:
+    if kind_of(name) == ONLINE_PROBE or len(both) <= MOST_POINTS:
         return Curve(run.label, points[:, 0].tolist(), points[:, 1].tolist(), style=style)
     parts = np.array_split(points, MOST_POINTS)
     means = np.array([part.mean(axis=0) for part in parts])

@@ -22,8 +22,6 @@ from mscol_cli.runs.metrics import METRICS, damage, split_damaged
 from mscol_cli.runs.state import FINISHED, STATE, RunState, read_state
 from mscol_cli.system.files import read_json
 
-ONLINE_PROBE = "probe/"
-"""How metrics of the online probe are named, before the task."""
 UNKNOWN, IMPORTED, DAMAGED = "stopped", "imported", "damaged"
 
 

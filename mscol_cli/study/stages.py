@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.probe.tasks import DATA
-from mscol_cli.system.values import differences
 
 Execute = Callable[[Sequence[str]], int]
 """Runs a command line (without `mscol`) and returns its exit code."""
@@ -117,9 +116,3 @@ def words(options: Mapping[str, Any]) -> list[str]:
         if value is not None
         for word in (f"--{name.replace('_', '-')}", str(value))
     ]
-
-
-def format_differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """What both state, differently: `steps is 100, not 200`."""
-    changed = differences(made, wanted, shared=True)
-    return sorted(f"{name} is {old}, not {new}" for name, old, new in changed)

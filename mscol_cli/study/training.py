@@ -23,9 +23,9 @@ from mscol_cli.study.stages import (
     Stage,
     Status,
     StudyPaths,
-    format_differences,
     words,
 )
+from mscol_cli.system.values import format_differences
 
 
 class PretrainStage(Stage):

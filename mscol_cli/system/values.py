@@ -68,6 +68,16 @@ def differences(
             yield name, before, now
 
 
+def format_differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What both state, differently: `steps is 100, not 200`, by name."""
+    changed = differences(made, wanted, shared=True)
+    return sorted(f"{name} is {_stated(old)}, not {_stated(new)}" for name, old, new in changed)
+
+
+def _stated(value: Any) -> Any:
+    return "none" if value is None or value == "" else value
+
+
 def _read(kind: Any, content: Any) -> Any:
     if hasattr(kind, "from_json"):
         return kind.from_json(content)

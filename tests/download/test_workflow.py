@@ -233,6 +233,7 @@ def test_without_a_name_the_collections_are_listed(
     assert names == ["mtat", "nsynth", "fma", "umxl", "umxhq", "umxse"]
 
 
+@pytest.mark.slow
 def test_what_is_downloaded_is_what_probe_reads(
     mscol: Command,
     server: Server,

@@ -216,6 +216,7 @@ def test_no_help_text_holds_what_markdown_takes_for_html() -> None:
         assert not any("<" in text for text in texts), command.name
 
 
+@pytest.mark.slow
 def test_a_terminal_of_80_columns_shows_lines_folded_at_words(tmp_path: Path) -> None:
     lines = in_terminal("plugins", "show", "msa", cwd=tmp_path)
     assert max(map(len, lines)) <= COLUMNS

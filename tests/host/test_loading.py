@@ -37,7 +37,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", ["plugins", "separate music --separator none"])
+@pytest.mark.parametrize(
+    "command",
+    ["plugins", pytest.param("separate music --separator none", marks=pytest.mark.slow)],
+)
 def test_what_plugins_do_when_imported_leaves_json_alone(site: Path, command: str) -> None:
     done = run_mscol(*command.split(), "--json", folder=site, PYTHONPATH=str(site))
     assert done.returncode == 0, done.stderr

@@ -21,11 +21,11 @@ from mscol_cli.commands.terminal import TerminalProgress, format_fields
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import NO_BAR, Silent
+from mscol_cli.contracts.watched import RESERVED
 from mscol_cli.engine.devices import memory_in_use
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.errors import MscolError
 from mscol_cli.host import find_objective, find_part, load_registry
-from mscol_cli.host.checks.objective import RESERVED
 from mscol_cli.pretrain.batches import CropSource
 from mscol_cli.pretrain.metrics_log import Means, open_log
 from mscol_cli.pretrain.monitor import (

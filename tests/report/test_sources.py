@@ -14,6 +14,8 @@ from mscol_cli.probe.scores import read_scores
 from mscol_cli.synthetic import Collection
 from tests.conftest import Command, run_in
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("draft_pictures")]
+
 HEADING = "## Scores by training source"
 SMALL = ("--encoder", "small", "--steps", 4, "--batch-size", 8, "--device", "cpu")
 

@@ -108,7 +108,8 @@ def test_the_list_has_one_score_of_each_task(
 def test_a_narrow_terminal_gets_lines_that_fit(runs: Path, command: list[str]) -> None:
     add_report(runs, "fma-labels=0.1_0.5_and_many_others", 0.1)
     shutil.copytree(runs / "one", runs / "three")
-    change(runs / "three" / "run.json", lambda info: info.update(git="0123456789" * 4))
+    for name in ("one", "two", "three"):  # of a clean tree, wherever the tests run
+        change(runs / name / "run.json", lambda info: info.update(git="0123456789" * 4))
     lines = in_terminal(*command, cwd=runs.parent)
     assert [line for line in lines if len(line) > COLUMNS] == []
     names = command[2:] if "--all" not in command else ["one", "two"]
@@ -257,6 +258,7 @@ def test_software_is_no_setting(
     assert lines[row].split() == ["git", "012345678901-dirty", "abcdefabcdab-dirty"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x", ["steps", "hours", "pairs"])
 def test_curves_are_drawn(
     mscol: Command, runs: Path, x: str, capsys: pytest.CaptureFixture[str]

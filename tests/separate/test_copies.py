@@ -202,6 +202,7 @@ def test_a_killed_run_leaves_whole_files_and_is_gone_on_with(
     assert len(files(stems)) == 4 * len(Store.open(tmp_path / "out.store").index.track_ids)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")
 def test_a_disk_that_fills_up_leaves_no_part_of_a_file(music: Path, tmp_path: Path) -> None:
     """The system cuts off every file of the process at 100 kB, as a full disk would."""

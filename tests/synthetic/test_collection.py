@@ -131,6 +131,8 @@ def test_other_contents_are_never_overwritten(small: Collection, tmp_path: Path)
         write_collection(tmp_path, songs=16, seconds=4.0, notes=22)
 
 
+@pytest.mark.slow
+@pytest.mark.processes
 def test_two_workers_write_the_same_bytes_and_report_progress(
     small: Collection, tmp_path: Path
 ) -> None:

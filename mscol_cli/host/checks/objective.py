@@ -9,25 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from mscol_cli.contracts.plans import CropPlan, Crops, StoreIndex
+from mscol_cli.contracts.watched import ONLINE_PROBE, RESERVED
 from mscol_cli.errors import PluginError
 from mscol_cli.host.checks.values import breach
-
-RESERVED = (
-    "step",
-    "loss",
-    "learning_rate",
-    "pairs_per_second",
-    "data_wait",
-    "gradient_norm",
-    "alignment",
-    "uniformity",
-    "effective_rank",
-    "memory_bytes",
-    "elapsed_s",
-)
-"""Keys of metrics.jsonl that the trainer writes itself."""
-RESERVED_PREFIX = "probe/"
-"""What keys of online probes begin with."""
 
 
 def validate_plan(
@@ -111,7 +95,7 @@ def validate_metrics(values: object, label: str) -> dict[str, Tensor]:
     if not isinstance(values, Mapping):
         raise breach(label, f"its metrics are {_described(values)}, not tensors by name")
     for name, value in values.items():
-        if name in RESERVED or str(name).startswith(RESERVED_PREFIX):
+        if name in RESERVED or str(name).startswith(ONLINE_PROBE):
             raise PluginError(
                 f"{label} reports '{name}', which in metrics.jsonl is the trainer's own:"
                 f" its plugin must call that value something else, such as 'objective_{name}'."

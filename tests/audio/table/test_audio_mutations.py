@@ -53,6 +53,7 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     return content[:first] + replaced[int(kind)] + content[last:]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a process's peak memory")
 def test_files_changed_at_random_are_decoded_or_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

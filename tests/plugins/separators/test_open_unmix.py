@@ -85,6 +85,7 @@ def test_stems_are_those_of_the_package(
         assert snr(stems[name], expected) > (75 if channels == 1 else 110)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("niter", [1, 2])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_channels_that_are_alike_cost_no_digits(alike: Path, channels: int, niter: int) -> None:
