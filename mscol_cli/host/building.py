@@ -44,14 +44,14 @@ def _resolve(build: Build, label: str) -> Callable[..., Any]:
         return build
     module, _, name = build.partition(":")
     try:
-        found = import_module(module)
+        imported = import_module(module)
     except ModuleNotFoundError as error:
         # If another module is missing, a dependency is not installed; the path may be right.
         if not f"{module}.".startswith(f"{error.name}."):
             raise
         raise PluginError(f"{label}: its card builds '{build}', but {error}.") from error
     try:
-        built: Callable[..., Any] = attrgetter(name)(found)
+        built: Callable[..., Any] = attrgetter(name)(imported)
     except AttributeError as error:
         raise PluginError(f"{label}: its card builds '{build}', but {error}.") from error
     if not callable(built):

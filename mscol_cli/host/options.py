@@ -19,12 +19,12 @@ class Wording:
 
     Attributes:
         all: Kind of option, such as `option of objective 'msa'`.
-        one: Returns the name of an option.
+        name: Returns the name of an option.
         text: Whether values may be text to parse, as users type it.
     """
 
     all: str
-    one: Callable[[Option], str]
+    name: Callable[[Option], str]
     text: bool = True
 
     @staticmethod
@@ -92,7 +92,7 @@ def read_options(
 
 def read_value(item: Option, value: Any, wording: Wording) -> Any:
     """Parse and check the value of an option. Raises UsageError."""
-    name = wording.one(item)
+    name = wording.name(item)
     try:
         converted = _convert(item.kind, value, wording.text)
     except ValueError:

@@ -188,12 +188,12 @@ def _find_store(
             f"{error} {folder} trains on this store: give its new path, as in"
             f" 'mscol pretrain STORE --resume -o {folder}'."
         ) from None
-    found = _describe_store(store)
-    if request.store is None and found["hash"] != recorded["hash"]:
+    described = _describe_store(store)
+    if request.store is None and described["hash"] != recorded["hash"]:
         raise UsageError(f"{path} has changed since {folder} was started: train a new run.")
-    if found["hash"] == recorded["hash"] and found["path"] != recorded["path"]:
+    if described["hash"] == recorded["hash"] and described["path"] != recorded["path"]:
         progress.note(f"the store of {folder} is now at {path}")
-    return found
+    return described
 
 
 def _describe_store(store: Store) -> dict[str, str]:

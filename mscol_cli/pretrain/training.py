@@ -268,7 +268,7 @@ class Training:
             yield
         except (OSError, SafetensorError) as error:
             latest = checkpoints.latest_checkpoint(self.run)
-            saved = f"checkpoint {latest.step} is intact" if latest else "there is no checkpoint"
+            saved = f"the checkpoint of step {latest.step} is kept" if latest else "none was saved"
             raise MscolError(
                 f"step {self.step} could not be written to {self.run} ({error}); {saved}: free disk"
                 " space, then resume with --resume."

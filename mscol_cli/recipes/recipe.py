@@ -54,9 +54,9 @@ class Recipe:
     parts: Mapping[str, Mapping[str, Values]] = field(default_factory=dict)
     text: str = ""
 
-    def settings(self, command: str, given: Values) -> dict[str, Any]:
+    def settings(self, command: str, options: Values) -> dict[str, Any]:
         """Options of a command: the recipe's, overridden by those given that are not None."""
-        chosen = {name: value for name, value in given.items() if value is not None}
+        chosen = {name: value for name, value in options.items() if value is not None}
         return {**self.commands.get(command, {}), **chosen}
 
     def preset(self, section: str) -> Mapping[str, Values]:
