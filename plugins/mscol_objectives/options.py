@@ -63,7 +63,7 @@ class MsaOptions(PairOptions):
     )
     silence_windows: str = option(
         "aligned",
-        "windows for that level: the segments, or drifting by 0.08 s per segment, as published",
+        "windows of that mean: the segments, or drifting by 0.08 s per segment, as published",
         choices=("aligned", "drifting"),
     )
     silent_fill: float = option(0.0, "feature value of a silent positive")
