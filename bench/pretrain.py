@@ -425,7 +425,7 @@ def _training(store: Store, settings: TrainingSettings, device: torch.device) ->
         CROP,
         encoder.level,
         seed=0,
-        place=settings.store_on,
+        store_on=settings.store_on,
     )
     return Training(Path("unused"), {}, settings, encoder, objective, source, device)
 

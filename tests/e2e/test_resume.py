@@ -311,7 +311,7 @@ def test_updates_that_were_made_cannot_be_taken_back(
     mscol: Command, half: Path, capsys: Capture
 ) -> None:
     assert mscol("pretrain", "--resume", "-o", half, "--steps", 11) == 2
-    assert mentions(capsys.readouterr().err, half, "12 updates")
+    assert mentions(capsys.readouterr().err, half, "step 12")
 
 
 def test_a_folder_of_other_things_is_no_run_to_begin(

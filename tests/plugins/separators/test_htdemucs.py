@@ -35,7 +35,7 @@ from mscol_htdemucs.spectrogram import (
 from tests.conftest import Command
 from tests.helpers.audio import write_audio
 from tests.helpers.htdemucs import GAINS, NOTHING, write_model
-from tests.helpers.plugins import renew_registry
+from tests.helpers.plugins import reload_registry
 
 PLUGIN = Path(__file__).parents[3] / "plugins" / "mscol-htdemucs"
 RATE = 44_100
@@ -181,7 +181,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
     (place / "METADATA").write_text(named)
     monkeypatch.syspath_prepend(str(place.parent))
-    renew_registry(monkeypatch)
+    reload_registry(monkeypatch)
 
 
 @pytest.fixture
