@@ -33,15 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.rehearsal_counts import Clip, listed
 from bench.rehearsal_music import FMA_FORMATS, MTAT_FORMAT, notes, pieces, record
-from bench.rehearsal_sets import (
-    NSYNTH_SHARE,
-    SPLITS,
-    Size,
-    make_fma,
-    make_mtat,
-    make_nsynth,
-    smoke,
-)
+from bench.rehearsal_sets import NSYNTH_SHARE, SPLITS, Size, make_fma, make_mtat, make_nsynth, smoke
 from mscol_cli.app import run as mscol
 
 SETS = ("fma", "mtat", "nsynth")

@@ -10,13 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mscol_cli.audio import shortfall
-from mscol_cli.store.header import (
-    FAILURES,
-    TRACKS,
-    SeparatorIdentity,
-    StoreHeader,
-    require_files,
-)
+from mscol_cli.store.header import FAILURES, TRACKS, SeparatorIdentity, StoreHeader, require_files
 from mscol_cli.store.joining import failures_so_far, records_so_far
 from mscol_cli.store.plan import Plan
 from mscol_cli.store.reader import Store
