@@ -108,7 +108,9 @@ def test_the_list_has_one_score_of_each_task(
 def test_a_narrow_terminal_gets_lines_that_fit(runs: Path, command: list[str]) -> None:
     add_report(runs, "fma-labels=0.1_0.5_and_many_others", 0.1)
     shutil.copytree(runs / "one", runs / "three")
-    change(runs / "three" / "run.json", lambda info: info.update(git="0123456789" * 4))
+    # A modified checkout would be described by a longer text.
+    for name, git in (("one", "0123456"), ("two", "0123456"), ("three", "0123456789" * 4)):
+        change(runs / name / "run.json", lambda info, git=git: info.update(git=git))
     lines = in_terminal(*command, cwd=runs.parent)
     assert [line for line in lines if len(line) > COLUMNS] == []
     names = command[2:] if "--all" not in command else ["one", "two"]
