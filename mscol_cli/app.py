@@ -23,7 +23,7 @@ from mscol_cli.commands.reproduce import reproduce
 from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.store import store
-from mscol_cli.commands.terminal import print_lines, say_error
+from mscol_cli.commands.terminal import print_error, print_lines
 from mscol_cli.errors import Interrupted, MscolError, PluginCallError
 
 app = typer.Typer(
@@ -99,7 +99,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _fail(error: Exception, code: int, message: str | None = None) -> int:
     if os.environ.get(VERBOSE):
         traceback.print_exception(error)
-    say_error(message or str(error))
+    print_error(message or str(error))
     return code
 
 

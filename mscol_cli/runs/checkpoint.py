@@ -28,7 +28,14 @@ from mscol_cli.runs.layout import (
     checkpoint_folders,
     step_of,
 )
-from mscol_cli.system.files import file_hash, make_readable, point, read_json, sync, write_json
+from mscol_cli.system.files import (
+    file_hash,
+    make_readable,
+    read_json,
+    replace_link,
+    sync,
+    write_json,
+)
 
 BEST = "best"
 
@@ -146,7 +153,7 @@ def keep_best(run: Path, folder: Path) -> None:
     link = run / CHECKPOINTS / BEST
     if _loss(link) < _loss(folder):
         return
-    point(link, Path(folder.name))
+    replace_link(link, Path(folder.name))
 
 
 def _loss(folder: Path) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.system.files import leftovers, point, read_json, relative_to_here, write_json
+from mscol_cli.system.files import leftovers, read_json, relative_to_here, replace_link, write_json
 
 STAMP: Mapping[str, Any] = {"format": "mscol-run", "version": 1}
 """Format and version of a run.json."""
@@ -86,7 +86,7 @@ def point_latest(folder: Path, run: Path) -> None:
     target = run.resolve()
     if target.is_relative_to(folder.resolve()):
         # A relative link survives moving the folder.
-        point(folder / LATEST, Path(os.path.relpath(target, folder.resolve())))
+        replace_link(folder / LATEST, Path(os.path.relpath(target, folder.resolve())))
 
 
 def latest_run(folder: Path, advice: str) -> Path:

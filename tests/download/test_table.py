@@ -70,7 +70,10 @@ def test_no_address_or_hash_of_the_table_is_written_anywhere_else(
     facts |= {file.checksum.digits[:8] for file in known if file.checksum is not None}
     paths = [path for place in PLACES for path in (ROOT / place).rglob("*") if path.is_file()]
     for path in [*paths, *ROOT.glob("*.md"), ROOT / "pyproject.toml"]:
-        if path != PACKAGED and path.suffix in ("", ".py", ".md", ".toml", ".json", ".txt"):
+        # The page of the command shows what it prints.
+        if path in (PACKAGED, ROOT / "docs" / "commands" / "download.md"):
+            continue
+        if path.suffix in ("", ".py", ".md", ".toml", ".json", ".txt"):
             text = path.read_text(encoding="utf-8", errors="replace")
             assert not [fact for fact in facts if fact in text], path
 
@@ -101,14 +104,14 @@ def test_a_table_of_ones_own_goes_over_the_packaged_one(
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("[mine]", "[mine", "is no TOML"),
+        ("[mine]", "[mine", "is not TOML"),
         ("[mine]", "MINE = 1\n[mine]", "'MINE'"),
         ('licence = "CC0"\n', "", "mine: licence"),
         ('licence = "CC0"', 'licence = ""', "mine: licence is empty"),
         ('licence = "CC0"', "licence = 0", "licence"),
         ('licence = "CC0"', 'license = "CC0"\nlicence = "CC0"', "unknown key 'license'"),
-        ("https://example.org/a.bin", "file:///etc/passwd", "no http or https address"),
-        ("https://example.org/a.bin", "http://[a.bin", "no http or https address"),
+        ("https://example.org/a.bin", "file:///etc/passwd", "not an http or https address"),
+        ("https://example.org/a.bin", "http://[a.bin", "not an http or https address"),
         ('["https://example.org/a.bin"]', "[]", "urls is empty"),
         ('"a.bin"', '"../a.bin"', "files 1: name '../a.bin'"),
         ('"a.bin"', '"a.bin"\nhash = "sha256:12"', "needs 64 hexadecimal digits"),
@@ -153,6 +156,6 @@ def test_hashes_are_those_of_the_standards(tmp_path: Path, text: str) -> None:
     path = tmp_path / "abc"
     path.write_bytes(b"abc")
     stated = Checksum.parse(text)
-    assert stated.fits(hash_file(path, stated))
+    assert stated.matches(hash_file(path, stated))
     path.write_bytes(b"abd")
-    assert not stated.fits(hash_file(path, stated))
+    assert not stated.matches(hash_file(path, stated))

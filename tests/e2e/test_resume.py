@@ -131,6 +131,7 @@ def test_a_damaged_checkpoint_costs_the_updates_since_the_one_before(
     assert metrics(half) == metrics(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"{half\n", b"\x00\xff\n", b"[1]\n", b'{"loss": 2}\n'])
 def test_damaged_lines_of_the_metrics_are_said_and_dropped(
     mscol: Command, whole: Path, half: Path, capsys: Capture, damage: bytes

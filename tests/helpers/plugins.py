@@ -129,7 +129,11 @@ def install_plugin(name: str, code: str, folder: Path, monkeypatch: pytest.Monke
     write_plugin(name, code, folder)
     monkeypatch.delitem(sys.modules, name, raising=False)  # of an earlier test
     monkeypatch.syspath_prepend(str(folder))
-    # The registry of this process knows only what was installed when it was loaded.
+    renew_registry(monkeypatch)
+
+
+def renew_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let mscol look for plugins again: the registry of a process is loaded once."""
     monkeypatch.setattr(registry, "_installed", cache(registry._installed.__wrapped__))
 
 

@@ -109,6 +109,7 @@ def test_what_was_written_is_said_on_stdout(
     assert "3 identity normalisation" in second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["checkpoint-10", DATA, ".", "state", "moved"])
 def test_a_checkpoint_has_several_names(checkpoint: Path, mscol: Command, form: str) -> None:
     folder = checkpoint.parent
@@ -140,6 +141,7 @@ def test_an_imported_model_is_used_as_a_run_is(
     assert json.loads(capsys.readouterr().out)["model"] == f"msa@{STEP}"
 
 
+@pytest.mark.slow
 def test_the_encoder_of_an_imported_model_can_be_compared_with_itself_untrained(
     checkpoint: Path, mscol: Command, tmp_path: Path
 ) -> None:
@@ -254,6 +256,7 @@ OTHER: dict[str, tuple[Callable[[Variables], Variables], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHER)
 def test_another_network_is_refused_and_nothing_is_left(
     published: Published,

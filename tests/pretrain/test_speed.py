@@ -146,6 +146,7 @@ def gradient(
     return torch.cat([loss.detach()[None], *grads])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoder", "gap", "cosine"), [("small", 0.03, 0.97), ("efficientnet_b0", 0.2, 0.7)]
 )

@@ -108,9 +108,8 @@ def test_the_list_has_one_score_of_each_task(
 def test_a_narrow_terminal_gets_lines_that_fit(runs: Path, command: list[str]) -> None:
     add_report(runs, "fma-labels=0.1_0.5_and_many_others", 0.1)
     shutil.copytree(runs / "one", runs / "three")
-    # A modified checkout would be described by a longer text.
-    for name, git in (("one", "0123456"), ("two", "0123456"), ("three", "0123456789" * 4)):
-        change(runs / name / "run.json", lambda info, git=git: info.update(git=git))
+    for name in ("one", "two", "three"):  # of a clean tree, wherever the tests run
+        change(runs / name / "run.json", lambda info: info.update(git="0123456789" * 4))
     lines = in_terminal(*command, cwd=runs.parent)
     assert [line for line in lines if len(line) > COLUMNS] == []
     names = command[2:] if "--all" not in command else ["one", "two"]
@@ -167,7 +166,7 @@ def test_the_list_as_json_of_another_folder(
         ("run.json", "{", "JSON"),
         ("run.json", '{"objective": 3}', "lacks the settings of a run"),
         ("run.json", None, "run.json"),
-        ("state.json", "[]", "holds no JSON object"),
+        ("state.json", "[]", "not a JSON object"),
         ("metrics.jsonl", 'nonsense\n{"step": 2, "loss": 3}\n', "1 damaged line"),
         ("metrics.jsonl", b"\xff\xfe\n[1]\n", "2 damaged lines"),
         ("metrics.jsonl", '{"step": 1, "loss": NaN}\n', "1 damaged line"),
@@ -259,6 +258,7 @@ def test_software_is_no_setting(
     assert lines[row].split() == ["git", "012345678901-dirty", "abcdefabcdab-dirty"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x", ["steps", "hours", "pairs"])
 def test_curves_are_drawn(
     mscol: Command, runs: Path, x: str, capsys: pytest.CaptureFixture[str]

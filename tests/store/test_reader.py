@@ -135,7 +135,7 @@ def test_an_older_or_newer_layout_is_named(store: Store, tmp_path: Path) -> None
 def test_unfinished_missing_and_incomplete_stores_are_named(store: Store, tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="mscol separate"):
         Store.open(rewrite_header(store, tmp_path / "unsealed", sealed=False))
-    with pytest.raises(MissingDataError, match="is no store"):
+    with pytest.raises(MissingDataError, match="not a store"):
         Store.open(tmp_path / "nowhere")
     with pytest.raises(MissingDataError, match=r"shards/00000\.npy"):
         Store.open(rewrite_header(store, tmp_path / "hollow"))

@@ -250,6 +250,7 @@ def test_inputs_that_are_skipped_do_not_stop_the_chain(
     assert mscol("reproduce", study) == 0
 
 
+@pytest.mark.slow
 def test_missing_data_is_named_before_anything_is_done(
     mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
