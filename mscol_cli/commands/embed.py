@@ -14,7 +14,9 @@ from mscol_cli.commands.terminal import TerminalProgress, print_result
 def embed(
     inputs: Annotated[
         list[Path],
-        typer.Argument(help="Audio files, folders searched recursively, or sealed stores."),
+        typer.Argument(
+            help="Audio files, folders searched recursively, or sealed stores.", metavar="INPUT"
+        ),
     ],
     model: ModelOption = None,
     encoder: UntrainedEncoder = None,

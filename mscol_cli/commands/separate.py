@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 )
 def separate(
     inputs: Annotated[
-        list[Path], typer.Argument(help="Audio files, or folders searched recursively.")
+        list[Path],
+        typer.Argument(help="Audio files, or folders searched recursively.", metavar="INPUT"),
     ],
     output: Annotated[
         Path | None,
@@ -44,7 +45,7 @@ def separate(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Weights of the separator: a name (umxl, umxhq, mini), a folder or a file.",
+            help="Weights of the separator: umxl, umxhq, umxse or mini, a folder, or a file.",
             metavar="NAME|PATH",
         ),
     ] = None,

@@ -38,7 +38,7 @@ from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs import checkpoint as checkpoints
 from mscol_cli.runs.checkpoint import restorable, set_aside
 from mscol_cli.runs.layout import RUNS, point_latest
-from mscol_cli.runs.metrics import damage, split_damaged
+from mscol_cli.runs.metrics import format_damage, split_damaged
 from mscol_cli.runs.settings import flat_settings
 from mscol_cli.system import distributed
 
@@ -156,7 +156,7 @@ class Training:
         # Opening the log removes damaged lines.
         damaged = split_damaged(self.run)[1]
         if damaged and distributed.rank() == 0:
-            progress.warn(damage(self.run, damaged))
+            progress.warn(format_damage(self.run, damaged))
 
     def _update(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         model.train()

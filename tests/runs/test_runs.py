@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mscol_cli.runs.plot import MOST_POINTS, RunCurves, metric_names, run_panels
+from mscol_cli.runs.plot import MAX_POINTS, RunCurves, metric_names, run_panels
 from tests.conftest import Command
 from tests.helpers.terminal import COLUMNS, in_terminal
 
@@ -164,7 +164,7 @@ def test_the_list_as_json_of_another_folder(
     ("file", "content", "problem"),
     [
         ("run.json", "{", "JSON"),
-        ("run.json", '{"objective": 3}', "holds no settings of a run"),
+        ("run.json", '{"objective": 3}', "lacks the settings of a run"),
         ("run.json", None, "run.json"),
         ("state.json", "[]", "not a JSON object"),
         ("metrics.jsonl", 'nonsense\n{"step": 2, "loss": 3}\n', "1 damaged line"),
@@ -323,12 +323,12 @@ def test_listing_imports_no_torch(runs: Path, tmp_path: Path) -> None:
 
 
 def test_long_curves_are_means_and_scores_stay_as_they_are() -> None:
-    steps = range(1, 4 * MOST_POINTS + 1)
+    steps = range(1, 4 * MAX_POINTS + 1)
     lines = [{"step": float(step), "loss": float(step), "probe/fma": 1.0} for step in steps]
     run = RunCurves("run", lines, batch_size=8, score="accuracy")
     assert metric_names([run]) == ["loss", "probe/fma"]
     loss, probe = run_panels([run], ["loss", "probe/fma"], "pairs")
-    assert len(loss.curves[0].x) == MOST_POINTS
+    assert len(loss.curves[0].x) == MAX_POINTS
     assert (loss.curves[0].low[0], loss.curves[0].high[0]) == (1.0, 4.0)
     assert loss.curves[0].y[0] == 2.5
     assert loss.curves[0].x[0] == 20.0

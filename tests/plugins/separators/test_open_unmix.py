@@ -139,7 +139,7 @@ def test_the_distance_of_chunks_from_the_whole_is_measured(
     assert mscol(*command) == 0
     assert "at once: vocals " in capsys.readouterr().out
     assert mscol("separate", "--check-chunking", "a.wav", "--model", "mini") == 2
-    assert "is separated at once" in capsys.readouterr().err
+    assert "fits into one chunk" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 
