@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 FOLD_AT_LEAST = 4
 """Rows that are worth folding away."""
@@ -177,7 +177,7 @@ def listing(title: str, lines: Sequence[str]) -> list[Listing]:
 
 
 def rows_by_name(
-    columns: Sequence[Mapping[str, float]], spec: str, absent: str = "-"
+    columns: Sequence[Mapping[str, Any]], spec: str, absent: str = "-"
 ) -> list[tuple[str, ...]]:
     """A row for each name that some column has a value of, its cells formatted as `spec` says."""
     names = dict.fromkeys(name for column in columns for name in column)
