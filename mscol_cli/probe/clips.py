@@ -85,6 +85,7 @@ def same_windows(embedded: EmbeddedTask, device: torch.device) -> DrawEpoch:
     return lambda _: epoch
 
 
+@dataclass(frozen=True)
 class RandomCrops:
     """One new random crop per segment in each epoch, as in the published probes.
 
@@ -92,19 +93,11 @@ class RandomCrops:
     difference for a frozen encoder. A validation crop counts as a separate clip.
     """
 
-    def __init__(
-        self,
-        embedded: EmbeddedTask,
-        model: Model,
-        protocol: ProbeProtocol,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        self.embedded = embedded
-        self.model = model
-        self.protocol = protocol
-        self.seed = seed
-        self.device = device
+    embedded: EmbeddedTask
+    model: Model
+    protocol: ProbeProtocol
+    seed: int
+    device: torch.device
 
     def __call__(self, epoch: int) -> Epoch:
         """Draw training and validation crops of an epoch, counted from 1."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -104,27 +104,20 @@ def run(request: TableRequest, progress: Progress) -> JointTable:
     return table
 
 
+@dataclass
 class _Runner:
     """Runs probes in sequence; keeps the last model, the data of every task, and the failures."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        settings: dict[str, ProbeSettings],
-        device: torch.device,
-        reuse: bool,
-        progress: Progress,
-    ) -> None:
-        self.registry = registry
-        self.settings = settings
-        self.device = device
-        self.reuse = reuse
-        self.progress = progress
-        self.data: dict[str, tuple[Path, TaskData]] = {}
-        self.model: tuple[str | None, Model] | None = None
-        self.outputs: set[Path] = set()
-        self.errors: list[MscolError] = []
-        self.failures: list[tuple[str, str]] = []
+    registry: Registry
+    settings: dict[str, ProbeSettings]
+    device: torch.device
+    reuse: bool
+    progress: Progress
+    data: dict[str, tuple[Path, TaskData]] = field(default_factory=dict)
+    model: tuple[str | None, Model] | None = None
+    outputs: set[Path] = field(default_factory=set)
+    errors: list[MscolError] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
 
     def finish(self, probes: Sequence[ProbeRequest]) -> Iterator[Finished]:
         """Yield the results of all probes that did not fail."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from mscol_cli.errors import UsageError
@@ -217,11 +216,18 @@ def check_metrics(protocol: ProbeProtocol, task: str) -> None:
             )
 
 
-def confusion(scores: FloatArray, targets: BoolArray) -> NDArray[np.int64]:
-    """(classes, classes) clips by true class (rows) and class with the highest score (columns)."""
+def confusion(scores: FloatArray, targets: BoolArray) -> list[list[int]]:
+    """Confusion matrix, summed over seeds: clips by true class (rows) and predicted class.
+
+    Args:
+        scores: (seeds, clips, classes) clip scores.
+        targets: (clips, classes) labels.
+    """
     classes = targets.shape[1]
-    pairs = targets.argmax(axis=1) * classes + scores.argmax(axis=1)
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    pairs = targets.argmax(axis=1) * classes + scores.argmax(axis=2)
+    counts = np.bincount(pairs.ravel(), minlength=classes * classes)
+    matrix: list[list[int]] = counts.reshape(classes, classes).tolist()
+    return matrix
 
 
 def resampled_metrics(

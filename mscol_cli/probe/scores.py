@@ -157,7 +157,7 @@ def _scored_set(
         },
         unscored=tuple(label for label, scored in both if not scored),
         classes=tuple(_class_scores(protocol, clip_scores.classes, scores, targets)),
-        confusion=() if protocol.multilabel else _confusion(scores, targets),
+        confusion=() if protocol.multilabel else confusion(scores, targets),
         baselines={} if train is None else baselines(protocol.metrics, train, targets),
     )
 
@@ -173,12 +173,6 @@ def _class_scores(
         of_class = {metric: float(by_class[row]) for metric, by_class in values.items()}
         known = {metric: None if np.isnan(value) else value for metric, value in of_class.items()}
         yield ClassScore(name, int(support), known)
-
-
-def _confusion(scores: FloatArray, targets: BoolArray) -> list[list[int]]:
-    by_seed = [confusion(of_seed, targets) for of_seed in scores]
-    summed: list[list[int]] = np.sum(by_seed, axis=0).tolist()
-    return summed
 
 
 def _check_classes(split: str, targets: BoolArray, where: str) -> None:

@@ -21,13 +21,7 @@ from mscol_cli.probe.finetune import fine_tune, frozen_note
 from mscol_cli.probe.label_budget import score_budgets
 from mscol_cli.probe.leakage import overlap_note, shared_groups
 from mscol_cli.probe.output import check_writable, default_output, write_result
-from mscol_cli.probe.result import (
-    Attribution,
-    CorruptedScore,
-    LabelBudget,
-    ProbeResult,
-    ScoredSet,
-)
+from mscol_cli.probe.result import ProbeResult
 from mscol_cli.probe.scores import check_splits, find_test_sets, resample_scores, scored_sets
 from mscol_cli.probe.settings import ProbeRequest, ProbeSettings, load_data, resolve_settings
 from mscol_cli.probe.sources import attribute, find_sources
@@ -108,21 +102,17 @@ def probe_model(
             attribution = attribute(
                 sources, clip_scores, settings.protocol, probes, model, device, progress
             )
-    scores = _Scores(scored, budgets, corrupted, attribution, seconds)
-    result = _result(settings, data_set, model, embedded, trained, scores, output)
+    result = replace(
+        _result(settings, data_set, model, embedded, trained),
+        test_sets=scored,
+        label_budgets=budgets,
+        deformed=corrupted,
+        attribution=attribution,
+        seconds=seconds,
+        folder=output,
+    )
     write_result(result, clip_scores)
     return result
-
-
-@dataclass(frozen=True)
-class _Scores:
-    """All scores, and the duration of each stage."""
-
-    test_sets: Sequence[ScoredSet]
-    label_budgets: Sequence[LabelBudget]
-    corrupted: Sequence[CorruptedScore]
-    attribution: Attribution | None
-    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -167,9 +157,8 @@ def _result(
     model: Model,
     embedded: EmbeddedTask,
     trained: _Trained,
-    scores: _Scores,
-    output: Path,
 ) -> ProbeResult:
+    """The result without its scores."""
     folder, data = data_set
     overlap = overlap_note(model, data.items, folder, settings.part.name)
     return ProbeResult(
@@ -182,7 +171,7 @@ def _result(
         model_hash=model.hash,
         model_step=model.step,
         seeds=len(trained.probes),
-        test_sets=scores.test_sets,
+        test_sets=(),
         counts={split: len(clips.counts) for split, clips in embedded.clips.items()},
         windows={split: len(clips.windows) for split, clips in embedded.clips.items()},
         classes=tuple(data.classes),
@@ -190,12 +179,7 @@ def _result(
         missing=tuple(data.missing),
         failures=tuple(embedded.failures),
         notes=(*trained.notes, *overlap, *data.notes),
-        seconds=scores.seconds,
         multilabel=settings.protocol.multilabel,
         weight_decays=weight_decays(settings.protocol, trained.probes),
-        label_budgets=scores.label_budgets,
         shared_groups=tuple(shared_groups(embedded.items)),
-        attribution=scores.attribution,
-        deformed=scores.corrupted,
-        folder=output,
     )

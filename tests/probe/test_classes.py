@@ -21,7 +21,7 @@ def item(name: str, split: Split, **groups: str) -> TaskItem:
 
 def test_confusions_by_hand() -> None:
     targets, scores = one_hot([0, 0, 1, 2], 3), one_hot([0, 2, 1, 0], 3).astype(float)
-    assert metrics.confusion(scores, targets).tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]
+    assert metrics.confusion(scores[None], targets) == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]
 
 
 def test_groups_of_test_clips_that_were_trained_on_are_counted() -> None:
