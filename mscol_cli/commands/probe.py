@@ -170,7 +170,7 @@ def probe(
         label_fractions=numbers("--label-fraction", label_fraction),
         attribute=attribute,
         stems=stems,
-        deformations=_corruptions(noise=noise, gain=gain, pitch=pitch, mp3=mp3),
+        corruptions=_corruptions(noise=noise, gain=gain, pitch=pitch, mp3=mp3),
     )
     request = TableRequest(task, model or (), data or (), common, output, reuse)
     if dry_run:

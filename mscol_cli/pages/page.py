@@ -1,24 +1,20 @@
-"""What a page of results holds, whatever it is written as: sections of blocks."""
+"""Pages of results as sections of blocks, independent of the output format."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 FOLD_AT_LEAST = 4
-"""Rows that are worth folding away."""
+"""Minimum number of rows to fold."""
 LISTED = 20
-"""Lines of a list that is cut when it is longer."""
+"""Maximum number of lines of a list."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph.
-
-    Attributes:
-        text: As it is read; nothing in it is markup.
-    """
+    """A paragraph of plain text, without markup."""
 
     kind: ClassVar[str] = "text"
     text: str
@@ -26,14 +22,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a header; the first cell of a row names it.
+    """A table, whose first column names the rows.
 
     Attributes:
-        caption: What it shows, with units; empty where its header says it.
+        caption: Caption with units; may be empty.
         header: One name per column.
-        rows: Cells as they are read.
-        numbers: Whether the columns after the first hold numbers, which are aligned to the right.
-        shown: Rows before the rest is folded away; None for a table that is never folded.
+        rows: Formatted cells.
+        numbers: Whether the other columns contain numbers, which are aligned to the right.
+        shown: Number of rows that are not folded; None for a table without folding.
     """
 
     kind: ClassVar[str] = "table"
@@ -45,7 +41,7 @@ class Table:
 
     @property
     def unfolded(self) -> int:
-        """Rows that are shown: all, where folding would hide next to nothing."""
+        """Number of rows that are not folded; all rows if folding would hide only a few."""
         few = self.shown is None or len(self.rows) <= self.shown + FOLD_AT_LEAST
         return len(self.rows) if few else self.shown or 0
 
@@ -55,11 +51,11 @@ class Picture:
     """A picture.
 
     Attributes:
-        name: Of its file, without suffix: letters, digits and hyphens.
-        alt: What it shows, for those who do not see it.
-        png: Its content.
-        vectors: By suffix, such as `pdf`, the same as a file for papers.
-        inches: How wide it is where its letters have the size they are meant to have.
+        name: File name without suffix: letters, digits and hyphens.
+        alt: Alternative text.
+        png: Content of the PNG file.
+        vectors: Content of vector formats, by suffix, such as `pdf`.
+        inches: Width at which the text has its intended size.
     """
 
     name: str
@@ -71,7 +67,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures side by side where there is room."""
+    """Pictures, side by side if they fit."""
 
     kind: ClassVar[str] = "pictures"
     pictures: Sequence[Picture]
@@ -79,12 +75,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Listing:
-    """Lines of one kind.
-
-    Attributes:
-        caption: What they are.
-        lines: As they are read.
-    """
+    """A list of lines with a caption."""
 
     kind: ClassVar[str] = "listing"
     caption: str
@@ -93,7 +84,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Commands:
-    """Command lines, one below the other, to be copied."""
+    """Command lines to copy."""
 
     kind: ClassVar[str] = "commands"
     lines: Sequence[str]
@@ -101,12 +92,12 @@ class Commands:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A stretch of a track.
+    """An excerpt of a track.
 
     Attributes:
-        label: Track, and where in it.
-        name: Of its file, without suffix: letters, digits and hyphens.
-        flac: The sound; None where it is left out.
+        label: Track and start time.
+        name: File name without suffix: letters, digits and hyphens.
+        flac: Content of the FLAC file; None for no audio.
     """
 
     label: str
@@ -116,11 +107,11 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """An excerpt, and those that lie nearest to it.
+    """An excerpt and its nearest neighbours.
 
     Attributes:
         query: The excerpt.
-        nearest: Others, nearest first, each with its cosine similarity to the query.
+        nearest: Neighbours and their cosine similarity to the query, nearest first.
     """
 
     kind: ClassVar[str] = "neighbours"
@@ -133,19 +124,14 @@ Block = Text | Table | Pictures | Listing | Commands | Neighbours
 
 @dataclass(frozen=True)
 class Section:
-    """Blocks under a heading.
-
-    Attributes:
-        heading: Its name; empty for the first section of a page without a table of contents.
-        blocks: In reading order.
-    """
+    """Blocks under a heading, which may be empty for the first section of a page."""
 
     heading: str
     blocks: Sequence[Block]
 
     @property
     def anchor(self) -> str:
-        """What links to it are called."""
+        """Name of the section in links."""
         return "-".join(self.heading.lower().split())
 
 
@@ -154,11 +140,11 @@ class Page:
     """A page.
 
     Attributes:
-        title: Its heading.
-        findings: What it shows, in sentences that are read first.
-        lead: What it is about, in a sentence.
-        sections: Its content; those without blocks are left out.
-        footer: Who wrote it, and when; empty for none.
+        title: Heading of the page.
+        lead: Introductory sentence.
+        sections: Sections; those without blocks are left out.
+        footer: Version and date; empty for no footer.
+        findings: Main results, as sentences at the top of the page.
     """
 
     title: str
@@ -169,7 +155,7 @@ class Page:
 
 
 def listing(title: str, lines: Sequence[str]) -> list[Listing]:
-    """A list with its length in the title, cut when it is long; none when it is empty."""
+    """Create a listing with its length in the title, cut if it is long; none if it is empty."""
     if not lines:
         return []
     more = [f"and {len(lines) - LISTED} more, in the JSON"] if len(lines) > LISTED else []
@@ -177,9 +163,9 @@ def listing(title: str, lines: Sequence[str]) -> list[Listing]:
 
 
 def rows_by_name(
-    columns: Sequence[Mapping[str, float]], spec: str, absent: str = "-"
+    columns: Sequence[Mapping[str, Any]], spec: str, absent: str = "-"
 ) -> list[tuple[str, ...]]:
-    """A row for each name that some column has a value of, its cells formatted as `spec` says."""
+    """Create a row for each name in any column, with values formatted by `spec`."""
     names = dict.fromkeys(name for column in columns for name in column)
     return [
         (name, *(f"{column[name]:{spec}}" if name in column else absent for column in columns))

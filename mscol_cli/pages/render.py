@@ -1,4 +1,4 @@
-"""A page as one HTML file and as Markdown with its files, written into a folder of their own."""
+"""Rendering of pages as a single HTML file, and as Markdown with pictures and sounds."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mscol_cli.errors import MscolError
-from mscol_cli.pages.page import Block, Excerpt, Neighbours, Page, Picture, Pictures
-from mscol_cli.system.files import inside, read_json, write_atomically, write_json, write_text
+from mscol_cli.pages.page import Block, Neighbours, Page, Picture, Pictures
+from mscol_cli.system.files import inside, read_json, write_bytes, write_json, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES, SOUNDS = "pictures", "sounds"
-LONGEST = 160
+MAX_NAME = 160
 WRITTEN = "written.json"
 MARKUP = re.compile(r"([\\`*\[\]<>|#~&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
-"""What Markdown may take for markup; not an underscore within a word."""
+"""Characters with a meaning in Markdown, except underscores within words."""
 INTERVAL = re.compile(r"(\[[-+\d., ]+\])(?![(\[:])")
-"""Numbers in brackets, which are no link."""
+"""Numbers in brackets, which are not links."""
 
 Entry = tuple[str, str]
-"""The name of a file below the folder, and the SHA-256 of what was written."""
+"""Name of a file below the folder, and its SHA-256."""
 
 
 def write_page(page: Page, folder: Path) -> tuple[Path, Path]:
-    """Write `report.html`, and `report.md` with `pictures/` and `sounds/`; returns the two.
+    """Write `report.html`, and `report.md` with `pictures/` and `sounds/`; returns both paths.
 
-    Pictures and sounds that an earlier page in this folder had, and this one has not, are deleted.
+    Unused pictures and sounds of an earlier page in the folder are deleted.
 
     Raises:
         OSError: The folder cannot be written.
     """
     page = replace(page, sections=[section for section in page.sections if section.blocks])
-    page = with_own_names(page)
+    page = with_unique_names(page)
     html, markdown = folder / "report.html", folder / "report.md"
     write_files(folder, dict(_files(page)))
     write_text(markdown, page_markdown(page))
@@ -46,7 +47,7 @@ def write_page(page: Page, folder: Path) -> tuple[Path, Path]:
 
 
 def page_html(page: Page) -> str:
-    """The page with everything inside; every value in it is escaped."""
+    """Render a page as a single HTML file; all values are escaped."""
     environment = _environment(autoescape=True)
     environment.filters["data_uri"] = _data_uri
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
@@ -54,7 +55,7 @@ def page_html(page: Page) -> str:
 
 
 def page_markdown(page: Page) -> str:
-    """The page with links to its pictures and sounds; every value in it is escaped."""
+    """Render a page as Markdown with links to pictures and sounds; all values are escaped."""
     environment = _environment(finalize=_escaped)
     environment.filters |= {"code": _code, "verbatim": _Verbatim}
     text = environment.get_template("page.md").render(page=page)
@@ -63,7 +64,7 @@ def page_markdown(page: Page) -> str:
 
 
 class _Verbatim(str):
-    """Text that stays as it is."""
+    """Text that is not escaped."""
 
 
 def _environment(
@@ -83,7 +84,7 @@ def _escaped(value: object) -> object:
     if isinstance(value, _Verbatim):
         return value
     text = " ".join(str(value).split())
-    # The odd parts are what INTERVAL has found.
+    # The odd parts are matches of INTERVAL.
     parts = INTERVAL.split(text)
     return "".join(
         part if number % 2 else MARKUP.sub(r"\\\1", part) for number, part in enumerate(parts)
@@ -91,7 +92,7 @@ def _escaped(value: object) -> object:
 
 
 def _code(lines: list[str]) -> str:
-    """A block of code, under a fence that none of its lines can end."""
+    """Render a code block, with a fence that its lines do not contain."""
     text = "\n".join(lines)
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -105,25 +106,17 @@ def _data_uri(content: bytes, kind: str) -> str:
 def _files(page: Page) -> Iterator[tuple[str, bytes]]:
     for block in (block for section in page.sections for block in section.blocks):
         if isinstance(block, Pictures):
-            for one in block.pictures:
-                yield f"{PICTURES}/{one.name}.png", one.png
-                yield from (
-                    (f"{PICTURES}/{one.name}.{kind}", content)
-                    for kind, content in one.vectors.items()
-                )
+            for picture in block.pictures:
+                for kind, content in {"png": picture.png, **picture.vectors}.items():
+                    yield f"{PICTURES}/{picture.name}.{kind}", content
         if isinstance(block, Neighbours):
-            for excerpt in _excerpts(block):
+            for excerpt in (block.query, *(excerpt for excerpt, _ in block.nearest)):
                 if excerpt.flac is not None:
                     yield f"{SOUNDS}/{excerpt.name}.flac", excerpt.flac
 
 
-def _excerpts(block: Neighbours) -> list[Excerpt]:
-    return [block.query, *(excerpt for excerpt, _ in block.nearest)]
-
-
-def with_own_names(page: Page) -> Page:
-    """The page with a name of its own for every picture: where two would share one, or it is too
-    long, it is cut and numbered."""
+def with_unique_names(page: Page) -> Page:
+    """Give all pictures unique names: long names are cut, and repeated names are numbered."""
     taken: set[str] = set()
     sections = [
         replace(section, blocks=[_block(block, taken) for block in section.blocks])
@@ -139,39 +132,32 @@ def _block(block: Block, taken: set[str]) -> Block:
 
 
 def _picture(picture: Picture, taken: set[str]) -> Picture:
-    name = next(name for name in _names(picture.name) if name not in taken)
+    base = picture.name[:MAX_NAME].rstrip("-") or "picture"
+    names = (base if number == 1 else f"{base}-{number}" for number in count(1))
+    name = next(name for name in names if name not in taken)
     taken.add(name)
     return replace(picture, name=name)
 
 
-def _names(wanted: str) -> Iterator[str]:
-    name = wanted[:LONGEST].rstrip("-") or "picture"
-    yield name
-    number = 2
-    while True:
-        yield f"{name}-{number}"
-        number += 1
-
-
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files below a folder, and delete those of an earlier call that are not among them.
+    """Write files below a folder, and delete unused files of an earlier call.
 
-    Deleted is only what an earlier call listed, lies inside the folder, and is still as it was
-    written: files of others, and changed ones, stay. Killed in between, the next call ends it.
+    Only files that an earlier call listed are deleted, if they are inside the folder and
+    unchanged. If a call is killed, the next one finishes its deletions.
 
     Args:
-        folder: Where the files and their list go.
-        files: By name, with `/` between its parts, the content of a file.
+        folder: Folder of the files and their list.
+        files: Content of each file, by name with `/` between its parts.
 
     Raises:
         OSError: The folder cannot be written.
     """
     before = _listed(folder)
     entries = [(name, _hash(content)) for name, content in files.items()]
-    # First of all: what is written now is then known, even if nothing after it comes to be.
+    # List new files first, so that they are known even if this call is killed.
     _list(folder, [*entries, *before])
     for name, content in files.items():
-        _write_bytes(folder / name, content)
+        write_bytes(folder / name, content)
     for name, digest in before:
         if name not in files:
             _delete(folder, name, digest)
@@ -179,10 +165,10 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _listed(folder: Path) -> list[Entry]:
-    """What an earlier call wrote; nothing where its list is gone or damaged: all then stays."""
+    """Files of an earlier call; empty if their list is missing or damaged."""
     try:
         content = read_json(folder / WRITTEN, "report")
-        return [(str(one["file"]), str(one["sha256"])) for one in content["files"]]
+        return [(str(entry["file"]), str(entry["sha256"])) for entry in content["files"]]
     except (MscolError, LookupError, TypeError):
         return []
 
@@ -191,14 +177,14 @@ def _list(folder: Path, entries: Iterable[Entry]) -> None:
     files: Sequence[Mapping[str, str]] = [
         {"file": name, "sha256": digest} for name, digest in dict.fromkeys(entries)
     ]
-    about = "Files that mscol wrote beside the page; its next report here deletes what it no longer"
-    write_json(folder / WRITTEN, {"about": f"{about} uses.", "files": files})
+    about = "Files that mscol wrote beside the page; the next report here deletes unused ones."
+    write_json(folder / WRITTEN, {"about": about, "files": files})
 
 
 def _delete(folder: Path, name: str, digest: str) -> None:
     try:
         path = inside(folder, name)
-        # A folder below may be a link to elsewhere.
+        # A subfolder may be a link to the outside.
         real = path.resolve().is_relative_to(folder.resolve())
         if not real or path.is_symlink() or _hash(path.read_bytes()) != digest:
             return
@@ -206,15 +192,8 @@ def _delete(folder: Path, name: str, digest: str) -> None:
         if path.parent != folder and not any(path.parent.iterdir()):
             path.parent.rmdir()
     except (MscolError, OSError, ValueError):
-        pass  # no name of a file inside, or it is gone: nothing of ours is in the way
+        pass  # the file is outside, or does not exist
 
 
 def _hash(content: bytes) -> str:
     return sha256(content).hexdigest()
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    def fill(temporary: Path) -> None:
-        temporary.write_bytes(content)
-
-    write_atomically(path, fill)

@@ -1,1 +1,1 @@
-"""`mscol probe`: classifiers on frozen embeddings, their scores and error bars."""
+"""`mscol probe`: classifiers on frozen embeddings, their scores and intervals."""

@@ -1,4 +1,4 @@
-"""Scores of classifiers that never listen, to stand below those of classifiers that do."""
+"""Scores of trivial classifiers, which ignore the audio."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CHANCE, MAJORITY = "chance", "majority class"
 def baselines(
     metrics: Sequence[str], train: BoolArray, test: BoolArray
 ) -> dict[str, dict[str, float]]:
-    """By name of the baseline and of the metric, the score on test clips.
+    """Score trivial classifiers on the test clips, by name of the baseline and of the metric.
 
-    `chance` guesses every class equally often. `majority class` gives every clip the frequencies
-    of the training clips, so that the most frequent class is its answer. Neither ranks clips: both
-    have a ROC-AUC of 0.5, and the mean prevalence of the classes as average precision.
+    `chance` guesses every class equally often. `majority class` predicts the class frequencies of
+    the training clips, so the most frequent class, for every clip. Neither ranks clips: ROC-AUC is
+    0.5, and average precision is the mean prevalence of the classes.
 
     Args:
         metrics: Names of `METRICS`.

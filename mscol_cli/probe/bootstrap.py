@@ -1,4 +1,4 @@
-"""How much a score, or the difference of two, could change with other test clips."""
+"""Bootstrap over test clips: intervals of scores, and paired differences."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Resampled:
-    """A score, and what it is on drawn test clips.
+    """A score on the test clips and on resampled test clips.
 
     Attributes:
         value: Mean over seeds on the test clips.
-        draws: (resamples,) the same on drawn clips; not a number where no class could be scored.
+        draws: (resamples,) mean over seeds per resample; NaN if no class could be scored.
     """
 
     value: float
     draws: FloatArray
 
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the value, within 0 and 1.
+        """95 % interval of the value, clipped to [0, 1].
 
-        The bounds are percentiles, moved by the bias of the draws: drawing a positive twice raises
-        average precision, so that of few positives would else lie low in its own interval, or
-        below it.
+        The bounds are percentiles, corrected for the bias of the draws: a positive that is drawn
+        twice raises average precision, so with few positives the value would be near the lower
+        bound, or below it.
         """
         draws = self.draws[np.isfinite(self.draws)]
-        low, high = _percentiles(_moved(self.value, draws))
+        low, high = _percentiles(_without_bias(self.value, draws))
         return max(0.0, low), min(1.0, high)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One score minus another, both on the same test clips.
+    """Difference of two scores on the same test clips.
 
     Attributes:
         value: The difference.
-        low: Lower bound of its 95 % interval.
-        high: Its upper bound.
-        p: Two-sided: how likely so large a difference is if there is none.
+        low: Lower bound of the 95 % interval.
+        high: Upper bound of the 95 % interval.
+        p: Two-sided p-value of the hypothesis of no difference.
     """
 
     value: float
@@ -65,9 +65,8 @@ def resample(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Resampled:
-    """`resample_all` for one metric."""
-    drawn = resample_all([metric], scores, targets, resamples=resamples, seed=seed)
-    return drawn[metric]
+    """Same as `resample_all`, for one metric."""
+    return resample_all([metric], scores, targets, resamples=resamples, seed=seed)[metric]
 
 
 def resample_all(
@@ -78,17 +77,17 @@ def resample_all(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Resampled]:
-    """Scores on test clips drawn with replacement, by metric.
+    """Score the mean over seeds on test clips drawn with replacement, by metric.
 
-    Every seed's classifier is scored on the same drawn clips, and the mean over seeds is what
-    varies. The spread over seeds is not in it.
+    The classifiers of all seeds are scored on the same resamples. The spread over seeds is not
+    included.
 
     Args:
         metrics: Names of metrics that are reported.
-        scores: (seeds, clips, classes).
-        targets: (clips, classes).
-        resamples: How often to draw.
-        seed: The same seed draws the same clips, for any metric and model.
+        scores: (seeds, clips, classes) clip scores.
+        targets: (clips, classes) labels.
+        resamples: Number of resamples.
+        seed: Random seed. The same seed draws the same clips for all metrics and models.
     """
     value = _mean_over_seeds(metrics, scores, targets, np.ones((len(targets), 1), np.float32))
     rng = np.random.default_rng(seed)
@@ -105,34 +104,34 @@ def resample_all(
 
 
 def difference(first: Resampled, second: Resampled) -> Difference:
-    """What the first has over the second, when both were scored on the same drawn clips.
+    """Subtract the second score from the first; both must use the same resamples.
 
-    The p-value is twice the smaller share of draws on either side of no difference, moved by their
-    bias as the interval is; one draw more on each side keeps it above 0. So p is below 0.05 when
-    the interval leaves out 0, but for that draw. A draw on which both score the same is on both
-    sides, and is not moved: where two models differ in few clips, such draws are many, and the
-    chance that is in the bias would decide on which side all of them are.
+    The p-value is twice the smaller share of draws on one side of 0, with the bias correction of
+    the interval and one extra draw per side, which keeps p above 0. Apart from that draw, p is
+    below 0.05 if the interval excludes 0. Draws with equal scores count on both sides and are not
+    corrected: models that differ in few clips have many such draws, and the random bias would
+    decide which side all of them are on.
     """
     value, draws = first.value - second.value, first.draws - second.draws
     draws = draws[np.isfinite(draws)]
     # Differences of equal scores are rounding noise around 0.
     same = np.abs(draws) <= ROUNDING
-    moved = np.where(same, 0.0, _moved(value, draws))
-    low, high = _percentiles(moved)
-    beyond = min(int((moved <= ROUNDING).sum()), int((moved >= -ROUNDING).sum()))
-    return Difference(value, low, high, min(1.0, 2 * (beyond + 1) / (len(moved) + 1)))
+    corrected = np.where(same, 0.0, _without_bias(value, draws))
+    low, high = _percentiles(corrected)
+    beyond = min(int((corrected <= ROUNDING).sum()), int((corrected >= -ROUNDING).sum()))
+    return Difference(value, low, high, min(1.0, 2 * (beyond + 1) / (len(corrected) + 1)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of a family of tests, corrected by Holm's method for their number."""
+    """Correct the p-values of a family of tests for their number, by Holm's method."""
     corrected, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(np.argsort(p_values, kind="stable").tolist()):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = highest
+    for rank, index in enumerate(np.argsort(p_values, kind="stable").tolist()):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
     return corrected
 
 
-def _moved(value: float, draws: FloatArray) -> FloatArray:
+def _without_bias(value: float, draws: FloatArray) -> FloatArray:
     return np.asarray(draws - (draws.mean() - value))
 
 
@@ -145,9 +144,9 @@ def _percentiles(draws: FloatArray) -> tuple[float, float]:
 def _mean_over_seeds(
     metrics: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
 ) -> dict[str, FloatArray]:
-    by_seed = [resampled_metrics(metrics, one, targets, weights) for one in scores]
+    by_seed = [resampled_metrics(metrics, of_seed, targets, weights) for of_seed in scores]
     return {
-        metric: np.asarray(np.mean([one[metric] for one in by_seed], axis=0), dtype=np.float64)
+        metric: np.asarray(np.mean([seed[metric] for seed in by_seed], axis=0), dtype=np.float64)
         for metric in metrics
     }
 

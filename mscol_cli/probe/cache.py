@@ -30,9 +30,9 @@ class Embedded:
     """Embeddings of a list of files.
 
     Attributes:
-        windows: (windows, dim) float32, file after file.
-        counts: (files,) int64 windows of each file, 0 for one that could not be embedded.
-        failures: Why, by row of the file.
+        windows: (windows, dim) float32, concatenated over files.
+        counts: (files,) int64 windows per file, 0 for a file that could not be embedded.
+        failures: Reason of each failure, by row of the file.
     """
 
     windows: Tensor
@@ -41,13 +41,13 @@ class Embedded:
 
 
 def cache_folder() -> Path:
-    """`$MSCOL_CACHE/vectors`, or `~/.cache/mscol/vectors`."""
+    """Return `$MSCOL_CACHE/vectors`, or `~/.cache/mscol/vectors`."""
     root = os.environ.get("MSCOL_CACHE")
     return (Path(root) if root else Path.home() / ".cache" / "mscol") / "vectors"
 
 
 def vector_header(model: Model, corruption: Corruption | None = None) -> VectorHeader:
-    """What determines the embeddings of a file, besides the file."""
+    """Everything but the file that determines its embeddings."""
     encoder = model.encoder
     return VectorHeader(
         model.hash,
@@ -67,11 +67,12 @@ def embed_cached(
     progress: Progress,
     corruption: Corruption | None = None,
 ) -> Embedded:
-    """Embeddings of audio files. Only files that the same model has not embedded are computed.
+    """Embed audio files, and cache the embeddings.
 
-    A file that has failed is tried again: the cause may have been a disk, a permission or a missing
-    decoder. Corrupted files have a folder of their own. What was embedded before an interruption is
-    kept. A cache that cannot be written costs a warning. Progress advances by one for each file.
+    Cached embeddings of the same model and file are reused, also those from before an
+    interruption. Files that failed are retried: the cause may have been a disk, a permission or a
+    missing decoder. Corrupted files have a separate cache folder. If the cache cannot be written,
+    mscol warns and embeds without it. Progress advances by one per file.
     """
     header = vector_header(model, corruption)
     folder = VectorFolder(cache_folder() / header.key, header)
@@ -97,7 +98,7 @@ def embed_cached(
 
 
 class _Cache:
-    """A folder of vectors that is filled as long as it can be written."""
+    """A folder of vectors; after a failed write, nothing more is written."""
 
     def __init__(self, folder: VectorFolder, progress: Progress) -> None:
         self._folder, self._progress = folder, progress
@@ -125,9 +126,9 @@ class _Cache:
             yield
         except (OSError, MscolError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            place = self._folder.path.parent
             if self._works:
-                self._progress.warn(f"embeddings cannot be kept in {place} ({reason}).")
+                folder = self._folder.path.parent
+                self._progress.warn(f"embeddings cannot be cached in {folder} ({reason}).")
             self._works = False
 
 

@@ -1,4 +1,4 @@
-"""Shallow classifiers of windows, and how good they are on clips."""
+"""Shallow classifiers of windows, scored on clips."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ WINDOWS_AT_ONCE = 1 << 16
 class ShallowClassifier(nn.Module):
     """Standardisation, at most one hidden layer, and one logit per class.
 
-    Weights start as those of Keras' Dense do: Glorot's uniform distribution, biases 0.
+    Weights are initialised as in Keras' Dense: Glorot uniform, with zero biases.
 
     Args:
-        mean: (dim,) what to subtract from every window.
-        scale: (dim,) what to divide by then.
+        mean: (dim,) mean, subtracted from every window.
+        scale: (dim,) standard deviation, which windows are divided by.
         hidden: Units of the hidden layer; 0 for a linear classifier.
-        classes: How many logits.
+        classes: Number of classes.
     """
 
     def __init__(self, mean: Tensor, scale: Tensor, hidden: int, classes: int) -> None:
@@ -44,7 +44,7 @@ class ShallowClassifier(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (batch, dim) to logits (batch, classes)."""
+        """Classify windows (batch, dim); returns logits (batch, classes)."""
         mean, scale = self.get_buffer("mean"), self.get_buffer("scale")
         logits: Tensor = self.layers((windows - mean) / scale)
         return logits
@@ -52,16 +52,16 @@ class ShallowClassifier(nn.Module):
 
 @dataclass(frozen=True)
 class TrainedProbe:
-    """A classifier as it was at its best epoch.
+    """A classifier with the weights of its best epoch.
 
     Attributes:
         model: The classifier, in eval mode.
         multilabel: Whether clip scores are means of sigmoids, or sums of logits.
-        valid_score: What the protocol's `select` metric was on the validation clips, or minus
-            that where lower is better.
-        best_epoch: Epoch (or, of all windows at once, update) it comes from, the first being 1.
-        epochs: How many were run.
-        weight_decay: The one that was chosen on validation; 0 where none was to be chosen.
+        valid_score: The protocol's `select` metric on the validation clips, negated if lower is
+            better.
+        best_epoch: Epoch of the weights (for full-batch training, the update), counted from 1.
+        epochs: Number of epochs trained.
+        weight_decay: Weight decay chosen on validation; 0 if none was chosen.
     """
 
     model: ShallowClassifier
@@ -72,12 +72,12 @@ class TrainedProbe:
     weight_decay: float = 0.0
 
     def clip_scores(self, clips: ClipWindows) -> FloatArray:
-        """(clips, classes): mean of window sigmoids if multi-label, else sum of window logits."""
+        """(clips, classes) mean of window sigmoids if multi-label, else sum of window logits."""
         return _clip_scores(logits_of(self.model, clips.windows), clips, self.multilabel)
 
 
 def new_classifier(protocol: ProbeProtocol, train: ClipWindows, seed: int) -> ShallowClassifier:
-    """A classifier with the initial weights of a seed, that standardises as the protocol says."""
+    """Initialise a classifier from a seed, with the protocol's standardisation."""
     mean, scale = moments(train.windows, protocol.standardise)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -85,39 +85,41 @@ def new_classifier(protocol: ProbeProtocol, train: ClipWindows, seed: int) -> Sh
 
 
 def moments(windows: Tensor, standardise: bool) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (dim,) on the CPU; 0 and 1 unless standardising."""
+    """Mean and standard deviation (dim,) of windows (windows, dim), on the CPU; 0 and 1 unless
+    `standardise`."""
     if not standardise:
         return torch.zeros(windows.shape[1]), torch.ones(windows.shape[1])
     variance, mean = torch.var_mean(windows, dim=0, correction=0)
     scale = variance.sqrt()
-    # A dimension that never changes carries nothing; dividing by its rounding noise would.
-    still = scale <= 1e-6 * mean.abs().clamp_min(1e-6)
-    return mean.cpu(), torch.where(still, torch.ones_like(scale), scale).cpu()
+    # Constant dimensions carry no information; division would amplify their rounding noise.
+    constant = scale <= 1e-6 * mean.abs().clamp_min(1e-6)
+    return mean.cpu(), torch.where(constant, torch.ones_like(scale), scale).cpu()
 
 
 def selection_score(
     model: ShallowClassifier, protocol: ProbeProtocol, valid: ClipWindows
 ) -> tuple[float, float]:
-    """How good the model is: the selecting metric, then minus the loss."""
+    """The `select` metric on validation clips, and minus the loss to break ties."""
     logits = logits_of(model, valid.windows)
     scores = _clip_scores(logits, valid, protocol.multilabel)
     targets = targets_of(protocol, valid)[valid.owners()].cpu()
     loss = loss_of(protocol, torch.from_numpy(logits), targets)
-    # The published code keeps the first of equal epochs; random crops are its way.
+    # The published code, which uses random crops, keeps the first of equal epochs.
     tie = -float(loss) if protocol.crops == "windows" else 0.0
     select = METRICS[protocol.select]
     return select.rank(select.score(scores, valid.targets)), tie
 
 
 def targets_of(protocol: ProbeProtocol, clips: ClipWindows) -> Tensor:
-    """(clips, classes) float32 when multi-label, else (clips,) class rows."""
+    """(clips, classes) float32 targets if multi-label, else (clips,) class indices."""
     targets = torch.from_numpy(clips.targets)
     targets = targets.float() if protocol.multilabel else targets.int().argmax(dim=1)
     return targets.to(clips.windows.device)
 
 
 def loss_of(protocol: ProbeProtocol, logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean over windows of (windows, classes) logits against what `targets_of` gives."""
+    """Mean loss over windows of logits (windows, classes); targets are as in `targets_of`, but per
+    window."""
     if protocol.multilabel:
         return functional.binary_cross_entropy_with_logits(logits, targets)
     return functional.cross_entropy(logits, targets)
@@ -125,7 +127,7 @@ def loss_of(protocol: ProbeProtocol, logits: Tensor, targets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def logits_of(model: ShallowClassifier, windows: Tensor) -> NDArray[np.float32]:
-    """Logits (windows, classes) in eval mode, some windows at a time."""
+    """Logits (windows, classes) of windows (windows, dim), in eval mode and in chunks."""
     model.eval()
     device = model.get_buffer("mean").device
     parts = [model(part.to(device)).cpu() for part in torch.split(windows, WINDOWS_AT_ONCE)]

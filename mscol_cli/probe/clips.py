@@ -1,4 +1,4 @@
-"""The clips of a task as the classifier sees them: every window once, or random crops per epoch."""
+"""Embedded clips of a task: every window once, or random crops per epoch."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class EmbeddedTask:
-    """A task's usable clips, embedded window by window.
+    """Embedded clips of a task.
 
     Attributes:
-        items: By split, the clips that could be embedded.
-        clips: By split, their windows and labels, in that order.
-        failures: Names of the others, with the reason.
+        items: Clips that could be embedded, by split.
+        clips: Windows and labels of these clips in the same order, by split.
+        failures: Name and reason of each clip that could not be embedded.
     """
 
     items: Mapping[Split, Sequence[TaskItem]]
@@ -38,25 +38,25 @@ class EmbeddedTask:
 def embed_task(
     data: TaskData, model: Model, device: torch.device, progress: Progress
 ) -> EmbeddedTask:
-    """Embed every clip of a task, from the cache where it has them."""
+    """Embed every clip of a task, using the cache."""
     progress.begin("embedding", len(data.items), "clip")
     items: dict[Split, Sequence[TaskItem]] = {}
     clips: dict[Split, ClipWindows] = {}
     failures: list[tuple[str, str]] = []
     for split in SPLITS:
-        named = [item for item in data.items if item.split == split]
-        found = embed_cached(model, [item.path for item in named], device, progress)
-        failures += [(named[row].id, reason) for row, reason in found.failures.items()]
-        kept = np.flatnonzero(found.counts)
-        items[split] = [named[row] for row in kept]
+        listed = [item for item in data.items if item.split == split]
+        embeddings = embed_cached(model, [item.path for item in listed], device, progress)
+        failures += [(listed[row].id, reason) for row, reason in embeddings.failures.items()]
+        kept = np.flatnonzero(embeddings.counts)
+        items[split] = [listed[row] for row in kept]
         targets = clip_targets(items[split], len(data.classes))
-        clips[split] = ClipWindows(found.windows, found.counts[kept], targets)
+        clips[split] = ClipWindows(embeddings.windows, embeddings.counts[kept], targets)
     progress.end()
     return EmbeddedTask(items, clips, failures)
 
 
 def select_clips(embedded: EmbeddedTask, split: Split, kept: BoolArray) -> EmbeddedTask:
-    """The same task with some of the clips (clips,) of a split."""
+    """Select clips of a split; `kept` is a (clips,) mask."""
     clips, items = embedded.clips[split], embedded.items[split]
     windows = clips.windows[torch.from_numpy(np.repeat(kept, clips.counts))]
     chosen = ClipWindows(windows, clips.counts[kept], clips.targets[kept])
@@ -67,52 +67,47 @@ def select_clips(embedded: EmbeddedTask, split: Split, kept: BoolArray) -> Embed
     )
 
 
-def with_test(embedded: EmbeddedTask, found: Embedded) -> EmbeddedTask:
-    """The same task with other embeddings of its test clips, those that have any."""
-    kept = np.flatnonzero(found.counts)
+def with_test(embedded: EmbeddedTask, embeddings: Embedded) -> EmbeddedTask:
+    """Replace the embeddings of the test clips; clips without embeddings are dropped."""
+    kept = np.flatnonzero(embeddings.counts)
     items = [embedded.items["test"][row] for row in kept.tolist()]
-    clips = ClipWindows(found.windows, found.counts[kept], embedded.clips["test"].targets[kept])
+    clips = ClipWindows(
+        embeddings.windows, embeddings.counts[kept], embedded.clips["test"].targets[kept]
+    )
     return EmbeddedTask(
         {**embedded.items, "test": items}, {**embedded.clips, "test": clips}, embedded.failures
     )
 
 
 def same_windows(embedded: EmbeddedTask, device: torch.device) -> DrawEpoch:
-    """Every epoch sees every window of the training and validation clips."""
+    """Use every window of the training and validation clips in every epoch."""
     epoch = embedded.clips["train"].to(device), embedded.clips["valid"].to(device)
     return lambda _: epoch
 
 
+@dataclass(frozen=True)
 class RandomCrops:
-    """Each epoch sees one new random crop per segment, as the published probes do.
+    """One new random crop per segment in each epoch, as in the published probes.
 
-    The encoder is frozen, so it makes no difference that an epoch's crops are all embedded before
-    the classifier is trained on them. A validation crop counts as a clip of its own.
+    All crops of an epoch are embedded before the classifier is trained on them, which makes no
+    difference for a frozen encoder. A validation crop counts as a separate clip.
     """
 
-    def __init__(
-        self,
-        embedded: EmbeddedTask,
-        model: Model,
-        protocol: ProbeProtocol,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        self.embedded = embedded
-        self.model = model
-        self.protocol = protocol
-        self.seed = seed
-        self.device = device
+    embedded: EmbeddedTask
+    model: Model
+    protocol: ProbeProtocol
+    seed: int
+    device: torch.device
 
     def __call__(self, epoch: int) -> Epoch:
-        """Training and validation crops of an epoch, counted from 1."""
+        """Draw training and validation crops of an epoch, counted from 1."""
         noise = self.protocol.encoder_noise
         train = self._crops("train", (self.seed, epoch, 0), noise).to(self.device)
         return train, self._crops("valid", (self.seed, epoch, 1), False).to(self.device)
 
     def _crops(self, split: Split, seed: tuple[int, ...], noise: bool) -> ClipWindows:
         rng = np.random.default_rng(seed)
-        # What the encoder drops at random is drawn from torch's generator.
+        # Dropout in the encoder uses torch's generator.
         with torch.random.fork_rng():
             torch.manual_seed(int(rng.integers(1 << 62)))
             results = embed_files(
@@ -122,15 +117,15 @@ class RandomCrops:
                 cut=random_crops(rng, self.protocol.last_offset),
                 noise=noise,
             )
-            windows = [result.windows for result in whole_clips(results)]
+            windows = [result.windows for result in raise_failures(results)]
         counts = [len(rows) for rows in windows]
         targets = np.repeat(self.embedded.clips[split].targets, counts, axis=0)
         ones = np.ones(len(targets), dtype=np.int64)
         return ClipWindows(torch.from_numpy(np.concatenate(windows)), ones, targets)
 
 
-def whole_clips(results: Iterator[ClipEmbedding | BadInputError]) -> Iterator[ClipEmbedding]:
-    """Clips that could be embedded a moment ago; one that no longer can ends the probe."""
+def raise_failures(results: Iterator[ClipEmbedding | BadInputError]) -> Iterator[ClipEmbedding]:
+    """Yield the embeddings; raises the first BadInputError instead of yielding it."""
     for result in results:
         if isinstance(result, BadInputError):
             raise result
@@ -138,7 +133,7 @@ def whole_clips(results: Iterator[ClipEmbedding | BadInputError]) -> Iterator[Cl
 
 
 def clip_targets(items: Sequence[TaskItem], classes: int) -> BoolArray:
-    """(clips, classes): which labels each clip has."""
+    """(clips, classes) labels of the clips."""
     targets = np.zeros((len(items), classes), dtype=bool)
     for row, item in enumerate(items):
         targets[row, list(item.labels)] = True

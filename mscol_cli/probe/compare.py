@@ -1,9 +1,9 @@
-"""From finished probes to one table, and the paired tests between its rows."""
+"""One table of all finished probes, with paired tests between models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -23,46 +23,49 @@ class Finished:
     """A finished probe.
 
     Attributes:
-        given: What the user called the model.
+        requested: The model as the user named it.
         result: The result.
     """
 
-    given: str
+    requested: str
     result: ProbeResult
 
 
 def join(finished: Sequence[Finished]) -> JointTable:
-    """The table of all results, with every pair of models compared in every column."""
+    """Join results into one table, and compare every pair of models in every column."""
     names = _model_names(finished)
     rows = _rows(finished, names)
     columns = _columns(finished)
     failures: list[tuple[str, str]] = []
     read = cache(read_scores)
-    compared = [one for column in columns for one in _compare(column, rows, read, failures)]
-    notes = collect_notes((names[one.given], one.result) for one in finished)
-    return JointTable(columns, rows, compared, tuple(dict.fromkeys(failures)), notes)
+    comparisons = [pair for column in columns for pair in _compare(column, rows, read, failures)]
+    notes = collect_notes((names[probe.requested], probe.result) for probe in finished)
+    return JointTable(columns, rows, comparisons, tuple(dict.fromkeys(failures)), notes)
 
 
 def _model_names(finished: Sequence[Finished]) -> dict[str, str]:
-    """What the table calls each model, by what the user called it: that where two share a name."""
-    names = {one.given: one.result.model for one in reversed(finished)}
+    """Display names by requested names; models that share a name keep the requested one."""
+    names = {probe.requested: probe.result.model for probe in reversed(finished)}
     shared = list(names.values())
-    return {given: name if shared.count(name) == 1 else given for given, name in names.items()}
+    return {
+        requested: name if shared.count(name) == 1 else requested
+        for requested, name in names.items()
+    }
 
 
 def _rows(finished: Sequence[Finished], names: Mapping[str, str]) -> list[Row]:
     by_model: dict[str, list[Finished]] = {}
-    for one in finished:
-        by_model.setdefault(one.given, []).append(one)
+    for probe in finished:
+        by_model.setdefault(probe.requested, []).append(probe)
     return [
         Row(
-            model=names[given],
+            model=names[requested],
             model_hash=group[0].result.model_hash,
             model_step=group[0].result.model_step,
-            results={one.result.task: str(one.result.folder) for one in group},
-            scores={key: score for one in group for key, score in _scores(one.result)},
+            results={probe.result.task: str(probe.result.folder) for probe in group},
+            scores={key: score for probe in group for key, score in _scores(probe.result)},
         )
-        for given, group in by_model.items()
+        for requested, group in by_model.items()
     ]
 
 
@@ -73,9 +76,9 @@ def _scores(result: ProbeResult) -> Iterator[tuple[Key, Score]]:
 
 
 def _columns(finished: Sequence[Finished]) -> list[Column]:
-    """Single-label tasks have one headline metric; the literature gives both of tagging."""
+    """The first metric of a single-label task is the headline; for tagging, as in papers, all."""
     columns: dict[Key, Column] = {}
-    for result in (one.result for one in finished):
+    for result in (probe.result for probe in finished):
         for test_set in result.test_sets:
             for number, metric in enumerate(test_set.metrics):
                 column = Column(
@@ -88,7 +91,7 @@ def _columns(finished: Sequence[Finished]) -> list[Column]:
                 )
                 before = columns.setdefault(column.key, column)
                 if before.clips != column.clips:
-                    # Other clips have other baselines.
+                    # Baselines depend on the clips.
                     columns[column.key] = replace(before, clips=0, baselines={})
     order = list(dict.fromkeys(key[0] for key in columns))
     return sorted(columns.values(), key=lambda column: order.index(column.task))
@@ -104,13 +107,13 @@ def _compare(
     pairs = []
     for first, second in combinations(scored, 2):
         try:
-            kept, other = (read(Path(row.results[column.task]) / SCORES) for row in (first, second))
-            ours, theirs, clips = resampled_pair(kept, other, column.test_set, column.metric)
+            paths = [Path(row.results[column.task]) / SCORES for row in (first, second)]
+            scores = read(paths[0]), read(paths[1])
+            resampled, other, clips = resampled_pair(*scores, column.test_set, column.metric)
         except MscolError as error:
             failures.append((f"{column.task}: {first.model} and {second.model}", str(error)))
             continue
-        found = difference(ours, theirs)
-        values = (found.value, found.low, found.high, found.p, found.p)
+        values = astuple(difference(resampled, other))
         pairs.append(Comparison(column, first.model, second.model, clips, *values))
-    corrected = holm([one.p for one in pairs])
-    return [replace(one, p_holm=p) for one, p in zip(pairs, corrected, strict=True)]
+    corrected = holm([pair.p for pair in pairs])
+    return [replace(pair, p_holm=p) for pair, p in zip(pairs, corrected, strict=True)]

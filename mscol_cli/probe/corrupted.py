@@ -1,8 +1,9 @@
-"""What a probe loses when its test clips, and they alone, are damaged."""
+"""Scores of a probe on corrupted test clips; the training clips are clean."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 
 import torch
 
@@ -28,45 +29,44 @@ def score_corrupted(
     device: torch.device,
     progress: Progress,
 ) -> tuple[CorruptedScore, ...]:
-    """Scores of deformed test clips, and what was lost against the same clips as they are.
+    """Score corrupted test clips, and the loss relative to the same clean clips.
 
-    A deformation that leaves no clip to be embedded costs a warning.
+    A corruption after which no clip can be embedded only causes a warning.
     """
-    found: list[CorruptedScore] = []
-    for deformation in settings.deformations:
-        damaged = _embed(embedded, model, deformation, device, progress)
-        members = members_among(clean, damaged)
-        kept = score_clips(settings.protocol, probes, damaged, members, clean.classes)
-        found += losses(settings.protocol, clean, kept, deformation.name)
-    return tuple(found)
+    scores: list[CorruptedScore] = []
+    for corruption in settings.corruptions:
+        corrupted = _embed(embedded, model, corruption, device, progress)
+        members = members_among(clean, corrupted)
+        clip_scores = score_clips(settings.protocol, probes, corrupted, members, clean.classes)
+        scores += losses(settings.protocol, clean, clip_scores, corruption.name)
+    return tuple(scores)
 
 
 def _embed(
     embedded: EmbeddedTask,
     model: Model,
-    deformation: Corruption,
+    corruption: Corruption,
     device: torch.device,
     progress: Progress,
 ) -> EmbeddedTask:
     items = embedded.items["test"]
-    progress.begin(deformation.name, len(items), "clip")
-    found = embed_cached(model, [item.path for item in items], device, progress, deformation)
+    progress.begin(corruption.name, len(items), "clip")
+    embeddings = embed_cached(model, [item.path for item in items], device, progress, corruption)
     progress.end()
-    if found.failures:
-        reason = next(iter(found.failures.values()))
-        progress.warn(f"{deformation.name}: {len(found.failures)} clips left out: {reason}")
-    return with_test(embedded, found)
+    if embeddings.failures:
+        reason = next(iter(embeddings.failures.values()))
+        progress.warn(f"{corruption.name}: {len(embeddings.failures)} clips left out: {reason}")
+    return with_test(embedded, embeddings)
 
 
 def losses(
-    protocol: ProbeProtocol, clean: ClipScores, damaged: ClipScores, name: str
+    protocol: ProbeProtocol, clean: ClipScores, corrupted: ClipScores, name: str
 ) -> Iterator[CorruptedScore]:
-    """What is lost in every test set and metric, on the clips that both were scored on."""
-    for test_set, rows in damaged.members.items():
+    """Loss in every test set and metric, on the clips that have clean and corrupted scores."""
+    for test_set, rows in corrupted.members.items():
         for metric in protocol.metrics:
-            scores, targets = damaged.scores[:, rows], damaged.targets[rows]
-            score = score_of(metric, scores, targets, damaged.resampled[test_set, metric])
-            before, after, clips = resampled_pair(clean, damaged, test_set, metric)
-            lost = difference(before, after)
-            values = (lost.value, lost.low, lost.high, lost.p)
-            yield CorruptedScore(name, test_set, metric, clips, score, *values)
+            scores, targets = corrupted.scores[:, rows], corrupted.targets[rows]
+            score = score_of(metric, scores, targets, corrupted.resampled[test_set, metric])
+            before, after, clips = resampled_pair(clean, corrupted, test_set, metric)
+            loss = astuple(difference(before, after))
+            yield CorruptedScore(name, test_set, metric, clips, score, *loss)

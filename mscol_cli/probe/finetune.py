@@ -1,4 +1,4 @@
-"""A probe that also trains the encoder, from where the probe of the frozen one ended."""
+"""Fine-tuning of encoder and classifier, starting from the probe of the frozen encoder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mscol_cli.probe.classifier import (
     selection_score,
     targets_of,
 )
-from mscol_cli.probe.clips import EmbeddedTask, whole_clips
+from mscol_cli.probe.clips import EmbeddedTask, raise_failures
 from mscol_cli.probe.metrics import METRICS
 from mscol_cli.probe.windows import BoolArray, ClipWindows, FloatArray
 from mscol_cli.system.prefetch import map_ahead
@@ -39,11 +39,11 @@ BATCHES_SHUFFLED = 16
 
 @dataclass(frozen=True)
 class FineTuned:
-    """A classifier and its encoder as they were at their best epoch.
+    """A fine-tuned classifier at its best epoch.
 
     Attributes:
         probe: The classifier; epoch 0 is the probe of the frozen encoder.
-        test: The test clips, embedded by the encoder.
+        test: Test clips, embedded by the fine-tuned encoder.
     """
 
     probe: TrainedProbe
@@ -58,11 +58,11 @@ def fine_tune(
     device: torch.device,
     progress: Progress,
 ) -> Iterator[FineTuned]:
-    """Train encoder and classifier together, once for each classifier of the frozen encoder.
+    """Train encoder and classifier jointly, once per classifier of the frozen encoder.
 
-    An epoch has one random crop per segment of each training clip. After each epoch the validation
-    clips are scored as test clips will be; training ends after `patience` epochs without a better
-    score, and the best epoch is tested once.
+    An epoch has one random crop per segment of each training clip. After each epoch, the validation
+    clips are scored in the same way as test clips. Training stops after `patience` epochs without
+    improvement, and the best epoch is tested once.
     """
     for seed, probe in enumerate(probes):
         progress.begin(f"fine-tuning, seed {seed}", protocol.epochs, "epoch")
@@ -71,12 +71,18 @@ def fine_tune(
 
 
 def frozen_note(protocol: ProbeProtocol, scores: FloatArray, targets: BoolArray) -> str:
-    """A line for the report: the scores of all test clips before the encoder was trained too."""
-    found = [
-        f"{metric} {np.mean([METRICS[metric].score(one, targets) for one in scores]):.4f}"
+    """A note with the scores of the frozen encoder on all test clips.
+
+    Args:
+        protocol: Protocol with the metrics.
+        scores: (seeds, clips, classes) clip scores with the frozen encoder.
+        targets: (clips, classes) labels.
+    """
+    values = [
+        f"{metric} {np.mean([METRICS[metric].score(of_seed, targets) for of_seed in scores]):.4f}"
         for metric in protocol.metrics
     ]
-    return f"the encoder was trained too; while it was frozen: {', '.join(found)} of all test clips"
+    return f"the encoder was fine-tuned; frozen encoder: {', '.join(values)} on all test clips"
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ class _Tuner:
             0, selection_score(self.classifier, self.protocol, self.embedded.clips["valid"])
         )
         epoch = 0
-        # What the encoder drops at random is drawn from torch's generator.
+        # Dropout in the encoder uses torch's generator.
         with torch.random.fork_rng():
             torch.manual_seed(int(self.rng.integers(1 << 62)))
             while epoch < self.protocol.epochs and epoch - best.epoch < self.protocol.patience:
@@ -146,7 +152,7 @@ class _Tuner:
         paths = [item.path for item in self.embedded.items["train"]]
         for crops, rows in crop_batches(self.encoder, paths, self.protocol.batch_size, self.rng):
             if len(rows) == 1 and len(paths) > 1:
-                # Normalisation over a batch has nothing to learn from a single crop.
+                # Batch normalisation needs more than one crop.
                 continue
             logits = self.classifier(encode(self.encoder, crops.to(self.device)))
             targets = self.targets[rows.to(self.targets.device)].to(self.device)
@@ -155,41 +161,48 @@ class _Tuner:
             self.optimizer.step()
 
     def _embed(self, split: Split) -> ClipWindows:
-        """The clips of a split, embedded by the encoder as it is. Raises BadInputError."""
+        """Embed a split with the current encoder. Raises BadInputError."""
         paths = [item.path for item in self.embedded.items[split]]
-        results = list(whole_clips(embed_files(self.encoder, paths, device=self.device)))
+        results = list(raise_failures(embed_files(self.encoder, paths, device=self.device)))
         windows = torch.from_numpy(np.concatenate([result.windows for result in results]))
         counts = np.array([len(result.windows) for result in results], dtype=np.int64)
         return ClipWindows(windows, counts, self.embedded.clips[split].targets)
 
     def _state(self, epoch: int, rank: tuple[float, float]) -> _Best:
-        # A loss that is not a number would win no later comparison, nor lose one.
+        # Every comparison with NaN is false, so such an epoch could never be replaced.
         ranked = rank if all(map(math.isfinite, rank)) else (-math.inf, 0.0)
-        weights = (copy.deepcopy(one.state_dict()) for one in (self.encoder, self.classifier))
+        modules = self.encoder, self.classifier
+        weights = (copy.deepcopy(module.state_dict()) for module in modules)
         return _Best(ranked, epoch, *weights)
 
 
 def crop_batches(
     encoder: Encoder, paths: Sequence[Path], batch_size: int, rng: np.random.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One random crop per segment of every file, once, in a random order.
+    """Draw one random crop per segment of every file, in random order.
 
-    Files come in a random order, and crops are mixed with those of the files around them: as many
-    as fill sixteen batches, so that memory does not grow with the data set.
+    Files are shuffled, and crops are shuffled within a buffer of sixteen batches, so that memory
+    does not grow with the data set.
+
+    Args:
+        encoder: Encoder with the sample rate in Hz, the crop length and the input level.
+        paths: Audio files.
+        batch_size: Crops per batch.
+        rng: Random generator.
 
     Yields:
-        Crops (batch, samples) at the encoder's level, and the rows (batch,) of their files.
+        Crops (batch, samples) at the encoder's level, and rows (batch,) of their files.
 
     Raises:
         BadInputError: A file cannot be decoded.
     """
-    waiting: list[tuple[Tensor, int]] = []
-    for found in _crops(encoder, paths, rng):
-        waiting.append(found)
-        if len(waiting) >= BATCHES_SHUFFLED * batch_size:
-            drawn = _draw(waiting, len(waiting) // 2, rng)
+    buffer: list[tuple[Tensor, int]] = []
+    for crop in _crops(encoder, paths, rng):
+        buffer.append(crop)
+        if len(buffer) >= BATCHES_SHUFFLED * batch_size:
+            drawn = _draw(buffer, len(buffer) // 2, rng)
             yield from _batches(drawn, batch_size)
-    yield from _batches(_draw(waiting, len(waiting), rng), batch_size)
+    yield from _batches(_draw(buffer, len(buffer), rng), batch_size)
 
 
 def _crops(
@@ -204,18 +217,18 @@ def _crops(
     for row, decoded in map_ahead(load, order, DECODERS):
         waveform = torch.from_numpy(at_level(decoded, encoder.level))
         for start in cut(encoder, len(waveform)).tolist():
-            # A copy, which does not keep the whole file in memory.
+            # A view would keep the entire file in memory.
             yield waveform[start : start + encoder.crop_samples].clone(), row
 
 
 def _draw(
-    waiting: list[tuple[Tensor, int]], count: int, rng: np.random.Generator
+    buffer: list[tuple[Tensor, int]], count: int, rng: np.random.Generator
 ) -> list[tuple[Tensor, int]]:
-    """Take some out, in a random order."""
-    order = rng.permutation(len(waiting))
-    taken = [waiting[place] for place in order[:count].tolist()]
-    waiting[:] = [waiting[place] for place in sorted(order[count:].tolist())]
-    return taken
+    """Remove `count` random crops from the buffer, in random order."""
+    order = rng.permutation(len(buffer))
+    drawn = [buffer[row] for row in order[:count].tolist()]
+    buffer[:] = [buffer[row] for row in sorted(order[count:].tolist())]
+    return drawn
 
 
 def _batches(

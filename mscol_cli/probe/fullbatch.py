@@ -1,4 +1,4 @@
-"""Classifiers trained on all windows at once, their weight decay chosen on validation."""
+"""Full-batch training of classifiers, with weight decay chosen on validation clips."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mscol_cli.probe.classifier import (
 from mscol_cli.probe.windows import ClipWindows
 
 WEIGHT_DECAYS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-"""Strong to weak: of candidates that are equal on validation the strongest stays."""
+"""From strong to weak; the strongest of equal candidates is kept."""
 HIDDEN = 512
 LBFGS_STEPS = 100
 ADAM_STEPS = 500
@@ -34,12 +34,12 @@ PATIENCE = 5
 
 @dataclass(frozen=True)
 class _Problem:
-    """What is minimised.
+    """An optimisation problem.
 
     Attributes:
-        protocol: Says which loss, and which metric selects.
-        windows: (windows, dim) standardised, on the device.
-        targets: Of each window.
+        protocol: Protocol with the loss and the `select` metric.
+        windows: (windows, dim) standardised windows, on the device.
+        targets: Target of each window.
         valid: Validation clips.
         weight_decay: Half of it times the sum of squared weights is added to the mean loss.
     """
@@ -51,9 +51,10 @@ class _Problem:
     weight_decay: float = 0.0
 
     def loss(self, model: ShallowClassifier) -> Tensor:
-        squares = [one.square().sum() for one in model.layers.parameters() if one.dim() > 1]
+        weights = [weight for weight in model.layers.parameters() if weight.dim() > 1]
+        squares = torch.stack([weight.square().sum() for weight in weights]).sum()
         loss = loss_of(self.protocol, model.layers(self.windows), self.targets)
-        return loss + 0.5 * self.weight_decay * torch.stack(squares).sum()
+        return loss + 0.5 * self.weight_decay * squares
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,18 @@ class _Candidate:
 def train_full_batch(
     protocol: ProbeProtocol, train: ClipWindows, valid: ClipWindows, seed: int
 ) -> TrainedProbe:
-    """Train the protocol's `linear` or `mlp` classifier at every weight decay; keep the best.
+    """Train the protocol's `linear` or `mlp` classifier at every weight decay, and keep the best.
 
-    `linear` is brought to the optimum of a convex problem by L-BFGS from weights of 0, each weight
-    decay from the solution of the one before, so that every seed gives the same. `mlp` has one
-    hidden layer; Adam trains it, and its best of every ten updates is a candidate.
+    `linear` is a convex problem, solved by L-BFGS from zero weights; each weight decay starts at
+    the solution of the previous one, so all seeds give the same result. `mlp` has one hidden layer
+    and is trained by Adam; it is validated every ten updates.
 
     Args:
-        protocol: Which classifier, standardising, the metric that selects, units of `mlp` (512
-            when it says 0).
-        train: On the device to train on, which holds the windows a second time.
-        valid: On the same device.
-        seed: Of the initial weights of `mlp`.
+        protocol: Protocol with `classifier`, `standardise`, `select`, and `hidden` for `mlp` (0
+            means 512 units).
+        train: Training clips, on the device to train on, which stores the windows twice.
+        valid: Validation clips, on the same device.
+        seed: Random seed of the initial weights of `mlp`.
     """
     linear = protocol.classifier == "linear"
     sized = replace(protocol, hidden=0 if linear else protocol.hidden or HIDDEN)
@@ -86,8 +87,8 @@ def train_full_batch(
     windows = (train.windows - model.get_buffer("mean")) / model.get_buffer("scale")
     problem = _Problem(sized, windows, targets_of(sized, train)[train.owners()], valid)
     candidates = list((_linear if linear else _mlp)(model, problem))
-    # The first of equal candidates.
-    best = max(candidates, key=lambda one: one.rank)
+    # max returns the first of equal candidates.
+    best = max(candidates, key=lambda candidate: candidate.rank)
     model.load_state_dict(best.weights)
     multilabel, tried = protocol.multilabel, len(candidates)
     return TrainedProbe(
@@ -99,13 +100,12 @@ def _linear(model: ShallowClassifier, problem: _Problem) -> Iterator[_Candidate]
     for parameter in model.parameters():
         nn.init.zeros_(parameter)
     for weight_decay in WEIGHT_DECAYS:
-        at = replace(problem, weight_decay=weight_decay)
-        updates = _minimise(model, at)
-        yield _candidate(model, at, updates)
+        problem = replace(problem, weight_decay=weight_decay)
+        yield _candidate(model, problem, _minimise(model, problem))
 
 
 def _minimise(model: ShallowClassifier, problem: _Problem) -> int:
-    """L-BFGS to the optimum, or as far as its steps go; returns their number."""
+    """Run L-BFGS until convergence, at most `LBFGS_STEPS`; returns the number of steps."""
     optimizer = torch.optim.LBFGS(
         model.parameters(),
         max_iter=LBFGS_STEPS,
@@ -133,7 +133,7 @@ def _mlp(model: ShallowClassifier, problem: _Problem) -> Iterator[_Candidate]:
 
 
 def _descend(model: ShallowClassifier, problem: _Problem) -> _Candidate:
-    """Adam until validation gets no better; the best of its checks."""
+    """Run Adam with early stopping; returns the best validated candidate."""
     optimizer = torch.optim.Adam(model.parameters(), lr=ADAM_RATE)
     best = _Candidate((-math.inf, 0.0), 0, problem.weight_decay, {})
     for update in range(1, ADAM_STEPS + 1):
@@ -141,7 +141,8 @@ def _descend(model: ShallowClassifier, problem: _Problem) -> _Candidate:
         problem.loss(model).backward()  # type: ignore[no-untyped-call]  # as above
         optimizer.step()
         if update % CHECK_EVERY == 0:
-            best = max(best, _candidate(model, problem, update), key=lambda one: one.rank)
+            candidate = _candidate(model, problem, update)
+            best = candidate if candidate.rank > best.rank else best
             if update - best.update >= PATIENCE * CHECK_EVERY:
                 break
     return best

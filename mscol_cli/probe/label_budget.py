@@ -1,4 +1,4 @@
-"""The score of a probe as a function of the number of labelled training clips."""
+"""Scores of a probe by number of labelled training clips."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ def score_budgets(
     settings: ProbeSettings,
     embedded: EmbeddedTask,
     model: Model,
-    whole: ClipScores,
+    all_clips: ClipScores,
     device: torch.device,
     progress: Progress,
 ) -> Iterator[LabelBudget]:
-    """Scores with each share of the training clips; validation and test clips are always all.
+    """Score classifiers trained on each share of the training clips.
 
-    Every seed draws clips of its own, so that the spread over seeds has the luck of the draw in it.
+    All validation and test clips are used. Every seed draws its own clips, so that the spread over
+    seeds includes the variation between draws.
 
     Args:
-        settings: Which shares, and how classifiers are trained.
-        embedded: Vectors of all clips.
-        model: The encoder they are of.
-        whole: The scores with all training clips, which a share of 1 has too.
-        device: Where classifiers are trained.
-        progress: Shows a bar over seeds.
+        settings: Probe settings with the shares.
+        embedded: Embeddings of all clips.
+        model: The encoder.
+        all_clips: Scores with all training clips, used for a share of 1.
+        device: Device to train classifiers on.
+        progress: Progress bar over seeds.
     """
     if not settings.label_fractions:
         return
@@ -45,21 +46,23 @@ def score_budgets(
     shares = settings.label_fractions
     progress.begin("label budgets", sum(share < 1 for share in shares) * settings.seeds, "seed")
     for share in shares:
-        drawn = [draw_budget(embedded, share, seed) for seed in range(settings.seeds)]
-        clips = float(np.mean([len(one.items["train"]) for one in drawn]))
-        kept = whole
+        budgets = [draw_budget(embedded, share, seed) for seed in range(settings.seeds)]
+        clips = float(np.mean([len(budget.items["train"]) for budget in budgets]))
+        clip_scores = all_clips
         if share < 1:
             probes = []
-            for seed, one in enumerate(drawn):
-                probes.append(train_one(protocol, one, model, seed, device))
+            for seed, budget in enumerate(budgets):
+                probes.append(train_one(protocol, budget, model, seed, device))
                 progress.advance(share=f"{share:g}")
-            kept = score_clips(protocol, probes, embedded, whole.members, whole.classes)
-        yield LabelBudget(share, clips, tuple(scored_sets(protocol, kept)))
+            clip_scores = score_clips(
+                protocol, probes, embedded, all_clips.members, all_clips.classes
+            )
+        yield LabelBudget(share, clips, tuple(scored_sets(protocol, clip_scores)))
     progress.end()
 
 
 def draw_budget(embedded: EmbeddedTask, share: float, seed: int) -> EmbeddedTask:
-    """The same task with a share of its training clips."""
+    """Draw a share of the training clips of a task."""
     targets = embedded.clips["train"].targets
     kept = np.zeros(len(targets), dtype=bool)
     kept[budget_rows(targets, share, seed)] = True
@@ -67,33 +70,33 @@ def draw_budget(embedded: EmbeddedTask, share: float, seed: int) -> EmbeddedTask
 
 
 def budget_rows(targets: BoolArray, fraction: float, seed: int) -> NDArray[np.int64]:
-    """The rows of a share of the clips, in ascending order.
+    """Draw a share of the clips, stratified by class; returns rows (drawn,) in ascending order.
 
-    Clips are drawn class by class, a clip of many labels belonging to the rarest of them. A larger
-    share of one seed holds all clips of a smaller. Every class that has clips keeps one at least.
+    A clip with several labels belongs to the rarest of them. For the same seed, a larger share
+    contains all clips of a smaller one. At least one clip of every non-empty class is drawn.
 
     Args:
-        targets: (clips, classes).
-        fraction: Share of the clips, above 0, at most 1; at least one clip is drawn.
-        seed: Of the draw.
+        targets: (clips, classes) labels.
+        fraction: Share of the clips, above 0 and at most 1; at least one clip is drawn.
+        seed: Random seed of the draw.
     """
     strata = _strata(targets)
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(targets))
-    place = np.empty(len(targets))
+    quantile = np.empty(len(targets))
     firsts = []
     for stratum in np.unique(strata):
         members = shuffled[strata[shuffled] == stratum]
-        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+        quantile[members] = (np.arange(len(members)) + 0.5) / len(members)
         firsts.append(members[0])
-    drawn = shuffled[np.argsort(place[shuffled], kind="stable")]
+    drawn = shuffled[np.argsort(quantile[shuffled], kind="stable")]
     wanted = max(1, math.floor(fraction * len(targets) + 0.5))
     return np.unique(np.concatenate([drawn[:wanted], np.array(firsts, dtype=np.int64)]))
 
 
 def _strata(targets: BoolArray) -> NDArray[np.int64]:
-    """(clips,) the rarest label of each clip; one more for clips without any."""
+    """(clips,) rarest label of each clip; the number of classes for clips without labels."""
     counts = targets.sum(axis=0)
-    bare = np.full((len(targets), 1), len(targets) + 1)
+    unlabelled = np.full((len(targets), 1), len(targets) + 1)
     rarity = np.where(targets, counts, len(targets) + 2)
-    return np.asarray(np.concatenate([rarity, bare], axis=1).argmin(axis=1), dtype=np.int64)
+    return np.asarray(np.concatenate([rarity, unlabelled], axis=1).argmin(axis=1), dtype=np.int64)

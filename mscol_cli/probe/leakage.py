@@ -1,4 +1,4 @@
-"""Test clips an encoder or a probe may know: shared groups, and music it was trained on."""
+"""Leakage: groups that test and training clips share, and test clips seen in pre-training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mscol_cli.system.files import is_regular
 
 
 def shared_groups(items: Mapping[Split, Sequence[TaskItem]]) -> Iterator[SharedGroups]:
-    """For each kind of group that the task names, what test clips share with training clips."""
+    """Count the groups that test clips share with training clips, for each kind of group."""
     for kind in sorted({kind for item in items["test"] for kind in item.groups}):
         trained = {item.groups.get(kind) for item in items["train"]}
         tested = [item.groups[kind] for item in items["test"] if kind in item.groups]
@@ -26,33 +26,33 @@ def shared_groups(items: Mapping[Split, Sequence[TaskItem]]) -> Iterator[SharedG
 
 
 def overlap_note(model: Model, items: Sequence[TaskItem], root: Path, task: str) -> list[str]:
-    """A line for the report when test clips were among the music of pre-training.
+    """A note if test clips were in the pre-training music.
 
-    A clip counts when the run's store has a track of its path below `root`, made of a file of its
-    size. A store that is gone, or an encoder without one, gives no line.
+    A clip counts if the run's store has a track of the same path below `root`, made from a file of
+    the same size. There is no note if the store is missing, or for a model without a store.
     """
     files = _files_of(model)
     test = [item for item in items if item.split == "test"]
-    heard = sum(_is_among(item.path, root, files) for item in test)
-    if not heard:
+    overlap = sum(_is_among(item.path, root, files) for item in test)
+    if not overlap:
         return []
     return [
-        f"{heard} of {len(test)} test clips were among the music that this encoder was pre-trained"
-        f" on, without their labels: 'pretrain --train-split {task}' leaves them out"
+        f"{overlap} of {len(test)} test clips were in the pre-training music of this encoder,"
+        f" without their labels: 'pretrain --train-split {task}' leaves them out"
     ]
 
 
 def _files_of(model: Model) -> Mapping[str, set[int]]:
-    """By track id, the sizes in bytes of the files it was made of."""
-    held: Mapping[str, Any] | None = model.info.get("store")
-    if model.run is None or held is None:
+    """Sizes in bytes of the input files of each track, by track id."""
+    trained_on: Mapping[str, Any] | None = model.info.get("store")
+    if model.run is None or trained_on is None:
         return {}
     try:
-        store = Store.open(Path(held["path"]))
+        store = Store.open(Path(trained_on["path"]))
     except MscolError:
         return {}
-    wanted = set(chosen_tracks(model.run, store).index.track_ids)
-    return {name: sizes for name, sizes in store.file_sizes().items() if name in wanted}
+    chosen = set(chosen_tracks(model.run, store).index.track_ids)
+    return {name: sizes for name, sizes in store.file_sizes().items() if name in chosen}
 
 
 def _is_among(path: Path, root: Path, files: Mapping[str, set[int]]) -> bool:

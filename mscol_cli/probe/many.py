@@ -1,9 +1,9 @@
-"""`probe` of many tasks and models: each on its own, then one table of all."""
+"""`probe` of several tasks and models, joined into one table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -36,15 +36,15 @@ DEFAULT_OUTPUT = Path(PROBES)
 
 @dataclass(frozen=True)
 class TableRequest:
-    """What to probe, with what.
+    """Request for a table of probes.
 
     Attributes:
         tasks: Names of tasks.
-        models: Each as `ProbeRequest.model`; none for `runs/latest` alone.
-        data: Folders of data, as `TASK=DIR`; for a single task simply `DIR`.
-        probe: All that the probes have in common; its task, model, data and output do not count.
+        models: Models, each as in `ProbeRequest.model`; empty for `runs/latest`.
+        data: Folders of data sets, as `TASK=DIR`, or `DIR` for a single task.
+        probe: Common options of the probes; its task, model, data and output are ignored.
         output: Folder of the table; None for `probes`.
-        reuse: Take results that are there already and come from the same model and settings.
+        reuse: Reuse existing results of the same model and settings.
     """
 
     tasks: Sequence[str]
@@ -56,16 +56,16 @@ class TableRequest:
 
 
 def one_per_task(request: TableRequest) -> list[ProbeRequest]:
-    """The probes of the first model. Raises UsageError."""
-    return list({one.task: one for one in reversed(requests(request))}.values())[::-1]
+    """Probes of the first model, one per task. Raises UsageError."""
+    return list({probe.task: probe for probe in reversed(requests(request))}.values())[::-1]
 
 
 def requests(request: TableRequest) -> list[ProbeRequest]:
-    """The probes of a table, model after model. Raises UsageError."""
+    """All probes of a table, model after model. Raises UsageError."""
     folders = _data_folders(request)
     models: list[str | None] = [*dict.fromkeys(request.models)] or [None]
     if request.probe.stems is not None and len(set(request.tasks)) > 1:
-        raise UsageError("--stems is for one task: with several, each has the store DIR.store.")
+        raise UsageError("--stems takes one task: each of several tasks has the store DIR.store.")
     if request.probe.encoder and UNTRAINED not in models:
         raise UsageError("--encoder goes with --model untrained; a trained model has its own.")
     return [
@@ -83,19 +83,18 @@ def requests(request: TableRequest) -> list[ProbeRequest]:
 
 
 def run(request: TableRequest, progress: Progress) -> JointTable:
-    """Probe every model on every task; one that fails does not stop the others.
+    """Probe every model on every task; a failed probe does not stop the others.
 
     Raises:
-        UsageError: An unknown task, an option that no task takes: before anything is probed.
-        MscolError: Nothing could be probed; it is that of the first failure.
+        UsageError: Unknown task or option, before anything is probed.
+        MscolError: All probes failed; the error is that of the first one.
     """
     registry = load_registry()
-    asked = requests(request)
-    settings = {one.task: resolve_settings(one, registry) for one in asked}
+    settings = {probe.task: resolve_settings(probe, registry) for probe in one_per_task(request)}
     output = request.output or DEFAULT_OUTPUT
     check_writable(output)
     runner = _Runner(registry, settings, pick_device(request.probe.device), request.reuse, progress)
-    finished = list(runner.finish(asked))
+    finished = list(runner.finish(requests(request)))
     if not finished:
         raise runner.errors[0]
     table = join(finished)
@@ -105,31 +104,24 @@ def run(request: TableRequest, progress: Progress) -> JointTable:
     return table
 
 
+@dataclass
 class _Runner:
-    """Probes one after another; keeps the last model, the data of every task, and the failures."""
+    """Runs probes in sequence; keeps the last model, the data of every task, and the failures."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        settings: dict[str, ProbeSettings],
-        device: torch.device,
-        reuse: bool,
-        progress: Progress,
-    ) -> None:
-        self.registry = registry
-        self.settings = settings
-        self.device = device
-        self.reuse = reuse
-        self.progress = progress
-        self.data: dict[str, tuple[Path, TaskData]] = {}
-        self.model: tuple[str | None, Model] | None = None
-        self.outputs: set[Path] = set()
-        self.errors: list[MscolError] = []
-        self.failures: list[tuple[str, str]] = []
+    registry: Registry
+    settings: dict[str, ProbeSettings]
+    device: torch.device
+    reuse: bool
+    progress: Progress
+    data: dict[str, tuple[Path, TaskData]] = field(default_factory=dict)
+    model: tuple[str | None, Model] | None = None
+    outputs: set[Path] = field(default_factory=set)
+    errors: list[MscolError] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
 
-    def finish(self, asked: Sequence[ProbeRequest]) -> Iterator[Finished]:
-        """The results of all that did not fail."""
-        for request in asked:
+    def finish(self, probes: Sequence[ProbeRequest]) -> Iterator[Finished]:
+        """Yield the results of all probes that did not fail."""
+        for request in probes:
             name = f"{request.task} {request.model or 'runs/latest'}"
             try:
                 yield self._finish(request)
@@ -145,23 +137,23 @@ class _Runner:
         model = self._load_model(request)
         settings = self.settings[request.task]
         output = self._output(request, model)
-        given = request.model or model.name
+        requested = request.model or model.name
         data = data_folder(settings, request.data)
         if self.reuse and why_unfinished(output, settings, data, model.hash) is None:
-            self.progress.note(f"{request.task} {model.name}: taken from {output}")
-            return Finished(given, read(output))
+            self.progress.note(f"{request.task} {model.name}: reused from {output}")
+            return Finished(requested, read(output))
         self.progress.note(f"{request.task} {model.name}")
         check_writable(output)
-        found = self._load_data(request)
-        result = probe_model(settings, found, model, output, self.device, self.progress)
+        data_set = self._load_data(request)
+        result = probe_model(settings, data_set, model, output, self.device, self.progress)
         self.failures += [(f"{request.task} {clip}", reason) for clip, reason in result.failures]
-        return Finished(given, result)
+        return Finished(requested, result)
 
     def _load_model(self, request: ProbeRequest) -> Model:
         if self.model is None or self.model[0] != request.model:
-            found = resolve_model(request.model, request.encoder, self.registry, self.device)
-            self.progress.note(found.describe())
-            self.model = request.model, found
+            model = resolve_model(request.model, request.encoder, self.registry, self.device)
+            self.progress.note(model.describe())
+            self.model = request.model, model
         return self.model[1]
 
     def _load_data(self, request: ProbeRequest) -> tuple[Path, TaskData]:
@@ -170,7 +162,7 @@ class _Runner:
         return self.data[request.task]
 
     def _output(self, request: ProbeRequest, model: Model) -> Path:
-        """The default one, unless another checkpoint of the same run has taken it."""
+        """The default output, with the step if another checkpoint of the run has taken it."""
         output = default_output(request, model)
         if output in self.outputs:
             output = output.with_name(f"{output.name}@{model.step}")
@@ -180,24 +172,22 @@ class _Runner:
 
 def _data_folders(request: TableRequest) -> dict[str, Path]:
     folders: dict[str, Path] = {}
-    for given in request.data:
-        task, equals, folder = given.partition("=")
+    for argument in request.data:
+        task, equals, folder = argument.partition("=")
         if equals and task in request.tasks:
             folders[task] = Path(folder)
         elif len(set(request.tasks)) == 1:
-            folders[request.tasks[0]] = Path(given)
+            folders[request.tasks[0]] = Path(argument)
         elif equals and "/" not in task:
             raise unknown_name("task among those to probe", task, request.tasks)
         else:
             raise UsageError(
-                f"--data {given} is for one task: with several, write --data TASK={given}."
+                f"--data {argument} takes one task: with several, use --data TASK={argument}."
             )
     return folders
 
 
 def _options_of(task: str, request: TableRequest) -> tuple[str, ...]:
-    """Options for every task, and those that name this one: `TASK.KEY=VALUE`."""
-    others = [f"{other}." for other in request.tasks if other != task]
-    return tuple(
-        given for given in request.probe.options if not given.startswith(tuple(others) or ("\0",))
-    )
+    """Options without a task, and those of this task: `TASK.KEY=VALUE`."""
+    others = tuple(f"{other}." for other in request.tasks if other != task)
+    return tuple(option for option in request.probe.options if not option.startswith(others))

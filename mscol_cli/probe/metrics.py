@@ -1,4 +1,4 @@
-"""The metrics of probes: one table, which every score, report and check asks."""
+"""The table of probe metrics, used by all scores, reports and checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from mscol_cli.errors import UsageError
@@ -23,24 +22,26 @@ ClassMetric = Callable[[FloatArray, BoolArray], FloatArray]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of scores and targets, (clips, classes) both.
+    """A metric of scores (clips, classes) and targets (clips, classes).
 
-    A metric without a form for resamples has no interval: it can select, but is not reported.
+    A metric without `weighted` or `ranked` has no interval: it can be used for selection, but not
+    reported.
 
     Attributes:
-        name: What protocols and probe.json call it.
-        title: What tables call it, of one class where it is a mean over classes.
-        score: The metric, from 0 to 1; NaN where no class can be scored.
-        weighted: (resamples,) the metric of each resample.
-        ranked: Instead of that, (resamples,) the metric of one class, from its ranking.
-        by_class: (classes,) the score of each, NaN for one that has none; None for a metric that
-            classes have no scores of.
-        guessed: The score of guessing every class equally often, by the targets; None where that
-            is the score of giving every clip the same answer.
-        macro: Whether it is a mean over the scored classes.
-        single_label: Whether it makes sense where a clip has one label.
-        multilabel: Whether it makes sense where a clip has many.
-        higher_is_better: Whether the higher of two values is the better one.
+        name: Name in protocols and in probe.json.
+        title: Name in tables; for a macro average, the name of its per-class metric.
+        score: Function of scores and targets, from 0 to 1; NaN if no class can be scored.
+        weighted: Function of scores, targets and weights (clips, resamples), with one value per
+            resample (resamples,).
+        ranked: Alternative to `weighted`: function of the `Ranking` of one class, (resamples,).
+        by_class: Function of scores and targets, (classes,), NaN for classes without a score; None
+            for a metric without per-class scores.
+        guessed: Function of the targets, the score of guessing every class equally often; None if
+            that equals the score of a constant prediction.
+        macro: Whether the metric is a mean over the scored classes.
+        single_label: Whether the metric suits single-label tasks.
+        multilabel: Whether the metric suits multi-label tasks.
+        higher_is_better: Whether higher values are better.
     """
 
     name: str
@@ -57,39 +58,39 @@ class Metric:
 
     @property
     def label(self) -> str:
-        """What tables call it over all classes."""
+        """Name in tables of scores over all classes."""
         return f"macro {self.title}" if self.macro else self.title
 
     @property
     def is_reported(self) -> bool:
-        """Whether it has an interval, and so can be reported."""
+        """Whether the metric has an interval, and so can be reported."""
         return self.weighted is not None or self.ranked is not None
 
     def suits(self, multilabel: bool) -> bool:
-        """Whether it makes sense for tasks of that kind."""
+        """Whether the metric suits multi-label (or single-label) tasks."""
         return self.multilabel if multilabel else self.single_label
 
     def rank(self, value: float) -> float:
-        """A number that is larger the better the value is."""
+        """The value, negated if lower is better, so that higher ranks are better."""
         return value if self.higher_is_better else -value
 
 
 def scored_classes(targets: BoolArray) -> BoolArray:
-    """(classes,) whether a class has both positives and negatives among (clips, classes).
+    """(classes,) whether a class has both positives and negatives in targets (clips, classes).
 
-    Macro averages run over these classes; the others have no ROC-AUC, so they are left out of
-    every macro average and must be named beside it.
+    Macro averages include only these classes: the others have no ROC-AUC, and must be listed next
+    to every macro average.
     """
     return np.asarray(targets.any(axis=0) & ~targets.all(axis=0))
 
 
 def accuracy(scores: FloatArray, targets: BoolArray) -> float:
-    """Share of clips whose highest score is at their label; (clips, classes) both."""
+    """Share of clips whose highest score is that of their label; both arrays (clips, classes)."""
     return float(accuracy_score(targets.argmax(axis=1), scores.argmax(axis=1)))
 
 
 def macro_f1(scores: FloatArray, targets: BoolArray) -> float:
-    """Mean over the scored classes of F1, of the class with the highest score."""
+    """Mean F1 over the scored classes; the prediction is the class with the highest score."""
     classes = np.flatnonzero(scored_classes(targets))
     if len(classes) == 0:
         return float("nan")
@@ -98,40 +99,43 @@ def macro_f1(scores: FloatArray, targets: BoolArray) -> float:
 
 
 def roc_auc(scores: FloatArray, targets: BoolArray) -> float:
-    """Mean over the scored classes of the area under the ROC curve."""
+    """Mean area under the ROC curve over the scored classes."""
     return _macro(class_roc_auc, scores, targets)
 
 
 def average_precision(scores: FloatArray, targets: BoolArray) -> float:
-    """Mean over the scored classes of average precision (PR-AUC in the tagging literature)."""
+    """Mean average precision over the scored classes (PR-AUC in the tagging literature)."""
     return _macro(class_average_precision, scores, targets)
 
 
 def binary_accuracy(scores: FloatArray, targets: BoolArray) -> float:
-    """Share of right answers over clips and classes, at a threshold of 0.5: the published choice
-    of the MagnaTagATune classifier, nearly blind where tags are rare."""
+    """Share of correct decisions over clips and classes, at a threshold of 0.5.
+
+    The published MagnaTagATune classifier is selected by this metric, which is insensitive to rare
+    tags.
+    """
     return float(((scores > 0.5) == targets).mean())
 
 
 def class_roc_auc(scores: FloatArray, targets: BoolArray) -> FloatArray:
-    """(classes,) the area under the ROC curve of each class against all others."""
+    """(classes,) area under the ROC curve of each class against all others."""
     return _each_class(roc_auc_score, scores, targets)
 
 
 def class_average_precision(scores: FloatArray, targets: BoolArray) -> FloatArray:
-    """(classes,) the average precision of each class against all others."""
+    """(classes,) average precision of each class against all others."""
     return _each_class(average_precision_score, scores, targets)
 
 
 def weighted_accuracy(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
-    """(resamples,) share of the weight that lies on clips classified rightly."""
+    """(resamples,) weighted share of correctly classified clips; weights (clips, resamples)."""
     hits = scores.argmax(axis=1) == targets.argmax(axis=1)
     share: FloatArray = sum_rows(weights[hits]) / sum_rows(weights)
     return share
 
 
 def weighted_macro_f1(scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
-    """(resamples,) mean F1 over the classes a resample has clips of."""
+    """(resamples,) mean F1 over the classes in each resample; weights (clips, resamples)."""
     guess = scores.argmax(axis=1)
     labels = np.flatnonzero(scored_classes(targets))
     by_class = [_f1(guess == label, targets[:, label], weights) for label in labels.tolist()]
@@ -139,15 +143,15 @@ def weighted_macro_f1(scores: FloatArray, targets: BoolArray, weights: Weights) 
 
 
 def guessed_accuracy(targets: BoolArray) -> float:
-    """The accuracy of guessing every class equally often."""
+    """Expected accuracy of guessing every class equally often."""
     return 1 / float(targets.shape[1])
 
 
 def guessed_macro_f1(targets: BoolArray) -> float:
-    """The macro F1 of guessing every class equally often."""
+    """Macro F1 of guessing every class equally often."""
     share = guessed_accuracy(targets)
     prevalence = targets.mean(axis=0)[scored_classes(targets)]
-    # Precision of a guess is the prevalence, its recall the share of guesses.
+    # The precision of guessing is the prevalence, and its recall the share of guesses.
     f1 = 2 * prevalence * share / (prevalence + share)
     return float(f1.mean()) if len(f1) else float("nan")
 
@@ -179,56 +183,63 @@ _ALL = (
 )
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}
 PAIRED = METRICS["roc_auc"]
-"""Of every class where results are compared class by class: chance is 0.5 for any prevalence."""
+"""Metric of comparisons per class: chance is 0.5 at any prevalence."""
 CLASS_ORDER = METRICS["average_precision"]
-"""Tables of classes are in its order, the best first."""
+"""Metric that tables of classes are sorted by, best first."""
 
 
 def find_metric(name: str) -> Metric:
-    """A metric by its name; one that only another mscol knows can be shown, but not computed."""
+    """Look up a metric; unknown names, from results of other versions, can only be displayed."""
     return METRICS.get(name) or Metric(name, name.replace("_", " "), _unknown)
 
 
 def class_metrics(multilabel: bool) -> dict[str, ClassMetric]:
-    """By name, the metrics of which the classes of a task of that kind have scores."""
+    """Metrics with per-class scores that suit multi-label (or single-label) tasks, by name."""
     return {
-        one.name: one.by_class
-        for one in METRICS.values()
-        if one.by_class is not None and one.suits(multilabel)
+        metric.name: metric.by_class
+        for metric in METRICS.values()
+        if metric.by_class is not None and metric.suits(multilabel)
     }
 
 
 def check_metrics(protocol: ProbeProtocol, task: str) -> None:
-    """Refuse a protocol whose metrics are unknown or make no sense. Raises UsageError."""
-    suited = [one for one in METRICS.values() if one.suits(protocol.multilabel)]
-    reported = [one.name for one in suited if one.is_reported]
+    """Raise UsageError if the protocol of a task has unknown or unsuitable metrics."""
+    suitable = [metric for metric in METRICS.values() if metric.suits(protocol.multilabel)]
+    reported = [metric.name for metric in suitable if metric.is_reported]
     for name, allowed in (
-        (protocol.select, [one.name for one in suited]),
-        *((one, reported) for one in protocol.metrics),
+        (protocol.select, [metric.name for metric in suitable]),
+        *((name, reported) for name in protocol.metrics),
     ):
         if name not in allowed:
             raise UsageError(
-                f"task '{task}' asks for metric '{name}': it can have {', '.join(allowed)}."
+                f"task '{task}' requests metric '{name}': choose from {', '.join(allowed)}."
             )
 
 
-def confusion(scores: FloatArray, targets: BoolArray) -> NDArray[np.int64]:
-    """(classes, classes) clips by their class, in rows, and the class with the highest score."""
+def confusion(scores: FloatArray, targets: BoolArray) -> list[list[int]]:
+    """Confusion matrix, summed over seeds: clips by true class (rows) and predicted class.
+
+    Args:
+        scores: (seeds, clips, classes) clip scores.
+        targets: (clips, classes) labels.
+    """
     classes = targets.shape[1]
-    pairs = targets.argmax(axis=1) * classes + scores.argmax(axis=1)
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    pairs = targets.argmax(axis=1) * classes + scores.argmax(axis=2)
+    counts = np.bincount(pairs.ravel(), minlength=classes * classes)
+    matrix: list[list[int]] = counts.reshape(classes, classes).tolist()
+    return matrix
 
 
 def resampled_metrics(
     names: Sequence[str], scores: FloatArray, targets: BoolArray, weights: Weights
 ) -> dict[str, FloatArray]:
-    """(resamples,) of each metric, by name; clips are ranked once for all that need it.
+    """Compute metrics on resamples, (resamples,) each, by name; clips are ranked only once.
 
     Args:
-        names: Of metrics that are reported.
-        scores: (clips, classes).
-        targets: (clips, classes).
-        weights: (clips, resamples).
+        names: Names of metrics that are reported.
+        scores: (clips, classes) clip scores.
+        targets: (clips, classes) labels.
+        weights: (clips, resamples) number of times that each clip was drawn.
     """
     ranked = _ranked(names, scores, targets, weights)
     return {
@@ -252,7 +263,7 @@ def _ranked(
 
 
 def _unknown(scores: FloatArray, targets: BoolArray) -> float:
-    raise NotImplementedError("a metric of another mscol")
+    raise NotImplementedError("a metric of another version of mscol")
 
 
 def _each_class(metric: Callable[..., float], scores: FloatArray, targets: BoolArray) -> FloatArray:
@@ -275,6 +286,6 @@ def _f1(guess: BoolArray, truth: BoolArray, weights: Weights) -> FloatArray:
 
 def _mean_over_classes(by_class: list[FloatArray]) -> FloatArray:
     with warnings.catch_warnings():
-        # A resample without any class that can be scored is not a number, and is left out later.
+        # A resample without any scored class is NaN, and is dropped later.
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.asarray(np.nanmean(np.stack(by_class), axis=0), dtype=np.float64)

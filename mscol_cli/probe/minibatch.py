@@ -1,4 +1,4 @@
-"""A shallow classifier of windows, chosen on clips."""
+"""Minibatch training of shallow classifiers, selected on validation clips."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from mscol_cli.probe.classifier import (
 )
 from mscol_cli.probe.windows import ClipWindows
 
-# The published protocols count epochs in blocks of 8,192 windows, 64 updates of 128. A set that
-# is smaller is passed over more than once per epoch, or 50 epochs would be too few for it.
-LEAST_UPDATES_PER_EPOCH = 64
+# The published protocols count epochs in blocks of 8,192 windows: 64 updates of 128 windows.
+# Smaller sets are repeated within an epoch, because 50 epochs would be too few for them.
+MIN_UPDATES_PER_EPOCH = 64
 
 Epoch = tuple[ClipWindows, ClipWindows]
 DrawEpoch = Callable[[int], Epoch]
-"""Training and validation clips of an epoch, counted from 1."""
+"""Function of the epoch, counted from 1, that returns its training and validation clips."""
 
-# Below about this many multiplications per update, threads cost more than they bring; on a busy
-# machine, where they wait for each other, many times more.
-WORTH_THREADS = 1 << 24
+# With fewer multiplications per update, several threads are slower than one; on a busy machine,
+# where they wait for each other, many times slower.
+MIN_THREADED = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,18 @@ class _Best:
 def train_probe(
     protocol: ProbeProtocol, draw: DrawEpoch, seed: int, device: torch.device
 ) -> TrainedProbe:
-    """Train a classifier on windows that inherit their clips' labels.
+    """Train a classifier on windows, which have the labels of their clips.
 
-    After each epoch the validation clips are scored as test clips will be; the best epoch by the
-    protocol's `select` metric is kept, ties going to the lower loss over validation windows.
+    After each epoch, the validation clips are scored in the same way as test clips. The best epoch
+    by the protocol's `select` metric is kept; ties are broken by the loss over validation windows.
 
     Args:
-        protocol: Layers, learning rate, batch size, epochs, patience, selection.
-        draw: Gives the training and the validation clips of each epoch, on `device`; the first
-            epoch's decide what standardising subtracts and divides by. In validation at least one
-            class must have both positives and negatives.
-        seed: Of the initial weights and the order of the windows; with `draw` it determines the
-            result.
-        device: Where to train.
+        protocol: Hidden units, learning rate, batch size, epochs, patience and selection.
+        draw: Function that returns the clips of each epoch, on `device`. The first epoch determines
+            the standardisation. At least one class must have both positives and negatives among
+            the validation clips.
+        seed: Random seed of the initial weights and the order of windows.
+        device: Device to train on.
     """
     first = draw(1)
     size = protocol.batch_size * first[0].windows.shape[1]
@@ -109,25 +108,27 @@ def _updates(optimizer: torch.optim.Optimizer) -> int:
 
 
 def _batches(windows: int, protocol: ProbeProtocol, generator: torch.Generator) -> Iterator[Tensor]:
-    passes = math.ceil(LEAST_UPDATES_PER_EPOCH / math.ceil(windows / protocol.batch_size))
-    kept = in_whole_blocks(windows, protocol.block)
+    passes = math.ceil(MIN_UPDATES_PER_EPOCH / math.ceil(windows / protocol.batch_size))
+    used = in_whole_blocks(windows, protocol.block)
     for _ in range(passes):
         order = torch.randperm(windows, generator=generator)
-        yield from torch.split(order[:kept], protocol.batch_size)
+        yield from torch.split(order[:used], protocol.batch_size)
 
 
 def in_whole_blocks(windows: int, block: int) -> int:
-    """How many windows an epoch takes when it takes whole blocks, as the published code counts
-    them: a block begins at every multiple of `block` below `windows - block`. With fewer windows
-    than that gives any (the published code then divides by zero), or without blocks, all."""
+    """Number of windows in an epoch of complete blocks, as counted in the published code.
+
+    A block starts at every multiple of `block` below `windows - block`. All windows are used if
+    there is no such block (the published code then divides by zero), or if `block` is 0.
+    """
     return math.ceil((windows - block) / block) * block if 0 < block < windows else windows
 
 
 @contextmanager
 def fitting_threads(multiplications: int) -> Iterator[None]:
-    """Run with one thread if updates of that size are too small to be shared out."""
+    """Use one thread in this context if updates have few multiplications."""
     before = torch.get_num_threads()
-    if multiplications < WORTH_THREADS:
+    if multiplications < MIN_THREADED:
         torch.set_num_threads(1)
     try:
         yield

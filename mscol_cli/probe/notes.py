@@ -1,4 +1,4 @@
-"""Notes that qualify the scores of probes: overlaps with training, classes and clips left out."""
+"""Notes on the scores of probes: overlap with training, classes and clips left out."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ MAX_NAMES = 20
 
 @dataclass(frozen=True)
 class Note:
-    """One note and the results it is about.
+    """A note, with its task and models.
 
     Attributes:
         task: Name of the task.
-        note: The text, without the task or the models.
-        models: Names of the models whose results carry it.
+        note: Text, without task or models.
+        models: Names of the models whose results have the note.
     """
 
     task: str
@@ -26,21 +26,24 @@ class Note:
 
 
 def shared_lines(groups: Sequence[SharedGroups]) -> list[str]:
-    """One line for each kind of group that test and training clips may have in common."""
+    """Lines on the groups that test and training clips share, one per kind of group."""
     return [
-        f"{one.kind}: {one.shared:,} of {one.groups:,} among the test clips are among the training"
-        f" clips too, in {one.shared_clips:,} of {one.clips:,} test clips"
-        for one in groups
+        f"{group.kind}: {group.shared:,} of {group.groups:,} in the test clips are also in the"
+        f" training clips ({group.shared_clips:,} of {group.clips:,} test clips)"
+        for group in groups
     ]
 
 
 def result_notes(result: ProbeResult) -> Iterator[str]:
-    """All notes of one result, one line each."""
+    """Yield all notes of a result."""
     yield from result.notes
     yield from shared_lines(result.shared_groups)
     for test_set in result.test_sets:
         if unscored := _unnamed(test_set.unscored, result.notes):
-            yield f"in no macro average, one-sided in {test_set.title}: {_names(unscored)}"
+            yield (
+                "left out of macro averages, without positives or negatives in"
+                f" {test_set.title}: {_names(unscored)}"
+            )
     if result.missing:
         yield f"audio missing ({len(result.missing)}): {_names(result.missing)}"
     if failures := [name for name, _ in result.failures]:
@@ -48,10 +51,10 @@ def result_notes(result: ProbeResult) -> Iterator[str]:
 
 
 def collect_notes(results: Iterable[tuple[str, ProbeResult]]) -> list[Note]:
-    """Each note once, with all models it is about.
+    """Collect the notes of several results, each once with all its models.
 
     Args:
-        results: What to call the model, and its result.
+        results: Display name and result of each model.
     """
     models: dict[tuple[str, str], list[str]] = {}
     for model, result in results:
@@ -61,7 +64,7 @@ def collect_notes(results: Iterable[tuple[str, ProbeResult]]) -> list[Note]:
 
 
 def _unnamed(classes: Sequence[str], notes: Sequence[str]) -> list[str]:
-    """The classes that no list in a note, such as "no test clip of: harp, flute", names."""
+    """Classes that are not listed in a note, such as "no test clip of: harp, flute"."""
     named = {name.strip() for note in notes for name in note.partition(":")[2].split(",")}
     return [name for name in classes if name not in named]
 

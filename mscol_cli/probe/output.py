@@ -1,4 +1,4 @@
-"""Where the result of a probe goes, and its files."""
+"""Output folder and files of a probe result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mscol_cli.system.values import format_differences
 
 
 def default_output(request: ProbeRequest, model: Model) -> Path:
-    """`RUN/probes/NAME`, or `probes/MODEL-NAME` for a model without a run."""
+    """Return `RUN/probes/NAME`, or `probes/MODEL-NAME` for a model without a run."""
     name = result_name(request)
     if model.run is not None:
         return model.run / PROBES / name
@@ -29,35 +29,35 @@ def default_output(request: ProbeRequest, model: Model) -> Path:
 
 
 def result_name(request: ProbeRequest) -> str:
-    """The task, and whatever else was asked for: other options can mean other scores, whose report
-    must not replace these."""
+    """The task and all requested options, so that results of different options do not overwrite
+    each other."""
     recipe = [Path(request.recipe).stem] if request.recipe else []
-    given = [request.task, *recipe, *request.options, *request.protocol]
+    parts = [request.task, *recipe, *request.options, *request.protocol]
     if request.label_fractions:
-        given.append("labels=" + ",".join(f"{share:g}" for share in request.label_fractions))
+        parts.append("labels=" + ",".join(f"{share:g}" for share in request.label_fractions))
     if request.attribute:
-        given.append("attribute")
-    given += [f"{kind}={amount:g}" for kind, amount in request.deformations]
-    return file_name("-".join(given))
+        parts.append("attribute")
+    parts += [f"{kind}={amount:g}" for kind, amount in request.corruptions]
+    return file_name("-".join(parts))
 
 
 def file_name(text: str) -> str:
-    """A text as the name of one file."""
+    """Replace characters that are unsafe in a file name."""
     return re.sub(r"[^\w=.-]", "_", text)
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse an output that cannot be written, before the work. Raises MscolError."""
-    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK):
-        raise MscolError(f"{folder} cannot be written: use -o.")
+    """Raise MscolError if an output folder cannot be written."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise MscolError(f"{folder} cannot be written: choose another folder with -o.")
 
 
-def write_result(result: ProbeResult, kept: ClipScores) -> None:
-    """Write a result with its scores, page and pictures. Raises MscolError where it cannot."""
+def write_result(result: ProbeResult, clip_scores: ClipScores) -> None:
+    """Write a result with its scores, page and plots. Raises MscolError if that fails."""
     with writing(result.folder):
         if result.picture_path is not None:
-            # matplotlib takes long to come.
+            # matplotlib is slow to import.
             from mscol_cli.probe.plots import draw_label_curves
 
             draw_label_curves(result, result.picture_path)
@@ -65,9 +65,9 @@ def write_result(result: ProbeResult, kept: ClipScores) -> None:
             from mscol_cli.probe.plots import draw_attribution
 
             draw_attribution(result, result.attribution, result.sources_path)
-        # The result last: where there is one, it is that of these scores.
+        # The result is written last, so that it never belongs to other scores.
         result.json_path.unlink(missing_ok=True)
-        write_scores(result.scores_path, kept)
+        write_scores(result.scores_path, clip_scores)
         write_text(result.markdown_path, page_markdown(result_page(result)))
         write(result)
 
@@ -75,22 +75,22 @@ def write_result(result: ProbeResult, kept: ClipScores) -> None:
 def why_unfinished(
     folder: Path, settings: ProbeSettings, data: Path, model_hash: str | None
 ) -> str | None:
-    """Why the result in a folder is not that of these settings; None where it is.
+    """Reason why a folder has no result of these settings; None if it has, empty if it has none.
 
-    Settings that only one of the two states, such as a new option of a task, do not count.
+    Settings that only one side has, such as a new option of a task, are not compared.
 
     Args:
-        folder: Where the result is, or is not.
-        settings: Of the probe.
-        data: The data set's folder.
-        model_hash: Of the weights; None where there are none yet.
+        folder: Folder of the result.
+        settings: Settings of the probe.
+        data: Folder of the data set.
+        model_hash: Hash of the weights; None if there are no weights yet.
     """
     if not (folder / PROBE_REPORT).is_file() or not (folder / SCORES).is_file():
         return ""
     try:
-        found = read(folder)
+        result = read(folder)
     except MscolError:
-        return "what is there cannot be read"
+        return "the existing result cannot be read"
     wanted = {
         "task": settings.part.name,
         "data": data,
@@ -100,8 +100,8 @@ def why_unfinished(
         "seeds": settings.classifiers,
         "model_hash": model_hash,
     }
-    made = {name: getattr(found, name) for name in wanted}
+    existing = {name: getattr(result, name) for name in wanted}
     if settings.stems is not None:
-        made["stems"] = found.attribution.store if found.attribution else None
+        existing["stems"] = result.attribution.store if result.attribution else None
         wanted["stems"] = settings.stems
-    return next(iter(format_differences(made, wanted)), None)
+    return next(iter(format_differences(existing, wanted)), None)

@@ -15,7 +15,7 @@ EXTREMES = 5
 
 
 def result_page(result: ProbeResult) -> Page:
-    """The scores with their intervals, the counts, and what was left out."""
+    """Create a page of scores with intervals, counts, and clips that were left out."""
     sections = [Section("", list(_blocks(result)))]
     if result.attribution is not None:
         sections.append(attribution_section(result.attribution, result.classes))
@@ -26,13 +26,14 @@ def _blocks(result: ProbeResult) -> Iterator[Block]:
     yield _score_table(result)
     yield from _budget_table(result)
     yield from _corruption_table(result)
-    for one in result.test_sets:
-        yield from class_blocks(one)
+    for test_set in result.test_sets:
+        yield from class_blocks(test_set)
     yield _count_table(result)
-    yield from listing("In common", shared_lines(result.shared_groups))
+    yield from listing("Shared groups", shared_lines(result.shared_groups))
     yield from listing("Notes", result.notes)
-    for one in result.test_sets:
-        yield from listing(f"In no macro average, one-sided in {one.title}", one.unscored)
+    for test_set in result.test_sets:
+        title = "Left out of macro averages, without positives or negatives in"
+        yield from listing(f"{title} {test_set.title}", test_set.unscored)
     yield from listing("Audio missing", result.missing)
     unusable = [f"{name}: {reason}" for name, reason in result.failures]
     yield from listing("Audio not usable", unusable)
@@ -40,28 +41,32 @@ def _blocks(result: ProbeResult) -> Iterator[Block]:
 
 def _score_table(result: ProbeResult) -> Table:
     header = ("test set", "metric", "score", "95 % interval over clips", "std over seeds")
-    rows = [row for one in result.test_sets for row in (*_score_rows(one), *_baseline_rows(one))]
+    rows = [
+        row
+        for test_set in result.test_sets
+        for row in (*_score_rows(test_set), *_baseline_rows(test_set))
+    ]
     return Table("", header, rows)
 
 
-def _score_rows(one: ScoredSet) -> Iterator[tuple[str, ...]]:
-    for name, score in one.metrics.items():
-        yield one.title, name, *_format(score)
+def _score_rows(test_set: ScoredSet) -> Iterator[tuple[str, ...]]:
+    for name, score in test_set.metrics.items():
+        yield test_set.title, name, *_format(score)
 
 
-def _baseline_rows(one: ScoredSet) -> Iterator[tuple[str, ...]]:
-    for baseline, values in one.baselines.items():
+def _baseline_rows(test_set: ScoredSet) -> Iterator[tuple[str, ...]]:
+    for baseline, values in test_set.baselines.items():
         for name, value in values.items():
-            yield f"{one.title}: {baseline}", name, f"{value:.4f}", "", ""
+            yield f"{test_set.title}: {baseline}", name, f"{value:.4f}", "", ""
 
 
 def _budget_table(result: ProbeResult) -> Iterator[Table]:
     header = ("labelled clips", "share", "test set", "metric", "score", "95 % interval", "std")
     rows = [
-        (f"{budget.clips:,.0f}", f"{budget.fraction:g}", one.name, name, *_format(score))
+        (f"{budget.clips:,.0f}", f"{budget.fraction:g}", test_set.name, name, *_format(score))
         for budget in result.label_budgets
-        for one in budget.test_sets
-        for name, score in one.metrics.items()
+        for test_set in budget.test_sets
+        for name, score in test_set.metrics.items()
     ]
     if rows:
         yield Table("", header, rows)
@@ -71,15 +76,15 @@ def _corruption_table(result: ProbeResult) -> Iterator[Table]:
     header = ("test clips with", "test set", "metric", "score", "lost", "95 % interval", "p")
     rows = [
         (
-            one.deformation,
-            one.test_set,
-            one.metric,
-            f"{one.score.value:.4f}",
-            f"{one.loss:+.4f}",
-            f"{one.low:+.4f} to {one.high:+.4f}",
-            f"{one.p:.3f}",
+            corrupted.deformation,
+            corrupted.test_set,
+            corrupted.metric,
+            f"{corrupted.score.value:.4f}",
+            f"{corrupted.loss:+.4f}",
+            f"{corrupted.low:+.4f} to {corrupted.high:+.4f}",
+            f"{corrupted.p:.3f}",
         )
-        for one in result.deformed
+        for corrupted in result.deformed
     ]
     if rows:
         yield Table("", header, rows)
@@ -110,7 +115,7 @@ def _count_table(result: ProbeResult) -> Table:
 
 
 def class_blocks(test_set: ScoredSet) -> Iterator[Block]:
-    """Every class of a test set, or the best and the worst of many; and the confusions."""
+    """Yield tables of the classes of a test set (the best and worst of many), and confusions."""
     if test_set.classes:
         yield from _class_table(test_set)
     if test_set.confusion and len(test_set.classes) <= FEW:
@@ -121,24 +126,24 @@ def _class_table(test_set: ScoredSet) -> Iterator[Block]:
     title, shown = "Classes", list(test_set.classes)
     if len(shown) > FEW:
         scored = sorted(
-            (one for one in shown if one.score(CLASS_ORDER.name) is not None),
-            key=lambda one: CLASS_ORDER.rank(one.score(CLASS_ORDER.name) or 0.0),
+            (row for row in shown if row.scores.get(CLASS_ORDER.name) is not None),
+            key=lambda row: CLASS_ORDER.rank(row.scores[CLASS_ORDER.name] or 0.0),
             reverse=True,
         )
         title = f"Best and worst {EXTREMES} of {len(scored)} classes by {CLASS_ORDER.title}"
         shown = [*scored[:EXTREMES], *scored[-EXTREMES:]]
     titles = [find_metric(name).title for name in test_set.classes[0].scores]
     header = ("class", "test clips", *titles)
-    yield Table(f"{title}, {test_set.name}:", header, [_class_row(one) for one in shown])
+    yield Table(f"{title}, {test_set.name}:", header, [_class_row(row) for row in shown])
 
 
-def _class_row(one: ClassScore) -> tuple[str, ...]:
-    shown = ("none" if value is None else f"{value:.4f}" for value in one.scores.values())
-    return one.name, str(one.support), *shown
+def _class_row(row: ClassScore) -> tuple[str, ...]:
+    shown = ("none" if value is None else f"{value:.4f}" for value in row.scores.values())
+    return row.name, str(row.support), *shown
 
 
 def _confusion_table(test_set: ScoredSet) -> Iterator[Block]:
-    names = [one.name for one in test_set.classes]
+    names = [row.name for row in test_set.classes]
     seeds = max(len(score.per_seed) for score in test_set.metrics.values())
     rows = [
         (name, *(f"{count / seeds:.1f}".removesuffix(".0") for count in counts))

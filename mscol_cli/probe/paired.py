@@ -12,8 +12,8 @@ from mscol_cli.probe.metrics import PAIRED, scored_classes
 from mscol_cli.probe.result import PairedScore
 from mscol_cli.probe.windows import BoolArray, FloatArray
 
-FEWEST = 10
-"""Clips of a class, and not of it, from which on an interval is worth its name."""
+MIN_CLIPS = 10
+"""Positive and negative clips that a class needs for an interval."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class PairedColumn:
     """Scores of one column.
 
     Attributes:
-        overall: By name of the metric, over all classes.
-        classes: `PAIRED` of every class, in label order; None for one without positives or without
-            negatives.
+        overall: Scores over all classes, by metric.
+        classes: `PAIRED` score of every class, in label order; None for a class without positives
+            or without negatives.
     """
 
     overall: Mapping[str, PairedScore]
@@ -36,25 +36,25 @@ def score_columns(
     metrics: Sequence[str],
     reference: str | None,
 ) -> dict[str, PairedColumn]:
-    """Score every column, and its difference from one of them.
+    """Score every column, and its difference from a reference column.
 
     Args:
-        scores: By column, (seeds, clips, classes).
-        targets: (clips, classes).
-        metrics: What to score over all classes.
-        reference: The column that the others are compared with; None compares nothing.
+        scores: Clip scores (seeds, clips, classes) by column.
+        targets: (clips, classes) labels.
+        metrics: Names of metrics over all classes.
+        reference: Column to compare the others with; None for no comparison.
     """
     positives = targets.sum(axis=0)
-    known = (np.minimum(positives, len(targets) - positives) >= FEWEST).tolist()
+    known = (np.minimum(positives, len(targets) - positives) >= MIN_CLIPS).tolist()
     overall = {
-        name: {metric: resample(metric, one, targets) for metric in metrics}
-        for name, one in scores.items()
+        name: {metric: resample(metric, column, targets) for metric in metrics}
+        for name, column in scores.items()
     }
-    classes = {name: _by_class(one, targets) for name, one in scores.items()}
-    found = {}
+    classes = {name: _by_class(column, targets) for name, column in scores.items()}
+    columns = {}
     for name in scores:
         other = reference if name != reference else None
-        found[name] = PairedColumn(
+        columns[name] = PairedColumn(
             {
                 metric: _paired(score, overall[other][metric] if other else None)
                 for metric, score in overall[name].items()
@@ -66,7 +66,7 @@ def score_columns(
                 for label, score in enumerate(classes[name])
             ],
         )
-    return found
+    return columns
 
 
 def _by_class(scores: FloatArray, targets: BoolArray) -> list[Resampled | None]:
@@ -82,7 +82,7 @@ def _paired(
     low, high = score.interval() if has_interval else (None, None)
     if reference is None:
         return PairedScore(score.value, low, high)
-    found = difference(score, reference)
+    paired = difference(score, reference)
     if not has_interval:
-        return PairedScore(score.value, low, high, found.value)
-    return PairedScore(score.value, low, high, found.value, found.low, found.high)
+        return PairedScore(score.value, low, high, paired.value)
+    return PairedScore(score.value, low, high, paired.value, paired.low, paired.high)

@@ -1,8 +1,8 @@
-"""Plots of a probe: score by number of labels, and by source."""
+"""Plots of a probe: scores by number of labels, and by source."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -16,14 +16,15 @@ from mscol_cli.probe.result import Attribution, LabelBudget, PairedScore, ProbeR
 
 
 def draw_label_curves(result: ProbeResult, path: Path) -> None:
-    """One panel a metric, one curve a test set, with 95 % intervals; PNG, PDF and SVG."""
+    """Plot scores by number of labels, a panel per metric and a curve per test set, with 95 %
+    intervals, as PNG, PDF and SVG."""
     budgets = result.label_budgets
     panels = [
         Panel(
             title=f"{result.task}: {result.model}",
             x_label="labelled training clips",
             y_label=f"{metric} (95 % interval)",
-            curves=[_curve(budgets, place, metric) for place in range(len(budgets[0].test_sets))],
+            curves=[_curve(budgets, index, metric) for index in range(len(budgets[0].test_sets))],
         )
         for metric in budgets[0].test_sets[0].metrics
     ]
@@ -33,38 +34,58 @@ def draw_label_curves(result: ProbeResult, path: Path) -> None:
     save_pictures(figure, path)
 
 
-def _curve(budgets: Sequence[LabelBudget], place: int, metric: str) -> Curve:
-    scores = [budget.test_sets[place].metrics[metric] for budget in budgets]
+def _curve(budgets: Sequence[LabelBudget], index: int, metric: str) -> Curve:
+    scores = [budget.test_sets[index].metrics[metric] for budget in budgets]
     return Curve(
-        label=f"{budgets[0].test_sets[place].name} clips",
+        label=f"{budgets[0].test_sets[index].name} clips",
         x=[budget.clips for budget in budgets],
         y=[score.value for score in scores],
         low=[score.low for score in scores],
         high=[score.high for score in scores],
-        style=place,
+        style=index,
     )
 
 
-def draw_attribution(result: ProbeResult, found: Attribution, path: Path) -> None:
-    """A row a class, a column a source; PNG, PDF and SVG."""
+def draw_attribution(result: ProbeResult, attribution: Attribution, path: Path) -> None:
+    """Plot scores by source, as PNG, PDF and SVG."""
     title = f"{result.task}: {result.model}"
-    save_pictures(attribution_figure(title, found, result.classes), path)
+    save_pictures(attribution_figure(title, attribution, result.classes), path)
 
 
-def attribution_figure(title: str, found: Attribution, classes: Sequence[str]) -> Figure:
-    """The same as a figure."""
-    order = ordered_classes(found)
-    scores = [[one.classes[row] for one in found.sources] for row in order]
+def attribution_figure(title: str, attribution: Attribution, classes: Sequence[str]) -> Figure:
+    """Create a heat map of scores by source, a row per class and a column per source."""
+    return class_heat(
+        f"{title}, {attribution.clips:,} test clips",
+        [(row, classes[row], attribution.support[row]) for row in ordered_classes(attribution)],
+        {source.name: source.classes for source in attribution.sources},
+        f"{find_metric(attribution.class_metric).title} of this source alone (0.5 is chance)",
+    )
+
+
+def class_heat(
+    title: str,
+    rows: Sequence[tuple[int, str, int]],
+    columns: Mapping[str, Sequence[PairedScore | None]],
+    label: str,
+) -> Figure:
+    """Create a heat map of class scores that is white at chance, 0.5.
+
+    Args:
+        title: Title of the figure.
+        rows: Index, name and number of test clips of each class to show.
+        columns: Scores of all classes, in label order, by name of the column.
+        label: Label of the colour bar.
+    """
+    cells = [[scores[index] for scores in columns.values()] for index, _, _ in rows]
     return draw_heat(
-        f"{title}, {found.clips:,} test clips",
-        [f"{classes[row]} ({found.support[row]:,})" for row in order],
-        [one.name for one in found.sources],
-        [[None if one is None else one.value for one in row] for row in scores],
-        [[_text(one) for one in row] for row in scores],
-        f"{find_metric(found.class_metric).title} when only this is heard (0.5 is chance)",
+        title,
+        [f"{name} ({support:,})" for _, name, support in rows],
+        list(columns),
+        [[None if score is None else score.value for score in row] for row in cells],
+        [
+            ["" if score is None else f"{score.value:.2f}{score.arrow}" for score in row]
+            for row in cells
+        ],
+        label,
         (0.5, 0.5),
     )
-
-
-def _text(score: PairedScore | None) -> str:
-    return "" if score is None else f"{score.value:.2f}{score.arrow}"

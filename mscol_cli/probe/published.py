@@ -1,4 +1,4 @@
-"""Published scores of frozen encoders, for standing beside scores on the very same test clips."""
+"""Published scores of frozen encoders, for comparison on the same test sets."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Published:
     """A published score.
 
     Attributes:
-        framework: What was pre-trained.
+        framework: Name of the pre-training framework.
         task: Name of the probe task.
-        test_set: Name of its test set.
-        clips: Size of the test set that was scored: another size is another test set.
-        metric: As `mscol probe` names it.
-        value: Between 0 and 1.
-        paper: Where it was published.
+        test_set: Name of the test set.
+        clips: Size of the test set; sets of other sizes are not comparable.
+        metric: Name of the metric in `mscol probe`.
+        value: Score, between 0 and 1.
+        paper: Citation.
     """
 
     framework: str
@@ -57,26 +57,27 @@ PUBLISHED = tuple(
 
 
 def published_scores(task: str, test_set: str, clips: int, metric: str) -> dict[str, Published]:
-    """By framework, what was published of a test set of exactly that many clips."""
+    """Published scores on a test set of exactly this size, by framework."""
+    key = task, test_set, clips, metric
     return {
-        one.framework: one
-        for one in PUBLISHED
-        if (one.task, one.test_set, one.clips, one.metric) == (task, test_set, clips, metric)
+        score.framework: score
+        for score in PUBLISHED
+        if (score.task, score.test_set, score.clips, score.metric) == key
     }
 
 
 def published_rows(
     columns: Sequence[Mapping[str, Published]], absent: str = "-"
 ) -> list[tuple[str, ...]]:
-    """A row for each framework of columns as `published_scores` gives them."""
+    """Table rows of published scores, one per framework; columns are from `published_scores`."""
     values = [
-        {f"{name}, published": one.value for name, one in column.items()} for column in columns
+        {f"{name}, published": score.value for name, score in column.items()} for column in columns
     ]
     return rows_by_name(values, ".3f", absent)
 
 
 def sources_line(columns: Iterable[Mapping[str, Published]]) -> str:
-    """A sentence that names the papers of published scores; empty without any."""
-    papers = dict.fromkeys(one.paper for column in columns for one in column.values())
+    """A sentence that cites the papers of published scores; empty if there are none."""
+    papers = dict.fromkeys(score.paper for column in columns for score in column.values())
     line = f"Published figures, on test sets of the same size: {'; '.join(papers)}."
     return line if papers else ""

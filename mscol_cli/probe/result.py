@@ -1,4 +1,4 @@
-"""The result of a probe: its fields, and its file, which is written and read here alone."""
+"""The result of a probe, and reading and writing of its file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LOWER, HIGHER = "\N{DOWNWARDS ARROW}", "\N{UPWARDS ARROW}"
 
 @dataclass(frozen=True)
 class Score:
-    """One metric on the test clips.
+    """A metric on the test clips.
 
     Attributes:
         value: Mean over seeds.
-        low: Lower bound of the 95 % bootstrap interval of that mean, over test clips.
-        high: Its upper bound.
+        low: Lower bound of the 95 % bootstrap interval of the mean, over test clips.
+        high: Upper bound of the interval.
         std_over_seeds: Standard deviation over seeds, 0 for one seed.
-        per_seed: The score of each seed's classifier.
+        per_seed: Score of the classifier of each seed.
     """
 
     value: float
@@ -39,47 +39,42 @@ class Score:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class against all others, on the test clips; means over seeds.
+    """Scores of a class against all others on the test clips, as means over seeds.
 
     Attributes:
-        name: Of the class.
-        support: Test clips that have it.
-        scores: By name of the metric; None where the class has no positives or no negatives.
+        name: Name of the class.
+        support: Number of test clips of the class.
+        scores: Scores by metric; None if the class has no positives or no negatives.
     """
 
     name: str
     support: int
     scores: Mapping[str, float | None]
 
-    def score(self, metric: str) -> float | None:
-        """The score of a metric; None for one that it has no score of."""
-        return self.scores.get(metric)
-
     def as_json(self) -> dict[str, Any]:
-        """The scores beside the name."""
+        """Return name, support and scores in one object."""
         return {"name": self.name, "support": self.support, **self.scores}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ClassScore:
-        """What `as_json` made."""
+        """Build from the result of `as_json`."""
         scores = dict(content)
         return cls(scores.pop("name"), scores.pop("support"), scores)
 
 
 @dataclass(frozen=True)
 class ScoredSet:
-    """Scores on one set of test clips; scores on different sets are on different scales.
+    """Scores on one set of test clips; scores on different sets are not comparable.
 
     Attributes:
-        name: Of the set.
-        clips: How many were scored.
-        metrics: By name, the headline first.
-        unscored: Classes that no macro average includes, for want of positives or of negatives.
-        classes: The score of every class, in label order.
-        confusion: Of a single-label task, in label order: in the row of a class how many of its
-            clips were taken for which, summed over seeds.
-        baselines: By name, `chance` or `majority class`, the metrics of a classifier that does not
-            listen.
+        name: Name of the test set.
+        clips: Number of scored clips.
+        metrics: Scores by metric, the headline first.
+        unscored: Classes without positives or without negatives, left out of macro averages.
+        classes: Scores of every class, in label order.
+        confusion: For a single-label task, clips by true class (rows) and predicted class
+            (columns), in label order, summed over seeds.
+        baselines: Metrics of trivial classifiers, `chance` and `majority class`, by name.
     """
 
     name: str
@@ -92,28 +87,28 @@ class ScoredSet:
 
     @property
     def headline(self) -> tuple[str, Score]:
-        """The first metric: its name, and its score."""
+        """Name and score of the first metric."""
         return next(iter(self.metrics.items()))
 
     @property
     def title(self) -> str:
-        """Its name and its size."""
+        """Name and size of the test set."""
         return f"{self.name} ({self.clips:,} clips)"
 
 
 @dataclass(frozen=True)
 class CorruptedScore:
-    """One metric on test clips that were deformed, by classifiers trained on clean ones.
+    """A metric on corrupted test clips, of classifiers trained on clean clips.
 
     Attributes:
-        deformation: What was done to them.
+        deformation: Name of the corruption, such as `noise 20 dB`.
         test_set: Name of the test set.
         metric: Name of the metric.
-        clips: How many clips were scored both clean and deformed.
-        score: On the deformed clips.
-        loss: Score on the clean ones minus that.
+        clips: Number of clips that have both clean and corrupted scores.
+        score: Score on the corrupted clips.
+        loss: Score on the clean clips minus `score`.
         low: Lower bound of the 95 % interval of the loss, on the same clips.
-        high: Its upper bound.
+        high: Upper bound of the interval.
         p: Two-sided p-value of the paired bootstrap.
     """
 
@@ -130,14 +125,14 @@ class CorruptedScore:
 
 @dataclass(frozen=True)
 class SharedGroups:
-    """What test clips have in common with training clips, such as artists.
+    """Groups that test and training clips share, such as artists.
 
     Attributes:
-        kind: What it is, `artist`.
-        groups: How many of these the test clips have.
-        shared: How many of them training clips have too.
-        clips: Test clips whose group is known.
-        shared_clips: How many of these are of a shared one.
+        kind: Kind of group, such as `artist`.
+        groups: Number of groups in the test clips.
+        shared: Number of these that are also in the training clips.
+        clips: Number of test clips with a known group.
+        shared_clips: Number of these in a shared group.
     """
 
     kind: str
@@ -152,8 +147,8 @@ class LabelBudget:
     """Scores of classifiers trained on a share of the training clips.
 
     Attributes:
-        fraction: The share that was asked for.
-        clips: How many clips that were; the mean over seeds, each of which draws its own.
+        fraction: Requested share.
+        clips: Number of training clips, as a mean over seeds, which draw different clips.
         test_sets: Scores, the headline set first.
     """
 
@@ -164,16 +159,16 @@ class LabelBudget:
 
 @dataclass(frozen=True)
 class PairedScore:
-    """A score, and how far it is from a reference.
+    """A score, and its difference from a reference.
 
     Attributes:
         value: Mean over seeds.
-        low: Lower bound of its 95 % bootstrap interval over test clips; None where too few clips
-            are of the class, or are not, to draw them anew.
-        high: Its upper bound.
-        difference: The score minus the reference, on the same clips; None for the reference.
-        difference_low: Lower bound of the 95 % interval of the difference, on the same drawn clips.
-        difference_high: Its upper bound.
+        low: Lower bound of the 95 % bootstrap interval over test clips; None if the class has too
+            few positive or negative clips.
+        high: Upper bound of the interval.
+        difference: Score minus reference, on the same clips; None for the reference.
+        difference_low: Lower bound of the 95 % interval of the difference, on the same resamples.
+        difference_high: Upper bound of the interval of the difference.
     """
 
     value: float
@@ -185,7 +180,7 @@ class PairedScore:
 
     @property
     def arrow(self) -> str:
-        """Where the interval of the difference leaves out 0, which way; else nothing."""
+        """Direction of the difference if its interval excludes 0; else empty."""
         if self.difference_high is not None and self.difference_high < 0:
             return LOWER
         if self.difference_low is not None and self.difference_low > 0:
@@ -200,13 +195,13 @@ class PairedScore:
 
 @dataclass(frozen=True)
 class HeardSource:
-    """The test clips when only one source of each is heard.
+    """Scores on one source of the test clips.
 
     Attributes:
-        name: Of the source, or `mixture`.
-        silent: Clips in which it never sounds.
-        scores: By name of the metric, over all classes.
-        classes: The score of every class, in label order; None for one without positives or
+        name: Name of the source, or `mixture`.
+        silent: Number of clips in which the source is silent.
+        scores: Scores over all classes, by metric.
+        classes: Score of every class, in label order; None for a class without positives or
             without negatives.
     """
 
@@ -221,15 +216,15 @@ class Attribution:
     """Scores by source.
 
     Attributes:
-        store: Where the sources came from.
-        store_hash: Of what it holds.
+        store: Store with the sources.
+        store_hash: Hash of the store.
         test_set: Name of the test set.
-        clips: How many of its clips were heard.
-        left_out: The other clips, which count on neither side, and why.
-        class_metric: The metric of `HeardSource.classes`.
-        fewest: Clips of a class, and not of it, without which its scores have no intervals.
-        support: By class, in label order, how many of the clips have it.
-        sources: The mixture first.
+        clips: Number of scored clips.
+        left_out: Id and reason of each clip that is left out, of the mixture too.
+        class_metric: Metric of `HeardSource.classes`.
+        fewest: Number of positive and negative clips that a class needs for an interval.
+        support: Number of clips of each class, in label order.
+        sources: Scores by source, the mixture first.
     """
 
     store: str
@@ -245,34 +240,34 @@ class Attribution:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found, in plain values.
+    """Result of a probe.
 
     Attributes:
         task: Name of the task.
-        data: The data set's folder.
-        options: The task's options.
-        protocol: How classifiers were trained and chosen.
+        data: Folder of the data set.
+        options: Options of the task.
+        protocol: Options of the protocol.
         recipe: Name of the recipe; empty for none.
         model: Name of the model.
-        model_hash: Of its weights.
-        model_step: Updates it was trained for.
-        seeds: Classifiers trained.
+        model_hash: Hash of the weights.
+        model_step: Number of training steps of the model.
+        seeds: Number of trained classifiers.
         test_sets: Scores, the headline set first.
-        counts: By split, how many clips were embedded.
-        windows: By split, how many windows they gave.
-        classes: Their names, in label order.
-        best_epochs: Of each seed's classifier.
-        missing: Clips the metadata names whose audio is not there.
-        failures: Clips whose audio could not be used: their name, and why.
-        notes: What to know when reading the scores.
-        seconds: How long each stage took.
-        multilabel: Whether a clip may have many labels.
-        weight_decays: Of each seed's classifier, where it was chosen on validation.
+        counts: Number of embedded clips, by split.
+        windows: Number of windows, by split.
+        classes: Names of the classes, in label order.
+        best_epochs: Best epoch of the classifier of each seed.
+        missing: Clips in the metadata that have no audio.
+        failures: Name and reason of each clip whose audio could not be used.
+        notes: Notes on the scores.
+        seconds: Duration of each stage.
+        multilabel: Whether a clip may have several labels.
+        weight_decays: Weight decay of the classifier of each seed, if chosen on validation.
         label_budgets: Scores with fewer labelled clips.
-        shared_groups: What training and test clips have in common.
-        attribution: Scores when only one source of each test clip is heard.
-        deformed: Scores on test clips that were deformed.
-        folder: Where it is; not in its file.
+        shared_groups: Groups that training and test clips share.
+        attribution: Scores by source of the test clips.
+        deformed: Scores on corrupted test clips.
+        folder: Folder of the result; not stored in the file.
     """
 
     task: str
@@ -303,60 +298,57 @@ class ProbeResult:
 
     @property
     def json_path(self) -> Path:
-        """The file that holds it."""
+        """Path of the JSON file."""
         return self.folder / PROBE_REPORT
 
     @property
     def markdown_path(self) -> Path:
-        """Its page."""
+        """Path of the page."""
         return self.folder / PAGE
 
     @property
     def scores_path(self) -> Path:
-        """The scores of every test clip."""
+        """Path of the scores of all test clips."""
         return self.folder / SCORES
 
     @property
     def picture_path(self) -> Path | None:
-        """Its plot of scores by number of labels, if it has some."""
+        """Path of the plot of scores by number of labels, if there are any."""
         return self.folder / LABELS_PICTURE if self.label_budgets else None
 
     @property
     def sources_path(self) -> Path | None:
-        """Its plot of scores by source, if it has some."""
+        """Path of the plot of scores by source, if there are any."""
         return self.folder / SOURCES_PICTURE if self.attribution is not None else None
 
     @property
     def paths(self) -> dict[str, Path | None]:
-        """Its files, by what `--json` calls them."""
+        """Paths of all files, by their name in `--json`."""
         names = ("json_path", "markdown_path", "scores_path", "picture_path", "sources_path")
         return {name: getattr(self, name) for name in names}
 
     @property
     def settings(self) -> str:
-        """Names everything but the model that decides the scores: only equal ones compare."""
+        """Everything but the model that determines the scores; results compare if it is equal."""
         names = ("task", "options", "protocol", "recipe", "classes", "counts")
         settings = {name: as_json(getattr(self, name)) for name in names}
-        sizes = [(one.name, one.clips) for one in self.test_sets]
-        return json.dumps(
-            [settings, sizes, self.label_fractions, self.deformations], sort_keys=True
-        )
+        sizes = [(test_set.name, test_set.clips) for test_set in self.test_sets]
+        return json.dumps([settings, sizes, self.label_fractions, self.corruptions], sort_keys=True)
 
     @property
-    def deformations(self) -> list[str]:
-        """What was done to test clips to see what a score loses, such as `noise 20 dB`."""
-        return list(dict.fromkeys(one.deformation for one in self.deformed))
+    def corruptions(self) -> list[str]:
+        """Names of the corruptions of test clips, such as `noise 20 dB`."""
+        return list(dict.fromkeys(score.deformation for score in self.deformed))
 
     @property
     def label_fractions(self) -> list[float]:
-        """Shares of the training clips that it was tried with, too."""
+        """Shares of the training clips in `label_budgets`."""
         return [budget.fraction for budget in self.label_budgets]
 
     def as_json(self) -> dict[str, Any]:
-        """What its file holds."""
-        content = {item.name: getattr(self, item.name) for item in fields(self)}
-        del content["folder"]
-        return content
+        """Return the content of the JSON file."""
+        names = [item.name for item in fields(self) if item.name != "folder"]
+        return {name: getattr(self, name) for name in names}
 
 
 def write(result: ProbeResult) -> None:
@@ -365,11 +357,11 @@ def write(result: ProbeResult) -> None:
 
 
 def read(folder: Path) -> ProbeResult:
-    """The result in a folder.
+    """Read the result in a folder.
 
     Raises:
-        MissingDataError: There is none.
-        UsageError: It cannot be read.
+        MissingDataError: The folder has no result.
+        UsageError: The result cannot be read.
     """
     content = read_json(folder / PROBE_REPORT, "result of a probe")
     try:

@@ -1,4 +1,4 @@
-"""Scores of probes with their intervals, and the scores of each clip in a file."""
+"""Scores of probes with intervals, and the file of clip scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LAYOUT = "mscol-clip-scores 1"
 
 
 def find_test_sets(data: TaskData, embedded: EmbeddedTask) -> dict[str, BoolArray]:
-    """By name of a test set, which of the embedded test clips are in it."""
+    """Masks (clips,) over the embedded test clips, by test set."""
     ids = [item.id for item in embedded.items["test"]]
     sets = data.test_sets or {"test": frozenset(ids)}
     return {
@@ -43,13 +43,13 @@ def check_splits(
     data: TaskData,
     test_sets: Mapping[str, BoolArray],
 ) -> None:
-    """Refuse a split that nothing can be trained, chosen or scored on. Raises MissingDataError."""
+    """Raise MissingDataError if a split has no usable clip, or cannot be scored."""
     for split, clips in embedded.clips.items():
         if len(clips.counts) == 0:
-            named = sum(item.split == split for item in data.items)
+            listed = sum(item.split == split for item in data.items)
             raise MissingDataError(
-                f"the {split} split of {where} has no clip to use ({named} with audio): add clips,"
-                " or split it otherwise."
+                f"the {split} split of {where} has no usable clip ({listed} with audio): add clips,"
+                " or change the split."
             )
     if METRICS[protocol.select].macro:
         _check_classes("valid", embedded.clips["valid"].targets, where)
@@ -64,20 +64,28 @@ def score_clips(
     members: Mapping[str, BoolArray],
     classes: Sequence[str],
 ) -> ClipScores:
-    """Every classifier's scores of the test clips, and the metrics of drawn clips."""
+    """Score the test clips with every classifier, and resample the metrics."""
     test = embedded.clips["test"]
     scores = np.stack([probe.clip_scores(test) for probe in probes])
-    return keep_scores(protocol, scores, embedded, members, classes)
+    return resample_scores(protocol, scores, embedded, members, classes)
 
 
-def keep_scores(
+def resample_scores(
     protocol: ProbeProtocol,
     scores: FloatArray,
     embedded: EmbeddedTask,
     members: Mapping[str, BoolArray],
     classes: Sequence[str],
 ) -> ClipScores:
-    """Scores (seeds, clips, classes) of the test clips, and the metrics of drawn clips."""
+    """Resample the metrics of test clips.
+
+    Args:
+        protocol: Protocol with the metrics.
+        scores: (seeds, clips, classes) scores of the test clips.
+        embedded: Task with the test clips.
+        members: Masks (clips,) by test set.
+        classes: Names of the classes, in label order.
+    """
     targets = embedded.clips["test"].targets
     return ClipScores(
         ids=[item.id for item in embedded.items["test"]],
@@ -96,7 +104,7 @@ def keep_scores(
 
 
 def members_among(clean: ClipScores, embedded: EmbeddedTask) -> dict[str, BoolArray]:
-    """The test sets of `clean` among fewer test clips, those that can still be scored."""
+    """Masks over the remaining test clips, for the test sets of `clean` that can be scored."""
     ids = {item.id for item in embedded.items["test"]}
     rows = np.array([clip in ids for clip in clean.ids], dtype=bool)
     return {
@@ -107,42 +115,49 @@ def members_among(clean: ClipScores, embedded: EmbeddedTask) -> dict[str, BoolAr
 
 
 def scored_sets(
-    protocol: ProbeProtocol, kept: ClipScores, train: BoolArray | None = None
+    protocol: ProbeProtocol, clip_scores: ClipScores, train: BoolArray | None = None
 ) -> list[ScoredSet]:
-    """The scores on each test set, for the report.
+    """Compute the scores on each test set.
 
     Args:
-        protocol: With the metrics.
-        kept: Scores of the test clips.
-        train: (clips, classes) labels of the training clips; without them there are no baselines.
+        protocol: Protocol with the metrics.
+        clip_scores: Scores of the test clips.
+        train: (clips, classes) labels of the training clips; None for no baselines.
     """
-    return [_scored_set(protocol, kept, name, train) for name in kept.members]
+    return [_scored_set(protocol, clip_scores, name, train) for name in clip_scores.members]
 
 
 def score_of(metric: str, scores: FloatArray, targets: BoolArray, resampled: Resampled) -> Score:
-    """One metric of (seeds, clips, classes), with its interval and its spread over seeds."""
-    per_seed = [METRICS[metric].score(one, targets) for one in scores]
+    """Compute a metric with its interval and spread over seeds.
+
+    Args:
+        metric: Name of the metric.
+        scores: (seeds, clips, classes) clip scores.
+        targets: (clips, classes) labels.
+        resampled: The same metric on resamples.
+    """
+    per_seed = [METRICS[metric].score(of_seed, targets) for of_seed in scores]
     low, high = resampled.interval()
     spread = float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else 0.0
     return Score(float(np.mean(per_seed)), low, high, spread, tuple(per_seed))
 
 
 def _scored_set(
-    protocol: ProbeProtocol, kept: ClipScores, name: str, train: BoolArray | None
+    protocol: ProbeProtocol, clip_scores: ClipScores, name: str, train: BoolArray | None
 ) -> ScoredSet:
-    rows = kept.members[name]
-    scores, targets = kept.scores[:, rows], kept.targets[rows]
-    both = zip(kept.classes, scored_classes(targets), strict=True)
+    rows = clip_scores.members[name]
+    scores, targets = clip_scores.scores[:, rows], clip_scores.targets[rows]
+    both = zip(clip_scores.classes, scored_classes(targets), strict=True)
     return ScoredSet(
         name=name,
         clips=len(targets),
         metrics={
-            metric: score_of(metric, scores, targets, kept.resampled[name, metric])
+            metric: score_of(metric, scores, targets, clip_scores.resampled[name, metric])
             for metric in protocol.metrics
         },
         unscored=tuple(label for label, scored in both if not scored),
-        classes=tuple(_class_scores(protocol, kept.classes, scores, targets)),
-        confusion=() if protocol.multilabel else _confusion(scores, targets),
+        classes=tuple(_class_scores(protocol, clip_scores.classes, scores, targets)),
+        confusion=() if protocol.multilabel else confusion(scores, targets),
         baselines={} if train is None else baselines(protocol.metrics, train, targets),
     )
 
@@ -151,39 +166,34 @@ def _class_scores(
     protocol: ProbeProtocol, names: Sequence[str], scores: FloatArray, targets: BoolArray
 ) -> Iterator[ClassScore]:
     values = {
-        name: np.mean([metric(one, targets) for one in scores], axis=0)
+        name: np.mean([metric(of_seed, targets) for of_seed in scores], axis=0)
         for name, metric in class_metrics(protocol.multilabel).items()
     }
     for row, (name, support) in enumerate(zip(names, targets.sum(axis=0), strict=True)):
-        found = {metric: float(by_class[row]) for metric, by_class in values.items()}
-        known = {metric: None if np.isnan(one) else one for metric, one in found.items()}
+        of_class = {metric: float(by_class[row]) for metric, by_class in values.items()}
+        known = {metric: None if np.isnan(value) else value for metric, value in of_class.items()}
         yield ClassScore(name, int(support), known)
-
-
-def _confusion(scores: FloatArray, targets: BoolArray) -> list[list[int]]:
-    summed: list[list[int]] = np.sum([confusion(one, targets) for one in scores], axis=0).tolist()
-    return summed
 
 
 def _check_classes(split: str, targets: BoolArray, where: str) -> None:
     if not scored_classes(targets).any():
         raise MissingDataError(
-            f"the {split} split of {where} has no class with both positives and negatives, so there"
-            " is no score: add clips."
+            f"the {split} split of {where} has no class with both positives and negatives, so it"
+            " cannot be scored: add clips."
         )
 
 
 @dataclass(frozen=True)
 class ClipScores:
-    """What the classifiers of a probe said of its test clips.
+    """Scores of the test clips of a probe.
 
     Attributes:
-        ids: Of the test clips.
-        classes: Names, in label order.
-        scores: (seeds, clips, classes).
-        targets: (clips, classes).
-        members: By test set, (clips,) which clips are in it.
-        resampled: By test set and metric, the score on drawn clips.
+        ids: Ids of the test clips.
+        classes: Names of the classes, in label order.
+        scores: (seeds, clips, classes) scores.
+        targets: (clips, classes) labels.
+        members: Masks (clips,) by test set.
+        resampled: Resampled metrics, by test set and metric.
     """
 
     ids: Sequence[str]
@@ -194,34 +204,40 @@ class ClipScores:
     resampled: Mapping[tuple[str, str], Resampled]
 
     def rows_of(self, test_set: str) -> dict[str, int]:
-        """The rows of a test set's clips, by id."""
+        """Rows of the clips of a test set, by id."""
         return {self.ids[row]: row for row in np.flatnonzero(self.members[test_set]).tolist()}
 
 
-def write_scores(path: Path, kept: ClipScores) -> None:
-    """Write scores, whole or not at all. Raises OSError."""
-    keys = list(kept.resampled)
+def write_scores(path: Path, clip_scores: ClipScores) -> None:
+    """Write scores atomically. Raises OSError."""
+    keys = list(clip_scores.resampled)
     tensors = {
-        "scores": torch.from_numpy(np.ascontiguousarray(kept.scores)),
-        "targets": torch.from_numpy(kept.targets.astype(np.uint8)),
-        "members": torch.from_numpy(np.stack(list(kept.members.values())).astype(np.uint8)),
-        "draws": torch.from_numpy(np.stack([kept.resampled[key].draws for key in keys])),
-        "values": torch.tensor([kept.resampled[key].value for key in keys], dtype=torch.float64),
+        "scores": torch.from_numpy(np.ascontiguousarray(clip_scores.scores)),
+        "targets": torch.from_numpy(clip_scores.targets.astype(np.uint8)),
+        "members": torch.from_numpy(np.stack(list(clip_scores.members.values())).astype(np.uint8)),
+        "draws": torch.from_numpy(np.stack([clip_scores.resampled[key].draws for key in keys])),
+        "values": torch.tensor(
+            [clip_scores.resampled[key].value for key in keys], dtype=torch.float64
+        ),
     }
-    names = {"ids": list(kept.ids), "classes": list(kept.classes), "sets": list(kept.members)}
+    names = {
+        "ids": list(clip_scores.ids),
+        "classes": list(clip_scores.classes),
+        "sets": list(clip_scores.members),
+    }
     metadata = {"layout": LAYOUT, "names": json.dumps({**names, "resampled": keys})}
     write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
 
 
 def read_scores(path: Path) -> ClipScores:
-    """Read what `write_scores` wrote.
+    """Read the file of `write_scores`.
 
     Raises:
-        MissingDataError: It is not there.
-        UsageError: It is damaged.
+        MissingDataError: The file does not exist.
+        UsageError: The file is damaged.
     """
     if not path.is_file():
-        raise MissingDataError(f"{path} is not there: run the probe again to compare its result.")
+        raise MissingDataError(f"{path} does not exist: run the probe again to compare its result.")
     try:
         return _read(path)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
@@ -231,32 +247,32 @@ def read_scores(path: Path) -> ClipScores:
 def resampled_pair(
     first: ClipScores, second: ClipScores, test_set: str, metric: str
 ) -> tuple[Resampled, Resampled, int]:
-    """Two models' scores on the same drawn clips, and on how many clips.
+    """Resample a metric of two models on the same clips; returns both and the number of clips.
 
-    Clips that only one model could be tested on are left out of both.
+    Clips that only one of the models was tested on are left out.
 
     Raises:
-        UsageError: The two were tested on other classes, labels, or no common clips.
+        UsageError: The models were tested on different classes or labels, or share no clips.
     """
-    ours, theirs = first.rows_of(test_set), second.rows_of(test_set)
-    common = [clip for clip in ours if clip in theirs]
-    rows = [ours[clip] for clip in common]
-    other_rows = [theirs[clip] for clip in common]
+    first_rows, second_rows = first.rows_of(test_set), second.rows_of(test_set)
+    common = [clip for clip in first_rows if clip in second_rows]
+    rows = [first_rows[clip] for clip in common]
+    other_rows = [second_rows[clip] for clip in common]
     targets = first.targets[rows]
     if not common or list(first.classes) != list(second.classes):
         raise UsageError("they were tested on other classes or clips: probe both on one data set.")
     if not np.array_equal(targets, second.targets[other_rows]):
         raise UsageError("their test clips have other labels: probe both on one data set.")
     if not scored_classes(targets).any():
-        raise UsageError("their common test clips are all alike: no class can be scored.")
-    kept = first.resampled[test_set, metric], second.resampled[test_set, metric]
-    if list(ours) == list(theirs) and len(kept[0].draws) == len(kept[1].draws):
-        return *kept, len(common)
-    again = (
-        resample(metric, one.scores[:, own], targets)
-        for one, own in ((first, rows), (second, other_rows))
+        raise UsageError("their common test clips have no class with positives and negatives.")
+    stored = first.resampled[test_set, metric], second.resampled[test_set, metric]
+    if list(first_rows) == list(second_rows) and len(stored[0].draws) == len(stored[1].draws):
+        return *stored, len(common)
+    return (
+        resample(metric, first.scores[:, rows], targets),
+        resample(metric, second.scores[:, other_rows], targets),
+        len(common),
     )
-    return next(again), next(again), len(common)
 
 
 def _read(path: Path) -> ClipScores:
@@ -265,7 +281,7 @@ def _read(path: Path) -> ClipScores:
         names = json.loads((file.metadata() or {})["names"])
     scores, targets, members = tensors["scores"], tensors["targets"], tensors["members"]
     if scores.shape[1:] != targets.shape or members.shape[1] != len(names["ids"]):
-        raise ValueError("its parts do not fit")
+        raise ValueError("the shapes of its arrays do not match")
     drawn = zip(tensors["values"].tolist(), tensors["draws"], strict=True)
     return ClipScores(
         ids=names["ids"],

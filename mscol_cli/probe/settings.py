@@ -1,4 +1,4 @@
-"""From what was asked to a task, its data and its protocol, every default and recipe resolved."""
+"""Settings of a probe, resolved from request, recipe and defaults."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ DEFAULT_SEEDS = 5
 
 @dataclass(frozen=True)
 class ProbeRequest:
-    """What to probe, with what.
+    """Request for a probe.
 
     Attributes:
         task: Name of the task.
-        data: The data set's folder; None for `data/TASK`.
-        model: A run or checkpoint folder, `untrained`, or None for `runs/latest`.
-        encoder: The encoder of `untrained`.
-        seeds: How many classifiers to train; None for the recipe's number, or 5.
-        output: Folder of the report; None for `RUN/probes/TASK`, or `probes/MODEL-TASK` when the
-            model has no run.
+        data: Folder of the data set; None for `data/TASK`.
+        model: Run or checkpoint folder, `untrained`, or None for `runs/latest`.
+        encoder: Encoder of `untrained`.
+        seeds: Number of classifiers; None for the recipe's number, or 5.
+        output: Folder of the report; None for `RUN/probes/TASK`, or `probes/MODEL-TASK` for a model
+            without a run.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        options: The task's options, as `KEY=VALUE`.
+        options: Options of the task, as `KEY=VALUE`.
         protocol: Options of the protocol, as `KEY=VALUE`.
         recipe: Name or file of a recipe.
-        label_fractions: Shares of the training clips to train on as well.
-        attribute: Score every source of the test clips, too.
-        stems: The store with the sources; None for `DIR.store` beside the data set's folder.
-        deformations: What to do to the test clips, one after another, as well: kind and amount.
+        label_fractions: Additional shares of the training clips to train on.
+        attribute: Also score every source of the test clips.
+        stems: Store with the sources; None for `DIR.store` beside the folder of the data set.
+        corruptions: Kind and amount of each corruption of the test clips to score.
     """
 
     task: str
@@ -57,22 +57,22 @@ class ProbeRequest:
     label_fractions: Sequence[float] = ()
     attribute: bool = False
     stems: Path | None = None
-    deformations: Sequence[tuple[str, float]] = ()
+    corruptions: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """A task as it will be probed.
+    """Resolved settings of a probe.
 
     Attributes:
         recipe: Name of the recipe; empty for none.
-        part: The task's card and options.
-        task: Built from them.
-        protocol: The task's, but for what was changed.
-        seeds: How many classifiers to train.
-        label_fractions: Shares of the training clips to train on as well, ascending.
-        stems: The store with the sources of the test clips; None where they are not scored.
-        deformations: What to do to the test clips, one after another, as well.
+        part: Card and options of the task.
+        task: The task.
+        protocol: Protocol of the task, with the changes of recipe and request.
+        seeds: Number of classifiers.
+        label_fractions: Additional shares of the training clips to train on, ascending.
+        stems: Store with the sources of the test clips; None if they are not scored.
+        corruptions: Corruptions of the test clips to score.
     """
 
     recipe: str
@@ -82,16 +82,17 @@ class ProbeSettings:
     seeds: int
     label_fractions: Sequence[float] = ()
     stems: Path | None = None
-    deformations: Sequence[Corruption] = ()
+    corruptions: Sequence[Corruption] = ()
 
     @property
     def classifiers(self) -> int:
-        """How many classifiers differ: of a frozen encoder, `linear` is the same for each seed."""
+        """Number of different classifiers; `linear` on a frozen encoder does not depend on the
+        seed."""
         same = self.protocol.classifier == "linear" and not self.protocol.finetune
         return 1 if same else self.seeds
 
     def to_toml(self) -> str:
-        """As a recipe."""
+        """Format as a recipe."""
         content = {
             "probe": {"seeds": self.seeds},
             "tasks": {self.part.name: asdict(self.part.options)},
@@ -100,7 +101,7 @@ class ProbeSettings:
         return to_toml(content, "probe")
 
     def described_protocol(self) -> dict[str, Any]:
-        """What `--protocol` can change, by name."""
+        """Options of the protocol that `--protocol` can change, by name."""
         return {
             item.name: getattr(self.protocol, item.name)
             for item in fields(self.protocol)
@@ -109,19 +110,19 @@ class ProbeSettings:
 
 
 def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings:
-    """Defaults under the recipe under what was given.
+    """Resolve a request: its options override those of the recipe, which override defaults.
 
     Raises:
-        UsageError: An unknown task, an option that cannot be used.
-        MissingDataError: No such recipe.
+        UsageError: Unknown task, or an option that cannot be used.
+        MissingDataError: Unknown recipe.
     """
     recipe = read_recipe(request.recipe)
     part = find_part(registry, "task", request.task, request.options, recipe.preset("tasks"))
     task = build_task(part)
     owner = f"the protocol of '{request.task}'"
-    given = dict(split_assignment(text, owner) for text in request.protocol)
+    requested = dict(split_assignment(text, owner) for text in request.protocol)
     preset = recipe.preset("protocols").get(request.task, {})
-    protocol = override(task.protocol, {**preset, **given}, owner)
+    protocol = override(task.protocol, {**preset, **requested}, owner)
     check_metrics(protocol, request.task)
     default = 1 if protocol.finetune else DEFAULT_SEEDS
     seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", default)
@@ -129,29 +130,29 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
         raise UsageError(f"--seeds must be at least 1, not {seeds}.")
     _check_together(request, protocol)
     fractions = _fractions(request.label_fractions)
-    deformations = [_corruption(*given) for given in dict.fromkeys(request.deformations)]
+    corruptions = [_corruption(*pair) for pair in dict.fromkeys(request.corruptions)]
     stems = _stems(request)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, stems, deformations)
+    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, stems, corruptions)
 
 
 def _check_together(request: ProbeRequest, protocol: ProbeProtocol) -> None:
-    """Refuse what does not go together."""
-    if protocol.finetune and (request.label_fractions or request.deformations or request.attribute):
+    """Raise UsageError for options that cannot be combined."""
+    if protocol.finetune and (request.label_fractions or request.corruptions or request.attribute):
         raise UsageError(
-            "--finetune goes without --label-fraction, --attribute, --noise, --gain, --pitch and"
-            " --mp3."
+            "--finetune cannot be combined with --label-fraction, --attribute, --noise, --gain,"
+            " --pitch and --mp3."
         )
     if protocol.classifier != "published" and protocol.crops == "random":
         raise UsageError(
-            f"classifier {protocol.classifier} is trained on every window at once: use it without"
-            " crops=random (which recipe smc23 sets), or with --protocol crops=windows."
+            f"classifier {protocol.classifier} is trained on all windows at once: use it without"
+            " crops=random (set by recipe smc23), or with --protocol crops=windows."
         )
 
 
 def _stems(request: ProbeRequest) -> Path | None:
     if not request.attribute:
         if request.stems is not None:
-            raise UsageError("--stems goes with --attribute.")
+            raise UsageError("--stems requires --attribute.")
         return None
     return request.stems or store_beside(request.data or DATA / request.task)
 
@@ -163,31 +164,31 @@ def _corruption(kind: str, amount: float) -> Corruption:
     return Corruption(kind, amount)
 
 
-def _fractions(given: Sequence[float]) -> Sequence[float]:
-    for fraction in given:
+def _fractions(fractions: Sequence[float]) -> Sequence[float]:
+    for fraction in fractions:
         if not 0 < fraction <= 1:
             raise UsageError(f"--label-fraction must be above 0 and at most 1, not {fraction:g}.")
-    return sorted(set(given))
+    return sorted(set(fractions))
 
 
-def data_folder(settings: ProbeSettings, given: Path | None) -> Path:
-    """Where a task's data are: `data/TASK` unless given."""
-    return given or DATA / settings.part.name
+def data_folder(settings: ProbeSettings, folder: Path | None) -> Path:
+    """Folder of a task's data set; `data/TASK` by default."""
+    return folder or DATA / settings.part.name
 
 
 def load_data(settings: ProbeSettings, folder: Path | None) -> tuple[Path, TaskData]:
-    """Read a task's data set.
+    """Read a task's data set; returns its folder and content.
 
     Raises:
-        MissingDataError: It is not there.
-        PluginError: The task read it in a way that breaks its contract.
+        MissingDataError: The data set does not exist.
+        PluginError: The content breaks the contract of tasks.
         PluginCallError: The task raised an exception.
     """
     name = settings.part.name
     folder = data_folder(settings, folder)
     if not folder.is_dir():
         raise MissingDataError(
-            f"{folder} is no folder: put the data of '{name}' there ('mscol download' has some), or"
+            f"{folder} is not a folder: put the data of '{name}' there (see 'mscol download'), or"
             " use --data."
         )
     return folder, load_task(settings.task, folder)

@@ -1,4 +1,4 @@
-"""Attribution: the test clips' separated sources, embedded and scored one by one."""
+"""Attribution: scores on each separated source of the test clips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.metrics import PAIRED, scored_classes
-from mscol_cli.probe.paired import FEWEST, score_columns
+from mscol_cli.probe.paired import MIN_CLIPS, score_columns
 from mscol_cli.probe.result import Attribution, HeardSource
 from mscol_cli.probe.scores import ClipScores
 from mscol_cli.probe.tasks import track_id
@@ -27,18 +27,18 @@ from mscol_cli.store import ACTIVE_LEVEL, SAMPLE_RATE, Store
 from mscol_cli.store.header import TRACKS
 from mscol_cli.store.records import Stored, newest, read_tracks
 
-ABSENT = "the store has no track of its path"
-OTHER = "the store's track was made from other audio"
+ABSENT = "the store has no track of this path"
+OTHER = "the track in the store was made from other audio"
 
 
 @dataclass(frozen=True)
 class ClipSources:
-    """Test clips whose sources are at hand.
+    """Test clips whose sources are in a store.
 
     Attributes:
-        store: Where they are.
-        tracks: By id of a clip, its track in the store.
-        left_out: The other clips, and why.
+        store: The store.
+        tracks: Track in the store of each clip, by id.
+        left_out: Id and reason of each clip without sources.
     """
 
     store: Store
@@ -47,11 +47,11 @@ class ClipSources:
 
     @property
     def sources(self) -> Sequence[str]:
-        """Their names, without the mixture."""
+        """Names of the sources, without the mixture."""
         return [name for name in self.store.index.sources if name != MIXTURE]
 
     def silent(self, clips: Sequence[str], source: str) -> int:
-        """In how many of these clips a source sounds in no segment."""
+        """Count the clips in which a source is silent in all segments."""
         index = self.store.index
         sounds = index.segment_level[:, index.sources.index(source)] > ACTIVE_LEVEL
         sounding = set(index.segment_track[sounds].tolist())
@@ -60,12 +60,12 @@ class ClipSources:
 
 @dataclass(frozen=True)
 class HeardClips:
-    """Clips of which every source is embedded.
+    """Clips with embeddings of every source.
 
     Attributes:
-        clips: Their ids.
-        results: By source, the embedding of every clip.
-        failures: Clips of which a source could not be embedded, and why.
+        clips: Ids of the clips.
+        results: Embeddings of all clips, by source.
+        failures: Id and reason of each clip with a source that could not be embedded.
     """
 
     clips: Sequence[str]
@@ -73,22 +73,22 @@ class HeardClips:
     failures: Sequence[tuple[str, str]]
 
     def windows(self, source: str, targets: BoolArray) -> ClipWindows:
-        """A source of the clips as classifiers see it; targets are (clips, classes)."""
-        whole = [one.windows for one in self.results[source] if isinstance(one, ClipEmbedding)]
-        counts = np.array([len(windows) for windows in whole], dtype=np.int64)
-        return ClipWindows(torch.from_numpy(np.concatenate(whole)), counts, targets)
+        """Windows of a source of the clips, with targets (clips, classes)."""
+        clips = [clip.windows for clip in self.results[source] if isinstance(clip, ClipEmbedding)]
+        counts = np.array([len(windows) for windows in clips], dtype=np.int64)
+        return ClipWindows(torch.from_numpy(np.concatenate(clips)), counts, targets)
 
 
 def find_sources(path: Path, items: Sequence[TaskItem], root: Path) -> ClipSources:
-    """Find test clips in a store, by their path below the data set's folder.
+    """Find test clips in a store, by their path below the folder of the data set.
 
     Raises:
-        MissingDataError: There is no finished store.
-        UsageError: It has no sources, or none of the clips.
+        MissingDataError: The store does not exist, or is not finished.
+        UsageError: The store has no sources, or none of the clips.
     """
     store = Store.open(path)
     if len(store.index.sources) < 2:
-        raise UsageError(f"{path} holds mixtures alone: separate {root} into sources.")
+        raise UsageError(f"{path} holds only mixtures: separate {root} into sources.")
     stored = Stored(newest(read_tracks(path / TRACKS)))
     rows = {name: row for row, name in enumerate(store.index.track_ids)}
     tracks: dict[str, int] = {}
@@ -110,88 +110,89 @@ def find_sources(path: Path, items: Sequence[TaskItem], root: Path) -> ClipSourc
 
 
 def embed_sources(
-    found: ClipSources,
+    sources: ClipSources,
     clips: Sequence[str],
     model: Model,
     device: torch.device,
     progress: Progress,
 ) -> HeardClips:
-    """Embed every source of every clip, each at the level that the encoder asks for."""
-    progress.begin("sources", len(clips) * len(found.sources), "clip")
+    """Embed every source of every clip, at the encoder's input level."""
+    progress.begin("sources", len(clips) * len(sources.sources), "clip")
     results: dict[str, list[ClipEmbedding | BadInputError]] = {}
-    for source in found.sources:
+    for source in sources.sources:
         results[source] = []
-        waveforms = _waveforms(found, clips, source, model.encoder.sample_rate)
+        waveforms = _waveforms(sources, clips, source, model.encoder.sample_rate)
         for result in embed_clips(model.encoder, waveforms, device=device):
             results[source].append(result)
             progress.advance(source=source)
     progress.end()
     failures = {
         clip: str(result)
-        for heard in results.values()
-        for clip, result in zip(clips, heard, strict=True)
+        for of_source in results.values()
+        for clip, result in zip(clips, of_source, strict=True)
         if isinstance(result, BadInputError)
     }
     kept = [row for row, clip in enumerate(clips) if clip not in failures]
-    sources = {source: [heard[row] for row in kept] for source, heard in results.items()}
-    return HeardClips([clips[row] for row in kept], sources, list(failures.items()))
+    complete = {source: [clip[row] for row in kept] for source, clip in results.items()}
+    return HeardClips([clips[row] for row in kept], complete, list(failures.items()))
 
 
 def _waveforms(
-    found: ClipSources, clips: Sequence[str], source: str, sample_rate: int
+    sources: ClipSources, clips: Sequence[str], source: str, sample_rate: int
 ) -> Iterator[Clip]:
-    column = found.store.index.sources.index(source)
+    column = sources.store.index.sources.index(source)
     for clip in clips:
-        waveform = found.store.waveform(found.tracks[clip], column)
+        waveform = sources.store.waveform(sources.tracks[clip], column)
         yield Clip(f"{clip}, {source}", resample_array(waveform, SAMPLE_RATE, sample_rate))
 
 
 def attribute(
-    found: ClipSources,
-    kept: ClipScores,
+    sources: ClipSources,
+    clip_scores: ClipScores,
     protocol: ProbeProtocol,
     probes: Sequence[TrainedProbe],
     model: Model,
     device: torch.device,
     progress: Progress,
 ) -> Attribution:
-    """Score every source of the headline test set's clips beside their mixtures.
+    """Score every source of the clips of the headline test set, and compare with the mixture.
 
     Args:
-        found: Where the sources are.
-        kept: What the classifiers said of the mixtures.
-        protocol: With the metrics.
-        probes: The classifiers, trained on mixtures.
+        sources: Sources of the test clips.
+        clip_scores: Scores of the mixtures.
+        protocol: Protocol with the metrics.
+        probes: Classifiers, trained on mixtures.
         model: The encoder.
-        device: Where it is.
-        progress: Who watches.
+        device: Device of the encoder.
+        progress: Progress bar over clips and sources.
 
     Raises:
         MissingDataError: No class has both positives and negatives among the clips.
     """
-    test_set = next(iter(kept.members))
-    rows = kept.rows_of(test_set)
-    asked = [clip for clip in rows if clip in found.tracks]
-    heard = embed_sources(found, asked, model, device, progress)
-    left_out = (*(one for one in found.left_out if one[0] in rows), *heard.failures)
-    _report(left_out, found, progress)
-    own = [rows[clip] for clip in heard.clips]
-    targets = kept.targets[own]
-    _check(targets, found)
-    scores = {MIXTURE: kept.scores[:, own]}
-    for source in found.sources:
-        windows = heard.windows(source, targets)
+    test_set = next(iter(clip_scores.members))
+    rows = clip_scores.rows_of(test_set)
+    clips = [clip for clip in rows if clip in sources.tracks]
+    embedded = embed_sources(sources, clips, model, device, progress)
+    absent = [(clip, reason) for clip, reason in sources.left_out if clip in rows]
+    left_out = (*absent, *embedded.failures)
+    _report(left_out, sources, progress)
+    scored = [rows[clip] for clip in embedded.clips]
+    targets = clip_scores.targets[scored]
+    _check(targets, sources)
+    scores = {MIXTURE: clip_scores.scores[:, scored]}
+    for source in sources.sources:
+        windows = embedded.windows(source, targets)
         scores[source] = np.stack([probe.clip_scores(windows) for probe in probes])
     columns = score_columns(scores, targets, protocol.metrics, MIXTURE)
-    silent = {source: found.silent(heard.clips, source) for source in scores}
+    silent = {source: sources.silent(embedded.clips, source) for source in scores}
     return Attribution(
-        store=str(found.store.path),
-        store_hash=found.store.hash,
+        store=str(sources.store.path),
+        store_hash=sources.store.hash,
         test_set=test_set,
-        clips=len(own),
+        clips=len(scored),
         left_out=left_out,
         class_metric=PAIRED.name,
-        fewest=FEWEST,
+        fewest=MIN_CLIPS,
         support=tuple(targets.sum(axis=0).tolist()),
         sources=tuple(
             HeardSource(source, silent[source], column.overall, column.classes)
@@ -200,18 +201,18 @@ def attribute(
     )
 
 
-def _report(left_out: Sequence[tuple[str, str]], found: ClipSources, progress: Progress) -> None:
+def _report(left_out: Sequence[tuple[str, str]], sources: ClipSources, progress: Progress) -> None:
     if left_out:
         clip, reason = left_out[0]
         progress.warn(
-            f"test clips whose sources are not in {found.store.path}, left out of scores by source:"
-            f" {len(left_out)}, such as {clip}: {reason}."
+            f"skipped {len(left_out)} test clips without sources in {sources.store.path} in scores"
+            f" by source, such as {clip}: {reason}."
         )
 
 
-def _check(targets: BoolArray, found: ClipSources) -> None:
+def _check(targets: BoolArray, sources: ClipSources) -> None:
     if not scored_classes(targets).any():
         raise MissingDataError(
             f"no class has both positives and negatives among the {len(targets)} test clips in"
-            f" {found.store.path}: separate more of them."
+            f" {sources.store.path}: separate more of them."
         )

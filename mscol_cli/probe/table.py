@@ -1,9 +1,9 @@
-"""Many models on many tasks: one table of scores, and one of their differences."""
+"""Table of scores of several models on several tasks, and of their differences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from mscol_cli.pages.page import Block, Listing, Page, Section, Table, Text, row
 from mscol_cli.probe.notes import Note
 from mscol_cli.probe.published import Published, published_rows, published_scores, sources_line
 from mscol_cli.probe.result import Score
+from mscol_cli.system.values import as_json
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Column:
         task: Name of the task.
         test_set: Name of the test set.
         metric: Name of the metric.
-        clips: How many test clips were scored, the same for every model; 0 when it differs.
-        headline: Whether the printed table has it; JSON has all.
-        baselines: By name, the score of a classifier that does not listen.
+        clips: Number of scored test clips; 0 if it differs between models.
+        headline: Whether the column is in the printed table; JSON has all columns.
+        baselines: Scores of trivial classifiers, by name.
     """
 
     task: str
@@ -35,12 +36,12 @@ class Column:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells columns apart."""
+        """Task, test set and metric."""
         return self.task, self.test_set, self.metric
 
     @property
     def title(self) -> str:
-        """The name of the column, with the test set where that is not simply `test`."""
+        """Name of the column, with the test set unless that is `test`."""
         test_set = "" if self.test_set == "test" else f" {self.test_set}"
         size = f" ({self.clips:,} clips)" if self.clips else ""
         return f"{self.task}{test_set} {self.metric}{size}"
@@ -48,14 +49,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One model's results.
+    """Results of a model.
 
     Attributes:
-        model: What the table calls it.
-        model_hash: Of its weights.
-        model_step: Updates it was trained for.
-        results: By task, the folder of the result.
-        scores: By column.
+        model: Display name of the model.
+        model_hash: Hash of the weights.
+        model_step: Number of training steps.
+        results: Folder of the result, by task.
+        scores: Scores by `Column.key`.
     """
 
     model: str
@@ -67,18 +68,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The difference of two models in one column, on the same test clips.
+    """Difference of two models in one column, on the same test clips.
 
     Attributes:
-        column: Of the scores.
-        first: Name of a model.
-        second: Name of the one that it is compared with.
-        clips: On how many test clips, those that both were scored on.
+        column: Column of the scores.
+        first: Name of the first model.
+        second: Name of the second model.
+        clips: Number of test clips that both were scored on.
         difference: Score of the first minus score of the second.
         low: Lower bound of the 95 % interval of the difference.
-        high: Its upper bound.
+        high: Upper bound of the interval.
         p: Two-sided p-value of the paired bootstrap.
-        p_holm: Corrected for the number of pairs in this column.
+        p_holm: p-value, corrected for the number of pairs in this column.
     """
 
     column: Column
@@ -89,20 +90,20 @@ class Comparison:
     low: float
     high: float
     p: float
-    p_holm: float
+    p_holm: float = 1.0
 
 
 @dataclass(frozen=True)
 class JointTable:
-    """What a table of many probes holds.
+    """Table of several probes.
 
     Attributes:
         columns: Tasks, test sets and metrics.
-        rows: Models, in the order in which they were given.
+        rows: Models, in the requested order.
         comparisons: Every pair of models in every column.
-        failures: What could not be probed or compared, and why.
-        notes: What qualifies the scores, as the single results say it.
-        folder: Where its files are.
+        failures: Name and reason of each failed probe or comparison.
+        notes: Notes of the results.
+        folder: Folder of the files.
     """
 
     columns: Sequence[Column]
@@ -114,33 +115,35 @@ class JointTable:
 
     @property
     def json_path(self) -> Path:
-        """The file that holds it."""
+        """Path of the JSON file."""
         return self.folder / "probes.json"
 
     @property
     def markdown_path(self) -> Path:
-        """Its page."""
+        """Path of the page."""
         return self.folder / "probes.md"
 
 
 def joint_dict(table: JointTable) -> dict[str, Any]:
-    """Everything, in types that JSON has; scores are in the order of the columns."""
-    return {
-        "columns": [asdict(column) for column in table.columns],
-        "rows": [_row_dict(row, table.columns) for row in table.rows],
-        "published": [
-            asdict(one) for column in table.columns for one in _published(column).values()
-        ],
-        "comparisons": [_comparison_dict(one) for one in table.comparisons],
-        "notes": [asdict(note) for note in table.notes],
-        "failures": [list(failure) for failure in table.failures],
-    }
+    """Convert to JSON types; the scores of a row are in the order of the columns."""
+    published = [score for column in table.columns for score in _published(column).values()]
+    content: dict[str, Any] = as_json(
+        {
+            "columns": table.columns,
+            "rows": [_row_dict(row, table.columns) for row in table.rows],
+            "published": published,
+            "comparisons": [_comparison_dict(pair) for pair in table.comparisons],
+            "notes": table.notes,
+            "failures": table.failures,
+        }
+    )
+    return content
 
 
 def joint_page(table: JointTable) -> Page:
-    """Scores, differences, and what is missing from them."""
+    """Create a page of scores, differences, notes and failures."""
     columns = [column for column in table.columns if column.headline]
-    compared = [one for one in table.comparisons if one.column.headline]
+    compared = [pair for pair in table.comparisons if pair.column.headline]
     failures = [f"{name}: {reason}" for name, reason in table.failures]
     blocks: list[Block] = [
         _score_table(table, columns),
@@ -158,13 +161,13 @@ def _published(column: Column) -> dict[str, Published]:
 
 def _score_table(table: JointTable, columns: Sequence[Column]) -> Table:
     header = ("model", *(column.title for column in columns))
-    ours = [
-        (row.model, *(_score(row.scores.get(one.key)) for one in columns)) for row in table.rows
+    models = [
+        (row.model, *(_score(row.scores.get(column.key)) for column in columns))
+        for row in table.rows
     ]
-    baselines = rows_by_name([one.baselines for one in columns], ".4f", "")
-    return Table(
-        "", header, [*ours, *baselines, *published_rows(list(map(_published, columns)), "")]
-    )
+    baselines = rows_by_name([column.baselines for column in columns], ".4f", "")
+    published = published_rows(list(map(_published, columns)), "")
+    return Table("", header, [*models, *baselines, *published])
 
 
 def _score(score: Score | None) -> str:
@@ -176,8 +179,8 @@ def _score(score: Score | None) -> str:
 
 def _legend(columns: Sequence[Column]) -> str:
     legend = (
-        "Mean over seeds ± standard deviation over seeds, in brackets the 95 % bootstrap interval"
-        " over test clips."
+        "Mean ± standard deviation over seeds; in brackets, the 95 % bootstrap interval over test"
+        " clips."
     )
     return f"{legend} {sources_line(map(_published, columns))}".rstrip()
 
@@ -185,24 +188,24 @@ def _legend(columns: Sequence[Column]) -> str:
 def _comparison_table(compared: Sequence[Comparison]) -> Iterator[Table]:
     if not compared:
         return
-    many = any(one.p != one.p_holm for one in compared)
+    many = any(pair.p != pair.p_holm for pair in compared)
     header = ["score", "models", "difference", "95 % interval", "p", *(["p, Holm"] if many else [])]
     rows = [
         (
-            one.column.title,
-            f"{one.first} minus {one.second}",
-            f"{one.difference:+.4f}",
-            f"{one.low:+.4f} to {one.high:+.4f}",
-            f"{one.p:.3f}",
-            *([f"{one.p_holm:.3f}"] if many else []),
+            pair.column.title,
+            f"{pair.first} minus {pair.second}",
+            f"{pair.difference:+.4f}",
+            f"{pair.low:+.4f} to {pair.high:+.4f}",
+            f"{pair.p:.3f}",
+            *([f"{pair.p_holm:.3f}"] if many else []),
         )
-        for one in compared
+        for pair in compared
     ]
     yield Table("Differences, on the same test clips:", header, rows)
 
 
 def _note_lines(table: JointTable) -> list[str]:
-    """A note that holds for every model of the task names the task alone."""
+    """Notes with task and models; a note on all models of a task has only the task."""
     return [f"{_about(note, table.rows)}: {note.note}" for note in table.notes]
 
 
@@ -213,17 +216,16 @@ def _about(note: Note, rows: Sequence[Row]) -> str:
 
 
 def _row_dict(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
-    scores = [row.scores.get(column.key) for column in columns]
     return {
         "model": row.model,
         "model_hash": row.model_hash,
         "model_step": row.model_step,
-        "results": dict(row.results),
-        "scores": [asdict(score) if score else None for score in scores],
+        "results": row.results,
+        "scores": [row.scores.get(column.key) for column in columns],
     }
 
 
-def _comparison_dict(one: Comparison) -> dict[str, Any]:
-    values = asdict(one)
+def _comparison_dict(pair: Comparison) -> dict[str, Any]:
+    values = as_json(pair)
     column = values.pop("column")
     return {**{name: column[name] for name in ("task", "test_set", "metric")}, **values}

@@ -1,4 +1,4 @@
-"""The data set of a probe task: where it lies, and what reads it."""
+"""Probe tasks and the folders of their data sets."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from mscol_cli.host.checks.task import validate_task
 from mscol_cli.probe.metrics import check_metrics
 
 DATA = Path("data")
-"""Where commands look for data sets and stores."""
+"""Default folder of data sets and stores."""
 
 
 def task_and_folder(text: str) -> tuple[str, Path]:
-    """The task that `TASK` or `TASK=DIR` names, and the folder of its data: `data/TASK`, or DIR."""
+    """Parse `TASK` or `TASK=DIR`; returns the task and its data folder, `data/TASK` or DIR."""
     task, _, folder = text.partition("=")
     return task, Path(folder) if folder else DATA / task
 
 
 def build_task(part: Part) -> Task:
-    """A task from its card and options.
+    """Build a task from its card and options.
 
     Raises:
-        PluginError: It breaks the contract of tasks.
-        PluginCallError: Its plugin raised an exception.
-        UsageError: Its protocol asks for metrics that there are not.
+        PluginError: The task breaks the contract of tasks.
+        PluginCallError: The plugin raised an exception.
+        UsageError: The protocol requests unknown metrics.
     """
     task: Task = build_part(part, Task)
     validate_task(task)
@@ -35,6 +35,6 @@ def build_task(part: Part) -> Task:
 
 
 def track_id(path: Path, root: Path) -> str:
-    """What `mscol separate ROOT` calls the track of a file; its whole path for one elsewhere."""
-    inside = path.relative_to(root) if path.is_relative_to(root) else path
-    return inside.with_suffix("").as_posix()
+    """Track id of a file in `mscol separate ROOT`; the full path for a file outside `root`."""
+    relative = path.relative_to(root) if path.is_relative_to(root) else path
+    return relative.with_suffix("").as_posix()

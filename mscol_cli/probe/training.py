@@ -1,4 +1,4 @@
-"""The classifiers of a probe, one a seed, by the way that its protocol names."""
+"""Training of the classifiers of a probe, one per seed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def train_probes(
     device: torch.device,
     progress: Progress,
 ) -> list[TrainedProbe]:
-    """One classifier a seed; one in all where every seed would give the same."""
+    """Train one classifier per seed, or a single one if all seeds would give the same."""
     probes = []
     progress.begin("classifiers", settings.classifiers, "seed")
     for seed in range(settings.classifiers):
@@ -42,7 +42,7 @@ def train_one(
     seed: int,
     device: torch.device,
 ) -> TrainedProbe:
-    """The classifier of one seed."""
+    """Train the classifier of one seed, as set by the protocol's `classifier` and `crops`."""
     if protocol.classifier != "published":
         return train_full_batch(protocol, *same_windows(embedded, device)(1), seed)
     draw: DrawEpoch = same_windows(embedded, device)
@@ -52,14 +52,14 @@ def train_one(
 
 
 def weight_decays(protocol: ProbeProtocol, probes: Sequence[TrainedProbe]) -> tuple[float, ...]:
-    """What was chosen on validation, where anything was."""
+    """Weight decay of each classifier; empty for a protocol that does not choose it."""
     chosen = protocol.classifier != "published"
     return tuple(probe.weight_decay for probe in probes) if chosen else ()
 
 
 @contextmanager
 def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Note how long a stage takes."""
+    """Measure the duration of a stage, and store it in `seconds`."""
     start = time.monotonic()
     yield
     seconds[stage] = time.monotonic() - start

@@ -1,4 +1,4 @@
-"""The windows of one split and the labels of the clips they were cut from."""
+"""Embedded windows of one split, and the labels of their clips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 Weights = NDArray[np.float32]
-"""(clips, resamples) how often a resample has each clip."""
+"""(clips, resamples) number of times that each clip is in a resample."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class ClipWindows:
     """Embedded clips of one split.
 
     Attributes:
-        windows: (windows, dim) float32 embeddings, clip after clip.
-        counts: (clips,) int64 windows of each clip, at least one.
-        targets: (clips, classes) whether the clip has the label.
+        windows: (windows, dim) float32 embeddings, concatenated over clips.
+        counts: (clips,) int64 windows per clip, at least one.
+        targets: (clips, classes) labels.
     """
 
     windows: Tensor
@@ -30,15 +30,15 @@ class ClipWindows:
     targets: BoolArray
 
     def to(self, device: torch.device) -> ClipWindows:
-        """The same clips with their windows on a device, as one tensor."""
+        """Move the windows to a device."""
         return ClipWindows(self.windows.to(device), self.counts, self.targets)
 
     def owners(self) -> Tensor:
-        """(windows,) int64 row of the clip each window belongs to, beside the windows."""
+        """(windows,) int64 row of the clip of each window, on the device of the windows."""
         rows = np.repeat(np.arange(len(self.counts)), self.counts)
         return torch.from_numpy(rows).to(self.windows.device)
 
     def sum_by_clip(self, values: NDArray[np.float32]) -> FloatArray:
-        """Sum (windows, classes) over the windows of each clip: (clips, classes)."""
+        """Sum values (windows, classes) over the windows of each clip; returns (clips, classes)."""
         starts = np.cumsum(self.counts) - self.counts
         return np.add.reduceat(values, starts, axis=0, dtype=np.float64)

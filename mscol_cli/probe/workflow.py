@@ -1,4 +1,4 @@
-"""`probe`: how well a frozen encoder's embeddings tell the classes of a labelled data set."""
+"""`probe`: shallow classifiers on the embeddings of a frozen encoder."""
 
 from __future__ import annotations
 
@@ -21,14 +21,8 @@ from mscol_cli.probe.finetune import fine_tune, frozen_note
 from mscol_cli.probe.label_budget import score_budgets
 from mscol_cli.probe.leakage import overlap_note, shared_groups
 from mscol_cli.probe.output import check_writable, default_output, write_result
-from mscol_cli.probe.result import (
-    Attribution,
-    CorruptedScore,
-    LabelBudget,
-    ProbeResult,
-    ScoredSet,
-)
-from mscol_cli.probe.scores import check_splits, find_test_sets, keep_scores, scored_sets
+from mscol_cli.probe.result import ProbeResult
+from mscol_cli.probe.scores import check_splits, find_test_sets, resample_scores, scored_sets
 from mscol_cli.probe.settings import ProbeRequest, ProbeSettings, load_data, resolve_settings
 from mscol_cli.probe.sources import attribute, find_sources
 from mscol_cli.probe.training import timed, train_probes, weight_decays
@@ -36,47 +30,47 @@ from mscol_cli.probe.windows import FloatArray
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
 
-MOST_WARNINGS = 10
+MAX_WARNINGS = 10
 
 
 def dry_run(request: ProbeRequest) -> str:
-    """The configuration of a probe, as TOML. Raises UsageError."""
+    """Format the settings of a probe as TOML. Raises UsageError."""
     return resolve_settings(request, load_registry()).to_toml()
 
 
 def run(request: ProbeRequest, progress: Progress) -> ProbeResult:
-    """Embed a task's clips, train shallow classifiers on them, test each once.
+    """Embed the clips of a task, and train and test shallow classifiers.
 
     Raises:
-        UsageError: An unknown task or model, an option out of range.
-        MissingDataError: The data set is not there, or a split of it has nothing to use.
+        UsageError: Unknown task or model, or an option out of range.
+        MissingDataError: The data set does not exist, or a split has no usable clip.
     """
     registry = load_registry()
     settings = resolve_settings(request, registry)
-    found = load_data(settings, request.data)
+    data_set = load_data(settings, request.data)
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, registry, device)
     output = request.output or default_output(request, model)
     check_writable(output)
     progress.note(model.describe())
-    return probe_model(settings, found, model, output, device, progress)
+    return probe_model(settings, data_set, model, output, device, progress)
 
 
 def probe_model(
     settings: ProbeSettings,
-    found: tuple[Path, TaskData],
+    data_set: tuple[Path, TaskData],
     model: Model,
     output: Path,
     device: torch.device,
     progress: Progress,
 ) -> ProbeResult:
-    """Probe one model on the data of one task, and write what was found to a folder.
+    """Probe a model on the data set of a task, and write the result to a folder.
 
     Raises:
-        MissingDataError: A split of the data has nothing to use.
+        MissingDataError: A split has no usable clip.
         MscolError: The output cannot be written.
     """
-    folder, data = found
+    folder, data = data_set
     tested = [item for item in data.items if item.split == "test"]
     sources = find_sources(settings.stems, tested, folder) if settings.stems else None
     seconds: dict[str, float] = {}
@@ -90,38 +84,40 @@ def probe_model(
     with timed(seconds, "classifiers"):
         trained = _train(settings, embedded, model, device, progress)
     with timed(seconds, "scores"):
-        kept = keep_scores(settings.protocol, trained.scores, embedded, test_sets, data.classes)
+        clip_scores = resample_scores(
+            settings.protocol, trained.scores, embedded, test_sets, data.classes
+        )
         train = embedded.clips["train"].targets
-        scored = tuple(scored_sets(settings.protocol, kept, train))
+        scored = tuple(scored_sets(settings.protocol, clip_scores, train))
     probes = trained.probes
     with timed(seconds, "label budgets"):
-        budgets = tuple(score_budgets(settings, embedded, model, kept, device, progress))
+        budgets = tuple(score_budgets(settings, embedded, model, clip_scores, device, progress))
     with timed(seconds, "deformations"):
-        deformed = score_corrupted(settings, probes, embedded, model, kept, device, progress)
-    alone = None
+        corrupted = score_corrupted(
+            settings, probes, embedded, model, clip_scores, device, progress
+        )
+    attribution = None
     if sources is not None:
         with timed(seconds, "sources"):
-            alone = attribute(sources, kept, settings.protocol, probes, model, device, progress)
-    scores = _Scores(scored, budgets, deformed, alone, seconds)
-    result = _result(settings, found, model, embedded, trained, scores, output)
-    write_result(result, kept)
+            attribution = attribute(
+                sources, clip_scores, settings.protocol, probes, model, device, progress
+            )
+    result = replace(
+        _result(settings, data_set, model, embedded, trained),
+        test_sets=scored,
+        label_budgets=budgets,
+        deformed=corrupted,
+        attribution=attribution,
+        seconds=seconds,
+        folder=output,
+    )
+    write_result(result, clip_scores)
     return result
 
 
 @dataclass(frozen=True)
-class _Scores:
-    """All that was scored, and how long each stage took."""
-
-    test_sets: Sequence[ScoredSet]
-    label_budgets: Sequence[LabelBudget]
-    deformed: Sequence[CorruptedScore]
-    attribution: Attribution | None
-    seconds: dict[str, float]
-
-
-@dataclass(frozen=True)
 class _Trained:
-    """Classifiers, what they say of the test clips (seeds, clips, classes), and notes on them."""
+    """Classifiers, their scores of the test clips (seeds, clips, classes), and notes."""
 
     probes: Sequence[TrainedProbe]
     scores: FloatArray
@@ -141,30 +137,29 @@ def _train(
     if not protocol.finetune:
         return _Trained(probes, frozen)
     tuned = list(fine_tune(protocol, probes, embedded, model, device, progress))
-    scores = np.stack([one.probe.clip_scores(one.test) for one in tuned])
+    scores = np.stack([seed.probe.clip_scores(seed.test) for seed in tuned])
     note = frozen_note(protocol, frozen, test.targets)
-    return _Trained([one.probe for one in tuned], scores, [note])
+    return _Trained([seed.probe for seed in tuned], scores, [note])
 
 
 def _warn(missing: Sequence[str], failures: Sequence[tuple[str, str]], progress: Progress) -> None:
     if missing:
-        progress.warn(f"clips without audio, left out: {len(missing)}, such as {missing[0]}.")
-    for _, reason in failures[:MOST_WARNINGS]:
-        progress.warn(f"left out: {reason}")
-    if len(failures) > MOST_WARNINGS:
-        progress.warn(f"{len(failures) - MOST_WARNINGS} more clips are left out: see the report.")
+        progress.warn(f"skipped clips without audio: {len(missing)}, such as {missing[0]}.")
+    for _, reason in failures[:MAX_WARNINGS]:
+        progress.warn(f"skipped: {reason}")
+    if len(failures) > MAX_WARNINGS:
+        progress.warn(f"skipped {len(failures) - MAX_WARNINGS} more clips: see the report.")
 
 
 def _result(
     settings: ProbeSettings,
-    found: tuple[Path, TaskData],
+    data_set: tuple[Path, TaskData],
     model: Model,
     embedded: EmbeddedTask,
     trained: _Trained,
-    scores: _Scores,
-    output: Path,
 ) -> ProbeResult:
-    folder, data = found
+    """The result without its scores."""
+    folder, data = data_set
     overlap = overlap_note(model, data.items, folder, settings.part.name)
     return ProbeResult(
         task=settings.part.name,
@@ -176,7 +171,7 @@ def _result(
         model_hash=model.hash,
         model_step=model.step,
         seeds=len(trained.probes),
-        test_sets=scores.test_sets,
+        test_sets=(),
         counts={split: len(clips.counts) for split, clips in embedded.clips.items()},
         windows={split: len(clips.windows) for split, clips in embedded.clips.items()},
         classes=tuple(data.classes),
@@ -184,12 +179,7 @@ def _result(
         missing=tuple(data.missing),
         failures=tuple(embedded.failures),
         notes=(*trained.notes, *overlap, *data.notes),
-        seconds=scores.seconds,
         multilabel=settings.protocol.multilabel,
         weight_decays=weight_decays(settings.protocol, trained.probes),
-        label_budgets=scores.label_budgets,
         shared_groups=tuple(shared_groups(embedded.items)),
-        attribution=scores.attribution,
-        deformed=scores.deformed,
-        folder=output,
     )

@@ -1,1 +1,1 @@
-"""`mscol report`: the sections of a page, each from what runs and probes left on disk."""
+"""`mscol report`: a page of sections, created from runs and probe results on disk."""

@@ -1,4 +1,4 @@
-"""What an encoder knows of each class from one source of a test clip."""
+"""Section on scores by source of the test clips."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mscol_cli.probe.result import HIGHER, LOWER, Attribution, HeardSource, Prob
 from mscol_cli.report.material import NO_BREAK, Material, file_name
 
 INTRO = (
-    "Classifiers trained on mixtures, tested on clips of which only one source is heard."
-    f" {LOWER} and {HIGHER} mark scores whose 95 % interval of the difference from the mixture, on"
-    " the same drawn test clips, leaves out 0; they are not corrected for their number. Numbers of"
-    " test clips stand beside the classes, and those of few clips have no arrows."
+    f"Classifiers trained on mixtures, tested on one source at a time. {LOWER} and {HIGHER} mark"
+    " scores whose 95 % interval of the difference from the mixture, on the same resampled test"
+    " clips, excludes 0; they are not corrected for their number. Classes have their number of test"
+    " clips in parentheses; those with few clips have no arrows."
 )
 
 
 def attribution_section(material: Material) -> Section:
-    """A table and a picture for each result that has scores by source."""
+    """Create a section with a table and a picture for each result with scores by source."""
     blocks: list[Block] = []
     for probe in material.probes:
         if probe.result.attribution is not None:
@@ -29,25 +29,25 @@ def attribution_section(material: Material) -> Section:
     return Section(HEADING, [Text(INTRO), *blocks] if blocks else ())
 
 
-def _probe(result: ProbeResult, found: Attribution) -> Iterator[Block]:
+def _probe(result: ProbeResult, attribution: Attribution) -> Iterator[Block]:
     title = f"{result.task}: {result.model}"
-    metrics = list(found.sources[0].scores)
+    metrics = list(attribution.sources[0].scores)
     yield Table(
-        f"{title}, {found.clips:,} clips of the test set '{found.test_set}'; in each column the"
-        " score, and the difference from the mixture with its 95 % interval",
-        ("heard", *(find_metric(metric).label for metric in metrics), "silent clips"),
+        f"{title}, {attribution.clips:,} clips of the test set '{attribution.test_set}'; score, and"
+        " difference from the mixture with its 95 % interval",
+        ("source", *(find_metric(metric).label for metric in metrics), "silent clips"),
         [
-            (one.name, *(_cell(one, metric) for metric in metrics), f"{one.silent:,}")
-            for one in found.sources
+            (source.name, *(_cell(source, metric) for metric in metrics), f"{source.silent:,}")
+            for source in attribution.sources
         ],
     )
     alt = (
-        f"{find_metric(found.class_metric).title} of {title}, a row per class, a column per source"
-        f" ({', '.join(one.name for one in found.sources)});"
+        f"{find_metric(attribution.class_metric).title} of {title}, a row per class, a column per"
+        f" source ({', '.join(source.name for source in attribution.sources)});"
         f" {result.folder.name}/{result.markdown_path.name} has the numbers."
     )
     name = file_name("heard", result.model, result.folder.name)
-    yield Pictures([picture(name, alt, attribution_figure(title, found, result.classes))])
+    yield Pictures([picture(name, alt, attribution_figure(title, attribution, result.classes))])
 
 
 def _cell(source: HeardSource, metric: str) -> str:

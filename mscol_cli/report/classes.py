@@ -1,4 +1,4 @@
-"""Which classes probes tell apart, and what they take them for."""
+"""Section on scores per class and confusion matrices."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from mscol_cli.probe.metrics import CLASS_ORDER, find_metric
 from mscol_cli.probe.result import ClassScore, ScoredSet
 from mscol_cli.report.material import NO_BREAK, FoundProbe, Group, Material, file_name, set_of
 
-MOST_MATRICES = 12
+MAX_MATRICES = 12
 SHOWN = 10
-"""Classes of a table before the rest is folded away."""
+"""Rows of a table of classes that are not folded."""
 
 
 def classes_section(material: Material) -> Section:
-    """A table of classes for each test set, models side by side, and confusion matrices."""
+    """Create a section with a table of classes per test set, models as columns, and matrices."""
     groups = material.groups
     blocks: list[Block] = [table for group in groups for table in _tables(group)]
     matrices = [picture for group in groups for picture in _matrices(group)]
     if matrices:
-        blocks.append(Pictures(matrices[:MOST_MATRICES]))
-    if len(matrices) > MOST_MATRICES:
-        left = len(matrices) - MOST_MATRICES
-        blocks.append(Text(f"Confusion matrices left out here: {left}; each probe.json has its."))
+        blocks.append(Pictures(matrices[:MAX_MATRICES]))
+    if len(matrices) > MAX_MATRICES:
+        left = len(matrices) - MAX_MATRICES
+        blocks.append(Text(f"{left} more confusion matrices are in the files probe.json."))
     return Section("Classes", blocks)
 
 
@@ -42,7 +42,7 @@ def _tables(group: Group) -> Iterator[Table]:
         others = ", ".join(find_metric(name).title for name in names[1:])
         yield Table(
             f"{group.where(tested)}: {find_metric(names[0]).title} of each class against all"
-            f" others, in brackets its {others}; the best of {columns[0][0]} first",
+            f" others, in parentheses {others}; sorted by {columns[0][0]}",
             ("class", "test clips", *(model for model, _ in columns)),
             [
                 (
@@ -61,17 +61,17 @@ def _by_name(tested: ScoredSet) -> dict[str, ClassScore]:
 
 
 def _rank(row: ClassScore) -> float:
-    score = row.score(CLASS_ORDER.name)
+    score = row.scores.get(CLASS_ORDER.name)
     return 0.0 if score is None else CLASS_ORDER.rank(score)
 
 
 def _metrics(row: ClassScore) -> list[str]:
-    """Names of the metrics that classes have scores of, that of their order first."""
+    """Names of the metrics of classes, `CLASS_ORDER` first."""
     return sorted(row.scores, key=lambda name: name != CLASS_ORDER.name)
 
 
 def _cell(row: ClassScore | None, names: Sequence[str]) -> str:
-    scores = [row.score(name) if row else None for name in names]
+    scores = [row.scores.get(name) if row else None for name in names]
     first, *others = ["-" if score is None else f"{score:.3f}" for score in scores]
     return first if first == "-" else f"{first}{NO_BREAK}({', '.join(others)})"
 
@@ -88,8 +88,8 @@ def _matrix(group: Group, probe: FoundProbe, tested: ScoredSet) -> Picture:
     counts = np.asarray(tested.confusion, dtype=np.float64)
     right = counts.trace() / max(counts.sum(), 1)
     alt = (
-        f"Confusion matrix of {title}: {right:.0%} of {tested.clips:,} clips are taken for what"
-        " they are."
+        f"Confusion matrix of {title}: {right:.0%} of {tested.clips:,} clips are classified"
+        " correctly."
     )
     name = file_name("confusion", group.name, tested.name, probe.model)
     return picture(name, alt, draw_confusion(title, probe.result.classes, tested.confusion))

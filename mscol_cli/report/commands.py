@@ -1,9 +1,9 @@
-"""The command lines that make runs and probe results again."""
+"""Section with the command lines that reproduce runs and probe results."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,38 +11,34 @@ from typing import Any
 from mscol_cli.engine.models import UNTRAINED
 from mscol_cli.errors import MscolError
 from mscol_cli.host import Registry, load_registry
-from mscol_cli.pages.page import Block, Commands, Section, Text
+from mscol_cli.pages.page import Commands, Section, Text
 from mscol_cli.probe.result import ProbeResult
 from mscol_cli.probe.settings import ProbeRequest, resolve_settings
 from mscol_cli.report.material import FoundProbe, Material
 from mscol_cli.runs.layout import RECIPE
 from mscol_cli.runs.trained import FoundRun
 from mscol_cli.store import SeparatorIdentity, StoreHeader
-from mscol_cli.system.values import as_json
+from mscol_cli.system.values import differences
 
+HEADING = "Commands to reproduce it"
 SUFFIX = ".store"
 
 
 def commands_section(material: Material) -> Section:
-    """Separation, training and probing, in this order."""
+    """Create a section with the commands of separation, training and probing, in this order."""
     registry = load_registry()
     lines = [
         *dict.fromkeys(line for path in _stores(material) for line in _separate(path)),
         *(line for run in material.runs for line in _pretrain(run)),
         *(_probe(probe, registry) for probe in material.probes),
     ]
-    if not lines:
-        return Section("Commands that make it again", ())
-    blocks: list[Block] = [
-        Text(
-            "A store does not say where its inputs lay: X.store is taken to come from X. Compare"
-            " its hash with the one above before training. Runs go to new folders, named with"
-            " -again. Where training computes (--device, --gpus, --precision) is left to the"
-            " machine."
-        ),
-        Commands(lines),
-    ]
-    return Section("Commands that make it again", blocks)
+    intro = Text(
+        "A store does not record the folder of its inputs: X.store is assumed to come from X."
+        " Compare its hash with the one above before training. Runs are written to new folders,"
+        " with the suffix -again. Options of the machine (--device, --gpus, --precision) are left"
+        " out."
+    )
+    return Section(HEADING, [intro, Commands(lines)] if lines else ())
 
 
 def _line(*words: object) -> str:
@@ -50,13 +46,13 @@ def _line(*words: object) -> str:
 
 
 def _stores(material: Material) -> Iterator[Path]:
-    """Those that runs were trained on, and those whose sources probes were scored on."""
+    """Yield the stores that runs were trained on, and those of scores by source."""
     yield from (Path(run.store["path"]) for run in material.runs if run.store is not None)
     yield from (stems for probe in material.probes if (stems := _stems(probe.result)) is not None)
 
 
 def _separate(path: Path) -> Iterator[str]:
-    # A store does not say where its inputs were; by default it lies beside them.
+    # A store does not record the folder of its inputs; by default it is beside them.
     inputs = path.with_suffix("") if path.suffix == SUFFIX else Path("INPUTS")
     try:
         separator = StoreHeader.read(path).separator
@@ -87,8 +83,8 @@ def _assigned(option: str, name: str, value: Any) -> Sequence[str]:
 def _pretrain(run: FoundRun) -> Iterator[str]:
     recipe = run.folder / RECIPE
     if run.store is not None and recipe.is_file():
-        asked = ["pretrain", run.store["path"], "--recipe", recipe, *_online(run)]
-        yield _line(*asked, "-o", _again(run))
+        words = ["pretrain", run.store["path"], "--recipe", recipe, *_online(run)]
+        yield _line(*words, "-o", _again(run))
 
 
 def _online(run: FoundRun) -> list[object]:
@@ -113,24 +109,24 @@ def _probe(probe: FoundProbe, registry: Registry) -> str:
         words += ["--label-fraction", ",".join(f"{share:g}" for share in result.label_fractions)]
     if (stems := _stems(result)) is not None:
         words += ["--attribute", "--stems", stems]
-    words += _deformations(result)
+    words += _corruptions(result)
     words += [] if probe.run is not None else ["-o", f"{result.folder}-again"]
     return _line(*words)
 
 
 def _stems(result: ProbeResult) -> Path | None:
-    """The store whose sources a result has scores of."""
+    """The store of a result's scores by source."""
     return None if result.attribution is None else Path(result.attribution.store)
 
 
-def _deformations(result: ProbeResult) -> Iterator[str]:
-    """As options: `noise 20 dB` is `--noise 20`."""
+def _corruptions(result: ProbeResult) -> Iterator[str]:
+    """Format corruptions as options: `noise 20 dB` is `--noise=20`."""
     amounts: dict[str, list[str]] = {}
-    for deformation in result.deformations:
-        kind, amount, *_ = [*deformation.split(), ""]
+    for corruption in result.corruptions:
+        kind, amount, *_ = [*corruption.split(), ""]
         amounts.setdefault(kind, []).append(amount)
-    for kind, given in amounts.items():
-        yield f"--{kind}={','.join(given)}"
+    for kind, of_kind in amounts.items():
+        yield f"--{kind}={','.join(of_kind)}"
 
 
 def _model(probe: FoundProbe) -> list[object]:
@@ -143,17 +139,16 @@ def _model(probe: FoundProbe) -> list[object]:
 
 
 def _changed(result: ProbeResult, registry: Registry) -> Iterator[tuple[str, str, Any]]:
-    """Options that are not what task and recipe say by themselves."""
+    """Yield the options that differ from those of task and recipe."""
     request = ProbeRequest(result.task, recipe=result.recipe or None)
-    usual: tuple[dict[str, Any], dict[str, Any]] = {}, {}
+    options: Mapping[str, Any] = {}
+    protocol: Mapping[str, Any] = {}
     try:
         settings = resolve_settings(request, registry)
-        usual = asdict(settings.part.options), settings.described_protocol()
+        options, protocol = asdict(settings.part.options), settings.described_protocol()
     except MscolError:
-        pass  # the plugin or recipe is not here: say everything
-    for option, default, given in zip(
-        ("--opt", "--protocol"), usual, (result.options, result.protocol), strict=True
-    ):
-        for name, value in given.items():
-            if name not in default or as_json(default[name]) != value:
-                yield option, name, value
+        pass  # without the plugin or recipe, yield all options
+    for name, _, value in differences(options, result.options):
+        yield "--opt", name, value
+    for name, _, value in differences(protocol, result.protocol):
+        yield "--protocol", name, value

@@ -1,11 +1,11 @@
-"""Which runs and probe results a report is about, and how they are grouped."""
+"""Runs and probe results of a report, and their grouping."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from mscol_cli.probe.table import JointTable
 from mscol_cli.runs.layout import LATEST, PROBE_REPORT, PROBES, RECIPE, RUN, RUNS, find_named
 from mscol_cli.runs.trained import FoundRun, read_run
 
-Found = TypeVar("Found")
+T = TypeVar("T")
 Failures = list[tuple[str, str]]
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -27,8 +27,8 @@ class FoundProbe:
     """A probe result.
 
     Attributes:
-        result: What was found, under the name that the report gives its model.
-        run: Its run; None for a model without one.
+        result: The result, with the display name of its model.
+        run: The run of the model; None for a model without a run.
     """
 
     result: ProbeResult
@@ -36,18 +36,18 @@ class FoundProbe:
 
     @property
     def model(self) -> str:
-        """What the report calls its model."""
+        """Display name of the model."""
         return self.result.model
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a report is made of.
+    """Content of a report.
 
     Attributes:
-        runs: In the order they were named.
-        probes: Those of the runs, then others.
-        failures: Folders that could not be read, and why.
+        runs: Runs, in the requested order.
+        probes: Probe results of the runs, then others.
+        failures: Path and reason of each folder that could not be read.
     """
 
     runs: Sequence[FoundRun]
@@ -56,21 +56,22 @@ class Material:
 
     @cached_property
     def groups(self) -> list[Group]:
-        """Results that compare, by their settings."""
+        """Groups of results with equal settings, which compare."""
         return group_probes(self.probes)
 
     def style(self, run: FoundRun | None) -> int:
-        """The colour and dash of a run, the same in every picture."""
-        return next((row for row, one in enumerate(self.runs) if one is run), len(self.runs))
+        """Index of the colour and dash of a run, the same in every picture."""
+        indices = (index for index, other in enumerate(self.runs) if other is run)
+        return next(indices, len(self.runs))
 
 
 @dataclass(frozen=True)
 class Group:
-    """Results of models on one task, all made with the same settings on the same clips.
+    """Results of several models on one task, with the same settings and clips.
 
     Attributes:
-        name: Tells it from other groups: the task, its recipe, a number where needed.
-        probes: The results, one per model.
+        name: Unique name: the task, its recipe, and settings or a number if necessary.
+        probes: Results, one per model.
     """
 
     name: str
@@ -78,46 +79,46 @@ class Group:
 
     @property
     def test_sets(self) -> Sequence[ScoredSet]:
-        """Those of the first result; the others have the same."""
+        """Test sets of the first result; all results have the same."""
         return self.probes[0].result.test_sets
 
     @cached_property
     def table(self) -> JointTable:
-        """Every pair of models in every column, on the same test clips."""
+        """Table of all results, with every pair of models compared."""
         return join([Finished(probe.model, probe.result) for probe in self.probes])
 
     @property
     def headlines(self) -> Sequence[tuple[ScoredSet, str]]:
-        """The first metric of a single-label task; of tagging all, as the literature has it."""
+        """The first metric of each test set; for tagging, as in papers, all metrics."""
         if self.probes[0].result.multilabel:
             return self.columns
-        return [(one, one.headline[0]) for one in self.test_sets]
+        return [(test_set, test_set.headline[0]) for test_set in self.test_sets]
 
     @property
     def columns(self) -> list[tuple[ScoredSet, str]]:
-        """Test sets and metrics."""
-        return [(one, metric) for one in self.test_sets for metric in one.metrics]
+        """All test sets and metrics."""
+        return [(test_set, name) for test_set in self.test_sets for name in test_set.metrics]
 
     def where(self, test_set: ScoredSet) -> str:
-        """The group's name, and the test set's where there are several."""
+        """Name of the group, and of the test set if there are several."""
         return self.name if len(self.test_sets) == 1 else f"{self.name}, {test_set.name}"
 
     def column_title(self, test_set: ScoredSet, metric: str) -> str:
-        """The name of a column of scores."""
+        """Title of a column of scores."""
         name = "" if len(self.test_sets) == 1 else f"{test_set.name}, "
         return f"{find_metric(metric).label} ({name}{test_set.clips:,} clips)"
 
 
 def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Material:
-    """Read runs, and the probes in them.
+    """Read runs and their probe results.
 
     Args:
-        paths: Run folders or names of runs under `runs/`, and folders that hold some, or hold a
-            `runs` folder; of those, results in `probes` are taken, too.
-        probes: More folders of probe results, such as those of an untrained encoder.
+        paths: Run folders, names of runs under `runs/`, and folders that contain runs or a `runs`
+            folder; results in a `probes` folder of the latter are included.
+        probes: Additional folders of probe results, such as those of an untrained encoder.
 
     Raises:
-        MissingDataError: There is no such folder, or no run in it.
+        MissingDataError: A folder does not exist, or contains no run.
     """
     failures: Failures = []
     paths = [find_named(path) or path for path in paths]
@@ -125,35 +126,32 @@ def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Materia
     labels = _labels(folders)
     runs = list(_readable(folders, lambda folder: read_run(labels[folder], folder), failures))
     failures += [(str(run.folder), problem) for run in runs for problem in run.problems]
-    found = [
-        probe
-        for run in runs
-        for probe in _readable(_results_in(run.folder / PROBES), _reader(run), failures)
-    ]
+    results: list[FoundProbe] = []
+    for run in runs:
+        of_run = _results_in(run.folder / PROBES)
+        results += _readable(of_run, partial(_read_probe, run=run), failures)
     other = [
         *(folder for path in paths for folder in _results_in(path / PROBES)),
         *(folder for path in probes for folder in _named_results(path)),
     ]
-    own = {probe.result.folder.resolve() for probe in found}
-    others = [folder for folder in _unique(other) if folder.resolve() not in own]
-    found += _readable(others, _reader(None), failures)
-    return Material(runs, found, failures)
+    known = {probe.result.folder.resolve() for probe in results}
+    others = [folder for folder in _unique(other) if folder.resolve() not in known]
+    results += _readable(others, _read_probe, failures)
+    return Material(runs, results, failures)
 
 
 def _runs_in(path: Path) -> list[Path]:
     if not path.is_dir():
-        raise MissingDataError(f"{path} is no folder: name a run folder, or one that holds runs.")
+        raise MissingDataError(f"{path} is not a folder: name a run folder, or a folder of runs.")
     if (path / RUN).is_file():
         return [path]
-    places = [path / RUNS, path]
-    found = [
-        run.parent for place in places for run in place.glob(f"*/{RUN}") if not _is_latest(run)
-    ]
-    if not found and any(path.glob(f"*/{PROBE_REPORT}")):
-        raise MissingDataError(f"{path} holds results of probes and no run: add --probes {path}.")
-    if not found:
-        raise MissingDataError(f"{path} holds no run: train one with 'mscol pretrain'.")
-    return sorted(found, key=_started)
+    files = [*(path / RUNS).glob(f"*/{RUN}"), *path.glob(f"*/{RUN}")]
+    runs = [file.parent for file in files if not _is_latest(file)]
+    if not runs and any(path.glob(f"*/{PROBE_REPORT}")):
+        raise MissingDataError(f"{path} has probe results but no run: use --probes {path}.")
+    if not runs:
+        raise MissingDataError(f"{path} has no run: train one with 'mscol pretrain'.")
+    return sorted(runs, key=_started)
 
 
 def _is_latest(run: Path) -> bool:
@@ -161,7 +159,7 @@ def _is_latest(run: Path) -> bool:
 
 
 def _started(folder: Path) -> tuple[float, str]:
-    """When a run began, as its recipe, which nothing writes again, tells."""
+    """Start time of a run: the time of its recipe, which is written only once."""
     recipe = folder / RECIPE
     return (recipe if recipe.exists() else folder / RUN).stat().st_mtime, folder.name
 
@@ -171,26 +169,26 @@ def _unique(folders: Iterable[Path]) -> list[Path]:
 
 
 def _labels(folders: Sequence[Path]) -> dict[Path, str]:
-    """The shortest ends of paths that tell the folders apart."""
-    whole = {folder: folder.resolve().parts for folder in folders}
-    for length in range(1, max((len(parts) for parts in whole.values()), default=0) + 1):
-        short = {folder: "/".join(parts[-length:]) for folder, parts in whole.items()}
+    """The shortest unique ends of the paths."""
+    paths = {folder: folder.resolve().parts for folder in folders}
+    for length in range(1, max((len(parts) for parts in paths.values()), default=0) + 1):
+        short = {folder: "/".join(parts[-length:]) for folder, parts in paths.items()}
         if len(set(short.values())) == len(folders):
             return short
     return {folder: str(folder) for folder in folders}
 
 
 def _readable(
-    folders: Iterable[Path], read: Callable[[Path], Found], failures: Failures
-) -> Iterator[Found]:
-    """What can be read; the rest is added to the failures."""
+    folders: Iterable[Path], read: Callable[[Path], T], failures: Failures
+) -> Iterator[T]:
+    """Yield what can be read; adds the rest to the failures."""
     for folder in folders:
         try:
             yield read(folder)
         except MscolError as error:
             failures.append((str(folder), str(error)))
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-            failures.append((str(folder), f"{folder} cannot be read ({error}): make it anew."))
+            failures.append((str(folder), f"{folder} cannot be read ({error}): recreate it."))
 
 
 def _results_in(folder: Path) -> list[Path]:
@@ -198,60 +196,55 @@ def _results_in(folder: Path) -> list[Path]:
 
 
 def _named_results(folder: Path) -> list[Path]:
-    found = _results_in(folder)
-    if not found:
-        raise MissingDataError(f"{folder} holds no {PROBE_REPORT}: make one with 'mscol probe'.")
-    return found
+    results = _results_in(folder)
+    if not results:
+        raise MissingDataError(f"{folder} has no {PROBE_REPORT}: create one with 'mscol probe'.")
+    return results
 
 
-def _reader(run: FoundRun | None) -> Callable[[Path], FoundProbe]:
-    return lambda folder: _read_probe(folder, run)
-
-
-def _read_probe(folder: Path, run: FoundRun | None) -> FoundProbe:
+def _read_probe(folder: Path, run: FoundRun | None = None) -> FoundProbe:
     result = read(folder)
     if run is not None and "@" in result.model:
-        # A run's own name in the report, and the step that was probed.
+        # The label of the run in the report, and the step of the probed checkpoint.
         result = replace(result, model=f"{run.label}@{result.model.rpartition('@')[2]}")
     return FoundProbe(result, run)
 
 
 def group_probes(probes: Sequence[FoundProbe]) -> list[Group]:
-    """Results by their settings, in the order of the first of each; one of those that the same
-    weights were given twice, such as with and without scores by source."""
-    groups: dict[str, list[FoundProbe]] = {}
-    seen: set[tuple[object, ...]] = set()
+    """Group results by their settings.
+
+    Of several results with the same settings and weights, such as with and without scores by
+    source, only the first is used.
+    """
+    groups: dict[str, dict[tuple[str, str], FoundProbe]] = {}
     for probe in probes:
-        settings = probe.result.settings
-        made = settings, probe.model, probe.result.model_hash
-        if made not in seen:
-            groups.setdefault(settings, []).append(probe)
-            seen.add(made)
-    return list(_named(list(groups.values())))
+        group = groups.setdefault(probe.result.settings, {})
+        group.setdefault((probe.model, probe.result.model_hash), probe)
+    return list(_named([list(group.values()) for group in groups.values()]))
 
 
 def score_of(probe: FoundProbe, test_set: ScoredSet, metric: str) -> Score | None:
-    """The score of a result on the test set of that name."""
+    """Score of a result on the test set of the same name."""
     return set_of(probe, test_set).metrics.get(metric)
 
 
 def set_of(probe: FoundProbe, test_set: ScoredSet) -> ScoredSet:
-    """The test set of that name."""
-    return next(one for one in probe.result.test_sets if one.name == test_set.name)
+    """Test set of a result with the same name."""
+    return next(other for other in probe.result.test_sets if other.name == test_set.name)
 
 
 def file_name(*parts: str) -> str:
-    """Words as the name of a file."""
+    """Join words to a file name."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
 def _named(groups: Sequence[list[FoundProbe]]) -> Iterator[Group]:
-    """Groups under the task and its recipe, and what they do differently from others of these."""
+    """Name groups by task, recipe, and the settings in which groups of these differ."""
     bases = [_base(group[0]) for group in groups]
     seen: dict[str, int] = {}
     for base, group in zip(bases, groups, strict=True):
         rivals = [other[0] for name, other in zip(bases, groups, strict=True) if name == base]
-        name = ", ".join([base, *_own(group[0], rivals)])
+        name = ", ".join([base, *_distinct(group[0], rivals)])
         seen[name] = seen.get(name, 0) + 1
         yield Group(name if seen[name] == 1 else f"{name} ({seen[name]})", group)
 
@@ -261,8 +254,8 @@ def _base(probe: FoundProbe) -> str:
     return f"{probe.result.task}{recipe}"
 
 
-def _own(probe: FoundProbe, rivals: Sequence[FoundProbe]) -> Iterator[str]:
-    """Settings of a result in which others differ, those that all of them state."""
+def _distinct(probe: FoundProbe, rivals: Sequence[FoundProbe]) -> Iterator[str]:
+    """Yield the settings of a result that all rivals have, with different values."""
     facts = _facts(probe)
     others = [_facts(rival) for rival in rivals]
     for name, value in facts.items():
@@ -277,6 +270,6 @@ def _facts(probe: FoundProbe) -> dict[str, str]:
         **result.options,
         **result.protocol,
         "labels": ", ".join(f"{share:g}" for share in result.label_fractions),
-        "with": ", ".join(result.deformations),
+        "with": ", ".join(result.corruptions),
     }
     return {name: str(value) for name, value in stated.items()}

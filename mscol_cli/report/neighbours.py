@@ -1,4 +1,4 @@
-"""Nearest neighbours to listen to, for a few segments of a run's store."""
+"""Section of nearest neighbours, with audio, of a few segments of a run's store."""
 
 from __future__ import annotations
 
@@ -25,19 +25,23 @@ from mscol_cli.report.material import Material
 from mscol_cli.runs.trained import FoundRun
 from mscol_cli.store import SAMPLE_RATE, Store
 
-MOST_BYTES = 8_000_000
-"""Sound in one page, before it is written as text, a third longer."""
+MAX_BYTES = 8_000_000
+"""Audio in one page, before Base64 encoding, which adds a third."""
 
 
 class Sounds:
-    """Excerpts of stores as FLAC, as long as there is room for more."""
+    """Excerpts of stores as FLAC, up to `MAX_BYTES` in all.
 
-    def __init__(self, wanted: bool) -> None:
-        self._room = MOST_BYTES if wanted else 0
+    Args:
+        audio: Whether excerpts have audio.
+    """
+
+    def __init__(self, audio: bool) -> None:
+        self._room = MAX_BYTES if audio else 0
         self._count = 0
 
     def excerpt(self, store: Store, segment: int) -> Excerpt:
-        """A segment's mixture, at full scale."""
+        """Encode the mixture of a segment, at full scale."""
         index = store.index
         track, start = int(index.segment_track[segment]), int(index.segment_start[segment])
         samples = int(index.segment_samples[segment])
@@ -58,12 +62,12 @@ class Sounds:
 
 @dataclass(frozen=True)
 class Nearest:
-    """A segment, and the nearest ones of other tracks; all are rows of the store's index.
+    """A segment and its nearest neighbours, as rows of the store's index.
 
     Attributes:
         query: The segment.
-        segments: Its neighbours, nearest first.
-        similarities: Cosine of the angle between each and the query.
+        segments: Neighbours from other tracks, nearest first.
+        similarities: Cosine similarity of each neighbour to the query.
     """
 
     query: int
@@ -74,7 +78,15 @@ class Nearest:
 def neighbours_section(
     material: Material, queries: int, audio: bool, device: torch.device, progress: Progress
 ) -> Section:
-    """For each run whose store is at hand, a few segments and their nearest of other tracks."""
+    """Create a section with the nearest neighbours of a few segments, for each run with a store.
+
+    Args:
+        material: Runs of the report.
+        queries: Segments per run; 0 for no section.
+        audio: Whether excerpts have audio.
+        device: Device of the encoders.
+        progress: Receives notes and warnings.
+    """
     sounds = Sounds(audio)
     blocks: list[Block] = []
     for run in material.runs if queries else ():
@@ -83,10 +95,10 @@ def neighbours_section(
         except MscolError as error:
             progress.warn(f"no neighbours of {run.label}: {error}")
     intro = Text(
-        "For segments of the store that a run was trained on, the three nearest segments of other"
-        " tracks by the run's encoder, with the cosine similarity. A track is compared by its"
-        " loudest segment of four seconds; of a large store 400 tracks are compared. Excerpts are"
-        " mixtures, 16 kHz, each at full scale."
+        "The three nearest segments from other tracks, by the run's encoder, for segments of its"
+        " training store, with the cosine similarity. Each track is represented by its loudest"
+        " four-second segment; of a large store, 400 tracks are used. Excerpts are mixtures at"
+        " 16 kHz, each at full scale."
     )
     return Section("Nearest neighbours", [intro, *blocks] if blocks else ())
 
@@ -101,17 +113,17 @@ def _of_run(
     encoder = load_model(run.folder, load_registry(), device).encoder
     if encoder.sample_rate != SAMPLE_RATE:
         return []
-    found = nearest_tracks(store, encoder, queries=queries, device=device)
-    return list(_blocks(run, store, found, sounds))
+    nearest = nearest_tracks(store, encoder, queries=queries, device=device)
+    return list(_blocks(run, store, nearest, sounds))
 
 
-def _blocks(run: FoundRun, store: Store, found: list[Nearest], sounds: Sounds) -> Iterator[Block]:
-    if found:
+def _blocks(run: FoundRun, store: Store, nearest: list[Nearest], sounds: Sounds) -> Iterator[Block]:
+    if nearest:
         yield Text(f"By {run.label}, after {run.step:,} updates:")
-    for one in found:
-        query = sounds.excerpt(store, one.query)
-        near = [sounds.excerpt(store, segment) for segment in one.segments]
-        yield Neighbours(query, list(zip(near, one.similarities, strict=True)))
+    for match in nearest:
+        query = sounds.excerpt(store, match.query)
+        near = [sounds.excerpt(store, segment) for segment in match.segments]
+        yield Neighbours(query, list(zip(near, match.similarities, strict=True)))
 
 
 def nearest_tracks(
@@ -120,35 +132,35 @@ def nearest_tracks(
     *,
     queries: int,
     neighbours: int = 3,
-    most: int = 400,
+    max_tracks: int = 400,
     device: torch.device,
 ) -> list[Nearest]:
-    """Compare tracks by the loudest segment of each.
+    """Find the nearest tracks, by the loudest segment of each.
 
     Args:
-        store: Of the encoder's sample rate.
-        encoder: On `device`, in eval mode.
-        queries: Tracks to find neighbours of, evenly spaced.
-        neighbours: Others to name for each.
-        most: Tracks to choose from; of a larger store that many, evenly spaced.
-        device: Where the encoder is.
+        store: Store at the encoder's sample rate.
+        encoder: Encoder on `device`, in eval mode.
+        queries: Number of tracks to find neighbours of, evenly spaced.
+        neighbours: Number of neighbours of each.
+        max_tracks: Number of tracks to compare; of a larger store, evenly spaced ones.
+        device: Device of the encoder.
     """
-    segments = _evenly(_loudest(store.index, encoder.crop_samples), most)
+    segments = _evenly(_loudest(store.index, encoder.crop_samples), max_tracks)
     if len(segments) < 2:
         return []
     vectors = _embed(store, encoder, segments, device)
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
-    found = []
+    nearest = []
     for row in _evenly(np.arange(len(segments)), queries):
         order = np.argsort(-similarity[row], kind="stable")[: min(neighbours, len(segments) - 1)]
         near = tuple(segments[order].tolist())
-        found.append(Nearest(int(segments[row]), near, tuple(similarity[row][order].tolist())))
-    return found
+        nearest.append(Nearest(int(segments[row]), near, tuple(similarity[row][order].tolist())))
+    return nearest
 
 
 def _loudest(index: StoreIndex, samples: int) -> NDArray[np.int64]:
-    """The segment of each track whose mixture is loudest, of those that hold a window."""
+    """The loudest segment of each track, of those with at least one window."""
     long_enough = np.flatnonzero(index.segment_samples >= samples)
     track, level = index.segment_track[long_enough], index.segment_level[long_enough, 0]
     order = np.lexsort((-level, track))
@@ -157,26 +169,26 @@ def _loudest(index: StoreIndex, samples: int) -> NDArray[np.int64]:
     return chosen
 
 
-def _evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    if len(rows) <= most:
+def _evenly(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    if len(rows) <= count:
         return rows
-    return rows[np.arange(most) * len(rows) // most]
+    return rows[np.arange(count) * len(rows) // count]
 
 
 def _embed(
     store: Store, encoder: Encoder, segments: NDArray[np.int64], device: torch.device
 ) -> NDArray[np.float32]:
-    """(segments, dim) unit vectors: the mean over the windows of each segment."""
+    """(segments, dim) unit vectors, the normalised mean over the windows of each segment."""
     index, samples = store.index, encoder.crop_samples
     counts = index.segment_samples[segments] // samples
     within = np.concatenate([np.arange(count) for count in counts]) * samples
     starts = np.repeat(index.segment_start[segments], counts) + within
     tracks = np.repeat(index.segment_track[segments], counts)
     crops = Crops(tracks, np.zeros_like(tracks), starts)
-    most = windows_per_pass(device)
+    batch = windows_per_pass(device)
     parts = [
-        _windows(store, encoder, crops.rows(slice(row, row + most)), device)
-        for row in range(0, len(tracks), most)
+        _windows(store, encoder, crops.rows(slice(row, row + batch)), device)
+        for row in range(0, len(tracks), batch)
     ]
     owner = np.repeat(np.arange(len(segments)), counts)
     sums = np.zeros((len(segments), encoder.dim), dtype=np.float32)

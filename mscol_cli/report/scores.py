@@ -1,4 +1,4 @@
-"""What probes found: tables, points with intervals, differences between models."""
+"""Section of probe scores: tables, points with intervals, differences between models."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ from mscol_cli.probe.table import Comparison
 from mscol_cli.report.material import NO_BREAK, FoundProbe, Group, Material, file_name, score_of
 
 SHOWN = 10
-"""Differences of a table before the rest is folded away."""
+"""Rows of a table of differences that are not folded."""
 INTRO = (
-    "Shallow classifiers on the frozen encoder. Each score is the mean over seeds ± the standard"
-    " deviation over seeds, in brackets its 95 % bootstrap interval over test clips. Only scores of"
-    " one column compare."
+    "Shallow classifiers on the frozen encoder. Each score is mean ± standard deviation over seeds;"
+    " in brackets, the 95 % bootstrap interval over test clips. Scores compare within a column."
 )
 
 
 def scores_section(material: Material) -> Section:
-    """For each group of results: a table, pictures, and how far models differ."""
+    """Create a section with a table, pictures and differences for each group of results."""
     blocks = [block for group in material.groups for block in _group(group, material)]
     return Section("Probe scores", [Text(INTRO), *blocks] if blocks else ())
 
@@ -46,7 +45,7 @@ def _group(group: Group, material: Material) -> Iterator[Block]:
     if group.probes[0].result.label_fractions:
         yield Text("The same classifiers with fewer labelled training clips:")
         yield Pictures([_label_picture(group, material, *column) for column in group.columns])
-    yield from _deformed(group)
+    yield from _corrupted(group)
     notes = list(_notes(group))
     if notes:
         yield Listing(f"Notes on {group.name}", notes)
@@ -54,7 +53,7 @@ def _group(group: Group, material: Material) -> Iterator[Block]:
 
 def _scores(group: Group) -> Iterator[Block]:
     header = ("model", *(group.column_title(*column) for column in group.columns), "seeds")
-    ours = [
+    models = [
         (
             probe.model,
             *(cell(score_of(probe, *column)) for column in group.columns),
@@ -63,38 +62,34 @@ def _scores(group: Group) -> Iterator[Block]:
         for probe in group.probes
     ]
     figures = [published(group, *column) for column in group.columns]
-    theirs = [(*row, "1") for row in published_rows(figures)]
-    rows = [*ours, *((*row, "-") for row in baseline_rows(group.columns)), *theirs]
+    papers = [(*row, "1") for row in published_rows(figures)]
+    rows = [*models, *((*row, "-") for row in baseline_rows(group.columns)), *papers]
     yield Table(f"{group.name}: {_protocol(group.probes[0].result)}", header, rows)
     if line := sources_line(figures):
         yield Text(line)
 
 
-def published(group: Group, one: ScoredSet, metric: str) -> dict[str, Published]:
-    """By framework, what was published of a test set of this size."""
-    return published_scores(group.probes[0].result.task, one.name, one.clips, metric)
+def published(group: Group, tested: ScoredSet, metric: str) -> dict[str, Published]:
+    """Published scores on a test set of this size, by framework."""
+    return published_scores(group.probes[0].result.task, tested.name, tested.clips, metric)
 
 
 def baseline_rows(columns: Sequence[tuple[ScoredSet, str]]) -> list[tuple[str, ...]]:
-    """A row for each classifier that does not listen, a cell for each test set and metric."""
+    """Table rows of trivial classifiers, a cell for each test set and metric."""
     values = [
-        {
-            name: by_metric[metric]
-            for name, by_metric in one.baselines.items()
-            if metric in by_metric
-        }
-        for one, metric in columns
+        {name: row[metric] for name, row in tested.baselines.items() if metric in row}
+        for tested, metric in columns
     ]
     return rows_by_name(values, ".3f")
 
 
 def cell(score: Score | None, *, spread: bool = True) -> str:
-    """A score with its interval, and with its spread over seeds if wanted."""
+    """Format a score with its interval and, optionally, its spread over seeds."""
     if score is None:
         return "-"
     over_seeds = f" ± {score.std_over_seeds:.3f}" if spread and len(score.per_seed) > 1 else ""
     parts = f"{score.value:.3f}{over_seeds}", f"[{score.low:.3f}, {score.high:.3f}]"
-    # A narrow column breaks between the two, not within.
+    # A narrow column may break only between the two parts.
     return " ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
@@ -106,9 +101,8 @@ def _protocol(result: ProbeResult) -> str:
 
 
 def _differences(group: Group) -> Iterator[Block]:
-    """Every pair of models in every headline column, on the same test clips."""
     table = group.table
-    rows = [_difference(group, one) for one in table.comparisons if one.column.headline]
+    rows = [_difference(group, pair) for pair in table.comparisons if pair.column.headline]
     if rows:
         header = ("models", "score", "difference", "95 % interval", "p", "p, Holm")
         caption = (
@@ -121,39 +115,38 @@ def _differences(group: Group) -> Iterator[Block]:
         yield Listing(f"{group.name}: why some models are not compared", list(reasons))
 
 
-def _difference(group: Group, one: Comparison) -> tuple[str, ...]:
-    tested = next(tried for tried in group.test_sets if tried.name == one.column.test_set)
+def _difference(group: Group, pair: Comparison) -> tuple[str, ...]:
+    tested = next(item for item in group.test_sets if item.name == pair.column.test_set)
     return (
-        f"{one.first} minus {one.second}",
-        group.column_title(tested, one.column.metric),
-        f"{one.difference:+.3f}",
-        f"[{one.low:+.3f}, {one.high:+.3f}]".replace(" ", NO_BREAK),
-        f"{one.p:.3f}",
-        f"{one.p_holm:.3f}",
+        f"{pair.first} minus {pair.second}",
+        group.column_title(tested, pair.column.metric),
+        f"{pair.difference:+.3f}",
+        f"[{pair.low:+.3f}, {pair.high:+.3f}]".replace(" ", NO_BREAK),
+        f"{pair.p:.3f}",
+        f"{pair.p_holm:.3f}",
     )
 
 
-def _deformed(group: Group) -> Iterator[Block]:
-    """What scores lose on deformed test clips."""
+def _corrupted(group: Group) -> Iterator[Block]:
     rows = [
-        (f"{one.deformation}, {probe.model}", *_loss(one))
+        (f"{score.deformation}, {probe.model}", *_loss(score))
         for probe in group.probes
-        for one in probe.result.deformed
+        for score in probe.result.deformed
     ]
     if rows:
         caption = (
-            f"{group.name}: what scores lose on deformed test clips, the classifiers trained on"
-            " clean ones; interval and p of the loss on the same clips"
+            f"{group.name}: loss on corrupted test clips, of classifiers trained on clean clips;"
+            " interval and p-value on the same clips"
         )
-        header = ("deformation, model", "metric", "score", "loss", "95 % interval of the loss", "p")
+        header = ("corruption, model", "metric", "score", "loss", "95 % interval of the loss", "p")
         yield Table(caption, header, rows)
 
 
-def _loss(one: CorruptedScore) -> Sequence[str]:
-    interval = f"[{one.low:+.3f}, {one.high:+.3f}]".replace(" ", NO_BREAK)
-    metric = find_metric(one.metric).label
-    where = metric if one.test_set == "test" else f"{one.test_set}, {metric}"
-    return where, cell(one.score), f"{one.loss:+.3f}", interval, f"{one.p:.3f}"
+def _loss(score: CorruptedScore) -> Sequence[str]:
+    interval = f"[{score.low:+.3f}, {score.high:+.3f}]".replace(" ", NO_BREAK)
+    metric = find_metric(score.metric).label
+    where = metric if score.test_set == "test" else f"{score.test_set}, {metric}"
+    return where, cell(score.score), f"{score.loss:+.3f}", interval, f"{score.p:.3f}"
 
 
 def _picture(group: Group, material: Material, tested: ScoredSet, metric: str) -> Picture:
@@ -163,10 +156,10 @@ def _picture(group: Group, material: Material, tested: ScoredSet, metric: str) -
         if (score := score_of(probe, tested, metric)) is not None
     ]
     label, where = find_metric(metric).label, group.where(tested)
-    told = "; ".join(
-        f"{one.label} {one.value:.3f} ({one.low:.3f} to {one.high:.3f})" for one in points
+    scores = "; ".join(
+        f"{point.label} {point.value:.3f} ({point.low:.3f} to {point.high:.3f})" for point in points
     )
-    alt = f"{label} on {where}, a row per model: {told}."
+    alt = f"{label} on {where}, a row per model: {scores}."
     figure = draw_points(where, f"{label} (95 % interval)", points)
     return picture(file_name("scores", group.name, tested.name, metric), alt, figure)
 
@@ -182,7 +175,7 @@ def _label_picture(group: Group, material: Material, tested: ScoredSet, metric: 
     figure = draw_panels(
         [Panel(where, "labelled training clips", f"{label} (95 % interval)", curves)]
     )
-    log_ticks(figure.axes[0], [place for curve in curves for place in curve.x])
+    log_ticks(figure.axes[0], [x for curve in curves for x in curve.x])
     ends = "; ".join(
         f"{curve.label} from {curve.y[0]:.3f} with {curve.x[0]:,.0f} clips to {curve.y[-1]:.3f}"
         f" with {curve.x[-1]:,.0f}"
@@ -195,10 +188,10 @@ def _label_picture(group: Group, material: Material, tested: ScoredSet, metric: 
 def _label_curve(probe: FoundProbe, material: Material, tested: ScoredSet, metric: str) -> Curve:
     budgets = sorted(probe.result.label_budgets, key=lambda budget: budget.clips)
     scores = [
-        one.metrics[metric]
+        test_set.metrics[metric]
         for budget in budgets
-        for one in budget.test_sets
-        if one.name == tested.name
+        for test_set in budget.test_sets
+        if test_set.name == tested.name
     ]
     return Curve(
         label=probe.model,
@@ -211,7 +204,7 @@ def _label_curve(probe: FoundProbe, material: Material, tested: ScoredSet, metri
 
 
 def _notes(group: Group) -> Iterator[str]:
-    """Each note once, under the models it is about unless these are all."""
+    """Yield each note once, with its models unless these are all."""
     for note in collect_notes((probe.model, probe.result) for probe in group.probes):
         all_models = len(note.models) == len(group.probes)
         yield note.note if all_models else f"{', '.join(note.models)}: {note.note}"

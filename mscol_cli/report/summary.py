@@ -1,4 +1,4 @@
-"""All models and all tasks in one table."""
+"""Section with all models and tasks in one table."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from mscol_cli.probe.result import ScoredSet
 from mscol_cli.report.material import Group, Material, score_of
 from mscol_cli.report.scores import baseline_rows, cell, published
 
-MOST_COLUMNS = 6
-"""Scores that a page is wide enough for, even on paper."""
+MAX_COLUMNS = 6
+"""Columns of scores that fit on a page, even on paper."""
 Column = tuple[Group, ScoredSet, str]
 
 
 def summary_section(material: Material) -> Section:
-    """A row per model, the headline scores of every group of results as columns, or the other way
-    round where these are many; nothing where a single group has them all."""
+    """Create a section with a row per model and the headline scores as columns.
+
+    Rows and columns are swapped if there are many scores. A single group has no summary.
+    """
     groups = material.groups
     columns = [(group, *column) for group in groups for column in group.headlines]
     if len(groups) < 2:
@@ -27,16 +29,16 @@ def summary_section(material: Material) -> Section:
     models = dict.fromkeys(probe.model for probe in material.probes)
     rows = [_row(model, columns) for model in models]
     rows += baseline_rows([column[1:] for column in columns])
-    theirs = [published(*column) for column in columns]
-    rows += published_rows(theirs)
+    papers = [published(*column) for column in columns]
+    rows += published_rows(papers)
     table = [header, *rows]
-    if len(columns) > MOST_COLUMNS:
+    if len(columns) > MAX_COLUMNS:
         table = [*zip(*table, strict=True)]
         table[0] = ("score", *table[0][1:])
     caption = "Headline scores, each with its 95 % interval over test clips"
-    note = Text("Published figures stand only beside test sets of the same size.")
+    note = Text("Published figures are shown only for test sets of the same size.")
     return Section(
-        "Summary", [Table(caption, table[0], table[1:]), *([note] if any(theirs) else [])]
+        "Summary", [Table(caption, table[0], table[1:]), *([note] if any(papers) else [])]
     )
 
 

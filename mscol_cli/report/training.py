@@ -1,4 +1,4 @@
-"""How training went: curves over updates and over time."""
+"""Section with training curves over updates and over time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mscol_cli.runs.trained import FoundRun
 from mscol_cli.system.units import format_duration
 
 OVER_TIME = ("loss", "accuracy", ONLINE_PROBE)
-"""What is drawn over time, too."""
+"""Metrics that are also drawn over time."""
 
 
 def training_section(material: Material) -> Section:
-    """Curves of all runs that logged anything, and a table of where they ended."""
+    """Create a section with the curves and the last values of all runs with metrics."""
     runs = [(run, _curves(run, material)) for run in material.runs if run.metrics]
     return Section("Training", list(_blocks(runs)) if runs else ())
 
@@ -32,7 +32,7 @@ def _curves(run: FoundRun, material: Material) -> RunCurves:
 
 def _blocks(runs: Sequence[tuple[FoundRun, RunCurves]]) -> Iterator[Block]:
     yield Table(
-        "Where training stands, by the last logged line; throughput is the median over lines",
+        "Training state, from the last logged line; throughput is the median over lines",
         ("run", "step of steps", "loss", "accuracy", "time", "pairs per second", "state"),
         [_row(run, curves) for run, curves in runs],
     )
@@ -40,13 +40,13 @@ def _blocks(runs: Sequence[tuple[FoundRun, RunCurves]]) -> Iterator[Block]:
     yield Pictures(list(_pictures(drawn)))
     if any(len(run.lines) > MAX_POINTS for run in drawn):
         yield Text(
-            "Where many steps were logged, a point is the mean of a stretch, and the shade behind"
-            " it reaches from the lowest to the highest value in it."
+            "Where many steps were logged, a point is the mean of several, and the shaded area"
+            " covers their lowest and highest values."
         )
     if any(not run.has("elapsed_s") for run in drawn):
         yield Text(
-            "The time of a run that logged no elapsed time is computed from its pairs per second:"
-            " pauses and checkpoints are not counted."
+            "For a run without logged elapsed time, time is computed from pairs per second, without"
+            " pauses and checkpoints."
         )
 
 
@@ -69,7 +69,7 @@ def _last(run: RunCurves, name: str) -> str:
 
 
 def _pictures(runs: Sequence[RunCurves]) -> Iterator[Picture]:
-    """Online probes first."""
+    """Yield the pictures, online probes first."""
     for name in sorted(usual_metrics(runs), key=lambda name: kind_of(name) != ONLINE_PROBE):
         for x in ("steps", "hours") if kind_of(name) in OVER_TIME else ("steps",):
             (panel,) = run_panels(runs, [name], x)

@@ -1,4 +1,4 @@
-"""Who is ahead of whom, by how much, and whether that is settled: one sentence for each task."""
+"""Findings on models: one sentence per task on which model leads, by how much, and if settled."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mscol_cli.runs.settings import flat_settings
 
 LEVEL = 0.05
 NAMED = 3
-"""Rivals of a model that are named with their intervals; of more there is only the name."""
+"""Number of models that are listed with intervals; further models are listed by name only."""
 SEED = "training.seed"
 MEANING = (
-    "Settled means that the 95 % interval of the paired difference, over these test clips, leaves"
-    " out 0, and that it still does when corrected for the number of models. It says nothing"
-    " about other clips, nor about other pre-training seeds, which can reverse the order."
+    "Settled means that the 95 % interval of the paired difference, over these test clips, excludes"
+    " 0, also after correction for the number of models. It does not cover other clips or other"
+    " pre-training seeds, which can reverse the order."
 )
 FEW = 100
 TOO_NARROW = (
@@ -28,10 +28,10 @@ TOO_NARROW = (
 
 
 def verdict(material: Material) -> list[str]:
-    """Sentences on the headline score of each group of results, and what they mean."""
+    """Compose sentences on the headline score of each group of results."""
     lines = [line for group in material.groups if (line := _of_group(group))]
     if not lines:
-        return ["No model on this page was probed, so there is no score to compare."]
+        return ["No model on this page was probed, so there are no scores to compare."]
     compared = [group for group in material.groups if _comparisons(group)]
     if not compared:
         return lines
@@ -45,21 +45,21 @@ def _of_group(group: Group) -> str:
         return ""
     if len(ranked) == 1:
         return _alone(group, ranked[0])
-    found = {frozenset((one.first, one.second)): one for one in _comparisons(group)}
+    known = {frozenset((pair.first, pair.second)): pair for pair in _comparisons(group)}
     first, *others = ranked
-    pairs = [(other, found.get(frozenset((first.model, other.model)))) for other in others]
+    pairs = [(other, known.get(frozenset((first.model, other.model)))) for other in others]
     return _compared(group, first, pairs) + _elsewhere(group)
 
 
 def _ranked(group: Group) -> list[FoundProbe]:
-    """Results by their headline score, the highest first."""
+    """Results by headline score, best first."""
     test_set, metric = _headline(group)
     scored = [
-        (find_metric(metric).rank(score.value), -place, probe)
-        for place, probe in enumerate(group.probes)
+        (find_metric(metric).rank(score.value), -index, probe)
+        for index, probe in enumerate(group.probes)
         if (score := score_of(probe, test_set, metric)) is not None
     ]
-    return [probe for _, _, probe in sorted(scored, key=lambda one: one[:2], reverse=True)]
+    return [probe for _, _, probe in sorted(scored, key=lambda item: item[:2], reverse=True)]
 
 
 def _headline(group: Group) -> tuple[ScoredSet, str]:
@@ -70,9 +70,9 @@ def _headline(group: Group) -> tuple[ScoredSet, str]:
 def _comparisons(group: Group) -> list[Comparison]:
     test_set, metric = _headline(group)
     return [
-        one
-        for one in group.table.comparisons
-        if (one.column.test_set, one.column.metric) == (test_set.name, metric)
+        pair
+        for pair in group.table.comparisons
+        if (pair.column.test_set, pair.column.metric) == (test_set.name, metric)
     ]
 
 
@@ -95,8 +95,8 @@ def _alone(group: Group, probe: FoundProbe) -> str:
 def _compared(
     group: Group, first: FoundProbe, pairs: Sequence[tuple[FoundProbe, Comparison | None]]
 ) -> str:
-    known = [(other, one) for other, one in pairs if one is not None]
-    missing = [other.model for other, one in pairs if one is None]
+    known = [(other, pair) for other, pair in pairs if pair is not None]
+    missing = [other.model for other, pair in pairs if pair is None]
     line = ""
     if len(pairs) == 1 and known:
         line = _of_two(group, first, *known[0])
@@ -107,15 +107,15 @@ def _compared(
     return line.strip()
 
 
-def _of_two(group: Group, first: FoundProbe, second: FoundProbe, one: Comparison) -> str:
+def _of_two(group: Group, first: FoundProbe, second: FoundProbe, pair: Comparison) -> str:
     test_set, metric = _headline(group)
     where = f"on {group.where(test_set)}"
-    interval = f"(95 % interval {_interval(first, one)})"
+    interval = f"(95 % interval {_interval(first, pair)})"
     names = f"{first.model} is ahead of {second.model} {where}"
-    lead = f"{names} by {abs(one.difference):.3f} {find_metric(metric).label} {interval}"
-    if one.difference == 0:
+    lead = f"{names} by {abs(pair.difference):.3f} {find_metric(metric).label} {interval}"
+    if pair.difference == 0:
         lead = f"{first.model} and {second.model} score the same {where} {interval}"
-    return f"{lead}: {_settled(one)} over these {_clips(test_set)}; {_seeds(first, second)}."
+    return f"{lead}: {_settled(pair)} over these {_clips(test_set)}; {_seeds(first, second)}."
 
 
 def _of_many(
@@ -139,33 +139,33 @@ def _of_many(
     return f"{line}; not settled over {_listed(others)}." if others else f"{line}."
 
 
-def _lead(first: FoundProbe, other: FoundProbe, one: Comparison) -> str:
-    return f"{other.model} (by {abs(one.difference):.3f}, 95 % interval {_interval(first, one)})"
+def _lead(first: FoundProbe, other: FoundProbe, pair: Comparison) -> str:
+    return f"{other.model} (by {abs(pair.difference):.3f}, 95 % interval {_interval(first, pair)})"
 
 
 def _listed(parts: Sequence[str]) -> str:
-    """A few in full; of more the names."""
+    """List a few parts in full, and the names of the rest."""
     if len(parts) > NAMED:
         parts = [*parts[:NAMED], *(part.partition(" (")[0] for part in parts[NAMED:])]
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _interval(first: FoundProbe, one: Comparison) -> str:
-    """Of the difference, seen from the first model."""
-    sign = 1 if one.first == first.model else -1
-    low, high = sorted((sign * one.low, sign * one.high))
+def _interval(first: FoundProbe, pair: Comparison) -> str:
+    """Interval of the difference from the perspective of the first model."""
+    sign = 1 if pair.first == first.model else -1
+    low, high = sorted((sign * pair.low, sign * pair.high))
     return f"{low:.3f} to {high:.3f}"
 
 
-def _settled(one: Comparison) -> str:
-    outside = one.low > 0 or one.high < 0
-    # Of two models there is nothing to correct, and the interval alone decides.
-    survives = one.p_holm == one.p or one.p_holm <= LEVEL
+def _settled(pair: Comparison) -> str:
+    outside = pair.low > 0 or pair.high < 0
+    # A single pair needs no correction: only the interval decides.
+    survives = pair.p_holm == pair.p or pair.p_holm <= LEVEL
     return "settled" if outside and survives else "not settled"
 
 
 def _elsewhere(group: Group) -> str:
-    """A warning where another headline score puts another model first."""
+    """A warning if another headline score has another leader."""
     leaders = {
         max(group.probes, key=lambda probe: _value(probe, test_set, metric)).model
         for test_set, metric in group.headlines
@@ -183,8 +183,8 @@ def _value(probe: FoundProbe, test_set: ScoredSet, metric: str) -> float:
 def _seeds(first: FoundProbe, second: FoundProbe) -> str:
     runs = [probe.run for probe in (first, second) if probe.run is not None]
     if len(runs) == 2:
-        one, two = (_without_seed(run.info) for run in runs)
-        if one == two and runs[0].info != runs[1].info:
+        settings = [_without_seed(run.info) for run in runs]
+        if settings[0] == settings[1] and runs[0].info != runs[1].info:
             return "the two differ only in their pre-training seed"
         return "one pre-training seed each"
     return "one pre-training seed" if runs else "one random initialisation"

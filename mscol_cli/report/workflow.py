@@ -1,4 +1,4 @@
-"""report: runs and probe results on disk -> one page, as HTML and as Markdown."""
+"""`report`: a page of runs and probe results, as HTML and as Markdown."""
 
 from __future__ import annotations
 
@@ -31,16 +31,15 @@ DEFAULT_OUTPUT = Path("report")
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What to report on.
+    """Request for a report.
 
     Attributes:
-        paths: Run folders, or folders that hold runs.
-        probes: More folders of probe results.
-        output: Folder of the page; files of an earlier report are written anew, or deleted where
-            they are not used any more.
-        title: Heading of the page; None names the runs.
+        paths: Run folders, or folders of runs.
+        probes: Additional folders of probe results.
+        output: Folder of the page; unused files of an earlier report are deleted.
+        title: Heading of the page; None for the names of the runs.
         queries: Segments per run to find neighbours of; 0 for no such section.
-        audio: Whether these can be listened to.
+        audio: Whether neighbours have audio.
         device: `auto`, `cpu`, `cuda` or `cuda:N`, for neighbours.
     """
 
@@ -55,15 +54,15 @@ class ReportRequest:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """What was written.
+    """Files and counts of a report.
 
     Attributes:
-        html: The page, with everything inside.
-        markdown: The same as Markdown, its pictures and sounds beside it.
-        runs: Runs on it.
-        probes: Probe results on it.
-        failures: Folders that could not be read, and why.
-        seconds: How long it took.
+        html: The page as a single file.
+        markdown: The page as Markdown, with pictures and sounds in folders beside it.
+        runs: Number of runs.
+        probes: Number of probe results.
+        failures: Path and reason of each folder that could not be read.
+        seconds: Duration.
     """
 
     html: Path
@@ -78,24 +77,24 @@ def run(request: ReportRequest, progress: Progress) -> ReportResult:
     """Write a report.
 
     Raises:
-        MissingDataError: A folder is not there, or holds no run.
-        UsageError: An option that cannot be used, or an output that is a file.
-        MscolError: Not one run could be read, or the page cannot be written.
+        MissingDataError: A folder does not exist, or has no run.
+        UsageError: An option cannot be used, or the output is a file.
+        MscolError: None of the runs can be read, or the page cannot be written.
     """
-    begun = time.monotonic()
+    start = time.monotonic()
     if request.queries < 0:
         raise UsageError(f"--neighbours must be 0 or more, not {request.queries}.")
     if request.output.exists() and not request.output.is_dir():
         raise UsageError(f"{request.output} is a file: choose another -o.")
     material = find_material(request.paths, request.probes)
     for _, reason in material.failures:
-        progress.warn(f"left out: {reason}")
+        progress.warn(f"skipped: {reason}")
     if not material.runs:
-        raise MscolError(f"no run can be read; the first: {material.failures[0][1]}")
+        raise MscolError(f"none of the runs can be read; first: {material.failures[0][1]}")
     page = _page(request, material, progress)
     with writing(request.output):
         html, markdown = write_page(page, request.output)
-    seconds = round(time.monotonic() - begun, 2)
+    seconds = round(time.monotonic() - start, 2)
     counts = len(material.runs), len(material.probes)
     return ReportResult(html, markdown, *counts, material.failures, seconds)
 
@@ -114,7 +113,7 @@ def _page(request: ReportRequest, material: Material, progress: Progress) -> Pag
         provenance_section(material.runs),
         commands_section(material),
     ]
-    labels = ", ".join(one.label for one in material.runs)
+    labels = ", ".join(run.label for run in material.runs)
     runs, probes = len(material.runs), len(material.probes)
     lead = (
         f"{runs} run{'' if runs == 1 else 's'} ({labels}) and {probes} probe"
@@ -122,8 +121,8 @@ def _page(request: ReportRequest, material: Material, progress: Progress) -> Pag
     )
     day = time.strftime("%Y-%m-%d", time.gmtime())
     footer = (
-        f"Written by mscol {__version__} on {day}. The folder pictures/ beside this page has every"
-        " picture as PNG, PDF and SVG."
+        f"Written by mscol {__version__} on {day}. The folder pictures/ beside this page has all"
+        " pictures as PNG, PDF and SVG."
     )
     title = request.title or f"mscol report: {labels}"
     return Page(title, lead, sections, footer, verdict(material))

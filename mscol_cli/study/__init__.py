@@ -1,1 +1,1 @@
-"""`mscol reproduce` and `mscol demo`: chains of commands, finished when their outputs are there."""
+"""`mscol reproduce` and `mscol demo`: chains of commands that skip finished stages."""

@@ -1,4 +1,4 @@
-"""Running stages one after another, each when those it needs are done."""
+"""Execution of the stages of a study, in order of their dependencies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FINE: tuple[Outcome, ...] = ("done before", "done", "skipped inputs", "not neede
 
 @dataclass(frozen=True)
 class StageResult:
-    """What became of a stage.
+    """Result of a stage.
 
     Attributes:
-        name: Its kind, and what it is about.
+        name: Name of the stage.
         outcome: `done before`, `done`, `skipped inputs` (done, but some inputs failed), `failed`,
-            `left out` (for want of a stage it needs), `not needed`.
-        code: Exit code of its command; 0 where none was run.
-        seconds: Of this invocation.
+            `left out` (a required stage is missing) or `not needed`.
+        code: Exit code of the command; 0 if none was run.
+        seconds: Duration of this invocation.
     """
 
     name: str
@@ -41,33 +41,33 @@ def run_chain(
     progress: Progress,
     execute: Execute,
 ) -> list[StageResult]:
-    """Run what is to do.
+    """Run all unfinished stages.
 
     Raises:
-        Interrupted: A stage was, and can go on.
-        MscolError: A stage failed, with its exit code, unless `keep_going`.
+        Interrupted: A stage was interrupted, and can be resumed.
+        MscolError: A stage failed, unless `keep_going`; has the exit code of the stage.
     """
     results: dict[str, StageResult] = {}
     for number, (stage, planned) in enumerate(zip(stages, plan, strict=True), start=1):
-        place = f"stage {number} of {len(stages)}: {stage.name}"
+        label = f"stage {number} of {len(stages)}: {stage.name}"
         result = _settled(stage, planned, results)
         if result is None:
-            result = _run(stage, place, progress, execute)
+            result = _run(stage, label, progress, execute)
         else:
-            progress.note(f"{place}, {result.outcome}")
+            progress.note(f"{label}, {result.outcome}")
         results[stage.name] = result
         if result.code == Interrupted.exit_code:
-            raise Interrupted(f"stopped in {place}: run the same line again to go on.")
+            raise Interrupted(f"stopped in {label}: run the same command again to resume.")
         if result.outcome == "failed" and not keep_going:
-            raise failure(place, result)
+            raise failure(label, result)
     return list(results.values())
 
 
-def failure(place: str, result: StageResult) -> MscolError:
-    """A stage's failure, with its exit code."""
+def failure(label: str, result: StageResult) -> MscolError:
+    """Create the error of a failed stage, with its exit code."""
     error = MscolError(
-        f"{place}, ended with exit code {result.code}, for the reason above: put it right, and run"
-        " the same line again."
+        f"{label} failed with exit code {result.code}: fix the error above, and run the same"
+        " command again."
     )
     error.exit_code = result.code
     return error
@@ -76,21 +76,21 @@ def failure(place: str, result: StageResult) -> MscolError:
 def _settled(
     stage: Stage, planned: PlannedStage, results: dict[str, StageResult]
 ) -> StageResult | None:
-    """What became of a stage that is not to be run; None for one that is."""
+    """Result of a stage that is not run; None for a stage to run."""
     if planned.state == "not needed":
         return StageResult(stage.name, "not needed")
-    there = [results[name].outcome in FINE for name in stage.needs]
-    if there and not (all(there) if stage.needs_all else any(there)):
+    ready = [results[name].outcome in FINE for name in stage.needs]
+    if ready and not (all(ready) if stage.needs_all else any(ready)):
         return StageResult(stage.name, "left out")
-    # Looked at anew: an earlier stage may have changed what this one rests on.
+    # The planned state may be outdated: an earlier stage may have changed the inputs of this one.
     return StageResult(stage.name, "done before") if stage.status().state == "done" else None
 
 
-def _run(stage: Stage, place: str, progress: Progress, execute: Execute) -> StageResult:
-    begun = time.monotonic()
+def _run(stage: Stage, label: str, progress: Progress, execute: Execute) -> StageResult:
+    start = time.monotonic()
     line = command_line(stage)
-    progress.note(f"\n{place}" + (f"\n$ {line}" if line else ""))
+    progress.note(f"\n{label}" + (f"\n$ {line}" if line else ""))
     code = stage.run(progress, execute)
     outcomes: dict[int, Outcome] = {0: "done", PartialFailure.exit_code: "skipped inputs"}
-    seconds = round(time.monotonic() - begun, 2)
+    seconds = round(time.monotonic() - start, 2)
     return StageResult(stage.name, outcomes.get(code, "failed"), code, seconds)

@@ -1,4 +1,4 @@
-"""demo: make a small collection, run the four commands on it, compare with an untrained encoder."""
+"""`demo`: the four commands on a small synthetic collection, compared with an untrained encoder."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ CACHE = "MSCOL_CACHE"
 
 @dataclass(frozen=True)
 class DemoRequest:
-    """What to demonstrate.
+    """Request for a demo.
 
     Attributes:
-        folder: Where everything goes; it is kept.
-        songs: Clips in the synthetic collection.
-        steps: Updates of pre-training.
-        seeds: Classifiers per probe.
+        folder: Folder of all files, which is kept.
+        songs: Number of clips in the synthetic collection.
+        steps: Number of training steps.
+        seeds: Number of classifiers per probe.
     """
 
     folder: Path
@@ -45,14 +45,14 @@ class DemoRequest:
 
 @dataclass(frozen=True)
 class DemoScore:
-    """One row of the demo's table.
+    """A row of the demo's table.
 
     Attributes:
-        task: Name of the probe.
-        metric: Its headline metric.
-        test_clips: Clips the score is computed on.
-        pretrained: Score, low and high end of its 95 % interval.
-        untrained: The same for the encoder before pre-training.
+        task: Name of the task.
+        metric: Headline metric of the task.
+        test_clips: Number of test clips.
+        pretrained: Score, and lower and upper bound of its 95 % interval.
+        untrained: The same for the untrained encoder.
     """
 
     task: str
@@ -64,12 +64,12 @@ class DemoScore:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo came to.
+    """Result of a demo.
 
     Attributes:
-        folder: Where everything lies.
+        folder: Folder of all files.
         scores: One row per probe.
-        seconds: Wall time.
+        seconds: Duration.
     """
 
     folder: Path
@@ -81,12 +81,12 @@ def run(request: DemoRequest, progress: Progress, execute: Execute) -> DemoResul
     """Run the demo.
 
     Args:
-        request: What to demonstrate.
-        progress: Who watches.
+        request: Request for the demo.
+        progress: Receives notes on the stages.
         execute: Runs a command line (without `mscol`) and returns its exit code.
 
     Raises:
-        MscolError: A command failed; it has said why.
+        MscolError: A command failed, and has printed the reason.
     """
     started = time.perf_counter()
     folder = request.folder.resolve()
@@ -99,20 +99,20 @@ def run(request: DemoRequest, progress: Progress, execute: Execute) -> DemoResul
 
 
 def demo_stages(request: DemoRequest) -> list[Stage]:
-    """The stages of the study `demo`, with one run and as much music and training as asked for,
-    and one that embeds."""
+    """Stages of the study `demo` with one run, the requested sizes, and an additional stage that
+    embeds."""
     study = read_study("demo")
-    asked = {**study.runs["msa"].settings, "steps": request.steps}
-    trained = replace(study.runs["msa"], name=Path(RUN).name, settings=asked)
+    settings = {**study.runs["msa"].settings, "steps": request.steps}
+    run = replace(study.runs["msa"], name=Path(RUN).name, settings=settings)
     study = replace(study, songs=request.songs, seeds=request.seeds, tasks=TASKS)
-    study = replace(study, runs={trained.name: trained}, online_probe=None)
+    study = replace(study, runs={run.name: run}, online_probe=None)
     stages = study_stages(study, StudyPaths(DATA, Path(RUN).parent, Path(PROBES)), ComputeOptions())
     first = next(row for row, stage in enumerate(stages) if isinstance(stage, ProbeStage))
     return [*stages[:first], _EmbedStage(stages[first - 1].name), *stages[first:]]
 
 
 class _EmbedStage(Stage):
-    """Vectors of one data set, newer than the run."""
+    """Embedding of one data set with the run."""
 
     name = "embed fma"
 
@@ -120,15 +120,15 @@ class _EmbedStage(Stage):
         self.needs = ("music", run)
 
     def status(self) -> Status:
-        """Done when the file is newer than the run's weights."""
-        vectors, found = Path(VECTORS), latest_checkpoint(Path(RUN))
-        if not vectors.is_file() or found is None:
+        """Done if the file is newer than the weights of the run."""
+        vectors, checkpoint = Path(VECTORS), latest_checkpoint(Path(RUN))
+        if not vectors.is_file() or checkpoint is None:
             return Status("to do")
-        newer = vectors.stat().st_mtime_ns >= found.folder.stat().st_mtime_ns
+        newer = vectors.stat().st_mtime_ns >= checkpoint.folder.stat().st_mtime_ns
         return Status("done" if newer else "to do")
 
     def command(self) -> list[str]:
-        """Of the clips of the genre task."""
+        """Embed the clips of the genre task."""
         return ["embed", "data/fma", "--model", RUN, "-o", VECTORS]
 
 
@@ -149,7 +149,7 @@ def _interval(score: Score) -> tuple[float, float, float]:
 def _inside(folder: Path) -> Iterator[None]:
     before, cache = Path.cwd(), os.environ.get(CACHE)
     os.chdir(folder)
-    # Cached embeddings stay with the rest, instead of in the user's own cache.
+    # Cached embeddings go to the demo's folder instead of the user's cache.
     os.environ[CACHE] = cache or str(folder / "cache")
     try:
         yield

@@ -1,4 +1,4 @@
-"""A study: which stores, which runs, which probes, as a TOML file says."""
+"""Studies: stores, runs and probes, defined in a TOML file."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class StudyStore:
     """A store of a study.
 
     Attributes:
-        name: The store is `NAME.store` in the folder of data sets.
-        inputs: Folder of music, there, too.
-        settings: `separator`, `model`, `recipe`.
-        options: `KEY=VALUE` for the separator.
+        name: Name of the store, `NAME.store` in the folder of data sets.
+        inputs: Folder of music, in the folder of data sets.
+        settings: `separator`, `model` and `recipe`.
+        options: Options of the separator, as `KEY=VALUE`.
     """
 
     name: str
@@ -63,10 +63,10 @@ class StudyRun:
     """A run of a study.
 
     Attributes:
-        name: Of its folder.
-        store: Name of its store.
-        settings: Options of `pretrain` by the names of their fields, and `recipe`.
-        options: `KEY=VALUE` for the objective.
+        name: Name of the run folder.
+        store: Name of the store.
+        settings: Options of `pretrain` by field name, and `recipe`.
+        options: Options of the objective, as `KEY=VALUE`.
     """
 
     name: str
@@ -77,21 +77,21 @@ class StudyRun:
 
 @dataclass(frozen=True)
 class Study:
-    """What a study is made of.
+    """A study.
 
     Attributes:
-        name: Its name, or the stem of its file.
-        title: One line on what it shows.
-        recipe: Of all stages that name none; None for none.
-        tasks: What each model is probed on.
-        untrained: Encoders that are probed untrained, too.
-        seeds: Classifiers per probe; None for the recipe's, or the default.
-        songs: Of the music that is synthesised for it; None where data sets are downloaded.
-        online_probe: Updates between two scores of a run while it is trained, and the task; None
-            for no such scores.
-        stores: By name.
-        runs: By name.
-        content: The file, to tell a changed study by.
+        name: Name of the study, the stem of its file.
+        title: One-line title.
+        recipe: Default recipe of all stages; None for no recipe.
+        tasks: Probe tasks of all models.
+        untrained: Encoders that are also probed untrained.
+        seeds: Classifiers per probe; None for the recipe's number, or the default.
+        songs: Number of synthesised songs; None for downloaded data sets.
+        online_probe: Training steps between online scores, and their task; None for no online
+            probe.
+        stores: Stores by name.
+        runs: Runs by name.
+        content: Content of the file, for the detection of changes.
     """
 
     name: str
@@ -108,16 +108,16 @@ class Study:
 
 
 def bundled_studies() -> list[Study]:
-    """The studies that come with mscol, by name."""
+    """Read the bundled studies, sorted by name."""
     return [_parse(path.stem, path) for path in named_files(FOLDER)]
 
 
 def read_study(name: str) -> Study:
-    """A study by its name, or by the path of its file.
+    """Read a study by name or path.
 
     Raises:
-        MissingDataError: There is no such file.
-        UsageError: No study has that name, or the file holds something else than a study.
+        MissingDataError: The file does not exist.
+        UsageError: The name is unknown, or the file is not a study.
     """
     path = find_named("study", name, FOLDER, "mscol reproduce")
     return _parse(path.stem, path)
@@ -127,7 +127,7 @@ def _parse(name: str, path: Path) -> Study:
     content = read_toml(path, "mscol reproduce --show demo")[1]
     check_names(content, (*(item.key for item in STUDY), *TABLES), str(path))
     stated = {key: value for key, value in content.items() if key not in TABLES}
-    stores = {key: _store(key, *found) for key, found in _tables(content, "stores", path).items()}
+    stores = {key: _store(key, *entry) for key, entry in _tables(content, "stores", path).items()}
     runs = _tables(content, "runs", path)
     if not runs:
         raise UsageError(f"{path} has no run: add a table [runs.NAME].")
@@ -137,13 +137,13 @@ def _parse(name: str, path: Path) -> Study:
         songs=_songs(content, path),
         online_probe=_online(content, path),
         stores=stores,
-        runs={key: _run(key, *found, stores) for key, found in runs.items()},
+        runs={key: _run(key, *entry, stores) for key, entry in runs.items()},
         content=content,
     )
 
 
 def _tables(content: Values, key: str, path: Path) -> dict[str, tuple[Any, str]]:
-    """What stands below [key.NAME], and what messages call it, by name."""
+    """Content of each table [key.NAME], and its name in messages, by NAME."""
     where = f"{path}, [{key}]"
     return {
         _folder_name(name, where): (values, f"{path}, [{key}.{name}]")
@@ -160,8 +160,7 @@ def _folder_name(name: str, where: str) -> str:
 def _songs(content: Values, path: Path) -> int | None:
     if "music" not in content:
         return None
-    found = read_table(MUSIC, content["music"], f"{path}, [music]")
-    return int(found.get("songs", DEFAULT_SONGS))
+    return int(read_table(MUSIC, content["music"], f"{path}, [music]").get("songs", DEFAULT_SONGS))
 
 
 def _online(content: Values, path: Path) -> tuple[int, str] | None:
@@ -189,6 +188,6 @@ def _run(name: str, values: Any, where: str, stores: Mapping[str, StudyStore]) -
 
 
 def study_text(name: str) -> str:
-    """The file of a bundled study, or of one's own. Raises as `read_study`."""
+    """Return the text of a study's file. Raises the errors of `read_study`."""
     read_study(name)
     return find_named("study", name, FOLDER, "mscol reproduce").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The stage that synthesises the music of a study, and the one that separates a store."""
+"""Stages that synthesise the music of a study, and separate a store."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ WORKERS = 2
 
 
 class MusicStage(Stage):
-    """Music of mscol's own, in the layouts of the data sets that the tasks read."""
+    """Synthetic music, in the layouts of the data sets of the tasks."""
 
     name = "music"
-    means = True
+    is_intermediate = True
 
     def __init__(self, folder: Path, songs: int) -> None:
         self._folder, self._songs = folder, songs
 
     def status(self) -> Status:
-        """Done when the collection's own record is there."""
+        """Done if the record of the collection exists."""
         if not (self._folder / COLLECTION).is_file():
             return Status("to do")
         songs = read_json(self._folder / COLLECTION, "collection of music").get("songs")
@@ -42,18 +42,25 @@ class MusicStage(Stage):
         return Status("done")
 
     def command(self) -> list[str]:
-        """No command of its own makes it."""
+        """Empty: no command synthesises music."""
         return []
 
     def run(self, progress: Progress, execute: Execute) -> int:
-        """Synthesise it."""
+        """Synthesise the collection."""
         synthesise(self._folder, self._songs, WORKERS, progress)
         return 0
 
 
 def synthesise(folder: Path, songs: int, workers: int, progress: Progress) -> Collection:
-    """Make the collection, or find the one that is there already."""
-    progress.note(f"making music in {folder}")
+    """Synthesise a collection, unless it exists already.
+
+    Args:
+        folder: Folder of the collection.
+        songs: Number of songs.
+        workers: Number of processes.
+        progress: Progress bar over jobs.
+    """
+    progress.note(f"synthesising music in {folder}")
     progress.begin("synthesise", None, "jobs")
     done = 0
 
@@ -77,19 +84,19 @@ def synthesise(folder: Path, songs: int, workers: int, progress: Progress) -> Co
 
 
 class SeparateStage(Stage):
-    """A sealed store."""
+    """Separation of a store."""
 
-    means = True
+    is_intermediate = True
 
     def __init__(
-        self, store: StudyStore, data: Path, where: ComputeOptions, needs: tuple[str, ...]
+        self, store: StudyStore, data: Path, compute: ComputeOptions, needs: tuple[str, ...]
     ) -> None:
         self.name, self.needs = f"separate {store.name}", needs
         self.inputs, self.path = data / store.inputs, data / f"{store.name}.store"
-        self._store, self._where = store, where
+        self._store, self._compute = store, compute
 
     def status(self) -> Status:
-        """Done when the store is sealed."""
+        """Done if the store is sealed."""
         if not (self.path / HEADER).exists():
             return Status("to do")
         header = StoreHeader.read(self.path)
@@ -99,14 +106,14 @@ class SeparateStage(Stage):
         return Status("done", f"{header.tracks:,} tracks")
 
     def command(self) -> list[str]:
-        """The same at first and to go on."""
+        """The same command starts and resumes."""
         options = [word for option in self._store.options for word in ("--opt", option)]
         output = [] if self.path == store_beside(self.inputs) else ["-o", str(self.path)]
-        asked = [*words(self._store.settings), *options, *self._where.words(many=True)]
-        return ["separate", str(self.inputs), *asked, *output]
+        settings = [*words(self._store.settings), *options, *self._compute.words(many=True)]
+        return ["separate", str(self.inputs), *settings, *output]
 
     def missing(self) -> list[str]:
-        """The music, and the separator's weights."""
+        """Missing music, and missing weights of the separator."""
         lines = [] if self.needs else missing_folder(self.inputs, self._store.inputs)
         try:
             build_separator(self._request(offline=True), Silent())
@@ -122,22 +129,19 @@ class SeparateStage(Stage):
 
     def _check(self, header: StoreHeader) -> None:
         part, model = resolve(self._request())
-        made = {"separator": header.separator.name, **header.separator.options}
-        asked = {"separator": part.name, **asdict(part.options)}
+        existing = {"separator": header.separator.name, **header.separator.options}
+        wanted = {"separator": part.name, **asdict(part.options)}
         if model is not None and "model" in header.separator.passport:
-            made, asked = (
-                {**made, "model": header.separator.passport["model"]},
-                {**asked, "model": model},
-            )
-        if found := format_differences(made, asked):
+            existing["model"], wanted["model"] = header.separator.passport["model"], model
+        if changed := format_differences(existing, wanted):
             raise UsageError(
-                f"{self.path} was separated otherwise: {'; '.join(found)}. Move it away, or give"
-                " the study's store another name."
+                f"{self.path} was separated with other settings: {'; '.join(changed)}. Move it"
+                " away, or rename the study's store."
             )
 
 
 def missing_folder(folder: Path, collection: str) -> list[str]:
-    """A line for a data set that is not there."""
+    """Instruction for a missing data set, as a list of at most one line."""
     if folder.is_dir() and any(folder.iterdir()):
         return []
     if collection in load_table():

@@ -1,4 +1,4 @@
-"""From a study to its stages, what is done and what is to do, and the record of its folder."""
+"""Stages of a study, the plan of what to run, and the record in its folder."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ Planned = State | Literal["not needed"]
 Part = TypeVar("Part", StudyStore, StudyRun)
 STUDY = "study.json"
 WORDS = ("title",)
-ABSENT = "not there"
+ABSENT = "missing"
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage as the plan shows it.
+    """A stage in the plan.
 
     Attributes:
-        name: Its kind, and what it is about.
-        state: `done`, `to do`, `resume`, or `not needed` where all that would use it is done.
-        note: How far it is.
-        command: The line that runs it now; empty for music, which no command makes.
+        name: Name of the stage.
+        state: `done`, `to do`, `resume`, or `not needed` if all stages that use it are done.
+        note: Progress of the stage.
+        command: Command line to run; empty for synthetic music.
     """
 
     name: str
@@ -43,40 +43,44 @@ class PlannedStage:
     command: str
 
 
-def study_stages(study: Study, places: StudyPaths, where: ComputeOptions) -> list[Stage]:
-    """The stages of a study, in an order in which they can be run."""
-    made = ("music",) if study.songs is not None else ()
+def study_stages(study: Study, paths: StudyPaths, compute: ComputeOptions) -> list[Stage]:
+    """Create the stages of a study, in order of execution."""
+    music = ("music",) if study.songs is not None else ()
     stores = {
-        name: SeparateStage(_with_recipe(store, study.recipe), places.data, where, made)
+        name: SeparateStage(_with_recipe(store, study.recipe), paths.data, compute, music)
         for name, store in study.stores.items()
     }
     runs = [
         PretrainStage(
             _with_recipe(run, study.recipe),
             stores[run.store].path,
-            places,
-            where,
+            paths,
+            compute,
             stores[run.store].name,
             study.online_probe,
         )
         for run in study.runs.values()
     ]
-    stages: list[Stage] = [MusicStage(places.data, study.songs)] if study.songs is not None else []
-    stages += [*stores.values(), *runs, *_probes(study, runs, places, where, made)]
-    if places.report is not None:
-        needs = [stage.name for stage in stages if not stage.means]
+    stages: list[Stage] = [MusicStage(paths.data, study.songs)] if study.songs is not None else []
+    stages += [*stores.values(), *runs, *_probes(study, runs, paths, compute, music)]
+    if paths.report is not None:
+        needs = [stage.name for stage in stages if not stage.is_intermediate]
         title = study.title or study.name
-        stages.append(ReportStage(title, places.runs, places.report, needs))
+        stages.append(ReportStage(title, paths.runs, paths.report, needs))
     return stages
 
 
 def make_plan(stages: Sequence[Stage]) -> list[PlannedStage]:
-    """How far every stage is. Raises UsageError for an output that was made otherwise."""
+    """Plan all stages. Raises UsageError if an output was made with other settings."""
     statuses = {stage.name: stage.status() for stage in stages}
     states: dict[str, Planned] = {name: status.state for name, status in statuses.items()}
     for stage in reversed(stages):
         users = [states[other.name] for other in stages if stage.name in other.needs]
-        if stage.means and not set(users) & {"to do", "resume"} and states[stage.name] != "done":
+        if (
+            stage.is_intermediate
+            and not set(users) & {"to do", "resume"}
+            and states[stage.name] != "done"
+        ):
             states[stage.name] = "not needed"
     return [
         PlannedStage(stage.name, states[stage.name], statuses[stage.name].note, command_line(stage))
@@ -85,12 +89,12 @@ def make_plan(stages: Sequence[Stage]) -> list[PlannedStage]:
 
 
 def command_line(stage: Stage) -> str:
-    """What runs a stage now."""
+    """Command line that runs a stage."""
     return shlex.join(["mscol", *stage.command()]) if stage.command() else ""
 
 
 def missing_data(stages: Sequence[Stage], plan: Sequence[PlannedStage]) -> list[str]:
-    """What has to be there before the chain starts, and is not: each once."""
+    """List the missing inputs of all stages to run, without duplicates."""
     lines = (
         line
         for stage, planned in zip(stages, plan, strict=True)
@@ -101,64 +105,64 @@ def missing_data(stages: Sequence[Stage], plan: Sequence[PlannedStage]) -> list[
 
 
 def require_data(stages: Sequence[Stage], plan: Sequence[PlannedStage]) -> None:
-    """Raise MissingDataError, with all that is missing, unless everything is there."""
+    """Raise MissingDataError, with a list, if inputs are missing."""
     if lines := missing_data(stages, plan):
         raise MissingDataError(
-            f"nothing is started, for something is missing: {'; '.join(lines)}. Then run the same"
-            " line again."
+            f"nothing was started, because data is missing: {'; '.join(lines)}. Then run the same"
+            " command again."
         )
 
 
 def _probes(
     study: Study,
     runs: Sequence[PretrainStage],
-    places: StudyPaths,
-    where: ComputeOptions,
-    made: tuple[str, ...],
+    paths: StudyPaths,
+    compute: ComputeOptions,
+    music: tuple[str, ...],
 ) -> Iterator[Stage]:
     for task in study.tasks:
-        probing = Probing(task, study.recipe, study.seeds, places, where)
+        probing = Probing(task, study.recipe, study.seeds, paths, compute)
         for run in runs:
-            yield RunProbeStage(run.folder, probing, (*made, run.name))
+            yield RunProbeStage(run.folder, probing, (*music, run.name))
         for encoder in study.untrained:
-            folder = places.probes / UNTRAINED / (encoder if len(study.untrained) > 1 else "")
-            yield UntrainedProbeStage(encoder, folder, probing, made)
+            folder = paths.probes / UNTRAINED / (encoder if len(study.untrained) > 1 else "")
+            yield UntrainedProbeStage(encoder, folder, probing, music)
 
 
 def _with_recipe(part: Part, recipe: str | None) -> Part:
-    """A part under the study's recipe, unless it names its own."""
+    """Set the study's recipe, unless the part has its own."""
     settings: Mapping[str, object] = {"recipe": recipe, **part.settings}
-    stated = {name: value for name, value in settings.items() if value is not None}
-    return replace(part, settings=stated)
+    known = {name: value for name, value in settings.items() if value is not None}
+    return replace(part, settings=known)
 
 
 def check_record(folder: Path, study: Study, begun: bool) -> None:
-    """Refuse a folder in which another study has finished or begun stages.
+    """Check that a folder belongs to a study.
 
     Raises:
-        UsageError: The study's file has changed since; the message says where.
+        UsageError: The study has changed since its first stage began; the message has the changes.
     """
     path = folder / STUDY
     if not path.is_file():
         return
-    begun_with = read_json(path, "study").get("study", {})
+    recorded = read_json(path, "study").get("study", {})
     changed = [
-        f"{name} was {_stated(old)}, now {_stated(new)}"
-        for name, old, new in differences(begun_with, study.content)
+        f"{name} was {_value(old)}, now {_value(new)}"
+        for name, old, new in differences(recorded, study.content)
         if name not in WORDS
     ]
     if changed and begun:
         raise UsageError(
-            f"{folder} was begun with another study: {'; '.join(changed)}. Undo the change, or"
+            f"{folder} belongs to another study: {'; '.join(changed)}. Undo the change, or"
             " choose another -o."
         )
 
 
 def write_record(folder: Path, study: Study) -> None:
-    """Note which study the folder belongs to."""
+    """Record the study of a folder."""
     content = {"mscol": __version__, "name": study.name, "study": dict(study.content)}
     write_json(folder / STUDY, content)
 
 
-def _stated(value: Any) -> Any:
+def _value(value: Any) -> Any:
     return ABSENT if value is None else value

@@ -1,4 +1,4 @@
-"""The stages that probe a model, and that write the report."""
+"""Stages that probe a model, and write the report."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ from mscol_cli.study.stages import ComputeOptions, Stage, Status, StudyPaths, wo
 
 @dataclass(frozen=True)
 class Probing:
-    """What a study asks of all models alike.
+    """Probe settings of a task, common to all models.
 
     Attributes:
         task: Name of the task.
-        recipe: Name or file of a recipe; None for none.
-        seeds: Classifiers to train; None for the recipe's number, or the default.
-        places: Where the study is.
-        where: Where to compute.
+        recipe: Name or file of a recipe; None for no recipe.
+        seeds: Number of classifiers; None for the recipe's number, or the default.
+        paths: Folders of the study.
+        compute: Device options.
     """
 
     task: str
     recipe: str | None
     seeds: int | None
-    places: StudyPaths
-    where: ComputeOptions
+    paths: StudyPaths
+    compute: ComputeOptions
 
     @property
     def result(self) -> str:
-        """Name of the result's folder, as `probe` chooses it."""
+        """Name of the result's folder in `probe`."""
         return result_name(self.request)
 
     @property
     def data(self) -> Path:
-        """The data set."""
-        return self.places.task_data(self.task)
+        """Folder of the data set."""
+        return self.paths.task_data(self.task)
 
     @cached_property
     def missing(self) -> list[str]:
-        """A line for a data set that is not there, or not whole; it is read once for all models."""
+        """Instruction for a missing or incomplete data set, which is read once for all models."""
         if lines := missing_folder(self.data, self.task):
             return lines
         try:
@@ -63,36 +63,36 @@ class Probing:
 
     @property
     def request(self) -> ProbeRequest:
-        """As the probe's workflow takes it, without model."""
+        """Request for the probe, without a model."""
         return ProbeRequest(self.task, recipe=self.recipe, seeds=self.seeds)
 
     def words(self) -> list[str]:
-        """Options of `probe`."""
-        asked = words({"recipe": self.recipe, "seeds": self.seeds})
-        return [*asked, *self.places.named(self.task), *self.where.words(many=False)]
+        """Options of the `probe` command."""
+        options = words({"recipe": self.recipe, "seeds": self.seeds})
+        return [*options, *self.paths.data_options(self.task), *self.compute.words(many=False)]
 
 
 class ProbeStage(Stage):
-    """A probe result of this very model, made with these very settings."""
+    """Probe of a model."""
 
     def __init__(self, model: str, probing: Probing, needs: tuple[str, ...]) -> None:
         self.name, self.needs = f"probe {probing.task} {model}", needs
         self._probing = probing
 
     def status(self) -> Status:
-        """Done when the result is there."""
+        """Done if there is a result of the same model and settings."""
         settings = resolve_settings(self._probing.request, load_registry())
         reason = why_unfinished(self.output, settings, self._probing.data, self.model_hash())
         return Status("done") if reason is None else Status("to do", reason)
 
     def missing(self) -> list[str]:
-        """The data set."""
+        """Missing data set."""
         return [] if self._is_made else self._probing.missing
 
     def command(self) -> list[str]:
-        """Always the same."""
-        asked = self._probing.words()
-        return ["probe", self._probing.task, *self.model_words(), *asked, *self.output_words()]
+        """The same command in all states."""
+        options = self._probing.words()
+        return ["probe", self._probing.task, *self.model_words(), *options, *self.output_words()]
 
     @property
     @abstractmethod
@@ -101,24 +101,24 @@ class ProbeStage(Stage):
 
     @abstractmethod
     def model_words(self) -> list[str]:
-        """Options that name the model."""
+        """Options for the model."""
 
     def output_words(self) -> list[str]:
-        """Options that name the output, where it is not where `probe` writes by itself."""
+        """Options for the output; empty for the default of `probe`."""
         return []
 
     @abstractmethod
     def model_hash(self) -> str | None:
-        """Of the weights that are to be probed; None while there are none."""
+        """Hash of the weights; None if there are no weights yet."""
 
     @property
     def _is_made(self) -> bool:
-        """Whether the data set is made by a stage before this one."""
+        """Whether an earlier stage creates the data set."""
         return "music" in self.needs
 
 
 class RunProbeStage(ProbeStage):
-    """A probe of a run's newest checkpoint."""
+    """Probe of the newest checkpoint of a run."""
 
     def __init__(self, run: Path, probing: Probing, needs: tuple[str, ...]) -> None:
         super().__init__(run.name, probing, needs)
@@ -126,21 +126,21 @@ class RunProbeStage(ProbeStage):
 
     @property
     def output(self) -> Path:
-        """Where `probe` writes by itself."""
+        """Default output of `probe`."""
         return self._run / PROBES / self._probing.result
 
     def model_words(self) -> list[str]:
-        """The run."""
+        """Options for the run."""
         return ["--model", str(self._run)]
 
     def model_hash(self) -> str | None:
-        """Of its newest checkpoint."""
-        found = latest_checkpoint(self._run)
-        return weights_hash(found.folder) if found else None
+        """Hash of the newest checkpoint."""
+        checkpoint = latest_checkpoint(self._run)
+        return weights_hash(checkpoint.folder) if checkpoint else None
 
 
 class UntrainedProbeStage(ProbeStage):
-    """A probe of an encoder before it has learned."""
+    """Probe of an untrained encoder."""
 
     def __init__(
         self, encoder: str, folder: Path, probing: Probing, needs: tuple[str, ...]
@@ -150,25 +150,25 @@ class UntrainedProbeStage(ProbeStage):
 
     @property
     def output(self) -> Path:
-        """In a folder of the study's."""
+        """Folder in the study."""
         return self._folder / self._probing.result
 
     def model_words(self) -> list[str]:
-        """The encoder."""
+        """Options for the encoder."""
         return ["--model", UNTRAINED, "--encoder", self._encoder]
 
     def output_words(self) -> list[str]:
-        """The folder."""
+        """Options for the folder."""
         return ["-o", str(self.output)]
 
     def model_hash(self) -> str | None:
-        """Of its name, options and seed."""
+        """Hash of name, options and seed."""
         part = find_part(load_registry(), "encoder", self._encoder)
         return untrained_model(part, torch.device("cpu")).hash
 
 
 class ReportStage(Stage):
-    """A page that is newer than all that it reports on."""
+    """Report on all runs of the study."""
 
     name = "report"
     needs_all = False
@@ -178,7 +178,7 @@ class ReportStage(Stage):
         self.needs = tuple(needs)
 
     def status(self) -> Status:
-        """Done when nothing has come since."""
+        """Done if the page is newer than all metrics and probe results."""
         page = self._output / "report.html"
         if not page.is_file():
             return Status("to do")
@@ -187,5 +187,5 @@ class ReportStage(Stage):
         return Status("done" if page.stat().st_mtime_ns >= changed else "to do")
 
     def command(self) -> list[str]:
-        """Of all runs of the study."""
+        """Report on the folder of runs."""
         return ["report", str(self._runs), "-o", str(self._output), "--title", self._title]

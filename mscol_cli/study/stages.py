@@ -1,4 +1,4 @@
-"""What one stage of a study is to those that plan and run it."""
+"""Interface of the stages of a study, and their common settings."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ State = Literal["done", "to do", "resume"]
 
 @dataclass(frozen=True)
 class StudyPaths:
-    """Where the parts of a study are.
+    """Folders of a study.
 
     Attributes:
         data: Folder of data sets and stores.
-        runs: Folder that gets a run folder for each run.
-        probes: Folder of results of models without a run.
-        report: Folder of the page; None for no page.
+        runs: Folder of runs.
+        probes: Folder of probe results of models without a run.
+        report: Folder of the report; None for no report.
     """
 
     data: Path
@@ -33,20 +33,24 @@ class StudyPaths:
     report: Path | None = None
 
     def task_data(self, task: str) -> Path:
-        """The data set of a task."""
+        """Folder of a task's data set."""
         return self.data / task
 
-    def named(self, task: str) -> Sequence[str]:
-        """Options that name it where it is not where commands look by themselves."""
+    def data_options(self, task: str) -> Sequence[str]:
+        """Options for a task's data set; empty for the default folder."""
         return [] if self.data == DATA else ["--data", str(self.task_data(task))]
+
+    def task_argument(self, task: str) -> str:
+        """`TASK`, or `TASK=DIR` unless DIR is the default folder."""
+        return task if self.data == DATA else f"{task}={self.task_data(task)}"
 
 
 @dataclass(frozen=True)
 class ComputeOptions:
-    """Where to compute, which no study says.
+    """Device options, which are not part of a study.
 
     Attributes:
-        device: `--device`; None for each command's default.
+        device: `--device`; None for the default of each command.
         gpus: `--gpus` of separation and training; None for one process.
     """
 
@@ -54,18 +58,18 @@ class ComputeOptions:
     gpus: int | None = None
 
     def words(self, *, many: bool) -> list[str]:
-        """As options of a command; `many` for one that takes several GPUs."""
+        """Format as options; `many` for a command that supports several GPUs."""
         words = ["--device", self.device] if self.device else []
         return words + (["--gpus", str(self.gpus)] if many and self.gpus else [])
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a stage is.
+    """State of a stage.
 
     Attributes:
-        state: `done`, `to do`, or `resume` for one that is begun.
-        note: How far, in words.
+        state: `done`, `to do`, or `resume`.
+        note: Progress, as text.
     """
 
     state: State
@@ -73,43 +77,43 @@ class Status:
 
 
 class Stage(ABC):
-    """One link of a chain.
+    """A stage of a study.
 
     Attributes:
-        name: Its kind, and what it is about.
-        needs: Names of the stages whose output it takes.
-        needs_all: Whether it needs all of them; one of them is enough otherwise.
-        means: Whether its output is of no use once those that need it are done.
+        name: Name of the stage: its kind and its subject.
+        needs: Names of required stages.
+        needs_all: Whether all required stages must be done; otherwise, one is enough.
+        is_intermediate: Whether the output is used only by later stages.
     """
 
     name: str
     needs: tuple[str, ...] = ()
     needs_all = True
-    means = False
+    is_intermediate = False
 
     @abstractmethod
     def status(self) -> Status:
-        """How far it is, by its own output.
+        """Determine the state from the output of the stage.
 
         Raises:
-            UsageError: Its output was made otherwise; the message says what differs.
+            UsageError: The output was made with other settings; the message has the differences.
         """
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What runs it now, after `mscol`."""
+        """Command line that runs the stage, without `mscol`."""
 
     def missing(self) -> list[str]:
-        """What has to be there before it, and is not: a line each, saying what to do."""
+        """Instructions for missing inputs, one line each."""
         return []
 
     def run(self, progress: Progress, execute: Execute) -> int:
-        """Run it; returns an exit code."""
+        """Run the stage; returns an exit code."""
         return execute(self.command())
 
 
 def words(options: Mapping[str, Any]) -> list[str]:
-    """Options by their names in recipes, as words of a command line."""
+    """Format options, by their names in recipes, as words of a command line."""
     return [
         word
         for name, value in options.items()

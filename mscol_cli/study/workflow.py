@@ -1,4 +1,4 @@
-"""reproduce: a study's file -> separate, pre-train, probe, report, whatever is not done yet."""
+"""`reproduce`: the unfinished stages of a study: separate, pre-train, probe, report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.errors import PartialFailure
 from mscol_cli.probe.tasks import DATA
-from mscol_cli.runs.layout import PROBES
+from mscol_cli.runs.layout import PROBES, RUN
 from mscol_cli.study.chain import StageResult, failure, run_chain
 from mscol_cli.study.file import Study, bundled_studies, read_study, study_text
 from mscol_cli.study.plan import (
@@ -32,12 +32,12 @@ STUDIES = Path("studies")
 
 @dataclass(frozen=True)
 class ReproduceRequest:
-    """Which study.
+    """Request to reproduce a study.
 
     Attributes:
-        study: Name or file.
+        study: Name or file of the study.
         output: Folder of runs, probes and report; None for `studies/NAME`.
-        keep_going: After a failed stage, do what does not need it.
+        keep_going: After a failed stage, run the stages that do not need it.
         device: `--device` of every stage; None for their defaults.
         gpus: `--gpus` of separation and training.
     """
@@ -51,14 +51,14 @@ class ReproduceRequest:
 
 @dataclass(frozen=True)
 class ReproduceResult:
-    """What became of a study.
+    """Result of a study.
 
     Attributes:
-        study: Its name.
-        folder: Where its runs, probes and report are.
-        report: The page.
-        stages: What became of each, in order.
-        seconds: Of this invocation.
+        study: Name of the study.
+        folder: Folder of runs, probes and report.
+        report: Path of the page.
+        stages: Results of the stages, in order.
+        seconds: Duration of this invocation.
     """
 
     study: str
@@ -68,8 +68,7 @@ class ReproduceResult:
     seconds: float
 
     def raise_if_incomplete(self) -> None:
-        """Raise the error of the first stage that failed, or PartialFailure when inputs were
-        skipped."""
+        """Raise the error of the first failed stage, or PartialFailure if inputs were skipped."""
         failed = [stage for stage in self.stages if stage.outcome == "failed"]
         if failed:
             left = sum(stage.outcome == "left out" for stage in self.stages)
@@ -77,15 +76,15 @@ class ReproduceResult:
             raise failure(f"stage {failed[0].name}{others}", failed[0])
         skipped = [stage.name for stage in self.stages if stage.outcome == "skipped inputs"]
         if skipped:
-            raise PartialFailure(f"finished, but {', '.join(skipped)} skipped inputs, named above.")
+            raise PartialFailure(f"finished, but {', '.join(skipped)} skipped inputs: see above.")
 
 
 def plan(request: ReproduceRequest, progress: Progress) -> list[PlannedStage]:
-    """What is done of a study and what is to do; data that is missing is said.
+    """Plan the stages of a study, and warn of missing data.
 
     Raises:
-        UsageError: No such study, or a folder that holds something made otherwise.
-        MissingDataError: No such file.
+        UsageError: Unknown study, or outputs that were made with other settings.
+        MissingDataError: The file of the study does not exist.
     """
     study = read_study(request.study)
     stages, planned = _prepared(study, request)
@@ -95,20 +94,20 @@ def plan(request: ReproduceRequest, progress: Progress) -> list[PlannedStage]:
 
 
 def run(request: ReproduceRequest, progress: Progress, execute: Execute) -> ReproduceResult:
-    """Do what is not done of a study.
+    """Run the unfinished stages of a study.
 
     Args:
-        request: Which one.
-        progress: Who watches.
+        request: The study and its options.
+        progress: Receives notes on the stages.
         execute: Runs a command line (without `mscol`) and returns its exit code.
 
     Raises:
-        UsageError: No such study, or a folder that holds something made otherwise.
-        MissingDataError: Data or weights that have to be fetched first; nothing was started.
-        Interrupted: Stopped by Ctrl-C; the same line goes on.
-        MscolError: A stage failed, with its exit code.
+        UsageError: Unknown study, or outputs that were made with other settings.
+        MissingDataError: Data or weights are missing; nothing was started.
+        Interrupted: Stopped by Ctrl-C; the same command resumes.
+        MscolError: A stage failed; has the exit code of the stage.
     """
-    begun = time.monotonic()
+    start = time.monotonic()
     study = read_study(request.study)
     folder = _folder(study, request)
     stages, planned = _prepared(study, request)
@@ -116,7 +115,7 @@ def run(request: ReproduceRequest, progress: Progress, execute: Execute) -> Repr
     with writing(folder):
         write_record(folder, study)
     results = run_chain(stages, planned, request.keep_going, progress, execute)
-    seconds = round(time.monotonic() - begun, 2)
+    seconds = round(time.monotonic() - start, 2)
     return ReproduceResult(study.name, folder, folder / "report/report.html", results, seconds)
 
 
@@ -127,12 +126,12 @@ def _folder(study: Study, request: ReproduceRequest) -> Path:
 def _prepared(study: Study, request: ReproduceRequest) -> tuple[list[Stage], list[PlannedStage]]:
     folder = _folder(study, request)
     data = DATA if study.songs is None else folder / "data"
-    places = StudyPaths(data, folder, folder / PROBES, folder / "report")
-    stages = study_stages(study, places, ComputeOptions(request.device, request.gpus))
+    paths = StudyPaths(data, folder, folder / PROBES, folder / "report")
+    stages = study_stages(study, paths, ComputeOptions(request.device, request.gpus))
     check_record(folder, study, _is_begun(folder))
     return stages, make_plan(stages)
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether the folder holds a run or music; the record alone may be written over."""
-    return any(folder.glob("*/run.json")) or (folder / "data").is_dir()
+    """Whether the folder has a run or music; a record alone may be overwritten."""
+    return any(folder.glob(f"*/{RUN}")) or (folder / "data").is_dir()

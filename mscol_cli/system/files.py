@@ -168,6 +168,15 @@ def make_readable(path: Path) -> None:
     path.chmod(0o666 & ~mask)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, atomically."""
+
+    def fill(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write_atomically(path, fill)
+
+
 def _fill(path: Path, text: str) -> None:
     path.write_text(escaped(text), encoding="utf-8")
 

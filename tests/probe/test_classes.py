@@ -21,7 +21,7 @@ def item(name: str, split: Split, **groups: str) -> TaskItem:
 
 def test_confusions_by_hand() -> None:
     targets, scores = one_hot([0, 0, 1, 2], 3), one_hot([0, 2, 1, 0], 3).astype(float)
-    assert metrics.confusion(scores, targets).tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]
+    assert metrics.confusion(scores[None], targets) == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]
 
 
 def test_groups_of_test_clips_that_were_trained_on_are_counted() -> None:
@@ -38,7 +38,7 @@ def test_groups_of_test_clips_that_were_trained_on_are_counted() -> None:
     (found,) = shared_groups(items)
     assert found == SharedGroups("artist", groups=2, shared=1, clips=3, shared_clips=2)
     assert shared_lines([found]) == [
-        "artist: 1 of 2 among the test clips are among the training clips too, in 2 of 3 test clips"
+        "artist: 1 of 2 in the test clips are also in the training clips (2 of 3 test clips)"
     ]
 
 

@@ -80,4 +80,4 @@ def test_a_result_without_one_of_its_files_is_not_finished(folder: Path, name: s
 
 def test_a_damaged_result_is_not_finished(folder: Path) -> None:
     (folder / "probe.json").write_text("{")
-    assert why_unfinished(folder, settings(), DATA, "abc") == "what is there cannot be read"
+    assert why_unfinished(folder, settings(), DATA, "abc") == "the existing result cannot be read"

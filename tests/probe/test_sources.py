@@ -106,10 +106,10 @@ def test_clips_that_the_store_lacks_or_has_of_other_audio_are_left_out_on_both_s
     assert attribution["clips"] == len(rest) == found["test_sets"][0]["clips"] - 2
     reasons = [reason for _, reason in attribution["left_out"]]
     assert sorted(reasons) == [
-        "the store has no track of its path",
-        "the store's track was made from other audio",
+        "the store has no track of this path",
+        "the track in the store was made from other audio",
     ]
-    assert "left out of scores by source: 2" in capsys.readouterr().err
+    assert "skipped 2 test clips" in capsys.readouterr().err
 
 
 def test_without_output_the_result_does_not_replace_that_of_a_plain_probe(
@@ -129,7 +129,7 @@ def test_another_store_is_no_finished_result_to_reuse(
     shutil.copytree(tmp_path / "data" / "fma.store", tmp_path / "b.store")
     for stems, reused in ((), False), ((), True), (("--stems", "b.store"), False):
         assert mscol(*line, *stems) == 0
-        assert ("taken from" in capsys.readouterr().err) == reused
+        assert ("reused from" in capsys.readouterr().err) == reused
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_report_shows_scores_by_source_and_counts_a_model_once(
     assert mscol(*line) == mscol(*line, "--attribute") == 0
     assert mscol("report", run, "-o", "page", "--neighbours", 0) == 0
     page = (tmp_path / "page" / "report.md").read_text()
-    section = page.partition("## What each source tells")[2].partition("\n## ")[0]
+    section = page.partition("## Scores by source")[2].partition("\n## ")[0]
     assert all(f"\n| {name} |" in section for name in ("mixture", "copy", "nothing"))
     assert (tmp_path / "page/pictures/heard-mine-6-fma-attribute.png").stat().st_size > 5000
     scores = page.partition("## Probe scores")[2].partition("\n## ")[0]

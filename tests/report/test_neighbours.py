@@ -28,7 +28,7 @@ def music(mscol: Command, tmp_path: Path) -> Store:
 
 def find(store: Store, queries: int, most: int = 400) -> list[Nearest]:
     model = untrained_model(find_part(load_registry(), "encoder", "small"), CPU)
-    return nearest_tracks(store, model.encoder, queries=queries, most=most, device=CPU)
+    return nearest_tracks(store, model.encoder, queries=queries, max_tracks=most, device=CPU)
 
 
 def tracks(store: Store, rows: tuple[int, ...]) -> list[str]:

@@ -112,5 +112,5 @@ def test_models_that_cannot_be_compared_are_not(tmp_path: Path) -> None:
 
 def test_without_a_probe_there_is_no_score() -> None:
     assert verdict(Material((), ())) == [
-        "No model on this page was probed, so there is no score to compare."
+        "No model on this page was probed, so there are no scores to compare."
     ]

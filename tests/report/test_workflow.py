@@ -320,7 +320,7 @@ def test_online_probes_are_drawn_over_updates_and_over_time(mscol: Command, stud
     assert {"probe-fma-updates", "probe-fma-minutes", "loss-updates", "loss-minutes"} <= pictures
     markdown = (study / "report/report.md").read_text()
     assert "800 of 4 | 0.001 | - | 48 min | - | finished |" in markdown
-    assert "the mean of a stretch" in markdown
+    assert "the mean of several" in markdown
 
 
 def test_a_run_whose_store_is_gone_is_reported_without_it(mscol: Command, study: Path) -> None:
@@ -350,8 +350,8 @@ def test_a_damaged_folder_costs_only_itself(
     ("arguments", "code", "message"),
     [
         (["nowhere"], 4, "nowhere "),
-        (["music"], 4, "holds no run"),
-        (["runs/first", "--probes", "music"], 4, "holds no probe.json"),
+        (["music"], 4, "has no run"),
+        (["runs/first", "--probes", "music"], 4, "has no probe.json"),
         (["runs/first", "-o", "music/0.wav"], 2, "is a file"),
         (["runs/first", "--neighbours", "-1"], 2, "--neighbours"),
     ],
@@ -377,4 +377,4 @@ def test_a_folder_of_results_is_told_from_one_of_runs(
     (tmp_path / "probes" / "untrained-fma").mkdir(parents=True)
     (tmp_path / "probes" / "untrained-fma" / "probe.json").write_text("{}")
     assert mscol("report", "probes") == 4
-    assert "add --probes probes" in capsys.readouterr().err
+    assert "use --probes probes" in capsys.readouterr().err
