@@ -65,6 +65,7 @@ def test_no_shift_changes_nothing() -> None:
     np.testing.assert_array_equal(shift_pitch(sine(440), RATE, 0), sine(440))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", MP3_RATES)
 def test_mp3_stays_in_time_and_gets_better_with_bits(rate: int) -> None:
     noise = np.random.default_rng(0).standard_normal(3 * rate)

@@ -61,6 +61,7 @@ def test_an_overloaded_server_is_asked_again(
     assert contents(Path("data/mine")) == {"a.bin": MUSIC}
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_ctrl_c_exits_with_130_and_the_same_command_goes_on(
     mscol: Command, server: Server, offer: Offer, tmp_path: Path

@@ -107,6 +107,7 @@ def test_a_member_of_another_size_is_written_anew(tmp_path: Path, kind: str) -> 
     assert contents(tmp_path / "to") == MEMBERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 @pytest.mark.parametrize("cut", [0.01, 0.5, 0.999])
 def test_an_archive_that_was_cut_off_is_damaged(tmp_path: Path, kind: str, cut: float) -> None:

@@ -26,6 +26,7 @@ def test_help_answers_without_importing_torch() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_looking_into_a_store_does_not_import_torch(store: Path) -> None:
     program = (
         "import sys\nfrom mscol_cli.app import run\nstore = sys.argv[1]\n"

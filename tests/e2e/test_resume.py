@@ -119,6 +119,7 @@ def test_a_full_disk_costs_no_checkpoint(mscol: Command, whole: Path, half: Path
     assert tensors(half) == tensors(whole)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_the_updates_since_the_one_before(
     mscol: Command, whole: Path, half: Path, capsys: Capture
 ) -> None:
@@ -247,6 +248,7 @@ def test_what_changes_at_a_resume_is_said(mscol: Command, half: Path, capsys: Ca
     assert json.loads((half / "run.json").read_text())["training"]["processes"] == 2
 
 
+@pytest.mark.slow
 def test_a_resume_elsewhere_says_that_numbers_are_rounded_otherwise(
     mscol: Command, half: Path, capsys: Capture
 ) -> None:
@@ -293,6 +295,7 @@ def test_one_command_with_a_recipe_begins_and_goes_on(
     assert differences in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_store_in_another_place(
     mscol: Command, store: Path, half: Path, whole: Path, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -114,6 +114,7 @@ def test_silence_is_embedded_as_silence() -> None:
     assert not embed_clip(EdgesEncoder(), np.zeros(20_000, dtype=np.float32)).windows.any()
 
 
+@pytest.mark.slow
 def test_a_long_clip_is_embedded_in_several_passes() -> None:
     encoder = EdgesEncoder()
     waveform = tones(300.0)[0]

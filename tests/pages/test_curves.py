@@ -19,6 +19,7 @@ TITLE = f"mtat, labels 0.01, 0.1, 0.5, with noise 20 dB, noise 10 dB, unfiltered
 NAMES = [f"{LONG}-{number}@10000" for number in range(8)]
 
 
+@pytest.mark.slow
 def test_a_picture_has_every_panel_and_line_in_every_format(tmp_path: Path) -> None:
     lines = [Curve(f"run {style}", [0, 1], [style, 2], style=style) for style in range(3)]
     panels = [Panel(name, "step", name, lines, level=0.5) for name in ("loss", "accuracy", "rate")]
@@ -54,6 +55,7 @@ def heat() -> Figure:
     return draw_heat(TITLE, NAMES, NAMES, values, [["0.50"] * 8] * 8, "ROC-AUC", (0.5, 0.5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "figure",
     [

@@ -46,6 +46,7 @@ def test_scores_come_at_the_start_now_and_then_and_at_the_end(
     assert all(0 <= score <= 1 for score in found.values())
 
 
+@pytest.mark.slow
 def test_training_is_the_same_with_and_without(
     mscol: Command, store: Path, collection: Collection
 ) -> None:

@@ -99,6 +99,7 @@ def test_standardising_forgives_scale_and_offset() -> None:
     assert score(standardise=False) < 0.8
 
 
+@pytest.mark.slow
 def test_a_dimension_that_never_changes_does_no_harm() -> None:
     splits = [gaussian_clips(labels(size), seed=size) for size in (120, 40)]
     for clips in splits:

@@ -152,6 +152,7 @@ def test_a_table_is_made_of_finished_results_even_without_their_data(
     assert mscol("probe", "fma", *models, "--reuse", "--protocol", "hidden=8") == 4
 
 
+@pytest.mark.slow
 def test_two_checkpoints_of_one_run_keep_their_results_apart(
     mscol: Command, data: Path, run: Path, tmp_path: Path
 ) -> None:

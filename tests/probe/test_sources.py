@@ -112,6 +112,7 @@ def test_clips_that_the_store_lacks_or_has_of_other_audio_are_left_out_on_both_s
     assert "skipped 2 test clips" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_without_output_the_result_does_not_replace_that_of_a_plain_probe(
     mscol: Command, fma: Path, trained: Path, tmp_path: Path
 ) -> None:

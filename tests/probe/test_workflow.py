@@ -258,6 +258,7 @@ def test_the_synthetic_collection_is_probed_as_the_real_data_sets_are(
             assert 0 <= score.low <= score.value <= score.high <= 1
 
 
+@pytest.mark.slow
 def test_missing_audio_is_counted(collection: Collection, elsewhere: Path) -> None:
     shutil.copytree(collection.nsynth, elsewhere / "data" / "nsynth")
     victim = next((elsewhere / "data/nsynth/nsynth-test/audio").iterdir())
@@ -372,6 +373,7 @@ def test_scores_are_drawn_against_the_number_of_labels(sounds: Path) -> None:
     assert result.json_path.parent.name.endswith("labels=1_0.5")
 
 
+@pytest.mark.slow
 def test_each_seed_draws_a_label_budget_of_its_own_even_for_linear(sounds: Path) -> None:
     result = probe(seeds=3, protocol=["classifier=linear"], label_fractions=(0.25,))
     assert result.seeds == 1
@@ -410,6 +412,7 @@ def test_damaged_test_clips_are_scored_beside_clean_ones(sounds: Path) -> None:
     assert "| noise -20 dB | test | accuracy |" in result.markdown_path.read_text()
 
 
+@pytest.mark.slow
 def test_damaged_clips_are_embedded_once_too(sounds: Path) -> None:
     result = probe(corruptions=[("noise", 10)])
     written, clips = cached_files(), cached_clips()

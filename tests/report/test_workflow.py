@@ -323,6 +323,7 @@ def test_online_probes_are_drawn_over_updates_and_over_time(mscol: Command, stud
     assert "the mean of several" in markdown
 
 
+@pytest.mark.slow
 def test_a_run_whose_store_is_gone_is_reported_without_it(mscol: Command, study: Path) -> None:
     held = {"path": str(study / "gone.store"), "hash": "abc123"}
     edit_json(study / "runs/first/run.json", store=held)

@@ -97,6 +97,7 @@ def test_the_list_has_one_score_of_each_task(
     assert "fma-labels=0.1_0.5 accuracy" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

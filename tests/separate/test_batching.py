@@ -100,6 +100,7 @@ def test_a_full_device_gets_smaller_batches_and_no_track_is_lost(tmp_path: Path)
     assert [len(lengths) for lengths in separator.batches] == [6, 3, 1, 2, 3, 1, 2, 1, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_track_for_which_there_is_no_room_at_all_is_named(tmp_path: Path) -> None:
     found = separated(written(tmp_path, 2.0, 1.0), Halves(room=RATE), tmp_path)
     assert mentions(str(found["0"]), "0: ", "2 s", "memory")

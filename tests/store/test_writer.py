@@ -80,6 +80,7 @@ def test_a_writer_killed_inside_a_track_leaves_no_trace(
     assert digests(path) == digests(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_a_killed_process_is_gone_on_with(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.store"

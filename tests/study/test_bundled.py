@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import Command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", ["sources", "sources-demo"])
 def test_sources_trains_on_each_source_alone_and_on_all(
     study: str, mscol: Command, capsys: pytest.CaptureFixture[str]
@@ -23,6 +24,7 @@ def test_sources_trains_on_each_source_alone_and_on_all(
     assert stems == ["stems=vocals", "stems=bass", "stems=drums", "stems=other"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("study", "estimated"), [("separation", 2), ("separation-demo", 1)])
 def test_separation_compares_true_estimated_mixed_and_degraded_stems(
     study: str, estimated: int, mscol: Command, capsys: pytest.CaptureFixture[str]

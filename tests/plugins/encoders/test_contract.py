@@ -58,6 +58,7 @@ def test_every_parameter_learns(encoder: Encoder) -> None:
     encoder.zero_grad()
 
 
+@pytest.mark.slow
 def test_in_eval_mode_it_is_a_function_of_each_crop(encoder: Encoder) -> None:
     encoder.eval()
     waveforms = crops(encoder)

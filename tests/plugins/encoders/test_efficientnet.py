@@ -86,6 +86,7 @@ def test_stochastic_depth_grows_along_the_blocks() -> None:
     assert drops == pytest.approx([0.4 * block / 16 for block in range(16)])
 
 
+@pytest.mark.slow
 def test_stochastic_depth_can_be_off() -> None:
     encoder = EfficientNetB0(EfficientNetOptions(drop_path=0.0)).train()
     features = torch.randn(2, 98, 64)

@@ -142,6 +142,7 @@ def test_a_low_pass_leaves_what_is_below_its_cut_off(mscol: Command, tmp_path: P
     assert spectrum[hertz > 4300].max() < 0.001
 
 
+@pytest.mark.slow
 def test_a_long_track_is_low_passed_in_chunks_as_if_at_once(
     mscol: Command, tmp_path: Path, capsys: Capture
 ) -> None:
