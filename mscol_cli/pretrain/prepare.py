@@ -38,6 +38,7 @@ from mscol_cli.runs.state import training_lock
 from mscol_cli.runs.tracks import tracks_file
 from mscol_cli.store import Store, sealed_stores
 from mscol_cli.system.files import write_text
+from mscol_cli.system.values import as_json
 
 Parts = tuple[Encoder, Objective]
 """The parts to train, built with the run's settings and seed."""
@@ -219,14 +220,14 @@ Change = tuple[str, Any, Any]
 
 def _arrow(change: Change) -> str:
     name, old, new = change
-    return f"{name} {_plain(old)} -> {_plain(new)}"
+    return f"{name} {as_json(old)} -> {as_json(new)}"
 
 
 def _changes(requested: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[Change]:
     return [
         (name, recorded.get(name), value)
         for name, value in requested.items()
-        if _plain(value) != _plain(recorded.get(name))
+        if as_json(value) != as_json(recorded.get(name))
     ]
 
 
@@ -278,7 +279,3 @@ def _override(
 ) -> dict[str, Mapping[str, Any]]:
     """A run's options, overridden by those of a recipe."""
     return {name: {**options, **preset.get(name, {})} for name, options in recorded.items()}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

@@ -13,6 +13,7 @@ from typing import Any
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.store.segments import SAMPLE_RATE
 from mscol_cli.system.files import read_json, write_json
+from mscol_cli.system.values import differences
 
 _FORMAT, _VERSION = "mscol-store", 2
 HEADER = "store.json"
@@ -62,10 +63,10 @@ class SeparatorIdentity:
 def _differences(
     old: Mapping[str, Any], new: Mapping[str, Any], decisive: str | None = None
 ) -> list[str]:
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    if decisive in names:
-        names = [decisive]
-    return [_difference(name, old.get(name), new.get(name)) for name in names]
+    changes = {change[0]: change for change in differences(old, new)}
+    if decisive in changes:
+        changes = {decisive: changes[decisive]}
+    return [_difference(*change) for change in changes.values()]
 
 
 def _difference(name: str, old: object, new: object) -> str:
