@@ -1,10 +1,10 @@
-"""How long decoding takes, beside libsndfile alone or beside another tree of mscol.
+"""Decoding speed, compared with libsndfile or another source tree of mscol.
 
     python bench/decode.py [--against TREE] [--rounds 9] [--seconds 30]
 
 Clips are synthesised and written as MP3, Ogg Vorbis, FLAC and WAV. Both sides decode the same clip
-in turns, in one process each. The table has medians of the CPU time, and of the ratios of the
-rounds; other processes disturb the CPU time less than the elapsed time.
+alternately, in one process each. The table has medians of the CPU time and of the ratios per round.
+Other processes disturb the CPU time less than the elapsed time.
 """
 
 from __future__ import annotations
@@ -40,16 +40,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=int, default=30)
     options = parser.parse_args()
-    mine, theirs = _server(Path(__file__).parents[1]), _server(options.against)
+    ours, theirs = _server(Path(__file__).parents[1]), _server(options.against)
     print("| clip | this tree | other | ratio |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for name, form in CLIPS.items():
-            clip = _write(Path(folder), options.seconds, *form)
-            pairs = [(_ask(mine, clip), _ask(theirs, clip)) for _ in range(options.rounds + 1)][1:]
+        for name, audio_format in CLIPS.items():
+            clip = _write(Path(folder), options.seconds, *audio_format)
+            pairs = [(_time(ours, clip), _time(theirs, clip)) for _ in range(options.rounds + 1)]
+            del pairs[0]  # warm-up
             first, second = (1000 * statistics.median(side) for side in zip(*pairs, strict=True))
-            ratio = statistics.median(one / other for one, other in pairs)
+            ratio = statistics.median(ours_s / theirs_s for ours_s, theirs_s in pairs)
             print(f"| {name} | {first:.1f} ms | {second:.1f} ms | {ratio:.2f} |")
-    for server in (mine, theirs):
+    for server in (ours, theirs):
         server.terminate()
 
 
@@ -61,7 +62,7 @@ def _write(
     sines = np.sin(2 * np.pi * (220 + 110 * np.arange(channels) + 20 * time_s) * time_s)
     samples = 0.3 * sines + 0.05 * rng.standard_normal((seconds * rate, channels))
     path = folder / f"{rate}-{channels}-{mode}.{suffix}"
-    # Of the range of bit rates: 192 of 320 to 32 kbit/s, and below 32 kHz 32 of 160 to 8.
+    # Position in the range of bit rates: 192 in 320 to 32 kbit/s; below 32 kHz 32 in 160 to 8.
     level = {None: None, "VARIABLE": 0.4}.get(mode, 0.45 if rate >= 32_000 else 0.84)
     soundfile.write(
         path, samples.astype(np.float32), rate, bitrate_mode=mode, compression_level=level
@@ -70,14 +71,14 @@ def _write(
 
 
 def _server(tree: Path | None) -> subprocess.Popen[str]:
-    """A process that decodes what it is asked for; None decodes with soundfile alone."""
+    """Start a process that decodes files with a source tree; None uses soundfile."""
     command = [sys.executable, __file__, SERVE, *([str(tree)] if tree else [])]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     environment = os.environ | ({"PYTHONPATH": str(tree)} if tree else {})
     return subprocess.Popen(command, env=environment, **pipes)  # type: ignore[call-overload,no-any-return]
 
 
-def _ask(server: subprocess.Popen[str], clip: Path) -> float:
+def _time(server: subprocess.Popen[str], clip: Path) -> float:
     assert server.stdin is not None
     assert server.stdout is not None
     server.stdin.write(f"{clip}\n")
@@ -86,7 +87,7 @@ def _ask(server: subprocess.Popen[str], clip: Path) -> float:
 
 
 def serve(decode: Callable[[Path], object]) -> None:
-    """Answer each path on stdin with the seconds of CPU that decoding took."""
+    """Decode each path on stdin and print the CPU time in seconds."""
     for line in sys.stdin:
         begun = time.process_time()
         decode(Path(line.rstrip("\n")))

@@ -1,17 +1,17 @@
-"""How close mscol is to TensorFlow: log-mel, encoder, head and similarity, through a checkpoint.
+"""Numerical agreement with TensorFlow: log-mel, encoder, head and similarity of a checkpoint.
 
-Two halves, because TensorFlow and torch need not share an environment:
+The two commands may run in separate environments:
 
-    pip install tensorflow tf_keras numpy       # an environment of its own; tf_keras from 2.16 on
+    pip install tensorflow tf_keras numpy       # tf_keras for TensorFlow 2.16 and later
     python bench/fidelity_tensorflow.py reference fidelity/
 
-    python bench/fidelity_tensorflow.py compare fidelity/       # where mscol is installed
+    python bench/fidelity_tensorflow.py compare fidelity/       # with mscol installed
 
-`reference` builds Keras' own EfficientNet-B0, the projection head and the bilinear similarity of
-the MSA paper (arXiv 2302.07077) with random weights, saves a checkpoint laid out as the published
-ones, and what that network computes of a synthetic clip. `compare` imports the checkpoint, computes
-the same, and prints the largest differences; it exits with 1 if one is above a thousandth of the
-largest value.
+`reference` builds the EfficientNet-B0 of Keras, the projection head and the bilinear similarity of
+the MSA paper (arXiv 2302.07077) with random weights. It saves a checkpoint in the published layout,
+and the outputs of the network for a synthetic clip. `compare` imports the checkpoint, computes the
+same outputs, and prints the maximum differences; it exits with 1 if one exceeds a thousandth of the
+maximum value.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ FRAMES, BANDS, PROJECTION = 98, 64, 512
 ARRAYS = "reference.npz"
 CHECKPOINT = "checkpoint"
 TOLERANCE = 1e-3
-"""Of the largest absolute value."""
+"""Relative to the maximum absolute value."""
 
 
 def synthetic_clip(seed: int) -> Array:
-    """Notes that decay, noise and a second of silence, (samples,) at 16 kHz, at no set level."""
+    """Decaying notes, noise and a second of silence, (samples,) at 16 kHz."""
     rng = np.random.default_rng(seed)
     time = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
     notes = []
@@ -50,15 +50,15 @@ def synthetic_clip(seed: int) -> Array:
 
 
 def _windows(log_mel: Array) -> Array:
-    """Log-mel (frames, 64) to the network's input (windows, 98, 64, 1)."""
+    """Reshape a log-mel, (frames, 64), to the input of the network, (windows, 98, 64, 1)."""
     return log_mel[: len(log_mel) // FRAMES * FRAMES].reshape(-1, FRAMES, BANDS, 1)
 
 
-# --- where TensorFlow is -------------------------------------------------------------------------
+# --- with TensorFlow -----------------------------------------------------------------------------
 
 
 def write_reference(folder: Path, seed: int) -> None:
-    """Save a checkpoint, and what TensorFlow computes with it, in `folder`."""
+    """Save a checkpoint and the outputs of TensorFlow in `folder`."""
     import tensorflow as tf
 
     keras = _keras_2(tf)
@@ -91,7 +91,7 @@ def write_reference(folder: Path, seed: int) -> None:
 
 
 def _keras_2(tf: Any) -> Any:
-    """Keras 2, whose checkpoints are laid out as the published ones; Keras 3 writes others."""
+    """Keras 2, which writes checkpoints in the published layout; Keras 3 does not."""
     try:
         import tf_keras as keras
     except ImportError:
@@ -102,12 +102,12 @@ def _keras_2(tf: Any) -> Any:
 
 
 def _version(keras: Any) -> str:
-    # Some releases of TensorFlow that hold Keras 2 do not say which.
+    # Some releases of TensorFlow do not state the version of their Keras 2.
     return str(getattr(keras, "__version__", "2.x"))
 
 
 def _build_models(keras: Any) -> tuple[Any, Any]:
-    """EfficientNet-B0 of one channel; and the same with its projection head."""
+    """EfficientNet-B0 with one input channel, without and with its projection head."""
     network = keras.applications.EfficientNetB0(
         include_top=False, weights=None, input_shape=(None, BANDS, 1), pooling="max"
     )
@@ -120,9 +120,9 @@ def _build_models(keras: Any) -> tuple[Any, Any]:
 
 
 def _randomise(network: Any, windows: Array, seed: int) -> None:
-    """Random scales and shifts, and running statistics somewhere near those of log-mel windows.
+    """Set random scales and shifts, and running statistics close to those of log-mel windows.
 
-    Statistics that are far off make a network that blows up, and rounding with it.
+    Distant statistics would amplify activations, and rounding errors with them.
     """
     rng = np.random.default_rng(seed)
     norms = [layer for layer in network.layers if type(layer).__name__ == "BatchNormalization"]
@@ -131,7 +131,7 @@ def _randomise(network: Any, windows: Array, seed: int) -> None:
         gamma, beta = rng.uniform(0.8, 1.2, gamma.shape), rng.normal(0, 0.2, beta.shape)
         norm.set_weights([gamma, beta, mean, variance])
         norm.momentum = 0.0
-    # One pass with momentum 0 leaves its own statistics.
+    # A pass with momentum 0 sets the statistics to those of its batch.
     network(windows, training=True)
     for norm in norms:
         gamma, beta, mean, variance = (weight.numpy() for weight in norm.weights)
@@ -155,7 +155,7 @@ def _similarity_layer(keras: Any) -> Any:
 
 
 def _save(tf: Any, keras: Any, embedding_model: Any, similarity: Any, prefix: Path) -> None:
-    """Save as the published models are: with an optimiser, its slots and its counter."""
+    """Save a checkpoint in the published layout, with an optimiser, its slots and its counter."""
 
     class ContrastiveModel(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -166,13 +166,13 @@ def _save(tf: Any, keras: Any, embedding_model: Any, similarity: Any, prefix: Pa
     model = ContrastiveModel()
     model.compile(optimizer=getattr(keras.optimizers, "legacy", keras.optimizers).Adam())
     variables = model.trainable_variables
-    # Gradients of zero make the slots and count an update, but change no weight.
+    # Zero gradients create the slots and increment the counter without changing weights.
     model.optimizer.apply_gradients([(tf.zeros_like(each), each) for each in variables])
     tf.train.Checkpoint(model).save(str(prefix))
 
 
 def _log_mel(tf: Any, waveform: Array) -> tuple[Array, Array]:
-    """The mel matrix (513, 64), and the log-mel (frames, 64) of a clip at L2 norm 1."""
+    """Mel matrix, (513, 64), and log-mel, (frames, 64), of a clip scaled to L2 norm 1."""
     scaled = waveform / (np.sqrt(np.sum(np.square(waveform, dtype=np.float64))) + 1e-9)
     spectrum = tf.signal.stft(scaled.astype(np.float32), 400, 160, 1024, pad_end=False)
     matrix = tf.signal.linear_to_mel_weight_matrix(BANDS, 513, SAMPLE_RATE, 60.0, 7800.0)
@@ -180,15 +180,15 @@ def _log_mel(tf: Any, waveform: Array) -> tuple[Array, Array]:
     return matrix.numpy(), tf.math.log(tf.clip_by_value(mel, 1e-5, 1e8)).numpy()
 
 
-# --- where mscol is ------------------------------------------------------------------------------
+# --- with mscol ----------------------------------------------------------------------------------
 
 
 def compare(folder: Path) -> int:
-    """Import the checkpoint, compute the same, print the differences; 1 if one is too large."""
+    """Import the checkpoint and print differences; returns 1 if one exceeds the tolerance."""
     import torch
 
     if not (folder / ARRAYS).is_file():
-        sys.exit(f"{folder} holds no {ARRAYS}: make it with '{sys.argv[0]} reference {folder}'")
+        sys.exit(f"{folder} lacks {ARRAYS}: run '{sys.argv[0]} reference {folder}'")
     with np.load(folder / ARRAYS, allow_pickle=False) as file:
         reference = dict(file)
     print(f"reference: {reference.pop('versions')}")
@@ -201,7 +201,7 @@ def compare(folder: Path) -> int:
 
 
 def _compute(folder: Path, output: Path, reference: dict[str, Array]) -> dict[str, Array]:
-    """What mscol makes of the clip; the parts are given TensorFlow's input, `whole:` the clip."""
+    """Outputs of mscol: of each part for the input of TensorFlow, and `whole:` for the clip."""
     import torch
     from safetensors.torch import load_file
 
@@ -238,7 +238,7 @@ def _compute(folder: Path, output: Path, reference: dict[str, Array]) -> dict[st
 
 
 def _report(name: str, reference: dict[str, Array], values: Array) -> float:
-    """Print a line; returns the largest difference, as a share of the largest value."""
+    """Print one line; returns the maximum difference relative to the maximum value."""
     expected = reference[name.removeprefix("whole: ")]
     difference = float(np.abs(values - expected).max())
     largest = float(np.abs(expected).max())
@@ -249,18 +249,17 @@ def _report(name: str, reference: dict[str, Array], values: Array) -> float:
 
 
 def main() -> int:
-    """Run one half; returns the exit code."""
+    """Run a command; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    halves = parser.add_subparsers(dest="half", required=True)
-    reference = halves.add_parser("reference", help="write what TensorFlow computes")
-    reference.add_argument("--seed", type=int, default=0, help="of weights and clip (default 0)")
-    comparison = halves.add_parser("compare", help="compare mscol with it")
-    for half in (reference, comparison):
-        half.add_argument("folder", type=Path, help="where the reference is")
+    commands = parser.add_subparsers(dest="command", required=True)
+    reference = commands.add_parser("reference", help="write the outputs of TensorFlow")
+    reference.add_argument("--seed", type=int, default=0, help="seed of weights and clip")
+    for command in (reference, commands.add_parser("compare", help="compare mscol with them")):
+        command.add_argument("folder", type=Path, help="folder of the reference")
     arguments = parser.parse_args()
-    if arguments.half == "compare":
+    if arguments.command == "compare":
         return compare(arguments.folder)
     write_reference(arguments.folder, arguments.seed)
     return 0

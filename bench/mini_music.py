@@ -1,4 +1,4 @@
-"""Music for bench/train_mini.py: synthesised songs, real ones, and mixtures drawn from both."""
+"""Training data for bench/train_mini.py: mixtures of synthesised and real songs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mscol_cli.synthetic import render_song, style_names
 from mscol_separators import mini
 
 Stems = dict[str, NDArray[np.float32]]
-"""By target, (samples,) or (channels, samples) at 16 kHz."""
+"""Waveforms by target, (samples,) or (channels, samples) at 16 kHz."""
 
 TRAINING, HELD_OUT = 7001, 7002
 SONG_SECONDS = 10
@@ -27,7 +27,7 @@ QUIET = 1e-3
 
 
 def synthetic_songs(stream: int, amount: int) -> Iterator[Stems]:
-    """Songs of all styles in turn, (samples,) a stem."""
+    """Songs in alternating styles; each stem is (samples,) at 16 kHz."""
     styles = style_names()
     for number in range(amount):
         style = styles[number % len(styles)]
@@ -36,21 +36,21 @@ def synthetic_songs(stream: int, amount: int) -> Iterator[Stems]:
 
 
 def real_song(folder: Path) -> Stems:
-    """One folder's stems, (channels, samples) each."""
+    """Read the stems of a folder, (channels, samples) each at 16 kHz."""
     stems = {}
     for target in mini.TARGETS:
-        found = sorted(folder.glob(f"{target}.*"))
-        if not found:
+        path = min(folder.glob(f"{target}.*"), default=None)
+        if path is None:
             raise SystemExit(f"{folder} has no {target}.*: give folders of four stems")
-        audio = read_audio(found[0])
+        audio = read_audio(path)
         stems[target] = resample_array(audio.samples, audio.sample_rate, mini.SAMPLE_RATE)
         if stems[target].shape[-1] < CROP:
-            raise SystemExit(f"{found[0]} is shorter than the {CROP_SECONDS} s of a crop")
+            raise SystemExit(f"{path} is shorter than a crop of {CROP_SECONDS} s")
     return stems
 
 
 class Music:
-    """Draws mixtures with their stems, for as long as one likes."""
+    """Samples mixtures with their stems."""
 
     def __init__(self, synthetic: Sequence[Stems], real: Sequence[Stems], seed: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -62,7 +62,7 @@ class Music:
         }
 
     def batch(self, size: int) -> Tensor:
-        """Stems with their gains, (size, targets, samples); their sum is the mixture."""
+        """Scaled stems, (size, targets, samples) at 16 kHz; their sum is the mixture."""
         return torch.from_numpy(np.stack([self._item() for _ in range(size)]))
 
     def _item(self) -> NDArray[np.float32]:
@@ -72,8 +72,8 @@ class Music:
 
     def _one_song(self) -> list[NDArray[np.float32]]:
         songs = self.songs[self._kind()]
-        song, place = songs[int(self.rng.integers(len(songs)))], self.rng.random()
-        return [self._crop(song[target], place) for target in mini.TARGETS]
+        song, position = songs[int(self.rng.integers(len(songs)))], self.rng.random()
+        return [self._crop(song[target], position) for target in mini.TARGETS]
 
     def _any_songs(self) -> list[NDArray[np.float32]]:
         return [self._stem(target) for target in mini.TARGETS]
@@ -87,8 +87,8 @@ class Music:
     def _kind(self) -> int:
         return int(bool(self.songs[1]) and self.rng.random() < REAL)
 
-    def _crop(self, audio: NDArray[np.float32], place: float) -> NDArray[np.float32]:
-        start = int(place * (audio.shape[-1] - CROP))
+    def _crop(self, audio: NDArray[np.float32], position: float) -> NDArray[np.float32]:
+        start = int(position * (audio.shape[-1] - CROP))
         crop = audio[..., start : start + CROP]
         return crop if crop.ndim == 1 else crop[0] + (crop[-1] - crop[0]) * self._balance()
 

@@ -1,11 +1,11 @@
-"""How much the oddities of the published code matter, as far as a laptop can tell.
+"""Effects of the quirks of the published code that need no training.
 
 Usage: python bench/oddities.py STORE... (stores with true or separated stems)
 
 Prints a Markdown table: how often masks leak from one crop of a pair into the other, how many
-segments a drifting silence window labels otherwise, what share of crops a missing offset costs, how
-far the level of a clip moves with its length. What an oddity does to the score of a probe takes a
-training run; docs/fidelity.md has the commands.
+segments a drifting silence window labels differently, which share of crops a missing offset costs,
+and how the level of a clip depends on its length. The effect on probe scores requires training
+runs; docs/fidelity.md has the commands.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Row = tuple[str, str]
 
 
 def leak() -> Iterator[Row]:
-    """Of MWS pairs: how many overlap, and how many cells differ from independent crops."""
+    """Share of MWS pairs that overlap, and of crops and cells changed by leaking augmentations."""
     rng = np.random.default_rng(0)
     augment = {
         leak: MaskWarpShift(MwsAugmentationOptions(leak=leak), CONTEXT) for leak in (False, True)
@@ -62,7 +62,7 @@ def _crops(rng: np.random.Generator) -> Crops:
 
 
 def drift(store: Store) -> Iterator[Row]:
-    """Segments whose source sounds by one rule and is silent by the other."""
+    """Segments that are active by one silence rule and silent by the other."""
     index = store.index
     aligned, drifting = (
         level[:, 1:] > ACTIVE_LEVEL for level in (index.segment_level, index.published_level)
@@ -71,12 +71,12 @@ def drift(store: Store) -> Iterator[Row]:
     by_source = ", ".join(
         f"{name} {value:.1%}" for name, value in zip(index.sources[1:], share, strict=True)
     )
-    what = f"{store.path.name}, {index.segments} segments: labelled otherwise by drifting windows"
+    what = f"{store.path.name}, {index.segments} segments: labelled differently by drifting windows"
     yield what, f"{(aligned != drifting).mean():.2%} ({by_source})"
 
 
 def level() -> Iterator[Row]:
-    """How much louder a short clip of the same music is than one of 29.1 s."""
+    """Level of a clip relative to a clip of 29.1 s with the same music."""
     for seconds in (4.0, 30.0, 240.0):
         samples = int(16_000 * seconds)
         gain = [
@@ -94,7 +94,7 @@ def rows(stores: list[Path]) -> Iterator[Row]:
     yield from leak()
     for path in stores:
         yield from drift(Store.open(path))
-    yield "crops that the missing last offset would have been", f"{1 / 295:.2%}"
+    yield "crops at the missing last offset", f"{1 / 295:.2%}"
     yield from level()
 
 

@@ -1,13 +1,13 @@
-"""How fast pre-training is: the published setting, beside a plain loop on one file per crop.
+"""Speed of pre-training in the published setting, compared with a plain training loop.
 
-    python bench/pretrain.py STORE                   # mscol against the plain loop, in turns
-    python bench/pretrain.py STORE --switches        # every switch on its own, in turns
+    python bench/pretrain.py STORE                   # mscol and the plain loop, alternately
+    python bench/pretrain.py STORE --switches        # every option separately
     python bench/pretrain.py STORE --device cuda --seconds 120 --batches 128,512,2048,4096
 
-Without STORE a small one is synthesised. The published setting is EfficientNet-B0 on 128 pairs of
-MSA. The plain loop is what one would write first: torch's DataLoader with workers, one .npy file of
-float32 a crop, timm's network as it comes, eager float32 and Adam. On a GPU it also prints a
-roofline and where the time goes. --json FILE keeps the figures.
+Without STORE a small store is synthesised. The published setting is EfficientNet-B0 with 128 pairs
+of MSA. The plain loop is a straightforward implementation: a DataLoader of torch with workers, one
+float32 .npy file per crop, the unmodified network of timm, eager float32 and Adam. On a GPU the
+script also prints a roofline and a profile. --json FILE saves the results.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 
 CROP = 15_920
-"""Samples of a crop, 0.995 s."""
+"""Crop length in samples, 0.995 s."""
 WARM_UP = 2
-"""Updates of each that are not counted."""
+"""Training steps of each variant that are not measured."""
 Update = Callable[[], float]
-"""Makes one update; returns the seconds it waited for data."""
+"""Runs one training step; returns the seconds it waited for data."""
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Measure, and print the results."""
     options = _options()
     device = pick_device(options.device)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +64,7 @@ def main() -> None:
             report["switches"] = race(switches(store, options, device), options)
         elif options.batches:
             report["sustained"] = [
-                in_a_process_of_its_own(sustained, store.path, options, device, int(size))
+                in_own_process(sustained, store.path, options, device, int(size))
                 for size in options.batches.split(",")
             ]
         else:
@@ -76,14 +76,12 @@ def main() -> None:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What the figures were measured on."""
-    named = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu()
-    load = round(os.getloadavg()[0], 1)
+    """Describe the machine."""
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "device": named,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu(),
         "threads": torch.get_num_threads(),
-        "load": load,
+        "load": round(os.getloadavg()[0], 1),
         "torch": torch.__version__,
     }
 
@@ -91,20 +89,20 @@ def machine(device: torch.device) -> dict[str, Any]:
 def against_plain(
     store: Store, options: argparse.Namespace, device: torch.device, folder: Path
 ) -> dict[str, Any]:
-    """mscol at its defaults and the plain loop, in turns."""
+    """Compare mscol at its defaults with the plain loop."""
     _write_crops(_training(store, _settings(options), device).source, folder / "crops")
     racers = {
         "mscol": Racer(mscol, store.path, options),
         "plain": Racer(plain, folder / "crops", options),
     }
-    found = race(racers, options)
-    ratio = found["mscol"]["pairs_per_second"] / found["plain"]["pairs_per_second"]
+    results = race(racers, options)
+    ratio = results["mscol"]["pairs_per_second"] / results["plain"]["pairs_per_second"]
     print(f"mscol is {ratio:.2f} times as fast")
-    return {**found, "ratio": ratio}
+    return {**results, "ratio": ratio}
 
 
 def switches(store: Store, options: argparse.Namespace, device: torch.device) -> dict[str, Racer]:
-    """mscol at its defaults, and with one switch set each."""
+    """mscol at its defaults, and with one option changed each."""
     changes: dict[str, dict[str, str]] = {
         "defaults": {},
         "store on the device": {"store_on": "device"},
@@ -122,7 +120,7 @@ def switches(store: Store, options: argparse.Namespace, device: torch.device) ->
 
 
 class Racer:
-    """Updates made in a process of their own, one at a time, so that none can help another."""
+    """Runs the training steps of one variant in a separate process."""
 
     def __init__(
         self, build: Callable[..., Update], data: Path, options: argparse.Namespace, **settings: str
@@ -134,10 +132,10 @@ class Racer:
         self._process.start()
 
     def update(self) -> tuple[float, float]:
-        """Seconds that one update took, and of these the ones it waited for data."""
+        """Run one step; returns its duration and the time it waited for data, in seconds."""
         self._pipe.send(True)
-        taken: tuple[float, float] = self._pipe.recv()
-        return taken
+        times: tuple[float, float] = self._pipe.recv()
+        return times
 
     def stop(self) -> None:
         """End the process."""
@@ -161,19 +159,19 @@ def _serve(
 
 
 def race(racers: dict[str, Racer], options: argparse.Namespace) -> dict[str, Any]:
-    """Updates of each racer in turns; medians over the rounds."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in racers}
+    """Alternate steps of all variants; returns medians over the rounds."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in racers}
     for update in range(WARM_UP + options.rounds):
         for name, racer in racers.items():
-            figures = racer.update()
+            step_times = racer.update()
             if update >= WARM_UP:
-                taken[name].append(figures)
+                times[name].append(step_times)
     for racer in racers.values():
         racer.stop()
-    found = {name: _summary(times, options.batch) for name, times in taken.items()}
-    for name, values in found.items():
+    results = {name: _summary(rounds, options.batch) for name, rounds in times.items()}
+    for name, values in results.items():
         print(f"{name:20} {values}")
-    return found
+    return results
 
 
 def _summary(times: list[tuple[float, float]], batch: int) -> dict[str, float]:
@@ -188,7 +186,7 @@ def _summary(times: list[tuple[float, float]], batch: int) -> dict[str, float]:
 
 
 def timed(update: Update, device: torch.device) -> tuple[float, float]:
-    """Seconds of an update, and of these the ones it waited for data."""
+    """Duration of a step and the time it waited for data, in seconds."""
     _finish(device)
     started = time.perf_counter()
     waited = update()
@@ -199,16 +197,16 @@ def timed(update: Update, device: torch.device) -> tuple[float, float]:
 def mscol(
     path: Path, options: argparse.Namespace, device: torch.device, memory: str = "", **settings: Any
 ) -> Update:
-    """mscol's own step, as the command trains."""
+    """Training step of `mscol pretrain`."""
     if memory:
         vars(training)["keep_freed_memory"] = lambda: False
-    made = _training(Store.open(path), replace(_settings(options), **settings), device)
-    batches = made.source.batches(0, made.settings.steps, device)
-    return _updates(batches, lambda batch: made._update(made.model, batch))
+    trainer = _training(Store.open(path), replace(_settings(options), **settings), device)
+    batches = trainer.source.batches(0, trainer.settings.steps, device)
+    return _updates(batches, lambda batch: trainer._update(trainer.model, batch))
 
 
 def plain(crops: Path, options: argparse.Namespace, device: torch.device) -> Update:
-    """The loop one would write first."""
+    """Training step of the plain loop."""
     loader = DataLoader(
         _Files(crops),
         batch_size=options.batch,
@@ -231,7 +229,7 @@ def plain(crops: Path, options: argparse.Namespace, device: torch.device) -> Upd
 
 
 class Plain(nn.Module):
-    """The published network and loss with what timm and torch have."""
+    """The published network and loss, built from timm and torch."""
 
     mel: Tensor
     window: Tensor
@@ -250,7 +248,7 @@ class Plain(nn.Module):
         self.similarity = nn.Parameter(torch.randn(512, 512) * 0.05)
 
     def forward(self, anchor: Tensor, positive: Tensor) -> Tensor:
-        """Waveforms (batch, samples) of both views to the loss."""
+        """Loss of both views, waveforms (batch, samples) each."""
         spectra = torch.stft(
             torch.cat([anchor, positive]),
             n_fft=1024,
@@ -267,7 +265,7 @@ class Plain(nn.Module):
 
 
 class _Files(Dataset[tuple[Tensor, Tensor]]):
-    """A pair of .npy files per item."""
+    """Pairs of crops, (samples,) each, from two .npy files per item."""
 
     def __init__(self, folder: Path) -> None:
         self.anchors = sorted(folder.glob("anchor-*.npy"))
@@ -297,28 +295,29 @@ def _epochs(loader: DataLoader[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor,
 
 def _updates(batches: Iterator[Any], step: Callable[[Any], Any]) -> Update:
     def update() -> float:
-        asked = time.perf_counter()
+        begun = time.perf_counter()
         batch = next(batches)
-        waited = time.perf_counter() - asked
+        waited = time.perf_counter() - begun
         step(batch)
         return waited
 
     return update
 
 
-def in_a_process_of_its_own(
-    measure: Callable[..., dict[str, Any]], *arguments: object
-) -> dict[str, Any]:
-    """Memory that one batch size has left in pieces would slow down the next: a third on a CPU."""
+def in_own_process(measure: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, Any]:
+    """Measure in a separate process.
+
+    Memory fragmented by one batch size slows down the next one, by a third on a CPU.
+    """
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as alone:
-        return alone.submit(measure, *arguments).result()
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        return pool.submit(measure, *arguments).result()
 
 
 def sustained(
     store: Path, options: argparse.Namespace, device: torch.device, size: int
 ) -> dict[str, Any]:
-    """Pairs per second over a while, at one batch size."""
+    """Sustained pairs per second at one batch size."""
     options = argparse.Namespace(**{**vars(options), "batch": size})
     update = mscol(store, options, device)
     for _ in range(3):
@@ -327,47 +326,48 @@ def sustained(
     while time.perf_counter() - started < options.seconds:
         waited += update()
         count += 1
-        # The host would otherwise run ahead of the GPU by as many updates as its queue holds.
+        # Otherwise the host would queue steps ahead of the GPU.
         if count % 10 == 0:
             _finish(device)
     _finish(device)
     seconds = time.perf_counter() - started
-    found = {
+    result = {
         "batch": size,
         "updates": count,
         "seconds": round(seconds, 1),
         "pairs_per_second": round(count * size / seconds, 1),
         "data_wait": round(waited / seconds, 4),
     }
-    print(found)
-    return found
+    print(result)
+    return result
 
 
 def roofline(store: Store, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    """FLOPs and bytes of a pair against what a matmul and a copy reach; where the time goes."""
-    made = _training(store, replace(_settings(options), compile="off"), device)
-    batch = next(made.source.batches(0, 1, device))
-    # Backwards costs twice as much again; torch counts grouped convolutions there too high.
+    """FLOPs and bytes per pair, speed of a matrix product and a copy, and a profile."""
+    trainer = _training(store, replace(_settings(options), compile="off"), device)
+    batch = next(trainer.source.batches(0, 1, device))
+    # The backward pass costs twice the forward pass. The counter of torch overestimates the
+    # backward pass of grouped convolutions.
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        made.model(batch.waveforms, batch.labels)
-    found = {
+        trainer.model(batch.waveforms, batch.labels)
+    result = {
         "gflop_per_pair": 3 * counter.get_total_flops() / options.batch / 1e9,
-        "activation_megabytes_per_pair": _saved_bytes(made, batch) / options.batch / 1e6,
+        "activation_megabytes_per_pair": _saved_bytes(trainer, batch) / options.batch / 1e6,
         "matmul_tflops": _matmul_flops(device) / 1e12,
         "copy_gigabytes_per_second": _copy_bytes(device) / 1e9,
     }
-    compute = 1e12 * found["matmul_tflops"] / (1e9 * found["gflop_per_pair"])
-    # Each saved activation is written once, read by the next layer and read again backwards, and
-    # its gradient is written and read: five passes, the fewest there can be without fusion.
-    moved = 5e6 * found["activation_megabytes_per_pair"]
-    found["pairs_per_second_by_flops"] = compute
-    found["pairs_per_second_by_bytes"] = 1e9 * found["copy_gigabytes_per_second"] / moved
-    print({name: round(value, 3) for name, value in found.items()})
-    _profile(made, batch)
-    return found
+    compute = 1e12 * result["matmul_tflops"] / (1e9 * result["gflop_per_pair"])
+    # Each saved activation is written once and read by the next layer and the backward pass, and
+    # its gradient is written and read: five passes, the minimum without fusion.
+    moved = 5e6 * result["activation_megabytes_per_pair"]
+    result["pairs_per_second_by_flops"] = compute
+    result["pairs_per_second_by_bytes"] = 1e9 * result["copy_gigabytes_per_second"] / moved
+    print({name: round(value, 3) for name, value in result.items()})
+    _profile(trainer, batch)
+    return result
 
 
-def _saved_bytes(made: Training, batch: Batch) -> int:
+def _saved_bytes(trainer: Training, batch: Batch) -> int:
     sizes: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -375,20 +375,20 @@ def _saved_bytes(made: Training, batch: Batch) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss, _ = made.model(batch.waveforms, batch.labels)
+        loss, _ = trainer.model(batch.waveforms, batch.labels)
     del loss
     return sum(sizes.values())
 
 
-def _profile(made: Training, batch: Batch) -> None:
+def _profile(trainer: Training, batch: Batch) -> None:
     from torch.profiler import ProfilerActivity, profile
 
     kinds = [ProfilerActivity.CPU]
-    if made.device.type == "cuda":
+    if trainer.device.type == "cuda":
         kinds.append(ProfilerActivity.CUDA)
     with profile(activities=kinds) as profiler:
-        made._update(made.model, batch)
-        _finish(made.device)
+        trainer._update(trainer.model, batch)
+        _finish(trainer.device)
     order = "self_cuda_time_total" if len(kinds) > 1 else "self_cpu_time_total"
     print(profiler.key_averages().table(sort_by=order, row_limit=20))
 
@@ -425,7 +425,7 @@ def _training(store: Store, settings: TrainingSettings, device: torch.device) ->
         CROP,
         encoder.level,
         seed=0,
-        place=settings.store_on,
+        store_on=settings.store_on,
     )
     return Training(Path("unused"), {}, settings, encoder, objective, source, device)
 
@@ -438,11 +438,11 @@ def _synthesise(folder: Path) -> Path:
     from mscol_cli.app import run
     from mscol_cli.synthetic import write_collection
 
-    made = write_collection(folder / "data", songs=40, seconds=30, notes=40)
-    target = folder / "stems.store"
-    if run(["separate", str(made.stems), "--separator", "stems", "-o", str(target)]) != 0:
-        raise SystemExit("no store could be made: name one")
-    return target
+    data = write_collection(folder / "data", songs=40, seconds=30, notes=40)
+    store = folder / "stems.store"
+    if run(["separate", str(data.stems), "--separator", "stems", "-o", str(store)]) != 0:
+        raise SystemExit("the store could not be synthesised: name one")
+    return store
 
 
 def _finish(device: torch.device) -> None:
@@ -462,14 +462,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("store", nargs="?", type=Path, help="a sealed store")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=128, help="pairs")
-    parser.add_argument("--rounds", type=int, default=7, help="updates of each, in turns")
-    parser.add_argument("--workers", type=int, default=2, help="of the plain loop's DataLoader")
-    parser.add_argument("--switches", action="store_true", help="measure each switch on its own")
-    parser.add_argument("--compile", action="store_true", help="--compile on among the switches")
-    parser.add_argument("--roofline", action="store_true", help="ceilings, and a profile")
+    parser.add_argument("--rounds", type=int, default=7, help="training steps of each variant")
+    parser.add_argument("--workers", type=int, default=2, help="DataLoader workers of the loop")
+    parser.add_argument("--switches", action="store_true", help="measure each option separately")
+    parser.add_argument("--compile", action="store_true", help="include --compile on")
+    parser.add_argument("--roofline", action="store_true", help="print a roofline and a profile")
     parser.add_argument("--batches", help="batch sizes for the sustained rate, a,b,c")
-    parser.add_argument("--seconds", type=float, default=120, help="of each sustained rate")
-    parser.add_argument("--json", type=Path, help="where to keep the figures")
+    parser.add_argument("--seconds", type=float, default=120, help="duration per batch size")
+    parser.add_argument("--json", type=Path, help="file for the results")
     return parser.parse_args()
 
 

@@ -1,21 +1,21 @@
-"""How long a probe takes: embeddings computed once, against the encoder run anew every epoch.
+"""Duration of a probe: embeddings computed once, compared with embedding in every epoch.
 
-    python bench/probe.py                             # synthesised FMA, fresh EfficientNet-B0
+    python bench/probe.py                             # synthesised FMA, untrained EfficientNet-B0
     python bench/probe.py --task mtat --data data/mtat --model runs/base --device cuda
 
-Each racer is `mscol probe` as a process of its own, import and all, from first to last:
+Each variant is a complete `mscol probe` process:
 
-* `once`: every window embedded once, an empty cache before;
-* `cached`: the same again, its embeddings in the cache;
-* `anew`: `--protocol crops=random`: new random crops embedded in every epoch, as the published
-  scripts do, and nothing else of their protocol (`--recipe smc23`), which also leaves out
-  standardising and scores less for it.
+* `once`: embeds every window once, with an empty cache;
+* `cached`: the same with all embeddings in the cache;
+* `random`: `--protocol crops=random` embeds new random crops in every epoch, as the published
+  scripts do. The rest of their protocol (`--recipe smc23`) is not used; it omits standardising and
+  scores lower.
 
-All three train as many classifiers, for as many epochs at most, and score the same test clips.
-The windows of its test clips `anew` finds in the cache, which favours it.
-Prints one Markdown table: seconds in all, of which embedding every window (and windows a second,
-where none was cached) and classifiers (with the embedding that `anew` does between epochs),
-seconds an epoch, and the headline score with its spread over seeds and its interval.
+All variants train the same number of classifiers for the same maximum number of epochs, and score
+the same test clips. The test windows of `random` are in the cache, which favours it.
+Prints a Markdown table: total seconds, seconds of embedding (and windows per second if none was
+cached), seconds of the classifiers (including the embedding of `random` between epochs), seconds
+per epoch, and the headline score with its standard deviation over seeds and its interval.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ RANDOM = ("--protocol", "crops=random")
 
 
 @dataclass(frozen=True)
-class Race:
-    """One racer's time and result.
+class Timing:
+    """Duration and result of one variant.
 
     Attributes:
-        name: Of the racer.
-        seconds: From the start of the process to its end.
-        report: Its probe.json.
+        name: Name of the variant.
+        seconds: Duration of the process.
+        report: Content of its probe.json.
     """
 
     name: str
@@ -53,27 +53,27 @@ class Race:
 
 
 def main() -> None:
-    """Run the three racers, and print the table."""
-    given = read_arguments()
+    """Run the variants and print the table."""
+    args = read_arguments()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        data = given.data or synthesise(folder, given)
-        common = ["probe", given.task, "--data", str(data.absolute()), *model_options(given)]
-        common += ["--device", given.device, "--seeds", str(given.seeds)]
-        common += ["--protocol", f"epochs={given.epochs}", "--protocol", f"patience={given.epochs}"]
-        races = [
-            race(name, [*common, *options], folder)
-            for name, options in (("once", ()), ("cached", ()), ("anew", RANDOM))
+        data = args.data or synthesise(folder, args)
+        common = ["probe", args.task, "--data", str(data.absolute()), *model_options(args)]
+        common += ["--device", args.device, "--seeds", str(args.seeds)]
+        common += ["--protocol", f"epochs={args.epochs}", "--protocol", f"patience={args.epochs}"]
+        timings = [
+            measure(name, [*common, *options], folder)
+            for name, options in (("once", ()), ("cached", ()), ("random", RANDOM))
         ]
-    print(f"{given.task}, {given.model}, {given.device}, {given.seeds} classifiers")
-    print(f"clips: {races[0].report['counts']}; windows: {races[0].report['windows']}\n")
-    print(table(races))
-    once, cached, anew = (one.seconds for one in races)
-    print(f"\nanew / once {anew / once:.1f}, anew / cached {anew / cached:.1f}")
+    print(f"{args.task}, {args.model}, {args.device}, {args.seeds} classifiers")
+    print(f"clips: {timings[0].report['counts']}; windows: {timings[0].report['windows']}\n")
+    print(table(timings))
+    once, cached, random = (timing.seconds for timing in timings)
+    print(f"\nrandom / once {random / once:.1f}, random / cached {random / cached:.1f}")
 
 
 def read_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--task", default="fma")
     parser.add_argument("--data", type=Path)
@@ -82,50 +82,50 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--tracks", type=int, default=40, help="of the synthesised FMA")
+    parser.add_argument("--tracks", type=int, default=40, help="tracks of the synthesised FMA")
     return parser.parse_args()
 
 
-def synthesise(folder: Path, given: argparse.Namespace) -> Path:
-    """A small collection in the layouts of the data sets."""
-    made = write_collection(folder / "data", songs=24, tracks=given.tracks, seconds=30, notes=200)
-    found: Path = getattr(made, given.task)
-    return found
+def synthesise(folder: Path, args: argparse.Namespace) -> Path:
+    """Write a small collection in the layouts of the data sets; returns the folder of the task."""
+    data = write_collection(folder / "data", songs=24, tracks=args.tracks, seconds=30, notes=200)
+    task_folder: Path = getattr(data, args.task)
+    return task_folder
 
 
-def model_options(given: argparse.Namespace) -> list[str]:
-    """`--model`, and `--encoder` for an untrained one."""
-    if given.model == "untrained":
-        return ["--model", "untrained", "--encoder", given.encoder]
-    return ["--model", str(Path(given.model).absolute())]
+def model_options(args: argparse.Namespace) -> list[str]:
+    """`--model`, and `--encoder` for an untrained model."""
+    if args.model == "untrained":
+        return ["--model", "untrained", "--encoder", args.encoder]
+    return ["--model", str(Path(args.model).absolute())]
 
 
-def race(name: str, arguments: Sequence[str], folder: Path) -> Race:
-    """Run one racer in a folder whose cache all share."""
+def measure(name: str, arguments: Sequence[str], folder: Path) -> Timing:
+    """Run one variant in a folder with a shared cache."""
     output = folder / name
     environment = {**os.environ, "MSCOL_CACHE": str(folder / "cache")}
     command = [sys.executable, "-m", "mscol_cli", *arguments, "-o", str(output)]
     start = time.monotonic()
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     seconds = time.monotonic() - start
-    return Race(name, seconds, json.loads((output / "probe.json").read_text()))
+    return Timing(name, seconds, json.loads((output / "probe.json").read_text()))
 
 
-def table(races: Sequence[Race]) -> str:
-    """Times and headline scores as Markdown."""
-    names = ("", "s in all", "s embedding", "windows/s", "s classifiers", "s an epoch")
+def table(timings: Sequence[Timing]) -> str:
+    """Durations and headline scores as Markdown."""
+    names = ("", "s total", "s embedding", "windows/s", "s classifiers", "s per epoch")
     lines = ["| " + " | ".join((*names, "score", "std over seeds", "95 % interval")) + " |"]
     lines.append("|---" * 9 + "|")
-    for one in races:
-        trained = one.report["seconds"]["classifiers"]
-        epochs = one.report["protocol"]["epochs"] * one.report["seeds"]
-        embedding = one.report["seconds"]["embeddings"]
-        windows = sum(one.report["windows"].values())
-        rate = f"{windows / embedding:,.0f}" if one.name == "once" else ""
-        metric, score = next(iter(one.report["test_sets"][0]["metrics"].items()))
+    for timing in timings:
+        report = timing.report
+        training, embedding = (report["seconds"][name] for name in ("classifiers", "embeddings"))
+        epochs = report["protocol"]["epochs"] * report["seeds"]
+        windows = sum(report["windows"].values())
+        rate = f"{windows / embedding:,.0f}" if timing.name == "once" else ""
+        metric, score = next(iter(report["test_sets"][0]["metrics"].items()))
         lines.append(
-            f"| {one.name} | {one.seconds:.1f} | {embedding:.1f} | {rate} | {trained:.1f}"
-            f" | {trained / epochs:.2f} | {metric} {score['value']:.3f}"
+            f"| {timing.name} | {timing.seconds:.1f} | {embedding:.1f} | {rate} | {training:.1f}"
+            f" | {training / epochs:.2f} | {metric} {score['value']:.3f}"
             f" | {score['std_over_seeds']:.3f} | {score['low']:.3f} to {score['high']:.3f} |"
         )
     return "\n".join(lines)

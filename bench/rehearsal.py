@@ -1,17 +1,16 @@
-"""A rehearsal: the whole chain on sets made as FMA-small, MagnaTagATune and NSynth are.
+"""Rehearsal of the complete workflow on imitations of FMA-small, MagnaTagATune and NSynth.
 
     python bench/rehearsal.py FOLDER --music DIR --mtat DIR        # a tenth of the audio
     python bench/rehearsal.py FOLDER --smoke                       # a few clips, for a test
 
-Metadata has its full size; part of the clips have audio (`--fraction`; of NSynth's notes a tenth
-of that). Layouts, columns, fields, bit rates and known bad files are those of the real sets. The
-audio is music from DIR and synthesised music, so scores mean nothing: what is checked is that no
-clip is lost. Each is counted in the metadata and on disk, by code of this script alone, then in the
-stores, in what pre-training takes, and in the probes. Every step goes through mscol's entry point
-and is skipped if it is done.
+The metadata has full size; part of the clips has audio (`--fraction`, a tenth of it for NSynth).
+Layouts, columns, fields, bit rates and known bad files are those of the real data sets. The audio
+is music from DIR and synthesised music, so scores are meaningless: the script checks that no clip
+is lost. It counts clips in the metadata and on disk, independently of mscol, then in the stores, in
+pre-training and in the probes. Every step uses the entry point of mscol and is skipped if done.
 
 Prints a Markdown table; `--docs FILE` writes it between the markers of that file. The exit code is
-1 if a count is off.
+1 if a count is wrong.
 """
 
 from __future__ import annotations
@@ -29,66 +28,58 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-# Both `python bench/rehearsal.py` and an import as `bench.rehearsal` find the other modules.
+# Needed by `python bench/rehearsal.py`.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.rehearsal_counts import Clip, listed
 from bench.rehearsal_music import FMA_FORMATS, MTAT_FORMAT, notes, pieces, record
-from bench.rehearsal_sets import (
-    NSYNTH_SHARE,
-    SPLITS,
-    Size,
-    make_fma,
-    make_mtat,
-    make_nsynth,
-    smoke,
-)
+from bench.rehearsal_sets import NSYNTH_SHARE, SPLITS, Size, make_fma, make_mtat, make_nsynth, smoke
 from mscol_cli.app import run as mscol
 
 SETS = ("fma", "mtat", "nsynth")
 DONE = Path("done")
 MARKERS = ("<!-- rehearsal: begin -->", "<!-- rehearsal: end -->")
-TOLERANCE = 0.15  # seconds: what an encoder adds and a decoder takes away
+TOLERANCE = 0.15  # seconds added by an encoder or removed by a decoder
 SMALL = ("--encoder", "small")
 
 
 @dataclass
 class Outcome:
-    """What came of one data set.
+    """Results of one data set.
 
     Attributes:
-        rows: Of the table.
-        off: Counts that are wrong.
-        failures: Inputs that failed, with reasons.
+        rows: Rows of the table.
+        off: Wrong counts.
+        failures: Failed inputs, with reasons.
     """
 
     rows: list[Sequence[str]] = field(default_factory=list)
     off: list[str] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
 
-    def check(self, what: str, found: object, expected: object) -> None:
-        """Note a count that is not what it has to be."""
-        if found != expected:
-            self.off.append(f"{what}: {found}, expected {expected}")
+    def check(self, what: str, actual: object, expected: object) -> None:
+        """Record a count that differs from the expected one."""
+        if actual != expected:
+            self.off.append(f"{what}: {actual}, expected {expected}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make what is not there, run what is not done, print the table; the exit code."""
-    given = read_arguments(arguments)
+    """Run missing steps and print the table; returns the exit code."""
+    args = read_arguments(arguments)
     music, reference, docs = (
-        path.resolve() if path else None for path in (given.music, given.mtat, given.docs)
+        path.resolve() if path else None for path in (args.music, args.mtat, args.docs)
     )
-    size = smoke() if given.smoke else replace(Size(), fraction=given.fraction)
-    given.folder.mkdir(parents=True, exist_ok=True)
-    os.chdir(given.folder)
+    size = smoke() if args.smoke else replace(Size(), fraction=args.fraction)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(args.folder)
     os.environ["MSCOL_CACHE"] = str(Path("cache").absolute())
-    sets = given.only.split(",")
-    _same_arguments({"size": repr(size), "separator": given.separator})
+    sets = args.only.split(",")
+    _same_arguments({"size": repr(size), "separator": args.separator})
     _make(sets, size, music, reference)
-    if given.make:
+    if args.make:
         return 0
-    outcomes = {name: _rehearse(name, size, given) for name in sets}
-    text = page(outcomes, size, given.separator)
+    outcomes = {name: _rehearse(name, size, args) for name in sets}
+    text = page(outcomes, size, args.separator)
     print(text)
     if docs is not None:
         _write_block(docs, text)
@@ -99,22 +90,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", type=Path, help="where everything goes")
-    parser.add_argument("--music", type=Path, help="folder of music and notes, searched below")
+    parser.add_argument("folder", type=Path, help="output folder")
+    parser.add_argument(
+        "--music", type=Path, help="folder of music and notes, searched recursively"
+    )
     parser.add_argument("--mtat", type=Path, help="folder of MagnaTagATune's real lists")
-    parser.add_argument("--fraction", type=float, default=0.1, help="of the clips with audio")
+    parser.add_argument("--fraction", type=float, default=0.1, help="part of the clips with audio")
     parser.add_argument("--only", default=",".join(SETS), help="data sets, a,b")
     parser.add_argument("--separator", choices=("none", "mini"), default="none")
-    parser.add_argument("--steps", type=int, default=100, help="updates of pre-training")
+    parser.add_argument("--steps", type=int, default=100, help="training steps")
     parser.add_argument("--make", action="store_true", help="make the data sets and stop")
     parser.add_argument("--smoke", action="store_true", help="a few clips of each kind")
     parser.add_argument("--docs", type=Path, help="file whose marked block is replaced")
-    given = parser.parse_args(arguments)
-    if unknown := set(given.only.split(",")) - set(SETS):
+    args = parser.parse_args(arguments)
+    if unknown := set(args.only.split(",")) - set(SETS):
         parser.error(f"--only takes {', '.join(SETS)}, not {', '.join(sorted(unknown))}")
-    return given
+    return args
 
 
 def _same_arguments(settings: Mapping[str, str]) -> None:
@@ -127,13 +120,13 @@ def _same_arguments(settings: Mapping[str, str]) -> None:
 
 def _make(sets: Sequence[str], size: Size, music: Path | None, reference: Path | None) -> None:
     originals, songs = Path("originals"), 2 if size == smoke() else 16
-    forms = {"fma": FMA_FORMATS, "mtat": (MTAT_FORMAT,)}
+    formats = {"fma": FMA_FORMATS, "mtat": (MTAT_FORMAT,)}
 
     def encode() -> None:
-        found = pieces(music, songs, min(10.0, size.recorded))
-        for form in (form for name in sets for form in forms.get(name, ())):
-            many = size.per_format * (1 if form in FMA_FORMATS else 12)
-            record(originals, form, found, many, size.recorded)
+        music_pieces = pieces(music, songs, min(10.0, size.recorded))
+        for audio_format in (part for name in sets for part in formats.get(name, ())):
+            count = size.per_format * (1 if audio_format in FMA_FORMATS else 12)
+            record(originals, audio_format, music_pieces, count, size.recorded)
 
     makers: Mapping[str, Callable[[], None]] = {
         "fma": lambda: make_fma(Path("data/fma"), originals, size),
@@ -146,7 +139,7 @@ def _make(sets: Sequence[str], size: Size, music: Path | None, reference: Path |
 
 
 def _once(name: str, work: Callable[[], object]) -> float:
-    """Do work that has not been done, and keep the seconds that it took."""
+    """Do work unless it is done; returns and records its duration in seconds."""
     path = DONE / f"{name}.json"
     if not path.exists():
         print(f"{time.strftime('%H:%M:%S')} {name}", file=sys.stderr)
@@ -157,7 +150,7 @@ def _once(name: str, work: Callable[[], object]) -> float:
 
 
 def _run(name: str, *arguments: object, codes: Sequence[int] = (0,)) -> float:
-    """A command of mscol, once; its seconds. Its output goes to `done/NAME.txt`."""
+    """Run a command of mscol once, with output to `done/NAME.txt`; returns seconds."""
 
     def command() -> None:
         with (DONE / f"{name}.txt").open("w") as file, redirect_stdout(file):
@@ -169,7 +162,7 @@ def _run(name: str, *arguments: object, codes: Sequence[int] = (0,)) -> float:
 
 
 def _ask(*arguments: object) -> Any:
-    """What a command of mscol prints as JSON."""
+    """JSON output of a command of mscol."""
     printed = io.StringIO()
     with redirect_stdout(printed):
         code = mscol([*map(str, arguments), "--json"])
@@ -178,7 +171,7 @@ def _ask(*arguments: object) -> Any:
     return json.loads(printed.getvalue())
 
 
-def _rehearse(name: str, size: Size, given: argparse.Namespace) -> Outcome:
+def _rehearse(name: str, size: Size, args: argparse.Namespace) -> Outcome:
     root, outcome = Path("data", name), Outcome()
     clips = listed(name, root, size)
     audio = {clip.path: clip for clip in clips if (root / clip.path).exists()}
@@ -188,8 +181,8 @@ def _rehearse(name: str, size: Size, given: argparse.Namespace) -> Outcome:
     outcome.rows.append(("with audio", *_by_split(audio.values()), ""))
     model = "runs/fma" if name == "fma" else "runs/mtat"
     if name != "nsynth":
-        _separate(name, audio, outcome, given)
-        _pretrain(name, audio, outcome, given)
+        _separate(name, audio, outcome, args)
+        _pretrain(name, audio, outcome, args)
     for kind, options in (
         ("trained", ("--model", model)),
         ("untrained", ("--model", "untrained", *SMALL)),
@@ -209,13 +202,13 @@ def _by_split(clips: Iterable[Clip]) -> list[str]:
 
 
 def _separate(
-    name: str, audio: Mapping[str, Clip], outcome: Outcome, given: argparse.Namespace
+    name: str, audio: Mapping[str, Clip], outcome: Outcome, args: argparse.Namespace
 ) -> None:
-    """Every file is in the store, as long as it is, or failed by name."""
-    chosen = ("none",) if given.separator == "none" else ("openunmix", "--model", "mini")
-    # 3: finished, and some inputs failed.
+    """Check that every file is stored at full length, or reported as failed."""
+    separator = ("none",) if args.separator == "none" else ("openunmix", "--model", "mini")
+    # Exit code 3: finished, but some inputs failed.
     bad = {path for path, clip in audio.items() if clip.fails}
-    command = ("separate", f"data/{name}", "--separator", *chosen)
+    command = ("separate", f"data/{name}", "--separator", *separator)
     seconds = _run(f"separate-{name}", *command, codes=(3,) if bad else (0,))
     lines = _ask("store", "manifest", f"data/{name}.store")
     failed = {line["input"]: line["reason"] for line in lines if line["status"] == "failed"}
@@ -227,33 +220,32 @@ def _separate(
     outcome.check("failed inputs", {item.removesuffix(".mp3") for item in failed}, expected)
     outcome.check("stored and failed", len(stored) + len(failed), len(audio))
     for item, length in stored.items():
-        wanted = track[item].seconds
-        if abs(length - wanted) > TOLERANCE:
-            outcome.check(f"seconds of {item}", length, wanted)
+        if abs(length - track[item].seconds) > TOLERANCE:
+            outcome.check(f"seconds of {item}", length, track[item].seconds)
     counts = _by_split(track[item] for item in stored)
     outcome.rows.append((f"in the store ({len(failed)} failed)", *counts, f"{seconds:,.0f}"))
 
 
 def _pretrain(
-    name: str, audio: Mapping[str, Clip], outcome: Outcome, given: argparse.Namespace
+    name: str, audio: Mapping[str, Clip], outcome: Outcome, args: argparse.Namespace
 ) -> None:
-    """Pre-training takes exactly the training clips that the task uses and the store has."""
-    objective = "cola" if given.separator == "none" else "msa"
-    steps, batch = (2, 8) if given.smoke else (given.steps, 64)
+    """Check that pre-training uses exactly the stored training clips of the task."""
+    objective = "cola" if args.separator == "none" else "msa"
+    steps, batch = (2, 8) if args.smoke else (args.steps, 64)
     seconds = _run(
         f"pretrain-{name}",
         *("pretrain", f"data/{name}.store", "--objective", objective, *SMALL),
         *("--train-split", name, "--steps", steps, "--batch-size", batch, "-o", f"runs/{name}"),
     )
-    found = set(Path(f"runs/{name}/tracks.txt").read_text().splitlines())
-    wanted = {
+    actual = set(Path(f"runs/{name}/tracks.txt").read_text().splitlines())
+    expected = {
         path.rpartition(".")[0]
         for path, clip in audio.items()
         if clip.used and not clip.fails and clip.split == "train"
     }
-    outcome.check("training clips that pre-training misses", wanted - found, set())
-    outcome.check("other clips that pre-training takes", found - wanted, set())
-    outcome.rows.append(("pre-trained on", f"{len(found):,}", "", "", f"{seconds:,.0f}"))
+    outcome.check("training clips that pre-training misses", expected - actual, set())
+    outcome.check("other clips that pre-training uses", actual - expected, set())
+    outcome.rows.append(("pre-trained on", f"{len(actual):,}", "", "", f"{seconds:,.0f}"))
 
 
 def _probe(
@@ -264,43 +256,43 @@ def _probe(
     audio: Mapping[str, Clip],
     outcome: Outcome,
 ) -> None:
-    """Every clip that the task uses is in a split, missing, or failed by name."""
+    """Check that every clip of the task is in a split, missing, or reported as failed."""
     out = Path("probes", f"{name}-{kind}")
     quick = ("--seeds", 1, "--protocol", "epochs=3", "-o", out)
     usable = [clip for clip in clips if clip.used]
-    there = [clip for clip in usable if clip.path in audio]
-    bad = {Path(clip.path).stem: clip for clip in there if clip.fails}
+    existing = [clip for clip in usable if clip.path in audio]
+    bad = {Path(clip.path).stem: clip for clip in existing if clip.fails}
     command = ("probe", name, *options, *quick)
     seconds = _run(f"probe-{name}-{kind}", *command, codes=(3,) if bad else (0,))
     report = json.loads((out / "probe.json").read_text())
-    outcome.check(f"{kind}: missing", len(report["missing"]), len(usable) - len(there))
+    outcome.check(f"{kind}: missing", len(report["missing"]), len(usable) - len(existing))
     failed = {str(clip): str(reason) for clip, reason in report["failures"]}
     outcome.failures = {**failed, **outcome.failures}
     outcome.check(f"{kind}: failed clips", set(failed), set(bad))
     for split in SPLITS:
-        whole = sum(clip.split == split and not clip.fails for clip in there)
-        outcome.check(f"{kind}: {split} clips", report["counts"][split], whole)
-    for counted in report["test_sets"]:
-        if len(report["test_sets"]) > 1:
-            _check_test_set(counted, kind, there, outcome)
+        expected = sum(clip.split == split and not clip.fails for clip in existing)
+        outcome.check(f"{kind}: {split} clips", report["counts"][split], expected)
     counts = [f"{report['counts'][split]:,}" for split in SPLITS]
     note = f" ({len(failed)} failed)" if failed else ""
-    if len(report["test_sets"]) > 1:
-        counts[-1] = ", ".join(f"{one['clips']:,} {one['name']}" for one in report["test_sets"])
+    test_sets = report["test_sets"]
+    if len(test_sets) > 1:
+        for test_set in test_sets:
+            _check_test_set(test_set, kind, existing, outcome)
+        counts[-1] = ", ".join(f"{part['clips']:,} {part['name']}" for part in test_sets)
     outcome.rows.append((f"probe, {kind}{note}", *counts, f"{seconds:,.0f}"))
 
 
 def _check_test_set(
-    counted: Mapping[str, Any], kind: str, there: Sequence[Clip], outcome: Outcome
+    test_set: Mapping[str, Any], kind: str, clips: Sequence[Clip], outcome: Outcome
 ) -> None:
-    """MagnaTagATune's two test sets: clips with a tag of the 50, and all."""
-    test = [clip for clip in there if clip.split == "test" and not clip.fails]
-    whole = sum(clip.tagged or counted["name"] == "unfiltered" for clip in test)
-    outcome.check(f"{kind}: test set {counted['name']}", counted["clips"], whole)
+    """Check the two test sets of MagnaTagATune: clips with one of the 50 tags, and all clips."""
+    test = [clip for clip in clips if clip.split == "test" and not clip.fails]
+    expected = sum(clip.tagged or test_set["name"] == "unfiltered" for clip in test)
+    outcome.check(f"{kind}: test set {test_set['name']}", test_set["clips"], expected)
 
 
 def page(outcomes: Mapping[str, Outcome], size: Size, separator: str) -> str:
-    """The table of all data sets, and failed inputs with their reasons."""
+    """Table of all data sets, and failed inputs with their reasons."""
     begun = time.strftime("%Y-%m-%d")
     lines = [
         f"{begun}, {os.cpu_count()} cores, audio for {size.fraction:.0%} of the clips (of NSynth's"
@@ -311,12 +303,12 @@ def page(outcomes: Mapping[str, Outcome], size: Size, separator: str) -> str:
     ]
     for name, outcome in outcomes.items():
         lines += [f"| {name} | " + " | ".join(row) + " |" for row in outcome.rows]
-    made = sum(
+    seconds = sum(
         float(path.read_text())
         for kind in ("encode", "make")
         for path in DONE.glob(f"{kind}-*.json")
     )
-    lines += ["", f"Making the data sets took {made:,.0f} s.", ""]
+    lines += ["", f"Making the data sets took {seconds:,.0f} s.", ""]
     for name, outcome in outcomes.items():
         lines += [f"* {name}, failed: {reason}" for _, reason in sorted(outcome.failures.items())]
         lines += [f"* {name}, **off**: {line}" for line in outcome.off]

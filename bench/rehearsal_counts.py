@@ -1,6 +1,6 @@
-"""The clips of bench/rehearsal.py's data sets, read without any of mscol's code.
+"""Metadata readers for bench/rehearsal.py that are independent of mscol.
 
-A reader that mscol shared would lose a clip on both sides of a comparison.
+A shared reader could lose a clip on both sides of a comparison.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ SPLIT_OF_FOLDER = {
     **dict.fromkeys("def", "test"),
 }
 SPLIT_OF_FMA = {"training": "train", "validation": "valid", "test": "test"}
-SHORTEST = 0.995  # seconds: a window of the encoder
+MIN_SECONDS = 0.995  # one window of the encoder
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip as this script reads it from the metadata.
+    """A clip in the metadata.
 
     Attributes:
-        path: Below the data set's folder.
+        path: Path in the data set's folder.
         split: train, valid or test.
         used: Whether the task trains, validates or tests on it.
-        seconds: How long it is, 0 for a file without audio.
-        tagged: Whether it has one of MagnaTagATune's 50 tags.
+        seconds: Duration; 0 for a file without audio.
+        tagged: Whether it has one of the 50 tags of MagnaTagATune.
     """
 
     path: str
@@ -42,12 +42,12 @@ class Clip:
 
     @property
     def fails(self) -> bool:
-        """Whether it has to be refused by name."""
-        return self.seconds < SHORTEST
+        """Whether mscol must report it as failed."""
+        return self.seconds < MIN_SECONDS
 
 
 def listed(name: str, root: Path, size: Size) -> list[Clip]:
-    """Every clip of a data set's metadata."""
+    """Every clip in the metadata of a data set."""
     return {"fma": _fma, "mtat": _mtat, "nsynth": _nsynth}[name](root, size)
 
 

@@ -1,12 +1,13 @@
-"""Music for bench/rehearsal.py: recordings as MP3, and clips cut out of them without decoding.
+"""Music for bench/rehearsal.py: MP3 recordings, and clips cut from them without decoding.
 
-FMA's 30 s clips were cut out of whole tracks by copying the MP3 stream: they begin in the middle of
-a stream, under a header of the program that cut them, and have every bit rate that artists upload.
+The 30 s clips of FMA were cut from complete tracks by copying the MP3 stream: they start in the
+middle of a stream, after a header written by the cutting program, and have the bit rates of the
+uploads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -25,21 +26,21 @@ Floats = NDArray[np.float32]
 
 RATE = 44_100
 NOTE_RATE, NOTE_SECONDS = 16_000, 4
-LONGEST_NOTE = 6.0
+MAX_NOTE_SECONDS = 6.0
 FRAME = 1152
-QUALITY_UNIT = 118  # of libmp3lame's VBR quality, FF_QP2LAMBDA
-MOST_PIECES, MOST_NOTES = 48, 96
+QUALITY_UNIT = 118  # scale of the VBR quality of libmp3lame, FF_QP2LAMBDA
+MAX_PIECES, MAX_NOTES = 48, 96
 
 
 @dataclass(frozen=True)
 class Format:
-    """How a recording is encoded.
+    """Encoding of a recording.
 
     Attributes:
-        share: Of the clips.
-        kbit: Constant bit rate; for a variable one, about its mean.
-        quality: Of a variable bit rate, 0 the best; None for a constant one.
-        rate: Samples per second.
+        share: Share of the clips.
+        kbit: Constant bit rate in kbit/s, or approximate mean of a variable one.
+        quality: Quality of a variable bit rate, 0 is best; None for a constant bit rate.
+        rate: Sample rate in Hz.
         channels: 1 or 2.
     """
 
@@ -55,9 +56,9 @@ class Format:
         return f"{mode}-{self.rate}-{self.channels}"
 
 
-# Estimated: FMA's tables state a bit rate for each track, but they are not at hand here. Most clips
-# are 44.1 kHz stereo at 320 or 256 kbit/s, and the mean is about the 257 kbit/s that follow from
-# the 7.2 GiB of fma_small for 8,000 clips of 30 s.
+# Estimated without FMA's tables, which state the bit rate of each track. Most clips are 44.1 kHz
+# stereo at 320 or 256 kbit/s. The mean is close to 257 kbit/s, which follows from the 7.2 GiB of
+# fma_small for 8,000 clips of 30 s.
 FMA_FORMATS = (
     Format(0.44, 320),
     Format(0.01, 320, rate=48_000),
@@ -82,9 +83,9 @@ class Recording:
     """An MP3 stream in memory.
 
     Attributes:
-        path: Its file.
-        frames: Its MP3 frames.
-        frame_seconds: How long each lasts.
+        path: The file.
+        frames: The MP3 frames.
+        frame_seconds: Duration of a frame.
     """
 
     path: Path
@@ -92,64 +93,74 @@ class Recording:
     frame_seconds: float
 
     def starts(self, seconds: float) -> int:
-        """At how many frames a clip of so many seconds can begin."""
+        """Number of frames at which a clip of this duration can start."""
         return len(self.frames) - self.count(seconds) + 1
 
     def count(self, seconds: float) -> int:
-        """Whole frames in so many seconds."""
+        """Number of complete frames in a duration."""
         return int(seconds / self.frame_seconds)
 
 
 def pieces(music: Path | None, synthetic: int, seconds: float) -> list[Floats]:
-    """Pieces of music, (2, samples) at 44.1 kHz: files of a folder, spread evenly, and songs.
+    """Pieces of music, (2, samples) at 44.1 kHz: evenly sampled files of a folder, and songs.
 
     Args:
-        music: A folder of audio files, those longer than a note are taken; None for songs alone.
-        synthetic: How many songs to synthesise.
-        seconds: Length of each song.
+        music: Folder of audio files; files as short as notes are ignored. None for songs only.
+        synthetic: Number of songs to synthesise.
+        seconds: Duration of each song.
     """
-    found = [piece for path in _files(music, notes=False) if (piece := _piece(path)) is not None]
+    audio = [piece for path in _files(music, notes=False) if (piece := _piece(path)) is not None]
     styles = style_names()
     for number in range(synthetic):
         style, seed = styles[number % len(styles)], (8101, number)
         song = render_song(style, seconds=seconds, sample_rate=RATE // 2, seed=seed)
-        found.append(_stereo(resample_poly(song.mixture, 2, 1)[None]))
-    return found
+        audio.append(_stereo(resample_poly(song.mixture, 2, 1)[None]))
+    return audio
 
 
 def notes(music: Path | None, synthetic: int) -> list[Floats]:
-    """Single notes, (64000,) at 16 kHz: short files of a folder, and synthesised ones."""
-    found = []
+    """Single notes, (64000,) at 16 kHz: short files of a folder, and synthesised notes."""
+    sounds = []
     for path in _files(music, notes=True):
         audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
         note = resample_poly(audio[:, 0], NOTE_RATE, rate)[: NOTE_RATE * NOTE_SECONDS]
-        found.append(np.pad(note, (0, NOTE_RATE * NOTE_SECONDS - len(note))).astype(np.float32))
+        sounds.append(np.pad(note, (0, NOTE_RATE * NOTE_SECONDS - len(note))).astype(np.float32))
     for number in range(synthetic):
         family = FAMILIES[number % len(FAMILIES)]
-        found.append(render_note(family, number, 60, 100, seed=8102))
-    return found
+        sounds.append(render_note(family, number, 60, 100, seed=8102))
+    return sounds
 
 
-def record(folder: Path, form: Format, music: Sequence[Floats], count: int, seconds: float) -> None:
-    """Encode recordings of one format, those that are not there yet, as `folder/NAME-0.mp3`, ..."""
+def record(
+    folder: Path, audio_format: Format, music: Sequence[Floats], count: int, seconds: float
+) -> None:
+    """Encode missing recordings of one format as `folder/NAME-0.mp3`, ...
+
+    Args:
+        folder: Output folder.
+        audio_format: The format.
+        music: Pieces of music, (2, samples) at 44.1 kHz.
+        count: Number of recordings.
+        seconds: Duration of each recording.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        path = folder / f"{form.name}-{number}.mp3"
+        path = folder / f"{audio_format.name}-{number}.mp3"
         if not path.exists():
             parts = islice(cycle(music), number * 7, None)
-            with _whole(path) as part:
-                _encode(part, form, _joined(parts, seconds, form))
+            with _atomic(path) as part:
+                _encode(part, audio_format, _joined(parts, seconds, audio_format))
 
 
 @cache
-def recordings(folder: Path, form: Format) -> Sequence[Recording]:
-    """The recordings of one format, read once."""
-    return [_read(path) for path in sorted(folder.glob(f"{form.name}-*.mp3"))]
+def recordings(folder: Path, audio_format: Format) -> Sequence[Recording]:
+    """Read the recordings of one format, cached."""
+    return [_read(path) for path in sorted(folder.glob(f"{audio_format.name}-*.mp3"))]
 
 
 def cut(recording: Recording, path: Path, start: int, seconds: float) -> None:
-    """Copy frames from `start` on into an MP3 file, under the header that FFmpeg writes."""
-    with _whole(path) as part, av.open(str(recording.path)) as source:
+    """Copy frames from frame `start` into an MP3 file with the header that FFmpeg writes."""
+    with _atomic(path) as part, av.open(str(recording.path)) as source:
         stream = source.streams.audio[0]
         step = round(recording.frame_seconds / stream.time_base)
         with av.open(str(part), "w", format="mp3") as target:
@@ -164,14 +175,14 @@ def cut(recording: Recording, path: Path, start: int, seconds: float) -> None:
 
 
 def cut_bare(recording: Recording, path: Path, start: int, seconds: float) -> None:
-    """Copy frames from `start` on into a file that has no header."""
-    with _whole(path) as part:
+    """Copy frames from frame `start` into a file without a header."""
+    with _atomic(path) as part:
         part.write_bytes(b"".join(_frames(recording, start, seconds)))
 
 
 def write_note(path: Path, note: Floats, gain: float) -> None:
-    """A note (samples,) at a gain, as 16-bit WAV."""
-    with _whole(path) as part:
+    """Write a note, (samples,) at 16 kHz, with a gain as 16-bit WAV."""
+    with _atomic(path) as part:
         soundfile.write(part, note * gain, NOTE_RATE, subtype="PCM_16", format="WAV")
 
 
@@ -180,8 +191,8 @@ def _frames(recording: Recording, start: int, seconds: float) -> Sequence[bytes]
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A file to write, which takes its name when it is whole."""
+def _atomic(path: Path) -> Iterator[Path]:
+    """Temporary file that is renamed to `path` when it is complete."""
     part = path.with_suffix(".part")
     yield part
     part.replace(path)
@@ -192,13 +203,13 @@ def _files(music: Path | None, notes: bool) -> Iterator[Path]:
         return
     suffixes = {".wav", ".flac", ".ogg"}
     paths = sorted(path for path in music.rglob("*") if path.suffix.lower() in suffixes)
-    fit = [path for path in paths if (soundfile.info(path).duration < LONGEST_NOTE) == notes]
-    most = MOST_NOTES if notes else MOST_PIECES
-    yield from fit[:: max(1, len(fit) // most)][:most]
+    fit = [path for path in paths if (soundfile.info(path).duration < MAX_NOTE_SECONDS) == notes]
+    limit = MAX_NOTES if notes else MAX_PIECES
+    yield from fit[:: max(1, len(fit) // limit)][:limit]
 
 
 def _piece(path: Path) -> Floats | None:
-    """A file as (2, samples) at 44.1 kHz; None for silence."""
+    """Read a file as (2, samples) at 44.1 kHz; None for silence."""
     audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
     if np.abs(audio).max(initial=0.0) < 1e-3:
         return None
@@ -206,45 +217,42 @@ def _piece(path: Path) -> Floats | None:
 
 
 def _stereo(audio: Floats) -> Floats:
-    """Two channels (2, samples); those of a mono piece differ, as most real ones do."""
+    """Two channels, (2, samples). The second channel of a mono piece is a delayed copy."""
     if len(audio) == 1:
         audio = np.concatenate([audio, 0.8 * np.roll(audio, 23, axis=1)])
     return np.asarray(0.7 * audio[:2] / np.abs(audio).max(), dtype=np.float32)
 
 
-def _joined(parts: Iterator[Floats], seconds: float, form: Format) -> Floats:
-    """Pieces one after another, (channels, samples) at the rate of a format."""
-    wanted, found = round(seconds * RATE), list[Floats]()
-    while sum(part.shape[1] for part in found) < wanted:
-        found.append(next(parts))
-    audio = np.concatenate(found, axis=1)[:, :wanted]
-    if form.channels == 1:
+def _joined(parts: Iterator[Floats], seconds: float, audio_format: Format) -> Floats:
+    """Concatenate pieces, (channels, samples) at the rate of a format."""
+    samples, pieces = round(seconds * RATE), list[Floats]()
+    while sum(piece.shape[1] for piece in pieces) < samples:
+        pieces.append(next(parts))
+    audio = np.concatenate(pieces, axis=1)[:, :samples]
+    if audio_format.channels == 1:
         audio = audio.mean(axis=0, keepdims=True)
-    divisor = np.gcd(form.rate, RATE)
-    resampled = resample_poly(audio, form.rate // divisor, RATE // divisor, axis=1)
+    divisor = np.gcd(audio_format.rate, RATE)
+    resampled = resample_poly(audio, audio_format.rate // divisor, RATE // divisor, axis=1)
     return np.asarray(np.clip(resampled, -1.0, 1.0), dtype=np.float32)
 
 
-def _encode(path: Path, form: Format, audio: Floats) -> None:
-    layout = "mono" if form.channels == 1 else "stereo"
+def _encode(path: Path, audio_format: Format, audio: Floats) -> None:
+    layout = "mono" if audio_format.channels == 1 else "stereo"
     with av.open(str(path), "w", format="mp3") as target:
-        stream = target.add_stream("libmp3lame", rate=form.rate)
+        stream = target.add_stream("libmp3lame", rate=audio_format.rate)
         context = stream.codec_context
         context.layout, context.format = layout, "fltp"
-        if form.quality is None:
-            context.bit_rate = form.kbit * 1000
+        if audio_format.quality is None:
+            context.bit_rate = audio_format.kbit * 1000
         else:
-            context.options = _variable(form.quality)
+            quality = str(audio_format.quality * QUALITY_UNIT)
+            context.options = {"flags": "+qscale", "global_quality": quality}
         for start in range(0, audio.shape[1] - FRAME, FRAME):
             block = np.ascontiguousarray(audio[:, start : start + FRAME])
             frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
-            frame.sample_rate, frame.pts = form.rate, start
+            frame.sample_rate, frame.pts = audio_format.rate, start
             target.mux(stream.encode(frame))
         target.mux(stream.encode(None))
-
-
-def _variable(quality: int) -> Mapping[str, str]:
-    return {"flags": "+qscale", "global_quality": str(quality * QUALITY_UNIT)}
 
 
 def _read(path: Path) -> Recording:

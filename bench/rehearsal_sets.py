@@ -1,4 +1,4 @@
-"""The data sets of bench/rehearsal.py: layouts and metadata as the real ones have them."""
+"""Data sets of bench/rehearsal.py, with the layouts and metadata of the real ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MTAT_CORRUPT = (35644, 55753, 57881)
 MTAT_FOLDERS = "0123456789abcdef"
 MTAT_TAGS = 188
 MTAT_SECONDS = 29.1
-# Notes of each family in train, valid and test as often reported; the sums are the official ones.
+# Notes per family in train, valid and test, as commonly reported. The sums are official.
 NSYNTH_NOTES: Mapping[str, tuple[int, int, int]] = {
     "bass": (65_474, 2_638, 843),
     "brass": (12_675, 886, 269),
@@ -61,23 +61,22 @@ NSYNTH_QUALITIES = (
 )  # fmt: skip
 VELOCITIES = (25, 50, 75, 100, 127)
 NOTES_PER_INSTRUMENT = 300
-# Of the share of clips that have audio, since a note is as much work as a tenth of a clip is.
-NSYNTH_SHARE = 0.1
+NSYNTH_SHARE = 0.1  # relative share of notes with audio: a note costs as much as other clips
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the data sets are.
+    """Size of the data sets.
 
     Attributes:
-        rows: Of tracks.csv.
-        genre: FMA-small's clips of each genre in train, valid and test.
-        clips: MagnaTagATune's, where no list of the real ones is given.
-        notes: Part of NSynth's entries.
-        seconds: Of FMA's clips; MagnaTagATune's are 29.1 s or that long if that is less.
-        fraction: Part of the clips that have audio.
-        per_format: Recordings of each format.
-        recorded: Seconds of each recording of FMA.
+        rows: Number of rows of tracks.csv.
+        genre: Clips per genre of FMA-small in train, valid and test.
+        clips: Clips of MagnaTagATune without the real lists.
+        notes: Share of NSynth's notes.
+        seconds: Duration of FMA's clips, and of MagnaTagATune's up to 29.1 s.
+        fraction: Share of the clips with audio.
+        per_format: Number of recordings per format.
+        recorded: Duration of a recording in seconds.
     """
 
     rows: int = 106_574
@@ -91,7 +90,7 @@ class Size:
 
 
 def smoke() -> Size:
-    """A size for a test: every kind of clip, few of each."""
+    """Size for tests, with a few clips of each kind."""
     return Size(
         rows=400,
         genre=(4, 2, 2),
@@ -105,38 +104,39 @@ def smoke() -> Size:
 
 
 def make_fma(root: Path, originals: Path, size: Size) -> None:
-    """`fma_metadata/tracks.csv` with all columns, and `fma_small` with part of its audio."""
+    """Write `fma_metadata/tracks.csv` with all columns, and `fma_small` with part of its audio."""
     rng = np.random.default_rng(11)
     small = _small_tracks(size, rng)
     _write_tracks(root / "fma_metadata" / "tracks.csv", size, small, rng)
-    forms = rng.choice(len(FMA_FORMATS), size=len(small), p=[form.share for form in FMA_FORMATS])
+    shares = [audio_format.share for audio_format in FMA_FORMATS]
+    formats = rng.choice(len(FMA_FORMATS), size=len(small), p=shares)
     chosen = _chosen({track: (genre, split) for track, genre, split in small}, size.fraction)
     ordinals = [0] * len(FMA_FORMATS)
-    for (track, _, _), form in zip(small, forms.tolist(), strict=True):
-        ordinals[form] += 1
+    for (track, _, _), number in zip(small, formats.tolist(), strict=True):
+        ordinals[number] += 1
         if track not in chosen and track not in FMA_EMPTY and track not in FMA_SHORT:
             continue
         path = root / "fma_small" / f"{track // 1000:03d}" / f"{track:06d}.mp3"
         path.parent.mkdir(parents=True, exist_ok=True)
         if track in FMA_EMPTY:
-            path.write_bytes(b"ID3\4\0\0\0\0\0\0")  # a tag and no frame
+            path.write_bytes(b"ID3\4\0\0\0\0\0\0")  # a tag without frames
         elif not path.exists():
-            made = recordings(originals, FMA_FORMATS[form])
-            cut(*_place(made, path, ordinals[form], FMA_SHORT.get(track, size.seconds)))
+            sources = recordings(originals, FMA_FORMATS[number])
+            cut(*_excerpt(sources, path, ordinals[number], FMA_SHORT.get(track, size.seconds)))
     for name in ("README.txt", "checksums"):
         (root / "fma_small" / name).write_text("as in the archive\n")
 
 
 def make_mtat(root: Path, originals: Path, size: Size, reference: Path | None) -> None:
-    """`annotations_final.csv` with 188 tags, and the folders 0 to f with part of their audio.
+    """Write `annotations_final.csv` with 188 tags, and the folders 0 to f with part of the audio.
 
     Args:
-        root: Folder to make.
-        originals: Recordings.
-        size: How much.
+        root: Output folder.
+        originals: Folder of recordings.
+        size: Size of the data set.
         reference: Folder of lists of the real data set: `index_mtt.tsv` (id, path),
             `val_gt_mtt.tsv` and `test_gt_mtt.tsv` (id, list of 50), `output_labels_mtt.txt` (their
-            order) and `train_list_pub.cP` (paths of training clips with a label); None to make up
+            order) and `train_list_pub.cP` (paths of training clips with a label); None invents
             paths.
     """
     rng = np.random.default_rng(12)
@@ -150,7 +150,7 @@ def make_mtat(root: Path, originals: Path, size: Size, reference: Path | None) -
             rare = {tag for tag in names if tag not in TOP_TAGS and rng.random() < 0.01}
             writer.writerow([clip, *(int(tag in tags or tag in rare) for tag in names), name])
     chosen = _chosen({clip: (name[0], bool(tags)) for clip, name, tags in clips}, size.fraction)
-    made = recordings(originals, MTAT_FORMAT)
+    sources = recordings(originals, MTAT_FORMAT)
     for ordinal, (clip, name, _) in enumerate(clips):
         if clip in chosen or clip in MTAT_CORRUPT:
             path = root / name
@@ -158,26 +158,26 @@ def make_mtat(root: Path, originals: Path, size: Size, reference: Path | None) -
             if clip in MTAT_CORRUPT:
                 path.write_bytes(b"")
             elif not path.exists():
-                cut_bare(*_place(made, path, ordinal, min(MTAT_SECONDS, size.seconds)))
+                cut_bare(*_excerpt(sources, path, ordinal, min(MTAT_SECONDS, size.seconds)))
 
 
 def make_nsynth(root: Path, sounds: Sequence[Floats], size: Size) -> None:
-    """`nsynth-{train,valid,test}` with `examples.json` and part of their audio."""
+    """Write `nsynth-{train,valid,test}` with `examples.json` and part of their audio."""
     rng = np.random.default_rng(13)
     instruments, number = dict.fromkeys(FAMILIES, 0), 0
-    for place, split in enumerate(SPLITS):
-        described: dict[str, dict[str, object]] = {}
+    for index, split in enumerate(SPLITS):
+        examples: dict[str, dict[str, object]] = {}
         for family in FAMILIES:
-            total = math.ceil(NSYNTH_NOTES[family][place] * size.notes)
+            total = math.ceil(NSYNTH_NOTES[family][index] * size.notes)
             for instrument, pitch, velocity in _notes(total, instruments[family], rng):
-                note = _described(number, family, instrument, pitch, velocity, rng)
-                described[str(note["note_str"])] = note
+                note = _example(number, family, instrument, pitch, velocity, rng)
+                examples[str(note["note_str"])] = note
                 number += 1
             instruments[family] += math.ceil(total / NOTES_PER_INSTRUMENT)
         folder = root / f"nsynth-{split}"
         (folder / "audio").mkdir(parents=True, exist_ok=True)
-        (folder / "examples.json").write_text(json.dumps(described, indent=4))
-        families = {name: note["instrument_family"] for name, note in described.items()}
+        (folder / "examples.json").write_text(json.dumps(examples, indent=4))
+        families = {name: note["instrument_family"] for name, note in examples.items()}
         for name in sorted(_chosen(families, size.fraction * NSYNTH_SHARE)):
             path, gain = folder / "audio" / f"{name}.wav", float(rng.uniform(0.3, 1.0))
             sound = sounds[int(rng.integers(len(sounds)))]
@@ -186,7 +186,7 @@ def make_nsynth(root: Path, sounds: Sequence[Floats], size: Size) -> None:
 
 
 def _chosen(groups: Mapping[T, object], fraction: float) -> set[T]:
-    """Part of every group, at least one of each: the keys that get audio."""
+    """A fraction of the keys of every group, at least one."""
     members: dict[object, list[T]] = {}
     for name, group in groups.items():
         members.setdefault(group, []).append(name)
@@ -198,31 +198,30 @@ def _chosen(groups: Mapping[T, object], fraction: float) -> set[T]:
     return chosen
 
 
-def _place(
-    made: Sequence[Recording], path: Path, ordinal: int, seconds: float
+def _excerpt(
+    sources: Sequence[Recording], path: Path, ordinal: int, seconds: float
 ) -> tuple[Recording, Path, int, float]:
-    """Where a clip is cut out: of recordings in turn, so that no two clips are the same."""
-    recording = made[ordinal % len(made)]
-    # 7919 is a prime, larger than the number of starts: all are used before one comes again.
-    return recording, path, (ordinal // len(made) * 7919) % recording.starts(seconds), seconds
+    """Recording and start frame of a clip, different for every clip."""
+    recording = sources[ordinal % len(sources)]
+    # 7919 is a prime above the number of starts: all starts are used before one repeats.
+    return recording, path, (ordinal // len(sources) * 7919) % recording.starts(seconds), seconds
 
 
 def _small_tracks(size: Size, rng: np.random.Generator) -> list[tuple[int, str, str]]:
-    """FMA-small: (id, genre, split), by id; the six bad tracks train."""
+    """Tracks of FMA-small as (id, genre, split), sorted by id; the six bad tracks are in train."""
     bad = [*FMA_EMPTY, *FMA_SHORT]
-    places = [
+    labels = [
         (genre, split)
         for split, count in zip(SPLITS, size.genre, strict=True)
         for genre in sorted(GENRE_IDS)
         for _ in range(count)
     ]
     free = np.setdiff1d(np.arange(3, FMA_LAST), bad)
-    others = rng.choice(free, size=len(places) - len(bad) - 1, replace=False).tolist()
+    others = rng.choice(free, size=len(labels) - len(bad) - 1, replace=False).tolist()
     tracks = [*bad, 2, *rng.permutation(others).tolist()]
-    first, rest = places[: len(bad) + 1], places[len(bad) + 1 :]
-    order = rng.permutation(len(rest)).tolist()
-    found = [*first, *(rest[row] for row in order)]
-    return sorted((track, *place) for track, place in zip(tracks, found, strict=True))
+    first, rest = labels[: len(bad) + 1], labels[len(bad) + 1 :]
+    shuffled = [rest[row] for row in rng.permutation(len(rest)).tolist()]
+    return sorted((track, *label) for track, label in zip(tracks, [*first, *shuffled], strict=True))
 
 
 def _write_tracks(
@@ -250,7 +249,7 @@ def _write_tracks(
 def _track(
     track: int, genre: str, split: str, subset: str, texts: Sequence[str]
 ) -> dict[str, object]:
-    """A row; an artist is in one split only, and a third of the rows has no long text."""
+    """A row. Each artist is in one split only, and a third of the rows has no long text."""
     artist = SPLITS.index(split) + 3 * (track % (FMA_ARTISTS // 3))
     number = f"[{GENRE_IDS[genre]}]" if genre else "[]"
     text = texts[track % len(texts)] if track % 3 else ""
@@ -286,7 +285,7 @@ def _track(
 
 
 def _texts(rng: np.random.Generator) -> list[str]:
-    """Texts as in biographies: paragraphs, quotation marks, markup, several alphabets."""
+    """Texts like biographies: paragraphs, quotation marks, markup, several alphabets."""
     words = (
         "music",
         "recorded",
@@ -298,21 +297,21 @@ def _texts(rng: np.random.Generator) -> list[str]:
         "l'album",
         "\u97f3\u697d",
     )
-    found = []
+    texts = []
     for _ in range(64):
         chosen = rng.choice(words, size=int(rng.integers(60, 520)))
-        found.append("\n".join(" ".join(line) for line in np.array_split(chosen, 6)))
-    return found
+        texts.append("\n".join(" ".join(line) for line in np.array_split(chosen, 6)))
+    return texts
 
 
 def _tag_names() -> list[str]:
-    """188 names: the 50, some that are real, and numbered ones for those we have no list of."""
+    """188 names: the 50 tags, some other real tags, and numbered ones."""
     known = [*TOP_TAGS, *RARE_TAGS]
     return sorted([*known, *(f"rare tag {number}" for number in range(MTAT_TAGS - len(known)))])
 
 
 def _real_clips(reference: Path, rng: np.random.Generator) -> list[tuple[int, str, set[str]]]:
-    """The real clips; validation and test labels are real, those of training clips are drawn."""
+    """Real clips with real validation and test labels; training labels are sampled."""
     index = dict(_tab_separated(reference / "index_mtt.tsv"))
     order = ast.literal_eval(_after(reference / "output_labels_mtt.txt", "MTT_LABELS ="))
     labels: dict[str, set[str]] = {}
@@ -321,7 +320,7 @@ def _real_clips(reference: Path, rng: np.random.Generator) -> list[tuple[int, st
             flags = ast.literal_eval(row)
             labels[clip] = {tag for tag, flag in zip(order, flags, strict=True) if flag}
     texts = (reference / "train_list_pub.cP").read_text()
-    # A pickle of protocol 0, which is text: it is searched, never loaded.
+    # A pickle of protocol 0 is text: it is searched, never loaded.
     tagged = {f"{name}.mp3" for _, name in re.findall(r"S(['\"])(.*)\.npy\1", texts)}
     drawn = [tags for tags in labels.values() if tags]
     clips = []
@@ -355,7 +354,7 @@ def _invented_clips(count: int, rng: np.random.Generator) -> list[tuple[int, str
 
 
 def _notes(total: int, first: int, rng: np.random.Generator) -> Iterator[tuple[int, int, int]]:
-    """(instrument, pitch, velocity) of so many notes, each once."""
+    """Distinct notes as (instrument, pitch, velocity)."""
     grid = [(pitch, velocity) for pitch in range(21, 109) for velocity in VELOCITIES]
     for start in range(0, total, NOTES_PER_INSTRUMENT):
         order = rng.permutation(len(grid))[: min(NOTES_PER_INSTRUMENT, total - start)]
@@ -363,7 +362,7 @@ def _notes(total: int, first: int, rng: np.random.Generator) -> Iterator[tuple[i
             yield first + start // NOTES_PER_INSTRUMENT, *grid[row]
 
 
-def _described(
+def _example(
     number: int,
     family: str,
     instrument: int,
@@ -371,7 +370,7 @@ def _described(
     velocity: int,
     rng: np.random.Generator,
 ) -> dict[str, object]:
-    """All fields that NSynth has of a note."""
+    """All fields of a note in NSynth."""
     source = NSYNTH_SOURCES[instrument % len(NSYNTH_SOURCES)]
     name = f"{family}_{source}_{instrument:03d}"
     qualities = (rng.random(len(NSYNTH_QUALITIES)) < 0.15).astype(int).tolist()

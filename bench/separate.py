@@ -1,11 +1,11 @@
-"""How fast Open-Unmix separates: mscol, a loop over openunmix's own Separator, a process a file.
+"""Speed of Open-Unmix: mscol, a loop over the Separator of openunmix, and one process per file.
 
     python bench/separate.py [--hidden 512] [--channels 2] [--clips 8] [--seconds 30] [--rounds 3]
 
-All three separate the same noise with the same random weights of a published model's size, with
-one iteration of the Wiener filter, in one run, taking turns; what is printed are medians. The
-weights of umxl have 1,024 hidden units, those of umxhq 512. Decoding and storing are left out for
-all. The process a file loads torch, openunmix and the weights each time, as `umx` does.
+All variants separate the same noise with the same random weights, of the size of a published model,
+and one iteration of the Wiener filter. They run alternately in one process; the table has medians.
+The weights of umxl have 1,024 hidden units, those of umxhq 512. Decoding and storing are excluded.
+The process per file loads torch, openunmix and the weights each time, as `umx` does.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ with torch.no_grad():
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds."""
+    """Duration of a call in seconds."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
 
 
-def mine(separator: OpenUnmixSeparator, clips: list[Tensor]) -> Callable[[], None]:
-    """Batches as `mscol separate` makes them."""
+def batched(separator: OpenUnmixSeparator, clips: list[Tensor]) -> Callable[[], None]:
+    """Batches of clips, (channels, samples) each, as in `mscol separate`."""
     size = max(1, separator.batch_samples // clips[0].shape[-1])
 
     def work() -> None:
@@ -62,7 +62,7 @@ def mine(separator: OpenUnmixSeparator, clips: list[Tensor]) -> Callable[[], Non
 
 
 def loop(folder: Path, clips: list[Tensor]) -> Callable[[], None]:
-    """openunmix's Separator, its model loaded once."""
+    """A loop over clips, (channels, samples) each, with the model of openunmix loaded once."""
     separator = openunmix.utils.load_separator(str(folder), list(STEMS), niter=1)
     separator.freeze()
 
@@ -91,12 +91,12 @@ def measure(hidden: int, channels: int, arguments: argparse.Namespace, folder: P
     ]
     torch.save(clips[0], folder / "clip.pt")
     separator = OpenUnmixSeparator(OpenUnmixOptions(), SeparatorContext(model=str(model)))
-    works = [mine(separator, clips), loop(model, clips[:2]), process(model, folder / "clip.pt")]
+    works = [batched(separator, clips), loop(model, clips[:2]), process(model, folder / "clip.pt")]
     for work in works:
-        work()  # loads, and fills the caches
-    turns = [[timed(work) for work in works] for _ in range(arguments.rounds)]
-    each = [median(turn) for turn in zip(*turns, strict=True)]
-    ours, theirs, alone = each[0] / len(clips), each[1] / 2, each[2]
+        work()  # loads networks and fills caches
+    rounds = [[timed(work) for work in works] for _ in range(arguments.rounds)]
+    medians = [median(times) for times in zip(*rounds, strict=True)]
+    ours, theirs, per_process = medians[0] / len(clips), medians[1] / 2, medians[2]
     return [
         f"{hidden}",
         f"{channels}",
@@ -104,7 +104,7 @@ def measure(hidden: int, channels: int, arguments: argparse.Namespace, folder: P
         f"{arguments.seconds / ours:.1f}",
         f"{1 / theirs:.3f}",
         f"{theirs / ours:.2f}",
-        f"{alone / ours:.2f}",
+        f"{per_process / ours:.2f}",
     ]
 
 
@@ -125,7 +125,7 @@ def main() -> None:
         f" median of {arguments.rounds}\n"
     )
     head = (
-        "hidden|channels|clips/s|times real time|loop clips/s|against loop|against process a file"
+        "hidden|channels|clips/s|times real time|loop clips/s|against loop|against process per file"
     )
     print(f"| {head.replace('|', ' | ')} |")
     print("|---" * (head.count("|") + 1) + "|")

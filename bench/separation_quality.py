@@ -1,16 +1,16 @@
-"""How well a separator separates, on tracks whose true stems are known.
+"""Quality of a separator on tracks with true stems.
 
     python bench/separation_quality.py STEMS_DIR --separator NAME [--model M] [--opt KEY=VALUE]
 
-STEMS_DIR holds one folder a track, as the separator `stems` reads it. Prints a Markdown table of
-the signal-to-distortion ratio of each stem, 10 log10(|s|^2 / |s - e|^2) in dB, s the true stem and
-e the estimate, over all samples and channels of a track; and in brackets that of the mixture as it
-is, the ratio to beat. A true stem that is silent (peak below -80 dB) has no such ratio: it is left
-out and counted. `sum` is the same ratio of the mixture and the sum of all estimates.
+STEMS_DIR contains one folder per track, as the separator `stems` reads it. Prints a Markdown table
+of the signal-to-distortion ratio of each stem, 10 log10(|s|^2 / |s - e|^2) in dB, with the true
+stem s and the estimate e over all samples and channels of a track. In brackets is the ratio of the
+unprocessed mixture, the baseline. Silent true stems (peak below -80 dB) have no ratio; they are
+skipped and counted. `sum` is the ratio of the mixture and the sum of all estimates.
 
-Any separator that is installed will do. It is given the mixture, unless it asks for stems, as
-`stems` itself does: then every ratio must be infinite. Where a separator gives other channels than
-the truth has, both are averaged to mono. Exit codes are those of mscol.
+Works with any installed separator. Its input is the mixture, or all stems if it needs them, as the
+separator `stems` does: then every ratio must be infinite. If the numbers of channels differ, both
+sides are averaged to mono. Exit codes are those of mscol.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ Waveforms = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Score:
-    """What was measured on a track.
+    """Ratios of a track.
 
     Attributes:
-        track: Its name.
-        seconds: How long it lasts.
-        estimates: dB by source; a source whose true stem is silent is not there.
-        mixture: The same of the mixture in the estimate's place.
-        total: dB of the sum of all estimates against the mixture.
+        track: Track id.
+        seconds: Duration.
+        estimates: Ratio in dB by source, without sources whose true stem is silent.
+        mixture: Ratio in dB by source, with the mixture as the estimate.
+        total: Ratio in dB of the mixture and the sum of all estimates.
     """
 
     track: str
@@ -67,7 +67,7 @@ class Score:
 
 @dataclass
 class Clock:
-    """Seconds that the separator worked."""
+    """Context manager that adds up the time of the separator in seconds."""
 
     wall: float = 0.0
     cpu: float = 0.0
@@ -82,7 +82,7 @@ class Clock:
 
 
 def ratio(true: Tensor, estimate: Tensor) -> float:
-    """10 log10(|s|^2 / |s - e|^2), dB, of two (channels, samples)."""
+    """10 log10(|s|^2 / |s - e|^2) in dB of two waveforms, (channels, samples)."""
     if len(true) != len(estimate):
         true, estimate = (waveform.mean(dim=0, keepdim=True) for waveform in (true, estimate))
     signal = float(true.double().square().sum())
@@ -96,10 +96,10 @@ def score(track: str, seconds: float, true: Waveforms, separated: Waveforms) -> 
     """Compare the sources of a track.
 
     Args:
-        track: Its name.
-        seconds: How long it lasts.
+        track: Track id.
+        seconds: Duration.
         true: Mixture and true stems, (channels, samples), by name.
-        separated: Estimates of the same sources.
+        separated: Estimates of the same sources, (channels, samples), by name.
     """
     sources = [name for name in true if name != MIXTURE]
     sounding = [name for name in sources if true[name].abs().max() >= SILENT]
@@ -116,7 +116,7 @@ def score(track: str, seconds: float, true: Waveforms, separated: Waveforms) -> 
 def build(
     registry: Registry, name: str, opt: Sequence[str], context: SeparatorContext
 ) -> Separator:
-    """A separator, through the host."""
+    """Build a registered separator."""
     part = find_part(registry, "separator", name, opt)
     separator: Separator = build_part(part, Separator, context)
     return separator
@@ -129,14 +129,14 @@ def measure(
     rate: int | None,
     clock: Clock,
 ) -> Iterator[Score | BadInputError]:
-    """The score of each track, or what is wrong with it.
+    """The score or the error of each track.
 
     Args:
-        files: Of all tracks.
-        separator: What is measured.
+        files: Files of all tracks.
+        separator: The separator to measure.
         stems: Reads the true stems of the same sources.
-        rate: Hz at which both are compared; None compares at the separator's.
-        clock: Counts how long the separator works.
+        rate: Sample rate in Hz of the comparison; None uses that of the separator.
+        clock: Measures the time of the separator.
     """
     roles = {role for track in separator.tracks(files) for role in track.files}
     for track in unique_ids(stems.tracks(files)):
@@ -145,48 +145,51 @@ def measure(
         except BadInputError as error:
             yield error
             continue
-        at = decoded.sample_rate
+        original = decoded.sample_rate
         true = stems.separate(decoded.audio)
         with clock:
-            found = separator.separate({MIXTURE: true[MIXTURE]} if roles == {MIXTURE} else true)
-        seconds = true[MIXTURE].shape[-1] / at
-        true, found = (
-            {name: resample(each[name].cpu(), at, rate or at) for name in (MIXTURE, *stems.sources)}
-            for each in (true, found)
+            estimate = separator.separate({MIXTURE: true[MIXTURE]} if roles == {MIXTURE} else true)
+        seconds = true[MIXTURE].shape[-1] / original
+        true, estimate = (
+            {
+                name: resample(waveforms[name].cpu(), original, rate or original)
+                for name in (MIXTURE, *stems.sources)
+            }
+            for waveforms in (true, estimate)
         )
-        yield score(track.id, seconds, true, found)
+        yield score(track.id, seconds, true, estimate)
 
 
 def table(scores: Sequence[Score], sources: Sequence[str]) -> Iterator[str]:
-    """Lines of Markdown: a row a track, then medians and what was left out."""
-    yield "| " + " | ".join(["track", *sources, "sum"]) + " |"
+    """Lines of Markdown: one row per track, then medians and numbers of silent stems."""
+    yield _row("track", *sources, "sum")
     yield "|---" * (len(sources) + 2) + "|"
-    for each in scores:
-        cells = [_cell(each, name) for name in sources]
-        yield "| " + " | ".join([each.track, *cells, f"{each.total:.1f}"]) + " |"
-    medians = [
-        _median(each.estimates[name] for each in scores if name in each.estimates)
-        for name in sources
-    ]
-    mixture = [
-        _median(each.mixture[name] for each in scores if name in each.mixture) for name in sources
-    ]
-    silent = [str(sum(name not in each.estimates for each in scores)) for name in sources]
-    total = _median(each.total for each in scores)
-    yield "| " + " | ".join(["**median**", *(f"**{each}**" for each in medians), total]) + " |"
-    yield "| " + " | ".join(["median of the mixture", *mixture, ""]) + " |"
-    yield "| " + " | ".join(["silent, left out", *silent, ""]) + " |"
+    for score in scores:
+        yield _row(score.track, *(_cell(score, name) for name in sources), f"{score.total:.1f}")
+    medians, mixture = (
+        [_median(ratios[name] for ratios in column if name in ratios) for name in sources]
+        for column in ([score.estimates for score in scores], [score.mixture for score in scores])
+    )
+    silent = (str(sum(name not in score.estimates for score in scores)) for name in sources)
+    total = _median(score.total for score in scores)
+    yield _row("**median**", *(f"**{value}**" for value in medians), total)
+    yield _row("median of the mixture", *mixture, "")
+    yield _row("silent, left out", *silent, "")
 
 
-def _cell(each: Score, name: str) -> str:
-    if name not in each.estimates:
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(score: Score, name: str) -> str:
+    if name not in score.estimates:
         return "silent"
-    return f"{each.estimates[name]:.1f} ({each.mixture[name]:.1f})"
+    return f"{score.estimates[name]:.1f} ({score.mixture[name]:.1f})"
 
 
 def _median(values: Iterable[float]) -> str:
-    found = list(values)
-    return f"{median(found):.2f}" if found else "none"
+    ratios = list(values)
+    return f"{median(ratios):.2f}" if ratios else "none"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -198,7 +201,7 @@ def run(arguments: argparse.Namespace) -> int:
         context = SeparatorContext(arguments.device, arguments.model)
         separator = build(registry, arguments.separator, arguments.opt, context)
     if not separator.sources:
-        raise UsageError(f"separator '{arguments.separator}' gives no sources to compare.")
+        raise UsageError(f"separator '{arguments.separator}' has no sources to compare.")
     names = f"names={','.join(separator.sources)}"
     stems = build(registry, "stems", [names], SeparatorContext())
     scores, skipped = [], 0
@@ -211,8 +214,9 @@ def run(arguments: argparse.Namespace) -> int:
             scores.append(result)
     if not scores:
         raise BadInputError(f"{arguments.folder}: not one track can be compared")
+    seconds = sum(score.seconds for score in scores)
     print("\n".join([*table(scores, separator.sources), ""]))
-    print("\n".join(_conditions(arguments, separator, clock, sum(each.seconds for each in scores))))
+    print("\n".join(_conditions(arguments, separator, clock, seconds)))
     return 3 if skipped else 0
 
 
@@ -220,22 +224,22 @@ def _conditions(
     arguments: argparse.Namespace, separator: Separator, clock: Clock, seconds: float
 ) -> Iterator[str]:
     rate = arguments.rate or separator.sample_rate
-    where = f"at {rate} Hz" if rate else "at each track's own rate"
-    yield f"* separator {arguments.separator}; SDR in dB {where}, in brackets the mixture's"
+    where = f"at {rate} Hz" if rate else "at the sample rate of each track"
+    yield f"* separator {arguments.separator}; SDR in dB {where}, in brackets that of the mixture"
     yield from (f"* {key}: {value}" for key, value in separator.passport.items())
     yield (
         f"* {seconds:.0f} s of music in {clock.wall:.1f} s ({clock.cpu:.1f} s of CPU time), loading"
-        f" included: {seconds / clock.wall:.2f} times as fast as it plays; {arguments.device},"
+        f" included: {seconds / clock.wall:.2f} times real time; {arguments.device},"
         f" {torch.get_num_threads()} thread(s)"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line and run; returns the exit code."""
+    """Parse the command line and run; returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, metavar="STEMS_DIR", help="one folder a track")
+    parser.add_argument("folder", type=Path, metavar="STEMS_DIR", help="one folder per track")
     parser.add_argument("--separator", required=True, metavar="NAME", help="see mscol plugins")
     parser.add_argument("--model", metavar="M", help="weights of the separator")
     parser.add_argument("--opt", action="append", default=[], metavar="KEY=VALUE")

@@ -1,17 +1,17 @@
-"""Train the separation model `mini`, and measure it on music it has not heard.
+"""Train the separation model `mini`, and evaluate it on held-out music.
 
 Usage:
     python bench/train_mini.py train STEMS... [-o FOLDER] [--steps N] [--seed N]
     python bench/train_mini.py evaluate STEMS... [--niter N] [--songs N]
 
-STEMS are folders of real songs, each with vocals, drums, bass and other as audio files; give
-`train` and `evaluate` different songs. Synthesised songs join them, drawn from streams that share
-nothing with each other, nor with the songs of `mscol demo`.
+STEMS are folders of real songs, each with vocals, drums, bass and other as audio files; use
+different songs for `train` and `evaluate`. Synthesised songs are added. Their random streams differ
+from each other and from those of `mscol demo`.
 
-Training follows Open-Unmix: stems are mixed at random gains, half of the time those of different
-songs, and each network minimises the squared error of its target's magnitudes. One thread; the
-same arguments give the same weights on the same machine. `evaluate` prints a Markdown table of SDR,
-10 log10(|s|^2 / |s - e|^2) over a whole excerpt at 16 kHz mono.
+Training follows Open-Unmix: stems are mixed at random gains, half of the time from different songs,
+and each network minimises the squared error of its target's magnitudes. Training uses one thread;
+the same arguments give the same weights on the same machine. `evaluate` prints a Markdown table of
+SDR, 10 log10(|s|^2 / |s - e|^2) over a complete excerpt at 16 kHz mono.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from openunmix.model import OpenUnmix
 from safetensors.torch import save_file
 from torch import Tensor
 
-# Both `python bench/train_mini.py` and a check of types find the other module.
+# Needed by `python bench/train_mini.py`.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.mini_music import HELD_OUT, QUIET, TRAINING, Music, Stems, real_song, synthetic_songs
+from bench.separation_quality import ratio
 from mscol_cli.api import MIXTURE, SeparatorContext
 from mscol_separators import mini
 from mscol_separators.open_unmix import OpenUnmixSeparator
@@ -44,20 +45,27 @@ WINDOW = torch.hann_window(mini.N_FFT)
 
 
 def spectrum(waveforms: Tensor) -> Tensor:
-    """Complex (..., bins, frames) of (..., samples), framed as Open-Unmix does it."""
+    """Complex spectrum, (..., bins, frames), of waveforms, (..., samples), framed as Open-Unmix."""
     flat = waveforms.reshape(-1, waveforms.shape[-1])
     frames = torch.stft(flat, mini.N_FFT, mini.N_HOP, window=WINDOW, return_complex=True)
     return frames.reshape(*waveforms.shape[:-1], *frames.shape[-2:])
 
 
 def magnitudes(stems: Tensor) -> tuple[Tensor, Tensor]:
-    """Of the mixture, (batch, 1, bins, frames), and of its stems, (targets, batch, 1, ...)."""
+    """Magnitudes of mixture and stems.
+
+    Args:
+        stems: Waveforms, (batch, targets, samples).
+
+    Returns:
+        Mixture, (batch, 1, bins, frames), and stems, (targets, batch, 1, bins, frames).
+    """
     spectra = spectrum(stems)
     return spectra.sum(1).abs()[:, None], spectra.abs().transpose(0, 1)[:, :, None]
 
 
 def fresh_networks(music: Music) -> list[OpenUnmix]:
-    """A network per target that starts from the statistics of mixtures, (bins,)."""
+    """Untrained networks, one per target, with the input statistics of mixtures."""
     frames = torch.cat([magnitudes(music.batch(16))[0][:, 0] for _ in range(16)])
     mean = frames.mean((0, 2)).numpy()
     scale = frames.std((0, 2)).numpy()
@@ -72,7 +80,7 @@ def fresh_networks(music: Music) -> list[OpenUnmix]:
             input_scale=scale,
             max_bin=mini.MAX_BIN,
         )
-        network.lstm.dropout = 0.0  # a network this small, trained this briefly, does not overfit
+        network.lstm.dropout = 0.0  # small networks trained briefly do not overfit
         networks.append(network)
     return networks
 
@@ -114,13 +122,13 @@ def _update(
         ]
     )
     optimiser.zero_grad()
-    losses.sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it so
+    losses.sum().backward()  # type: ignore[no-untyped-call]  # untyped in torch
     optimiser.step()
     return losses.detach()
 
 
 def save(networks: Sequence[OpenUnmix], folder: Path) -> None:
-    """Matrices as float16, the rest (a few values that span many powers) as float32."""
+    """Save matrices as float16, and the rest (few values of a wide range) as float32."""
     folder.mkdir(parents=True, exist_ok=True)
     for target, network in zip(mini.TARGETS, networks, strict=True):
         state = {
@@ -148,21 +156,21 @@ def _report(music: str, songs: Iterator[Stems], separator: OpenUnmixSeparator) -
         excerpts += 1
         for target, score in song_scores(song, separator).items():
             scores[target].append(score)
-    for target, found in scores.items():
-        cells = [f"{value:.1f}" for value in np.median(found, axis=0)] if found else ["-"] * 3
-        silent = excerpts - len(found)
-        print(f"| {music} | {target} | {len(found)} ({silent}) | {' | '.join(cells)} |")
+    for target, ratios in scores.items():
+        cells = [f"{value:.1f}" for value in np.median(ratios, axis=0)] if ratios else ["-"] * 3
+        silent = excerpts - len(ratios)
+        print(f"| {music} | {target} | {len(ratios)} ({silent}) | {' | '.join(cells)} |")
 
 
 def song_scores(
     song: Stems, separator: OpenUnmixSeparator
 ) -> dict[str, tuple[float, float, float]]:
-    """SDR, dB, of the estimate, of the mixture and of a quarter of it; sounding stems only."""
-    stems = {name: torch.from_numpy(_mono(audio)) for name, audio in song.items()}
+    """SDR in dB of the estimate, the mixture and a quarter of the mixture, by non-silent stem."""
+    stems = {name: torch.from_numpy(_mono(audio))[None] for name, audio in song.items()}
     mixture = torch.stack(list(stems.values())).sum(0)
-    estimates = separator.separate({MIXTURE: mixture[None]})
+    estimates = separator.separate({MIXTURE: mixture})
     return {
-        name: (sdr(true, estimates[name][0]), sdr(true, mixture), sdr(true, mixture / 4))
+        name: (ratio(true, estimates[name]), ratio(true, mixture), ratio(true, mixture / 4))
         for name, true in stems.items()
         if true.abs().max() > QUIET
     }
@@ -170,12 +178,6 @@ def song_scores(
 
 def _mono(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     return audio if audio.ndim == 1 else audio.mean(axis=0, dtype=np.float32)
-
-
-def sdr(true: Tensor, estimate: Tensor) -> float:
-    """Of waveforms of one shape, dB; infinite for a perfect estimate."""
-    error = (true - estimate).square().sum()
-    return float(10.0 * torch.log10(true.square().sum() / error))
 
 
 def main() -> None:
@@ -187,7 +189,7 @@ def main() -> None:
         command.add_argument("--songs", type=int, default=songs, help="synthesised songs")
         command.set_defaults(run=function)
         if function is evaluate:
-            command.add_argument("--niter", type=int, default=1, help="of the Wiener filter")
+            command.add_argument("--niter", type=int, default=1, help="Wiener filter iterations")
             continue
         command.add_argument("-o", "--output", type=Path, default=mini.FOLDER)
         command.add_argument("--steps", type=int, default=5000)

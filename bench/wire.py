@@ -1,15 +1,15 @@
-"""What the processes of pre-training send each other: bytes per update, by what they carry.
+"""Communication of distributed pre-training: bytes per training step, by kind of tensor.
 
     torchrun --standalone --nproc-per-node=4 bench/wire.py [--encoder NAME] [--objective NAME]
 
-Of one axis are gradients, in buckets, and labels; of two axes and float32 projections, and
-gradients of them; float64 are statistics of batch normalisation, which are float32 on GPUs.
+Tensors with one axis are gradient buckets and labels; float32 tensors with two axes are projections
+and their gradients; float64 tensors are batch normalisation statistics, which are float32 on GPUs.
 
-Counts the tensors that are given to collectives in one update on CPUs. From these come the bytes
-that each process sends where collectives are rings, as NCCL's are when there is much to send. The
-bytes that passed the loopback device stand beside them; they mean something where nothing else uses
-it, as in a network namespace of its own (`unshare --net`). Gloo has rings, too, but makes a
-reduce-scatter of an all-reduce.
+The script counts the tensors passed to collectives in one step on CPUs, and computes the bytes that
+each process sends if collectives are rings, as those of NCCL are for large tensors. It also prints
+the bytes received by the loopback device, which are meaningful if nothing else uses it, as in a
+separate network namespace (`unshare --net`). Gloo also uses rings, but implements reduce-scatter by
+all-reduce.
 """
 
 import argparse
@@ -43,25 +43,25 @@ COUNTED = {
 Sent = Counter[tuple[str, str]]
 
 
-def whole(kind: str, tensors: tuple[Any, ...]) -> torch.Tensor:
-    """Of what a collective was given, the tensor that has all processes' share."""
-    found: torch.Tensor = tensors[1] if kind == SCATTER else tensors[0]
-    return found
+def full_tensor(kind: str, tensors: tuple[Any, ...]) -> torch.Tensor:
+    """The argument of a collective that contains the shares of all processes."""
+    tensor: torch.Tensor = tensors[1] if kind == SCATTER else tensors[0]
+    return tensor
 
 
-def sent_in_a_ring(kind: str, size: int, processes: int) -> float:
-    """Bytes that each process sends for a whole tensor of so many bytes."""
+def sent_in_ring(kind: str, size: int, processes: int) -> float:
+    """Bytes that each process sends for a tensor of `size` bytes."""
     return (2 if kind == REDUCE else 1) * (processes - 1) / processes * size
 
 
 def count(sent: Sent, times: Counter[tuple[str, str]]) -> None:
-    """From now on, count what the collectives are given, by kind and by what it looks like."""
+    """Count bytes and calls of all later collectives, by kind, data type and number of axes."""
 
     def counting(kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*tensors: Any, **options: Any) -> Any:
-            carried = whole(kind, tensors)
-            key = kind, f"{str(carried.dtype).removeprefix('torch.')}, {carried.dim()} axes"
-            sent[key] += carried.numel() * carried.element_size()
+            tensor = full_tensor(kind, tensors)
+            key = kind, f"{str(tensor.dtype).removeprefix('torch.')}, {tensor.dim()} axes"
+            sent[key] += tensor.numel() * tensor.element_size()
             times[key] += 1
             return call(*tensors, **options)
 
@@ -73,7 +73,7 @@ def count(sent: Sent, times: Counter[tuple[str, str]]) -> None:
 
 
 def make_index() -> StoreIndex:
-    """A store of forty tracks, of which nothing is read but the index."""
+    """Index of an imaginary store of forty tracks."""
     level = np.full((40, 3), 0.1, np.float32)
     return StoreIndex(
         sources=("mixture", "drums", "vocals"),
@@ -89,32 +89,32 @@ def make_index() -> StoreIndex:
 
 
 def loopback() -> int:
-    """Bytes that the loopback device has received so far."""
+    """Bytes received by the loopback device so far."""
     lines = Path("/proc/net/dev").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.strip().startswith("lo:"))
 
 
 def main() -> None:
-    """Print a table from the first process."""
+    """Measure, and print the results in the first process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--encoder", default="efficientnet_b0")
     parser.add_argument("--objective", default="msa")
     parser.add_argument("--batch", type=int, default=16, help="pairs of all processes")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     registry = load_registry()
     with process_group(pick_device("cpu")):
-        network = build_encoder(find_part(registry, "encoder", asked.encoder), seed=0)
-        task = build_objective(find_objective(registry, asked.objective), network, seed=0)
-        plan = task.plan(make_index(), np.random.default_rng(0), asked.batch)
-        mine = distributed.share(asked.batch)
-        rows = mine.stop - mine.start
-        labels = {name: torch.from_numpy(label) for name, label in plan.rows(mine).labels.items()}
+        network = build_encoder(find_part(registry, "encoder", arguments.encoder), seed=0)
+        task = build_objective(find_objective(registry, arguments.objective), network, seed=0)
+        plan = task.plan(make_index(), np.random.default_rng(0), arguments.batch)
+        share = distributed.share(arguments.batch)
+        rows = share.stop - share.start
+        labels = {name: torch.from_numpy(label) for name, label in plan.rows(share).labels.items()}
         waveforms = {view: torch.randn(rows, network.crop_samples) * 0.01 for view in plan.views}
         model = Pretraining(network, task)
         step = data_parallel(globalise_batch_norm(model, torch.device("cpu")))
         sent, times = Sent(), Sent()
         if isinstance(step, DistributedDataParallel):
-            # What it sends itself it sends unseen.
+            # Its built-in reduction bypasses the counted functions.
             step.register_comm_hook(None, allreduce_hook)
         count(sent, times)
         dist.barrier()
@@ -123,14 +123,14 @@ def main() -> None:
         dist.barrier()
         on_loopback = (loopback() - before) / distributed.world_size()
         if distributed.rank() == 0:
-            tell(sent, times, on_loopback)
+            print_counts(sent, times, on_loopback)
 
 
-def tell(sent: Sent, times: Sent, on_loopback: float) -> None:
-    """Print what was counted."""
+def print_counts(sent: Sent, times: Sent, on_loopback: float) -> None:
+    """Print calls and bytes."""
     processes, total = distributed.world_size(), 0.0
     for (kind, what), size in sent.items():
-        each = sent_in_a_ring(kind, size, processes)
+        each = sent_in_ring(kind, size, processes)
         total += each
         print(f"{kind:15} {what:20} {times[kind, what]:4} x {size:12,} bytes; sends {each:14,.0f}")
     print(f"each of {processes} processes sends {total:,.0f} bytes; loopback {on_loopback:,.0f}")

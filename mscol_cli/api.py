@@ -1,4 +1,4 @@
-"""The promise to plugin authors: every name a plugin may import from mscol, and nothing else.
+"""The stable interface for plugins: every name that a plugin may import from mscol.
 
 Importing this module does not import torch or NumPy; the names that need them load on first use,
 so a module that only declares cards stays light.

@@ -1,4 +1,4 @@
-"""The Typer app, and the one place where an exception becomes a line and an exit code."""
+"""The Typer app, which turns exceptions into error lines and exit codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mscol_cli.commands.reproduce import reproduce
 from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.store import store
-from mscol_cli.commands.terminal import print_lines, say_error
+from mscol_cli.commands.terminal import print_error, print_lines
 from mscol_cli.errors import Interrupted, MscolError, PluginCallError
 
 app = typer.Typer(
@@ -53,8 +53,8 @@ app.command(name="worker", hidden=True)(pretrain_worker)
 VERBOSE = "MSCOL_VERBOSE"
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(value: bool) -> None:
+    if value:
         print_lines(f"mscol {__version__}")
         raise typer.Exit
 
@@ -70,7 +70,7 @@ def options(
     ] = False,
 ) -> None:
     """Learn music representations by associating songs with their separated sources."""
-    # In the environment, so that processes this one starts show theirs too.
+    # An environment variable, so that child processes print their tracebacks, too.
     if verbose:
         os.environ[VERBOSE] = "1"
 
@@ -89,8 +89,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:
-        return _fail_unforeseen(error)
-    # What some versions of Typer make of Ctrl-C, without a word.
+        return _fail_unexpected(error)
+    # Some versions of Typer turn Ctrl-C into this exit code without a message.
     if code == Interrupted.exit_code:
         return _fail(Interrupted("interrupted."), code)
     return code if isinstance(code, int) else 0
@@ -99,18 +99,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _fail(error: Exception, code: int, message: str | None = None) -> int:
     if os.environ.get(VERBOSE):
         traceback.print_exception(error)
-    say_error(message or str(error))
+    print_error(message or str(error))
     return code
 
 
-def _fail_unforeseen(error: Exception) -> int:
+def _fail_unexpected(error: Exception) -> int:
     # Typer's own errors (an unknown option, a bad value) carry their exit code and message.
     if hasattr(error, "format_message"):
         message = error.format_message()
         return _fail(error, 2, message) if message else 2
     if isinstance(error, OSError) and error.filename and error.strerror:
-        place = f"{error.filename}: {error.strerror}: look at the path, its rights and its disk"
-        return _fail(error, 1, f"{place}, or choose another.")
+        problem = (
+            f"{error.filename}: {error.strerror}: check the path, its permissions and its disk"
+        )
+        return _fail(error, 1, f"{problem}, or choose another path.")
     return _fail(error, 1, f"{type(error).__name__}: {error}{_hint()}")
 
 

@@ -1,4 +1,4 @@
-"""Every way mscol ends badly, with the exit code that tells a script which.
+"""Exceptions of mscol, with the exit codes that scripts can test.
 
 0 done, 1 failure, 2 usage or configuration, 3 finished but some inputs failed, 4 data or weights
 missing, 130 interrupted and resumable.
@@ -24,7 +24,7 @@ class PartialFailure(MscolError):  # noqa: N818 - it is a finished run, not a cr
 
 
 class MissingDataError(MscolError):
-    """A file, folder, data set or weight that is needed is not there."""
+    """A required file, folder, data set or weight file is missing."""
 
     exit_code = 4
 
@@ -36,7 +36,7 @@ class Interrupted(MscolError):  # noqa: N818 - a request that was honoured, not 
 
 
 class BadInputError(MscolError):
-    """One input file that cannot be used. Loops over inputs report it and go on."""
+    """One input file that cannot be used. Loops over inputs report and skip it."""
 
 
 class UnreadableInputError(BadInputError):
@@ -47,11 +47,11 @@ class UnreadableInputError(BadInputError):
 
 
 def input_failure(name: str, error: Exception) -> BadInputError:
-    """What one input did, whatever it was, as its failure: the other inputs are still processed.
+    """Turn an exception raised by one input into an error that loops over inputs skip.
 
     Args:
-        name: Of the input, its path or the name of its track.
-        error: What was raised while it was read.
+        name: Path of the input, or name of its track.
+        error: Exception raised while it was read.
     """
     if isinstance(error, BadInputError):
         return error
@@ -64,7 +64,7 @@ def input_failure(name: str, error: Exception) -> BadInputError:
 
 
 class PluginError(MscolError):
-    """A plugin that failed to load or breaks its contract, or two that claim one name."""
+    """A plugin fails to load or breaks its contract, or two plugins offer the same name."""
 
     exit_code = 2
 
@@ -75,7 +75,7 @@ class PluginCallError(MscolError):
     Attributes:
         label: Kind, name, owner and version of the part that raised it.
         reason: The exception in one line.
-        where: What the part worked on (a track, a clip, a step); empty where that is not known.
+        where: What the part worked on (a track, a clip, a step); empty if unknown.
     """
 
     def __init__(self, label: str, reason: str, where: str = "") -> None:

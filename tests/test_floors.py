@@ -55,7 +55,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "checksum joined part tar",
         "entries unpack",
         "table web",
-        "place record",
+        "folder record",
         "fetch plan",
         "__init__ workflow",
     ],

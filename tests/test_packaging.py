@@ -22,6 +22,7 @@ def test_one_version_everywhere() -> None:
     assert version("mscol") == __version__
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the list of tracked files")
 def test_the_source_distribution_holds_every_file_that_tests_need(tmp_path: Path) -> None:
     pytest.importorskip("setuptools", minversion="77")

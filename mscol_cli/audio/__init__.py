@@ -1,4 +1,4 @@
-"""Audio files: finding them, decoding them, bringing them to one rate, writing them."""
+"""Audio files: search, decoding, resampling and writing."""
 
 from mscol_cli.audio.corruption import Corruption, load_corrupted
 from mscol_cli.audio.decode import (

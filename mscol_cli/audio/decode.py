@@ -1,4 +1,4 @@
-"""From a file to samples, or to one line that says why not."""
+"""Decoding of audio files; an undecodable file raises an error of one line."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from mscol_cli.errors import BadInputError
 FloatArray = NDArray[np.float32]
 
 _BLOCK = 1 << 20  # samples per channel
-_BLOCK_VALUES = 1 << 21  # of all channels, before and after resampling
+_BLOCK_VALUES = 1 << 21  # over all channels, before and after resampling
 _SMALL_BLOCK = 1 << 12
 _TOO_LONG = 1e6  # seconds
 SHORTFALL = 0.25
-"""Seconds by which a file may be shorter than its header says; lossy headers are not exact."""
+"""Tolerance in seconds between header and decoded length; headers of lossy files are inexact."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Audio:
     Attributes:
         samples: (channels, samples), full scale is 1.
         sample_rate: Hz.
-        declared: Seconds that the file's header says it lasts; None where it says nothing.
-        shortfall: What is missing of it, as a phrase; None if nothing is.
+        declared: Duration in seconds by the header; None if the header has none.
+        shortfall: Missing audio, as a phrase; None if the file is complete.
     """
 
     samples: FloatArray
@@ -48,17 +48,17 @@ class Audio:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts as decoded."""
+        """Decoded duration in seconds."""
         return round(float(self.samples.shape[1]) / self.sample_rate, 6)
 
 
 class AudioStream:
-    """A file that is decoded block by block, at its own rate, all channels.
+    """Block-by-block decoder of a file, at its own sample rate and with all channels.
 
     Attributes:
         sample_rate: Hz.
-        channels: How many.
-        decoded: Samples per channel so far.
+        channels: Number of channels.
+        decoded: Samples per channel decoded so far.
     """
 
     def __init__(self, source: SourceFile, reader: Reader) -> None:
@@ -68,39 +68,38 @@ class AudioStream:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts, as far as it was decoded."""
+        """Seconds decoded so far."""
         return round(self.decoded / self.sample_rate, 6)
 
     @property
     def declared(self) -> float | None:
-        """Seconds that the header says it lasts; None where it says nothing."""
+        """Duration in seconds by the header; None if the header has none."""
         declared = self._reader.declared
         return None if declared is None else round(declared, 6)
 
     @property
     def estimated_seconds(self) -> float | None:
-        """As `declared`, or else a guess by size; None where there is nothing to tell it by."""
+        """`declared`, or else an estimate from the file size; None if neither is known."""
         return self.declared or self._reader.estimate
 
     @property
     def shortfall(self) -> str | None:
-        """What is missing of a file that was decoded to its end, as a phrase; None if nothing."""
+        """Missing audio after decoding to the end, as a phrase; None if the file is complete."""
         return shortfall(self.seconds, self.declared, self._reader.damage)
 
     def blocks(self, frames: int | None = None, rate: int | None = None) -> Iterator[FloatArray]:
-        """(channels, samples) from the beginning to the end.
+        """Decode from the beginning to the end, in blocks (channels, samples).
 
         Args:
-            frames: Samples per channel and block, at most; None takes what keeps memory small.
-            rate: Hz that blocks are to be resampled to, which counts where `frames` is None.
+            frames: Maximum samples per channel and block; None chooses a size that bounds memory.
+            rate: Sample rate in Hz to which the caller resamples blocks, if `frames` is None.
 
         Raises:
-            BadInputError: The file is truncated or damaged, holds no samples, or some that are
-                not numbers.
-            UnreadableInputError: The system failed to read it.
+            BadInputError: The file is truncated, damaged or empty, or has NaN or infinite samples.
+            UnreadableInputError: The system failed to read the file.
         """
         frames = frames or _block_frames(self.channels, self.sample_rate, rate)
-        # Never sized by the header, which may declare any length.
+        # Not sized by the header, which may declare any length.
         while (block := self._read(frames)).shape[1]:
             if not np.isfinite(block).all():
                 raise BadInputError(f"{self._path}: has NaN or infinite samples; export it again")
@@ -113,7 +112,7 @@ class AudioStream:
             return self._reader.read(frames)
 
     def _check_complete(self) -> None:
-        """Refuse a lossless file that lacks samples."""
+        """Raise BadInputError for a lossless file that lacks samples."""
         missing = self._reader.missing_share(self.decoded) if self._reader.lossless else 0.0
         damage = self._reader.damage if self._reader.lossless else None
         if missing > 0.0:
@@ -125,11 +124,11 @@ class AudioStream:
 
 
 def shortfall(seconds: float, declared: float | None, damage: str | None = None) -> str | None:
-    """What a file lacks that was decoded to its end, as a phrase; None if it is complete.
+    """Describe what is missing of a file after decoding to its end; None if it is complete.
 
     Args:
-        seconds: How long it lasts as decoded.
-        declared: How long its header says it lasts; None where it says nothing.
+        seconds: Decoded duration in seconds.
+        declared: Duration in seconds by the header; None if the header has none.
         damage: What could not be decoded, as a phrase.
     """
     missing = 0.0 if declared is None else declared - seconds
@@ -139,15 +138,15 @@ def shortfall(seconds: float, declared: float | None, damage: str | None = None)
 
 @contextmanager
 def open_audio(path: Path, quick: bool = False) -> Iterator[AudioStream]:
-    """Open a file for decoding, by its content, whatever its name ends in.
+    """Open a file for decoding. The content decides on the decoder, not the suffix.
 
     Args:
         path: The file.
-        quick: Only its header is wanted: the file is not searched for damage or further links.
+        quick: Read the header only, without a search for damage or further links.
 
     Raises:
-        BadInputError: The file is empty, not audio, or its header makes no sense.
-        UnreadableInputError: The system cannot open or read it.
+        BadInputError: The file is empty, not audio, or has an invalid header.
+        UnreadableInputError: The system cannot open or read the file.
     """
     with SourceFile(path) as source:
         with _refusals(source):
@@ -160,18 +159,18 @@ def open_audio(path: Path, quick: bool = False) -> Iterator[AudioStream]:
 
 
 def read_audio(path: Path, warn: Callable[[str], None] | None = None) -> Audio:
-    """Decode a whole file at its own rate, all channels.
+    """Decode a file at its own sample rate, with all channels.
 
     Args:
         path: The file.
-        warn: Takes a line if part of the file is missing; may be called from another thread.
+        warn: Called with a line if part of the file is missing, possibly from another thread.
 
     Raises:
         BadInputError: As `open_audio` and `AudioStream.blocks`.
     """
     with open_audio(path) as stream:
         blocks = list(stream.blocks())
-        samples = np.concatenate(blocks, axis=1)  # A block may hold more memory than samples.
+        samples = np.concatenate(blocks, axis=1)  # frees blocks that have spare memory
         if warn is not None and stream.shortfall is not None:
             warn(f"short {path}: {stream.shortfall}")
         return Audio(samples, stream.sample_rate, stream.declared, stream.shortfall)
@@ -179,11 +178,11 @@ def read_audio(path: Path, warn: Callable[[str], None] | None = None) -> Audio:
 
 @dataclass(frozen=True)
 class AudioHeader:
-    """What the header of a file says.
+    """Format and length by the header of a file.
 
     Attributes:
-        seconds: How long it lasts.
-        channels: How many.
+        seconds: Duration.
+        channels: Number of channels.
         sample_rate: Hz.
     """
 
@@ -193,7 +192,7 @@ class AudioHeader:
 
 
 def audio_header(path: Path) -> AudioHeader | None:
-    """The header of a file, next to nothing decoded; None where none is found, or no length."""
+    """Read the header of a file without decoding it; None without a valid header or a length."""
     try:
         with open_audio(path, quick=True) as stream:
             seconds = stream.estimated_seconds
@@ -205,9 +204,9 @@ def audio_header(path: Path) -> AudioHeader | None:
 
 
 def durations(path: Path) -> tuple[float | None, float | None]:
-    """Seconds of a file that can be decoded, however damaged it is, and that its header declares.
+    """Decodable and declared duration, in seconds, of a file that `read_audio` refuses.
 
-    For files that `read_audio` refuses. Each is None where there is nothing to tell it by.
+    Each is None if it cannot be determined.
     """
     try:
         with open_audio(path) as stream:
@@ -222,12 +221,15 @@ def durations(path: Path) -> tuple[float | None, float | None]:
 def load_mono(
     path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
 ) -> FloatArray:
-    """Decode a file, average its channels and resample to `sample_rate` Hz: (samples,).
+    """Decode a file, average its channels and resample it.
 
     Args:
         path: The file.
-        sample_rate: Hz.
-        warn: As of `read_audio`.
+        sample_rate: Sample rate of the result in Hz.
+        warn: As for `read_audio`.
+
+    Returns:
+        (samples,).
 
     Raises:
         BadInputError: As `read_audio`.
@@ -239,7 +241,7 @@ def load_mono(
 
 @contextmanager
 def _refusals(source: SourceFile) -> Iterator[None]:
-    """Turn whatever a decoder raises into a BadInputError: one file must not end a command."""
+    """Turn any exception of a decoder into a BadInputError, so that other files are processed."""
     try:
         yield
     except BadInputError:

@@ -1,15 +1,15 @@
-"""Finding audio under what the user named, and giving each file a name of its own.
+"""Search for audio files, each with a unique name.
 
-Every command that searches folders does it here, by one rule: hidden files and folders are left
-out; links to folders are followed, each folder is entered once, under its own name where it has
-one below the input; a folder that cannot be listed is a failure with a name.
+All commands search folders by the same rules. Hidden files and folders are skipped. Links to
+folders are followed, and each folder is entered once, under its real name if that is below the
+input. A folder that cannot be listed is reported as a failure.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -29,10 +29,10 @@ class AudioListing:
     """The audio files under some inputs.
 
     Attributes:
-        files: Audio files in the order of the inputs, sorted within each. They need not be regular
-            files: opening one is what tells.
-        failures: Folders that could not be listed: their name, which ends in `/`, and the reason.
-        left_out: By reason, the names of files and folders that are not taken for music.
+        files: Audio files in the order of the inputs, sorted within each. Some may turn out not to
+            be regular files when they are opened.
+        failures: Name, which ends in `/`, and reason of each folder that could not be listed.
+        left_out: Names of skipped files and folders, by reason.
     """
 
     files: Sequence[InputFile] = ()
@@ -41,19 +41,19 @@ class AudioListing:
 
 
 def find_audio(inputs: Sequence[Path]) -> AudioListing:
-    """List the audio files that the inputs name.
+    """List the audio files under the inputs.
 
-    A folder is searched recursively for files with a known suffix; a file is taken as it is. The
-    name of a file is its path below the input folder, with `/` between parts, or the file's own
-    name where the input is the file, whatever the other inputs are. Files of two inputs may so
-    have one name, which `clash` reports.
+    A folder is searched recursively for files with a known suffix; an input that is a file is taken
+    with any suffix. The name of a file is its path below the input folder, with `/` between parts,
+    or its file name if it is the input itself. Files of two inputs can therefore share a name,
+    which `clash` reports.
 
     Raises:
         UsageError: One input lies inside another, so that a file would have two names.
-        MissingDataError: An input is not there, or there is no audio in any.
+        MissingDataError: An input does not exist, or no input holds audio.
     """
-    found = [(source, _list(source)) for source in inputs]
-    listing = found[0][1] if len(found) == 1 else _merge(found)
+    listings = [_list(source) for source in inputs]
+    listing = listings[0] if len(listings) == 1 else _merge(listings)
     if not listing.files:
         listed = ", ".join(str(source) for source in inputs) or "no inputs"
         raise MissingDataError(
@@ -82,8 +82,8 @@ def _why(listing: AudioListing) -> str:
 
 
 class _Walk:
-    """One walk through a folder. Linked folders wait until all others are entered, so that a file
-    with a path of its own below the input never gets the name of a link."""
+    """Recursive search of a folder. Linked folders are entered last, so that a file with a real
+    path below the input is not named by a link."""
 
     def __init__(self, folder: Path) -> None:
         self._files: list[InputFile] = []
@@ -91,11 +91,11 @@ class _Walk:
         self._left_out: dict[str, list[str]] = {}
         self._entered: set[str] = set()
         self._links: list[tuple[str, Path]] = [("", folder)]
-        for name, path in self._links:  # grows meanwhile
+        for name, path in self._links:  # grows during iteration
             self._enter(name, path)
 
     def listing(self) -> AudioListing:
-        """What was found, files before folders at every level."""
+        """The result, sorted with files before folders at every level."""
         return AudioListing(
             sorted(self._files, key=lambda file: _order(file.name)),
             sorted(self._failures, key=lambda failure: _order(failure[0])),
@@ -103,7 +103,7 @@ class _Walk:
         )
 
     def _enter(self, name: str, path: Path) -> None:
-        """List a folder and all below it but links."""
+        """Search a folder and its subfolders, except linked ones."""
         waiting = [(name, path, os.path.realpath(path))]
         while waiting:
             name, path, real = waiting.pop()
@@ -130,7 +130,7 @@ class _Walk:
             return ()
 
     def _is_folder(self, entry: os.DirEntry[str], name: str) -> bool:
-        """Whether to enter it; what is not a folder is taken or left out."""
+        """Whether an entry is a folder; any other entry is listed, skipped or reported."""
         problem = None
         try:
             if entry.is_dir():
@@ -161,13 +161,12 @@ def _order(name: str) -> list[tuple[bool, str]]:
     return [*((True, folder) for folder in folders), (False, last)]
 
 
-def _merge(found: Sequence[tuple[Path, AudioListing]]) -> AudioListing:
-    """All files; one that two inputs reach under the same name once. Raises UsageError."""
-    listings = [listing for _, listing in found]
+def _merge(listings: Sequence[AudioListing]) -> AudioListing:
+    """Join listings; a file that two inputs reach under one name is listed once."""
     named: dict[str, InputFile] = {}
     merged: dict[tuple[str, Path], InputFile] = {}
     for file in chain.from_iterable(listing.files for listing in listings):
-        # Not the real path: a link is a file with a name of its own.
+        # Not the real path: a link is a separate file with its own name.
         before = named.setdefault(os.path.abspath(file.path), file)  # noqa: PTH100
         if before.name != file.name:
             raise UsageError(
@@ -176,22 +175,18 @@ def _merge(found: Sequence[tuple[Path, AudioListing]]) -> AudioListing:
             )
         merged.setdefault((file.name, real_path(file.path)), file)
     failures = {reason: name for listing in listings for name, reason in listing.failures}
+    left_out: dict[str, list[str]] = {}
+    for reason, names in chain.from_iterable(listing.left_out.items() for listing in listings):
+        left_out.setdefault(reason, []).extend(names)
     return AudioListing(
         list(merged.values()),
         [(name, reason) for reason, name in failures.items()],
-        _joined(listing.left_out for listing in listings),
+        left_out,
     )
 
 
-def _joined(parts: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, list[str]]:
-    joined: dict[str, list[str]] = {}
-    for reason, names in chain.from_iterable(part.items() for part in parts):
-        joined.setdefault(reason, []).extend(names)
-    return joined
-
-
 def clash(name: str, first: Path, second: Path) -> UsageError:
-    """Two files, or stores that hold tracks, with one name."""
+    """The error for two files, or two stores with tracks, of the same name."""
     return UsageError(
         f"two inputs are named {name}: {first} and {second}. Names are paths below the input"
         " folder: give one folder that holds both, or take one input at a time."

@@ -1,4 +1,4 @@
-"""Frames of FFmpeg as arrays of samples."""
+"""Conversion of FFmpeg frames to arrays of samples."""
 
 from __future__ import annotations
 
@@ -15,39 +15,38 @@ FloatArray = NDArray[np.float32]
 Kind = tuple[int, str, int]
 """Sample rate in Hz, layout, channels."""
 
-_PIECE = 1 << 12  # samples; larger arrays would each cost page faults
-_MOST_PLANES = 8
+_PIECE = 1 << 12  # samples; larger arrays cause page faults
+_MAX_PLANES = 8
 _TYPE = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}
 
 
-class Collected:
-    """Frames of one format, joined to longer pieces: per frame, NumPy would cost more than MP3."""
+class FrameBuffer:
+    """Buffer that joins frames of one format: converting short frames one by one is slow.
+
+    Args:
+        first: A frame of the format.
+        target: Format to convert to; None keeps the format of the frame.
+    """
 
     def __init__(self, first: AudioFrame, target: Kind | None = None) -> None:
-        """Begin with the format of a frame.
-
-        Args:
-            first: The frame.
-            target: What to convert to; None keeps that of the frame.
-        """
         kind = (first.sample_rate, first.layout.name, first.layout.nb_channels)
         self.target = target or kind
         self._fifo = AudioFifo()
         self._resampler: AudioResampler | None = None
         rate, layout, channels = self.target
-        # PyAV finds no end in the list of planes of 8 channels and more.
-        crowded = first.format.is_planar and max(channels, kind[2]) >= _MOST_PLANES
-        if crowded or (rate, channels) != (kind[0], kind[2]):
+        # PyAV does not find the end of the list of planes with 8 channels and more.
+        too_many = first.format.is_planar and max(channels, kind[2]) >= _MAX_PLANES
+        if too_many or (rate, channels) != (kind[0], kind[2]):
             self._resampler = AudioResampler("flt", layout, rate)
 
     @property
     def is_long(self) -> bool:
-        """Whether a piece is long enough to be drained."""
+        """Whether the buffer holds enough samples to be drained."""
         return self._fifo.samples >= _PIECE
 
-    def takes(self, frame: AudioFrame) -> bool:
-        """Take a frame, unless it has another format."""
+    def push(self, frame: AudioFrame) -> bool:
+        """Append a frame. Returns False for a frame of another format."""
         frame.pts = None
         try:
             self._fifo.write(frame)
@@ -56,24 +55,24 @@ class Collected:
         return True
 
     def flush(self) -> Iterator[FloatArray]:
-        """What is left."""
+        """Yield all remaining samples, (channels, samples)."""
         yield from self.drain()
         if self._resampler is not None:
             yield from (samples_of(frame) for frame in self._resampler.resample(None))
 
     def drain(self) -> Iterator[FloatArray]:
-        """What was collected so far."""
+        """Yield the samples buffered so far, (channels, samples)."""
         frame = self._fifo.read()
         if frame is None:
             return
         if self._resampler is None:
             yield samples_of(frame)
         else:
-            yield from (samples_of(one) for one in self._resampler.resample(frame))
+            yield from (samples_of(converted) for converted in self._resampler.resample(frame))
 
 
 def samples_of(frame: AudioFrame) -> FloatArray:
-    """The samples of a frame: (channels, samples), full scale is 1."""
+    """Samples of a frame, (channels, samples), full scale is 1."""
     name, count = frame.format.name.removesuffix("p"), frame.samples
     # Not to_ndarray, which copies each plane twice.
     planes = [np.frombuffer(memoryview(plane), _TYPE[name]) for plane in frame.planes]

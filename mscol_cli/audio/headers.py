@@ -1,4 +1,4 @@
-"""What the header of a file declares of its length."""
+"""Lengths and formats declared in the headers of audio files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mscol_cli.audio.source import SourceFile
 
-# Sizes that stand for "unknown", just below 2 and 4 GiB: of ffmpeg, SoX, arecord and others.
+# Sizes that ffmpeg, SoX, arecord and others write for "unknown", just below 2 and 4 GiB.
 _STREAMED = (range(0x7FFFF000, 0x80001000), range(0xFFFFF000, 0x100000000))
 _FLAC_HEAD = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
@@ -19,9 +19,9 @@ class DataBytes:
     """The chunk that holds the samples.
 
     Attributes:
-        start: Where it begins in the file.
-        declared: Bytes by the header; None where its writer never came back to fill that in.
-        present: Bytes from there to the end of the file, at most those declared.
+        start: Offset in the file, in bytes.
+        declared: Size in bytes by the header; None if its writer never filled it in.
+        present: Bytes in the file, at most those declared.
     """
 
     start: int
@@ -30,12 +30,13 @@ class DataBytes:
 
     @property
     def missing(self) -> int:
-        """Bytes that are declared and not there."""
+        """Bytes that are declared but not in the file."""
         return 0 if self.declared is None else self.declared - self.present
 
 
 def data_bytes(source: SourceFile) -> DataBytes | None:
-    """The audio of a WAV, RF64, W64, AIFF, CAF, AU or MP4 file; None for any other, or without."""
+    """Locate the audio of a WAV, RF64, W64, AIFF, CAF, AU or MP4 file; None for other files, or if
+    the file has no audio chunk."""
     head = source.at(0, 16)
     kind = head[:4]
     if kind in (b"RIFF", b"RF64", b"BW64"):
@@ -51,14 +52,14 @@ def data_bytes(source: SourceFile) -> DataBytes | None:
     if kind in (b".snd", b"dns."):
         order = "big" if kind == b".snd" else "little"
         start, size = _number(head[4:8], order), _number(head[8:12], order)
-        return _found(source, start, size)
+        return _data_bytes(source, start, size)
     if head[4:8] == b"ftyp":
         return _first(source, _mp4_boxes(source), b"mdat")
     return None
 
 
 def wave_format(source: SourceFile) -> tuple[int, int] | None:
-    """Sample rate in Hz and channels by the header of a WAV or RF64 file; None for any other."""
+    """Sample rate in Hz and number of channels of a WAV or RF64 file; None for other files."""
     order = {b"RIFF": "little", b"RIFX": "big", b"RF64": "little", b"BW64": "little"}
     kind = source.at(0, 4)
     for name, start, _ in _chunks(source, order[kind]) if kind in order else ():
@@ -69,7 +70,7 @@ def wave_format(source: SourceFile) -> tuple[int, int] | None:
 
 
 def caf_samples(source: SourceFile) -> int | None:
-    """Samples per channel that the packet table of a CAF file declares; None without one."""
+    """Samples per channel by the packet table of a CAF file; None without a table."""
     for name, start, _ in _caf_chunks(source):
         if name == b"pakt":
             return int.from_bytes(source.at(start + 8, 8), "big") or None
@@ -77,7 +78,7 @@ def caf_samples(source: SourceFile) -> int | None:
 
 
 def mp4_problem(source: SourceFile) -> str | None:
-    """What keeps an MP4 file from being opened, as a phrase; None if it is not one, or complete."""
+    """Describe why an MP4 file cannot be opened; None for a complete file or another format."""
     if source.at(4, 4) != b"ftyp":
         return None
     boxes = list(_mp4_boxes(source))
@@ -88,12 +89,12 @@ def mp4_problem(source: SourceFile) -> str | None:
 
 
 def is_fragmented(source: SourceFile) -> bool:
-    """Whether an MP4 file is a row of fragments, which only together tell how long it is."""
+    """Whether an MP4 file is fragmented, so that its header has no total duration."""
     return source.at(4, 4) == b"ftyp" and any(name == b"moof" for name, _, _ in _mp4_boxes(source))
 
 
 def joined_at(source: SourceFile) -> int | None:
-    """Where a second file begins that was joined to a FLAC, WAV or AIFF file; None if none was.
+    """Offset of a second file that was appended to a FLAC, WAV or AIFF file; None without one.
 
     Decoders stop at the length that the first header declares.
     """
@@ -102,11 +103,11 @@ def joined_at(source: SourceFile) -> int | None:
         return source.find(_FLAC_HEAD, 4)
     if kind in (b"RIFF", b"RIFX", b"FORM"):
         end = 8 + _number(source.at(4, 4), "little" if kind == b"RIFF" else "big")
-        return next((at for at in (end, end + 1) if source.at(at, 4) == kind), None)
+        return next((offset for offset in (end, end + 1) if source.at(offset, 4) == kind), None)
     return None
 
 
-_Chunk = tuple[bytes, int, int]  # name, where its content begins, bytes by its header
+_Chunk = tuple[bytes, int, int]  # name, offset of the content, size by the header
 
 
 def _wave(source: SourceFile) -> DataBytes | None:
@@ -115,61 +116,61 @@ def _wave(source: SourceFile) -> DataBytes | None:
         if name == b"ds64":
             large = _number(source.at(start + 8, 8), "little")
         if name == b"data":
-            return _found(source, start, large if size == 0xFFFFFFFF and large else size)
+            return _data_bytes(source, start, large if size == 0xFFFFFFFF and large else size)
     return None
 
 
 def _first(source: SourceFile, chunks: Iterator[_Chunk], wanted: bytes) -> DataBytes | None:
     chunk = next((chunk for chunk in chunks if chunk[0] == wanted), None)
-    return None if chunk is None else _found(source, *chunk[1:])
+    return None if chunk is None else _data_bytes(source, *chunk[1:])
 
 
-def _found(source: SourceFile, start: int, size: int) -> DataBytes:
-    there = max(0, source.size - start)
-    # Recorders that lost power leave 0, those that write to a pipe the largest size there is.
-    streamed = size > there and any(size in sizes for sizes in _STREAMED)
-    if size < 0 or streamed or (size == 0 and there > 0):
-        return DataBytes(start, None, there)
-    return DataBytes(start, size, min(size, there))
+def _data_bytes(source: SourceFile, start: int, size: int) -> DataBytes:
+    present = max(0, source.size - start)
+    # Recorders that lost power leave 0, programs that write to a pipe the largest possible size.
+    streamed = size > present and any(size in sizes for sizes in _STREAMED)
+    if size < 0 or streamed or (size == 0 and present > 0):
+        return DataBytes(start, None, present)
+    return DataBytes(start, size, min(size, present))
 
 
 def _chunks(source: SourceFile, order: str) -> Iterator[_Chunk]:
-    """Chunks of RIFF and of AIFF: a name, a size in 32 bits, content padded to an even size."""
-    place = 12
-    while len(head := source.at(place, 8)) == 8:
+    """Chunks of RIFF and AIFF: a name, a size in 32 bits, content padded to an even size."""
+    offset = 12
+    while len(head := source.at(offset, 8)) == 8:
         size = _number(head[4:], order)
-        yield head[:4], place + 8, size
-        place += 8 + size + size % 2
+        yield head[:4], offset + 8, size
+        offset += 8 + size + size % 2
 
 
 def _w64_chunks(source: SourceFile) -> Iterator[_Chunk]:
     """Chunks of W64: sizes include their 24 bytes of header, content is padded to 8 bytes."""
-    place = 40
-    while len(head := source.at(place, 24)) == 24:
+    offset = 40
+    while len(head := source.at(offset, 24)) == 24:
         size = max(24, _number(head[16:], "little"))
-        yield head[:16], place + 24, size - 24
-        place += size + -size % 8
+        yield head[:16], offset + 24, size - 24
+        offset += size + -size % 8
 
 
 def _caf_chunks(source: SourceFile) -> Iterator[_Chunk]:
-    place = 8
-    while len(head := source.at(place, 12)) == 12:
+    offset = 8
+    while len(head := source.at(offset, 12)) == 12:
         size = int.from_bytes(head[4:], "big", signed=True)
-        yield head[:4], place + 12, size
+        yield head[:4], offset + 12, size
         if size < 0:
             return
-        place += 12 + size
+        offset += 12 + size
 
 
 def _mp4_boxes(source: SourceFile) -> Iterator[_Chunk]:
-    place = 0
-    while len(head := source.at(place, 16)) >= 8:
+    offset = 0
+    while len(head := source.at(offset, 16)) >= 8:
         size, header = int.from_bytes(head[:4], "big"), 8
         if size == 1:
             size, header = int.from_bytes(head[8:], "big"), 16
-        size = size if size >= header else source.size - place  # 0: to the end
-        yield head[4:8], place + header, size - header
-        place += size
+        size = size if size >= header else source.size - offset  # 0: to the end
+        yield head[4:8], offset + header, size - header
+        offset += size
 
 
 def _number(content: bytes, order: str) -> int:

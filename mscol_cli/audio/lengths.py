@@ -1,4 +1,4 @@
-"""How long a compressed file is by its header, where FFmpeg does not have to guess."""
+"""Duration of a compressed file by its header, where FFmpeg does not estimate it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MICROSECONDS = 1_000_000
 def declared_seconds(
     source: SourceFile, container: InputContainer, stream: AudioStream
 ) -> float | None:
-    """Seconds that a header declares; None where it declares nothing.
+    """Duration in seconds by the header; None if the header has none.
 
-    FFmpeg estimates what it does not find, by size and bit rate, so it is asked only about formats
-    whose headers have a length.
+    FFmpeg estimates a missing duration from size and bit rate, so its value is used only for
+    formats whose headers have a length.
     """
     names = set(container.format.name.split(","))
     total = _flac_seconds(stream)
@@ -41,14 +41,14 @@ def declared_seconds(
         return None
     if names & _EXACT and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    alone = not container.streams.video
-    if names & {"matroska", "webm", "flv"} and container.duration and alone:
+    has_video = bool(container.streams.video)
+    if names & {"matroska", "webm", "flv"} and container.duration and not has_video:
         return container.duration / _MICROSECONDS
     return None
 
 
 def _flac_seconds(stream: AudioStream) -> float | None:
-    """By the header of FLAC, which has the number of samples in every container."""
+    """Duration by the header of FLAC, which has the number of samples in every container."""
     context = stream.codec_context
     info = context.extradata if context.name == "flac" else None
     if info is None or len(info) < 18:
@@ -60,16 +60,18 @@ def _flac_seconds(stream: AudioStream) -> float | None:
 
 def _asf_seconds(source: SourceFile) -> float | None:
     head = source.at(0, 1 << 16)
-    place = head.find(_ASF_PROPERTIES)
-    if place < 0 or len(head) < place + 88:
+    offset = head.find(_ASF_PROPERTIES)
+    if offset < 0 or len(head) < offset + 88:
         return None
-    play, preroll = (int.from_bytes(head[place + at : place + at + 8], "little") for at in (64, 80))
+    play, preroll = (
+        int.from_bytes(head[offset + at : offset + at + 8], "little") for at in (64, 80)
+    )
     seconds = play / 1e7 - preroll / 1e3
     return seconds if 0 < seconds < _MICROSECONDS else None
 
 
 def _wave_seconds(source: SourceFile, stream: AudioStream) -> float | None:
-    """By the count of samples in a WAV file, or by its bytes, those that are missing included."""
+    """Duration by the sample count of a WAV file, or by its size including missing bytes."""
     data = data_bytes(source)
     if data is None or data.declared is None or not stream.duration or not stream.time_base:
         return None

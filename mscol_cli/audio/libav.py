@@ -1,4 +1,4 @@
-"""Reads compressed audio with FFmpeg's libraries, by way of PyAV."""
+"""Reader for compressed audio: FFmpeg's libraries through PyAV."""
 
 from __future__ import annotations
 
@@ -12,23 +12,20 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
-from numpy.typing import NDArray
 
 from mscol_cli.audio import mpeg
-from mscol_cli.audio.frames import Collected, Kind
+from mscol_cli.audio.frames import FloatArray, FrameBuffer, Kind
 from mscol_cli.audio.headers import data_bytes, is_fragmented
 from mscol_cli.audio.lengths import declared_seconds
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.packets import Losses, link_frames
 from mscol_cli.audio.source import SourceFile
 
-FloatArray = NDArray[np.float32]
-
-# A callback into Python from FFmpeg's threads may wait for ever; None drops messages in C.
+# A callback into Python from FFmpeg's threads may block forever; None drops messages in C.
 av.logging.set_level(None)
 
 # Containers and raw streams that hold their audio themselves. Playlists, scripts, images and
-# whatever else makes FFmpeg open another file or an address are left out.
+# other formats for which FFmpeg opens another file or an address are excluded.
 FORMATS = (
     "aac,ac3,aiff,amr,ape,asf,avi,caf,dsf,dts,dtshd,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,"
     "mpeg,mpegts,ogg,oma,shn,tak,truehd,tta,voc,w64,wav,wv"
@@ -36,46 +33,46 @@ FORMATS = (
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 _LOSSLESS = ("alac", "ape", "dsd_", "flac", "mlp", "mp4als", "pcm_", "ralf", "shorten", "tak")
 _LOSSLESS_TOO = ("truehd", "tta", "wavpack", "wmalossless")
-_EXCESS = 0.25  # seconds beyond its header's length that a complete file may have
-_MOST_UNREAD = 0.1  # of a file in fragments; an index may end it
+_MAX_EXCESS = 0.25  # seconds beyond the declared length that a complete file may have
+_MAX_UNREAD = 0.1  # share of a fragmented file, which may end in an index
 _CAF_PACKET, _MILLISECONDS = 0.1, 0.002
 
 
 class NoAudioError(Exception):
-    """A file that FFmpeg opens, and that gives no audio."""
+    """FFmpeg opens the file but finds no audio in it."""
 
 
 class LibavReader:
-    """The first or default audio stream of a file, as FFmpeg decodes it.
+    """Reader of the default or first audio stream of a file, decoded by FFmpeg.
 
     Attributes:
-        sample_rate: Hz, of the first frame; later ones of another rate are resampled to it.
-        channels: How many, of the first frame; later ones are mixed to so many.
-        lossless: Whether every sample can be accounted for.
+        sample_rate: Sample rate of the first frame in Hz; later frames are resampled to it.
+        channels: Channels of the first frame; later frames are mixed to this number.
+        lossless: Whether the codec is lossless, so that a missing sample is detected.
         losses: What could not be decoded so far.
     """
 
     def __init__(
         self,
         parts: Sequence[SourceFile],
-        form: str | None = None,
+        audio_format: str | None = None,
         damage: str | None = None,
         lengths: Sequence[int | None] = (),
     ) -> None:
         """Open a file.
 
         Args:
-            parts: The file, or the links of a chained one, to be decoded one after the other.
-            form: FFmpeg's name of its format; None recognises it.
-            damage: What its container is known to lack.
+            parts: The file, or the links of a chained file, decoded one after the other.
+            audio_format: FFmpeg's name of the format; None detects it.
+            damage: Known damage of the container, as a phrase.
             lengths: Samples of each part that is Ogg with one page of audio; None for others.
 
         Raises:
             av.error.FFmpegError: FFmpeg does not recognise the file.
-            NoAudioError: It has no audio stream, or none that can be decoded.
+            NoAudioError: The file has no audio stream, or none that can be decoded.
         """
         self.losses = Losses()
-        self._parts, self._form = parts, form
+        self._parts, self._format = parts, audio_format
         self._lengths = lengths or [None] * len(parts)
         self._damage = damage or _unfinished(parts[-1])
         self._containers: list[InputContainer] = []
@@ -83,7 +80,7 @@ class LibavReader:
         codec = self._stream.codec_context.name
         self.lossless = codec.startswith(_LOSSLESS + _LOSSLESS_TOO)
         if self.lossless:
-            # Frames whose checksum is wrong are refused, not guessed at.
+            # Frames with a wrong checksum are errors instead of being concealed.
             self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._is_ogg = self._containers[0].format.name == "ogg"
         self._data = data_bytes(parts[0])
@@ -91,43 +88,47 @@ class LibavReader:
         # Matroska counts milliseconds, and CAF whole packets.
         caf = self._containers[0].format.name == "caf"
         self._tolerance = _CAF_PACKET if caf else _MILLISECONDS
-        alone = not self._containers[0].streams.video
-        self._fragmented = alone and is_fragmented(parts[0])
+        has_video = bool(self._containers[0].streams.video)
+        self._fragmented = not has_video and is_fragmented(parts[0])
         self._decoded = 0
         self.losses.declared = self._header or 0.0
         self._pieces = self._converted()
         self._rest = next(self._pieces, None)
         if self._rest is None:
-            raise NoAudioError(self._nothing())
+            raise NoAudioError(
+                "is not audio that mscol reads, or is damaged at its start"
+                if self.losses.failed
+                else "holds no samples"
+            )
 
     @property
     def declared(self) -> float | None:
-        """Seconds that the header declares, or else those that timestamps tell so far."""
+        """Duration in seconds by the header, or else by the timestamps so far."""
         if self._header is not None and len(self._parts) == 1:
             return self._header
-        # Ogg declares its length on its last page, by which FFmpeg cuts the last packet.
+        # Ogg declares its length on its last page, to which FFmpeg cuts the last packet.
         known = self.losses.gap or (self._is_ogg and self._damage is None)
         return self._decoded / self.sample_rate + self.losses.gap if known else None
 
     @property
     def estimate(self) -> float | None:
-        """Seconds by FFmpeg's guess; None where it has none."""
+        """Duration in seconds as FFmpeg estimates it; None without an estimate."""
         duration = self._containers[0].duration
         links = sum(part.size for part in self._parts) / self._parts[0].size
         return duration / 1_000_000 * links if duration and duration > 0 else None
 
     @property
     def damage(self) -> str | None:
-        """What could not be decoded, as a phrase; None if all could."""
-        more = None if self._header is None else self._decoded / self.sample_rate - self._header
-        complete = more is not None and 0.0 <= more < _EXCESS
+        """What could not be decoded, as a phrase; None without losses."""
+        excess = None if self._header is None else self._decoded / self.sample_rate - self._header
+        complete = excess is not None and 0.0 <= excess < _MAX_EXCESS
         failed, total = self.losses.failed, self.losses.failed + self.losses.decoded
         phrases = []
         if self.losses.gap:
             phrases.append(f"damaged: {self.losses.gap:.2f} s inside could not be decoded")
         elif failed and (self.losses.inside or not complete):
             phrases.append(f"damaged: {failed} of {total} packets could not be decoded")
-        if self._unread > _MOST_UNREAD:
+        if self._unread > _MAX_UNREAD:
             phrases.append(f"damaged: {self._unread:.0%} of the file could not be read")
         if self._damage and not complete:
             phrases.append(self._damage)
@@ -135,14 +136,14 @@ class LibavReader:
 
     @property
     def _unread(self) -> float:
-        """The share of fragments behind a damaged one, at which FFmpeg ends without a word."""
+        """Share of the file after a damaged fragment, where FFmpeg stops without an error."""
         if not self._fragmented or not self.losses.end:
             return 0.0
         return 1.0 - self.losses.end / self._parts[0].size
 
     def read(self, frames: int) -> FloatArray:
-        """The next samples: (channels, at most `frames`); none at the end."""
-        # Pages that nothing is written to take no memory.
+        """Read the next samples: (channels, at most `frames`); empty at the end."""
+        # Pages that are never written take no memory.
         block = np.empty((self.channels, frames if self._rest is not None else 0), dtype=np.float32)
         filled = 0
         while filled < frames and self._rest is not None:
@@ -156,7 +157,7 @@ class LibavReader:
         return block[:, :filled]
 
     def missing_share(self, decoded: int) -> float:
-        """The share of the declared samples that are not there, of `decoded` per channel."""
+        """Share of the declared samples that are missing after `decoded` samples per channel."""
         cut = 0.0
         if self._data is not None and self._data.declared:
             cut = self._data.missing / self._data.declared
@@ -174,18 +175,18 @@ class LibavReader:
     def _open(self, part: SourceFile) -> AudioStream:
         part.seek(0)
         container = av.open(
-            part, mode="r", format=self._form, options=_OPTIONS, metadata_errors="replace"
+            part, mode="r", format=self._format, options=_OPTIONS, metadata_errors="replace"
         )
         self._containers.append(container)
         if not container.streams.audio:
             raise NoAudioError("holds no audio stream")
-        streams = [one for one in container.streams.audio if one.codec_context is not None]
+        streams = [s for s in container.streams.audio if s.codec_context is not None]
         if not streams:
             raise NoAudioError("holds audio of a kind that FFmpeg cannot decode, or is damaged")
-        return next((one for one in streams if one.disposition & Disposition.default), streams[0])
+        return next((s for s in streams if s.disposition & Disposition.default), streams[0])
 
     def _open_next(self, part: SourceFile) -> bool:
-        """Whether another link could be opened, and has audio."""
+        """Open the next link. Returns False if it cannot be opened or has no audio."""
         try:
             self._stream = self._open(part)
         except (av.FFmpegError, NoAudioError):
@@ -193,30 +194,25 @@ class LibavReader:
             return False
         return True
 
-    def _nothing(self) -> str:
-        if self.losses.failed:
-            return "is not audio that mscol reads, or is damaged at its start"
-        return "holds no samples"
-
     def _converted(self) -> Generator[FloatArray, None, None]:
-        """Samples of all frames, in the layout and at the rate of the first."""
-        collected: Collected | None = None
+        """Samples of all frames, in the layout and at the sample rate of the first."""
+        buffer: FrameBuffer | None = None
         for frame in self._frames():
-            if collected is None:
+            if buffer is None:
                 self.sample_rate, self.channels = frame.sample_rate, frame.layout.nb_channels
-                collected = self._collected(frame)
-            if not collected.takes(frame):
-                yield from collected.flush()
-                collected = self._collected(frame, collected.target)
-                collected.takes(frame)
-            if collected.is_long:
-                yield from collected.drain()
-        if collected is not None:
-            yield from collected.flush()
+                buffer = self._buffer(frame)
+            if not buffer.push(frame):
+                yield from buffer.flush()
+                buffer = self._buffer(frame, buffer.target)
+                buffer.push(frame)
+            if buffer.is_long:
+                yield from buffer.drain()
+        if buffer is not None:
+            yield from buffer.flush()
 
-    def _collected(self, first: AudioFrame, target: Kind | None = None) -> Collected:
+    def _buffer(self, first: AudioFrame, target: Kind | None = None) -> FrameBuffer:
         check_limits(self._parts[0].path, first.sample_rate, first.layout.nb_channels)
-        return Collected(first, target)
+        return FrameBuffer(first, target)
 
     def _frames(self) -> Iterator[AudioFrame]:
         for number, part in enumerate(self._parts):
@@ -231,8 +227,7 @@ class LibavReader:
 
 
 def _short_vorbis(part: SourceFile, layout: str) -> AudioFrame:
-    """All of a Vorbis stream of one page, by libsndfile: FFmpeg misplaces it, and cuts off too much
-    or too little."""
+    """Decode a Vorbis stream of one page with libsndfile: FFmpeg trims it at the wrong place."""
     part.seek(0)
     samples, sample_rate = soundfile.read(part, dtype="float32", always_2d=True)
     frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
@@ -241,6 +236,6 @@ def _short_vorbis(part: SourceFile, layout: str) -> AudioFrame:
 
 
 def _unfinished(source: SourceFile) -> str | None:
-    """How a file ends in zeros, as a download that was given its full size at once; a phrase."""
+    """Describe zeros at the end of a file, as incomplete downloads leave them; None without."""
     zeros = source.zeros_at_end()
     return f"cut off: ends in {zeros} bytes of zeros" if zeros > mpeg.PADDING else None

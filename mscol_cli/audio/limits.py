@@ -1,8 +1,8 @@
-"""Which sample rates and channel counts are believed.
+"""Bounds on sample rates and channel counts.
 
-A damaged header may claim 1 Hz or 4 GHz, and resampling to a usual rate would then take all memory.
-Real audio lies well within: from telephony (8 kHz) to the fastest PCM and DSD64 converters
-(768 kHz), and up to 64 channels (seventh-order ambisonics).
+A damaged header may claim 1 Hz or 4 GHz, and resampling to a usual rate would then exhaust memory.
+Real audio ranges from telephony (8 kHz) to the fastest PCM and DSD64 converters (768 kHz), with up
+to 64 channels (seventh-order ambisonics).
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ CHANNELS = (1, 64)
 
 
 def check_limits(path: Path, sample_rate: int, channels: int) -> None:
-    """Raise BadInputError for a sample rate in Hz, or a number of channels, beyond the bounds."""
-    lowest, highest = SAMPLE_RATES
-    if not lowest <= sample_rate <= highest:
-        raise BadInputError(
-            f"{path}: its header says {sample_rate} Hz, mscol reads {lowest} to {highest} Hz;"
-            " replace it"
-        )
-    fewest, most = CHANNELS
-    if not fewest <= channels <= most:
-        raise BadInputError(
-            f"{path}: its header says {channels} channels, mscol reads {fewest} to {most};"
-            " replace it"
-        )
+    """Raise BadInputError for a sample rate in Hz or a number of channels out of bounds."""
+    for value, unit, (lowest, highest) in (
+        (sample_rate, "Hz", SAMPLE_RATES),
+        (channels, "channels", CHANNELS),
+    ):
+        if not lowest <= value <= highest:
+            raise BadInputError(
+                f"{path}: its header says {value} {unit}, mscol reads {lowest} to {highest} {unit};"
+                " replace it"
+            )

@@ -1,4 +1,4 @@
-"""Mono waveforms at one sample rate, piece by piece."""
+"""Streaming decoder to mono at one sample rate."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mscol_cli.audio.decode import open_audio
+from mscol_cli.audio.decode import FloatArray, open_audio
 from mscol_cli.audio.resample import StreamResampler
 
-FloatArray = NDArray[np.float32]
-
 PIECE = 1 << 23
-"""Samples before resampling. Whatever lasts three minutes at 44.1 kHz is one piece, and so is
-resampled at once, as `load_mono` does."""
+"""Samples per piece, before resampling: three minutes at 44.1 kHz. A shorter file is one piece and
+is resampled at once, as by `load_mono`."""
 
 
 def mono_pieces(
     path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
 ) -> Iterator[FloatArray]:
-    """Decode a file, average its channels and resample to `sample_rate` Hz, (samples,) at a time.
+    """Decode a file piece by piece, average its channels and resample it.
 
-    Put together, the pieces are what `load_mono` returns, to rounding.
+    The concatenated pieces equal the result of `load_mono`, to rounding.
 
     Args:
         path: The file.
-        sample_rate: Hz.
-        warn: As of `read_audio`.
+        sample_rate: Sample rate of the pieces in Hz.
+        warn: As for `read_audio`.
+
+    Yields:
+        Pieces of shape (samples,).
 
     Raises:
         BadInputError: As `read_audio`.
@@ -36,7 +36,7 @@ def mono_pieces(
     with open_audio(path) as stream:
         blocks = stream.blocks(rate=sample_rate)
         mono = (block.mean(axis=0, dtype=np.float32) for block in blocks)
-        # A low sample rate makes long pieces of few samples.
+        # At a low sample rate, few samples become a long piece.
         samples = int(PIECE * min(1.0, stream.sample_rate / sample_rate))
         yield from resampled_pieces(_gathered(mono, samples), stream.sample_rate, sample_rate)
         if warn is not None and stream.shortfall is not None:
@@ -46,7 +46,7 @@ def mono_pieces(
 def resampled_pieces(
     pieces: Iterable[FloatArray], source_rate: int, target_rate: int
 ) -> Iterator[FloatArray]:
-    """Resample a waveform that comes as pieces (samples,), at least one."""
+    """Resample a waveform given as one or more pieces (samples,); rates are in Hz."""
     import torch
 
     resampler = StreamResampler(source_rate, target_rate)
@@ -60,7 +60,7 @@ def resampled_pieces(
 
 
 def _gathered(blocks: Iterable[FloatArray], samples: int) -> Iterator[FloatArray]:
-    """The same waveform in pieces of at least so many samples, but for the last."""
+    """Join blocks to pieces of at least `samples` samples, except for the last."""
     waiting: list[FloatArray] = []
     length = 0
     for block in blocks:

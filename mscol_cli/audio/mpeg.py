@@ -1,4 +1,4 @@
-"""What MPEG audio says of itself: ID3v2 tags, the count of frames in the first one, frame sizes."""
+"""MPEG audio headers: ID3v2 tags, frame counts (Xing, Info, VBRI) and frame sizes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from functools import lru_cache
 from mscol_cli.audio.source import SourceFile
 
 _ID3_HEADER = 10
-_LONGEST_TAIL = 1 << 12  # bytes of tags at the end of a joined file
+_MAX_TAIL = 1 << 12  # bytes of tags at the end of a joined file
 _CHUNK = 1 << 16
-_SLACK = 1 << 12  # bytes of tags behind the last frame
-PADDING = 1 << 12  # bytes of zeros that are no loss; what a broken download leaves is longer
-_TAG_BYTES = 164  # of a tag, as far as it matters
+_SLACK = 1 << 12  # bytes of tags after the last frame
+PADDING = 1 << 12  # bytes of zeros taken for padding; incomplete downloads leave more
+_TAG_BYTES = 164  # bytes of a tag that are read
 _LARGEST_OFFSET = 36
 _INNER_TAG = re.compile(b"ID3[\2-\4][\0-\xfe].[\0-\x7f]{4}", re.DOTALL)
 _MARKS = re.compile(b"Xing|Info|VBRI")
@@ -32,7 +32,7 @@ _KBITS = {  # by version 1 or 2, and layer
 
 
 def id3_bytes(source: SourceFile) -> int:
-    """Length of the ID3v2 tags at the head of a file, 0 without any."""
+    """Size in bytes of the ID3v2 tags at the start of a file; 0 without tags."""
     end = 0
     while size := _id3_size(source.at(end, _ID3_HEADER)):
         end += size
@@ -40,18 +40,17 @@ def id3_bytes(source: SourceFile) -> int:
 
 
 def inner_tag_bytes(content: bytes) -> int:
-    """Bytes to the end of an ID3v2 tag that begins in `content`, which is none of the audio; 0
-    without one.
+    """Bytes up to the end of an ID3v2 tag that begins in `content`; 0 without a tag.
 
-    Of joined files the second begins with a tag, behind the ID3v1 tag of the first. FFmpeg looks
-    for frames in it and finds some in pictures.
+    In joined files, the second begins with a tag, after the ID3v1 tag of the first. FFmpeg searches
+    it for frames and finds some in pictures.
     """
-    tag = _INNER_TAG.search(content, 0, _LONGEST_TAIL)
+    tag = _INNER_TAG.search(content, 0, _MAX_TAIL)
     return tag.start() + _id3_size(tag.group()) if tag else 0
 
 
 def _id3_size(head: bytes) -> int:
-    """Bytes of the tag whose header this is, 0 if it is none."""
+    """Size in bytes of the tag with this header; 0 if it is not a tag."""
     if head[:3] != b"ID3" or len(head) < _ID3_HEADER:
         return 0
     size = 0
@@ -61,10 +60,10 @@ def _id3_size(head: bytes) -> int:
 
 
 def declared_seconds(source: SourceFile) -> float | None:
-    """How long an MP3 lasts by the tag in its first frame (Xing, Info or VBRI); None without.
+    """Duration in seconds by the Xing, Info or VBRI tag in the first frame; None without a tag.
 
-    ID3's TLEN is not believed: taggers leave it as it was when the audio changes.
-    Where a file is much longer than its tag says, others were joined to it: their tags count, too.
+    ID3's TLEN is ignored: taggers do not update it when the audio changes. If a file is much longer
+    than its tag declares, other files were joined to it, and their tags are added.
     """
     start = id3_bytes(source)
     first = next(_tags(source.at(start, _CHUNK)), None)
@@ -73,15 +72,15 @@ def declared_seconds(source: SourceFile) -> float | None:
     if not 0 < first.bytes < source.size - start - _SLACK:
         return first.seconds
     total = 0.0
-    for place in range(start, source.size, _CHUNK):
-        # A tag at the end of a block is seen whole with the first bytes of the next.
-        content = source.at(place, _CHUNK + _LARGEST_OFFSET + _TAG_BYTES)
+    for offset in range(start, source.size, _CHUNK):
+        # The first bytes of the next block complete a tag at the end of this one.
+        content = source.at(offset, _CHUNK + _LARGEST_OFFSET + _TAG_BYTES)
         total += sum(tag.seconds for tag in _tags(content) if tag.frame < _CHUNK)
     return total
 
 
 def is_tag(packet: bytes) -> bool:
-    """Whether what FFmpeg takes for an MP3 frame is a tag or padding, not to be decoded."""
+    """Whether a packet that FFmpeg takes for an MP3 frame is a tag or padding."""
     if packet[:3] in (b"ID3", b"TAG") or packet[:8] == b"APETAGEX" or packet[:6] == b"LYRICS":
         return True
     if len(packet) <= PADDING and not packet.strip(b"\0"):
@@ -91,10 +90,10 @@ def is_tag(packet: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def frame_bytes(head: bytes) -> int | None:
-    """Bytes of the frame of layer I to III that begins with these four.
+    """Size in bytes of the frame of layer I to III that begins with these four bytes.
 
     Returns:
-        0 at a free bit rate, which does not tell; None if they begin no frame.
+        0 for a free bit rate, where the size is unknown; None if no frame begins here.
     """
     header = _Header.parse(head)
     return None if header is None else header.bytes
@@ -102,7 +101,7 @@ def frame_bytes(head: bytes) -> int | None:
 
 @dataclass(frozen=True)
 class _Tag:
-    """A count of frames: where its frame begins, the length it tells, bytes of all frames."""
+    """A frame count: offset of its frame, declared duration, bytes of all frames."""
 
     frame: int
     seconds: float
@@ -111,7 +110,7 @@ class _Tag:
 
 @dataclass(frozen=True)
 class _Header:
-    """Of a frame; `bytes` is 0 at a free bit rate."""
+    """Header of a frame; `bytes` is 0 for a free bit rate."""
 
     version: int
     layer: int
@@ -122,7 +121,7 @@ class _Header:
 
     @staticmethod
     def parse(head: builtins.bytes) -> _Header | None:
-        """From four bytes; None if no frame begins with them."""
+        """Parse four bytes; None if no frame begins with them."""
         if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
             return None
         version_bits, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -142,15 +141,15 @@ class _Header:
 
 def _tags(content: bytes) -> Iterator[_Tag]:
     if not any(mark in content for mark in _MARKS.pattern.split(b"|")):
-        return  # much faster than the pattern where there is none
+        return  # much faster than the pattern if there is no match
     for match in _MARKS.finditer(content):
-        mark, place = match.group(), match.start()
+        mark, position = match.group(), match.start()
         for offset in (36,) if mark == b"VBRI" else (36, 21, 13):
-            header = _Header.parse(content[place - offset :][:4]) if place >= offset else None
+            header = _Header.parse(content[position - offset :][:4]) if position >= offset else None
             if header is None or header.layer != 3:
                 continue
             if mark == b"VBRI" or offset == 4 + header.side_bytes:
-                yield _tag(header, place - offset, content[place : place + _TAG_BYTES])
+                yield _tag(header, position - offset, content[position : position + _TAG_BYTES])
                 break
 
 
@@ -158,14 +157,14 @@ def _tag(header: _Header, frame: int, tag: bytes) -> _Tag:
     if tag[:4] == b"VBRI":
         size, frames = (int.from_bytes(tag[at : at + 4], "big") for at in (10, 14))
         return _Tag(frame, frames * header.samples / header.sample_rate, size)
-    flags, place = int.from_bytes(tag[4:8], "big"), 8
+    flags, offset = int.from_bytes(tag[4:8], "big"), 8
     values = dict.fromkeys((_HAS_FRAMES, _HAS_BYTES), 0)
     for flag, size in ((_HAS_FRAMES, 4), (_HAS_BYTES, 4), (_HAS_INDEX, 100), (_HAS_QUALITY, 4)):
         if flags & flag:
-            values[flag] = int.from_bytes(tag[place : place + 4], "big")
-            place += size
+            values[flag] = int.from_bytes(tag[offset : offset + 4], "big")
+            offset += size
     samples = values[_HAS_FRAMES] * header.samples
-    lame = tag[place : place + 24]
+    lame = tag[offset : offset + 24]
     if len(lame) == 24 and lame[:4].isalnum():
         delays = int.from_bytes(lame[21:24], "big")
         samples -= (delays >> 12) + (delays & 0xFFF)

@@ -1,4 +1,4 @@
-"""The pages of an Ogg file: its links, and what is missing of them."""
+"""Scan of the pages of an Ogg file for links and missing pages."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 @dataclass
 class OggPages:
-    """What the headers of all pages say.
+    """Summary of all page headers.
 
     Attributes:
-        links: First byte and end of each logical file; several are chained one after the other.
-        lengths: Samples of each link that has one page of audio, by that page; None for others.
-        lost: Pages that are missing inside.
+        links: Start and end in bytes of each logical file; a chained file has several.
+        lengths: Samples of each link with a single page of audio; None for other links.
+        lost: Number of missing pages inside.
         ended: Whether every stream has its last page.
     """
 
@@ -34,7 +34,7 @@ class OggPages:
 
     @property
     def damage(self) -> str | None:
-        """What is missing, as a phrase; None if nothing is."""
+        """What is missing, as a phrase; None for a complete file."""
         if self.lost:
             return f"damaged: {self.lost} of its pages are missing"
         return None if self.ended else "cut off: its last page is missing"
@@ -51,7 +51,7 @@ class _Page:
 
 
 def scan_pages(source: SourceFile) -> OggPages:
-    """Read every page; one whose checksum is wrong counts as missing.
+    """Read every page. A page with a wrong checksum counts as missing.
 
     Raises:
         BadInputError: The pages are out of order, or the first ones are missing or damaged.
@@ -82,7 +82,7 @@ def scan_pages(source: SourceFile) -> OggPages:
         raise BadInputError(
             f"{source.path}: truncated or damaged, no page of Ogg can be read; replace it"
         )
-    pages.lengths = [found[0] if len(found) == 1 else None for found in positions]
+    pages.lengths = [ends[0] if len(ends) == 1 else None for ends in positions]
     pages.links = list(zip(starts, [*starts[1:], source.size], strict=True))
     return pages
 
@@ -93,40 +93,40 @@ def _lost_before(page: _Page, numbers: dict[int, int], source: SourceFile) -> in
             f"{source.path}: its first pages are missing or its pages are out of order; replace it"
         )
     step = page.number - numbers[page.stream]
-    # A page that is continued from an encoder's restart may have its predecessor's number.
+    # After a restart of the encoder, a page may repeat the number of its predecessor.
     if step < 0:
         raise BadInputError(f"{source.path}: its pages are out of order; replace it")
     return max(0, step - 1)
 
 
 def _pages(source: SourceFile) -> Iterator[_Page]:
-    place = 0
-    while (start := _next_page(source, place)) is not None:
+    offset = 0
+    while (start := _next_page(source, offset)) is not None:
         head = source.at(start, _HEADER + 255)
         lacing = head[_HEADER : _HEADER + head[26]] if len(head) >= _HEADER else b""
-        place = start + _HEADER + len(lacing) + sum(lacing)
-        if len(head) < _HEADER or head[4] or not _is_intact(source.at(start, place - start)):
-            place = start + 4
+        offset = start + _HEADER + len(lacing) + sum(lacing)
+        if len(head) < _HEADER or head[4] or not _is_intact(source.at(start, offset - start)):
+            offset = start + 4
             continue
         stream, number = (int.from_bytes(head[at : at + 4], "little") for at in (14, 18))
         position = int.from_bytes(head[6:14], "little", signed=True)
-        yield _Page(start, place, head[5], stream, number, position)
+        yield _Page(start, offset, head[5], stream, number, position)
 
 
 def _is_intact(page: bytes) -> bool:
-    """Whether a page has its checksum: CRC-32 with the bits of zlib's in reverse order."""
+    """Verify the checksum of a page: CRC-32 with the bits of zlib's in reverse order."""
     blank = page[: _CHECKSUM.start] + bytes(4) + page[_CHECKSUM.stop :]
     mirrored = zlib.crc32(blank.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return page[_CHECKSUM] == mirrored.to_bytes(4, "big").translate(_MIRRORED)
 
 
-def _next_page(source: SourceFile, place: int) -> int | None:
-    """Where the next page begins; damaged bytes before it are passed over."""
-    if source.at(place, 4) == b"OggS":
-        return place
-    while len(content := source.at(place, _CHUNK)) >= 4:
-        found = content.find(b"OggS")
-        if found >= 0:
-            return place + found
-        place += len(content) - 3
+def _next_page(source: SourceFile, offset: int) -> int | None:
+    """Offset of the next page; damaged bytes before it are skipped."""
+    if source.at(offset, 4) == b"OggS":
+        return offset
+    while len(content := source.at(offset, _CHUNK)) >= 4:
+        index = content.find(b"OggS")
+        if index >= 0:
+            return offset + index
+        offset += len(content) - 3
     return None

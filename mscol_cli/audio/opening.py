@@ -1,13 +1,9 @@
-"""Choosing the decoder of a file, by its content."""
+"""Choice of the decoder by the content of a file."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import av
-import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from mscol_cli.audio import matroska, mpeg
 from mscol_cli.audio.headers import joined_at, wave_format
@@ -24,50 +20,18 @@ _SNDFILE = frozenset(
 )
 
 
-class Reader(Protocol):
-    """A decoder at work on one file.
-
-    Attributes:
-        sample_rate: Hz.
-        channels: How many.
-        lossless: Whether every sample can be accounted for.
-    """
-
-    sample_rate: int
-    channels: int
-    lossless: bool
-
-    @property
-    def declared(self) -> float | None:
-        """Seconds that the header declares; None where it declares nothing."""
-
-    @property
-    def estimate(self) -> float | None:
-        """Seconds, guessed; None where there is nothing to tell it by."""
-
-    @property
-    def damage(self) -> str | None:
-        """What could not be decoded so far, as a phrase; None if all could."""
-
-    def read(self, frames: int) -> NDArray[np.float32]:
-        """The next samples: (channels, at most `frames`); none at the end."""
-
-    def missing_share(self, decoded: int) -> float:
-        """The share of the declared samples that are not there, of `decoded` per channel."""
-
-    def close(self) -> None:
-        """Close the file."""
+Reader = SndfileReader | LibavReader
 
 
 def open_reader(source: SourceFile, quick: bool = False) -> Reader:
-    """Open a file with libsndfile where that is the reference, else with FFmpeg's libraries.
+    """Open a file with libsndfile for the formats it is the reference for, else with FFmpeg.
 
     Args:
         source: The file.
-        quick: Leave out what reads the whole file, as only its header is wanted.
+        quick: Read the header only; skip checks that read the entire file.
 
     Raises:
-        BadInputError: It is not audio, or is damaged at its start.
+        BadInputError: The file is not audio, or is damaged at its start.
     """
     start = mpeg.id3_bytes(source)
     kind = source.at(start, 4)
@@ -82,9 +46,9 @@ def open_reader(source: SourceFile, quick: bool = False) -> Reader:
 
 
 def _sndfile(source: SourceFile) -> Reader:
-    """With libsndfile, or with FFmpeg's libraries for the codecs that it lacks."""
+    """Open with libsndfile, or with FFmpeg for codecs that libsndfile lacks."""
     if (claimed := wave_format(source)) is not None:
-        check_limits(source.path, *claimed)  # libsndfile would call 0 or 4 GHz an internal error
+        check_limits(source.path, *claimed)  # libsndfile reports 0 or 4 GHz as an internal error
     if (second := joined_at(source)) is not None:
         raise BadInputError(
             f"{source.path}: a second file is joined to it at byte {second:,}; split them"

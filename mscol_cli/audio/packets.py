@@ -1,4 +1,4 @@
-"""The packets of one stream of FFmpeg: decoded, and those counted that cannot be."""
+"""Decoding of the packets of an FFmpeg stream, with a count of those that fail."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mscol_cli.audio import mpeg
 
 _Packet: TypeAlias = "Packet[AudioStream]"
 
-# Raw streams, to which FFmpeg gives timestamps by counting packets.
+# Raw streams; FFmpeg derives their timestamps by counting packets.
 UNTIMED = ("aac", "ac3", "amr", "dts", "dtshd", "eac3", "mp3", "truehd")
 _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
-_END = 0.05  # seconds; what fails later is behind the last frame
+_END = 0.05  # seconds before the declared end, after which failures are not audio
 _is_corrupt = attrgetter("is_corrupt")
 
 
@@ -30,13 +30,13 @@ class Losses:
     """What could not be decoded.
 
     Attributes:
-        decoded: Packets that were decoded.
-        failed: Packets, or reads of the container, that were not.
-        inside: How often packets failed before the length that the header declares was reached.
-        gap: Seconds that the timestamps leap over.
-        end: Where in the file the last packet ended: bytes.
-        given: Seconds of the frames so far.
-        declared: Seconds by the header; 0 where it does not say.
+        decoded: Number of packets decoded.
+        failed: Number of packets, or reads of the container, that failed.
+        inside: Number of failures before the declared end.
+        gap: Seconds skipped by the timestamps.
+        end: End of the last packet in the file, in bytes.
+        seconds: Duration of the frames so far.
+        declared: Duration in seconds by the header; 0 if the header has none.
     """
 
     decoded: int = 0
@@ -44,7 +44,7 @@ class Losses:
     inside: int = 0
     gap: float = 0.0
     end: int = 0
-    given: float = 0.0
+    seconds: float = 0.0
     declared: float = 0.0
 
 
@@ -56,7 +56,7 @@ def link_frames(
     Args:
         container: An open file.
         stream: Its audio stream.
-        losses: Where to count what could not be decoded.
+        losses: Counters to update.
     """
     clock = None if container.format.name in UNTIMED else _Clock(losses)
     mpeg_frames = _MpegFrames(losses) if container.format.name == "mp3" else None
@@ -71,9 +71,9 @@ def link_frames(
             if samples := frame.samples:
                 if clock is not None:
                     clock.take(frame)
-                losses.given += samples / frame.sample_rate
+                losses.seconds += samples / frame.sample_rate
                 yield frame
-        if losses.failed > failed and losses.given < losses.declared - _END:
+        if losses.failed > failed and losses.seconds < losses.declared - _END:
             losses.inside += 1
     if last is not None:
         losses.end = (last.pos or 0) + last.size
@@ -82,7 +82,7 @@ def link_frames(
 def _packets(
     container: InputContainer, stream: AudioStream, losses: Losses
 ) -> Iterator[_Packet | None]:
-    """The packets of a stream, then None. Damage inside a container is passed over."""
+    """The packets of a stream, then None. Damage inside a container is skipped."""
     failures = 0
     while failures < _MAX_FAILURES:
         try:
@@ -119,14 +119,14 @@ def _is_tag(packet: _Packet, stream: AudioStream) -> bool:
 
 
 class _MpegFrames:
-    """Finds frames of MPEG audio that are incomplete and that FFmpeg decodes all the same."""
+    """Detector of incomplete MPEG frames, which FFmpeg decodes without an error."""
 
     def __init__(self, losses: Losses) -> None:
         self._losses = losses
         self._tag_end = 0
 
     def take(self, packet: _Packet) -> bool:
-        """Look at the next packet; false if it is not to be decoded, for it is a part of a tag."""
+        """Check the next packet. Returns False for a part of a tag, which is not decoded."""
         if self._tag_end and (packet.pos or 0) < self._tag_end:
             return False
         expected = mpeg.frame_bytes(bytes(packet)[:4])
@@ -136,20 +136,20 @@ class _MpegFrames:
         self._tag_end = (packet.pos or 0) + mpeg.inner_tag_bytes(content)
         if mpeg.is_tag(content):
             return False
-        # What is passed over before the first frame need not be audio.
+        # Bytes skipped before the first frame need not be audio.
         self._losses.failed += self._losses.decoded > 1
         return True
 
 
 class _Clock:
-    """Follows the timestamps of one stream, and adds up where they leap."""
+    """Sum of the gaps between the timestamps of a stream."""
 
     def __init__(self, losses: Losses) -> None:
         self._losses = losses
         self._now: float | None = None
 
     def take(self, frame: AudioFrame) -> None:
-        """The next frame."""
+        """Add the next frame."""
         if frame.pts is not None and frame.time_base is not None:
             start = float(frame.pts * frame.time_base)
             leap = 0.0 if self._now is None else start - self._now

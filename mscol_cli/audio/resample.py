@@ -1,4 +1,4 @@
-"""Changing the sample rate, by windowed-sinc interpolation."""
+"""Resampling by windowed-sinc interpolation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 _MAX_KERNEL = 1 << 24
 _ZERO_CROSSINGS = 6
 _REACH = 12
-"""Samples of the slower of both rates within which every input of an output lies, and more."""
+"""Filter support on each side, with a margin, in samples at the lower of the two rates."""
 
 
 def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
-    """Resample (..., samples) from `source_rate` to `target_rate` Hz.
+    """Resample a waveform.
+
+    Args:
+        waveform: (..., samples).
+        source_rate: Sample rate of the waveform in Hz.
+        target_rate: Sample rate of the result in Hz.
 
     Returns:
         (..., ceil(samples * target_rate / source_rate)), float32, on the same device.
@@ -26,7 +31,7 @@ def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
     if source_rate == target_rate:
         return waveform
     if _kernel_size(source_rate, target_rate) > _MAX_KERNEL:
-        return _resample_awkward(waveform, source_rate, target_rate)
+        return _resample_polyphase(waveform, source_rate, target_rate)
     from torchaudio.functional import resample as sinc_resample
 
     resampled: Tensor = sinc_resample(
@@ -38,7 +43,7 @@ def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
 def resample_array(
     waveform: NDArray[np.float32], source_rate: int, target_rate: int
 ) -> NDArray[np.float32]:
-    """`resample` for NumPy arrays."""
+    """`resample` for a NumPy array (..., samples); rates are in Hz."""
     if source_rate == target_rate:
         return waveform
     import torch
@@ -49,49 +54,52 @@ def resample_array(
 
 
 class StreamResampler:
-    """`resample` for a waveform that comes in pieces: what it gives is, put together, the same."""
+    """Streaming version of `resample`: the concatenated results are the same.
+
+    Args:
+        source_rate: Sample rate of the pieces in Hz.
+        target_rate: Sample rate of the results in Hz.
+    """
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
-        """Begin a waveform. Rates are in Hz."""
         self._rates = source_rate, target_rate
         common = gcd(source_rate, target_rate)
-        # Every `step` samples of input the filters come round, `phases` outputs later.
+        # The filters repeat after `step` inputs and `phases` outputs.
         self._step, self._phases = source_rate // common, target_rate // common
         self._context = ceil(_REACH * max(1.0, source_rate / target_rate) / self._step)
-        self._held: Tensor | None = None
-        self._before = 0
+        self._buffer: Tensor | None = None
+        self._emitted = 0  # steps of the buffer whose outputs were returned
 
     def push(self, piece: Tensor, last: bool = False) -> Tensor:
-        """Take the next piece, (..., samples), and give what can be told by now; all, after the
-        last piece."""
+        """Add a piece (..., samples) and return the outputs (..., samples) that are complete; after
+        the last piece, all of them."""
         import torch
 
         if self._step == self._phases:
             return piece
-        held = piece if self._held is None else torch.cat([self._held, piece], dim=-1)
-        whole = held.shape[-1] // self._step
-        ready = max(whole - self._context, self._before)
-        if not last and ready == self._before:
-            self._held = held
-            return held[..., :0]
-        resampled = resample(held, *self._rates)
+        buffer = piece if self._buffer is None else torch.cat([self._buffer, piece], dim=-1)
+        ready = max(buffer.shape[-1] // self._step - self._context, self._emitted)
+        if not last and ready == self._emitted:
+            self._buffer = buffer
+            return buffer[..., :0]
+        resampled = resample(buffer, *self._rates)
         end = resampled.shape[-1] if last else ready * self._phases
-        given = resampled[..., self._before * self._phases : end]
+        outputs = resampled[..., self._emitted * self._phases : end]
         dropped = max(ready - self._context, 0)
-        self._held, self._before = held[..., dropped * self._step :].clone(), ready - dropped
-        return given
+        self._buffer, self._emitted = buffer[..., dropped * self._step :].clone(), ready - dropped
+        return outputs
 
 
 def _kernel_size(source_rate: int, target_rate: int) -> int:
-    """Values in the table of filters: one filter for each phase of the output."""
+    """Size of the filter table, which has one filter per output phase."""
     common = gcd(source_rate, target_rate)
     step, phases = source_rate // common, target_rate // common
     width = 2 * _ZERO_CROSSINGS * max(step, phases) // phases
     return phases * (step + width)
 
 
-def _resample_awkward(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
-    """Rates with hardly a common factor, whose table of filters would not fit in memory."""
+def _resample_polyphase(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
+    """Resample between nearly coprime rates, whose filter table would not fit in memory."""
     import torch
     from scipy.signal import resample_poly
 

@@ -1,4 +1,4 @@
-"""Reads with libsndfile what it is the reference for: PCM containers and FLAC."""
+"""Reader for PCM containers and FLAC: libsndfile."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from numpy.typing import NDArray
 from mscol_cli.audio.headers import DataBytes, data_bytes
 from mscol_cli.audio.source import SourceFile
 
-_UNKNOWN = 1 << 36  # the most frames that FLAC can declare
-_SLACK = 8  # bytes by which the headers of AIFF may be off
+_UNKNOWN = 1 << 36  # the maximum number of frames that FLAC can declare
+_SLACK = 8  # tolerance for AIFF headers, in bytes
 
 
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
-    """Never seeks: soundfile seeks after each read, which fails at the end of a FLAC stream whose
-    length is unknown, and sizes reads by the header."""
+    """A SoundFile that never seeks. By default soundfile seeks after each read, which fails at the
+    end of a FLAC stream of unknown length, and sizes reads by the header."""
 
     def seekable(self) -> bool:
         return False
 
 
 class SndfileReader:
-    """A file as libsndfile decodes it.
+    """Reader of a file, decoded by libsndfile.
 
     Attributes:
         sample_rate: Hz.
-        channels: How many.
-        declared: Seconds that the header declares; None where it declares nothing.
-        lossless: Whether every sample can be accounted for.
-        damage: Always None: libsndfile raises.
-        better_by_ffmpeg: Whether it is MP3 in WAV, or ALAC, of which libsndfile misses damage.
+        channels: Number of channels.
+        declared: Duration in seconds by the header; None if the header has none.
+        lossless: Always true: a missing sample is detected.
+        damage: Always None: libsndfile raises an error instead.
+        better_by_ffmpeg: Whether the codec is MP3 or ALAC, where libsndfile misses damage.
     """
 
     lossless = True
     damage: str | None = None
 
     def __init__(self, source: SourceFile) -> None:
-        """Open a file. Raises soundfile.LibsndfileError if it is not one that libsndfile reads."""
+        """Open a file. Raises soundfile.LibsndfileError if libsndfile cannot read it."""
         self._data = data_bytes(source)
         if self._data is not None and self._data.declared is None:
             _finish_header(source, self._data)
@@ -62,7 +62,7 @@ class SndfileReader:
 
     @property
     def estimate(self) -> float | None:
-        """Seconds that are there; None where the header does not say."""
+        """Duration in seconds that is present; None if the header has none."""
         frames = int(self._file.frames)
         return frames / self.sample_rate if 0 < frames < _UNKNOWN else None
 
@@ -70,16 +70,16 @@ class SndfileReader:
         return self._data is not None and self._data.missing > _SLACK
 
     def read(self, frames: int) -> NDArray[np.float32]:
-        """The next samples: (channels, at most `frames`); none at the end."""
+        """Read the next samples: (channels, at most `frames`); empty at the end."""
         if self._left is not None:
-            # libFLAC takes tags behind the last frame for damage.
+            # libFLAC takes tags after the last frame for damage.
             frames = min(frames, self._left)
             self._left -= frames
         block: NDArray[np.float32] = self._file.read(frames, dtype="float32", always_2d=True)
         return np.ascontiguousarray(block.T)
 
     def missing_share(self, decoded: int) -> float:
-        """The share of the declared samples that are not there, of `decoded` per channel."""
+        """Share of the declared samples that are missing after `decoded` samples per channel."""
         if self._is_cut():
             assert self._data is not None
             assert self._data.declared is not None
@@ -94,10 +94,10 @@ class SndfileReader:
 
 
 def _finish_header(source: SourceFile, data: DataBytes) -> None:
-    """Show libsndfile the size for which it reads to the end of the file.
+    """Patch an unfinished header so that libsndfile reads to the end of the file.
 
-    A recorder that lost power leaves 0, for which libsndfile finds no samples. The other formats
-    it reads to their end as they are.
+    A recorder that lost power leaves a size of 0, for which libsndfile finds no samples. Other
+    formats need no patch.
     """
     kind = source.at(0, 4)
     if kind in (b"RIFF", b"RIFX", b"RF64", b"BW64"):

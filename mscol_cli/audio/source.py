@@ -1,4 +1,4 @@
-"""An input file as decoders read it: a regular file, opened once."""
+"""Input file object for the decoders."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from mscol_cli.errors import BadInputError, UnreadableInputError
 
 _READ_AHEAD = 1 << 16
-_SEARCHED, _OVERLAP = 1 << 20, 16  # bytes read at a time, and of these read again
+_SEARCHED, _OVERLAP = 1 << 20, 16  # bytes read at a time, and overlap between reads
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class SourceFile:
-    """A file, or a part of one, with the methods that libsndfile and FFmpeg call.
+    """A regular file, or a part of one, with the methods that libsndfile and FFmpeg call.
 
-    Decoders take a failed read for the end of the file, so the system's error is kept until
+    Decoders take a failed read for the end of the file, so an error of the system is stored until
     `check` raises it.
     """
 
@@ -27,8 +27,8 @@ class SourceFile:
         """Open bytes `start` to `end` of a file.
 
         Raises:
-            BadInputError: It is empty, or not a regular file (a pipe is not even opened).
-            UnreadableInputError: The system cannot open it.
+            BadInputError: The file is empty, or not a regular file (a pipe is never opened).
+            UnreadableInputError: The system cannot open the file.
         """
         self.path = path
         self._error: OSError | None = None
@@ -47,11 +47,11 @@ class SourceFile:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return self._end - self._start
 
     def zeros_at_end(self) -> int:
-        """Bytes of zeros at the end."""
+        """Number of zero bytes at the end."""
         end = self.size
         while end and not any(block := self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))):
             end -= len(block) or end
@@ -59,7 +59,7 @@ class SourceFile:
         return self.size - end + len(block) - len(block.rstrip(b"\0"))
 
     def find(self, pattern: re.Pattern[bytes], start: int) -> int | None:
-        """Where the first match of a short pattern begins, from `start` on; None without one."""
+        """Offset of the first match of a short pattern from `start`; None without a match."""
         while len(block := self.at(start, _SEARCHED)) > _OVERLAP:
             if match := pattern.search(block):
                 return start + match.start()
@@ -67,12 +67,12 @@ class SourceFile:
         return None
 
     def part(self, start: int, end: int | None = None) -> SourceFile:
-        """Bytes `start` to `end` of this one, opened on their own."""
+        """Open bytes `start` to `end` of this file as a separate file object."""
         stop = self._end if end is None else self._start + end
         return SourceFile(self.path, self._start + start, stop)
 
     def at(self, offset: int, count: int) -> bytes:
-        """Up to `count` bytes from `offset`, wherever a decoder is reading."""
+        """Read up to `count` bytes at `offset`, without moving the position."""
         position = self._position
         self.seek(offset)
         content = self.read(count)
@@ -80,16 +80,16 @@ class SourceFile:
         return content
 
     def read(self, count: int = -1) -> bytes:
-        """As of a file object; no bytes after an error of the system."""
+        """Read bytes; empty after an error of the system."""
         left = max(0, self.size - self._position)
         content = bytearray(left if count < 0 else min(count, left))
         return bytes(content[: self.readinto(content)])
 
     def readinto(self, buffer: Any) -> int:
-        """As of a file object; 0 after an error of the system."""
+        """Fill a buffer; returns 0 after an error of the system."""
         wanted = min(len(buffer), self.size - self._position)
         if wanted <= 0:
-            return 0  # a damaged header may point further than the system can seek
+            return 0  # a damaged header may point beyond what the system can seek to
         try:
             self._file.seek(self._start + self._position)
             count = self._file.readinto(memoryview(buffer)[:wanted])
@@ -101,17 +101,17 @@ class SourceFile:
         return count
 
     def overlay(self, offset: int, patch: bytes) -> None:
-        """Let decoders read other bytes at `offset` than the file has."""
+        """Replace the bytes that decoders read at `offset`."""
         self._overlay.append((offset, patch))
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As of a file object."""
+        """Set the position in bytes."""
         origin = (0, self._position, self.size)[whence]
         self._position = max(0, origin + offset)
         return self._position
 
     def tell(self) -> int:
-        """As of a file object."""
+        """The position in bytes."""
         return self._position
 
     def check(self) -> None:
@@ -120,7 +120,7 @@ class SourceFile:
             raise _unreadable(self.path, self._error)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> SourceFile:
@@ -142,7 +142,7 @@ def _open_regular(path: Path) -> int:
 
 
 def _patch(buffer: Any, count: int, offset: int, patch: bytes) -> None:
-    """Put other bytes at an offset of a block, which may begin before it or reach beyond it."""
+    """Overwrite bytes at an offset of a block; the patch may extend beyond either end."""
     start, end = max(0, offset), min(count, offset + len(patch))
     if start < end:
         buffer[start:end] = patch[start - offset : end - offset]

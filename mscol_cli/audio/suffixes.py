@@ -1,4 +1,4 @@
-"""File name endings that promise audio."""
+"""Suffixes of audio files."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ AUDIO_SUFFIXES = MPEG_SUFFIXES | frozenset(
     | {".aac", ".adts", ".ac3", ".eac3", ".dts", ".wma", ".webm", ".weba", ".mka", ".3gp"}
     | {".ape", ".wv", ".tta", ".tak", ".mpc", ".shn", ".dsf", ".amr", ".oma", ".voc"}
 )
-"""What a folder is searched for; a file that is named itself may have any ending."""
+"""Suffixes searched for in folders; an input that is a file may have any suffix."""

@@ -1,4 +1,4 @@
-"""Writing audio: 16-bit FLAC, WAV of floats, and Ogg Vorbis; each file is whole or absent."""
+"""Atomic writing of audio files: 16-bit FLAC, float WAV and Ogg Vorbis."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from mscol_cli.system.files import write_atomically
 
 _BLOCK = 1 << 16
 INT16_SCALE = 32768
-"""What a sample of 1.0 is in 16 bits, where the largest positive one is a step less."""
+"""Value of a sample of 1.0 in 16 bits; the largest positive sample is one step lower."""
 
 
 @dataclass(frozen=True)
 class _Format:
-    """What libsndfile calls a format, and the most that it holds; beyond, encoders may crash."""
+    """libsndfile's names of a format and its limits, beyond which encoders may crash; `typical` is
+    the average size in bytes of a sample of music."""
 
     container: str
     subtype: str
@@ -38,68 +39,67 @@ FORMATS = {
 }
 
 
-def bytes_per_sample(form: str) -> float:
-    """What a sample of one channel takes in a format, on average over music."""
-    return FORMATS[form].typical
+def bytes_per_sample(audio_format: str) -> float:
+    """Average size in bytes of a sample of music, for one channel."""
+    return FORMATS[audio_format].typical
 
 
 def check_format(option: str, name: str) -> None:
-    """Raise UsageError, naming the option, unless it is a format that can be written."""
+    """Raise UsageError, naming the option, unless the format can be written."""
     if name not in FORMATS:
         raise UsageError(f"{option} takes {', '.join(FORMATS)}, not '{name}'.")
 
 
-def headroom(form: str, peak: float) -> float:
-    """The factor that brings a peak down to full scale; 1 where none exceeds it, and in a format
-    of floats."""
-    return 1.0 if peak <= 1.0 or FORMATS[form].subtype == "FLOAT" else 1.0 / peak
+def headroom(audio_format: str, peak: float) -> float:
+    """Factor that scales a peak down to full scale; 1 for lower peaks and for float formats."""
+    return 1.0 if peak <= 1.0 or FORMATS[audio_format].subtype == "FLOAT" else 1.0 / peak
 
 
 def write_audio(path: Path, samples: NDArray[np.float32], sample_rate: int) -> None:
-    """`write_blocks` of one block: (channels, samples)."""
+    """Write (channels, samples) to a file; see `write_blocks`."""
     write_blocks(path, [samples], samples.shape, sample_rate)
 
 
 def write_blocks(
     path: Path, blocks: Iterable[NDArray[np.float32]], shape: tuple[int, ...], sample_rate: int
 ) -> None:
-    """Write a file, atomically; its suffix is the format: .flac, .wav or .ogg.
+    """Write a file atomically, in the format of its suffix: .flac, .wav or .ogg.
 
-    Samples of 16 bits are rounded so that x / 32768 is read again. What exceeds full scale is cut
-    off there: see `headroom`.
+    16-bit samples are rounded so that x / 32768 is read back. Samples beyond full scale are
+    clipped; see `headroom`.
 
     Args:
         path: The file.
-        blocks: One after the other, (channels, samples) each, full scale is 1.
-        shape: Channels and samples of all of them together.
+        blocks: Consecutive blocks (channels, samples), full scale is 1.
+        shape: (channels, samples) of all blocks together.
         sample_rate: Hz.
 
     Raises:
-        BadInputError: The format has no room for so many channels, such a rate or such a length.
-        OSError: It cannot be written.
+        BadInputError: The format does not support the channels, the sample rate or the length.
+        OSError: The file cannot be written.
     """
-    form = FORMATS[path.suffix[1:]]
-    _check_room(path, shape, sample_rate, form)
+    target = FORMATS[path.suffix[1:]]
+    _check_limits(path, shape, sample_rate, target)
     write_atomically(
-        path, lambda temporary: _encode(temporary, blocks, shape[0], sample_rate, form)
+        path, lambda temporary: _encode(temporary, blocks, shape[0], sample_rate, target)
     )
 
 
-def _check_room(path: Path, shape: tuple[int, ...], rate: int, form: _Format) -> None:
+def _check_limits(path: Path, shape: tuple[int, ...], rate: int, target: _Format) -> None:
     channels, length = shape
-    too_much = [f"{channels} channels"] if channels > form.channels else []
-    too_much += [f"{rate} Hz"] if rate > form.sample_rate else []
-    too_much += [f"{length / rate:.0f} s"] if 4 * channels * length > form.bytes else []
+    too_much = [f"{channels} channels"] if channels > target.channels else []
+    too_much += [f"{rate} Hz"] if rate > target.sample_rate else []
+    too_much += [f"{length / rate:.0f} s"] if 4 * channels * length > target.bytes else []
     if too_much:
         others = " or ".join(name for name in FORMATS if name != path.suffix[1:])
         raise BadInputError(
-            f"{path}: {form.container} cannot hold {' and '.join(too_much)}; use {others}"
+            f"{path}: {target.container} cannot hold {' and '.join(too_much)}; use {others}"
         )
 
 
-class _Written:
-    """A file as libsndfile writes it. On a full disk libsndfile would end in an assertion, so an
-    error is kept until the block is done, and what comes after it is dropped."""
+class _OutputFile:
+    """File object for libsndfile, which aborts on a full disk: an error is stored until the block
+    is written, and later writes are dropped."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -115,27 +115,27 @@ class _Written:
         return len(content)
 
     def check(self) -> None:
-        """Raise the error that was kept."""
+        """Raise the stored error."""
         if self._error is not None:
             raise self._error
 
 
 def _encode(
-    path: Path, blocks: Iterable[NDArray[np.float32]], channels: int, rate: int, form: _Format
+    path: Path, blocks: Iterable[NDArray[np.float32]], channels: int, rate: int, target: _Format
 ) -> None:
     with path.open("w+b", buffering=0) as file:
-        written = _Written(file)
+        output = _OutputFile(file)
         with soundfile.SoundFile(
-            written, "w", rate, channels, form.subtype, format=form.container
-        ) as target:
-            for part in _small(blocks):
-                target.write(_to_16_bits(part) if form.subtype == "PCM_16" else part)
-                written.check()
-        written.check()
+            output, "w", rate, channels, target.subtype, format=target.container
+        ) as encoder:
+            for part in _small_blocks(blocks):
+                encoder.write(_to_16_bits(part) if target.subtype == "PCM_16" else part)
+                output.check()
+        output.check()
 
 
-def _small(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    """(samples, channels), few at a time: Vorbis' encoder takes a long block on its stack."""
+def _small_blocks(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """Short blocks (samples, channels): the Vorbis encoder puts a block on its stack."""
     for block in blocks:
         for start in range(0, block.shape[1], _BLOCK):
             yield np.ascontiguousarray(block[:, start : start + _BLOCK].T)

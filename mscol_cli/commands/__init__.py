@@ -1,1 +1,1 @@
-"""The command line: options in, requests out, results shown. Rich and Typer live here alone."""
+"""The command line: options and terminal output. Only this room uses Typer and rich."""

@@ -13,8 +13,8 @@ from mscol_cli.commands.terminal import (
     plain_table,
     print_json,
     print_lines,
+    redirect_prints,
     stdout,
-    stdout_alone,
 )
 from mscol_cli.system.units import format_duration
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 def demo(
     context: typer.Context,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Where everything goes.", metavar="DIR")
+        Path, typer.Option("-o", "--output", help="Output folder.", metavar="DIR")
     ] = Path("mscol-demo"),
-    songs: Annotated[int, typer.Option(min=16, help="Songs to synthesise.")] = 400,
-    steps: Annotated[int, typer.Option(min=1, help="Updates of pre-training.")] = 1000,
-    seeds: Annotated[int, typer.Option(min=1, help="Classifiers per probe.")] = 3,
+    songs: Annotated[int, typer.Option(min=16, help="Number of songs to synthesise.")] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="Number of training steps.")] = 1000,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of classifiers per probe.")] = 3,
     json: Json = False,
 ) -> None:
-    """Try everything on music that is synthesised here: no download, no GPU, a few minutes.
+    """Run all stages on synthesised music: no download, no GPU, a few minutes.
 
-    Makes a small collection, runs separate, pretrain, embed and probe on it, printing each command
-    line, and compares the pre-trained encoder with the same encoder untrained.
+    Synthesises a small collection, runs separate, pretrain, embed and probe on it, prints each
+    command line, and compares the pre-trained encoder with the untrained one.
     """
     from mscol_cli.study.demo import DemoRequest, run
 
-    with TerminalProgress() as progress, stdout_alone(json):
+    with TerminalProgress() as progress, redirect_prints(json):
         result = run(DemoRequest(output, songs, steps, seeds), progress, context.obj)
     if json:
         print_json(result)
@@ -55,12 +55,12 @@ def _print_table(result: DemoResult) -> None:
     print_lines("")
     stdout().print(table)
     print_lines(
-        "In brackets: 95 % interval over test clips; another seed of pre-training is not in it, and"
-        " may turn the two round. Differences well inside it mean nothing: this was a minute of"
-        " training on less than an hour of music.",
-        f"{format_duration(result.seconds)}. Everything lies in {result.folder}: the music in"
-        " data/, the store data/mtat.store, the run runs/demo (TensorBoard curves inside),"
-        " embeddings.npz, reports in runs/demo/probes and probes/untrained.",
+        "In brackets: 95 % interval over test clips. It does not include the variation between"
+        " pre-training seeds, which can reverse the order. Differences well inside the interval are"
+        " not significant: this was a minute of training on less than an hour of music.",
+        f"{format_duration(result.seconds)}. Output in {result.folder}: the music in data/, the"
+        " store data/mtat.store, the run runs/demo (with TensorBoard curves), embeddings.npz,"
+        " reports in runs/demo/probes and probes/untrained.",
     )
 
 

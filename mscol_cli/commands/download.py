@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, print_table
+from mscol_cli.commands.terminal import TerminalProgress, print_json, print_result, print_table
 from mscol_cli.errors import UsageError
 from mscol_cli.system.units import format_bytes, format_duration
 
@@ -26,48 +26,45 @@ def download(
         typer.Option(
             "-o",
             "--output",
-            help="Where to. [default: data/NAME; for weights torch.hub's folder]",
+            help="Output folder. [default: data/NAME; for weights torch.hub's folder]",
             metavar="DIR",
         ),
     ] = None,
     keep_archives: Annotated[
-        bool, typer.Option("--keep-archives", help="Keep archives when they are unpacked.")
+        bool, typer.Option("--keep-archives", help="Keep archives after unpacking.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be fetched, and stop.")
+        bool, typer.Option("--dry-run", help="Print what would be downloaded, and stop.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Download a public data set, or weights: licence first, resumable, checked by hash, unpacked.
+    """Download a public data set or weights: resumable, verified by hash, unpacked.
 
-    Without NAME, list what there is with size and licence. Running the same command again goes on
-    where it stopped, and does nothing when all is there.
+    Prints the licence first. Without NAME, lists all data sets and weights with size and licence.
+    The same command resumes an interrupted download, and does nothing if all files exist.
     """
     from mscol_cli.download.workflow import DownloadRequest, run
 
     if name is None:
         if output is not None or keep_archives or dry_run:
-            raise UsageError("say what to download; 'mscol download' alone lists it.")
+            raise UsageError("missing NAME; 'mscol download' lists all names.")
         _list(json)
         return
     with TerminalProgress() as progress:
         result = run(DownloadRequest(name, output, keep_archives, dry_run), progress)
-    if json:
-        print_json(result)
-    else:
-        print_lines(*_format_result(result))
+    print_result(result, json, _format_result(result))
 
 
 def _list(json: bool) -> None:
-    from mscol_cli.download.workflow import available
+    from mscol_cli.download import load_table
 
-    found = available()
+    collections = load_table().values()
     if json:
         keys = ("name", "title", "licence", "licence_from", "page", "folder", "size")
-        print_json([{key: getattr(item, key) for key in keys} for item in found])
+        print_json([{key: getattr(item, key) for key in keys} for item in collections])
         return
-    rows = [(item.name, item.title, format_bytes(item.size), item.licence) for item in found]
-    print_table(("name", "what it is", "download", "licence"), rows)
+    rows = [(item.name, item.title, format_bytes(item.size), item.licence) for item in collections]
+    print_table(("name", "title", "download", "licence"), rows)
 
 
 def _format_result(result: DownloadResult) -> list[str]:
@@ -76,5 +73,5 @@ def _format_result(result: DownloadResult) -> list[str]:
     fetched = sum(file.state == "fetched" for file in result.files)
     unpacked = len(result.archives_unpacked)
     took = format_duration(result.seconds)
-    done = f"files fetched: {fetched}, archives unpacked: {unpacked}, in {took}"
+    done = f"files downloaded: {fetched}, archives unpacked: {unpacked}, in {took}"
     return [f"{result.folder}: {result.layout}", done if fetched or unpacked else "nothing to do"]

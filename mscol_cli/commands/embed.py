@@ -8,20 +8,22 @@ from typing import Annotated
 import typer
 
 from mscol_cli.commands.shared import Device, Json, ModelOption, UntrainedEncoder, finish
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.commands.terminal import TerminalProgress, print_result
 
 
 def embed(
     inputs: Annotated[
         list[Path],
-        typer.Argument(help="Audio files, folders searched recursively, or sealed stores."),
+        typer.Argument(
+            help="Audio files, folders searched recursively, or sealed stores.", metavar="INPUT"
+        ),
     ],
     model: ModelOption = None,
     encoder: UntrainedEncoder = None,
     output: Annotated[
         Path,
         typer.Option(
-            "-o", "--output", help="Where to: .npz, .csv or .safetensors.", metavar="FILE"
+            "-o", "--output", help="Output file: .npz, .csv or .safetensors.", metavar="FILE"
         ),
     ] = Path("embeddings.npz"),
     windows: Annotated[
@@ -43,11 +45,9 @@ def embed(
     )
     with TerminalProgress() as progress:
         result = run(request, progress)
-    if json:
-        print_json(result)
-    else:
-        print_lines(
-            f"{result.output}: {result.clips} clips, {result.windows} windows,"
-            f" {result.dim} dimensions, by {result.model}"
-        )
+    line = (
+        f"{result.output}: {result.clips} clips, {result.windows} windows,"
+        f" {result.dim} dimensions, by {result.model}"
+    )
+    print_result(result, json, [line])
     finish(result.failures)

@@ -8,15 +8,14 @@ from typing import Annotated
 import typer
 
 from mscol_cli.commands.shared import Json, Opt
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.commands.terminal import TerminalProgress, print_result
 
 
 def import_checkpoint(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            help="TensorFlow: the .index file, a .data file, the start both names share, or the"
-            " folder they are in.",
+            help="TensorFlow: the .index file, a .data file, their common prefix, or their folder.",
             metavar="CHECKPOINT",
         ),
     ],
@@ -27,16 +26,16 @@ def import_checkpoint(
     format: Annotated[
         str | None,
         typer.Option(
-            help="tensorflow or a plugin's. [default: the one that knows the file]", metavar="NAME"
+            help="Importer: tensorflow or one of a plugin. [default: detected]", metavar="NAME"
         ),
     ] = None,
     opt: Opt = None,
     json: Json = False,
 ) -> None:
-    """Import a published model, so that embed and probe use it like a run of one's own.
+    """Import a published model for use in embed and probe.
 
     Reads the TensorFlow checkpoints of the MSA paper (arXiv 2302.07077) without TensorFlow.
-    Checksums are verified, and every variable must have its place; the optimiser is left out.
+    Checksums are verified, and every variable must be mapped; the optimizer state is dropped.
     Then: mscol embed song.mp3 --model MODEL
     """
     from mscol_cli.importing.workflow import ImportRequest, run
@@ -44,12 +43,10 @@ def import_checkpoint(
     request = ImportRequest(checkpoint, output, format, tuple(opt or ()))
     with TerminalProgress() as progress:
         result = run(request, progress)
-    if json:
-        print_json(result)
-        return
     left_out = ", ".join(f"{count} {kind}" for kind, count in result.left_out.items()) or "none"
-    print_lines(
+    lines = [
         f"{result.model}: encoder {result.encoder}, objective {result.objective},"
         f" step {result.step}",
         f"{result.mapped} variables mapped, left out: {left_out}",
-    )
+    ]
+    print_result(result, json, lines)

@@ -1,4 +1,4 @@
-"""Options of a command that follow from a table of documented options."""
+"""Command line options generated from a table of documented options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mscol_cli.contracts.options import Option
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 REST = "options"
-"""Name of the `**` parameter that takes them."""
+"""Name of the `**` parameter that receives them."""
 
 
 def with_options(
@@ -25,25 +25,31 @@ def with_options(
     """Give a command the options of a table, in place of its parameter `**options`.
 
     Args:
-        table: What the options follow from; the command gets None where one is not given.
-        panels: By title, in the order of the help, the names of parameters; `...` stands for those
-            of the table that are not named.
-        panel_of: By role, the panel of an option that is not named.
+        table: The options; the command gets None for one that is not given.
+        panels: Names of parameters by panel title, in the order of the help; `...` stands for the
+            options of the table that are not named.
+        panel_of: Panel of an option that is not named, by role.
     """
-    made = {item.name: item for item in table if item.metadata["flag"]}
+    generated = {item.name: item for item in table if item.metadata["flag"]}
     named = {name for names in panels.values() for name in names}
     others = {
-        name: panel_of[item.metadata["role"]] for name, item in made.items() if name not in named
+        name: panel_of[item.metadata["role"]]
+        for name, item in generated.items()
+        if name not in named
     }
     placed = _placed(panels, others)
 
     def decorate(command: Command) -> Command:
-        own = {name: one for name, one in signature(command).parameters.items() if name != REST}
+        declared = {
+            name: item.default
+            for name, item in signature(command).parameters.items()
+            if name != REST
+        }
         hints = get_annotations(command, eval_str=True)
-        hints |= {name: _hint(item) for name, item in made.items()}
+        hints |= {name: _hint(item) for name, item in generated.items()}
         hints |= {name: in_panel(hints[name], title) for name, title in placed.items()}
-        defaults = {**dict.fromkeys(made), **{name: one.default for name, one in own.items()}}
-        ordered = [*(name for name in own if name not in placed), *placed]
+        defaults = {**dict.fromkeys(generated), **declared}
+        ordered = [*(name for name in declared if name not in placed), *placed]
         parameters = [
             Parameter(name, Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name])
             for name in ordered
@@ -62,8 +68,8 @@ def _placed(
     placed: dict[str, str] = {}
     for title, names in panels.items():
         for name in names:
-            here = [one for one, panel in others.items() if panel == title]
-            placed |= dict.fromkeys(here if name is ... else [str(name)], title)
+            rest = [other for other, panel in others.items() if panel == title]
+            placed |= dict.fromkeys(rest if name is ... else [str(name)], title)
     return placed
 
 

@@ -1,4 +1,4 @@
-"""A page on stdout: as tables on a terminal, as Markdown elsewhere."""
+"""Printing of a page: tables on a terminal, Markdown elsewhere."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from rich.markup import escape
 from rich.table import Table as TerminalTable
 
 from mscol_cli.commands.columns import GAP, Row, split_to_fit
-from mscol_cli.commands.terminal import print_folded, print_lines, room, stdout
+from mscol_cli.commands.terminal import print_folded, print_lines, stdout, terminal_width
 from mscol_cli.pages.page import Block, Listing, Page, Table, Text
 
 BORDERS = 2
-"""Characters that a table's frame adds beside each column, besides the gap of plain columns."""
+"""Characters that the frame of a table adds per column, besides the gap of plain columns."""
 
 
 def print_page(page: Page) -> None:
     """Print the title, texts, lists and tables of a page."""
-    width = room()
+    width = terminal_width()
     if width is None:
         from mscol_cli.pages.render import page_markdown
 
@@ -37,7 +37,7 @@ def print_page(page: Page) -> None:
 
 
 def _blocks(page: Page) -> Iterator[Block | str]:
-    """The blocks of all sections, and the headings of these."""
+    """Blocks and headings of all sections."""
     if page.lead:
         yield Text(page.lead)
     for section in page.sections:
@@ -51,8 +51,7 @@ def _print_heading(text: str) -> None:
 
 
 def _print_table(block: Table, width: int) -> None:
-    """One table whose cells break at words, or several with the same first column where that is
-    still too wide."""
+    """Print a table with cells wrapped at words; split it if that is still too wide."""
     if block.caption:
         print_folded(block.caption, "")
     rows = [_cells(row) for row in (block.header, *block.rows)]
@@ -60,7 +59,7 @@ def _print_table(block: Table, width: int) -> None:
     for header, *body in [rows] if _narrowest(rows) <= space else split_to_fit(rows, space):
         table = TerminalTable(*map(escape, header))
         for number, column in enumerate(table.columns):
-            # Folded where the terminal is very narrow, never cut off.
+            # On a very narrow terminal, words are folded, never truncated.
             column.overflow = "fold"
             column.justify = "right" if number else "left"
         for row in body:
@@ -69,7 +68,7 @@ def _print_table(block: Table, width: int) -> None:
 
 
 def _narrowest(rows: Sequence[Row]) -> int:
-    """Characters of a table whose columns are as wide as their longest words."""
+    """Minimum width of a table: each column as wide as its longest word."""
     words = [
         max((len(word) for cell in column for word in cell.split()), default=0)
         for column in zip(*rows, strict=True)
@@ -78,5 +77,5 @@ def _narrowest(rows: Sequence[Row]) -> int:
 
 
 def _cells(row: Sequence[str]) -> Row:
-    """Each cell in one line."""
+    """Cells without line breaks."""
     return [" ".join(cell.split()) for cell in row]

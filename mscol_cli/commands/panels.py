@@ -14,10 +14,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def in_panels(panels: Mapping[str, Sequence[str]]) -> Callable[[Command], Command]:
-    """Show options of a command in panels of their own; the others stay under `Options`.
+    """Show options of a command in separate panels; the others stay under `Options`.
 
     Args:
-        panels: By title, the names of the command's parameters.
+        panels: Names of the command's parameters, by panel title.
     """
 
     def decorate(command: Command) -> Command:
@@ -32,8 +32,8 @@ def in_panels(panels: Mapping[str, Sequence[str]]) -> Callable[[Command], Comman
 
 
 def in_panel(hint: Any, title: str) -> Any:
-    """The annotation of an option, shown in a panel."""
-    # A copy: commands share what describes an option.
+    """Copy the annotation of an option, with a panel."""
+    # A copy: commands share the annotations of options.
     info = copy(hint.__metadata__[0])
     info.rich_help_panel = title
     return Annotated[hint.__origin__, info]

@@ -1,4 +1,4 @@
-"""`mscol plugins`: what is installed, and what failed to load."""
+"""`mscol plugins`: installed plugins and load failures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import print_folded, print_json, print_table, say_error
+from mscol_cli.commands.terminal import print_error, print_folded, print_json, print_table
 from mscol_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ plugins = typer.Typer(help="List plugins by kind, with owner and version.", no_a
 
 @plugins.callback(invoke_without_command=True)
 def overview(context: typer.Context, json: Json = False) -> None:
-    """List plugins by kind, with owner and version, and those that failed to load and why."""
+    """List plugins by kind, with owner and version, and plugins that failed to load."""
     from mscol_cli.host import load_registry
 
     if context.invoked_subcommand is not None:
@@ -29,10 +29,8 @@ def overview(context: typer.Context, json: Json = False) -> None:
         print_json(_as_json(registry))
         return
     _print_table(registry)
-    for line in registry.clashes():
-        say_error(line)
-    for failed in registry.failures:
-        say_error(str(failed))
+    for problem in (*registry.clashes(), *registry.failures):
+        print_error(str(problem))
 
 
 @plugins.command()
@@ -40,19 +38,19 @@ def show(
     name: Annotated[str, typer.Argument(help="Name of an objective, encoder, ...")],
     json: Json = False,
 ) -> None:
-    """Say what a plugin is, where it comes from, and which options it takes."""
+    """Show a plugin: summary, owner, version and options."""
     from mscol_cli.host import load_registry
     from mscol_cli.host.names import unknown_name
 
     registry = load_registry()
-    found = [entry for entry in registry.entries if entry.card.name == name]
-    if not found:
+    entries = [entry for entry in registry.entries if entry.card.name == name]
+    if not entries:
         known = {entry.card.name for entry in registry.entries}
         raise unknown_name("plugin", name, known, registry.why_missing())
     if json:
-        print_json([_entry_as_json(entry) for entry in found])
+        print_json([_entry_as_json(entry) for entry in entries])
         return
-    for entry in found:
+    for entry in entries:
         print_folded(*_format_entry(entry))
     if clashes := [line for line in registry.clashes() if f"'{name}'" in line]:
         raise UsageError(clashes[0])
@@ -64,7 +62,7 @@ def _print_table(registry: Registry) -> None:
         (entry.kind, entry.card.name, entry.card.summary, f"{entry.owner} {entry.version}")
         for entry in entries
     ]
-    print_table(("kind", "name", "what it is", "from"), rows)
+    print_table(("kind", "name", "summary", "owner"), rows)
 
 
 def _as_json(registry: Registry) -> dict[str, Any]:
@@ -84,14 +82,14 @@ def _entry_as_json(entry: Entry) -> dict[str, Any]:
         "owner": entry.owner,
         "version": entry.version,
         "options": [
-            {"name": item.name, "default": item.default, **_stated(item.metadata)}
+            {
+                "name": item.name,
+                "default": item.default,
+                **{key: value for key, value in item.metadata.items() if value is not None},
+            }
             for item in fields(entry.card.options)
         ],
     }
-
-
-def _stated(metadata: Any) -> dict[str, Any]:
-    return {key: value for key, value in metadata.items() if value is not None}
 
 
 def _format_entry(entry: Entry) -> list[str]:
@@ -99,12 +97,11 @@ def _format_entry(entry: Entry) -> list[str]:
     lines = [f"{card.name}: {card.summary}", f"  {entry.kind} of {entry.owner} {entry.version}"]
     if card.reference:
         lines.append(f"  {card.reference}")
-    options = fields(card.options)
-    return lines + [f"  {o.name}={_written(o.default)}  {_help(o.metadata)}" for o in options]
-
-
-def _written(default: Any) -> str:
-    return ",".join(default) if isinstance(default, tuple) else str(default)
+    for item in fields(card.options):
+        value = item.default
+        shown = ",".join(value) if isinstance(value, tuple) else value
+        lines.append(f"  {item.name}={shown}  {_help(item.metadata)}")
+    return lines
 
 
 def _help(metadata: Any) -> str:

@@ -1,4 +1,4 @@
-"""`mscol pretrain`, and the hidden command its processes run."""
+"""`mscol pretrain`, and the hidden command of its processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from mscol_cli.commands.options import with_options
 from mscol_cli.commands.panels import OUTPUT, PROCESSES
 from mscol_cli.commands.shared import DryRun, Json, Opt, RecipeOption
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.commands.terminal import TerminalProgress, print_lines, print_result
 from mscol_cli.errors import Interrupted
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.recipes.options import PRETRAIN
@@ -47,16 +47,16 @@ def pretrain(
     stems: Annotated[
         str | None,
         typer.Option(
-            help="Sources to learn from, with an objective that takes them, such as msa."
-            " [default: all in the store]",
+            help="Sources to learn from, for objectives with this option, such as msa."
+            " [default: all sources of the store]",
             metavar="A,B,...",
         ),
     ] = None,
     probe_every: Annotated[
         tuple[int, str] | None,
         typer.Option(
-            help="Score the encoder every N steps by nearest neighbours on a few clips of a probe"
-            " task (data in data/TASK, or TASK=DIR), none of them a test clip.",
+            help="Every N steps, score the encoder by nearest neighbours on a few training and"
+            " validation clips of a probe task (data in data/TASK, or TASK=DIR).",
             metavar="N TASK",
         ),
     ] = None,
@@ -87,8 +87,8 @@ def pretrain(
 ) -> None:
     """Pre-train an encoder on a store with a contrastive objective.
 
-    Checkpoints, metrics.jsonl and TensorBoard curves go to the run folder, and runs/latest points
-    at it. Ctrl-C saves and exits with code 130; --resume continues from there.
+    Checkpoints, metrics.jsonl and TensorBoard curves are written to the run folder, and runs/latest
+    points to it. Ctrl-C saves and exits with code 130; --resume continues from there.
     """
     request = PretrainRequest(
         {name: value for name, value in options.items() if value is not None},
@@ -110,14 +110,10 @@ def pretrain(
         result = _finished(request, progress) or _train(request, progress)
     if result is None or not is_first():
         return
-    if json:
-        print_json(result)
-        return
     loss = "" if result.loss is None else f", loss {result.loss:.4f}"
     accuracy = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
-    print_lines(
-        f"{result.run}: {result.steps} steps{loss}{accuracy}, {format_duration(result.seconds)}"
-    )
+    took = format_duration(result.seconds)
+    print_result(result, json, [f"{result.run}: {result.steps} steps{loss}{accuracy}, {took}"])
 
 
 def _dry_run(request: PretrainRequest) -> None:
@@ -128,7 +124,7 @@ def _dry_run(request: PretrainRequest) -> None:
 
 
 def _finished(request: PretrainRequest, progress: TerminalProgress) -> PretrainResult | None:
-    """The result of a run that was finished before: known without torch, which takes long."""
+    """The result of a run that is already finished, without the slow import of torch."""
     from mscol_cli.pretrain.finished import finished_as_given, finished_note
 
     result = finished_as_given(request)
@@ -144,12 +140,12 @@ def _train(request: PretrainRequest, progress: TerminalProgress) -> PretrainResu
 
 
 def pretrain_worker(run: Path) -> None:
-    """Train as one of the processes of a prepared run (started by 'mscol pretrain')."""
+    """Train as one process of a prepared run (started by 'mscol pretrain')."""
     from mscol_cli.pretrain.workflow import work_launched
 
     with TerminalProgress() as progress:
         try:
             work_launched(run, progress)
         except Interrupted as error:
-            # The process that started this one says so, once for all.
+            # The process that started this one prints the message, once for all processes.
             raise SystemExit(error.exit_code) from error

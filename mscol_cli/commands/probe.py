@@ -44,19 +44,19 @@ if TYPE_CHECKING:
 )
 def probe(
     task: Annotated[
-        list[str], typer.Argument(help="mtat, nsynth, fma, folder or a plugin's; one or many.")
+        list[str],
+        typer.Argument(help="One or more tasks: mtat, nsynth, fma, folder or one of a plugin."),
     ],
     data: Annotated[
         list[str] | None,
-        typer.Option(help="The data set. [default: data/TASK]", metavar="DIR|TASK=DIR"),
+        typer.Option(help="Folder of the data set. [default: data/TASK]", metavar="DIR|TASK=DIR"),
     ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
             "--model",
             help="Run folder or name of a run in runs/, checkpoint folder, or 'untrained'; repeat"
-            " it to compare."
-            " [default: runs/latest]",
+            " to compare models. [default: runs/latest]",
             metavar="RUN",
         ),
     ] = None,
@@ -64,57 +64,64 @@ def probe(
     recipe: RecipeOption = None,
     seeds: Annotated[
         int | None,
-        typer.Option(help="Classifiers trained, each from another seed. [default: 5]"),
+        typer.Option(help="Number of classifiers, each with another seed. [default: 5]"),
     ] = None,
     protocol: Annotated[
         list[str] | None,
         typer.Option(
             "--protocol",
-            help="How classifiers are trained; repeat it for more. --dry-run prints all keys.",
+            help="Setting of the training of classifiers; repeat for more. --dry-run prints all"
+            " keys.",
             metavar="KEY=VALUE",
         ),
     ] = None,
     classifier: Annotated[
         str | None,
         typer.Option(
-            help="published; or linear or mlp, trained on all windows at once, weight decay chosen"
-            " on validation. [default: published]",
+            help="Classifier: published, or linear or mlp, trained on all windows at once with"
+            " weight decay chosen on validation. [default: published]",
             metavar="KIND",
         ),
     ] = None,
     finetune: Annotated[
         bool,
-        typer.Option("--finetune", help="Train the encoder too, with one seed unless --seeds."),
+        typer.Option(
+            "--finetune", help="Also train the encoder; with one seed unless --seeds is given."
+        ),
     ] = False,
     label_fraction: Annotated[
         str | None,
         typer.Option(
-            help="Also train on these shares of the training clips: score by number of labels.",
+            help="Also train on these fractions of the training clips, for scores by number of"
+            " labels.",
             metavar="F,F,...",
         ),
     ] = None,
     attribute: Annotated[
         bool,
-        typer.Option("--attribute", help="Also score every source of the test clips, heard alone."),
+        typer.Option("--attribute", help="Also score each source of the test clips on its own."),
     ] = False,
     stems: Annotated[
         Path | None,
         typer.Option(
-            help="With --attribute: the store with their sources. [default: DIR.store for the data"
-            " set in DIR]",
+            help="Store with the sources for --attribute. [default: DIR.store for the data set in"
+            " DIR]",
             metavar="STORE",
         ),
     ] = None,
     noise: Annotated[
         str | None,
-        typer.Option(help="Also test clips with white noise, at these ratios.", metavar="DB,..."),
+        typer.Option(
+            help="Also test with white noise at these signal-to-noise ratios.", metavar="DB,..."
+        ),
     ] = None,
     gain: Annotated[
-        str | None, typer.Option(help="Also test amplified clips, 16 bits.", metavar="DB,...")
+        str | None,
+        typer.Option(help="Also test amplified clips, clipped at 16 bits.", metavar="DB,..."),
     ] = None,
     pitch: Annotated[
         str | None,
-        typer.Option(help="Also test clips of another pitch.", metavar="SEMITONES,..."),
+        typer.Option(help="Also test pitch-shifted clips.", metavar="SEMITONES,..."),
     ] = None,
     mp3: Annotated[
         str | None, typer.Option(help="Also test clips encoded as MP3.", metavar="KBPS,...")
@@ -122,7 +129,9 @@ def probe(
     reuse: Annotated[
         bool,
         typer.Option(
-            "--reuse", help="Of many: take results that are there, of the same model and settings."
+            "--reuse",
+            help="With several tasks or models: reuse existing results of the same model and"
+            " settings.",
         ),
     ] = False,
     output: Annotated[
@@ -130,8 +139,8 @@ def probe(
         typer.Option(
             "-o",
             "--output",
-            help="Where probe.json and probe.md go; of many, probes.json and probes.md."
-            " [default: RUN/probes/TASK; of many, probes]",
+            help="Folder for probe.json and probe.md; for several tasks or models, probes.json and"
+            " probes.md. [default: RUN/probes/TASK; for several, probes]",
             metavar="DIR",
         ),
     ] = None,
@@ -140,9 +149,9 @@ def probe(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Score a frozen encoder: a shallow classifier trained on train, chosen on validation, tested
-    once, with a 95 % interval over test clips. Many tasks and models make one table, models
-    compared on the same test clips."""
+    """Score a frozen encoder with a shallow classifier: trained on the training split, selected on
+    validation, tested once, with a 95 % interval over test clips. Several tasks and models make one
+    table, with models compared on the same test clips."""
     from mscol_cli.probe.many import TableRequest
     from mscol_cli.probe.settings import ProbeRequest
 
@@ -172,9 +181,9 @@ def probe(
         _probe_many(request, json)
 
 
-def _corruptions(**given: str | None) -> tuple[tuple[str, float], ...]:
+def _corruptions(**options: str | None) -> tuple[tuple[str, float], ...]:
     return tuple(
-        (kind, amount) for kind, text in given.items() for amount in numbers(f"--{kind}", text)
+        (kind, amount) for kind, text in options.items() for amount in numbers(f"--{kind}", text)
     )
 
 
@@ -182,8 +191,8 @@ def _dry_run(request: TableRequest) -> None:
     from mscol_cli.probe.many import one_per_task
     from mscol_cli.probe.workflow import dry_run
 
-    for one in one_per_task(request):
-        print_lines(dry_run(one).rstrip())
+    for single in one_per_task(request):
+        print_lines(dry_run(single).rstrip())
 
 
 def _probe(request: TableRequest, json: bool) -> None:
@@ -193,9 +202,9 @@ def _probe(request: TableRequest, json: bool) -> None:
     from mscol_cli.probe.page import result_page
     from mscol_cli.probe.workflow import run
 
-    (one,) = one_per_task(request)
+    (single,) = one_per_task(request)
     with TerminalProgress() as progress:
-        result = run(replace(one, output=request.output), progress)
+        result = run(replace(single, output=request.output), progress)
     if json:
         print_json({**result.as_json(), **result.paths})
     else:

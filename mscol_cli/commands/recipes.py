@@ -1,4 +1,4 @@
-"""`mscol recipes`: the recipes that come along, to use or to copy."""
+"""`mscol recipes`: bundled recipes, to use or to copy."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ recipes = typer.Typer(help="List recipes, or print one to copy.", no_args_is_hel
 
 @recipes.callback(invoke_without_command=True)
 def overview(context: typer.Context, json: Json = False) -> None:
-    """List the recipes that come along: files that set the options of a whole study."""
+    """List the bundled recipes: files that set the options of separate, pretrain and probe."""
     from mscol_cli.recipes.recipe import bundled_recipes
 
     if context.invoked_subcommand is None:
-        print_titles(bundled_recipes(), "what it sets", json)
+        print_titles(bundled_recipes(), json)
 
 
 @recipes.command()
 def show(
     name: Annotated[str, typer.Argument(help="Name or file of a recipe.", metavar="NAME|FILE")],
 ) -> None:
-    """Print a recipe's file: 'mscol recipes show smc23 > mine.toml', then '--recipe mine.toml'."""
+    """Print the file of a recipe: 'mscol recipes show smc23 > mine.toml', then '--recipe
+    mine.toml'."""
     from mscol_cli.recipes.recipe import read_recipe
 
     print_lines(read_recipe(name).text.rstrip())

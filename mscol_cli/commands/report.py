@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from mscol_cli.commands.shared import Device, Json, finish
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.commands.terminal import TerminalProgress, print_result
 
 
 def report(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Run folders or names of runs in runs/, or folders that hold runs.",
+            help="Run folders or names of runs in runs/, or folders of runs.",
             metavar="RUN|DIR...",
         ),
     ],
@@ -26,8 +26,8 @@ def report(
         list[Path] | None,
         typer.Option(
             "--probes",
-            help="A folder with more probe results, such as those of an untrained encoder; repeat"
-            " it for more.",
+            help="Folder with more probe results, such as those of an untrained encoder; repeat for"
+            " more.",
             metavar="DIR",
         ),
     ] = None,
@@ -36,18 +36,18 @@ def report(
     ] = None,
     neighbours: Annotated[
         int,
-        typer.Option(help="Segments per run to show the nearest neighbours of.", metavar="N"),
+        typer.Option(help="Number of segments per run with nearest neighbours.", metavar="N"),
     ] = 3,
     no_audio: Annotated[
-        bool, typer.Option("--no-audio", help="Leave out the sound of these neighbours.")
+        bool, typer.Option("--no-audio", help="Omit the audio of these neighbours.")
     ] = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Write one page on runs: scores, curves, neighbours to listen to, settings, data, commands.
 
-    DIR/report.html needs nothing else, neither network nor files; DIR/report.md is the same as
-    Markdown, with its pictures beside it.
+    DIR/report.html is self-contained. DIR/report.md is the same page as Markdown, with its pictures
+    in separate files.
     """
     from mscol_cli.report.workflow import ReportRequest, run
 
@@ -56,11 +56,9 @@ def report(
     )
     with TerminalProgress() as progress:
         result = run(request, progress)
-    if json:
-        print_json(result)
-    else:
-        print_lines(
-            f"{result.html} (runs: {result.runs}, probe results: {result.probes}; the same as"
-            f" Markdown: {result.markdown})"
-        )
+    line = (
+        f"{result.html} (runs: {result.runs}, probe results: {result.probes}; as Markdown:"
+        f" {result.markdown})"
+    )
+    print_result(result, json, [line])
     finish(result.failures)

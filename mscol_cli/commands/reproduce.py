@@ -11,10 +11,10 @@ import typer
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import (
     TerminalProgress,
-    print_json,
     print_lines,
+    print_result,
     print_titles,
-    stdout_alone,
+    redirect_prints,
 )
 from mscol_cli.system.units import format_duration
 
@@ -29,7 +29,7 @@ def reproduce(
     study: Annotated[
         str | None,
         typer.Argument(
-            help="A study by name or file; without one, they are listed.", metavar="STUDY|FILE"
+            help="Name or file of a study; without it, studies are listed.", metavar="STUDY|FILE"
         ),
     ] = None,
     output: Annotated[
@@ -37,20 +37,22 @@ def reproduce(
         typer.Option(
             "-o",
             "--output",
-            help="Folder of its runs, probes and report. [default: studies/STUDY]",
+            help="Folder for runs, probes and report. [default: studies/STUDY]",
             metavar="DIR",
         ),
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Print each stage, whether it is done, and its command."),
+        typer.Option("--dry-run", help="Print the state and the command of each stage."),
     ] = False,
     show: Annotated[
-        bool, typer.Option("--show", help="Print the study's file, to copy and change.")
+        bool, typer.Option("--show", help="Print the file of the study, to copy and edit.")
     ] = False,
     keep_going: Annotated[
         bool,
-        typer.Option("--keep-going", help="After a failed stage, do what does not need it."),
+        typer.Option(
+            "--keep-going", help="After a failed stage, run the stages that do not need it."
+        ),
     ] = False,
     gpus: Annotated[
         int | None, typer.Option(help="Separate and train on N GPUs of this machine.")
@@ -61,15 +63,15 @@ def reproduce(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a whole study: separate, pre-train, probe, report. The same line again goes on.
+    """Run a study: separate, pre-train, probe, report. The same command resumes it.
 
-    What is finished is never done again: a store that is sealed, a run with its last checkpoint, a
-    probe of the same weights with the same settings.
+    Finished stages are skipped: a sealed store, a run with its last checkpoint, a probe of the same
+    weights with the same settings.
     """
     from mscol_cli.study import workflow
 
     if study is None:
-        print_titles(workflow.bundled_studies(), "what it is", json)
+        print_titles(workflow.bundled_studies(), json)
         return
     if show:
         print_lines(workflow.study_text(study).rstrip())
@@ -86,13 +88,10 @@ def _plan(request: ReproduceRequest, json: bool) -> None:
 
     with TerminalProgress() as progress:
         stages = plan(request, progress)
-    if json:
-        print_json(stages)
-    else:
-        print_lines(*_listed(stages))
+    print_result(stages, json, _format_plan(stages))
 
 
-def _listed(stages: Sequence[PlannedStage]) -> Iterator[str]:
+def _format_plan(stages: Sequence[PlannedStage]) -> Iterator[str]:
     for number, stage in enumerate(stages, start=1):
         note = f" ({stage.note})" if stage.note else ""
         yield f"{number:3} {stage.state:10} {stage.name}{note}"
@@ -103,12 +102,9 @@ def _listed(stages: Sequence[PlannedStage]) -> Iterator[str]:
 def _run(request: ReproduceRequest, json: bool, execute: Execute) -> None:
     from mscol_cli.study.workflow import run
 
-    with TerminalProgress() as progress, stdout_alone(json):
+    with TerminalProgress() as progress, redirect_prints(json):
         result = run(request, progress, execute)
-    if json:
-        print_json(result)
-    else:
-        print_lines(*_format_result(result))
+    print_result(result, json, _format_result(result))
     result.raise_if_incomplete()
 
 

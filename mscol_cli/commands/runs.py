@@ -1,9 +1,9 @@
-"""`mscol runs`: list runs, look at one, compare several, draw their curves."""
+"""`mscol runs`: list, show, compare and plot runs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,19 +12,25 @@ from typer.core import TyperGroup
 
 from mscol_cli.commands.columns import GAP, aligned, fold_cells, split_to_fit, wrapped
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import print_folded, print_json, print_lines, room
+from mscol_cli.commands.terminal import (
+    print_folded,
+    print_json,
+    print_lines,
+    print_result,
+    terminal_width,
+)
 from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.runs.listing import Comparison, RunDetails, RunSummary
 
-LONGEST = 24
+MAX_NAME = 24
 """Characters of the name of a result in the list."""
 LIST_HEADS = ("run", "objective", "encoder", "step", "loss", "accuracy", "probes", "state", "age")
 
 
 class _ListsByDefault(TyperGroup):
-    """`mscol runs DIR` is `mscol runs ls DIR`."""
+    """Command group that runs `ls` by default: `mscol runs DIR` is `mscol runs ls DIR`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
@@ -32,7 +38,7 @@ class _ListsByDefault(TyperGroup):
 
 
 runs = typer.Typer(
-    cls=_ListsByDefault, help="List runs, look at one, compare several, or draw their curves."
+    cls=_ListsByDefault, help="List runs, show one, compare several, or plot their curves."
 )
 Run = Annotated[str, typer.Argument(help="A run folder, or its name in runs/.", metavar="RUN")]
 Runs = Annotated[
@@ -47,75 +53,77 @@ def ls(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List runs, the one that was written to last first: this is what 'mscol runs' does."""
+    """List runs, most recently written first (the default of 'mscol runs')."""
     from mscol_cli.runs.listing import list_runs
 
-    found = list_runs(folder)
+    summaries = list_runs(folder)
     if json:
-        print_json([vars(run) for run in found])
+        print_json([vars(run) for run in summaries])
     else:
-        _print_list(found)
+        _print_list(summaries)
 
 
 @runs.command()
 def show(name: Run, json: Json = False) -> None:
-    """Say all of one run: state, settings, last metrics, probe scores, checkpoints."""
+    """Show one run: state, settings, last metrics, probe scores, checkpoints."""
     from mscol_cli.runs.listing import show_run
 
-    found = show_run(name)
+    details = show_run(name)
     if json:
-        print_json(found)
+        print_json(details)
     else:
-        print_folded(*_format_run(found))
+        print_folded(*_format_run(details))
 
 
 @runs.command()
 def compare(
     names: Runs,
     everything: Annotated[
-        bool, typer.Option("--all", help="All settings and software, not only what differs.")
+        bool,
+        typer.Option("--all", help="Print all settings and software, not only differences."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Print runs side by side: settings that differ, software that does, last metrics, scores."""
+    """Compare runs: different settings and software, last metrics, scores."""
     from mscol_cli.runs.listing import compare_runs
 
-    found = compare_runs(names, everything)
+    comparison = compare_runs(names, everything)
     if json:
-        print_json(found)
+        print_json(comparison)
     else:
-        _print_comparison(found)
+        _print_comparison(comparison)
 
 
 @runs.command()
 def plot(
     names: Runs,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="A .png, .pdf or .svg file.", metavar="FILE")
+        Path,
+        typer.Option("-o", "--output", help="Output file: .png, .pdf or .svg.", metavar="FILE"),
     ],
-    x: Annotated[str, typer.Option(help="What runs along.", metavar="steps|hours|pairs")] = "steps",
+    x: Annotated[
+        str, typer.Option(help="Quantity of the x axis.", metavar="steps|hours|pairs")
+    ] = "steps",
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            help="Draw this metric of metrics.jsonl; repeat it for more. [default: the usual ones]",
+            help="Metric of metrics.jsonl to plot; repeat for more. [default: the usual ones]",
             metavar="NAME",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Draw loss, accuracy, online probe, effective rank, ... one line per run."""
+    """Plot loss, accuracy, online probe, effective rank, ... with one line per run."""
     from mscol_cli.runs.plot import PlotRequest, run
 
     result = run(PlotRequest(names, output, x, tuple(metric or ())))
-    if json:
-        print_json(result)
-    else:
-        print_lines(f"{result.output}: {', '.join(result.metrics)} of {', '.join(result.runs)}")
+    line = f"{result.output}: {', '.join(result.metrics)} of {', '.join(result.runs)}"
+    print_result(result, json, [line])
 
 
-def _print_list(found: Sequence[RunSummary]) -> None:
-    if not found:
-        print_lines("no runs yet: 'mscol pretrain' makes one.")
+def _print_list(summaries: Sequence[RunSummary]) -> None:
+    if not summaries:
+        print_lines("no runs yet: 'mscol pretrain' creates one.")
         return
     rows = [
         (
@@ -129,18 +137,18 @@ def _print_list(found: Sequence[RunSummary]) -> None:
             run.state,
             format_duration(run.age_s),
         )
-        for run in found
+        for run in summaries
     ]
-    lines, width = aligned([LIST_HEADS, *rows]), room()
+    lines, width = aligned([LIST_HEADS, *rows]), terminal_width()
     if width is not None and max(map(len, lines)) > width:
-        lines = list(_cards(found, width))
+        lines = list(_cards(summaries, width))
     print_lines(*lines)
-    print_folded(*_remarks(found))
+    print_folded(*_remarks(summaries))
 
 
-def _cards(found: Sequence[RunSummary], width: int) -> Iterator[str]:
-    """Runs as a few lines each, where a terminal is too narrow for the table."""
-    for run in found:
+def _cards(summaries: Sequence[RunSummary], width: int) -> Iterator[str]:
+    """A few lines per run, for a terminal that is too narrow for the table."""
+    for run in summaries:
         yield f"{run.name}{' (latest)' if run.latest else ''}"
         parts = [part for part in (run.state, run.objective, run.encoder) if part]
         parts += [f"step {run.step:,}/{run.steps:,}"] if run.steps else []
@@ -149,15 +157,15 @@ def _cards(found: Sequence[RunSummary], width: int) -> Iterator[str]:
         yield from wrapped([*parts, *_scores(run), f"{format_duration(run.age_s)} ago"], width, GAP)
 
 
-def _remarks(found: Sequence[RunSummary]) -> Iterator[str]:
-    for run in found:
+def _remarks(summaries: Sequence[RunSummary]) -> Iterator[str]:
+    for run in summaries:
         if run.reason:
             yield f"{run.name} {run.state}: {run.reason}"
         yield from (f"{run.name} damaged: {problem}" for problem in run.problems)
 
 
 def _scores(run: RunSummary) -> list[str]:
-    """The main score of each task; `runs show` has all."""
+    """The main score of each task; `runs show` prints all scores."""
     scores = [f"{_short(name)} {value:.3f}" for name, value in run.headlines.items()]
     online = [f"{task} {value:.3f} (online)" for task, value in run.online.items()]
     more = len(run.probes) - len(run.headlines)
@@ -165,23 +173,24 @@ def _scores(run: RunSummary) -> list[str]:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}..."
 
 
-def _format_run(found: RunDetails) -> Iterator[str]:
-    run = found.summary
+def _format_run(details: RunDetails) -> Iterator[str]:
+    run = details.summary
     reason = f" ({run.reason})" if run.reason else ""
     yield f"{run.folder}: {run.state}{reason}, step {run.step:,} of {run.steps:,}"
     age = format_duration(run.age_s)
-    yield f"last written {age} ago, checkpoints: {_joined(found.checkpoints)}"
+    steps = ", ".join(f"{step:,}" for step in details.checkpoints) or "none"
+    yield f"last written {age} ago, checkpoints: {steps}"
     yield from (f"damaged: {problem}" for problem in run.problems)
-    yield from _block("settings", {name: _plain(value) for name, value in found.settings.items()})
-    yield from _block("software", {name: _plain(value) for name, value in found.software.items()})
-    yield from _block("last metrics", {name: _number(v) for name, v in found.metrics.items()})
+    yield from _block("settings", {name: _plain(value) for name, value in details.settings.items()})
+    yield from _block("software", {name: _plain(value) for name, value in details.software.items()})
+    yield from _block("last metrics", {name: _number(v) for name, v in details.metrics.items()})
     scores = {
-        f"{one.name} {one.metric}": f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}] at step"
-        f" {one.step:,}"
-        for one in found.probes
+        f"{probe.name} {probe.metric}": f"{probe.value:.4f} [{probe.low:.4f}, {probe.high:.4f}] at"
+        f" step {probe.step:,}"
+        for probe in details.probes
     }
     yield from _block("probes, with 95 % intervals", scores)
 
@@ -193,22 +202,22 @@ def _block(title: str, rows: Mapping[str, str]) -> Iterator[str]:
         yield from (f"  {name:{width}}  {value}" for name, value in rows.items())
 
 
-def _print_comparison(found: Comparison) -> None:
-    parts = (
-        ("settings", [(name, *map(_short_hash, row)) for name, row in found.settings.items()]),
-        ("software", [(name, *map(_short_hash, row)) for name, row in found.software.items()]),
-        ("last metrics", [(name, *map(_number, row)) for name, row in found.metrics.items()]),
-        ("probes", [(name, *map(_number, row)) for name, row in found.probes.items()]),
+def _print_comparison(comparison: Comparison) -> None:
+    parts: tuple[tuple[str, Mapping[str, Sequence[Any]], Callable[[Any], str]], ...] = (
+        ("settings", comparison.settings, _short_hash),
+        ("software", comparison.software, _short_hash),
+        ("last metrics", comparison.metrics, _number),
+        ("probes", comparison.probes, _number),
     )
-    empty = [""] * len(found.runs)
-    rows: list[Sequence[str]] = [("", *found.runs)]
-    for title, part in parts:
-        if part:
-            rows += [(f"{title}:", *empty), *((f"  {name}", *row) for name, *row in part)]
-    width = room()
+    rows: list[Sequence[str]] = [("", *comparison.runs)]
+    for title, values, form in parts:
+        if values:
+            rows.append((f"{title}:", *[""] * len(comparison.runs)))
+            rows += [(f"  {name}", *map(form, row)) for name, row in values.items()]
+    width = terminal_width()
     first, *others = split_to_fit(fold_cells(rows, width), width)
     print_lines(*aligned(first), *(line for part in others for line in ("", *aligned(part))))
-    if not found.settings:
+    if not comparison.settings:
         print_lines("No setting differs.")
 
 
@@ -225,9 +234,5 @@ def _plain(value: Any) -> str:
 
 
 def _short_hash(value: Any) -> str:
-    """A value; of a git commit or a SHA-256 as many digits as tell it from others."""
+    """A value, with git commits and SHA-256 hashes shortened to 12 digits."""
     return re.sub(r"\b([0-9a-f]{12})(?:[0-9a-f]{28}|[0-9a-f]{52})\b", r"\1", _plain(value))
-
-
-def _joined(steps: Sequence[int]) -> str:
-    return ", ".join(f"{step:,}" for step in steps) or "none"

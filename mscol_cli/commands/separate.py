@@ -10,7 +10,7 @@ import typer
 
 from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
 from mscol_cli.commands.shared import Device, DryRun, Json, Opt, RecipeOption, finish
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 )
 def separate(
     inputs: Annotated[
-        list[Path], typer.Argument(help="Audio files, or folders searched recursively.")
+        list[Path],
+        typer.Argument(help="Audio files, or folders searched recursively.", metavar="INPUT"),
     ],
     output: Annotated[
         Path | None,
@@ -37,40 +38,42 @@ def separate(
     separator: Annotated[
         str | None,
         typer.Option(
-            help="How to get sources: openunmix, stems, none. [default: openunmix]", metavar="NAME"
+            help="Separator: openunmix, stems, none or one of a plugin. [default: openunmix]",
+            metavar="NAME",
         ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="Weights of the separator: a name (umxl, umxhq, mini), a folder or a file.",
+            help="Weights of the separator: umxl, umxhq, umxse or mini, a folder, or a file.",
             metavar="NAME|PATH",
         ),
     ] = None,
     export: Annotated[
         str | None,
         typer.Option(
-            help="Write every source as an audio file, too: flac, wav or ogg.", metavar="FORMAT"
+            help="Also write every source as an audio file: flac, wav or ogg.", metavar="FORMAT"
         ),
     ] = None,
     export_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Where these files go. [default: DIR-stems for DIR.store]", metavar="DIR"
+            help="Folder of these files. [default: DIR-stems for DIR.store]", metavar="DIR"
         ),
     ] = None,
     offline: Annotated[
         bool,
-        typer.Option("--offline", help="Fetch nothing: weights that are not there are an error."),
+        typer.Option("--offline", help="Download nothing; missing weights are an error."),
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option(help="Share the work among N processes of this machine.")
+        int | None, typer.Option(help="Separate in N processes on this machine.")
     ] = None,
     gpus: Annotated[
-        int | None, typer.Option(help="Share the work among N processes, each with a GPU.")
+        int | None, typer.Option(help="Separate in N processes, each with one GPU.")
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Take only inputs that failed before.")
+        bool,
+        typer.Option("--retry-failed", help="Retry only inputs that failed in an earlier run."),
     ] = False,
     device: Device = "auto",
     opt: Opt = None,
@@ -78,17 +81,17 @@ def separate(
         bool,
         typer.Option(
             "--check-chunking",
-            help="Separate one long file at once and in chunks, print how far apart the sources"
-            " are, and make no store.",
+            help="Separate one long file at once and in chunks and print the difference, without"
+            " writing a store.",
         ),
     ] = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Separate music into sources and seal them in a store for pre-training.
+    """Separate music into sources and write them to a store for pre-training.
 
-    A store holds the mixture and its stems as 16 kHz mono. Running the same command again does
-    only what is not done yet; a file that cannot be used is reported and skipped (exit code 3).
+    A store holds the mixture and its stems as 16 kHz mono. The same command resumes an interrupted
+    run; a file that cannot be used is reported and skipped (exit code 3).
     """
     from mscol_cli.separate import workflow
 
@@ -115,17 +118,14 @@ def separate(
         return
     with TerminalProgress() as progress:
         result = workflow.run(request, progress, _command_line(request))
-    if json:
-        print_json(result)
-    else:
-        print_lines(*_format_result(result))
-    # One of several workers answers for all: torchrun ends the others as soon as one fails.
+    print_result(result, json, _format_result(result))
+    # Only one of several workers fails: torchrun ends the others as soon as one does.
     finish(result.failures if result.sealed else [])
 
 
 def _format_result(result: SeparateResult) -> Iterator[str]:
     if not result.sealed:
-        yield f"{result.store}: all tracks are done, another worker seals it"
+        yield f"{result.store}: all tracks are done, another worker seals the store"
         return
     yield (
         f"{result.store}: {result.tracks:,} tracks, {format_duration(3600 * result.hours)} of music"
@@ -139,7 +139,7 @@ def _format_result(result: SeparateResult) -> Iterator[str]:
 
 
 def _command_line(request: SeparateRequest) -> list[str]:
-    """What one of several workers is started with."""
+    """Command line of one of several workers."""
     named = {
         "--output": request.output,
         "--separator": request.separator,
@@ -161,10 +161,7 @@ def _dry_run(request: SeparateRequest, json: bool) -> None:
 
     with TerminalProgress() as progress:
         configuration, estimate = dry_run(request, progress)
-    if json:
-        print_json(estimate)
-    else:
-        print_lines(configuration.rstrip())
+    print_result(estimate, json, [configuration.rstrip()])
 
 
 def _check_chunking(request: SeparateRequest, json: bool) -> None:
@@ -172,17 +169,14 @@ def _check_chunking(request: SeparateRequest, json: bool) -> None:
 
     with TerminalProgress() as progress:
         result = run(request, progress)
-    if json:
-        print_json(result)
-        return
-    ratios = {
-        name: "no difference" if ratio is None else f"{ratio:.1f} dB"
+    ratios = ", ".join(
+        f"{name} no difference" if ratio is None else f"{name} {ratio:.1f} dB"
         for name, ratio in result.snr_db.items()
-    }
-    print_lines(
-        f"{result.track}: {result.seconds:.1f} s in {result.chunks} chunks of"
-        f" {result.chunk_seconds:.1f} s that share {result.overlap_seconds:.1f} s",
-        "SNR of chunks against the whole at once: "
-        + ", ".join(f"{name} {ratio}" for name, ratio in ratios.items()),
-        f"took {result.seconds_whole:.1f} s at once, {result.seconds_chunked:.1f} s in chunks",
     )
+    lines = [
+        f"{result.track}: {result.seconds:.1f} s in {result.chunks} chunks of"
+        f" {result.chunk_seconds:.1f} s with {result.overlap_seconds:.1f} s overlap",
+        f"SNR of chunks against separation at once: {ratios}",
+        f"took {result.seconds_whole:.1f} s at once, {result.seconds_chunked:.1f} s in chunks",
+    ]
+    print_result(result, json, lines)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the exit code of a run that skipped inputs."""
+"""Options shared by several commands, and the exit code for skipped inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Opt = Annotated[
     list[str] | None,
     typer.Option(
         "--opt",
-        help="Option of the plugin; repeat it for more. See 'mscol plugins show NAME'.",
+        help="Option of the plugin; repeat for more. See 'mscol plugins show NAME'.",
         metavar="KEY=VALUE",
     ),
 ]
@@ -26,13 +26,13 @@ RecipeOption = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help="A recipe by name (see 'mscol recipes') or file; other options override it.",
+        help="Name (see 'mscol recipes') or file of a recipe; other options override it.",
         metavar="NAME|FILE",
     ),
 ]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Print the configuration as TOML, and stop there."),
+    typer.Option("--dry-run", help="Print the configuration as TOML, and stop."),
 ]
 ModelOption = Annotated[
     str | None,
@@ -47,14 +47,14 @@ UntrainedEncoder = Annotated[
     str | None,
     typer.Option(
         "--encoder",
-        help="Encoder of '--model untrained'. [default: that of runs/latest]",
+        help="Encoder for '--model untrained'. [default: that of runs/latest]",
         metavar="NAME",
     ),
 ]
 
 
 def numbers(option: str, text: str | None) -> tuple[float, ...]:
-    """Numbers separated by commas. Raises UsageError."""
+    """Parse numbers separated by commas. Raises UsageError."""
     try:
         values = tuple(float(part) for part in text.split(",")) if text else ()
     except ValueError:
@@ -65,7 +65,7 @@ def numbers(option: str, text: str | None) -> tuple[float, ...]:
 
 
 def finish(failures: Sequence[object]) -> None:
-    """End with exit code 3 when inputs were skipped. Raises PartialFailure."""
+    """Raise PartialFailure (exit code 3) if inputs were skipped."""
     if failures:
         skipped = "one input" if len(failures) == 1 else f"{len(failures)} inputs"
         raise PartialFailure(f"finished, but skipped {skipped}, named above.")

@@ -1,4 +1,4 @@
-"""What the user sees: results on stdout, progress and problems on stderr."""
+"""Terminal output: results on stdout, progress and problems on stderr."""
 
 from __future__ import annotations
 
@@ -38,34 +38,34 @@ from mscol_cli.system.values import as_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-BAR, SHORTEST_BAR = 20, 10
+BAR, MIN_BAR = 20, 10
 RATE, CLOCK = len("12,345.6 /s"), len("0:00:00")
-"""Characters of a rate without its unit, and of the time that has passed or is left."""
+"""Widths of a rate without its unit, and of the elapsed or remaining time."""
 FIELDS = 24
-"""Characters for fields, before a bar is shorter for them."""
+"""Width for fields before the bar is shortened."""
 HANGING = "    "
-"""What lines begin with that go on with the one above."""
+"""Indent of continuation lines."""
 LINE_EVERY = 60.0
-"""Seconds between two lines of progress where there is no terminal, as in a SLURM job's log."""
+"""Seconds between two lines of progress without a terminal, as in the log of a SLURM job."""
 
 
 class Titled(Protocol):
-    """A recipe, a study."""
+    """An item with a title, such as a recipe or a study."""
 
     @property
     def name(self) -> str:
-        """What users call it."""
+        """Name on the command line."""
 
     @property
     def title(self) -> str:
-        """One line on what it is for."""
+        """One line of description."""
 
 
 def escape_unencodable() -> None:
-    r"""Let stdout and stderr escape the characters that their encoding lacks, as in `m\xfc.wav`.
+    r"""Let stdout and stderr escape characters that their encoding lacks, as in `m\xfc.wav`.
 
-    A terminal or a pipe may have a legacy code page (cp1252, ISO-8859-1), which no name of a file
-    may turn into an error.
+    A terminal or pipe may have a legacy code page (cp1252, ISO-8859-1), where some file names would
+    otherwise cause an error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -73,49 +73,57 @@ def escape_unencodable() -> None:
 
 
 def stdout() -> Console:
-    """Where data goes; lines keep their length when it is no terminal."""
+    """Console for data; lines are not wrapped."""
     return Console(soft_wrap=True, highlight=False)
 
 
-def room() -> int | None:
-    """Columns of the terminal that stdout is; None where it is none, and lines may be long."""
+def terminal_width() -> int | None:
+    """Width of the terminal in characters; None if stdout is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def stderr() -> Console:
-    """Where everything else goes."""
+    """Console for progress and problems."""
     return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
-def say_error(message: str) -> None:
-    """One line on stderr; a terminal shows it folded at words."""
-    _say(stderr(), Text.assemble(("error: ", "bold red"), escaped(" ".join(message.split()))))
+def print_error(message: str) -> None:
+    """Print an error as one line on stderr, wrapped at words on a terminal."""
+    _print(stderr(), Text.assemble(("error: ", "bold red"), escaped(" ".join(message.split()))))
 
 
-def _say(console: Console, text: Text) -> None:
+def _print(console: Console, text: Text) -> None:
     if console.is_terminal:
-        # Whole words: a path that is longer than a line stays in one piece.
+        # Words are never broken, so that a long path can be copied.
         console.print(text, soft_wrap=False, overflow="ignore", crop=False)
     else:
         console.print(text)
 
 
 def print_json(result: Any) -> None:
-    """A result as JSON on stdout: dataclasses, and whatever holds some, become objects."""
+    """Print a result as JSON on stdout; dataclasses become objects."""
     print_lines(json.dumps(as_json(result), indent=2))
 
 
+def print_result(result: Any, json: bool, lines: Iterable[str]) -> None:
+    """Print a result on stdout: as JSON, or as the given lines."""
+    if json:
+        print_json(result)
+    else:
+        print_lines(*lines)
+
+
 def print_lines(*lines: str) -> None:
-    """Lines on stdout, as they are."""
-    # One call: a store has a hundred thousand lines, and a console takes its time for each.
+    """Print lines on stdout unchanged."""
+    # One write: a store may have a hundred thousand lines, and the console is slow for each.
     file = stdout().file
     file.write(escaped("".join(f"{line}\n" for line in lines)))
     file.flush()
 
 
 def print_folded(*lines: str) -> None:
-    """Lines on stdout, on a terminal folded at words with an indent."""
-    width = room()
+    """Print lines on stdout, wrapped at words with an indent on a terminal."""
+    width = terminal_width()
     if width is None:
         print_lines(*lines)
         return
@@ -131,7 +139,7 @@ def print_folded(*lines: str) -> None:
 
 
 def _indent(line: str) -> str:
-    """What goes before the second line of a paragraph, an item of a list, or an indented line."""
+    """Indent of the continuation lines of a paragraph, a list item or an indented line."""
     if line.startswith("- "):
         return "  "
     leading = len(line) - len(line.lstrip())
@@ -139,27 +147,27 @@ def _indent(line: str) -> str:
 
 
 def plain_table(*headings: str) -> Table:
-    """An empty table without lines. Long words are wrapped, not cut: not every code page has the
-    ellipsis."""
+    """An empty table without borders. Long words are wrapped instead of truncated: some code pages
+    lack the ellipsis."""
     from rich.table import Table
 
     columns = [Column(heading, overflow="fold") for heading in headings]
     return Table(*columns, box=None, pad_edge=False)
 
 
-def print_titles(found: Iterable[Titled], heading: str, json: bool) -> None:
-    """Print named items with their titles on stdout, as a table or as JSON."""
+def print_titles(items: Iterable[Titled], json: bool) -> None:
+    """Print names and titles on stdout, as a table or as JSON."""
     if json:
-        print_json([{"name": item.name, "title": item.title} for item in found])
+        print_json([{"name": item.name, "title": item.title} for item in items])
     else:
-        print_table(("name", heading), [(item.name, item.title) for item in found])
+        print_table(("name", "title"), [(item.name, item.title) for item in items])
 
 
 def print_table(header: Row, rows: Sequence[Row]) -> None:
-    """A table on stdout: wrapped in its columns on a terminal, a line a row elsewhere."""
+    """Print a table on stdout: with wrapped cells on a terminal, one line per row elsewhere."""
     from rich.markup import escape
 
-    if room() is None:
+    if terminal_width() is None:
         print_lines(*aligned([header, *rows]))
         return
     table = plain_table(*header)
@@ -168,42 +176,42 @@ def print_table(header: Row, rows: Sequence[Row]) -> None:
     stdout().print(table)
 
 
-def stdout_alone(json: bool) -> AbstractContextManager[object]:
-    """With `json`, stdout is for one result alone: what commands run meanwhile print goes to
-    stderr."""
+def redirect_prints(json: bool) -> AbstractContextManager[object]:
+    """With `json`, redirect the output of nested commands to stderr, so that stdout has one JSON
+    result."""
     return redirect_stdout(sys.stderr) if json else nullcontext()
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """What there is room for on a line of progress.
+    """Layout of a line of progress.
 
     Attributes:
-        bar: Characters of the bar; 0 for none.
-        clocks: Whether the time that has passed is shown, beside the time left.
+        bar: Width of the bar in characters; 0 for none.
+        elapsed: Whether the elapsed time is shown.
         rate: Whether the rate is shown.
-        fields: Characters for fields.
+        fields: Width for fields in characters.
     """
 
     bar: int
-    clocks: bool
+    elapsed: bool
     rate: bool
     fields: int
 
 
 def progress_layout(title: str, total: int | None, unit: str, width: int) -> _Layout:
-    """Fit a line of progress to a terminal: the bar is shortened first, then the time that has
-    passed, the rate and the bar itself are left out; title, count and time left stay."""
+    """Fit a line of progress to a terminal. The bar is shortened first; then elapsed time, rate and
+    bar are omitted. Title, count and remaining time are always shown."""
     count = 2 * len(str(total)) + 1 if total is not None else len("100000/?")
     needed = len(title) + 1 + count + 1 + CLOCK
-    clocks, rate = 1 + CLOCK, 1 + RATE + len(unit)
+    elapsed, rate = 1 + CLOCK, 1 + RATE + len(unit)
     free = width - needed - 1
-    has_rate = free >= rate + 1 + SHORTEST_BAR
+    has_rate = free >= rate + 1 + MIN_BAR
     free -= rate if has_rate else 0
-    has_clocks = free >= clocks + 1 + SHORTEST_BAR
-    free -= clocks if has_clocks else 0
-    bar = min(BAR, max(free - 1 - FIELDS, SHORTEST_BAR)) if free > SHORTEST_BAR else 0
-    return _Layout(bar, has_clocks, has_rate, max(free - 1 - bar, 0))
+    has_elapsed = free >= elapsed + 1 + MIN_BAR
+    free -= elapsed if has_elapsed else 0
+    bar = min(BAR, max(free - 1 - FIELDS, MIN_BAR)) if free > MIN_BAR else 0
+    return _Layout(bar, has_elapsed, has_rate, max(free - 1 - bar, 0))
 
 
 def _columns(layout: _Layout) -> Iterator[ProgressColumn]:
@@ -213,25 +221,25 @@ def _columns(layout: _Layout) -> Iterator[ProgressColumn]:
     yield MofNCompleteColumn(table_column=Column(no_wrap=True))
     if layout.rate:
         yield _RateColumn(table_column=Column(no_wrap=True))
-    if layout.clocks:
+    if layout.elapsed:
         yield TimeElapsedColumn()
     yield TimeRemainingColumn()
     yield TextColumn("{task.fields[shown]}", markup=False, table_column=Column(no_wrap=True))
 
 
-def fitting(fields: dict[str, str], room: int) -> str:
-    """As many fields as there is room for beside a bar: one too many would squeeze the others."""
+def format_fields(fields: dict[str, str], max_width: int) -> str:
+    """Format the first fields that fit beside a bar."""
     shown = ""
     for name, value in fields.items():
         longer = f"{shown} {name} {value}".lstrip()
-        if len(longer) > room:
+        if len(longer) > max_width:
             break
         shown = longer
     return shown
 
 
 class _RateColumn(ProgressColumn):
-    """Units per second, as measured so far."""
+    """Average units per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.speed
@@ -240,28 +248,28 @@ class _RateColumn(ProgressColumn):
 
 
 class _Lines:
-    """Progress where there is no terminal: nothing for what is soon done, then a line a minute."""
+    """Progress without a terminal: one line per minute, none in the first minute."""
 
     def __init__(self, title: str, total: int | None, unit: str) -> None:
         self._title, self._total, self._unit = title, total, unit
         self._done = 0
         self._first: tuple[int, float] | None = None
-        self._said = time.monotonic()
+        self._printed = time.monotonic()
 
     def advance(self, amount: int, fields: dict[str, str]) -> str | None:
-        """Count units; a line when it is time for one."""
+        """Count units. Returns a line if one is due."""
         now = time.monotonic()
         self._done += amount
         if self._first is None:
-            # The first unit comes with set-up.
+            # The first unit includes the set-up, so it is excluded from the rate.
             self._first = self._done, now
-        if now - self._said < LINE_EVERY:
+        if now - self._printed < LINE_EVERY:
             return None
-        self._said = now
+        self._printed = now
         return self._line(now, fields)
 
     def skip(self, amount: int) -> None:
-        """Count units that were done before."""
+        """Count units that were done in an earlier run."""
         self._done += amount
         if self._first is not None:
             start, since = self._first
@@ -281,17 +289,17 @@ class _Lines:
 
 
 class TerminalProgress:
-    """A `Progress` on stderr: bars on a terminal, a line a minute elsewhere."""
+    """A `Progress` on stderr: bars on a terminal, one line per minute elsewhere."""
 
     def __init__(self) -> None:
         self._console = stderr()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._lines: _Lines | None = None
-        self._room = 0
+        self._fields_width = 0
 
     def begin(self, title: str, total: int | None, unit: str) -> None:
-        """Start a bar; ends the one before it."""
+        """Start a bar; ends the previous one."""
         self.end()
         if os.environ.get(NO_BAR):
             return
@@ -299,8 +307,8 @@ class TerminalProgress:
             self._lines = _Lines(title, total, unit)
             return
         layout = progress_layout(title, total, unit, self._console.width)
-        self._room = layout.fields
-        # Bars are on stderr, and calls into plugins redirect stdout themselves.
+        self._fields_width = layout.fields
+        # Bars are on stderr, and plugin calls redirect stdout themselves.
         self._bar = Progress(*_columns(layout), console=self._console, redirect_stdout=False)
         self._task = self._bar.add_task(title, total=total, unit=unit, shown="")
         self._bar.start()
@@ -314,15 +322,15 @@ class TerminalProgress:
             return
         self._bar.advance(self._task, amount)
         if fields:
-            self._bar.update(self._task, shown=fitting(fields, self._room))
+            self._bar.update(self._task, shown=format_fields(fields, self._fields_width))
 
     def skip(self, amount: int) -> None:
-        """Move the bar by units that were done before, without a trace in the rate."""
+        """Move the bar by units that were done in an earlier run, without counting for the rate."""
         if self._lines is not None:
             self._lines.skip(amount)
         if self._bar is None or self._task is None:
             return
-        # `update` would take them for units of a moment.
+        # `update` would count them for the rate.
         task = next(task for task in self._bar.tasks if task.id == self._task)
         task.completed += amount
 
@@ -333,13 +341,13 @@ class TerminalProgress:
         self._bar = self._task = self._lines = None
 
     def note(self, message: str) -> None:
-        """A line on stderr."""
-        _say(self._console, Text(escaped(message)))
+        """Print a line on stderr."""
+        _print(self._console, Text(escaped(message)))
 
     def warn(self, message: str) -> None:
-        """A line on stderr that stands out."""
+        """Print a highlighted line on stderr."""
         line = escaped(" ".join(message.split()))
-        _say(self._console, Text.assemble(("warning: ", "yellow"), line))
+        _print(self._console, Text.assemble(("warning: ", "yellow"), line))
 
     def __enter__(self) -> TerminalProgress:
         return self

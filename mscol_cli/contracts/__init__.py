@@ -1,5 +1,4 @@
-"""What a plugin is: the cards it declares and the parts those cards build.
+"""Contracts between mscol and plugins: cards, and the parts that cards build.
 
-Plugin authors import these names from `mscol_cli.api`, which is the promise; this package is where
-they are written down.
+Plugin authors import these names from `mscol_cli.api`, the stable interface.
 """

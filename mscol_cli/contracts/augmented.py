@@ -1,9 +1,8 @@
-"""An objective whose crops are augmented: `mws` is COLA under masking, warping and shifting."""
+"""Objectives with augmentations: `mws` is COLA with masking, warping and shifting."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,15 +12,15 @@ from mscol_cli.contracts.plans import CropPlan, StoreIndex
 
 
 class Augmented(Objective):
-    """An objective under augmentations, which change its crops in the order they are given.
+    """An objective with augmentations, which are applied in order.
 
-    The objective itself comes last, so that what it writes into crops stays as it wrote it (the
-    constant that stands for a silent source, for one). Crops, loss and weights are the objective's.
+    The objective's own augmentation comes last, so that values it writes into crops are kept, such
+    as the constant for a silent source. Crops, loss and weights are the objective's.
     """
 
     def __init__(self, objective: Objective, augmentations: Sequence[Augmentation]) -> None:
         super().__init__()
-        # Flat, so that an augmentation's number names it among all.
+        # A flat list, in which an augmentation's index prefixes its labels.
         inner = objective._all() if isinstance(objective, Augmented) else []
         self.objective: Objective = (
             objective.objective if isinstance(objective, Augmented) else objective
@@ -29,55 +28,54 @@ class Augmented(Objective):
         self.augmentations = nn.ModuleList([*inner, *augmentations])
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
-        """What the objective says."""
+        """Check the store with the objective."""
         return self.objective.check(index, batch_size)
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
-        """The objective's plan; what augmentations draw stands beside its labels."""
+        """The objective's plan, with the parameters of the augmentations added to its labels."""
         plan = self.objective.plan(index, rng, batch_size)
-        drawn = [
-            {_label(number, name): value for name, value in part.draw(plan, rng).items()}
-            for number, part in enumerate(self._all())
-        ]
-        labels = dict(chain(plan.labels.items(), *(label.items() for label in drawn)))
+        labels = dict(plan.labels)
+        for number, augmentation in enumerate(self._all()):
+            drawn = augmentation.draw(plan, rng)
+            labels |= {_label(number, name): value for name, value in drawn.items()}
         return CropPlan(plan.views, labels)
 
     def augment_waveforms(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
-        """Every augmentation, then the objective."""
-        for number, part in enumerate(self._all()):
-            views = part.augment_waveforms(views, _own(labels, number))
+        """Apply every augmentation, then the objective's own."""
+        for number, augmentation in enumerate(self._all()):
+            views = augmentation.augment_waveforms(views, _labels_of(labels, number))
         return self.objective.augment_waveforms(views, labels)
 
     def augment_features(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
-        """Every augmentation, then the objective."""
-        for number, part in enumerate(self._all()):
-            views = part.augment_features(views, _own(labels, number))
+        """Apply every augmentation, then the objective's own."""
+        for number, augmentation in enumerate(self._all()):
+            views = augmentation.augment_features(views, _labels_of(labels, number))
         return self.objective.augment_features(views, labels)
 
     def project(self, embeddings: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """What the objective makes of them."""
+        """Project embeddings with the objective."""
         return self.objective.project(embeddings)
 
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the objective minimises."""
+        """Loss and metrics of the objective."""
         return self.objective.loss(embeddings, labels)
 
     def _all(self) -> list[Augmentation]:
-        return [part for part in self.augmentations if isinstance(part, Augmentation)]
+        return [item for item in self.augmentations if isinstance(item, Augmentation)]
 
 
 def _label(number: int, name: str) -> str:
-    # Two augmentations may draw a label of one name.
+    # Two augmentations may draw labels of the same name.
     return f"augmentation{number}.{name}"
 
 
-def _own(labels: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+def _labels_of(labels: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
     prefix = _label(number, "")
     return {
         name.removeprefix(prefix): value

@@ -1,4 +1,4 @@
-"""Cards: what a plugin offers, declared without importing anything heavy.
+"""Cards: declarations of what a plugin offers, without heavy imports.
 
 A module that declares cards must not import torch: `mscol --help` and `mscol plugins` read every
 card. What `build` names is imported only when the part is used.
@@ -13,18 +13,18 @@ from typing import Any
 from mscol_cli.contracts.options import NoOptions
 
 Build = str | Callable[..., Any]
-"""What makes a part: a class or function, as `package.module:Class` (imported on first use) or
-itself. It is called with the options and, for objectives and separators, the context."""
+"""Class or function that builds a part, or its path `package.module:Class` (imported on first use).
+It is called with the options and, for objectives and separators, the context."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the cards of every kind have.
+    """Base class of the cards of every kind.
 
     Attributes:
         name: What users type; unique among the cards of its kind.
         summary: One line for `mscol plugins`.
-        build: Makes the part from checked options, an instance of `options`.
+        build: Builds the part from checked options, an instance of `options`.
         options: A dataclass whose fields are made by `option`.
         reference: Paper or page, shown by `mscol plugins show NAME`.
     """
@@ -40,13 +40,11 @@ class Card:
 class ObjectiveCard(Card):
     """A pretext task: `build(options, context)` makes an `Objective`.
 
-    Besides what every card has:
-
     Attributes:
-        augmentation: What the task does to crops, if it can be done under another objective too:
-            `augmentation(options, context)` makes an `Augmentation`, and `--objective msa+NAME`
-            uses it.
-        augmentation_options: Its options, without those that only the task as a whole has.
+        augmentation: The task's change of crops, if other objectives can use it:
+            `augmentation(options, context)` makes an `Augmentation`, which `--objective msa+NAME`
+            applies to the crops of `msa`.
+        augmentation_options: Dataclass of the augmentation's options.
         needs_sources: Whether it learns from separated sources: stores that hold only mixtures are
             refused.
         sources_option: Name of the option, a tuple of names, that limits which sources it learns

@@ -1,4 +1,4 @@
-"""A network that turns a second or so of audio into a vector, and owns its front end."""
+"""Encoders: networks that map about a second of audio to a vector, with their front ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mscol_cli.contracts.levels import Level
 
 
 class Encoder(nn.Module, ABC):
-    """Base class of every encoder. Both halves run on the device the module is on.
+    """Base class of encoders. `frontend` and `forward` run on the device of the module.
 
     Attributes:
         sample_rate: Hz of the waveforms it takes.
@@ -18,7 +18,7 @@ class Encoder(nn.Module, ABC):
         window_hop: Samples between consecutive windows when embedding a whole clip.
         start_grid: Training crops start at multiples of this many samples.
         dim: Size of the embedding.
-        level: What whole clips are scaled to before crops are cut: `norm`, `rms` or `none`.
+        level: Level to which clips are scaled before crops are cut: `norm`, `rms` or `none`.
     """
 
     sample_rate: int
@@ -30,16 +30,16 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def frontend(self, waveforms: Tensor) -> Tensor:
-        """Waveforms to features, which augmentations see before `forward` does.
+        """Compute features from waveforms; augmentations change them before `forward`.
 
         Args:
             waveforms: (batch, samples) float32 at `sample_rate` and `level`; `samples` is
                 `crop_samples`.
 
         Returns:
-            (batch, ...); float32, also where `forward` runs in bf16.
+            (batch, ...) float32, even if `forward` runs in bf16.
         """
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
-        """Features (batch, ...) to embeddings (batch, dim); in bf16 it runs under autocast."""
+        """Map features (batch, ...) to embeddings (batch, dim); bf16 runs under autocast."""

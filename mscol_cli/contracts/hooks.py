@@ -1,4 +1,4 @@
-"""The plugin door: five hooks, each returning a list of cards.
+"""Plugin hooks, each of which returns a list of cards.
 
 A plugin is an installed distribution with an entry point in the group `mscol` that names a module
 (or object) holding functions marked with `@hookimpl`.

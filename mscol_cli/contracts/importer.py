@@ -1,4 +1,4 @@
-"""A reader of foreign checkpoints: another program's file to an encoder and an objective."""
+"""Importers: readers of other programs' checkpoints."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImportedPart:
-    """An encoder or an objective that was read.
+    """An encoder or an objective read from a checkpoint.
 
     Attributes:
-        name: Of the encoder or objective, as `mscol plugins` lists it.
-        options: Its options by name; those left out take their defaults.
-        weights: By the names of its `state_dict`, on the CPU; all of them, and no other.
+        name: Name of the encoder or objective, as `mscol plugins` lists it.
+        options: Options by name; omitted options take their defaults.
+        weights: The complete `state_dict`, on the CPU.
     """
 
     name: str
@@ -29,15 +29,15 @@ class ImportedPart:
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """What was read of a foreign checkpoint.
+    """The content of a foreign checkpoint.
 
     Attributes:
         encoder: The network.
         objective: The pretext task, with its projection head and similarity.
-        step: Updates made, as far as the checkpoint says; else 0.
+        step: Number of updates, if the checkpoint records it, else 0.
         sources: The files that were read.
-        mapped: Variables that became weights.
-        left_out: Variables that did not, by kind (`optimizer slots`).
+        mapped: Number of variables that became weights.
+        left_out: Numbers of the other variables, by kind (`optimizer slots`).
     """
 
     encoder: ImportedPart
@@ -49,23 +49,23 @@ class ImportedModel:
 
 
 class Importer(ABC):
-    """Base class of every importer."""
+    """Base class of importers."""
 
     @abstractmethod
     def claims(self, path: Path) -> bool:
         """Whether a file or folder is of this importer's format.
 
-        Cheap, and by signs that a damaged file still has: `read` then says what is wrong with it.
-        The path need not exist: it may be the common start of several files' names.
+        This is a cheap check. Rely on features that survive damage: `read` then reports the damage.
+        The path need not exist: it may be the common prefix of several file names.
         """
 
     @abstractmethod
     def read(self, path: Path) -> ImportedModel:
-        """Read a checkpoint, verify whatever checksums it has, and put every variable in its place.
+        """Read a checkpoint, verify its checksums, and map every variable to a weight.
 
         Raises:
-            MissingDataError: A file that is needed is not there.
-            BadInputError: A file is damaged or of another format, or variables are missing, of
-                another shape, or have no place; the message names all of them.
-            UsageError: The path can mean several checkpoints.
+            MissingDataError: A required file is missing.
+            BadInputError: A file is damaged or of another format, or variables are missing, have
+                the wrong shape or are unknown; the message names all of them.
+            UsageError: The path matches several checkpoints.
         """

@@ -1,4 +1,4 @@
-"""A pretext task: where to cut, how to look, what to minimise. It never touches files."""
+"""Objectives: pretext tasks, which choose crops, augment them and compute a loss."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mscol_cli.contracts.plans import CropPlan, StoreIndex
 
 @dataclass(frozen=True)
 class ObjectiveContext:
-    """What an objective is told when it is built.
+    """Arguments for building an objective.
 
     Attributes:
         embedding_dim: Size of the encoder's output.
-        crop_samples: Length in samples of the crop the encoder takes.
+        crop_samples: Length in samples of the encoder's crops.
         start_grid: Crops start at multiples of this many samples (the front end's hop).
         sample_rate: Hz of the waveforms.
     """
@@ -32,38 +32,37 @@ class ObjectiveContext:
 
 
 class Objective(nn.Module, ABC):
-    """Base class of every objective.
+    """Base class of objectives.
 
-    Every random choice belongs in `plan`, whose generator depends on seed and step alone: the
-    same update is made whether one process works on it or sixty-four, before or after a resume.
-    An objective always sees the whole batch: crops are shared out among processes after `plan`,
-    and embeddings, or what `project` makes of them, are gathered, with their gradients, before
-    `loss`.
+    All random choices belong in `plan`, whose generator depends on seed and step only: an update is
+    the same in one process or 64, before or after a resume. An objective always sees the global
+    batch: crops are divided among processes after `plan`, and embeddings, or the projections that
+    `project` returns, are gathered with gradients before `loss`.
 
-    An objective owns what is thrown away after pre-training: projection head and similarity.
+    Projection head and similarity belong to the objective and are discarded after pre-training.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """As of any module. Raises TypeError where a part would hide behind a method's name."""
+        """Set an attribute. Raises TypeError for a module with the name of a method."""
         # torch finds the method first: `self.project(rows)` would be the method, without a word.
         if isinstance(value, nn.Module) and callable(getattr(Objective, name, None)):
-            raise TypeError(f"'{name}' is a method of every objective: call this part otherwise.")
+            raise TypeError(f"'{name}' is a method of every objective: rename this module.")
         super().__setattr__(name, value)
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
-        """Look at a store before the first update.
+        """Check a store before the first update.
 
         Returns:
-            One line for each thing the user should know (segments repeated in a batch, say).
+            One line for each warning, such as that segments repeat within a batch.
 
         Raises:
-            UsageError: With one line that says what to change, when `plan` could not serve.
+            UsageError: `plan` cannot work with this store; the message says what to change.
         """
         return []
 
     @abstractmethod
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
-        """Choose the crops of one update, and draw every random parameter as a row label."""
+        """Choose the crops of one update, and draw all random parameters as row labels."""
 
     def augment_waveforms(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
@@ -83,17 +82,16 @@ class Objective(nn.Module, ABC):
         return views
 
     def project(self, embeddings: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """What `loss` needs of embeddings, made where they are, so that less is sent.
+        """Project embeddings before they are gathered, so that less is communicated.
 
-        Each process calls it with its own rows, so each row of the result may depend on the same
-        row of the embeddings only: no normalisation over the batch, no random choice.
+        Each process calls this with its own rows. Each row of the result may depend on the same row
+        of the embeddings only: no normalisation over the batch, no random choice.
 
         Args:
             embeddings: By view name, (rows, embedding_dim).
 
         Returns:
-            By name, (rows, ...): what is gathered, with gradients, and given to `loss`. Unless
-            overridden, the embeddings.
+            By name, (rows, ...), gathered with gradients for `loss`. By default, the embeddings.
         """
         return embeddings
 
@@ -101,19 +99,18 @@ class Objective(nn.Module, ABC):
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What to minimise.
+        """Compute the loss.
 
         Args:
-            embeddings: What `project` returned, of the whole batch: unless it is overridden, by
-                view name, (batch, embedding_dim).
-            labels: The plan's labels of the whole batch.
+            embeddings: Output of `project` for the global batch; by default, (batch, embedding_dim)
+                by view name.
+            labels: The plan's labels of the global batch.
 
         Returns:
-            The loss, a scalar; and scalar tensors to watch, by name. Their means go to the run's
-            metrics.jsonl. NaN means that this update has no such value: the mean is over the
-            updates that have one, and a line without any leaves the name out. Names of one kind
-            share what stands before a slash, such as `accuracy/vocals`. `pretrain` stops with an
-            error if a name is one that the trainer writes there: `step`, `loss`,
+            The loss, a scalar; and metrics, scalar tensors by name. Their means are written to the
+            run's metrics.jsonl. NaN means that an update has no such value; it is excluded from the
+            mean. Metrics of one kind share a prefix, such as `accuracy/vocals`. `pretrain` stops
+            with an error if a name is one that the trainer writes: `step`, `loss`,
             `learning_rate`, `pairs_per_second`, `data_wait`, `gradient_norm`, `alignment`,
             `uniformity`, `effective_rank`, `memory_bytes`, `elapsed_s`, or any that begins with
             `probe/`.
@@ -121,28 +118,27 @@ class Objective(nn.Module, ABC):
 
 
 class Augmentation(nn.Module):
-    """A change of crops under which any objective can be trained, as in `--objective msa+mws`.
+    """A change of crops that any objective can be trained with, as in `--objective msa+mws`.
 
-    It may change each view or only some, and never which crops are cut nor what is minimised.
+    It may change all views or some, but not which crops are cut or the loss.
     """
 
     def draw(self, plan: CropPlan, rng: np.random.Generator) -> Mapping[str, NDArray[Any]]:
-        """Draw every random parameter of one update.
+        """Draw all random parameters of one update.
 
         Args:
             plan: The crops, and the labels of the objective.
-            rng: Depends on seed and step alone.
+            rng: Generator that depends on seed and step only.
 
         Returns:
-            Arrays by name whose first axis is the batch; the other methods get them as `labels`,
-            and get no others.
+            (batch, ...) arrays by name: the `labels` of the other methods.
         """
         return {}
 
     def augment_waveforms(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
-        """Change waveforms before the front end; arguments as for an objective."""
+        """Change waveforms before the front end; see `Objective.augment_waveforms`."""
         return views
 
     def augment_features(

@@ -1,4 +1,4 @@
-"""Documented options: a dataclass whose every field has a default, a help line and its bounds."""
+"""Documented options: dataclass fields with a default, a help text and bounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def option(
     """Declare one option of a plugin, as a dataclass field.
 
     Args:
-        default: Value when the user gives none; its annotation must be `int`, `float`, `bool`,
+        default: Value if the user sets none; the annotation must be `int`, `float`, `bool`,
             `str` or `tuple[str, ...]` (written by users as `a,b,c`).
         help: One line with the unit, shown by `mscol plugins show NAME`.
         minimum: Smallest value allowed, inclusive.
@@ -31,18 +31,18 @@ def option(
 
 @dataclass(frozen=True)
 class NoOptions:
-    """The options of a plugin that has none."""
+    """Options of a plugin without options."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """A field that was declared with `option`, or one like it.
+    """A documented option.
 
     Attributes:
-        name: Of the field.
-        kind: Its annotation.
-        default: Its default.
-        metadata: What `option` was given.
+        name: Name of the dataclass field.
+        kind: Annotation of the field.
+        default: Default value.
+        metadata: Arguments of `option`.
     """
 
     name: str
@@ -52,17 +52,17 @@ class Option:
 
     @property
     def key(self) -> str:
-        """Its name in files and in `KEY=VALUE`."""
+        """Name in files and in `KEY=VALUE`."""
         return str(self.metadata.get("key") or self.name)
 
     @property
     def flag(self) -> str:
-        """Its name on the command line."""
+        """Name on the command line."""
         return f"--{self.key.replace('_', '-')}"
 
 
 def options_of(declared: Any) -> list[Option]:
-    """The documented fields of a dataclass, or of an instance, in their order."""
+    """Documented fields of a dataclass or an instance, in order."""
     kinds = get_type_hints(declared if isinstance(declared, type) else type(declared))
     return [
         Option(item.name, kinds[item.name], item.default, item.metadata)

@@ -1,4 +1,4 @@
-"""What to cut: the index an objective sees of a store, and the crops it asks for. NumPy only."""
+"""Crop plans, and the index of a store that objectives make them from. NumPy only."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ MIXTURE = "mixture"
 
 @dataclass(frozen=True)
 class StoreIndex:
-    """What an objective knows of a store: which tracks, which segments, how loud each source is.
+    """Index of a store: its tracks, segments and levels of sources.
 
-    A segment is a stretch of about four seconds; both crops of a pair come from one segment.
+    A segment is about four seconds of a track; both crops of a pair come from one segment.
 
     Attributes:
         sources: Names in storage order; the first is always `"mixture"`.
-        sample_rate: Hz, of every waveform in the store.
+        sample_rate: Sample rate of all waveforms, Hz.
         track_ids: One name per track, unique.
-        track_samples: (tracks,) length of the track in samples.
+        track_samples: (tracks,) lengths in samples.
         segment_track: (segments,) row of `track_ids` each segment belongs to.
         segment_start: (segments,) first sample of the segment in its track.
         segment_samples: (segments,) length of the segment in samples.
-        segment_level: (segments, sources) mean absolute value over the segment, float32, of the
-            waveform before any level normalisation.
-        published_level: (segments, sources) the same over the windows of the published silence
-            rule, which lie 0.08 s later with each segment of a track.
+        segment_level: (segments, sources) float32, mean absolute value of the waveform over the
+            segment, before any level normalisation.
+        published_level: (segments, sources) float32, the same over the windows of the published
+            silence rule, which drift by 0.08 s per segment of a track.
     """
 
     sources: tuple[str, ...]
@@ -49,12 +49,12 @@ class StoreIndex:
         return len(self.segment_track)
 
     def active_segments(self, source: int, threshold: float, drifting: bool = False) -> IntArray:
-        """Rows of the segments in which `source` is louder than `threshold` (mean |x|).
+        """(active,) rows of the segments in which `source` is louder than `threshold`.
 
         Args:
             source: Row of `sources`.
-            threshold: Full scale is 1.
-            drifting: Judge by `published_level` instead of `segment_level`.
+            threshold: Mean |x|, full scale 1.
+            drifting: Use `published_level` instead of `segment_level`.
         """
         key = (source, threshold, drifting)
         if key not in self._active:
@@ -71,7 +71,7 @@ class Crops:
         track: (batch,) row of `StoreIndex.track_ids`.
         source: (batch,) row of `StoreIndex.sources`.
         start: (batch,) first sample of the crop in its track. The crop must end inside the track;
-            in a track that is shorter than a crop it must be 0, and zeros follow.
+            in a track shorter than a crop it must be 0, and zeros are appended.
     """
 
     track: IntArray
@@ -85,7 +85,7 @@ class Crops:
 
 @dataclass(frozen=True)
 class CropPlan:
-    """Everything random about one update: which crops, and any drawn parameter as a row label.
+    """Crops and random parameters of one update.
 
     Attributes:
         views: Crops by view name, such as `anchor` and `positive`; all of one batch size.
@@ -96,7 +96,7 @@ class CropPlan:
     labels: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
     def rows(self, keep: slice) -> CropPlan:
-        """The plan of some rows of the batch: what one process of many reads."""
+        """The plan of some rows of the batch, such as the share of one process."""
         return CropPlan(
             {name: crops.rows(keep) for name, crops in self.views.items()},
             {name: label[keep] for name, label in self.labels.items()},

@@ -1,65 +1,65 @@
-"""How long work tells whoever watches; the rooms below the commands know no terminal."""
+"""Progress reports of long operations, independent of the terminal."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 NO_BAR = "MSCOL_NO_BAR"
-"""Set in the environment of a process that another one of mscol's started and speaks for."""
+"""Environment variable set in worker processes whose parent prints the progress."""
 MEGABYTE = 1_000_000
 
 
 class Progress(Protocol):
-    """A watcher of one long piece of work at a time."""
+    """Receiver of progress reports, one stage at a time."""
 
     def begin(self, title: str, total: int | None, unit: str) -> None:
-        """Start a stage of `total` units (None when unknown); ends the stage before it."""
+        """End the previous stage and start one of `total` units (None if unknown)."""
 
     def advance(self, amount: int = 1, **fields: str) -> None:
-        """Report `amount` more units done; `fields` are shown beside the bar (loss="1.23")."""
+        """Report `amount` more units; `fields` are shown beside the bar (loss="1.23")."""
 
     def skip(self, amount: int) -> None:
-        """Report `amount` units that were done before: they are not part of the rate."""
+        """Report `amount` units completed in an earlier run; they do not count towards the rate."""
 
     def end(self) -> None:
-        """Close the stage."""
+        """End the stage."""
 
     def note(self, message: str) -> None:
-        """Say one line that is neither data nor failure (which store was chosen, say)."""
+        """Print an informative line, such as which store was chosen."""
 
     def warn(self, message: str) -> None:
-        """Say one line about an input that was skipped, or a result to be read with care."""
+        """Print a warning, such as that an input was skipped."""
 
 
 class Silent:
-    """A `Progress` that watches nothing: library use and tests."""
+    """A `Progress` that ignores all reports, for library use and tests."""
 
     def begin(self, title: str, total: int | None, unit: str) -> None:
-        """Show nothing."""
+        """Do nothing."""
 
     def advance(self, amount: int = 1, **fields: str) -> None:
-        """Count nothing."""
+        """Do nothing."""
 
     def skip(self, amount: int) -> None:
-        """Count nothing."""
+        """Do nothing."""
 
     def end(self) -> None:
-        """Show nothing."""
+        """Do nothing."""
 
     def note(self, message: str) -> None:
-        """Print nothing."""
+        """Do nothing."""
 
     def warn(self, message: str) -> None:
-        """Print nothing."""
+        """Do nothing."""
 
 
 class ByteMeter:
-    """One stage of a `Progress`, told in bytes."""
+    """A stage of a `Progress` that counts bytes and reports megabytes."""
 
     def __init__(self, progress: Progress, title: str, total: int | None) -> None:
-        """Start a stage of `total` bytes, None when unknown."""
-        shown = None if total is None else max(1, round(total / MEGABYTE))
-        progress.begin(title, shown, "MB")
+        """Start a stage of `total` bytes (None if unknown)."""
+        megabytes = None if total is None else max(1, round(total / MEGABYTE))
+        progress.begin(title, megabytes, "MB")
         self._progress = progress
         self._bytes = 0
 
@@ -67,6 +67,6 @@ class ByteMeter:
         """Report `count` more bytes."""
         before = self._bytes // MEGABYTE
         self._bytes += count
-        whole = self._bytes // MEGABYTE - before
-        if whole:
-            self._progress.advance(whole)
+        megabytes = self._bytes // MEGABYTE - before
+        if megabytes:
+            self._progress.advance(megabytes)

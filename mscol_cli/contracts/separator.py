@@ -1,5 +1,4 @@
-"""A way to get the sources of a track. It groups paths and transforms waveforms; files are
-decoded for it."""
+"""Separators, which group files into tracks and split waveforms into sources."""
 
 from __future__ import annotations
 
@@ -18,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SeparatorContext:
-    """What a separator is told when it is built.
+    """Arguments for building a separator.
 
     Attributes:
         device: Torch device name, such as `cpu` or `cuda:0`.
-        model: The user's `--model`: a name or a path; None for the separator's default.
-        progress: Whom to tell of a download.
-        offline: Whether the user forbade any.
-        plan_only: Whether nothing will be separated: only attributes of the separator are asked
-            for, and weights need not be there.
+        model: The user's `--model`, a name or a path; None for the separator's default.
+        progress: Receives the progress of downloads.
+        offline: Whether downloads are forbidden.
+        plan_only: Whether only attributes of the separator are needed: nothing is separated, and
+            weights may be missing.
     """
 
     device: str = "cpu"
@@ -41,8 +40,8 @@ class InputFile:
     """An audio file found under an input.
 
     Attributes:
-        path: Where it is.
-        name: Its path relative to the input folder (or its own name), with `/` between parts.
+        path: Path of the file.
+        name: Path relative to the input folder, or the file name, with `/` between parts.
     """
 
     path: Path
@@ -51,12 +50,12 @@ class InputFile:
 
 @dataclass(frozen=True)
 class TrackInput:
-    """One track: which files to decode, by the role each plays.
+    """One track and the files to decode.
 
     Attributes:
         id: Unique name of the track, made of `/`-separated parts, without suffix.
-        files: By role: `mixture` for a mix, a source's name for a true stem.
-        problem: Set when the files do not make a track; it is then reported and skipped.
+        files: Paths by role: `mixture` for a mix, the name of a source for a true stem.
+        problem: Why the files do not make a track, which is then reported and skipped.
     """
 
     id: str
@@ -66,13 +65,13 @@ class TrackInput:
 
 @dataclass(frozen=True)
 class Chunking:
-    """How a long track may be cut, so that memory does not grow with its length.
+    """Division of long tracks into chunks, so that memory does not grow with their length.
 
-    Chunks begin every `samples - overlap` samples. Where two overlap, the estimate fades from one
-    to the other. A track of at most `samples` is one chunk, and so is separated whole.
+    Chunks begin every `samples - overlap` samples and are cross-faded where they overlap. A track
+    of at most `samples` is one chunk.
 
     Attributes:
-        samples: Longest stretch that is separated at once, at the rate of the waveforms.
+        samples: Length of a chunk, in samples.
         overlap: Samples that a chunk shares with the next; less than half of `samples`.
     """
 
@@ -86,15 +85,15 @@ class Chunking:
 
 
 class Separator(ABC):
-    """Base class of every separator.
+    """Base class of separators.
 
     Attributes:
-        sources: What `separate` returns beside the mixture, such as `("vocals", "drums")`.
-        sample_rate: Hz of the waveforms it takes and gives; None takes each track's own rate.
+        sources: Sources that `separate` returns besides the mixture, as in `("vocals", "drums")`.
+        sample_rate: Hz of input and output; None keeps the rate of each track.
         passport: Facts recorded in the store: weights and their hashes, licence.
-        chunking: How long tracks are cut; None has every track in memory, whole.
-        batch_samples: Most samples in time that `separate_many` is given at once, summed over the
-            chunks of its batch; one chunk is given however long it is.
+        chunking: How long tracks are divided; None keeps every track in memory as one piece.
+        batch_samples: Maximum total length of the chunks in a batch of `separate_many`, in samples;
+            a single chunk may be longer.
     """
 
     sources: tuple[str, ...]
@@ -104,14 +103,13 @@ class Separator(ABC):
     batch_samples: int = 0
 
     def tracks(self, files: Sequence[InputFile]) -> list[TrackInput]:
-        """Group files into tracks, by paths alone; unless overridden, every file is the mix of its
-        own track.
+        """Group files into tracks by their paths; by default, every file is the mix of a track.
 
         Args:
-            files: Every audio file, in the order of the inputs and sorted within each.
+            files: All audio files, in the order of the inputs and sorted within each.
 
         Returns:
-            Tracks in the order in which they are separated; files that make none get a `problem`.
+            Tracks in the order of separation; those that cannot be separated have a `problem`.
         """
         return [
             TrackInput(id=file.name.rpartition(".")[0] or file.name, files={MIXTURE: file.path})
@@ -123,23 +121,22 @@ class Separator(ABC):
         """Return the mixture and every source of one track.
 
         Args:
-            audio: By role as in `TrackInput.files`, (channels, samples) float32 at
-                `sample_rate`, all of one length.
+            audio: (channels, samples) float32 at `sample_rate`, all of one length, by role as in
+                `TrackInput.files`.
 
         Returns:
-            By name, `mixture` and each of `sources`, (channels, samples) of that same length; a
-            source that is not in the track is all zero.
+            (channels, samples) of the same length, by name: `mixture` and each of `sources`. A
+            source that is absent from the track is all zero.
 
         Raises:
             BadInputError: The track cannot be separated; it is reported and skipped. Any other
-                exception ends the command: it is a bug, and would cost more tracks than this one.
+                exception is treated as a bug and ends the command.
         """
 
     def separate_many(self, batch: Sequence[Mapping[str, Tensor]]) -> list[Mapping[str, Tensor]]:
-        """`separate` each of several tracks, or chunks of tracks; override it to work on them
-        together.
+        """Separate several tracks or chunks; override it to process them as one batch.
 
-        Results may differ from `separate` by rounding only. When `torch.OutOfMemoryError` is
-        raised, the batch is tried again in halves.
+        Results may differ from `separate` by rounding only. After `torch.OutOfMemoryError` the
+        batch is retried in halves.
         """
         return [self.separate(audio) for audio in batch]

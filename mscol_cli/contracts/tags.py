@@ -1,4 +1,4 @@
-"""Tags of MagnaTagATune that its task and music synthesised in its layout share."""
+"""Tags of MagnaTagATune, shared by its task and by synthesised music in its layout."""
 
 TOP_TAGS = (
     "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast",
@@ -8,4 +8,4 @@ TOP_TAGS = (
     "new age", "dance", "male voice", "female vocal", "beats", "harp", "cello", "no voice",
     "weird", "country", "female voice", "metal", "choral",
 )  # fmt: skip
-"""The 50 tags that the literature uses, most frequent first."""
+"""The 50 tags used in the literature, most frequent first."""

@@ -1,4 +1,4 @@
-"""A probe data set: which clips, which labels, which split; and how its probe is trained."""
+"""Probe tasks: labelled clips with their splits, and how the classifier is trained."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class TaskItem:
     Attributes:
         id: Unique name within the task.
         path: The audio file.
-        split: Where it belongs.
+        split: Split of the clip.
         labels: Rows of `TaskData.classes`; exactly one unless the task is multi-label.
-        groups: What the clip shares with others, by kind: `{"artist": "Bach", "song": "17"}`. Those
-            of test clips that training clips have too are counted in the report.
+        groups: Groups of clips by kind, as in `{"artist": "Bach", "song": "17"}`. The report counts
+            groups that test clips share with training clips.
     """
 
     id: str
@@ -39,13 +39,13 @@ class TaskData:
 
     Attributes:
         classes: Class names, in label order.
-        items: The clips whose audio is there.
-        missing: Clips the metadata names whose audio is not there: counted in the report.
-        notes: Lines the report should carry (a class without test items, say).
-        failures: What could not be looked into, such as a folder without permission: its name, and
-            why. Named on stderr and in the report; the exit code is 3.
-        test_sets: Where the literature scores the test split in more than one way: by name, the
-            ids of the items of each, reported side by side. Empty means one set, all of it.
+        items: Clips with audio.
+        missing: Clips in the metadata without audio, counted in the report.
+        notes: Lines for the report, such as that a class has no test clips.
+        failures: Names of what could not be read, such as a folder without permission, and the
+            reasons. They are printed and reported; the exit code is 3.
+        test_sets: Ids of items by test set, if the literature scores the test split in several
+            ways; all are reported. If empty, the test split is one set.
     """
 
     classes: tuple[str, ...]
@@ -60,11 +60,11 @@ class TaskData:
 class ProbeProtocol:
     """How the shallow classifier of a task is trained, chosen and scored.
 
-    The two first are the task's; users may change the others with `--protocol KEY=VALUE`.
+    The first two belong to the task; users may set the others with `--protocol KEY=VALUE`.
 
     Attributes:
         multilabel: Sigmoids and binary cross-entropy, instead of softmax and cross-entropy.
-        metrics: What is reported on the test split, the headline first: `accuracy`,
+        metrics: Metrics reported on the test split, the main one first: `accuracy`,
             `macro_f1`, `roc_auc` or `average_precision` (the last two macro-averaged).
     """
 
@@ -72,52 +72,53 @@ class ProbeProtocol:
     metrics: tuple[str, ...] = field(default=("accuracy", "macro_f1"))
     select: str = option(
         "accuracy",
-        "the metric that chooses the epoch on the validation split: accuracy, macro_f1, roc_auc,"
+        "metric that chooses the epoch on the validation split: accuracy, macro_f1, roc_auc,"
         " average_precision or binary_accuracy",
     )
     classifier: str = option(
         "published",
-        "published: trained by mini-batches; linear or mlp: on all windows at once, the weight"
-        " decay chosen on validation (learning_rate to patience do not count then)",
+        "published: trained on mini-batches; linear or mlp: trained on all windows at once, the"
+        " weight decay chosen on validation (learning_rate to patience are not used)",
         choices=("published", "linear", "mlp"),
     )
-    hidden: int = option(0, "units of the one hidden layer; 0 for a linear classifier", minimum=0)
-    learning_rate: float = option(5e-4, "of Adam", minimum=1e-8, maximum=1.0)
+    hidden: int = option(0, "units of the hidden layer; 0 for a linear classifier", minimum=0)
+    learning_rate: float = option(5e-4, "learning rate of Adam", minimum=1e-8, maximum=1.0)
     batch_size: int = option(128, "windows per update", minimum=1)
-    epochs: int = option(50, "at most", minimum=1)
+    epochs: int = option(50, "maximum number of epochs", minimum=1)
     patience: int = option(
         5, "stop after this many epochs without a better validation score", minimum=1
     )
     crops: str = option(
         "windows",
         "train and validate on every window of a clip, embedded once; or, as published, on one"
-        " random crop per segment, embedded anew each epoch",
+        " random crop per segment, embedded in each epoch",
         choices=("windows", "random"),
     )
     last_offset: bool = option(
-        True, "with random crops: a crop may end where its segment ends; false as published"
+        True, "with random crops: a crop may end where its segment ends; published: false"
     )
     block: int = option(
         0,
-        "an epoch is whole blocks of this many windows, the rest is left out; 0 takes all",
+        "an epoch is a multiple of this many windows, the rest is left out; 0 uses all windows",
         minimum=0,
     )
     standardise: bool = option(
-        True, "bring each dimension to mean 0 and variance 1 over the training windows"
+        True, "scale each dimension to mean 0 and variance 1 over the training windows"
     )
     finetune: bool = option(
-        False, "train the encoder too, from the classifier of the frozen one; one seed by default"
+        False,
+        "train the encoder, too, after the classifier of the frozen one; one seed by default",
     )
     encoder_learning_rate: float = option(
-        1e-4, "of the encoder, when it is trained too", minimum=1e-8, maximum=1.0
+        1e-4, "learning rate of the encoder with finetune", minimum=1e-8, maximum=1.0
     )
     encoder_noise: bool = option(
-        False, "with random crops: stochastic depth stays on while the classifier is trained"
+        False, "with random crops: keep stochastic depth on while the classifier is trained"
     )
 
 
 class Task(ABC):
-    """Base class of every probe task."""
+    """Base class of probe tasks."""
 
     protocol: ProbeProtocol = ProbeProtocol()
 
@@ -126,6 +127,6 @@ class Task(ABC):
         """Read the data set's own metadata under `folder`.
 
         Raises:
-            MissingDataError: When the metadata, or all of the audio, is not there; the message
-                names the file that was looked for.
+            MissingDataError: The metadata or all audio is missing; the message names the file that
+                was looked for.
         """

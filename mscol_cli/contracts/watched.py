@@ -1,4 +1,4 @@
-"""The names in metrics.jsonl: which the trainer writes itself, and how curves call them."""
+"""Names of training metrics: which ones the trainer reserves, and how they are plotted."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ONLINE_PROBE, BY_SOURCE = "probe/", "accuracy/"
-"""What names of one kind begin with: scores of online probes by task, accuracy by source."""
+"""Prefixes: scores of online probes by task, accuracy by source."""
 NOT_DRAWN = ("step", "elapsed_s")
-"""What curves run along."""
+"""Horizontal axes, which have no curves of their own."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """One name, or all names that begin with it.
+    """How a metric, or all metrics with a prefix, are plotted.
 
     Attributes:
-        title: Of its panel.
-        unit: What runs up.
-        usual: Whether it is drawn where no metric is asked for.
-        reserved: Whether the trainer writes it, so that no objective may.
+        title: Title of the panel.
+        unit: Label of the vertical axis.
+        usual: Whether it is plotted by default.
+        reserved: Whether the trainer writes it; objectives may not report this name.
     """
 
     title: str
@@ -43,8 +43,9 @@ WATCHED: Mapping[str, Watched] = {
     "learning_rate": Watched("learning rate", "rate", usual=False),
     "memory_bytes": Watched("memory", "bytes", usual=False),
 }
-"""In the order in which they are drawn."""
+"""Metrics by name or prefix, in the order of their panels."""
 
-
-RESERVED = {*NOT_DRAWN, *(name for name, one in WATCHED.items() if one.reserved)} - {ONLINE_PROBE}
-"""What the trainer writes itself."""
+RESERVED = {*NOT_DRAWN, *(name for name, metric in WATCHED.items() if metric.reserved)} - {
+    ONLINE_PROBE
+}
+"""Metrics that the trainer writes, without those of online probes."""

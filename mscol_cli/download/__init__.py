@@ -1,4 +1,4 @@
-"""`mscol download`: public data and weights, fetched, checked and unpacked."""
+"""`mscol download`: public data sets and weights, downloaded, verified and unpacked."""
 
 from mscol_cli.download.fetch import fetch_files
 from mscol_cli.download.table import Archive, Collection, RemoteFile, find_collection, load_table

@@ -1,4 +1,4 @@
-"""Hashes as a publisher states them, and those of files."""
+"""Published checksums and hashes of files."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ DIGITS = {
 
 @dataclass(frozen=True)
 class Checksum:
-    """What a file's hash is, or how it begins.
+    """Hash of a file, or a prefix of it.
 
     Attributes:
-        algorithm: `sha512`, `sha256`, `sha1`, `md5`, or `sha256-prefix` where only the
-            first are known.
-        digits: Hexadecimal, lower case.
+        algorithm: `sha512`, `sha256`, `sha1`, `md5`, or `sha256-prefix` if only the first digits
+            are known.
+        digits: Hexadecimal digits in lower case.
     """
 
     algorithm: str
@@ -34,7 +34,7 @@ class Checksum:
 
     @classmethod
     def parse(cls, text: str) -> Checksum:
-        """Read `ALGORITHM:DIGITS`. Raises ValueError."""
+        """Parse `ALGORITHM:DIGITS`. Raises ValueError."""
         algorithm, _, digits = text.partition(":")
         if algorithm not in DIGITS:
             raise ValueError(f"hash '{text}' begins with none of {', '.join(DIGITS)}")
@@ -45,13 +45,13 @@ class Checksum:
         return cls(algorithm, digits)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether all digits are known, so that a file that fits can be no other."""
+    def is_complete(self) -> bool:
+        """Whether all digits are known."""
         return self.algorithm != PREFIX
 
-    def fits(self, found: Checksum) -> bool:
-        """Whether a file's hash, made by `hash_file` for this one, is this one."""
-        return found.digits.startswith(self.digits)
+    def matches(self, computed: Checksum) -> bool:
+        """Whether a hash computed by `hash_file(path, like=self)` agrees with this one."""
+        return computed.digits.startswith(self.digits)
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.digits}"
@@ -60,12 +60,12 @@ class Checksum:
 def hash_file(
     path: Path, like: Checksum | None = None, watch: Callable[[int], None] | None = None
 ) -> Checksum:
-    """The hash of a file.
+    """Hash a file.
 
     Args:
         path: The file.
-        like: What it will be compared with; None for a SHA-256.
-        watch: Told how many bytes were read, block by block.
+        like: Checksum to compare with, which decides on the algorithm; None for SHA-256.
+        watch: Called with the number of bytes of each block that was read.
     """
-    algorithm = like.algorithm if like is not None and like.is_whole else "sha256"
+    algorithm = like.algorithm if like is not None and like.is_complete else "sha256"
     return Checksum(algorithm, file_hash(path, watch, algorithm))

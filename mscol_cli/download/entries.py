@@ -1,4 +1,4 @@
-"""TOML tables read with care: values of their types, known keys only, mistakes with their place."""
+"""Validated reading of TOML tables: typed values, known keys, errors with their location."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ SCHEMES = ("http", "https")
 
 
 def parse_toml(text: str, source: str) -> Iterator[Entry]:
-    """The tables of a TOML text, each under a name that is safe in addresses and file names.
+    """Parse the tables of a TOML text, whose names must be safe in addresses and file names.
 
     Raises:
-        UsageError: It is no TOML, or holds something else than tables.
+        UsageError: The text is not TOML, or has values outside of tables.
     """
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{source} is no TOML: {error}.") from None
+        raise UsageError(f"{source} is not TOML: {error}.") from None
     for name, values in content.items():
         if not COLLECTION_NAME.fullmatch(name) or not isinstance(values, Mapping):
-            raise UsageError(f"{source}: '{name}' is no table with a name of a-z, 0-9, - and _.")
+            raise UsageError(
+                f"{source}: '{name}' must be a table, with a name of a-z, 0-9, - and _."
+            )
         yield Entry(name, values, f"{source}, {name}")
 
 
 class Entry:
-    """One table; every key that is read is remembered, so that others can be told.
+    """One table. It records which keys were read, so that unknown ones are reported.
 
     Attributes:
-        name: Of the table.
+        name: Name of the table.
     """
 
     def __init__(self, name: str, values: Mapping[str, Any], where: str) -> None:
@@ -52,33 +54,33 @@ class Entry:
         self._read: set[str] = set()
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A string that is not empty, or the default. Raises UsageError."""
+        """A non-empty string, or the default. Raises UsageError."""
         return self._take(key, str, default)
 
     def count(self, key: str) -> int | None:
-        """A number of bytes, None where it is not given. Raises UsageError."""
+        """A positive number of bytes; None if missing. Raises UsageError."""
         value = self._take(key, int, -1)
         if key in self._values and value < 1:
             raise self.problem(f"{key} is {value}: it needs 1 or more")
         return value if value > 0 else None
 
     def file_name(self, key: str) -> str:
-        """A plain name without folders. Raises UsageError."""
+        """A file name without folders. Raises UsageError."""
         name = self.text(key)
         if not FILE_NAME.fullmatch(name):
-            raise self.problem(f"{key} '{name}' is no plain file name")
+            raise self.problem(f"{key} '{name}' is not a plain file name")
         return name
 
     def urls(self, key: str) -> tuple[str, ...]:
-        """Addresses, one at least, all http or https. Raises UsageError."""
-        found = self._take(key, list, None)
-        for url in found:
+        """One or more http or https addresses. Raises UsageError."""
+        urls = self._take(key, list, None)
+        for url in urls:
             if not isinstance(url, str) or not is_web_address(url):
-                raise self.problem(f"{key} holds {url!r}, which is no http or https address")
-        return tuple(found)
+                raise self.problem(f"{key} has {url!r}, which is not an http or https address")
+        return tuple(urls)
 
     def checksum(self, key: str) -> Checksum | None:
-        """A hash, None where it is not given. Raises UsageError."""
+        """A hash; None if missing. Raises UsageError."""
         text = self.text(key, default="")
         try:
             return Checksum.parse(text) if text else None
@@ -86,20 +88,20 @@ class Entry:
             raise self.problem(str(error)) from None
 
     def entries(self, key: str) -> Iterator[Entry]:
-        """The tables of an array, one at least. Raises UsageError."""
+        """One or more tables of an array. Raises UsageError."""
         for number, values in enumerate(self._take(key, list, None), start=1):
             if not isinstance(values, Mapping):
-                raise self.problem(f"{key} holds something else than tables")
+                raise self.problem(f"{key} must be an array of tables")
             yield Entry(self.name, values, f"{self._where}, {key} {number}")
 
     def check_all_read(self) -> None:
-        """Raise UsageError for a key that nothing asked for."""
+        """Raise UsageError for a key that was not read."""
         unknown = sorted(set(self._values) - self._read)
         if unknown:
             raise self.problem(f"unknown key '{unknown[0]}'")
 
     def problem(self, what: str) -> UsageError:
-        """An error with its place."""
+        """The error for a problem in this table."""
         return UsageError(f"{self._where}: {what}.")
 
     def _take(self, key: str, kind: type[T], default: T | None) -> T:
@@ -108,14 +110,14 @@ class Entry:
         if value is None:
             raise self.problem(f"{key} is missing")
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise self.problem(f"{key} is {value!r}, which is no {kind.__name__}")
+            raise self.problem(f"{key} is {value!r}, which is not of type {kind.__name__}")
         if key in self._values and kind is not int and not value:
             raise self.problem(f"{key} is empty")
         return value
 
 
 def is_web_address(url: str) -> bool:
-    """Whether it is http or https and names a host."""
+    """Whether an address is http or https and has a host."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Several files read as the one they are parts of, without writing it."""
+"""Parts of a split file, read as one file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ BUFFER = 1 << 20
 
 
 class SeekError(OSError):
-    """A seek to before the first byte, which the offsets of a damaged archive can lead to."""
+    """A seek before the first byte, caused by the offsets of a damaged archive."""
 
 
 class JoinedFiles(io.RawIOBase):
-    """A read-only, seekable file made of the bytes of others, one after another."""
+    """Read-only, seekable concatenation of files."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        """Open all of them."""
         super().__init__()
         self._files: list[BinaryIO] = [path.open("rb") for path in paths]
         sizes = [os.fstat(file.fileno()).st_size for file in self._files]
@@ -42,11 +41,11 @@ class JoinedFiles(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """The number of the next byte."""
+        """Position in bytes."""
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a byte, which may lie past the end. Raises SeekError."""
+        """Set the position in bytes, which may be past the end. Raises SeekError."""
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._ends[-1]}
         if origin[whence] + offset < 0:
             raise SeekError(errno.EINVAL, f"cannot seek to {origin[whence] + offset}")
@@ -54,7 +53,7 @@ class JoinedFiles(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill the buffer from one of the files, up to that file's end; 0 at the very end."""
+        """Fill the buffer from one file, up to its end; returns 0 at the end of the last file."""
         view = memoryview(buffer).cast("B")
         number = bisect_right(self._ends, self._position)
         if number == len(self._files):
@@ -67,12 +66,12 @@ class JoinedFiles(io.RawIOBase):
         return len(block)
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all files."""
         for file in self._files:
             file.close()
         super().close()
 
 
 def open_joined(paths: Sequence[Path]) -> io.BufferedReader:
-    """The parts of a file as that file, buffered."""
+    """Open the parts of a file as one buffered file."""
     return io.BufferedReader(JoinedFiles(paths), BUFFER)

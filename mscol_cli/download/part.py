@@ -1,4 +1,4 @@
-"""The beginning of a file, under a name of its own until it is whole."""
+"""Partial downloads."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SUFFIX = ".part"
 
 
 class Part(AbstractContextManager["Part"]):
-    """`NAME.part`, open for appending; kept when work on it ends early, unless it is empty.
+    """`NAME.part`, open for appending. On exit it is kept unless it is empty.
 
     Attributes:
-        path: Where it is.
-        size: Bytes in it.
-        total: Bytes of the whole file as an earlier run learned it, None when unknown.
+        path: Path of the part.
+        size: Size of the part in bytes.
+        total: Size in bytes of the complete file, as recorded by an earlier run; None if unknown.
     """
 
     def __init__(self, path: Path, file: FileIO, total: int | None) -> None:
@@ -29,24 +29,24 @@ class Part(AbstractContextManager["Part"]):
 
     @classmethod
     def open(cls, path: Path, total: int | None) -> Part:
-        """The part of the file that will be `path`."""
+        """Open the part of a file; `path` is the path of the complete file."""
         part = part_of(path)
         return cls(part, part.open("ab", buffering=0), total)
 
     def write(self, block: bytes) -> None:
-        """Append."""
+        """Append a block."""
         view = memoryview(block)
         while view:
             view = view[self._file.write(view) :]
         self.size += len(block)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Truncate the part to zero bytes."""
         self._file.truncate(0)
         self.size = 0
 
     def finish(self, path: Path) -> int:
-        """Put the file under its own name when it is safe on the disk; its bytes."""
+        """Flush the file to the disk and rename it to its final name. Returns its size in bytes."""
         os.fsync(self._file.fileno())
         self.path.replace(path)
         sync(path.parent)
@@ -59,5 +59,5 @@ class Part(AbstractContextManager["Part"]):
 
 
 def part_of(path: Path) -> Path:
-    """Where the beginning of a file lies until it is whole."""
+    """Path of the part of a file."""
     return path.with_name(path.name + SUFFIX)

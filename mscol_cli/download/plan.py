@@ -1,4 +1,4 @@
-"""What is left to do for a collection, and how many bytes that takes."""
+"""Remaining downloads and archives of a collection, with their sizes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mscol_cli.system.files import used_bytes
 
 @dataclass(frozen=True)
 class Plan:
-    """What is left to do.
+    """Remaining work.
 
     Attributes:
-        files: Those needed; what is there already is checked, the rest fetched.
-        missing: Those of them that are not there.
-        archives: To be unpacked.
-        download: Bytes to fetch, roughly.
-        disk: Bytes that the disk will have to take, roughly: archives and what is in them.
+        files: Files needed; existing ones are verified, others downloaded.
+        missing: Files to download.
+        archives: Archives to unpack.
+        download: Approximate bytes to download.
+        disk: Approximate bytes needed on the disk, for archives and their content.
     """
 
     files: tuple[RemoteFile, ...]
@@ -31,24 +31,24 @@ class Plan:
 
 
 def make_plan(collection: Collection, folder: Path, record: Record) -> Plan:
-    """Look at what is there, without reading it."""
+    """Compare a collection with the files in a folder, by name and size only."""
     archives = tuple(item for item in collection.archives if not record.is_unpacked(item))
-    wanted = {archive.name for archive in archives}
-    files = tuple(file for file in collection.files if not file.unpack or file.archive in wanted)
+    packed = {archive.name for archive in archives}
+    files = tuple(file for file in collection.files if not file.unpack or file.archive in packed)
     missing = tuple(file for file in files if not (folder / file.name).exists())
     download = sum(max(0, file.about - _size(part_of(folder / file.name))) for file in missing)
     unpacked = sum(archive.unpacked for archive in archives)
-    if any(record.is_begun(archive) for archive in archives):
-        unpacked = max(0, unpacked - _unpacked_there(collection, folder, record))
+    if any(record.is_started(archive) for archive in archives):
+        unpacked = max(0, unpacked - _partly_unpacked(collection, folder, record))
     return Plan(files, missing, archives, download, download + unpacked)
 
 
-def _unpacked_there(collection: Collection, folder: Path, record: Record) -> int:
-    """Bytes, roughly, of the members of unfinished archives that are there."""
-    fetched = [folder / file.name for file in collection.files]
-    own = sum(_size(path) + _size(part_of(path)) for path in fetched)
+def _partly_unpacked(collection: Collection, folder: Path, record: Record) -> int:
+    """Approximate bytes of the members that unfinished archives have in the folder."""
+    paths = [folder / file.name for file in collection.files]
+    downloaded = sum(_size(path) + _size(part_of(path)) for path in paths)
     finished = sum(item.unpacked for item in collection.archives if record.is_unpacked(item))
-    return max(0, used_bytes(folder) - own - finished)
+    return max(0, used_bytes(folder) - downloaded - finished)
 
 
 def _size(path: Path) -> int:

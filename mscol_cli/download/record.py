@@ -1,4 +1,4 @@
-"""What is known of a collection's files on the disk: a small JSON file beside them."""
+"""Record of downloaded and unpacked files: a JSON file beside them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mscol_cli.system.files import read_json, write_json
 
 
 class Record:
-    """Which files came whole and from where, how long those under way are, what is unpacked."""
+    """Downloaded files with their origin, sizes of partial downloads, and unpacked archives."""
 
     def __init__(self, folder: Path, collection: str) -> None:
-        """Read what is there. Raises UsageError when it is no JSON."""
+        """Read an existing record. Raises UsageError if it is not JSON."""
         self._path = folder / f".mscol-{collection}.json"
         content = read_json(self._path, "download") if self._path.exists() else {}
         self._files: dict[str, Any] = content.get("files", {})
@@ -23,43 +23,43 @@ class Record:
         self._archives: dict[str, Any] = content.get("archives", {})
 
     def total(self, name: str) -> int | None:
-        """Bytes that a file under way has when it is whole, as its server said."""
+        """Size in bytes of a partly downloaded file, as reported by its server."""
         return self._totals.get(name)
 
-    def begin(self, name: str, total: int | None) -> None:
-        """A file is under way."""
+    def start(self, name: str, total: int | None) -> None:
+        """Record that a download has started."""
         if total is not None and self._totals.get(name) != total:
             self._totals[name] = total
             self._write()
 
     def hash_of(self, name: str) -> str | None:
-        """The hash of a file as it came."""
-        found = self._files.get(name, {}).get("hash")
-        return str(found) if found else None
+        """The hash of a downloaded file; None if unknown."""
+        checksum = self._files.get(name, {}).get("hash")
+        return str(checksum) if checksum else None
 
-    def came(self, name: str, found: Checksum, size: int, url: str) -> None:
-        """A file is whole."""
+    def finish(self, name: str, checksum: Checksum, size: int, url: str) -> None:
+        """Record that a file is complete, with its size in bytes."""
         self._totals.pop(name, None)
-        self._files[name] = {"hash": str(found), "bytes": size, "url": url}
+        self._files[name] = {"hash": str(checksum), "bytes": size, "url": url}
         self._write()
 
     def is_unpacked(self, archive: Archive) -> bool:
-        """Whether everything of this very archive is there."""
-        known = self._archives.get(archive.name, {})
-        return bool(known.get("unpacked")) and known.get("parts") == _stated(archive)
+        """Whether this version of the archive is completely unpacked."""
+        state = self._archives.get(archive.name, {})
+        return bool(state.get("unpacked")) and state.get("parts") == _checksums(archive)
 
-    def is_begun(self, archive: Archive) -> bool:
-        """Whether some of it may be there."""
+    def is_started(self, archive: Archive) -> bool:
+        """Whether unpacking has started."""
         return archive.name in self._archives
 
-    def unpacking(self, archive: Archive) -> None:
-        """Unpacking begins."""
-        self._archives[archive.name] = {"unpacked": False, "parts": _stated(archive)}
+    def start_unpacking(self, archive: Archive) -> None:
+        """Record that unpacking has started."""
+        self._archives[archive.name] = {"unpacked": False, "parts": _checksums(archive)}
         self._write()
 
-    def unpacked(self, archive: Archive, members: int) -> None:
-        """Everything of an archive is there."""
-        state = {"unpacked": True, "members": members, "parts": _stated(archive)}
+    def finish_unpacking(self, archive: Archive, members: int) -> None:
+        """Record that an archive is completely unpacked."""
+        state = {"unpacked": True, "members": members, "parts": _checksums(archive)}
         self._archives[archive.name] = state
         self._write()
 
@@ -68,5 +68,5 @@ class Record:
         write_json(self._path, content)
 
 
-def _stated(archive: Archive) -> Sequence[str | None]:
+def _checksums(archive: Archive) -> Sequence[str | None]:
     return [None if part.checksum is None else str(part.checksum) for part in archive.parts]

@@ -1,18 +1,19 @@
-"""The one table of what can be downloaded, and a lab's own beside it."""
+"""Table of downloadable collections, packaged and user-defined."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 from mscol_cli.download.checksum import Checksum
 from mscol_cli.download.entries import Entry, parse_toml
 from mscol_cli.errors import UsageError
+from mscol_cli.host.names import unknown_name
 
-OWN_TABLE = "MSCOL_DOWNLOADS"
+USER_TABLE = "MSCOL_DOWNLOADS"
 PACKAGED = "table.toml"
 KINDS = ("zip", "tar.gz")
 
@@ -22,14 +23,14 @@ class RemoteFile:
     """One file of a collection.
 
     Attributes:
-        name: On the disk, in the collection's folder.
-        urls: Where it is, tried in this order.
-        size: Bytes, None where nobody says it exactly.
-        about: Bytes, roughly; the size where that is known.
-        checksum: None where nobody publishes one.
-        unpack: `zip` or `tar.gz`; None keeps the file as it is.
-        archive: Name of the archive it is, or is a part of.
-        unpacked: Bytes, roughly, of what is in the archive.
+        name: File name in the collection's folder.
+        urls: Addresses, in the order in which they are tried.
+        size: Exact size in bytes; None if unknown.
+        about: Approximate size in bytes; `size` if it is known.
+        checksum: Published hash; None if there is none.
+        unpack: `zip` or `tar.gz`; None for a file that is not unpacked.
+        archive: Name of the archive that the file is, or is a part of.
+        unpacked: Approximate size in bytes of the content of the archive.
     """
 
     name: str
@@ -44,7 +45,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to unpack, or several that make one when read one after another."""
+    """An archive in one or more parts."""
 
     name: str
     kind: str
@@ -52,7 +53,7 @@ class Archive:
 
     @property
     def unpacked(self) -> int:
-        """Bytes, roughly, of what is in it."""
+        """Approximate size in bytes of the content."""
         return sum(part.unpacked for part in self.parts)
 
 
@@ -61,14 +62,14 @@ class Collection:
     """A data set, or the weights of a model.
 
     Attributes:
-        name: What `mscol download` calls it.
-        title: What it is.
-        licence: In short.
-        licence_from: Who says so.
-        page: Where it is described and how to cite it.
-        folder: Where it goes by default; `torch.hub` is where torch.hub keeps weights.
-        layout: What lies there afterwards.
-        files: What it is made of.
+        name: Name in `mscol download`.
+        title: One line of description.
+        licence: Short form of the licence.
+        licence_from: Source of the information on the licence.
+        page: Address of the description, with the citation.
+        folder: Default folder; `torch.hub` for the folder where torch.hub keeps weights.
+        layout: Description of the folder after the download.
+        files: Files to download.
     """
 
     name: str
@@ -82,12 +83,12 @@ class Collection:
 
     @property
     def size(self) -> int:
-        """Bytes to download, roughly."""
+        """Approximate bytes to download."""
         return sum(file.about for file in self.files)
 
     @property
     def archives(self) -> tuple[Archive, ...]:
-        """The files that are unpacked, parts together."""
+        """The archives to unpack, with their parts."""
         parts: dict[str, list[RemoteFile]] = {}
         for file in self.files:
             if file.unpack:
@@ -97,7 +98,7 @@ class Collection:
         )
 
     def file(self, name: str) -> RemoteFile:
-        """The file of that name. Raises UsageError."""
+        """Find a file by name. Raises UsageError."""
         for file in self.files:
             if file.name == name:
                 return file
@@ -106,23 +107,23 @@ class Collection:
 
 
 def load_table() -> dict[str, Collection]:
-    """Everything that can be downloaded, by name: the packaged table, and over it the file that
-    `MSCOL_DOWNLOADS` names.
+    """Read all collections by name: the packaged table, then the file of `MSCOL_DOWNLOADS`, which
+    takes precedence.
 
     Raises:
-        UsageError: That file cannot be read, or is no such table.
+        UsageError: The file of `MSCOL_DOWNLOADS` cannot be read, or is invalid.
     """
-    packaged = files("mscol_cli.download").joinpath(PACKAGED).read_text(encoding="utf-8")
-    table = _collections(packaged, PACKAGED)
-    own = os.environ.get(OWN_TABLE)
-    return table | _collections(_read(Path(own)), own) if own else table
+    source = resources.files("mscol_cli.download").joinpath(PACKAGED)
+    table = _collections(source.read_text(encoding="utf-8"), PACKAGED)
+    user = os.environ.get(USER_TABLE)
+    return table | _collections(_read(Path(user)), user) if user else table
 
 
 def find_collection(name: str) -> Collection:
-    """The collection of that name. Raises UsageError."""
+    """Find a collection by name. Raises UsageError."""
     table = load_table()
     if name not in table:
-        raise UsageError(f"nothing to download is called '{name}'. Known: {', '.join(table)}.")
+        raise unknown_name("collection", name, table)
     return table[name]
 
 
@@ -130,7 +131,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{OWN_TABLE} names {path}, which cannot be read ({error}).") from None
+        raise UsageError(f"{USER_TABLE} is {path}, which cannot be read ({error}).") from None
 
 
 def _collections(text: str, source: str) -> dict[str, Collection]:
@@ -138,14 +139,12 @@ def _collections(text: str, source: str) -> dict[str, Collection]:
 
 
 def _collection(entry: Entry) -> Collection:
-    described = {
-        key: entry.text(key)
-        for key in ("title", "licence", "licence_from", "page", "folder", "layout")
-    }
-    listed = tuple(_file(item) for item in entry.entries("files"))
+    keys = ("title", "licence", "licence_from", "page", "folder", "layout")
+    texts = {key: entry.text(key) for key in keys}
+    files = tuple(_file(item) for item in entry.entries("files"))
     entry.check_all_read()
-    _check_files(entry, listed)
-    return Collection(entry.name, files=listed, **described)
+    _check_files(entry, files)
+    return Collection(entry.name, files=files, **texts)
 
 
 def _file(entry: Entry) -> RemoteFile:
@@ -168,10 +167,9 @@ def _file(entry: Entry) -> RemoteFile:
     return file
 
 
-def _check_files(entry: Entry, listed: Sequence[RemoteFile]) -> None:
-    names = [file.name for file in listed]
-    if len(set(names)) < len(names):
+def _check_files(entry: Entry, files: Sequence[RemoteFile]) -> None:
+    if len({file.name for file in files}) < len(files):
         raise entry.problem("two files have one name")
-    kinds = {(file.archive, file.unpack) for file in listed if file.unpack}
+    kinds = {(file.archive, file.unpack) for file in files if file.unpack}
     if len({archive for archive, _ in kinds}) < len(kinds):
         raise entry.problem("the parts of one archive are unpacked in two ways")

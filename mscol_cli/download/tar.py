@@ -1,4 +1,4 @@
-"""The members of a tar archive, all of them or an error: tarfile alone takes damage for the end."""
+"""Strict reading of tar archives; tarfile alone takes damage for the end of the archive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOCK = 1 << 20
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose header is damaged raises, wherever in the archive it is."""
+    """A member that raises for a damaged header anywhere in the archive."""
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
@@ -29,26 +29,26 @@ class _Member(tarfile.TarInfo):
 
 
 def tar_members(content: GzipFile) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Every member of a tar archive, each with the archive that `extractfile` is asked of.
+    """Yield each member of a tar archive, with the archive to call `extractfile` on.
 
     Args:
-        content: The archive; read to its end.
+        content: The archive; it is read to its end.
 
     Raises:
-        tarfile.TarError: A header is damaged, or the end-of-archive marker is not there, not whole,
-            or followed by more.
+        tarfile.TarError: A header is damaged, or the end-of-archive marker is missing, incomplete
+            or followed by more data.
     """
     with tarfile.open(fileobj=content, mode="r:", tarinfo=_Member) as archive:
         while (member := archive.next()) is not None:
             yield archive, member
-            archive.members = []  # type: ignore[attr-defined] # would grow by every member
+            archive.members = []  # type: ignore[attr-defined] # would grow with every member
     _check_end(content)
 
 
 def _check_end(content: GzipFile) -> None:
-    """Read what follows the first block of zeros: one more at least, and nothing else.
+    """Check that at least one more block of zeros follows, and nothing else.
 
-    Reading to the end also makes gzip compare its checksum.
+    Reading to the end also makes gzip verify its checksum.
     """
     length = 0
     while block := content.read(BLOCK):

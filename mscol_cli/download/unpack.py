@@ -1,4 +1,4 @@
-"""Archives to files: nothing outside the folder, nothing half-written, nothing done twice."""
+"""Safe and resumable unpacking of archives."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from zipfile import BadZipFile, ZipFile, ZipInfo
@@ -20,51 +21,51 @@ from mscol_cli.errors import MscolError
 from mscol_cli.system.files import require_space
 
 BLOCK = 1 << 20
-END_RECORD, LONGEST_COMMENT = 22, 65535  # bytes at the end of a zip
+END_RECORD, MAX_COMMENT = 22, 65535  # bytes at the end of a zip
 TEMPORARY = ".unpacking.part"
 DAMAGE = (BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, SeekError)
-NOT_OURS = (NotImplementedError, RuntimeError)  # a method zipfile lacks, a password
+UNSUPPORTED = (NotImplementedError, RuntimeError)  # a method zipfile lacks, a password
 
 
 def unpack(name: str, kind: str, parts: Sequence[Path], folder: Path, progress: Progress) -> int:
-    """Put every file of an archive into a folder; those of the right size there are left alone.
+    """Unpack an archive to a folder; existing files of the right size are skipped.
 
     Args:
-        name: Of the archive, for messages.
+        name: Name of the archive in messages.
         kind: `zip` or `tar.gz`.
-        parts: The archive, or the files it is made of.
-        folder: Where to; members make folders below it.
-        progress: Who watches.
+        parts: The archive, or its parts in order.
+        folder: Folder to unpack to.
+        progress: Receives the progress.
 
     Returns:
-        How many files the archive holds.
+        Number of files in the archive.
 
     Raises:
-        MscolError: The archive is damaged, holds a link, or a name that leads out of the folder.
+        MscolError: The archive is damaged, has a link, or a name outside the folder.
     """
     source = _Source(name, parts, folder, progress)
-    work = {"zip": _unpack_zip, "tar.gz": _unpack_tar}[kind]
-    with _damage_explained(source):
-        _check_beginning(parts)
-        count = work(source)
-    # One wait for the disk instead of one for each of up to hundreds of thousands of files.
+    unpack_kind = {"zip": _unpack_zip, "tar.gz": _unpack_tar}[kind]
+    with _archive_errors(source):
+        _check_start(parts)
+        count = unpack_kind(source)
+    # One sync instead of one for each of up to hundreds of thousands of files.
     if hasattr(os, "sync"):
         os.sync()
     progress.end()
     return count
 
 
+@dataclass(frozen=True)
 class _Source:
-    """An archive and where it goes."""
+    """An archive and its target folder."""
 
-    def __init__(self, name: str, parts: Sequence[Path], folder: Path, progress: Progress) -> None:
-        self.name = name
-        self.parts = parts
-        self.folder = folder
-        self.progress = progress
+    name: str
+    parts: Sequence[Path]
+    folder: Path
+    progress: Progress
 
     def target(self, member: str, *, is_file: bool) -> Path:
-        """Where a member goes. Raises MscolError for a link and a name that leads out."""
+        """Path of a member. Raises MscolError for a link or a path outside the folder."""
         parts = member.replace("\\", "/").split("/")
         named = [part for part in parts if part not in ("", ".")]
         if not is_file:
@@ -74,31 +75,31 @@ class _Source:
         return self.folder.joinpath(*named)
 
     def refusal(self, member: str, why: str) -> MscolError:
-        """The error for a member that is not unpacked."""
+        """The error for a rejected member."""
         return MscolError(f"{self.name} is refused: its member '{member}' {why}")
 
 
 @contextmanager
-def _damage_explained(source: _Source) -> Iterator[None]:
-    """Damage in one line."""
-    where = ", ".join(str(part) for part in source.parts)
+def _archive_errors(source: _Source) -> Iterator[None]:
+    """Turn errors of the archive libraries into MscolError."""
     try:
         yield
     except DAMAGE as error:
+        paths = ", ".join(map(str, source.parts))
         raise MscolError(
-            f"{source.name} is damaged ({error}): delete {where} and run again"
+            f"{source.name} is damaged ({error}): delete {paths} and run again"
         ) from error
-    except NOT_OURS as error:
+    except UNSUPPORTED as error:
         raise MscolError(f"{source.name} cannot be unpacked here ({error})") from error
 
 
-def _check_beginning(parts: Sequence[Path]) -> None:
-    """Raise BadZipFile for what servers send in place of an archive."""
+def _check_start(parts: Sequence[Path]) -> None:
+    """Raise BadZipFile for an empty file or a web page, which servers send instead of archives."""
     with open_joined(parts) as stream:
-        beginning = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if not beginning:
+        start = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not start:
         raise BadZipFile("it is empty")
-    if beginning.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         raise BadZipFile("it is a web page and not an archive")
 
 
@@ -106,12 +107,12 @@ def _unpack_zip(source: _Source) -> int:
     with open_joined(source.parts) as stream, ZipFile(stream) as archive:
         _check_count(stream, archive)
         members = [info for info in archive.infolist() if not info.is_dir()]
-        # All names before the first file, so that a bad archive leaves nothing behind.
+        # All names are checked before the first file, so that a bad archive leaves nothing behind.
         targets = [source.target(info.filename, is_file=_is_file(info)) for info in members]
         missing = [
             (info, target)
             for info, target in zip(members, targets, strict=True)
-            if not _is_there(target, info.file_size)
+            if not _exists(target, info.file_size)
         ]
         total = sum(info.file_size for info, _ in missing)
         require_space(total, source.folder, source.name)
@@ -128,16 +129,16 @@ def _check_count(stream: IO[bytes], archive: ZipFile) -> None:
     A damaged length in the directory can hide the members that follow.
     """
     stream.seek(0, os.SEEK_END)
-    stream.seek(-min(stream.tell(), END_RECORD + LONGEST_COMMENT), os.SEEK_END)
+    stream.seek(-min(stream.tell(), END_RECORD + MAX_COMMENT), os.SEEK_END)
     end = stream.read().rpartition(b"PK\5\6")[2]
-    stated = int.from_bytes(end[6:8], "little")  # of members, 65535 if there are more
-    found = len(archive.infolist())
-    if stated not in (found % 65536, 65535):
-        raise BadZipFile(f"its directory lists {found} of {stated} members")
+    stated = int.from_bytes(end[6:8], "little")  # 65535 for more members
+    listed = len(archive.infolist())
+    if stated not in (listed % 65536, 65535):
+        raise BadZipFile(f"its directory lists {listed} of {stated} members")
 
 
 def _is_file(info: ZipInfo) -> bool:
-    # Archives made elsewhere than on Unix have no such bits.
+    # Archives that were not created on Unix have no such bits.
     kind = stat.S_IFMT(info.external_attr >> 16)
     return kind in (0, stat.S_IFREG)
 
@@ -161,19 +162,19 @@ def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, source: _S
     if member.issparse():
         raise source.refusal(member.name, "is a sparse file, which an archive of audio never has")
     content = archive.extractfile(member)
-    if content is not None and not _is_there(target, member.size):
+    if content is not None and not _exists(target, member.size):
         require_space(member.size, source.folder, f"{source.name}, member '{member.name}',")
         with content:
             _write(target, content, member.size, lambda _: None)
     return True
 
 
-def _is_there(target: Path, size: int) -> bool:
+def _exists(target: Path, size: int) -> bool:
     return target.is_file() and target.stat().st_size == size
 
 
 def _write(target: Path, content: IO[bytes], size: int, watch: Callable[[int], None]) -> None:
-    """Write a member of so many bytes, never more. Raises EOFError for another size."""
+    """Write a member of `size` bytes, never more. Raises EOFError for another size."""
     left = size
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(TEMPORARY)

@@ -1,4 +1,4 @@
-"""One HTTP request for a file or the rest of one, and what can come of it."""
+"""HTTP requests for a file or the rest of a file."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from mscol_cli.download.entries import is_web_address
 
 TIMEOUT = 30.0
 BLOCK = 1 << 18
-# What passes when one waits: an overloaded server, or one that asks to slow down.
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Temporary errors: the server is overloaded, or asks clients to slow down.
+TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
-class Unavailable(Exception):  # noqa: N818 - an answer, not a fault of ours
-    """This address does not give the file; another may."""
+class Unavailable(Exception):  # noqa: N818 - an answer of the server, not an error
+    """The file is not available at this address; try another one."""
 
 
-class Broken(Exception):  # noqa: N818 - the same
-    """It broke off or is overloaded; the same address may go on."""
+class Broken(Exception):  # noqa: N818 - see above
+    """The connection broke or the server is overloaded; try the same address again."""
 
 
-class PastTheEnd(Exception):  # noqa: N818 - the same
-    """The server has no bytes there; `total` says how many it has, if it told."""
+class PastTheEnd(Exception):  # noqa: N818 - see above
+    """The requested range is past the end of the file; `total` is its size in bytes, if known."""
 
     def __init__(self, total: int | None) -> None:
         super().__init__(f"the file has {total} bytes")
@@ -48,11 +48,11 @@ class PastTheEnd(Exception):  # noqa: N818 - the same
 
 
 class Answer(AbstractContextManager["Answer"]):
-    """An open answer.
+    """An open HTTP response.
 
     Attributes:
-        start: Place of its first byte in the file; 0 when the server sends the whole file.
-        total: Bytes of the whole file, None when the server does not say.
+        start: Offset of its first byte in the file; 0 if the server sends the complete file.
+        total: Size of the complete file in bytes; None if unknown.
     """
 
     def __init__(self, response: HTTPResponse, start: int, total: int | None) -> None:
@@ -61,7 +61,7 @@ class Answer(AbstractContextManager["Answer"]):
         self.total = total
 
     def blocks(self) -> Iterator[bytes]:
-        """What comes, until the connection ends. Raises Broken."""
+        """Blocks of the body until the connection ends. Raises Broken."""
         while True:
             try:
                 block = self._response.read1(BLOCK)
@@ -76,15 +76,15 @@ class Answer(AbstractContextManager["Answer"]):
 
 
 def ask(url: str, start: int) -> Answer:
-    """Ask for a file from its byte `start` on.
+    """Request a file from byte `start`.
 
     Raises:
-        Unavailable: It is not there, or not to be had by http or https.
-        Broken: Try again.
-        PastTheEnd: The file is no longer than `start`.
+        Unavailable: The file is not available at this address.
+        Broken: A temporary error.
+        PastTheEnd: The file is not longer than `start`.
     """
     if not is_web_address(url):
-        raise Unavailable("is no http or https address")
+        raise Unavailable("is not an http or https address")
     headers = {"User-Agent": f"mscol/{__version__}"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -99,14 +99,14 @@ def ask(url: str, start: int) -> Answer:
 
 
 def _answer(response: HTTPResponse, start: int) -> Answer:
-    said = response.headers.get("Content-Length", "")
-    length = int(said) if said.isdecimal() else None
+    header = response.headers.get("Content-Length", "")
+    length = int(header) if header.isdecimal() else None
     if response.status == 200:
         return Answer(response, 0, length)
     first, total = _range(response.headers)
     if response.status != 206 or first != start:
         response.close()
-        raise Unavailable(f"answers {response.status} with another part than was asked for")
+        raise Unavailable(f"answers {response.status} with another part than requested")
     if total is None and length is not None:
         total = start + length
     return Answer(response, start, total)
@@ -114,8 +114,8 @@ def _answer(response: HTTPResponse, start: int) -> Answer:
 
 def _range(headers: Message) -> tuple[int | None, int | None]:
     """First byte and total of a Content-Range."""
-    found = RANGE.fullmatch(headers.get("Content-Range", "").strip())
-    first, total = found.groups() if found else (None, None)
+    match = RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    first, total = match.groups() if match else (None, None)
     return int(first) if first else None, int(total) if total and total != "*" else None
 
 
@@ -123,14 +123,14 @@ def _refusal(error: HTTPError, start: int) -> Exception:
     if error.code == 416 and start:
         return PastTheEnd(_range(error.headers)[1])
     what = f"answers {error.code} {error.reason}"
-    return Broken(what) if error.code in PASSING else Unavailable(what)
+    return Broken(what) if error.code in TEMPORARY else Unavailable(what)
 
 
 def _no_connection(error: Exception) -> Exception:
     cause = error.reason if isinstance(error, URLError) else error
-    hopeless = isinstance(cause, (ssl.SSLCertVerificationError, ValueError))
+    permanent = isinstance(cause, (ssl.SSLCertVerificationError, ValueError))
     what = f"cannot be reached ({_reason(cause)})"
-    return Unavailable(what) if hopeless else Broken(what)
+    return Unavailable(what) if permanent else Broken(what)
 
 
 def _reason(error: object) -> str:
@@ -139,7 +139,7 @@ def _reason(error: object) -> str:
 
 
 class _WebRedirects(HTTPRedirectHandler):
-    """Follows to http and https only."""
+    """Redirects to http and https only."""
 
     def redirect_request(
         self,
@@ -151,12 +151,12 @@ class _WebRedirects(HTTPRedirectHandler):
         newurl: str,
     ) -> Request | None:
         if not is_web_address(newurl):
-            raise HTTPError(newurl, code, f"to '{newurl}', no web address", headers, fp)
+            raise HTTPError(newurl, code, f"to '{newurl}', not a web address", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _opener() -> OpenerDirector:
-    # Not urllib's default one, which opens files, FTP and data addresses too.
+    # urllib's default opener also opens files, FTP and data addresses.
     opener = OpenerDirector()
     for handler in (
         ProxyHandler(),

@@ -1,4 +1,4 @@
-"""download: a collection of the table -> its files, checked -> unpacked where the tasks look."""
+"""download: collection -> verified files -> unpacked data set."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import Literal
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.download.fetch import MIRROR, addresses, fetch
-from mscol_cli.download.place import alone_in, default_folder
+from mscol_cli.download.folder import default_folder, download_lock
 from mscol_cli.download.plan import Plan, make_plan
 from mscol_cli.download.record import Record
-from mscol_cli.download.table import Archive, Collection, RemoteFile, load_table
+from mscol_cli.download.table import Archive, Collection, RemoteFile, find_collection
 from mscol_cli.download.unpack import unpack
-from mscol_cli.host.names import unknown_name
 from mscol_cli.system.files import free_bytes, require_space
 from mscol_cli.system.outcomes import resumable
 from mscol_cli.system.units import format_bytes
@@ -26,13 +25,13 @@ State = Literal["missing", "there", "fetched", "unpacked"]
 
 @dataclass(frozen=True)
 class DownloadRequest:
-    """What to download, and where to.
+    """Settings of `mscol download`.
 
     Attributes:
-        name: Of the collection.
-        folder: Where to; None for the collection's own place.
-        keep_archives: Whether archives stay when they are unpacked.
-        dry_run: Only say what would be done.
+        name: Name of the collection.
+        folder: Target folder; None for the default folder of the collection.
+        keep_archives: Whether to keep archives after unpacking.
+        dry_run: Only report what would be done.
     """
 
     name: str
@@ -46,11 +45,11 @@ class FileResult:
     """One file of the collection.
 
     Attributes:
-        name: Of the file.
+        name: Name of the file.
         state: `missing` in a dry run, `there` before, `fetched` now, or `unpacked` before.
-        bytes: Roughly.
-        hash: What the table states, else what came; None where neither is known.
-        url: Where it is fetched from first.
+        bytes: Approximate size.
+        hash: Published hash, or that of the downloaded file; None if neither is known.
+        url: First address.
     """
 
     name: str
@@ -62,22 +61,22 @@ class FileResult:
 
 @dataclass(frozen=True)
 class DownloadResult:
-    """What was done, or would be.
+    """Result of `mscol download`.
 
     Attributes:
-        collection: Its name.
-        title: What it is.
-        licence: In short.
-        licence_from: Who says so.
-        page: How to cite it.
-        folder: Where it lies.
-        layout: What lies there.
-        files: Each file of the collection.
-        archives_unpacked: Now.
-        download_bytes: To fetch when this began, roughly.
-        disk_bytes: Needed when this began, roughly.
-        dry_run: Whether nothing was done.
-        seconds: How long it took.
+        collection: Name of the collection.
+        title: One line of description.
+        licence: Short form of the licence.
+        licence_from: Source of the information on the licence.
+        page: Address of the description, with the citation.
+        folder: Folder of the files.
+        layout: Description of the folder.
+        files: All files of the collection.
+        archives_unpacked: Archives unpacked in this run.
+        download_bytes: Approximate bytes to download at the start.
+        disk_bytes: Approximate bytes needed on the disk at the start.
+        dry_run: Whether this was a dry run.
+        seconds: Elapsed time.
     """
 
     collection: str
@@ -95,30 +94,25 @@ class DownloadResult:
     seconds: float
 
 
-def available() -> list[Collection]:
-    """Everything that can be downloaded. Raises UsageError for a bad table of one's own."""
-    return list(load_table().values())
-
-
 def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
-    """Fetch what is missing of a collection, check it, and unpack what is packed.
+    """Download the missing files of a collection, verify them, and unpack archives.
 
     Raises:
-        UsageError: No such collection, or a setting that cannot be used.
-        MissingDataError: A file cannot be had, or is another than was published.
-        MscolError: No room, or an archive that is refused.
-        Interrupted: Stopped by Ctrl-C; the same command goes on.
+        UsageError: The collection does not exist, or a setting is invalid.
+        MissingDataError: A file is not available, or differs from the published one.
+        MscolError: The disk is too small, or an archive is refused.
+        Interrupted: Stopped by Ctrl-C; the same command resumes.
     """
     begun = time.monotonic()
-    collection = _find(request.name)
+    collection = find_collection(request.name)
     folder = request.folder or default_folder(collection)
     record = Record(folder, collection.name)
     plan = make_plan(collection, folder, record)
     _announce(collection, plan, folder, progress)
     require_space(plan.disk, folder, collection.name)
     if not request.dry_run:
-        with resumable(f"what came is kept in {folder}"), alone_in(folder, progress):
-            # Another process may have done some of it while this one waited.
+        with resumable(f"downloads are kept in {folder}"), download_lock(folder, progress):
+            # Another process may have downloaded files while this one waited.
             record = Record(folder, collection.name)
             left = make_plan(collection, folder, record)
             _fetch_all(collection, left, folder, record, progress)
@@ -130,22 +124,15 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
     return _result(request, collection, folder, plan, files, time.monotonic() - begun)
 
 
-def _find(name: str) -> Collection:
-    table = load_table()
-    if name not in table:
-        raise unknown_name("collection", name, table)
-    return table[name]
-
-
 def _announce(collection: Collection, plan: Plan, folder: Path, progress: Progress) -> None:
     progress.note(collection.title)
-    progress.note(f"licence: {collection.licence} (says {collection.licence_from})")
-    progress.note(f"described, and how to cite it: {collection.page}")
+    progress.note(f"licence: {collection.licence} ({collection.licence_from})")
+    progress.note(f"description and citation: {collection.page}")
     if not plan.files and not plan.archives:
         return
     progress.note(
         f"to download: {format_bytes(plan.download)}; disk needed: {format_bytes(plan.disk)}"
-        f"{' (archives and what is in them)' if plan.archives else ''};"
+        f"{' (archives and their content)' if plan.archives else ''};"
         f" free: {format_bytes(free_bytes(folder))} at {folder}"
     )
     if os.environ.get(MIRROR):
@@ -159,16 +146,16 @@ def _fetch_all(
         fetch(collection, file, folder, record, progress)
         if file.checksum is None and file in plan.missing:
             progress.warn(
-                f"no hash of {file.name} is known to check it by; what came has"
-                f" {record.hash_of(file.name)}, which is kept on record"
+                f"{file.name} has no published hash to verify; recorded the hash of the download,"
+                f" {record.hash_of(file.name)}"
             )
 
 
 def _unpack(archive: Archive, folder: Path, record: Record, keep: bool, progress: Progress) -> None:
     parts = [folder / part.name for part in archive.parts]
-    record.unpacking(archive)
+    record.start_unpacking(archive)
     members = unpack(archive.name, archive.kind, parts, folder, progress)
-    record.unpacked(archive, members)
+    record.finish_unpacking(archive, members)
     progress.note(f"{archive.name}: unpacked to {folder}, files: {members}")
     if not keep:
         for part in parts:

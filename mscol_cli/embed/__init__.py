@@ -1,1 +1,1 @@
-"""`mscol embed`: files and stores in, one file of vectors out."""
+"""`mscol embed`: audio files and stores to a file of vectors."""

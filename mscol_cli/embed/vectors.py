@@ -1,4 +1,4 @@
-"""Files of vectors, in formats other tools read: .npz, .csv, .safetensors."""
+"""Files of vectors: .npz, .csv and .safetensors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mscol_cli.system.files import write_atomically, write_json
 
 @dataclass(frozen=True)
 class VectorTable:
-    """Embeddings and what they belong to.
+    """Embeddings with their clips and model.
 
     Attributes:
         embeddings: (rows, dim).
         ids: (rows,) name of the clip of each row.
-        start_s: (rows,) start of each row's window in its clip, in seconds; None when a row is a
-            whole clip.
-        model: Name of the model that made them.
+        start_s: (rows,) start of each row's window in its clip, in seconds; None if each row is a
+            complete clip.
+        model: Name of the model.
         model_hash: SHA-256 of its weights.
     """
 
@@ -37,31 +37,32 @@ class VectorTable:
 
 
 def check_vector_path(path: Path) -> None:
-    """Refuse a file that `write_vectors` could not write. Raises UsageError."""
+    """Raise UsageError for a path that `write_vectors` cannot write to."""
     if path.suffix.lower() not in _WRITERS:
         known = ", ".join(_WRITERS)
-        raise UsageError(f"{path} has no format mscol writes: end it in {known}.")
+        raise UsageError(f"{path} has an unknown format: use the suffix {known}.")
     if path.is_dir():
         raise UsageError(f"{path} is a folder: name a file in it.")
 
 
 def write_vectors(table: VectorTable, path: Path) -> None:
-    """Write a table in the format of the path's suffix; the file appears whole or not at all.
+    """Write a table atomically, in the format of the suffix.
 
-    .npz has the arrays `embeddings`, `ids`, for windows `start_s`, and the strings `model` and
-    `model_hash`, of shape (); .csv the columns `id`, for windows `start_s`, and `e0`, `e1`, ..., so
-    that all but the id are numbers, and `NAME.csv.json` beside it `model` and `model_hash`;
-    .safetensors the tensors `embeddings` and, for windows, `start_s`, and in the metadata `ids`, a
-    JSON list, `model` and `model_hash`.
+    * .npz: arrays `embeddings`, `ids`, for windows `start_s`, and the strings `model` and
+      `model_hash` of shape ().
+    * .csv: columns `id`, for windows `start_s`, and `e0`, `e1`, ...; `NAME.csv.json` beside it has
+      `model` and `model_hash`.
+    * .safetensors: tensors `embeddings` and, for windows, `start_s`; metadata `ids` (a JSON list),
+      `model` and `model_hash`.
 
     Raises:
-        UsageError: The suffix names no known format.
+        UsageError: The suffix is unknown.
     """
     check_vector_path(path)
     suffix = path.suffix.lower()
     beside = path.with_name(f"{path.name}.json")
     if suffix == ".csv":
-        # Never beside vectors of another model, even where this process is killed in between.
+        # Never beside vectors of another model, even if this process is killed in between.
         beside.unlink(missing_ok=True)
     write_atomically(path, lambda temporary: _WRITERS[suffix](table, temporary))
     if suffix == ".csv":
@@ -69,7 +70,7 @@ def write_vectors(table: VectorTable, path: Path) -> None:
 
 
 def _write_npz(table: VectorTable, path: Path) -> None:
-    with path.open("wb") as file:  # given a name, numpy would append a suffix to one in capitals
+    with path.open("wb") as file:  # numpy would append a suffix to a path that ends in .NPZ
         texts = {"ids": table.ids, **_provenance(table)}
         arrays = {name: np.array(text, dtype=np.str_) for name, text in texts.items()}
         np.savez(file, allow_pickle=False, **arrays, **_arrays(table))
@@ -81,7 +82,7 @@ def _write_safetensors(table: VectorTable, path: Path) -> None:
 
 
 def _write_csv(table: VectorTable, path: Path) -> None:
-    # A file name that is no text (surrogates) goes back to the bytes it was.
+    # File names that are not UTF-8 (surrogates) are written as their original bytes.
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file)
         starts = [] if table.start_s is None else ["start_s"]
@@ -92,7 +93,7 @@ def _write_csv(table: VectorTable, path: Path) -> None:
 def _csv_rows(table: VectorTable) -> Iterator[list[str]]:
     for row, (name, vector) in enumerate(zip(table.ids, table.embeddings, strict=True)):
         starts = [] if table.start_s is None else [repr(float(table.start_s[row]))]
-        # Nine digits are what tells any two float32 apart.
+        # Nine digits distinguish any two float32 values.
         yield [name, *starts, *(f"{value:.9g}" for value in vector.tolist())]
 
 

@@ -20,7 +20,7 @@ from mscol_cli.embed.vectors import VectorTable, check_vector_path, write_vector
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
 from mscol_cli.engine.models import Model, resolve_model
-from mscol_cli.engine.waveforms import held_or_measured, load_waveform
+from mscol_cli.engine.waveforms import load_waveform, read_or_measure
 from mscol_cli.errors import BadInputError
 from mscol_cli.host import load_registry
 from mscol_cli.store import SAMPLE_RATE, Store
@@ -34,14 +34,14 @@ Named = tuple[str, ClipEmbedding | BadInputError]
 
 @dataclass(frozen=True)
 class EmbedRequest:
-    """What to embed, with what, where to.
+    """Settings of `mscol embed`.
 
     Attributes:
         inputs: Audio files, folders to search, sealed stores.
         model: A run or checkpoint folder, `untrained`, or None for `runs/latest`.
         encoder: The encoder of `untrained`.
-        output: Where to; its suffix is the format: .npz, .csv or .safetensors.
-        windows: One vector per window, instead of their mean per clip.
+        output: Output file; its suffix is the format: .npz, .csv or .safetensors.
+        windows: Write one vector per window instead of the mean per clip.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
     """
 
@@ -55,17 +55,17 @@ class EmbedRequest:
 
 @dataclass(frozen=True)
 class EmbedResult:
-    """What was written.
+    """Result of `mscol embed`.
 
     Attributes:
         output: The file.
         model: Name of the model.
         model_hash: SHA-256 of its weights.
-        clips: Clips in the file.
-        windows: Windows that were embedded, whether or not they have a row each.
+        clips: Number of clips in the file.
+        windows: Number of embedded windows, also if the file has one row per clip.
         dim: Size of a vector.
         failures: Inputs that could not be used, with the reason.
-        seconds: How long it took.
+        seconds: Elapsed time.
     """
 
     output: Path
@@ -82,9 +82,9 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     """Embed every input and write one file of vectors.
 
     Raises:
-        UsageError: An output of unknown format, or two clips of one name.
-        MissingDataError: No such model or input, or no audio in it.
-        BadInputError: Not one input could be used; nothing is written.
+        UsageError: The format of the output is unknown, or two clips have the same name.
+        MissingDataError: The model or an input does not exist, or the inputs hold no audio.
+        BadInputError: No input could be used; nothing is written.
         MscolError: The output cannot be written.
     """
     begun = time.monotonic()
@@ -118,7 +118,7 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
 
 @dataclass(frozen=True)
 class _Sources:
-    """Where clips come from: files, then the mixtures of stores; `names` has both in that order.
+    """Sources of clips: files, then the mixtures of stores; `names` covers both in this order.
     `unlisted` are folders that could not be listed, with the reason."""
 
     names: Sequence[str]
@@ -137,7 +137,7 @@ class _Sources:
 
 @dataclass
 class _Embedded:
-    """What has come so far: clips by name, how many windows they were, and what failed."""
+    """Results so far: clips by name, number of windows, and failures."""
 
     clips: dict[str, ClipEmbedding] = field(default_factory=dict)
     windows: int = 0
@@ -166,7 +166,7 @@ def _check_unique(clips: Sequence[tuple[str, Path]]) -> None:
 def _mixtures(store: Store, sample_rate: int) -> Iterator[Clip]:
     for row, track in enumerate(store.index.track_ids):
         pieces = partial(_mixture_pieces, store, row, sample_rate)
-        yield Clip(f"{store.path}: track {track}", held_or_measured(pieces))
+        yield Clip(f"{store.path}: track {track}", read_or_measure(pieces))
 
 
 def _mixture_pieces(store: Store, row: int, sample_rate: int) -> Iterator[NDArray[np.float32]]:

@@ -1,1 +1,1 @@
-"""What runs a network for any command: models, devices, embedding, distributed, optimizer."""
+"""Running networks for all commands: models, devices, embedding, optimizer."""

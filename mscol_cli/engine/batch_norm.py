@@ -1,4 +1,4 @@
-"""Batch normalisation with the statistics of the global batch; on a CPU, exact to rounding."""
+"""Synchronised batch normalisation; on a CPU, exact to rounding."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from torch import Tensor, nn
 from mscol_cli.system import distributed
 
 LANE = 512
-"""Values of a channel, about, that are added up one by one in the precision of the input."""
+"""Approximate number of values per channel that are summed in the precision of the input."""
 ROWS = 16
-"""Rows that are added up apart from others. Where each process has a multiple of them the same ones
-are added up together however many processes there are, and what comes out is the same to the bit:
-what comes after, a ReLU or a maximum, would else fall to the other side now and then."""
+"""Rows summed together. If each process has a multiple of them, the same rows are summed together
+for any number of processes, and the result is bit-identical. Otherwise a ReLU or a maximum after it
+would sometimes switch sides."""
 
 Sums = tuple[Tensor, Tensor]
 
 
-class _InPlaceOf(nn.modules.batchnorm._BatchNorm):
-    """Takes over another's parameters, statistics, and whatever it applies afterwards.
+class _Replacement(nn.modules.batchnorm._BatchNorm):
+    """Replacement that shares the parameters, statistics and activation of a batch normalisation.
 
-    timm's batch normalisation carries its activation; that part has no parameters, so names in a
-    state dict stay as they were.
+    timm's batch normalisation includes its activation, which has no parameters, so the names in a
+    state dict do not change.
     """
 
     def __init__(self, other: nn.modules.batchnorm._BatchNorm) -> None:
@@ -45,23 +45,24 @@ class _InPlaceOf(nn.modules.batchnorm._BatchNorm):
         return cast(Tensor, self.after(super().forward(input)))
 
 
-class GlobalBatchNormOnGpu(_InPlaceOf, nn.SyncBatchNorm):
-    """torch's own, which refuses CPUs."""
+class GlobalBatchNormOnGpu(_Replacement, nn.SyncBatchNorm):
+    """torch's SyncBatchNorm, which does not support CPUs."""
 
 
-class GlobalBatchNorm(_InPlaceOf):
-    """Batch normalisation, on a CPU, of a batch in one process or shared out among many.
+class GlobalBatchNorm(_Replacement):
+    """Batch normalisation on a CPU, for a batch in one process or split over several.
 
-    As SyncBatchNorm it sends moments forwards and two sums backwards, one collective each.
-    It is used in a lone process as well: torch's kernel for channels-last images on a CPU adds up a
-    channel's values one after the other in the precision of its input. Over the 400,000 values of
-    an early layer the mean is off by up to two thousandths of their standard deviation where many
-    are alike, as silent positives are; sums of short lanes, added up in float64, leave a millionth.
+    Like SyncBatchNorm it communicates moments in the forward pass and two sums in the backward
+    pass, with one collective each. It is used in a single process, too: torch's CPU kernel for
+    channels-last images sums the values of a channel sequentially in the precision of the input.
+    Over the 400,000 values of an early layer, the error of the mean is up to 0.002 standard
+    deviations if many values are equal, as in silent positives. Sums over short lanes, accumulated
+    in float64, reduce it to a millionth.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise (batch, channels, ...) per channel."""
-        # A compiler makes its own kernels for one process, with sums as exact as these.
+        # For one process, the compiler generates kernels with sums as exact as these.
         left_to_torch = torch.compiler.is_compiling() and distributed.world_size() == 1
         if not self.training or left_to_torch:
             return super().forward(input)
@@ -78,13 +79,13 @@ class GlobalBatchNorm(_InPlaceOf):
             return
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
-        kept = self.momentum if self.momentum is not None else 1 / int(self.num_batches_tracked)
-        self.running_mean.lerp_(mean, kept)
-        self.running_var.lerp_(variance * (count / max(count - 1, 1)), kept)
+        weight = self.momentum if self.momentum is not None else 1 / int(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, weight)
+        self.running_var.lerp_(variance * (count / max(count - 1, 1)), weight)
 
 
 def globalise_batch_norm(module: nn.Module, device: torch.device) -> nn.Module:
-    """Replace every batch normalisation inside by that of the global batch; names stay."""
+    """Replace every batch normalisation by a synchronised one; parameter names do not change."""
     kind = GlobalBatchNorm if device.type == "cpu" else GlobalBatchNormOnGpu
     for name, child in module.named_children():
         if isinstance(child, nn.modules.batchnorm._BatchNorm):
@@ -102,7 +103,7 @@ def _normalise(
 
 
 class _Normalise(torch.autograd.Function):
-    """(batch, channels, ...) normalised, and the mean and biased variance it was normalised by."""
+    """Normalised (batch, channels, ...), with the mean and biased variance of each channel."""
 
     @staticmethod
     def forward(
@@ -124,83 +125,80 @@ class _Normalise(torch.autograd.Function):
         if _has_channels_last(input):
             gradient = gradient.contiguous(memory_format=torch.channels_last)
         inverse = torch.rsqrt(variance + ctx.eps)
-        own = _parameter_gradients(input, gradient, weight, mean, inverse, ctx.eps)
+        local = _parameter_gradients(input, gradient, weight, mean, inverse, ctx.eps)
         count = _count(input) * distributed.world_size()
-        of_weight, of_bias = (distributed.total(torch.stack(own)) / count).to(weight.dtype)
-        # (gradient - of_bias - of_weight * (input - mean) * inverse) * weight * inverse
+        d_weight, d_bias = (distributed.total(torch.stack(local)) / count).to(weight.dtype)
+        # (gradient - d_bias - d_weight * (input - mean) * inverse) * weight * inverse
         scale = weight * inverse
         exact, exact_gradient = input.to(weight.dtype), gradient.to(weight.dtype)
-        of_input = F.batch_norm(
-            exact, mean, variance, -scale * of_weight, -scale * of_bias, training=False, eps=ctx.eps
+        d_input = F.batch_norm(
+            exact, mean, variance, -scale * d_weight, -scale * d_bias, training=False, eps=ctx.eps
         ).addcmul_(exact_gradient, scale.view(-1, *[1] * (input.dim() - 2)))
-        own_weight, own_bias = (sums.to(weight.dtype) for sums in own)
-        return of_input.to(input.dtype), own_weight, own_bias, None
+        local_weight, local_bias = (sums.to(weight.dtype) for sums in local)
+        return d_input.to(input.dtype), local_weight, local_bias, None
 
 
 def _global_moments(input: Tensor) -> Sums:
-    """Mean and biased variance of each channel of the global batch, in float64.
+    """Mean and biased variance of each channel of the global batch, (channels,) in float64.
 
-    Every process has as many rows.
+    All processes have the same number of rows.
     """
     moments, counts = _part_moments(input)
     means, variances = distributed.gather(moments).unbind(1)
-    everywhere = counts.repeat(len(means) // len(counts))
-    shares = (everywhere / everywhere.sum())[:, None]
+    counts = counts.repeat(len(means) // len(counts))
+    shares = (counts / counts.sum())[:, None]
     mean = _ordered_sum(shares * means)
     return mean, _ordered_sum(shares * (variances + (means - mean).square()))
 
 
 def _part_moments(input: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of this process's parts (parts, 2, channels); how much each has of one."""
-    found = []
-    for rows in _parts(input):
+    """Moments (parts, 2, channels) of the local parts, and values per channel of each (parts,)."""
+    parts = torch.split(input, ROWS)
+    moments = []
+    for rows in parts:
         lanes = _lanes(rows)
         exact = _in_lanes(rows, lanes).to(_exact_dtype(rows))
-        found.append((lanes, torch.batch_norm_update_stats(exact, None, None, 0.0)))
+        moments.append((lanes, torch.batch_norm_update_stats(exact, None, None, 0.0)))
     joined = []
-    for lanes, group in groupby(found, key=itemgetter(0)):
+    for lanes, group in groupby(moments, key=itemgetter(0)):
         means, variances = (
             torch.stack(each).double().view(-1, lanes, input.shape[1])
-            for each in zip(*(moments for _, moments in group), strict=True)
+            for each in zip(*(pair for _, pair in group), strict=True)
         )
         mean = means.mean(1)
         variance = (variances + (means - mean[:, None]).square()).mean(1)
         joined.append(torch.stack([mean, variance], dim=1))
-    counts = torch.tensor([_count(rows) for rows in _parts(input)], dtype=torch.float64)
+    counts = torch.tensor([_count(rows) for rows in parts], dtype=torch.float64)
     return torch.cat(joined), counts
 
 
 def _ordered_sum(parts: Tensor) -> Tensor:
-    """The sum over parts, the same to the bit however they are ordered."""
+    """Sum over parts, bit-identical for any order of the parts."""
     return parts.sort(dim=0).values.sum(0)
 
 
 def _parameter_gradients(
     input: Tensor, gradient: Tensor, weight: Tensor, mean: Tensor, inverse: Tensor, eps: float
 ) -> Sums:
-    """Gradients of weight and bias from this process's rows, in float64."""
-    backward, wanted = torch.ops.aten.native_batch_norm_backward, [False, True, True]
-    found, repeated = [], {}
-    for rows, gradients in zip(_parts(input), _parts(gradient), strict=True):
+    """Gradients of weight and bias from the local rows, in float64."""
+    backward, outputs = torch.ops.aten.native_batch_norm_backward, [False, True, True]
+    sums, repeated = [], {}
+    for rows, gradients in zip(torch.split(input, ROWS), torch.split(gradient, ROWS), strict=True):
         lanes = _lanes(rows)
         laid = (_in_lanes(gradients, lanes), _in_lanes(rows, lanes))
         if lanes not in repeated:
             repeated[lanes] = [each.repeat(lanes) for each in (weight, mean, inverse)]
-        of_each, *moments = repeated[lanes]
-        found.append(backward(*laid, of_each, None, None, *moments, True, eps, wanted)[1:])
-    of_weight, of_bias = (
-        torch.cat(sums).view(-1, input.shape[1]).double().sum(0)
-        for sums in zip(*found, strict=True)
+        lane_weight, *moments = repeated[lanes]
+        sums.append(backward(*laid, lane_weight, None, None, *moments, True, eps, outputs)[1:])
+    d_weight, d_bias = (
+        torch.cat(parts).view(-1, input.shape[1]).double().sum(0)
+        for parts in zip(*sums, strict=True)
     )
-    return of_weight, of_bias
-
-
-def _parts(tensor: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(tensor, ROWS)
+    return d_weight, d_bias
 
 
 def _lanes(rows: Tensor) -> int:
-    """In how many lanes the values of each channel are laid: one, unless channels are last."""
+    """Number of lanes into which the values of each channel are split; 1 unless channels-last."""
     count, lanes = _count(rows), 1
     if _has_channels_last(rows):
         while count > LANE * lanes and count % (2 * lanes) == 0:
@@ -209,8 +207,8 @@ def _lanes(rows: Tensor) -> int:
 
 
 def _in_lanes(rows: Tensor, lanes: int) -> Tensor:
-    """The same memory as an image of `lanes` times as many channels, and as many times fewer cells;
-    torch's kernel for channels-last images then adds up each lane on its own."""
+    """View with `lanes` times as many channels and correspondingly fewer pixels, so that torch's
+    kernel for channels-last images sums each lane separately."""
     if lanes == 1:
         return rows
     cells = rows.permute(0, 2, 3, 1).reshape(1, -1, 1, lanes * rows.shape[1])

@@ -1,4 +1,4 @@
-"""Devices, number formats and memory, and whether this is one process or one of many."""
+"""Devices, precision, memory and the process group."""
 
 from __future__ import annotations
 
@@ -16,60 +16,58 @@ from mscol_cli.errors import UsageError
 from mscol_cli.system.launcher import Launched, launched
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Of glibc's malloc.h."""
+"""Constants of glibc's malloc.h."""
 NEVER = 2**31 - 1
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device of that name; `auto` is this process's GPU when there is one, else the CPU.
+    """Return a device by name. `auto` is the GPU of this process, or the CPU without a GPU.
 
     Raises:
-        UsageError: The device is not on this machine.
+        UsageError: The device does not exist on this machine.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"'{name}' is no device: use auto, cpu, cuda or cuda:N.") from None
-    if device.type == "cuda":
-        return _pick_gpu(device)
-    return device
+        raise UsageError(f"unknown device '{name}': use auto, cpu, cuda or cuda:N.") from None
+    return _pick_gpu(device) if device.type == "cuda" else device
 
 
 def _pick_gpu(device: torch.device) -> torch.device:
-    found = torch.cuda.device_count()
-    index = _own_gpu(found) if device.index is None else device.index
-    if index >= found:
+    count = torch.cuda.device_count()
+    index = _local_gpu(count) if device.index is None else device.index
+    if index >= count:
         raise UsageError(
-            f"device cuda:{index} was asked for, this machine has {found} GPUs: use --device cpu."
+            f"device cuda:{index} does not exist, this machine has {count} GPUs: use --device cpu."
         )
     return torch.device("cuda", index)
 
 
-def _own_gpu(found: int) -> int:
-    here = launched()
-    # srun can show each process its own GPU alone, which then is the first.
-    return here.local_rank if here is not None and found > 1 else 0
+def _local_gpu(count: int) -> int:
+    process = launched()
+    # srun can restrict each process to one GPU, which then has index 0.
+    return process.local_rank if process is not None and count > 1 else 0
 
 
 def require_gpus(count: int) -> None:
-    """Refuse when fewer GPUs are here than asked for. Raises UsageError."""
-    found = torch.cuda.device_count()
-    if found < count:
+    """Raise UsageError if this machine has fewer GPUs."""
+    available = torch.cuda.device_count()
+    if available < count:
         raise UsageError(
-            f"--gpus {count} was asked for, this machine has {found}: lower --gpus, or use"
+            f"--gpus {count} needs {count} GPUs, this machine has {available}: lower --gpus, or use"
             f" --processes {count} --device cpu."
         )
 
 
 def is_launched() -> bool:
-    """Whether torchrun or srun started this process as one of many. Raises UsageError."""
+    """Whether torchrun or srun started this process as one of several. Raises UsageError."""
     return launched() is not None
 
 
 def describe_machine(device: torch.device) -> dict[str, str | int]:
-    """What decides how the numbers of an update are rounded, besides the settings of the run."""
+    """Software and hardware that affect rounding, besides the settings of a run."""
     if device.type == "cuda":
         return {"torch": torch.__version__, "device": torch.cuda.get_device_name(device)}
     return {
@@ -81,22 +79,22 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the processes this one was launched with; nothing to do for a lone process.
+    """Join the process group of a launched process; does nothing for a single process.
 
     Raises:
-        UsageError: The launcher does not say where they meet.
+        UsageError: The launcher gives no address or port.
     """
-    here = launched()
-    if here is None:
+    process = launched()
+    if process is None:
         yield
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        init_method=_meeting(here),
-        rank=here.rank,
-        world_size=here.processes,
+        init_method=_rendezvous(process),
+        rank=process.rank,
+        world_size=process.processes,
     )
     try:
         yield
@@ -106,26 +104,26 @@ def process_group(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def _meeting(here: Launched) -> str:
-    if not here.address or not here.port:
+def _rendezvous(process: Launched) -> str:
+    if not process.address or not process.port:
         raise UsageError(
-            f"this is process {here.rank} of {here.processes}, but nothing says where they meet:"
-            " set MASTER_ADDR and MASTER_PORT, or start with torchrun or srun."
+            f"process {process.rank} of {process.processes} has no address to connect to: set"
+            " MASTER_ADDR and MASTER_PORT, or start with torchrun or srun."
         )
-    # What torchrun has opened to the address and port is found through its other variables, too.
-    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = here.address, str(here.port)
+    # env:// also reads torchrun's other variables, which describe the store it has opened.
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = process.address, str(process.port)
     return "env://"
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library reuse what large tensors leave behind, instead of giving it back.
+    """Let the C library reuse the memory of freed tensors instead of returning it to the system.
 
-    A step on the CPU frees and takes gigabytes of activations. By default each comes anew from the
-    kernel, which clears every page: a third of the step. The process then holds on to the memory of
-    its largest step until it ends.
+    A step on the CPU frees and allocates gigabytes of activations. By default the kernel maps and
+    clears new pages each time, which takes a third of the step. With this setting, the process
+    keeps the memory of its largest step until it ends.
 
     Returns:
-        Whether the C library can: glibc, on Linux.
+        Whether the C library supports it (glibc on Linux).
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -136,8 +134,8 @@ def keep_freed_memory() -> bool:
 
 
 def memory_in_use(device: torch.device) -> int | None:
-    """Bytes: the most that tensors have had on a GPU at once; on a CPU, what the process has in
-    memory now. None where the system does not say."""
+    """Memory in bytes: on a GPU the peak of allocated tensors, on a CPU the resident memory of the
+    process. None if the system does not report it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:
@@ -148,11 +146,11 @@ def memory_in_use(device: torch.device) -> int | None:
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """The format of the encoder's activations; weights and statistics are float32 in any case.
+    """Data type of the encoder's activations; weights and statistics are always float32.
 
     Args:
-        name: `auto` is `bf16` on a GPU that has it, and `fp32` elsewhere.
-        device: Where the encoder is.
+        name: `fp32`, `bf16` or `auto`: `bf16` on a GPU that supports it, else `fp32`.
+        device: Device of the encoder.
     """
     if name == "auto":
         has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(False)
@@ -161,9 +159,9 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def forbid_tf32() -> None:
-    """Let float32 be float32 on a GPU: torch rounds the inputs of convolutions to 10 bits there.
+    """Disable TF32, with which torch rounds the inputs of convolutions to 10 bits on a GPU.
 
-    Who wants speed has bf16; front end, similarity and loss are too small a share to gain from it.
+    bf16 is the option for speed; front end, similarity and loss are too small a share to gain.
     """
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

@@ -1,4 +1,4 @@
-"""Whole clips to embeddings: one level for the clip, windows, batches of windows."""
+"""Embedding of complete clips: normalise the level, cut windows, encode in batches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mscol_cli.system.prefetch import map_ahead
 Decode = Callable[[Path, int], Waveform]
 DECODERS = min(4, os.cpu_count() or 1)
 Cut = Callable[[Encoder, int], NDArray[np.int64]]
-"""From an encoder and the length of a clip, in samples, to the first samples of its windows."""
+"""Maps an encoder and the length of a clip in samples to the first samples of its windows."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Clip:
     """A decoded clip.
 
     Attributes:
-        name: What messages call it.
+        name: Name in messages.
         waveform: (samples,) at the encoder's sample rate, at any level.
     """
 
@@ -43,11 +43,11 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipEmbedding:
-    """A clip's embedding, window by window.
+    """Embeddings of the windows of a clip.
 
     Attributes:
         windows: (windows, dim), at least one window.
-        start_s: (windows,) where each window starts in the clip, in seconds.
+        start_s: (windows,) start of each window in the clip, in seconds.
     """
 
     windows: NDArray[np.float32]
@@ -56,8 +56,8 @@ class ClipEmbedding:
 
 @dataclass(frozen=True)
 class _Framed:
-    """A clip with the first samples of its windows, and the factor to its level; that of a waveform
-    in memory is applied."""
+    """A clip with the first samples of its windows and its gain, which is already applied to a
+    waveform in memory."""
 
     name: str
     waveform: Waveform
@@ -67,21 +67,21 @@ class _Framed:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def windows(self, samples: int, most: int) -> Iterator[Tensor]:
-        """(windows, samples) with at most that many windows at a time: the windows of a long clip,
-        which may overlap, are never all copied apart."""
+    def windows(self, samples: int, limit: int) -> Iterator[Tensor]:
+        """Yield (windows, samples) with at most `limit` windows, so that the overlapping windows of
+        a long clip are never all in memory."""
         if isinstance(self.waveform, LongWaveform):
-            for windows in cut_windows(self.name, self.waveform, self.starts, samples, most):
+            for windows in cut_windows(self.name, self.waveform, self.starts, samples, limit):
                 yield windows * self.factor
             return
         unfolded = torch.from_numpy(self.waveform).unfold(0, samples, 1)
-        for starts in torch.split(torch.from_numpy(self.starts), most):
+        for starts in torch.split(torch.from_numpy(self.starts), limit):
             yield unfolded[starts]
 
 
 def whole_windows(encoder: Encoder, samples: int) -> NDArray[np.int64]:
-    """Every whole window of a clip; they overlap only by what `crop_samples` exceeds
-    `window_hop`, and the last partial one is dropped."""
+    """First samples (windows,) of all complete windows of a clip, one every `window_hop` samples;
+    a partial window at the end is dropped."""
     count = max(0, 1 + (samples - encoder.crop_samples) // encoder.window_hop)
     return np.arange(count, dtype=np.int64) * encoder.window_hop
 
@@ -95,18 +95,18 @@ def embed_files(
     noise: bool = False,
     decode: Decode = load_waveform,
 ) -> Iterator[ClipEmbedding | BadInputError]:
-    """Embed audio files, one result per path in the order of the paths.
+    """Embed audio files; yields one result per path, in the order of the paths.
 
-    A few files are decoded ahead, in threads, so memory does not grow with their number, nor with
-    the length of one. Whatever decoding a file raises is that file's failure.
+    Threads decode a few files ahead, so memory is independent of the number and length of the
+    files. Any exception while a file is decoded becomes an error of that file.
 
     Args:
-        encoder: On `device`; it runs in eval mode and gets its own mode back.
+        encoder: Encoder on `device`; it runs in eval mode, then returns to its previous mode.
         paths: Audio files.
-        device: Where the encoder is.
-        cut: Where windows start.
-        noise: Leave on what the encoder drops at random in training (stochastic depth).
-        decode: From a file and a sample rate in Hz to a waveform (samples,).
+        device: Device of the encoder.
+        cut: Chooses where windows start.
+        noise: Keep the encoder's stochastic layers (stochastic depth) in training mode.
+        decode: Maps a file and a sample rate in Hz to a waveform (samples,).
     """
 
     def load(path: Path) -> Clip | BadInputError:
@@ -127,9 +127,9 @@ def embed_clips(
     cut: Cut = whole_windows,
     noise: bool = False,
 ) -> Iterator[ClipEmbedding | BadInputError]:
-    """Embed clips in order. Short ones share passes of the encoder, long ones take several.
+    """Embed clips in order. Short clips share passes of the encoder, long clips take several.
 
-    What comes as an error goes through; a clip shorter than one window becomes an error.
+    Errors among the clips are passed on; a clip shorter than one window becomes an error.
     """
     framed = (_frame(encoder, clip, cut) if isinstance(clip, Clip) else clip for clip in clips)
     for group in _groups(framed, windows_per_pass(device)):
@@ -140,7 +140,7 @@ def embed_clip(encoder: Encoder, waveform: NDArray[np.float32]) -> ClipEmbedding
     """Embed one waveform (samples,) at the encoder's sample rate, on the encoder's device.
 
     Raises:
-        BadInputError: It is shorter than one window.
+        BadInputError: The waveform is shorter than one window.
     """
     device = next(encoder.parameters()).device
     (result,) = embed_clips(encoder, [Clip("the clip", waveform)], device=device)
@@ -150,7 +150,7 @@ def embed_clip(encoder: Encoder, waveform: NDArray[np.float32]) -> ClipEmbedding
 
 
 def at_level(waveform: NDArray[np.float32], level: Level) -> NDArray[np.float32]:
-    """A whole clip (samples,) at a level; silence stays silence."""
+    """Scale a complete clip (samples,) to a level; silence stays silent."""
     norm = np.sqrt(np.einsum("i,i->", waveform, waveform, dtype=np.float64))
     scaled: NDArray[np.float32] = waveform * np.float32(level_factor(level, norm, len(waveform)))
     return scaled
@@ -160,9 +160,9 @@ def _frame(encoder: Encoder, clip: Clip, cut: Cut) -> _Framed | BadInputError:
     samples = len(clip.waveform)
     starts = cut(encoder, samples)
     if len(starts) == 0:
-        lasts, needed = samples / encoder.sample_rate, encoder.crop_samples / encoder.sample_rate
+        seconds, needed = samples / encoder.sample_rate, encoder.crop_samples / encoder.sample_rate
         return BadInputError(
-            f"{clip.name}: lasts {lasts:.3f} s, one window needs {needed:.3f} s; leave it out"
+            f"{clip.name}: lasts {seconds:.3f} s, one window needs {needed:.3f} s; leave it out"
         )
     if isinstance(clip.waveform, LongWaveform):
         factor = float(np.float32(level_factor(encoder.level, clip.waveform.norm, samples)))
@@ -171,9 +171,9 @@ def _frame(encoder: Encoder, clip: Clip, cut: Cut) -> _Framed | BadInputError:
 
 
 def _groups(
-    clips: Iterable[_Framed | BadInputError], enough: int
+    clips: Iterable[_Framed | BadInputError], min_windows: int
 ) -> Iterator[list[_Framed | BadInputError]]:
-    """Consecutive clips that have `enough` windows together; a long clip is alone."""
+    """Group consecutive clips with `min_windows` windows together; a long clip is its own group."""
     group: list[_Framed | BadInputError] = []
     windows = 0
     for clip in clips:
@@ -185,7 +185,7 @@ def _groups(
             continue
         group.append(clip)
         windows += len(clip) if isinstance(clip, _Framed) else 0
-        if windows >= enough:
+        if windows >= min_windows:
             yield group
             group, windows = [], 0
     if group:
@@ -201,7 +201,7 @@ def _embed_group(
     framed = [clip for clip in group if isinstance(clip, _Framed)]
     try:
         vectors = _run(encoder, framed, device, noise) if framed else torch.zeros(0, encoder.dim)
-    except BadInputError as error:  # of a long clip, which is read again and is alone
+    except BadInputError as error:  # a long clip, read a second time, is the only one
         yield error
         return
     per_clip = iter(torch.split(vectors, [len(clip) for clip in framed]))
@@ -210,9 +210,9 @@ def _embed_group(
 
 
 def _run(encoder: Encoder, clips: Sequence[_Framed], device: torch.device, noise: bool) -> Tensor:
-    """All windows of clips to embeddings (windows, dim) on the CPU."""
-    named = clips[0].name if len(clips) == 1 else f"{clips[0].name} and {len(clips) - 1} more"
-    with frozen(encoder, noise), torch.inference_mode(), located(named):
+    """Embed all windows of the clips: (windows, dim) on the CPU."""
+    names = clips[0].name if len(clips) == 1 else f"{clips[0].name} and {len(clips) - 1} more"
+    with frozen(encoder, noise), torch.inference_mode(), located(names):
         passes = [
             encode(encoder, windows.to(device)).float().cpu()
             for windows in _passes(clips, encoder.crop_samples, windows_per_pass(device))
@@ -222,7 +222,7 @@ def _run(encoder: Encoder, clips: Sequence[_Framed], device: torch.device, noise
 
 @contextmanager
 def frozen(encoder: Encoder, noise: bool) -> Iterator[None]:
-    """In eval mode, or with `noise` in training mode but for the statistics of normalisation."""
+    """Set eval mode or, with `noise`, training mode with frozen batch norm; restored on exit."""
     was_training = encoder.training
     encoder.train(noise)
     for module in encoder.modules():
@@ -234,12 +234,12 @@ def frozen(encoder: Encoder, noise: bool) -> Iterator[None]:
         encoder.train(was_training)
 
 
-def _passes(clips: Sequence[_Framed], samples: int, most: int) -> Iterator[Tensor]:
-    """All windows of the clips, (windows, samples) with at most that many at a time."""
+def _passes(clips: Sequence[_Framed], samples: int, limit: int) -> Iterator[Tensor]:
+    """All windows of the clips, in batches (windows, samples) of at most `limit` windows."""
     waiting: list[Tensor] = []
     for clip in clips:
-        for windows in clip.windows(samples, most):
-            if sum(map(len, waiting)) + len(windows) > most:
+        for windows in clip.windows(samples, limit):
+            if sum(map(len, waiting)) + len(windows) > limit:
                 yield torch.cat(waiting)
                 waiting = []
             waiting.append(windows)
@@ -254,18 +254,18 @@ def _result(encoder: Encoder, clip: _Framed, vectors: Tensor) -> ClipEmbedding |
 
 
 def windows_per_pass(device: torch.device) -> int:
-    """How many windows the encoder is given at once."""
-    # A GPU wants wide passes; a CPU is fastest when activations stay near its caches.
+    """Batch size in windows for inference."""
+    # A GPU needs large batches; a CPU is fastest if the activations fit in its caches.
     return 32 if device.type == "cpu" else 256
 
 
 def random_crops(rng: np.random.Generator, last_offset: bool = True) -> Cut:
-    """One crop per segment of about four seconds, at a random offset within it, as the published
-    probes are trained on. A clip that has one segment is cut anywhere.
+    """One crop per segment of about four seconds, at a random offset in the segment, as for the
+    training of the published probes. A clip with a single segment is cut anywhere.
 
     Args:
-        rng: Draws the offsets, clip after clip.
-        last_offset: Whether a crop may end where its segment ends.
+        rng: Source of the offsets, clip by clip.
+        last_offset: Whether a crop may end at the end of its segment.
     """
 
     def cut(encoder: Encoder, samples: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Waveforms through an encoder."""
+"""Checked forward pass of an encoder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mscol_cli.host.guard import label_of, plugin_call
 
 
 def encode(encoder: Encoder, waveforms: Tensor) -> Tensor:
-    """Waveforms (batch, samples), at the encoder's rate and level, to embeddings (batch, dim).
+    """Encode waveforms (batch, samples), at the encoder's rate and level, to (batch, dim).
 
     Raises:
         PluginCallError: The encoder raised an exception.
-        PluginError: It returned another shape.
+        PluginError: The encoder returned another shape.
     """
     with plugin_call(label_of(encoder)):
         embeddings: Tensor = encoder(encoder.frontend(waveforms))

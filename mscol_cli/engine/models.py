@@ -1,4 +1,4 @@
-"""A trained or fresh encoder, ready to embed."""
+"""Loading of trained encoders and building of untrained ones."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Model:
 
     Attributes:
         encoder: The network.
-        name: What to call it in a table: the run's name and step, or `untrained-<encoder>`.
-        hash: SHA-256 that names its weights in caches.
-        step: Updates it was trained for.
-        info: Its run.json; empty for an untrained one.
-        run: Its run folder; None for an untrained one.
-        folder: Its checkpoint folder; None for an untrained one.
+        name: Label in tables: name and step of the run, or `untrained-<encoder>`.
+        hash: SHA-256 of the weights, for caches.
+        step: Number of training steps.
+        info: Content of run.json; empty for an untrained model.
+        run: Run folder; None for an untrained model.
+        folder: Checkpoint folder; None for an untrained model.
     """
 
     encoder: Encoder
@@ -49,16 +49,16 @@ class Model:
     folder: Path | None = None
 
     def describe(self) -> str:
-        """One line: where it is, its step and the first digits of its hash."""
+        """One line with checkpoint folder, step and the first digits of the hash."""
         return f"model {self.folder or self.name}, step {self.step}, hash {self.hash[:12]}"
 
 
 def build_encoder(part: Part, seed: int) -> Encoder:
-    """A freshly initialised encoder; the same weights for the same seed.
+    """Build a freshly initialised encoder; the seed determines the weights.
 
     Raises:
-        PluginError: It breaks the contract of encoders.
-        PluginCallError: Its plugin raised an exception.
+        PluginError: The encoder breaks its contract.
+        PluginCallError: The plugin raised an exception.
     """
     torch.manual_seed(seed)
     encoder: Encoder = build_part(part, Encoder)
@@ -67,12 +67,16 @@ def build_encoder(part: Part, seed: int) -> Encoder:
 
 
 def build_objective(parts: Sequence[Part], encoder: Encoder, seed: int) -> Objective:
-    """An objective that fits an encoder, under the augmentations of the parts after the first; the
-    same weights for the same seed.
+    """Build an objective for an encoder; the seed determines the weights.
+
+    Args:
+        parts: The objective, followed by objectives that are used as augmentations.
+        encoder: The encoder to train.
+        seed: Random seed of the run.
 
     Raises:
-        PluginError: Its plugin built something else.
-        PluginCallError: Its plugin raised an exception.
+        PluginError: The plugin built something else.
+        PluginCallError: The plugin raised an exception.
     """
     torch.manual_seed(seed + 1)
     context = ObjectiveContext(
@@ -89,14 +93,14 @@ def build_objective(parts: Sequence[Part], encoder: Encoder, seed: int) -> Objec
 
 
 def recorded_encoder(info: Mapping[str, Any], registry: Registry) -> Part:
-    """The encoder that a run.json names, with its options. Raises UsageError."""
+    """The encoder recorded in a run.json, with its options. Raises UsageError."""
     recorded = info["encoder"]
     preset = {recorded["name"]: recorded["options"]}
     return find_part(registry, "encoder", recorded["name"], (), preset)
 
 
 def recorded_objective(info: Mapping[str, Any], registry: Registry) -> list[Part]:
-    """The objective that a run.json names, part by part, in the same way. Raises UsageError."""
+    """The parts of the objective recorded in a run.json, with their options. Raises UsageError."""
     recorded = info["objective"]
     preset = {part["name"]: part["options"] for part in recorded["parts"]}
     return find_objective(registry, recorded["name"], (), preset)
@@ -105,24 +109,24 @@ def recorded_objective(info: Mapping[str, Any], registry: Registry) -> list[Part
 def resolve_model(
     model: str | None, encoder: str | None, registry: Registry, device: torch.device
 ) -> Model:
-    """What `--model` and `--encoder` mean.
+    """Resolve the options `--model` and `--encoder`.
 
     Args:
         model: A run folder, a checkpoint folder, the name of a run under `runs/`, `untrained`, or
             None for `runs/latest`.
-        encoder: The encoder of `untrained`; None takes that of `runs/latest`, so that the two can
-            be compared, or the default encoder when there is no run.
+        encoder: The encoder of `untrained`; None takes the encoder of `runs/latest`, so that the
+            two can be compared, or the default encoder without a run.
         registry: The plugins.
-        device: Where its weights go.
+        device: Device to put the weights on.
 
     Raises:
-        MissingDataError: No such model.
+        MissingDataError: The model does not exist.
         UsageError: `encoder` with a trained model, or a model whose plugin is not installed.
     """
     if model == UNTRAINED:
         return _resolve_untrained(encoder, registry, device)
     if encoder is not None:
-        raise UsageError("--encoder goes with --model untrained; a trained model has its own.")
+        raise UsageError("--encoder needs --model untrained; a trained model has its own encoder.")
     return load_model(Path(model) if model else _latest(), registry, device)
 
 
@@ -131,31 +135,31 @@ def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
 
     Raises:
         MissingDataError: There is no checkpoint at `path`.
-        UsageError: The encoder's plugin is missing, or its weights do not fit.
+        UsageError: The encoder's plugin is missing, or the weights do not fit.
     """
-    found = _find_checkpoint(path)
-    recorded = found.info["encoder"]
+    checkpoint = _find_checkpoint(path)
+    recorded = checkpoint.info["encoder"]
     try:
         registry.find("encoder", recorded["name"])
     except UsageError as error:
         owner = f"{recorded.get('owner')} {recorded.get('version')}"
         raise UsageError(f"{path} needs the plugin {owner}, install it: {error}") from error
-    encoder = build_encoder(recorded_encoder(found.info, registry), seed=0)
-    load_weights(encoder, checkpoints.read_weights(found.folder, ENCODER), found.folder)
-    run = checkpoints.run_of(found.folder)
+    encoder = build_encoder(recorded_encoder(checkpoint.info, registry), seed=0)
+    load_weights(encoder, checkpoints.read_weights(checkpoint.folder, ENCODER), checkpoint.folder)
+    run = checkpoints.run_of(checkpoint.folder)
     return Model(
         encoder=encoder.eval().to(device),
-        name=f"{run.name}@{found.step}",
-        hash=checkpoints.weights_hash(found.folder),
-        step=found.step,
-        info=found.info,
+        name=f"{run.name}@{checkpoint.step}",
+        hash=checkpoints.weights_hash(checkpoint.folder),
+        step=checkpoint.step,
+        info=checkpoint.info,
         run=run,
-        folder=found.folder,
+        folder=checkpoint.folder,
     )
 
 
 def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
-    """A fresh encoder, with the weights that a run of the same seed starts from."""
+    """Build an untrained encoder with the initial weights of a run of the same seed."""
     encoder = build_encoder(part, seed)
     options = sorted(asdict(part.options).items())
     key = f"untrained {part.name} {part.entry.version} {options} {seed}"
@@ -164,7 +168,7 @@ def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:
-    """Fill a module's parameters and buffers. Raises UsageError naming what does not fit."""
+    """Load parameters and buffers into a module. Raises UsageError naming those that do not fit."""
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
@@ -181,14 +185,14 @@ def _find_checkpoint(path: Path) -> checkpoints.Checkpoint:
     named, path = path, find_named(path) or path
     if not path.is_dir():
         raise MissingDataError(
-            f"{named} is no model: name a run folder, a checkpoint folder, or a run under {RUNS}/."
+            f"{named} is not a model: name a run or checkpoint folder, or a run under {RUNS}/."
         )
     if (path / f"{ENCODER}.safetensors").exists():
         return checkpoints.read_checkpoint(path)
-    found = checkpoints.latest_checkpoint(path)
-    if found is None:
-        raise MissingDataError(f"{path} holds no checkpoint yet: train it with --resume -o {path}.")
-    return found
+    latest = checkpoints.latest_checkpoint(path)
+    if latest is None:
+        raise MissingDataError(f"{path} has no checkpoint yet: train it with --resume -o {path}.")
+    return latest
 
 
 def _resolve_untrained(encoder: str | None, registry: Registry, device: torch.device) -> Model:
@@ -198,6 +202,6 @@ def _resolve_untrained(encoder: str | None, registry: Registry, device: torch.de
         info = _find_checkpoint(_latest()).info
     except MissingDataError:
         return untrained_model(find_part(registry, "encoder", DEFAULT_ENCODER), device)
-    # A run's encoder started from its seed; an imported model does not say from what.
+    # The seed of an imported model is unknown.
     seed = info.get("training", {}).get("seed", 0)
     return untrained_model(recorded_encoder(info, registry), device, seed)

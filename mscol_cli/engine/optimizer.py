@@ -1,4 +1,4 @@
-"""Adam as Keras computes it, and an optimizer's state as named tensors."""
+"""Adam with the epsilon of Keras, and optimizer state as named tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EPSILON = 1e-7
 
 
 def flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The state of every parameter, as tensors named `PARAMETER.NAME`."""
+    """Optimizer state as tensors named `PARAMETER.NAME`."""
     state = optimizer.state_dict()["state"]
     return {
         f"{parameter}.{name}": torch.as_tensor(value)
@@ -23,7 +23,7 @@ def flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_flat_state(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> None:
-    """Give an optimiser the state that `flat_state` gave."""
+    """Restore a state returned by `flat_state`."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in flat.items():
         parameter, name = key.split(".")
@@ -33,9 +33,9 @@ def load_flat_state(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]
 
 
 def keras_epsilon(step: int) -> float:
-    """Epsilon of an update (counted from 0) for torch's Adam.
+    """Epsilon of torch's Adam at a step, counted from 0, that matches Keras.
 
-    Keras adds 1e-7 to the root of the second moment before the bias of that is corrected, torch
-    adds its epsilon after.
+    Keras adds 1e-7 to the root of the second moment before bias correction, torch adds epsilon
+    after it.
     """
     return EPSILON / math.sqrt(1 - BETAS[1] ** (step + 1))

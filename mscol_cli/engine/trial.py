@@ -1,4 +1,4 @@
-"""A trial of an objective before there is a run folder, on few rows and on the CPU."""
+"""Trial of an objective on a few rows on the CPU, before a run folder is created."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from mscol_cli.host.checks.objective import (
 from mscol_cli.host.guard import guarded, label_of, plugin_call
 
 CROPS = 2
-"""Rows of which whole crops are made."""
+"""Batch size of the trial with waveforms."""
 LOSS_ROWS = 64
-"""Rows of which a loss is computed, at most: of random embeddings."""
+"""Maximum batch size of the trial of the loss, with random embeddings."""
 
 
 def check_objective(objective: Objective, index: StoreIndex, batch_size: int) -> list[str]:
-    """What the objective itself says of a store: lines that the user should read.
+    """Call the objective's `check` of a store and return its notes for the user.
 
     Raises:
-        UsageError: The objective cannot be trained on it.
-        PluginCallError: Its `check` raised another exception.
-        PluginError: It returned something else than lines.
+        UsageError: The objective cannot be trained on the store.
+        PluginCallError: `check` raised another exception.
+        PluginError: `check` returned something other than lines.
     """
     notes = guarded(objective, objective.check, "check")(index, batch_size)
     return validate_notes(notes, label_of(objective))
@@ -43,13 +43,13 @@ def check_objective(objective: Objective, index: StoreIndex, batch_size: int) ->
 def try_objective(
     objective: Objective, encoder: Encoder, index: StoreIndex, batch_size: int
 ) -> None:
-    """Plan an update, change a few silent crops, and compute a loss of random embeddings.
+    """Plan a step, augment a few silent crops, and compute a loss of random embeddings.
 
     Args:
-        objective: Freshly built, on the CPU; parameters and buffers are afterwards as before.
-        encoder: Whose crops and front end are used.
-        index: Of the store.
-        batch_size: Of the run.
+        objective: Objective on the CPU; its parameters and buffers are restored.
+        encoder: Encoder, for the length of crops and the front end.
+        index: Index of the store.
+        batch_size: Batch size of the run.
 
     Raises:
         PluginError: The objective breaks its contract.
@@ -64,9 +64,11 @@ def try_objective(
 
 @contextmanager
 def _state_kept(*modules: nn.Module) -> Iterator[None]:
-    """A layer may change its buffers when it is called, as batch normalisation does."""
-    tensors = [one for part in modules for one in chain(part.parameters(), part.buffers())]
-    before = [one.detach().clone() for one in tensors]
+    """Restore parameters and buffers, which a call may change, as in batch normalisation."""
+    tensors = [
+        tensor for module in modules for tensor in chain(module.parameters(), module.buffers())
+    ]
+    before = [tensor.detach().clone() for tensor in tensors]
     yield
     with torch.no_grad():
         for tensor, value in zip(tensors, before, strict=True):

@@ -1,5 +1,5 @@
-"""Waveforms of any length in bounded memory: long ones are read once for their level, once more for
-their windows."""
+"""Waveforms of any length in bounded memory: a long waveform is read once for its level and again
+for its windows."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mscol_cli.audio.decode import FloatArray
 from mscol_cli.audio.mono import mono_pieces
 from mscol_cli.errors import BadInputError, input_failure
 from mscol_cli.system.prefetch import streams_ahead
 
-FloatArray = NDArray[np.float32]
 Pieces = Callable[[], Iterator[FloatArray]]
-"""Starts a waveform from its beginning, (samples,) at a time."""
+"""Reads a waveform from its beginning, in pieces (samples,)."""
 
-HELD = 1 << 24
-"""Samples of a waveform that is held in memory: 17 minutes at 16 kHz, 64 MiB."""
+MAX_IN_MEMORY = 1 << 24
+"""Maximum samples of a waveform in memory: 17 minutes at 16 kHz, 64 MiB."""
 
 
 @dataclass(frozen=True)
 class LongWaveform:
-    """A waveform that is not held in memory.
+    """A waveform that is too long for memory.
 
     Attributes:
-        samples: How many.
-        norm: L2 norm of all of them.
-        pieces: Reads them again.
+        samples: Number of samples.
+        norm: L2 norm.
+        pieces: Reads the samples again.
     """
 
     samples: int
@@ -50,26 +50,26 @@ Waveform = FloatArray | LongWaveform
 def load_waveform(
     path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
 ) -> Waveform:
-    """Decode a file to mono at `sample_rate` Hz; one longer than `HELD` is only measured.
+    """Decode a file to mono; if it exceeds `MAX_IN_MEMORY` samples, only measure it.
 
     Args:
         path: The file.
-        sample_rate: Hz.
-        warn: As of `read_audio`.
+        sample_rate: Sample rate of the result in Hz.
+        warn: As for `read_audio`.
 
     Raises:
         BadInputError: As `read_audio`; `LongWaveform.pieces` raises nothing else.
     """
     pieces = partial(_file_pieces, path, sample_rate)
-    return held_or_measured(pieces, partial(mono_pieces, path, sample_rate, warn))
+    return read_or_measure(pieces, partial(mono_pieces, path, sample_rate, warn))
 
 
-def held_or_measured(pieces: Pieces, first: Pieces | None = None) -> Waveform:
-    """Read a waveform once, and keep it if it has at most `HELD` samples.
+def read_or_measure(pieces: Pieces, first: Pieces | None = None) -> Waveform:
+    """Read a waveform once, and return it if it has at most `MAX_IN_MEMORY` samples.
 
     Args:
-        pieces: Reads a long one again.
-        first: Reads it now; by default `pieces` does.
+        pieces: Reads a long waveform again.
+        first: Reads the waveform the first time; None for `pieces`.
     """
     kept: list[FloatArray] = []
     samples, energy = 0, 0.0
@@ -77,43 +77,45 @@ def held_or_measured(pieces: Pieces, first: Pieces | None = None) -> Waveform:
         samples += len(piece)
         energy += float(np.einsum("i,i->", piece, piece, dtype=np.float64))
         kept.append(piece)
-        if samples > HELD:
+        if samples > MAX_IN_MEMORY:
             kept.clear()
-    return LongWaveform(samples, sqrt(energy), pieces) if samples > HELD else _joined(kept)
+    if samples > MAX_IN_MEMORY:
+        return LongWaveform(samples, sqrt(energy), pieces)
+    return _joined(kept)
 
 
 def cut_windows(
-    name: str, waveform: LongWaveform, starts: NDArray[np.int64], size: int, most: int
+    name: str, waveform: LongWaveform, starts: NDArray[np.int64], size: int, limit: int
 ) -> Iterator[Tensor]:
-    """Windows of a long waveform, (windows, size) with at most that many windows at a time.
+    """Yield the windows of a long waveform, (windows, size) with at most `limit` windows.
 
     Args:
-        name: What messages call it.
-        waveform: Read again in a thread, one piece ahead.
-        starts: First samples of the windows; memory stays bounded where they about ascend.
+        name: Name in messages.
+        waveform: The waveform; it is read again in a thread, one piece ahead.
+        starts: (windows,) first samples; memory is bounded if they are roughly ascending.
         size: Samples of a window.
-        most: Windows at a time.
+        limit: Maximum windows at a time.
 
     Raises:
-        BadInputError: It cannot be read again, or became shorter.
+        BadInputError: The waveform cannot be read again, or became shorter.
     """
-    # What no later window starts before is let go of.
+    # Samples before the start of all later windows are dropped.
     needed = np.minimum.accumulate(starts[::-1])[::-1]
     for _, pieces in streams_ahead(lambda long: long.pieces(), [waveform], 1):
         buffer, first = np.zeros(0, dtype=np.float32), 0
-        for row in range(0, len(starts), most):
-            part = starts[row : row + most]
+        for row in range(0, len(starts), limit):
+            part = starts[row : row + limit]
             end = int(part.max()) + size
             buffer = _filled(buffer, end - first, pieces)
             if first + len(buffer) < end:
                 raise BadInputError(f"{name}: became shorter while it was read; try again")
-            # Not before it is filled: the next window may start behind what is there.
+            # Dropped after filling: the next window may start after the end of the buffer.
             buffer, first = buffer[needed[row] - first :], int(needed[row])
             yield torch.from_numpy(buffer).unfold(0, size, 1)[torch.from_numpy(part - first)]
 
 
 def _filled(buffer: FloatArray, samples: int, pieces: Iterator[FloatArray]) -> FloatArray:
-    """The buffer with more pieces, until it has so many samples or there are no more."""
+    """Append pieces to the buffer until it has `samples` samples or no piece is left."""
     parts, length = [buffer], len(buffer)
     while length < samples and (piece := next(pieces, None)) is not None:
         parts.append(piece)

@@ -1,4 +1,4 @@
-"""The host of plugins: load what is installed, guard against what is broken, find by name."""
+"""The plugin host: loads installed plugins, guards calls into them, finds parts by name."""
 
 from mscol_cli.host.parts import Part, find_objective, find_part
 from mscol_cli.host.registry import Entry, Failure, Registry, load_registry

@@ -1,4 +1,4 @@
-"""From a card to the part it builds, of the right class and with a name for messages."""
+"""Build parts from cards, check their class, and label them for messages."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def build_part(part: Part, base: type[Any], *context: object, augmentation: bool
 
     Args:
         part: The card and its options.
-        base: Class that the contract asks for.
-        context: What `build` takes besides the options.
+        base: Class required by the contract.
+        context: Further arguments of `build`, after the options.
         augmentation: Whether to build the augmentation of an objective's card.
 
     Raises:
-        PluginCallError: `build` raised an exception, or its module did when it was imported.
-        PluginError: It names nothing that can be called, or returned something else.
+        PluginCallError: `build` or the import of its module raised an exception.
+        PluginError: It is not the path of a callable, or did not return an instance of `base`.
     """
     card: Any = part.entry.card
     label = part.entry.label
@@ -44,14 +44,14 @@ def _resolve(build: Build, label: str) -> Callable[..., Any]:
         return build
     module, _, name = build.partition(":")
     try:
-        found = import_module(module)
+        imported = import_module(module)
     except ModuleNotFoundError as error:
-        # Another missing module is a dependency that is not installed, not a wrong path.
+        # If another module is missing, a dependency is not installed; the path may be right.
         if not f"{module}.".startswith(f"{error.name}."):
             raise
         raise PluginError(f"{label}: its card builds '{build}', but {error}.") from error
     try:
-        built: Callable[..., Any] = attrgetter(name)(found)
+        built: Callable[..., Any] = attrgetter(name)(imported)
     except AttributeError as error:
         raise PluginError(f"{label}: its card builds '{build}', but {error}.") from error
     if not callable(built):

@@ -1,4 +1,4 @@
-"""Calls into plugins: what they raise names the plugin, and what they print goes to stderr."""
+"""Guarded calls into plugins: errors name the plugin, and their output goes to stderr."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _LABEL = "_mscol_label"
 
 
 def set_label(part: object, label: str) -> None:
-    """Remember what messages call a part that a plugin built: its kind, name, owner and version."""
-    # Past the `__setattr__` of frozen dataclasses and of torch's modules.
+    """Store the label of a part for messages: its kind, name, owner and version."""
+    # Bypass the `__setattr__` of frozen dataclasses and torch modules.
     object.__setattr__(part, _LABEL, label)
 
 
 def label_of(part: object) -> str:
-    """What messages call a part, as in `encoder 'small' (mscol 0.1.0)`; its class where the host
-    has not built it."""
+    """Label of a part in messages, as in `encoder 'small' (mscol 0.1.0)`; the class name if the
+    host did not build it."""
     return str(getattr(part, _LABEL, type(part).__name__))
 
 
@@ -34,15 +34,15 @@ def plugin_call(label: str, where: str = "") -> Iterator[None]:
     """Run code of a plugin.
 
     Args:
-        label: What messages call the plugin.
-        where: What it works on: a track, a clip, a step.
+        label: Label of the part.
+        where: What the part works on: a track, a clip, a step.
 
     Raises:
-        PluginCallError: In place of any exception but those that have a meaning of their own:
-            mscol's, Ctrl-C, exhausted memory, and the loss of another process.
+        PluginCallError: The code raised an exception. mscol's own exceptions, Ctrl-C, exhausted
+            memory and the loss of another process pass unchanged.
     """
     try:
-        with _stdout_kept():
+        with _stdout_redirected():
             yield
     except BaseException as error:
         if _has_meaning(error):
@@ -53,7 +53,7 @@ def plugin_call(label: str, where: str = "") -> Iterator[None]:
 def guarded(
     part: object, method: Callable[Arguments, Result], where: str = ""
 ) -> Callable[Arguments, Result]:
-    """A method of a part, to be called within `plugin_call`."""
+    """Wrap a method of a part in `plugin_call`."""
 
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         with plugin_call(label_of(part), where):
@@ -64,7 +64,7 @@ def guarded(
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Add to a `PluginCallError` where it was raised, unless it says so."""
+    """Add `where` to a `PluginCallError` that has none."""
     try:
         yield
     except PluginCallError as error:
@@ -75,14 +75,14 @@ def located(where: str) -> Iterator[None]:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Import a plugin: stdout and stderr are afterwards what they were before, and what the plugin
-    or a process that it starts prints goes to stderr."""
-    with redirect_stderr(sys.stderr), _stdout_kept(), _descriptor_redirected():
+    """Import a plugin: output of the plugin and its child processes goes to stderr, and stdout and
+    stderr are restored afterwards."""
+    with redirect_stderr(sys.stderr), _stdout_redirected(), _descriptor_redirected():
         yield
 
 
 def describe_error(error: BaseException) -> str:
-    """An exception in one line; mscol's own are sentences already."""
+    """Describe an exception in one line; mscol's own messages are kept as they are."""
     if isinstance(error, SystemExit):
         return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
     text = " ".join(str(error).split()) or "no message"
@@ -90,9 +90,9 @@ def describe_error(error: BaseException) -> str:
 
 
 @contextmanager
-def _stdout_kept() -> Iterator[None]:
-    """Stdout is for results: whatever is printed goes to stderr."""
-    # `sys.stdout` is one for all threads, and threads may end in any order.
+def _stdout_redirected() -> Iterator[None]:
+    """Send `sys.stdout` to stderr, as stdout is for results."""
+    # Threads share `sys.stdout`, and may end in any order.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -102,7 +102,7 @@ def _stdout_kept() -> Iterator[None]:
 
 @contextmanager
 def _descriptor_redirected() -> Iterator[None]:
-    """Descriptor 1, which other processes and libraries in C write to, is stderr's."""
+    """Point descriptor 1, which child processes and C libraries write to, at stderr."""
     sys.stdout.flush()
     try:
         before = os.dup(1)

@@ -1,4 +1,4 @@
-"""Errors for a name that is not there: the nearest match, and everything that is."""
+"""Errors for unknown names, with the nearest match and all known names."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mscol_cli.errors import UsageError
 def unknown_name(
     kind: str, name: str, known: Iterable[str], notes: Sequence[str] = ()
 ) -> UsageError:
-    """An error that names the nearest known name, if any is near, and lists all of them.
+    """Build an error that suggests the nearest known name and lists all of them.
 
     Args:
-        kind: What the name is of.
-        name: What was given.
-        known: All names there are.
-        notes: Why a name may be missing, appended as clauses.
+        kind: What the name belongs to, such as `encoder`.
+        name: The unknown name.
+        known: All known names.
+        notes: Reasons why a name may be missing, appended as clauses.
     """
     names = sorted(known)
     near = get_close_matches(name, names, n=1)

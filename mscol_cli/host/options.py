@@ -1,4 +1,4 @@
-"""Values by name, checked against a dataclass of documented options: `KEY=VALUE`, TOML or JSON."""
+"""Check values from `KEY=VALUE`, TOML or JSON against a dataclass of documented options."""
 
 from __future__ import annotations
 
@@ -18,33 +18,32 @@ class Wording:
     """How messages name options.
 
     Attributes:
-        all: What an unknown name is none of: `option of objective 'msa'`.
-        one: Names one of them.
-        text: Whether a value may be text that is to be read, as users type it.
+        all: Kind of option, such as `option of objective 'msa'`.
+        name: Returns the name of an option.
+        text: Whether values may be text to parse, as users type it.
     """
 
     all: str
-    one: Callable[[Option], str]
+    name: Callable[[Option], str]
     text: bool = True
 
     @staticmethod
     def of(owner: str) -> Wording:
-        """Of `KEY=VALUE` for an owner, such as `objective 'msa'`."""
+        """Wording for `KEY=VALUE` of an owner, such as `objective 'msa'`."""
         return Wording(f"option of {owner}", lambda item: f"option {item.key} of {owner}")
 
     @staticmethod
     def in_file(where: str) -> Wording:
-        """Of a table in a file, whose values have types already."""
+        """Wording for a table in a file, whose values have types."""
         return Wording(f"setting in {where}", lambda item: f"{where}: {item.key}", text=False)
 
 
 FLAGS = Wording("option", lambda item: item.flag)
-"""Of options on the command line."""
+"""Wording for options on the command line."""
 
 
 def make_options(options: type, values: Mapping[str, Any], owner: str) -> Any:
-    """Build an options dataclass from values by name: strings as a user types them, or as JSON
-    recorded them.
+    """Build an options dataclass from values by name, typed by users or read from JSON.
 
     Raises:
         UsageError: An unknown key, an unreadable value, or one out of its range.
@@ -52,32 +51,32 @@ def make_options(options: type, values: Mapping[str, Any], owner: str) -> Any:
     return options(**read_options(options_of(options), values, Wording.of(owner)))
 
 
-def override(given: Any, values: Mapping[str, Any], owner: str) -> Any:
-    """Options as they stand, but for some values.
+def override(options: Any, values: Mapping[str, Any], owner: str) -> Any:
+    """Replace some options of a dataclass.
 
     Args:
-        given: An instance of a dataclass; only fields declared with `option` can be changed.
-        values: By name, strings as a user types them or as TOML has them.
+        options: An instance of a dataclass; only fields declared with `option` can be changed.
+        values: Values by name, typed by users or read from TOML.
         owner: What the options belong to, for messages.
 
     Raises:
         UsageError: An unknown name, an unreadable value, or one out of its range.
     """
-    return replace(given, **read_options(options_of(given), values, Wording.of(owner)))
+    return replace(options, **read_options(options_of(options), values, Wording.of(owner)))
 
 
 def read_options(
     known: Iterable[Option], values: Mapping[str, Any], wording: Wording
 ) -> dict[str, Any]:
-    """The values that are given, each read and checked.
+    """Parse and check values.
 
     Args:
-        known: The options there are.
-        values: By key.
-        wording: How messages name them.
+        known: All options.
+        values: Values by key.
+        wording: How messages name the options.
 
     Returns:
-        Values by the names of their fields.
+        Values by field name.
 
     Raises:
         UsageError: An unknown key, a value of another type, or one out of its range.
@@ -92,27 +91,27 @@ def read_options(
 
 
 def read_value(item: Option, value: Any, wording: Wording) -> Any:
-    """One value of an option. Raises UsageError."""
-    where = wording.one(item)
+    """Parse and check the value of an option. Raises UsageError."""
+    name = wording.name(item)
     try:
-        read = _convert(item.kind, value, wording.text)
+        converted = _convert(item.kind, value, wording.text)
     except ValueError:
-        raise UsageError(f"{where} takes {_describe(item.kind, wording)}, not {value!r}.") from None
-    _check_range(item, read, where)
-    _check_choices(item, read, where)
-    return read
+        raise UsageError(f"{name} takes {_describe(item.kind, wording)}, not {value!r}.") from None
+    _check_range(item, converted, name)
+    _check_choices(item, converted, name)
+    return converted
 
 
 def split_assignment(text: str, owner: str) -> tuple[str, str]:
-    """`KEY=VALUE` apart, dashes of the key as underscores. Raises UsageError."""
+    """Split `KEY=VALUE`; dashes in the key become underscores. Raises UsageError."""
     key, separator, value = text.partition("=")
     if not separator:
-        raise UsageError(f"'{text}' is no option of {owner}: write it as KEY=VALUE.")
+        raise UsageError(f"'{text}' is not KEY=VALUE: set options of {owner} as KEY=VALUE.")
     return key.strip().replace("-", "_"), value.strip()
 
 
 def _convert(kind: Any, value: Any, text: bool) -> Any:
-    """A value of a kind. Raises ValueError for one of another type that is not text for it."""
+    """Convert a value to the type `kind`. Raises ValueError."""
     if kind == TEXTS and isinstance(value, (list, tuple)):
         if text or all(isinstance(item, str) for item in value):
             return _texts(value)
@@ -149,18 +148,16 @@ def _describe(kind: Any, wording: Wording) -> str:
     return _WORDS.get(kind, lists)
 
 
-def _check_range(item: Option, value: Any, where: str) -> None:
+def _check_range(item: Option, value: Any, name: str) -> None:
     low, high = item.metadata.get("minimum"), item.metadata.get("maximum")
     if low is not None and not value >= low:
-        raise UsageError(f"{where} must be at least {low}, not {value}.")
+        raise UsageError(f"{name} must be at least {low}, not {value}.")
     if high is not None and not value <= high:
-        raise UsageError(f"{where} must be at most {high}, not {value}.")
+        raise UsageError(f"{name} must be at most {high}, not {value}.")
 
 
-def _check_choices(item: Option, value: Any, where: str) -> None:
+def _check_choices(item: Option, value: Any, name: str) -> None:
     choices = item.metadata.get("choices")
-    if choices is None:
-        return
-    for given in value if isinstance(value, tuple) else (value,):
-        if given not in choices:
-            raise UsageError(f"{where} takes {', '.join(choices)}, not '{given}'.")
+    for choice in value if isinstance(value, tuple) else (value,):
+        if choices is not None and choice not in choices:
+            raise UsageError(f"{name} takes {', '.join(choices)}, not '{choice}'.")

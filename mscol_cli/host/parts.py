@@ -1,4 +1,4 @@
-"""Named parts with their options; objectives may be several, joined by a plus: `msa+mws`."""
+"""Find parts by name and set their options; objectives can be joined, as in `msa+mws`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ class Part:
 
     Attributes:
         entry: The card and its owner.
-        options: An instance of the card's options; of its augmentation's for every objective but
-            the first.
+        options: An instance of the card's options, or of its augmentation's options.
     """
 
     entry: Entry
@@ -42,17 +41,17 @@ def find_part(
     assignments: Sequence[str] = (),
     preset: Mapping[str, Values] | None = None,
 ) -> Part:
-    """One part.
+    """Find a part and set its options.
 
     Args:
-        registry: What is installed.
-        kind: Of the part.
-        name: Of the part.
-        assignments: `KEY=VALUE`, or `NAME.KEY=VALUE`, as the user gave them; the last one wins.
-        preset: By name, options that hold where no assignment says otherwise.
+        registry: The installed plugins.
+        kind: Kind of the part.
+        name: Name of the part.
+        assignments: The user's `KEY=VALUE` or `NAME.KEY=VALUE`; the last one wins.
+        preset: Options by name of the part, overridden by assignments.
 
     Raises:
-        UsageError: An unknown name or option, or a value it does not take.
+        UsageError: A name, option or value is invalid.
     """
     entry = registry.find(kind, name)
     return _parts([(entry, entry.card.options)], assignments, preset or {})[0]
@@ -65,25 +64,26 @@ def find_objective(
     preset: Mapping[str, Values] | None = None,
     sources: str | None = None,
 ) -> list[Part]:
-    """An objective, then the augmentations it is trained under.
+    """Find an objective, followed by the augmentations that it is trained with.
 
     Args:
-        registry: As of `find_part`.
-        name: Of the objective, or of several joined by a plus.
-        assignments: As of `find_part`.
-        preset: As of `find_part`.
+        registry: The installed plugins.
+        name: Name of the objective, or several names joined by a plus.
+        assignments: See `find_part`.
+        preset: See `find_part`.
         sources: `a,b,c`, for the option that the objective's card declares as `sources_option`.
 
     Raises:
-        UsageError: Also a name after a plus whose card has no augmentation.
+        UsageError: A name, option or value is invalid, or the card of a name after a plus has no
+            augmentation.
     """
     names = [part.strip() for part in name.split(JOIN)]
     if len(set(names)) < len(names):
-        raise UsageError(f"objective '{name}' names a part twice: once is enough.")
+        raise UsageError(f"objective '{name}' repeats a name: give each name once.")
     first, *rest = [registry.find("objective", part) for part in names]
     if sources is not None:
         option = cast(ObjectiveCard, first.card).sources_option
-        # Where none is declared, an option of this name takes them, or the error names those known.
+        # Without a declaration, use an option of this name, or list the known options in the error.
         key = "stems" if option is None else f"{first.card.name}.{option}"
         assignments = [*assignments, f"{key}={sources}"]
     takes = [(first, first.card.options), *((entry, _augmentation(entry)) for entry in rest)]
@@ -94,8 +94,8 @@ def _augmentation(entry: Entry) -> type:
     card = cast(ObjectiveCard, entry.card)
     if card.augmentation is None:
         raise UsageError(
-            f"objective '{card.name}' does nothing to crops that another could use: put it first,"
-            " or leave it out."
+            f"objective '{card.name}' has no augmentation that other objectives can use: put it"
+            " first, or leave it out."
         )
     return card.augmentation_options
 
@@ -108,47 +108,43 @@ def _parts(
         _known(preset.get(entry.card.name, {}), options, entry) for entry, options in takes
     ]
     for text in assignments:
-        place, key, value = _placed(text, takes, owners)
-        values[place][key] = value
+        index, key, value = _assign(text, takes, owners)
+        values[index][key] = value
     return [
-        Part(entry, make_options(options, given, owner))
-        for (entry, options), given, owner in zip(takes, values, owners, strict=True)
+        Part(entry, make_options(options, assigned, owner))
+        for (entry, options), assigned, owner in zip(takes, values, owners, strict=True)
     ]
 
 
 def _known(preset: Values, options: type, entry: Entry) -> dict[str, Any]:
-    """The presets that this use of a card takes: an objective used for its augmentation alone does
-    not take those of the whole. A key that neither knows is left for `make_options` to refuse."""
-    whole = {item.name for item in fields(entry.card.options)}
-    own = {item.name for item in fields(options)}
-    return {key: value for key, value in preset.items() if key in own or key not in whole}
+    """Presets without those of the objective that its augmentation does not take. Keys that both do
+    not know are kept: `make_options` refuses them."""
+    other = {item.name for item in fields(entry.card.options)}
+    other -= {item.name for item in fields(options)}
+    return {key: value for key, value in preset.items() if key not in other}
 
 
-def _placed(
+def _assign(
     text: str, takes: Sequence[tuple[Entry, type]], owners: Sequence[str]
 ) -> tuple[int, str, str]:
-    """Which part an assignment belongs to, its key and its value."""
+    """Index of the part that an assignment belongs to, its key and its value."""
     key, value = split_assignment(text, " and ".join(owners))
     name, _, bare = key.rpartition(".")
     names = [entry.card.name for entry, _ in takes]
     if name:
-        # Keys are written with underscores or dashes, names as the card has them.
-        near = [place for place, known in enumerate(names) if known.replace("-", "_") == name]
-        if not near:
+        # Keys may have underscores or dashes; names are those of the cards.
+        matches = [index for index, known in enumerate(names) if known.replace("-", "_") == name]
+        if not matches:
             raise unknown_name("part", name, names)
-        return near[0], bare, value
-    has = [place for place, (_, type_) in enumerate(takes) if _has(type_, bare)]
-    if len(has) > 1:
-        one = f"{names[has[0]]}.{bare}"
-        raise UsageError(f"several parts have an option {bare}: say which, as in {one}={value}.")
-    if not has and len(takes) > 1:
-        known = {item.name for _, type_ in takes for item in fields(type_)}
-        raise unknown_name(f"option of {' and '.join(owners)}", bare, known)
-    return (has[0] if has else 0), bare, value
-
-
-def _has(options: type, key: str) -> bool:
-    return any(item.name == key for item in fields(options))
+        return matches[0], bare, value
+    keys = [{item.name for item in fields(options)} for _, options in takes]
+    matches = [index for index, known_keys in enumerate(keys) if bare in known_keys]
+    if len(matches) > 1:
+        example = f"{names[matches[0]]}.{bare}={value}"
+        raise UsageError(f"several parts have an option {bare}: name the part, as in {example}.")
+    if not matches and len(takes) > 1:
+        raise unknown_name(f"option of {' and '.join(owners)}", bare, set().union(*keys))
+    return (matches[0] if matches else 0), bare, value
 
 
 def _label(entry: Entry) -> str:

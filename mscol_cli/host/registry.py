@@ -1,4 +1,4 @@
-"""Loads plugins one at a time, so that a broken one costs only itself."""
+"""Load plugins one at a time, so that a broken plugin does not affect the others."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ KINDS: dict[Kind, type[Card]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A card and who brought it.
+    """A card and the distribution that provides it.
 
     Attributes:
-        kind: What the card is for.
+        kind: Kind of the part.
         card: The card.
-        owner: Distribution that brought it.
-        version: Version of that distribution.
+        owner: Name of the distribution.
+        version: Version of the distribution.
     """
 
     kind: Kind
@@ -53,13 +53,13 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """What messages call the part: its kind, name, owner and version."""
+        """Label of the part in messages: its kind, name, owner and version."""
         return f"{self.kind} '{self.card.name}' ({self.owner} {self.version})"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A plugin that could not be loaded, and why."""
+    """A plugin that failed to load, and the reason."""
 
     plugin: str
     owner: str
@@ -75,38 +75,39 @@ class Failure:
 
 @dataclass
 class Registry:
-    """Everything that is installed.
+    """The installed plugins.
 
     Attributes:
-        entries: Every card of every plugin that loaded.
-        failures: The plugins that did not.
+        entries: All cards of all loaded plugins.
+        failures: Plugins that failed to load.
     """
 
     entries: list[Entry] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
     def of_kind(self, kind: Kind) -> list[Entry]:
-        """All entries of a kind, by name."""
-        found = [entry for entry in self.entries if entry.kind == kind]
-        return sorted(found, key=lambda entry: (entry.card.name, entry.owner))
+        """All entries of a kind, sorted by name."""
+        entries = [entry for entry in self.entries if entry.kind == kind]
+        return sorted(entries, key=lambda entry: (entry.card.name, entry.owner))
 
     def find(self, kind: Kind, name: str) -> Entry:
-        """The one entry of that kind and name.
+        """The entry of a kind and name.
 
         Raises:
-            UsageError: Nothing is called that; the message has the nearest name.
-            PluginError: Two plugins offer the name; the message has both.
+            UsageError: The name is unknown; the message suggests the nearest name.
+            PluginError: Two plugins offer the name; the message lists both.
         """
-        found = [entry for entry in self.of_kind(kind) if entry.card.name == name]
-        if not found:
-            known = {entry.card.name for entry in self.of_kind(kind)}
+        entries = self.of_kind(kind)
+        matches = [entry for entry in entries if entry.card.name == name]
+        if not matches:
+            known = {entry.card.name for entry in entries}
             raise unknown_name(kind, name, known, self.why_missing())
-        if len(found) > 1:
-            raise PluginError(_clash(found))
-        return found[0]
+        if len(matches) > 1:
+            raise PluginError(_clash(matches))
+        return matches[0]
 
     def why_missing(self) -> list[str]:
-        """Clauses that say why a part may be missing: the plugins that failed to load."""
+        """Reasons why a part may be missing: the plugins that failed to load."""
         return [str(failure).rstrip(".") for failure in self.failures]
 
     def clashes(self) -> list[str]:
@@ -114,11 +115,11 @@ class Registry:
         by_name: dict[tuple[str, str], list[Entry]] = {}
         for entry in self.entries:
             by_name.setdefault((entry.kind, entry.card.name), []).append(entry)
-        return [_clash(found) for found in by_name.values() if len(found) > 1]
+        return [_clash(entries) for entries in by_name.values() if len(entries) > 1]
 
 
 def load_registry() -> Registry:
-    """Every plugin that is installed; loaded once per process."""
+    """Load the installed plugins, once per process."""
     return _installed()
 
 
@@ -143,14 +144,14 @@ def _load_one(point: EntryPoint, registry: Registry) -> None:
             cards = _cards(point)
     except (KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as error:  # a stranger's module may raise anything, SystemExit too
+    except BaseException as error:  # a plugin may raise anything, even SystemExit
         registry.failures.append(Failure(point.name, owner, version, describe_error(error)))
         return
     registry.entries.extend(Entry(kind, card, owner, version) for kind, card in cards)
 
 
 def _cards(point: EntryPoint) -> list[tuple[Kind, Card]]:
-    # A manager of its own, so that a bad hook is this plugin's and nobody else's.
+    # A separate manager per plugin: an invalid hook does not affect other plugins.
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
     plugin = point.load()
@@ -162,7 +163,7 @@ def _cards(point: EntryPoint) -> list[tuple[Kind, Card]]:
         (kind, card)
         for kind, hook in hooks_of.items()
         if hook.get_hookimpls()
-        for card in _checked(hook(), kind)
+        for card in _validate_cards(hook(), kind)
     ]
 
 
@@ -170,24 +171,24 @@ def _hook(kind: Kind) -> str:
     return f"mscol_{kind}s"
 
 
-def _check_decorated(plugin: object, manager: pluggy.PluginManager, place: str) -> None:
-    """A function that is not marked is not a hook for pluggy, which says nothing of it."""
+def _check_decorated(plugin: object, manager: pluggy.PluginManager, module: str) -> None:
+    """Refuse functions without `@hookimpl`, which pluggy ignores silently."""
     named = [name for name in map(_hook, KINDS) if inspect.isroutine(getattr(plugin, name, None))]
     for name in named:
         if manager.parse_hookimpl_opts(plugin, name) is None:
             raise PluginError(
-                f"{place} defines {name} without @hookimpl: decorate it (from mscol_cli.api import"
+                f"{module} defines {name} without @hookimpl: decorate it (from mscol_cli.api import"
                 " hookimpl)"
             )
     if not any(manager.parse_hookimpl_opts(plugin, name) is not None for name in dir(plugin)):
         raise PluginError(
-            f"{place} offers no hook: define one of {', '.join(map(_hook, KINDS))} with @hookimpl,"
+            f"{module} offers no hook: define one of {', '.join(map(_hook, KINDS))} with @hookimpl,"
             " or remove the entry point"
         )
 
 
-def _checked(returned: list[Any], kind: Kind) -> list[Card]:
-    # pluggy drops a None.
+def _validate_cards(returned: list[Any], kind: Kind) -> list[Card]:
+    # pluggy drops None.
     cards = returned[0] if returned else None
     if not isinstance(cards, (list, tuple)):
         raise PluginError(f"hook {_hook(kind)} returned {cards!r}, not a list of cards")
@@ -200,7 +201,7 @@ def _checked(returned: list[Any], kind: Kind) -> list[Card]:
     return list(cards)
 
 
-def _clash(found: Sequence[Entry]) -> str:
-    owners = " and ".join(f"{entry.owner} {entry.version}" for entry in found)
-    first = found[0]
+def _clash(entries: Sequence[Entry]) -> str:
+    owners = " and ".join(f"{entry.owner} {entry.version}" for entry in entries)
+    first = entries[0]
     return f"{first.kind} '{first.card.name}' is offered by {owners}: uninstall one of them."

@@ -1,1 +1,1 @@
-"""`mscol import`: a published checkpoint to a model folder."""
+"""`mscol import`: conversion of a published checkpoint to a model folder."""

@@ -26,12 +26,12 @@ from mscol_cli.system.outcomes import writing
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import, where to.
+    """Settings of `mscol import`.
 
     Attributes:
-        checkpoint: File, folder or common start of files' names, as its importer takes it.
+        checkpoint: File, folder or common prefix of file names, as its importer expects.
         output: The model folder, new or empty.
-        format: Name of the importer; None takes the one that claims the checkpoint.
+        format: Name of the importer; None takes the one that recognises the checkpoint.
         options: `KEY=VALUE` for the importer.
     """
 
@@ -43,17 +43,17 @@ class ImportRequest:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What was written.
+    """Result of `mscol import`.
 
     Attributes:
         model: The model folder.
         format: Name of the importer.
         encoder: Name of the encoder.
         objective: Name of the objective.
-        step: Updates made, as far as the checkpoint says.
-        mapped: Variables of the checkpoint that became weights.
-        left_out: Variables that did not, by kind.
-        seconds: How long it took.
+        step: Number of training steps, as recorded in the checkpoint.
+        mapped: Number of variables that became weights.
+        left_out: Number of other variables, by kind.
+        seconds: Elapsed time.
     """
 
     model: Path
@@ -66,22 +66,14 @@ class ImportResult:
     seconds: float
 
 
-@dataclass(frozen=True)
-class _Built:
-    """An imported model in mscol's terms: how run.json names its parts, and all their weights."""
-
-    described: dict[str, Any]
-    weights: dict[str, dict[str, Tensor]]
-
-
 def run(request: ImportRequest, progress: Progress) -> ImportResult:
-    """Read a foreign checkpoint, see that its weights fit, and write a model folder.
+    """Read a foreign checkpoint, check that its weights fit, and write a model folder.
 
     Raises:
-        UsageError: An output that holds something, no importer or several for the checkpoint, or
-            an encoder or objective that is not installed.
-        MissingDataError: The checkpoint, or a file it needs, is not there.
-        BadInputError: The checkpoint is damaged, or is not what its importer reads.
+        UsageError: The output is not empty, no importer or several recognise the checkpoint, or its
+            encoder or objective is not installed.
+        MissingDataError: The checkpoint, or a file it needs, does not exist.
+        BadInputError: The checkpoint is damaged, or has another format.
         MscolError: The output cannot be written.
     """
     begun = time.monotonic()
@@ -92,8 +84,10 @@ def run(request: ImportRequest, progress: Progress) -> ImportResult:
     )
     progress.begin(f"importing {request.checkpoint}", None, "files")
     model = read_checkpoint(_importer(importer), request.checkpoint)
-    built = _build(model, registry, request.checkpoint)
-    _write(request.output, model, built, importer)
+    parts, weights = _build(model, registry, request.checkpoint)
+    info = {**describe_software(), **parts, "imported": _provenance(model, importer)}
+    with writing(request.output):
+        save_model(request.output, model.step, info, weights)
     progress.end()
     return ImportResult(
         model=request.output,
@@ -118,14 +112,14 @@ def _choose(request: ImportRequest, registry: Registry, progress: Progress) -> s
     if names:
         raise UsageError(f"{path} can be read as {' and '.join(names)}: choose with --format.")
     if not path.exists():
-        raise MissingDataError(f"{path} does not exist, nor do files whose names begin so.")
+        raise MissingDataError(f"{path} does not exist, nor do files with this prefix.")
     formats = "; ".join(f"{entry.card.name} ({entry.card.summary})" for entry in known) or "none"
     why = "".join(f"; {failure}" for failure in registry.why_missing())
-    raise UsageError(f"{path} is in no format that mscol imports. Known: {formats}{why}.")
+    raise UsageError(f"{path} has a format that mscol cannot import. Known: {formats}{why}.")
 
 
 def _claims(entry: Entry, path: Path, progress: Progress) -> bool:
-    """Whether an importer claims a path; one that fails costs only itself."""
+    """Whether an importer recognises a path; an importer that fails is skipped with a warning."""
     try:
         return claims_checkpoint(_importer(Part(entry, entry.card.options())), path)
     except MscolError as error:
@@ -138,8 +132,14 @@ def _importer(part: Part) -> Importer:
     return importer
 
 
-def _build(model: ImportedModel, registry: Registry, source: Path) -> _Built:
-    """Build both parts as any command would, and fill them strictly."""
+def _build(
+    model: ImportedModel, registry: Registry, source: Path
+) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+    """Build encoder and objective and load their weights strictly.
+
+    Returns:
+        Their descriptions for run.json, and their weights.
+    """
     encoder_part = find_part(registry, "encoder", model.encoder.name, (), _preset(model.encoder))
     encoder = build_encoder(encoder_part, seed=0)
     name, preset = model.objective.name, _preset(model.objective)
@@ -147,7 +147,7 @@ def _build(model: ImportedModel, registry: Registry, source: Path) -> _Built:
     objective = build_objective(objective_parts, encoder, seed=0)
     _fill(encoder, model.encoder, source)
     _fill(objective, model.objective, source)
-    return _Built(
+    return (
         {
             "objective": describe_objective(objective_parts),
             "encoder": describe_part(encoder_part),
@@ -164,22 +164,16 @@ def _fill(module: torch.nn.Module, part: ImportedPart, source: Path) -> None:
     names = [name for name, tensor in part.weights.items() if not tensor.isfinite().all()]
     if names:
         raise BadInputError(
-            f"{source} holds values that are not numbers, in {part.name}'s {', '.join(names)}:"
-            " take an earlier checkpoint."
+            f"{source} has NaN or infinite values in {', '.join(names)} of {part.name}: use an"
+            " earlier checkpoint."
         )
     load_weights(module, dict(part.weights), source)
 
 
-def _write(folder: Path, model: ImportedModel, built: _Built, importer: Part) -> None:
-    info = {
-        **describe_software(),
-        **built.described,
-        "imported": {
-            "importer": describe_part(importer),
-            "sources": {path.name: file_hash(path) for path in model.sources},
-            "mapped": model.mapped,
-            "left_out": dict(model.left_out),
-        },
+def _provenance(model: ImportedModel, importer: Part) -> dict[str, Any]:
+    return {
+        "importer": describe_part(importer),
+        "sources": {path.name: file_hash(path) for path in model.sources},
+        "mapped": model.mapped,
+        "left_out": dict(model.left_out),
     }
-    with writing(folder):
-        save_model(folder, model.step, info, built.weights)

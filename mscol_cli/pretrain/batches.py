@@ -1,4 +1,4 @@
-"""From plan to tensors: the crops of each update, read ahead of the step that needs them."""
+"""Training batches: crops of each update, read ahead of the step that needs them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch import Tensor
 
 from mscol_cli.contracts.levels import Level
 from mscol_cli.contracts.objective import Objective
-from mscol_cli.contracts.plans import CropPlan, Crops
+from mscol_cli.contracts.plans import CropPlan
 from mscol_cli.host.checks.objective import validate_plan
 from mscol_cli.host.guard import guarded, label_of
-from mscol_cli.pretrain.device_store import DeviceStore, copied, goes_on_device, pinned
+from mscol_cli.pretrain.device_store import DeviceStore, copied, keeps_on_device, pinned
 from mscol_cli.store import Store
 from mscol_cli.system import distributed
 from mscol_cli.system.prefetch import map_ahead
 
 READ_AHEAD = 2
-"""Updates whose crops are made while another is worked on."""
+"""Number of updates whose crops are read ahead."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Batch:
     """This process's rows of one update.
 
     Attributes:
-        waveforms: By view, (rows, samples) float32, every clip at the encoder's level.
-        labels: The plan's labels, rows first.
+        waveforms: (rows, samples) float32 at the encoder's level, by view.
+        labels: (rows, ...) labels of the plan, by name.
     """
 
     waveforms: dict[str, Tensor]
@@ -40,16 +40,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class CropSource:
-    """Where batches come from.
+    """Source of training batches.
 
     Attributes:
         store: The sealed store.
-        objective: Whose plan is followed.
+        objective: The objective, which plans the crops.
         batch_size: Rows of the global batch.
-        crop_samples: Length of a crop.
-        level: What whole clips are scaled to.
-        seed: Of the run; with the step it decides every plan.
-        place: Where the store is held, `auto`, `device` or `host`.
+        crop_samples: Length of a crop, in samples.
+        level: Level to which clips are scaled.
+        seed: Seed of the run; seed and step determine every plan.
+        store_on: Where the store is kept: `auto`, `device` or `host`.
     """
 
     store: Store
@@ -58,13 +58,13 @@ class CropSource:
     crop_samples: int
     level: Level
     seed: int
-    place: str = "auto"
+    store_on: str = "auto"
 
     def plan(self, step: int) -> CropPlan:
-        """The whole batch of an update: the same on every process, and after every resume.
+        """Plan the global batch of an update: the same in every process, and after a resume.
 
         Raises:
-            PluginError: A crop lies outside its track, or the plan breaks its contract otherwise.
+            PluginError: The plan breaks its contract, such as by a crop outside its track.
             PluginCallError: The objective raised an exception.
         """
         rng, index = np.random.default_rng([self.seed, step]), self.store.index
@@ -76,42 +76,44 @@ class CropSource:
         return plan
 
     def batches(self, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
-        """This process's share of updates `start` to `stop`, made while earlier ones are used."""
-        held: DeviceStore | None = None
-        if goes_on_device(self.place, self.store, device):
-            held = DeviceStore(self.store, self.level, device)
+        """Yield this process's rows of updates `start` to `stop` (exclusive)."""
+        resident: DeviceStore | None = None
+        if keeps_on_device(self.store_on, self.store, device):
+            resident = DeviceStore(self.store, self.level, device)
 
-        def ready(step: int) -> _Ready:
+        def prepare(step: int) -> _Prepared:
             plan = self.plan(step).rows(distributed.share(self.batch_size))
-            return _Planned(plan, held, self.crop_samples) if held else self._read(plan, device)
+            if resident is not None:
+                return _Planned(plan, resident, self.crop_samples)
+            return self._read(plan, device)
 
-        for made in map_ahead(ready, range(start, stop), READ_AHEAD):
-            yield made.to(device)
+        for prepared in map_ahead(prepare, range(start, stop), READ_AHEAD):
+            yield prepared.to(device)
 
     def _read(self, plan: CropPlan, device: torch.device) -> _Read:
         crops = {
-            view: _on_host(self.store.gather(crops, self.crop_samples, self.level), device)
+            view: _pinned(self.store.gather(crops, self.crop_samples, self.level), device)
             for view, crops in plan.views.items()
         }
         return _Read(crops, plan.labels)
 
 
-class _Ready(Protocol):
-    """An update of which all is known that the host has to find out."""
+class _Prepared(Protocol):
+    """An update whose work on the host is done."""
 
     def to(self, device: torch.device) -> Batch:
-        """Make its tensors on the device."""
+        """Create its tensors on the device."""
 
 
 @dataclass(frozen=True)
 class _Read:
-    """Crops as stored, int16 and a factor per row: half the bytes to move to a device."""
+    """Crops as stored, int16 and a factor per row: half the bytes to copy to a device."""
 
     samples: Mapping[str, tuple[Tensor, Tensor]]
     labels: Mapping[str, NDArray[np.generic]]
 
     def to(self, device: torch.device) -> Batch:
-        """Move to the device, and only there turn into float32 at the clip's level."""
+        """Copy to the device, and convert there to float32 at the clip's level."""
         waveforms = {
             view: stored.to(device, non_blocking=True).float()
             * factor.to(device, non_blocking=True)[:, None]
@@ -122,17 +124,17 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Planned:
-    """Where to cut: the store is on the device already."""
+    """A plan whose crops are cut from a store on the device."""
 
     plan: CropPlan
     store: DeviceStore
     crop_samples: int
 
     def to(self, device: torch.device) -> Batch:
-        """Cut on the device."""
-        views: Mapping[str, Crops] = self.plan.views
+        """Cut the crops."""
         waveforms = {
-            view: self.store.waveforms(crops, self.crop_samples) for view, crops in views.items()
+            view: self.store.waveforms(crops, self.crop_samples)
+            for view, crops in self.plan.views.items()
         }
         return Batch(waveforms, _labels(self.plan.labels, device))
 
@@ -144,7 +146,7 @@ def _labels(labels: Mapping[str, NDArray[np.generic]], device: torch.device) -> 
     }
 
 
-def _on_host(
+def _pinned(
     gathered: tuple[NDArray[np.int16], NDArray[np.float32]], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     stored, factor = gathered

@@ -1,4 +1,4 @@
-"""A store in the memory of the device, where crops are cut by index and nothing is copied."""
+"""A store in the memory of the device, from which crops are cut by index."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mscol_cli.errors import UsageError
 from mscol_cli.store import Store
 from mscol_cli.system.units import format_bytes
 
-ROOM_FOR_THE_STEP = 0.4
-"""Share of a GPU's memory that `auto` leaves to weights and activations."""
+RESERVED_MEMORY = 0.4
+"""Share of a GPU's memory that `auto` reserves for weights and activations."""
 BYTES_PER_SAMPLE = 2
 
 
@@ -23,16 +23,16 @@ class DeviceStore:
     """All waveforms of a store, int16, on one device.
 
     Attributes:
-        device: Where they are.
+        device: The device.
     """
 
     def __init__(self, store: Store, level: Level, device: torch.device) -> None:
-        """Read the whole store, once.
+        """Copy the store to the device.
 
         Raises:
-            UsageError: It is larger than what the device has left.
+            UsageError: The store is larger than the free memory of the device.
         """
-        _require_room(store, device)
+        _check_memory(store, device)
         self.device = device
         samples = store.track_samples
         sources = len(store.header.sources)
@@ -47,50 +47,50 @@ class DeviceStore:
         self._factor = torch.from_numpy(store.factors(level)).to(device)
 
     def waveforms(self, crops: Crops, samples: int) -> Tensor:
-        """Cut crops; those that a track is too short for end in zeros.
+        """Cut crops, padded with zeros where a track is too short.
 
         Args:
-            crops: Where to cut, (batch,) each; starts are not negative.
-            samples: Length of every crop.
+            crops: (batch,) crops; starts are not negative.
+            samples: Length of a crop, in samples.
 
         Returns:
-            (batch, samples) float32 on the device, at the level that was asked for: bit for bit
-            what `Store.gather` gives.
+            (batch, samples) float32 on the device, at the level of the store: identical to
+            `Store.gather`.
         """
         track, source, start = (
             copied(torch.from_numpy(np.ascontiguousarray(indices, np.int64)), self.device)
             for indices in (crops.track, crops.source, crops.start)
         )
-        ahead = torch.arange(samples, device=self.device)
-        inside = ahead < (self._length[track] - start)[:, None]
-        place = (self._offset[track, source] + start)[:, None] + ahead
-        stored = self._samples[torch.where(inside, place, 0)]
+        sample = torch.arange(samples, device=self.device)
+        inside = sample < (self._length[track] - start)[:, None]
+        index = (self._offset[track, source] + start)[:, None] + sample
+        stored = self._samples[torch.where(inside, index, 0)]
         return torch.where(inside, stored, 0).float() * self._factor[track, source][:, None]
 
 
 def store_bytes(store: Store) -> int:
-    """What the waveforms of a store take, in bytes."""
+    """Size of the waveforms of a store, in bytes."""
     return int(store.track_samples.sum()) * len(store.header.sources) * BYTES_PER_SAMPLE
 
 
-def goes_on_device(place: str, store: Store, device: torch.device) -> bool:
-    """Whether to hold a store on the device. `auto`: on a GPU with room left for the step."""
-    if place != "auto" or device.type != "cuda":
-        return place == "device"
-    return leaves_room(store_bytes(store), *torch.cuda.mem_get_info(device))
+def keeps_on_device(store_on: str, store: Store, device: torch.device) -> bool:
+    """Whether to keep a store on the device. `auto`: on a GPU with enough free memory."""
+    if store_on != "auto" or device.type != "cuda":
+        return store_on == "device"
+    return fits_beside_step(store_bytes(store), *torch.cuda.mem_get_info(device))
 
 
-def leaves_room(needed: int, free: int, total: int) -> bool:
-    """Whether a store of `needed` bytes leaves a GPU with enough for the step; all in bytes."""
-    return needed <= free - ROOM_FOR_THE_STEP * total
+def fits_beside_step(needed: int, free: int, total: int) -> bool:
+    """Whether a store of `needed` bytes leaves enough memory for training; all in bytes."""
+    return needed <= free - RESERVED_MEMORY * total
 
 
-def _require_room(store: Store, device: torch.device) -> None:
+def _check_memory(store: Store, device: torch.device) -> None:
     needed = store_bytes(store)
     if needed > (free := _free_bytes(device)):
         raise UsageError(
-            f"--store-on device: {store.path} takes {format_bytes(needed)}, {device} has"
-            f" {format_bytes(free)} left: use --store-on host."
+            f"--store-on device: {store.path} needs {format_bytes(needed)}, {device} has"
+            f" {format_bytes(free)} free: use --store-on host."
         )
 
 
@@ -101,17 +101,17 @@ def _free_bytes(device: torch.device) -> int:
 
 
 def _offsets(samples: np.typing.NDArray[np.int64], sources: int) -> np.typing.NDArray[np.int64]:
-    """(tracks, sources), where each begins when all lie end to end."""
+    """(tracks, sources) first samples of waveforms that are concatenated."""
     lengths = np.repeat(samples, sources)
     first: np.typing.NDArray[np.int64] = np.cumsum(lengths) - lengths
     return first.reshape(len(samples), sources)
 
 
 def pinned(host: Tensor, device: torch.device) -> Tensor:
-    """Page-locked where a GPU fetches it: the copy then goes on beside the step."""
+    """Pin memory for a GPU, so that the copy overlaps with the step."""
     return host.pin_memory() if device.type == "cuda" else host
 
 
 def copied(host: Tensor, device: torch.device) -> Tensor:
-    """On the device, without waiting for it."""
+    """Copy to the device without waiting for it."""
     return pinned(host, device).to(device, non_blocking=True)

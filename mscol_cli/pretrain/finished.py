@@ -1,4 +1,4 @@
-"""Resuming a run that is finished: recognised without torch, whose import takes seconds."""
+"""Recognise a finished run on `--resume` without torch, whose import takes seconds."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from mscol_cli.runs.record import RunRecord, read_run_folder
 from mscol_cli.runs.state import FINISHED
 
 UNCHECKED = ("store", "recipe", "stems", "objective_options", "encoder_options")
-"""What a run records otherwise than it is given, so that comparing needs plugins and the store."""
+"""Fields of a request that cannot be compared to run.json without plugins and the store."""
 
 
 @dataclass(frozen=True)
 class PretrainResult:
-    """What a run came to.
+    """Result of a run.
 
     Attributes:
         run: The run folder.
-        checkpoint: The newest checkpoint in it.
-        steps: Updates made in all.
-        loss: Mean over the last logged stretch; None when nothing was logged.
-        accuracy: Share of anchors associated rightly, over the same stretch, if the objective
-            reports one.
+        checkpoint: The newest checkpoint.
+        steps: Number of training steps.
+        loss: Mean loss of the last logged interval; None if nothing was logged.
+        accuracy: Share of anchors that find their positive, over the same interval, if the
+            objective reports it.
         seconds: Wall time of this invocation.
     """
 
@@ -49,18 +49,17 @@ class PretrainResult:
 
 
 def run_to_resume(run: Path | None) -> Path:
-    """The run that `--resume` means: the one named, or `runs/latest`. Raises MissingDataError."""
+    """The run to resume: `run`, or `runs/latest`. Raises MissingDataError."""
     if run is not None:
         return follow_latest(run)
     return latest_run(RUNS, "name the run to resume with -o RUN.")
 
 
 def finished_as_given(request: PretrainRequest) -> PretrainResult | None:
-    """The result of the run that is to be resumed, if it is finished and nothing else is asked.
+    """The result of the run to resume, if it is finished and the request does not change it.
 
     Returns:
-        None where the run is not finished, or where something was given that it has not recorded
-        in these words: that takes a closer look.
+        None if the run is not finished, or if the request may differ from what the run recorded.
 
     Raises:
         MissingDataError: There is no run to resume.
@@ -74,11 +73,11 @@ def finished_as_given(request: PretrainRequest) -> PretrainResult | None:
 
 
 def finished_result(record: RunRecord) -> PretrainResult | None:
-    """The result of a run whose last update is in a checkpoint that is whole; None for others."""
+    """The result of a run with an intact checkpoint of its last step; None for other runs."""
     if record.state.state != FINISHED or record.problems or not record.checkpoints:
         return None
     newest = checkpoint_folders(record.folder)[-1]
-    if record.checkpoints[-1] != record.steps or not _is_whole(newest):
+    if record.checkpoints[-1] != record.steps or not _is_intact(newest):
         return None
     last = record.lines[-1] if record.lines else {}
     return PretrainResult(
@@ -87,15 +86,15 @@ def finished_result(record: RunRecord) -> PretrainResult | None:
 
 
 def finished_note(result: PretrainResult) -> str:
-    """What to print of a finished run instead of training it."""
+    """The line to print instead of training a finished run."""
     return (
-        f"{result.run} is finished: all {result.steps:,} updates are made. --steps N with a larger"
+        f"{result.run} is finished: all {result.steps:,} updates are done. --steps N with a larger"
         " N trains it further."
     )
 
 
 def recorded_options(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a run, by name, as its run.json has them."""
+    """The options of a run by name, from its run.json."""
     return {
         "objective": info.get("objective", {}).get("name"),
         "encoder": info.get("encoder", {}).get("name"),
@@ -104,16 +103,16 @@ def recorded_options(info: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_as_recorded(given: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
+def _is_as_recorded(options: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
     recorded = recorded_options(info)
-    decisive = given.keys() & {*named("result", "length")}
-    return all(given[name] == recorded.get(name) for name in decisive)
+    compared = options.keys() & {*named("result", "length")}
+    return all(options[name] == recorded.get(name) for name in compared)
 
 
-def _is_whole(checkpoint: Path) -> bool:
+def _is_intact(checkpoint: Path) -> bool:
     try:
         for name in WEIGHTS:
-            # Opening compares the size of the file with what its header says.
+            # Opening compares the size of the file with its header.
             with safe_open(checkpoint / f"{name}.safetensors", framework="numpy"):
                 pass
     except (OSError, SafetensorError):

@@ -1,6 +1,6 @@
-"""How embeddings lie in their space: alignment, uniformity, effective rank.
+"""Geometry of embeddings: alignment, uniformity and effective rank.
 
-All three are read off one matrix of inner products, which is small, whatever the embeddings' size.
+All three are computed from one matrix of inner products, whose size does not depend on `dim`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-MOST_PAIRS = 128
-"""Pairs that are looked at, evenly spaced over the batch: a larger batch costs no more."""
+MAX_PAIRS = 128
+"""Maximum number of pairs used, evenly spaced over the batch."""
 
 Gram = NDArray[np.float64]
 
@@ -22,10 +22,10 @@ def geometry(views: Mapping[str, Tensor]) -> dict[str, float]:
     """Alignment and uniformity of the first two views, and effective rank of both together.
 
     Args:
-        views: By view, (batch, dim) embeddings of the whole batch.
+        views: (batch, dim) embeddings of the global batch, by view.
 
     Returns:
-        What can be computed: nothing of embeddings that are no numbers, no alignment of one view.
+        Values by name; empty if embeddings are not finite, only `effective_rank` for a single view.
     """
     rows = [_spaced(view) for view in list(views.values())[:2]]
     if not rows:
@@ -33,17 +33,17 @@ def geometry(views: Mapping[str, Tensor]) -> dict[str, float]:
     gram = gram_matrix(torch.cat(rows))
     if not np.isfinite(gram).all():
         return {}
-    found = {"effective_rank": effective_rank(gram)}
+    values = {"effective_rank": effective_rank(gram)}
     cosines, pairs = _cosines(gram), len(rows[0])
     if len(rows) == 2 and pairs > 1:
         anchor, positive = cosines[:pairs, :pairs], cosines[pairs:, pairs:]
-        found["alignment"] = alignment(cosines[:pairs, pairs:])
-        found["uniformity"] = (uniformity(anchor) + uniformity(positive)) / 2
-    return found
+        values["alignment"] = alignment(cosines[:pairs, pairs:])
+        values["uniformity"] = (uniformity(anchor) + uniformity(positive)) / 2
+    return values
 
 
 def gram_matrix(rows: Tensor) -> Gram:
-    """Inner products of (rows, dim) with each other, (rows, rows), on the host."""
+    """Inner products of rows (rows, dim): (rows, rows) float64 on the host."""
     exact = rows.detach().double()
     product: Gram = (exact @ exact.T).cpu().numpy()
     return product
@@ -55,26 +55,26 @@ def alignment(cosines: Gram) -> float:
     Wang and Isola (arXiv 2005.10242), with alpha 2.
 
     Args:
-        cosines: (pairs, pairs) of every anchor with every positive.
+        cosines: (pairs, pairs) cosines of anchors and positives.
     """
     return float(np.mean(_squared_distances(np.diagonal(cosines))))
 
 
 def uniformity(cosines: Gram) -> float:
-    """Logarithm of the mean Gaussian potential of two embeddings on the unit sphere: 0 when all
-    are one, lower the more evenly they are spread.
+    """Logarithm of the mean Gaussian potential of two embeddings on the unit sphere: 0 if all are
+    equal, lower the more evenly they are spread.
 
     Wang and Isola (arXiv 2005.10242), with t 2.
 
     Args:
-        cosines: (rows, rows) of embeddings with each other; at least two rows.
+        cosines: (rows, rows) cosines of embeddings; at least two rows.
     """
     above = cosines[np.triu_indices(len(cosines), 1)]
     return float(np.log(np.mean(np.exp(-2 * _squared_distances(above)))))
 
 
 def effective_rank(gram: Gram) -> float:
-    """In how many directions embeddings spread: 1 when all are multiples of one vector.
+    """Number of directions in which embeddings spread: 1 if all are multiples of one vector.
 
     Roy and Vetterli (EUSIPCO 2007): the exponential of the entropy of the singular values, scaled
     to sum to 1. The embeddings are neither centred nor normalised.
@@ -90,13 +90,13 @@ def effective_rank(gram: Gram) -> float:
 
 
 def _squared_distances(cosines: Gram) -> Gram:
-    """On the unit sphere; rounding may bring a cosine above 1."""
+    # Rounding may bring a cosine above 1.
     distances: Gram = np.clip(2 - 2 * cosines, 0, None)
     return distances
 
 
 def _spaced(rows: Tensor) -> Tensor:
-    return rows[:: -(-len(rows) // MOST_PAIRS)]
+    return rows[:: -(-len(rows) // MAX_PAIRS)]
 
 
 def _cosines(gram: Gram) -> Gram:

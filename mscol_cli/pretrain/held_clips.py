@@ -1,4 +1,4 @@
-"""Clips that are decoded once and kept as a few crops each, to be embedded again and again."""
+"""Clips decoded once and kept in memory as a few crops each, to be embedded repeatedly."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from mscol_cli.system.prefetch import map_ahead
 
 @dataclass(frozen=True)
 class HeldClips:
-    """Crops in memory, 16 bits a sample.
+    """Crops in memory, 16 bits per sample.
 
     Attributes:
-        kept: (clips,) rows of the files that could be used.
+        kept: (clips,) indices of the files that could be used.
         samples: (clips, crops, samples) int16.
-        gain: (clips, crops) float32 that makes them waveforms at the encoder's level.
+        gain: (clips, crops) float32 factors that scale samples to the encoder's level.
     """
 
     kept: NDArray[np.int64]
@@ -35,11 +35,11 @@ class HeldClips:
     gain: Tensor
 
     def embed(self, encoder: Encoder, device: torch.device) -> Tensor:
-        """(clips, dim) on the CPU, the mean over a clip's crops; the encoder stays as it was."""
+        """Embed clips as the mean over their crops, (clips, dim) float32 on the CPU."""
         clips, crops, _ = self.samples.shape
-        most = windows_per_pass(device)
-        samples = torch.split(self.samples.flatten(0, 1), most)
-        pieces = zip(samples, torch.split(self.gain.flatten(), most), strict=True)
+        size = windows_per_pass(device)
+        samples = torch.split(self.samples.flatten(0, 1), size)
+        pieces = zip(samples, torch.split(self.gain.flatten(), size), strict=True)
         with frozen(encoder, noise=False), torch.inference_mode():
             passes = [
                 encode(encoder, part.to(device).float() * gain.to(device)[:, None])
@@ -52,14 +52,14 @@ class HeldClips:
 def hold_clips(
     paths: Sequence[Path], encoder: Encoder, crops: int, progress: Progress
 ) -> HeldClips:
-    """Decode files and keep crops that are evenly spaced over each.
+    """Decode files and keep evenly spaced crops of each.
 
     Files that cannot be read, or are shorter than a crop, are left out.
 
     Args:
         paths: Audio files.
-        encoder: Whose crops they are: length, rate, level.
-        crops: How many of each file; of a short one they overlap.
+        encoder: Determines length, sample rate and level of crops.
+        crops: Number of crops per file; in a short file they overlap.
         progress: Advanced by one for each file.
     """
     kept, samples, gains = list[int](), list[Tensor](), list[Tensor]()
@@ -79,7 +79,7 @@ def hold_clips(
 def _cut(path: Path, encoder: Encoder, crops: int) -> tuple[Tensor, Tensor] | None:
     try:
         waveform = load_mono(path, encoder.sample_rate)
-    except Exception:  # whatever it is, it is this file's: the others are held
+    except Exception:  # one unusable file must not stop training
         return None
     room = len(waveform) - encoder.crop_samples
     if room < 0:

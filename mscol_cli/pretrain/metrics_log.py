@@ -1,4 +1,4 @@
-"""Training metrics: means over steps, checked, logged, and carried on by checkpoints."""
+"""Training metrics: means over steps, logged and saved in checkpoints."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from mscol_cli.system import distributed
 from mscol_cli.system.files import write_text
 
 LOSS = "loss"
-"""Never taken for absent: a loss that is NaN has to be seen."""
+"""Never treated as absent, so that a NaN loss is detected."""
 
 
 class Means:
-    """Running means of named values, without making a GPU wait in between.
+    """Running means of named values, without synchronising a GPU.
 
-    A value that is NaN is absent from that update, such as the accuracy of a source that was not
-    drawn: the mean is over the other updates, and a name without any has no mean.
+    NaN marks a value that an update lacks, such as the accuracy of a source that was not drawn. The
+    mean is over the other updates; a name without values has no mean.
     """
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
-        """Start anew, or from another's `state`."""
+        """Start empty, or from a saved `state`."""
         self._count = int(state["count"]) if state else 0
         self._sums: dict[str, Any] = dict(state["sums"]) if state else {}
         self._absent: dict[str, Any] = dict(state.get("absent", {})) if state else {}
@@ -40,7 +40,7 @@ class Means:
     def add(self, values: Mapping[str, Tensor]) -> None:
         """Count one update."""
         for name, value in values.items():
-            # A name that comes late was absent from the updates before.
+            # A new name was absent in all updates before.
             missed = self._absent.get(name, 0 if name in self._sums else self._count)
             absent = (
                 torch.isnan(value) if name != LOSS else torch.zeros_like(value, dtype=torch.bool)
@@ -50,7 +50,7 @@ class Means:
         self._count += 1
 
     def take(self) -> dict[str, float]:
-        """The means; empty when nothing was added."""
+        """The means by name; empty if nothing was added."""
         present = {name: self._count - int(self._absent.get(name, 0)) for name in self._sums}
         return {
             name: float(total) / present[name]
@@ -59,29 +59,29 @@ class Means:
         }
 
     def state(self) -> dict[str, Any]:
-        """What JSON can hold, to go on from; exact, as every float32 is a float64."""
+        """State for JSON, from which means continue exactly, as every float32 is a float64."""
         sums = {name: float(total) for name, total in self._sums.items()}
         absent = {name: int(count) for name, count in self._absent.items()}
         return {"count": self._count, "sums": sums, "absent": absent}
 
     def __len__(self) -> int:
-        """How many updates were counted."""
+        """Number of updates."""
         return self._count
 
 
 class Meter:
-    """What is measured between two logged lines, and between two checkpoints.
+    """Measures values between two logged lines, and between two checkpoints.
 
     Attributes:
-        shown: The last line's values that a progress bar has room for.
+        shown: Values of the last line that are shown beside the progress bar.
     """
 
     def __init__(self, batch_size: int, state: Mapping[str, Any] | None = None) -> None:
-        """Begin to count.
+        """Start empty, or from a saved `state`.
 
         Args:
             batch_size: Pairs per update, over all processes.
-            state: Of a meter to go on from.
+            state: Saved state of a meter.
         """
         self._batch_size = batch_size
         self.shown: dict[str, str] = {}
@@ -92,17 +92,16 @@ class Meter:
         self.begin()
 
     def begin(self) -> None:
-        """Start the clock, which runs already, anew: what came before the first update is none of
-        its time."""
+        """Restart the clock, so that time before the first update is not counted."""
         self._since = time.perf_counter() - self._before
 
     def waiting(self, batches: Any) -> Iterator[Any]:
-        """Pass batches on, and count the time spent waiting for them."""
+        """Yield batches, and measure the time spent waiting for them."""
         iterator = iter(batches)
         while True:
-            asked = time.perf_counter()
+            began = time.perf_counter()
             batch = next(iterator, None)
-            self._waited += time.perf_counter() - asked
+            self._waited += time.perf_counter() - began
             if batch is None:
                 return
             yield batch
@@ -113,7 +112,7 @@ class Meter:
         self._span.add({"loss": values["loss"]})
 
     def means(self) -> dict[str, float]:
-        """Of every value, since the last line."""
+        """Means of all values since the last line."""
         return self._line.take()
 
     def take(self) -> dict[str, float]:
@@ -123,22 +122,22 @@ class Meter:
         rate = len(self._line) * self._batch_size / seconds
         return {**means, "pairs_per_second": rate, "data_wait": self._waited / seconds}
 
-    def go_on(self, shown: dict[str, str]) -> None:
-        """Start the next line, after what took its time between the two."""
+    def start_line(self, shown: dict[str, str]) -> None:
+        """Start the next line; time since `take` is not counted."""
         self.shown = shown
         self._line, self._waited, self._before = Means(), 0.0, 0.0
         self.begin()
 
     def span_loss(self) -> float | None:
-        """Mean loss since the last checkpoint of the schedule; None before any update."""
+        """Mean loss since the last scheduled checkpoint; None before the first update."""
         return self._span.take().get("loss")
 
     def begin_span(self) -> None:
-        """Such a checkpoint was made."""
+        """Start the mean loss of the next scheduled checkpoint."""
         self._span = Means()
 
     def state(self) -> dict[str, Any]:
-        """What JSON can hold, to go on from."""
+        """State for JSON, from which a meter continues."""
         return {
             "line": self._line.state(),
             "span": self._span.state(),
@@ -148,29 +147,28 @@ class Meter:
 
 
 class MetricsLog:
-    """Writes one line, and one point per curve, for each logged step."""
+    """Writes a line of metrics.jsonl and TensorBoard scalars for each logged step."""
 
     def __init__(self, run: Path, start: int, settings: Mapping[str, Any]) -> None:
-        """Continue a run's log after `start` updates; later lines of a lost stretch are dropped.
+        """Continue a run's log after `start` updates, and drop later lines.
 
         Args:
             run: The run folder.
-            start: Updates done.
-            settings: By dotted name, what TensorBoard's HPARAMS tab shows beside the last values.
+            start: Number of completed updates.
+            settings: Settings by dotted name, for TensorBoard's HPARAMS tab.
         """
         self._path = run / METRICS
-        # Before the first update nothing is done but an online probe, which is then done again.
+        # Before the first update only an online probe is logged, which is repeated.
         _keep_until(self._path, start or -1)
         self._file = self._path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(run / "tensorboard"), purge_step=start + 1)
-        # Without the summary that describes an experiment: TensorBoard then makes one of all runs
-        # that it sees, with every setting and every metric of any of them.
-        # torch gives it no types.
+        # The summary of the experiment is not written: TensorBoard then builds one from the
+        # settings and metrics of all runs. torch has no types for hparams.
         _, began, self._finished = hparams(_hparams(settings), {})  # type: ignore[no-untyped-call]
         self._add(began)
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """Record the values of a step; those that are no numbers are left out."""
+        """Write the finite values of a step."""
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
@@ -178,7 +176,7 @@ class MetricsLog:
             self._board.add_scalar(name, value, step)
 
     def finish(self) -> None:
-        """Mark the run as finished in TensorBoard, which takes the first mark that it reads."""
+        """Mark the run as finished in TensorBoard, which uses the first mark it reads."""
         self._add(self._finished)
 
     def _add(self, summary: Any) -> None:
@@ -186,11 +184,11 @@ class MetricsLog:
             self._board.file_writer.add_summary(summary)
 
     def sync(self) -> None:
-        """Wait until every line is on the disk."""
+        """Flush all lines to disk."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Finish both files."""
+        """Close both files."""
         self._file.close()
         self._board.close()
 
@@ -198,14 +196,14 @@ class MetricsLog:
 def open_log(
     run: Path, start: int, settings: Mapping[str, Any] | None = None
 ) -> AbstractContextManager[MetricsLog | None]:
-    """The run's log for the first process; None for the others, which must not touch its files."""
+    """Open the run's log in the first process; None in the others, which must not write to it."""
     if distributed.rank() != 0:
         return nullcontext()
     return closing(MetricsLog(run, start, settings or {}))
 
 
 def _hparams(settings: Mapping[str, Any]) -> dict[str, float | str]:
-    """Settings as TensorBoard takes them; those without a value are left out."""
+    """Settings with types that TensorBoard accepts, without empty values."""
     return {
         name: value
         if isinstance(value, (int, float, str)) and not isinstance(value, bool)

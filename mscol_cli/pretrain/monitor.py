@@ -1,4 +1,4 @@
-"""What is computed beside the loss where a step is logged, and when it stops a run."""
+"""Values monitored during training, and the detection of collapsed embeddings."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ from mscol_cli.runs.metrics import read_metrics
 from mscol_cli.system import distributed
 
 DENSE, SPARSE = 1000, 200
-"""Embeddings are looked at where a step is logged, later only at every 200th: a look takes the host
-ten milliseconds or more, as long as several updates take on a GPU."""
+"""The geometry of embeddings is computed at every logged step up to `DENSE`, then only at multiples
+of `SPARSE`: it takes the host 10 ms or more, the time of several updates on a GPU."""
 LOWEST_RANK = 1.5
-"""Effective rank below which embeddings differ in little but their length."""
+"""Effective rank below which embeddings differ in little more than their length."""
 HEALTHY_RANK = 2 * LOWEST_RANK
 PATIENCE = 5
-"""Looks in a row that must find it lower; one may have been at an odd batch."""
+"""Number of consecutive low ranks that stop a run; a single one may be due to an odd batch."""
 
 
 class OnlineProbe(Protocol):
-    """A cheap score of the encoder that is being trained."""
+    """A cheap score of the encoder during training."""
 
     @property
     def task(self) -> str:
-        """Its name."""
+        """Name of the task."""
 
     @property
     def every(self) -> int:
-        """Updates between two scores."""
+        """Number of updates between two scores."""
 
     def score(self, encoder: Encoder, device: torch.device) -> float | None:
-        """How good the encoder is now; neither it nor any generator is left changed. None in a
-        process that leaves it to the first."""
+        """Score the encoder without changing it or any random state. None in processes other than
+        the first."""
 
 
 class TrainingMonitor:
-    """Watches a run in one process; all processes see the same, from the gathered batch."""
+    """Monitors a run; all processes compute the same values, from the gathered batch."""
 
     def __init__(self, run: Path, device: torch.device, probe: OnlineProbe | None) -> None:
         self._run, self._device, self._probe = run, device, probe
         self._guard = CollapseGuard()
-        self._seen: Mapping[str, float] = {}
+        self._last: Mapping[str, float] = {}
         self._elapsed, self._since = 0.0, time.perf_counter()
 
     def begin(self, step: int) -> None:
-        """Take up a run after `step` updates: what was seen and how long it took so far."""
+        """Read earlier ranks and training time of a run after `step` updates."""
         past = [line for line in read_metrics(self._run) if line["step"] <= step]
         ranks = [(int(line["step"]), line["effective_rank"]) for line in past if _ranked(line)]
         self._guard = CollapseGuard(ranks)
@@ -66,34 +66,34 @@ class TrainingMonitor:
         self._since = time.perf_counter()
 
     def start(self, step: int, model: Pretraining) -> None:
-        """Look at the first update, which is not logged: is there a rank that can collapse?"""
+        """Observe the rank of the first update, which is not logged."""
         if step == 1 and (rank := geometry(model.embeddings()).get("effective_rank")) is not None:
             self._guard.observe(step, rank)
 
     @property
     def is_suspect(self) -> bool:
-        """Whether the embeddings looked collapsed the last time."""
+        """Whether the last observed rank was low."""
         return self._guard.is_suspect
 
     def measure(self, step: int, model: Pretraining) -> dict[str, float]:
-        """Everything watched, after an update."""
-        found = {"gradient_norm": gradient_norm(model)}
+        """Measure all values after an update."""
+        values = {"gradient_norm": gradient_norm(model)}
         if step <= DENSE or step % SPARSE == 0:
-            self._seen = geometry(model.embeddings())
-            found |= self._seen
-        if (rank := found.get("effective_rank")) is not None:
+            self._last = geometry(model.embeddings())
+            values |= self._last
+        if (rank := values.get("effective_rank")) is not None:
             self._guard.observe(step, rank)
-        if (held := memory_in_use(self._device)) is not None:
-            found["memory_bytes"] = held
-        found["elapsed_s"] = round(self._elapsed + time.perf_counter() - self._since, 3)
-        return found
+        if (memory := memory_in_use(self._device)) is not None:
+            values["memory_bytes"] = memory
+        values["elapsed_s"] = round(self._elapsed + time.perf_counter() - self._since, 3)
+        return values
 
     def progress_fields(self, values: Mapping[str, float]) -> dict[str, str]:
-        """What stands beside a progress bar: the newest of each value, logged now or before."""
-        return progress_fields({**self._seen, **values})
+        """Fields of the progress bar: the latest value of each, logged now or before."""
+        return progress_fields({**self._last, **values})
 
     def raise_if_collapsed(self) -> None:
-        """Stop a run whose embeddings have collapsed. Raises MscolError."""
+        """Raise MscolError if the embeddings have collapsed."""
         self._guard.raise_if_collapsed(self._run)
 
     def due(self, step: int, last: bool) -> bool:
@@ -101,7 +101,7 @@ class TrainingMonitor:
         return self._probe is not None and (last or step % self._probe.every == 0)
 
     def score(self, encoder: Encoder) -> dict[str, float]:
-        """The online probe's score, which the first process computes and the others wait for."""
+        """Compute the online probe's score in the first process, while the others wait."""
         if self._probe is None:
             return {}
         with self._pause():
@@ -111,7 +111,7 @@ class TrainingMonitor:
 
     @contextmanager
     def _pause(self) -> Iterator[None]:
-        """Probing is no training: its time is not counted."""
+        """Exclude the time of probing from the training time."""
         began = time.perf_counter()
         try:
             yield
@@ -120,20 +120,20 @@ class TrainingMonitor:
 
 
 class CollapseGuard:
-    """Watches the effective rank of a run's embeddings.
+    """Detects collapsed embeddings by their effective rank.
 
-    It judges only a run whose rank was twice the threshold at some time: in an encoder whose
-    embeddings are never negative, one direction may outweigh all others from the start.
+    It is active only after the rank was at least twice the threshold: if embeddings are never
+    negative, one direction may dominate from the start.
     """
 
     def __init__(self, past: Iterable[tuple[int, float]] = ()) -> None:
-        """Look first at what was seen before: steps and effective ranks, in order."""
+        """Start with the steps and effective ranks observed before, in order."""
         self._highest, self._low = 0.0, list[int]()
         for step, rank in past:
             self.observe(step, rank)
 
     def observe(self, step: int, rank: float) -> None:
-        """Take in the effective rank after a step."""
+        """Observe the effective rank after a step."""
         self._highest = max(self._highest, rank)
         self._low = [*self._low, step] if rank < LOWEST_RANK else []
         if self._highest < HEALTHY_RANK:
@@ -141,13 +141,13 @@ class CollapseGuard:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether the last look found a collapse: what is saved now may be of no use."""
+        """Whether the last rank was low: a checkpoint saved now may be useless."""
         return bool(self._low)
 
     def raise_if_collapsed(self, run: Path) -> None:
-        """Stop a run that has been low for long. Raises MscolError."""
+        """Raise MscolError if the rank has been low `PATIENCE` times in a row."""
         if len(self._low) >= PATIENCE:
-            raise broken(
+            raise training_failure(
                 run,
                 f"the embeddings have collapsed: their effective rank is below {LOWEST_RANK} since"
                 f" step {self._low[0]}, and was {self._highest:.1f}",
@@ -155,13 +155,13 @@ class CollapseGuard:
 
 
 def gradient_norm(model: nn.Module) -> float:
-    """Global L2 norm of the last update's gradients, of the whole batch."""
+    """Global L2 norm of the gradients of the last update."""
     gradients = [weights.grad for weights in model.parameters() if weights.grad is not None]
     return float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
 
 
 def progress_fields(values: Mapping[str, float]) -> dict[str, str]:
-    """The few values that are worth a place beside a progress bar."""
+    """Format the values that are shown beside the progress bar."""
     forms = {
         "loss": ("loss", "{:.3f}"),
         "accuracy": ("accuracy", "{:.0%}"),
@@ -178,8 +178,8 @@ def _ranked(line: Mapping[str, float]) -> bool:
     return math.isfinite(line.get("effective_rank", math.nan))
 
 
-def broken(run: Path, what: str) -> MscolError:
-    """What to tell of a run that cannot go on."""
-    found = checkpoint_folders(run)
-    kept = f"the last good checkpoint is {found[-1]}" if found else f"{run} has no checkpoint"
-    return MscolError(f"{what}: {kept}; train a new run with a lower --lr.")
+def training_failure(run: Path, what: str) -> MscolError:
+    """Build the error for a run that cannot continue."""
+    folders = checkpoint_folders(run)
+    saved = f"the last good checkpoint is {folders[-1]}" if folders else f"{run} has no checkpoint"
+    return MscolError(f"{what}: {saved}; train a new run with a lower --lr.")

@@ -1,4 +1,4 @@
-"""`pretrain --probe-every`: a vote of nearest neighbours on a few labelled clips."""
+"""The online probe of `pretrain --probe-every`: nearest neighbours on a few labelled clips."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.system import distributed
 
 RECORD = "online_probe"
-MOST: Mapping[Split, int] = {"train": 1_000, "valid": 500}
-"""Clips that are kept: references, and queries."""
+MAX_CLIPS: Mapping[Split, int] = {"train": 1_000, "valid": 500}
+"""Maximum number of references and of queries."""
 CROPS = 3
 NEIGHBOURS = 10
 SEED = 0
@@ -39,12 +39,12 @@ class NeighbourProbe:
 
     Attributes:
         task: Name of the task.
-        every: Updates between two scores.
-        metric: `accuracy`, or `average_precision` for a task with several labels a clip.
+        every: Number of updates between two scores.
+        metric: `accuracy`, or `average_precision` for a multi-label task.
         train: References.
         valid: Queries.
-        labels: (references, classes).
-        targets: (queries, classes).
+        labels: (references, classes) bool.
+        targets: (queries, classes) bool.
     """
 
     task: str
@@ -56,7 +56,7 @@ class NeighbourProbe:
     targets: BoolArray
 
     def score(self, encoder: Encoder, device: torch.device) -> float:
-        """The metric, on validation clips."""
+        """The metric on validation clips."""
         references, queries = (part.embed(encoder, device) for part in (self.train, self.valid))
         votes = neighbour_votes(queries, references, self.labels, NEIGHBOURS)
         return METRICS[self.metric].score(votes, self.targets)
@@ -64,38 +64,38 @@ class NeighbourProbe:
 
 @dataclass(frozen=True)
 class RemoteProbe:
-    """What a process knows of the probe that the first one makes, and writes down."""
+    """The online probe in processes other than the first, which computes the scores."""
 
     task: str
     every: int
 
     def score(self, encoder: Encoder, device: torch.device) -> None:
-        """Left to the first process."""
+        """Return None: the first process computes the score."""
 
 
-def describe_online(asked: tuple[int, str] | None, registry: Registry) -> dict[str, Any]:
-    """What run.json says of an online probe; nothing where none is asked for.
+def describe_online(probe_every: tuple[int, str] | None, registry: Registry) -> dict[str, Any]:
+    """The entry of an online probe in run.json; empty without a probe.
 
     Args:
-        asked: Updates between two scores, and TASK or TASK=DIR.
-        registry: What is installed.
+        probe_every: Number of updates between two scores, and TASK or TASK=DIR.
+        registry: The installed plugins.
 
     Raises:
-        UsageError: No such task, or a number that cannot be used.
-        MissingDataError: Its data is not there.
+        UsageError: The task or the number is invalid.
+        MissingDataError: The data is missing.
     """
-    if asked is None:
+    if probe_every is None:
         return {}
-    every, text = asked
+    every, text = probe_every
     if every < 1:
         raise UsageError(f"--probe-every {every}: the number of updates must be at least 1.")
     name, folder = task_and_folder(text)
     root = folder.resolve()
     task, data = _load(name, root, registry)
-    for split in MOST:
+    for split in MAX_CLIPS:
         if not _of_split(data, split):
             raise MissingDataError(
-                f"'{name}' in {root} has no {split} clip: --probe-every needs some."
+                f"'{name}' in {root} has no {split} clip: --probe-every needs at least one."
             )
     metric = "average_precision" if task.protocol.multilabel else "accuracy"
     return {RECORD: {"every": every, "task": name, "data": str(root), "metric": metric}}
@@ -104,30 +104,29 @@ def describe_online(asked: tuple[int, str] | None, registry: Registry) -> dict[s
 def online_probe(
     info: Mapping[str, Any], encoder: Encoder, registry: Registry, progress: Progress
 ) -> NeighbourProbe | RemoteProbe | None:
-    """The online probe of a run, its clips decoded; None where it has none.
+    """Build the online probe of a run and decode its clips; None for a run without one.
 
     Raises:
-        MissingDataError: The data is gone, or none of its clips can be used.
+        MissingDataError: The data is missing, or none of its clips can be used.
     """
-    asked = info.get(RECORD)
-    if asked is None:
+    record = info.get(RECORD)
+    if record is None:
         return None
     if distributed.rank() != 0:
-        return RemoteProbe(asked["task"], asked["every"])
-    root = Path(asked["data"])
-    _, data = _load(asked["task"], root, registry)
-    held: dict[str, tuple[HeldClips, BoolArray]] = {}
-    for split, most in MOST.items():
-        items = _subset(_of_split(data, split), most)
+        return RemoteProbe(record["task"], record["every"])
+    _, data = _load(record["task"], Path(record["data"]), registry)
+    splits: list[tuple[HeldClips, BoolArray]] = []
+    for split, max_clips in MAX_CLIPS.items():
+        items = _subset(_of_split(data, split), max_clips)
         progress.begin(f"online probe: {split}", len(items), "clip")
         clips = hold_clips([item.path for item in items], encoder, CROPS, progress)
         progress.end()
         targets = clip_targets([items[row] for row in clips.kept], len(data.classes))
-        _check(asked, split, targets, len(items), progress)
-        held[split] = clips, targets
-    (train, labels), (valid, valid_targets) = held["train"], held["valid"]
+        _check(record, split, targets, len(items), progress)
+        splits.append((clips, targets))
+    (train, labels), (valid, targets) = splits
     return NeighbourProbe(
-        asked["task"], asked["every"], asked["metric"], train, valid, labels, valid_targets
+        record["task"], record["every"], record["metric"], train, valid, labels, targets
     )
 
 
@@ -135,7 +134,7 @@ def _load(name: str, root: Path, registry: Registry) -> tuple[Task, TaskData]:
     task = build_task(find_part(registry, "task", name))
     if not root.is_dir():
         raise MissingDataError(
-            f"{root} is no folder: put the data of '{name}' there, or name it,"
+            f"{root} is not a folder: put the data of '{name}' there, or give its folder with"
             f" --probe-every N {name}=DIR."
         )
     return task, load_task(task, root)
@@ -145,36 +144,36 @@ def _of_split(data: TaskData, split: Split) -> list[TaskItem]:
     return [item for item in data.items if item.split == split]
 
 
-def _subset(items: Sequence[TaskItem], most: int) -> list[TaskItem]:
-    """The same clips in every run: scores of different runs are to be compared."""
-    drawn = np.random.default_rng(SEED).permutation(len(items))[:most]
+def _subset(items: Sequence[TaskItem], count: int) -> list[TaskItem]:
+    """Draw the same clips in every run, so that scores of runs are comparable."""
+    drawn = np.random.default_rng(SEED).permutation(len(items))[:count]
     return [items[row] for row in np.sort(drawn)]
 
 
 def _check(
-    asked: Mapping[str, Any], split: str, targets: BoolArray, chosen: int, progress: Progress
+    record: Mapping[str, Any], split: str, targets: BoolArray, drawn: int, progress: Progress
 ) -> None:
-    where = f"the {split} clips of '{asked['task']}' in {asked['data']}"
-    macro = METRICS[asked["metric"]].macro and split == "valid"
+    where = f"the {split} clips of '{record['task']}' in {record['data']}"
+    macro = METRICS[record["metric"]].macro and split == "valid"
     if not len(targets) or (macro and not scored_classes(targets).any()):
         raise MissingDataError(f"none of {where} can be used: --probe-every has nothing to score.")
-    if len(targets) < chosen:
-        progress.warn(f"online probe: {chosen - len(targets)} of {where} are left out: unreadable.")
+    if len(targets) < drawn:
+        progress.warn(f"online probe: skipped {drawn - len(targets)} of {where}: not readable.")
 
 
 def neighbour_votes(queries: Tensor, references: Tensor, labels: BoolArray, k: int) -> FloatArray:
-    """Votes of the `k` references that are nearest by cosine, each weighted by how near it is.
+    """Votes of the `k` nearest references by cosine similarity, weighted by that similarity.
 
-    Weights hardly differ among near neighbours: they decide where votes are equal.
+    The weights of near neighbours hardly differ: they break ties.
 
     Args:
         queries: (queries, dim) embeddings.
         references: (references, dim) embeddings.
-        labels: (references, classes).
-        k: Neighbours asked; at most all references.
+        labels: (references, classes) bool.
+        k: Number of neighbours; at most all references are used.
 
     Returns:
-        (queries, classes), from 0 to 1.
+        (queries, classes) float64 from 0 to 1.
     """
     cosines = F.normalize(queries.double()) @ F.normalize(references.double()).T
     nearest = torch.topk(cosines, min(k, len(references)), dim=1)

@@ -1,8 +1,8 @@
-"""From resolved settings to a run folder whose run.json says all there is to know."""
+"""Prepare a run: check the request, and write a run folder with a complete run.json."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,7 @@ from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import is_launched
-from mscol_cli.engine.models import (
-    build_encoder,
-    build_objective,
-)
+from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.trial import check_objective, try_objective
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, find_objective, find_part, load_registry
@@ -32,7 +29,7 @@ from mscol_cli.pretrain.settings import (
 )
 from mscol_cli.pretrain.train_split import select_tracks
 from mscol_cli.probe.tasks import DATA
-from mscol_cli.recipes.options import TrainingSettings, named
+from mscol_cli.recipes.options import Role, TrainingSettings, named
 from mscol_cli.recipes.recipe import Recipe, read_recipe
 from mscol_cli.runs import layout
 from mscol_cli.runs.checkpoint import latest_checkpoint
@@ -43,102 +40,96 @@ from mscol_cli.store import Store, sealed_stores
 from mscol_cli.system.files import write_text
 
 Parts = tuple[Encoder, Objective]
-"""What is trained, as it was built from the run's settings and seed."""
+"""The parts to train, built with the run's settings and seed."""
 
 
 def prepare_run(request: PretrainRequest, progress: Progress) -> tuple[Path, Parts | None]:
     """Check everything that can be checked before training, and write the run's settings.
 
     Returns:
-        The run folder, and the parts that were built to check them; none for a resumed run.
+        The run folder, and the parts built for the checks; None for a resumed run.
 
     Raises:
-        UsageError: A name, option or number that cannot be used, or a resumed run that was
-            started otherwise.
-        MissingDataError: No store, or no run to resume.
+        UsageError: A name, option or number is invalid, or contradicts the run to resume.
+        MissingDataError: There is no store, or no run to resume.
     """
-    if request.resume and not _to_begin(request):
-        return _resumed(request, progress), None
-    return _created(request, progress)
+    if request.resume and not _starts_new(request):
+        return _resume(request, progress), None
+    return _create(request, progress)
 
 
-def _to_begin(request: PretrainRequest) -> bool:
-    """Whether a run that is named and described is not there yet: a job that is sent again, or was
-    killed before it had begun, has one command for both."""
+def _starts_new(request: PretrainRequest) -> bool:
+    """Whether `--resume` names and describes a run that does not exist yet: the same command can
+    then start a job and resume it."""
     described = "objective" in request.options or request.recipe is not None
     return described and request.run is not None and not layout.is_run(request.run)
 
 
 def dry_run(request: PretrainRequest, progress: Progress) -> str:
-    """The configuration a run would have, as TOML; a store that is there is looked at, too.
+    """The configuration of a run as TOML, checked against its store if there is one.
 
     Raises:
-        UsageError: A name, option or number that cannot be used, or with `resume`.
+        UsageError: A name, option or number is invalid, or `resume` is set.
     """
     if request.resume:
         raise UsageError("--dry-run and --resume exclude each other: see recipe.toml in the run.")
     settings = resolve_settings(request, load_registry())
     if request.store is not None or sealed_stores(DATA):
-        _choose(settings, Store.open(request.store or _newest_store(progress)), progress)
+        _build_checked(settings, Store.open(request.store or _newest_store(progress)), progress)
     return settings.to_toml()
 
 
-def _created(request: PretrainRequest, progress: Progress) -> tuple[Path, Parts]:
+def _create(request: PretrainRequest, progress: Progress) -> tuple[Path, Parts]:
     settings = resolve_settings(request, load_registry())
     store = Store.open(request.store or _newest_store(progress))
-    tracks, parts = _choose(settings, store, progress)
+    tracks, parts = _build_checked(settings, store, progress)
     described = {**settings.describe(), **describe_online(request.probe_every, load_registry())}
     names = described["objective"]["name"], described["encoder"]["name"]
     files = {RECIPE: settings.to_toml(), **tracks_file(tracks)}
-    folder = _claim(request.run, files) if request.run else layout.new_run(RUNS, *names)
+    if request.run:
+        folder = request.run
+        layout.refuse_used(folder, files)
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        folder = layout.new_run(RUNS, *names)
     for name, text in files.items():
         write_text(folder / name, text)
-    layout.write_run(folder, {**described, "store": _held(store)})
+    layout.write_run(folder, {**described, "store": _describe_store(store)})
     progress.note(f"run {folder}: {names[0]} with {names[1]}")
     return folder, parts
 
 
-def _choose(
+def _build_checked(
     settings: RunSettings, store: Store, progress: Progress
 ) -> tuple[list[str] | None, Parts]:
-    """The tracks to train on, and the parts that are trained, once they were tried on them."""
+    """Select the tracks to train on, build encoder and objective, and try them on these tracks."""
     tracks = select_tracks(store, settings.train_split, load_registry(), progress)
-    parts = _build_checked(settings, store if tracks is None else store.only(tracks), progress)
-    return tracks, parts
-
-
-def _build_checked(settings: RunSettings, store: Store, progress: Progress) -> Parts:
+    store = store if tracks is None else store.only(tracks)
     encoder = build_encoder(settings.encoder, settings.training.seed)
     _check_rate(encoder.sample_rate, store)
     _check_sources(settings.objective[0], store)
     objective = build_objective(settings.objective, encoder, settings.training.seed)
     for note in check_objective(objective, store.index, settings.training.batch_size):
         progress.warn(note)
-    # An objective that cannot work with this encoder, or breaks its contract, leaves no run folder.
+    # Before the run folder is created: an invalid objective must not leave one.
     try_objective(objective, encoder, store.index, settings.training.batch_size)
-    return encoder, objective
-
-
-def _claim(folder: Path, files: Mapping[str, str]) -> Path:
-    layout.refuse_used(folder, files)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return tracks, (encoder, objective)
 
 
 def _newest_store(progress: Progress) -> Path:
-    found = sealed_stores(DATA)
-    if not found:
+    stores = sealed_stores(DATA)
+    if not stores:
         raise MissingDataError(
             "no sealed store under data/: make one with 'mscol separate DIR', or name one."
         )
-    progress.note(f"store {found[0]} (the newest under {DATA}/)")
-    return found[0]
+    progress.note(f"store {stores[0]} (the newest under {DATA}/)")
+    return stores[0]
 
 
 def _check_rate(sample_rate: int, store: Store) -> None:
     if sample_rate != store.index.sample_rate:
         raise UsageError(
-            f"the encoder takes {sample_rate} Hz, {store.path} holds {store.index.sample_rate} Hz:"
+            f"the encoder needs {sample_rate} Hz, {store.path} has {store.index.sample_rate} Hz:"
             " choose another encoder."
         )
 
@@ -148,83 +139,82 @@ def _check_sources(objective: Part, store: Store) -> None:
     needed = isinstance(card, ObjectiveCard) and card.needs_sources
     if needed and set(store.index.sources) <= {MIXTURE}:
         raise UsageError(
-            "the store holds no sources, only mixtures: separate again with"
+            "the store has only mixtures, no sources: separate again with"
             " --separator openunmix or stems, or choose another objective."
         )
 
 
-def _resumed(request: PretrainRequest, progress: Progress) -> Path:
+def _resume(request: PretrainRequest, progress: Progress) -> Path:
     recipe = read_recipe(request.recipe)
     request = with_recipe(request, recipe)
     folder = run_to_resume(request.run)
     info = layout.read_run(folder)
     with training_lock(folder):
-        # Asked before anything is written; who trains asks again, and keeps others out.
+        # If another process trains, fail before anything is written; training locks again.
         pass
     if "training" not in info:
         raise UsageError(
-            f"{folder} was imported, and is no run to resume: start a new one without --resume."
+            f"{folder} was imported and cannot be resumed: start a new run without --resume."
         )
-    held = _same_store(request, folder, info["store"], progress)
-    fixed = _fixed_differences(request, info, held, recipe)
-    if fixed:
+    store = _find_store(request, folder, info["store"], progress)
+    differences = _fixed_differences(request, info, store, recipe)
+    if differences:
         raise UsageError(
-            f"{folder} was started otherwise ({'; '.join(fixed)}): leave these out to go on with"
-            " it, or start a new run."
+            f"{folder} was started with other settings ({'; '.join(differences)}): omit these to"
+            " resume it, or start a new run."
         )
     changes = _free_changes(request, info["training"])
     info["training"] |= {name: new for name, _, new in changes}
     check_training(TrainingSettings(**info["training"]))
     _check_steps(folder, info["training"]["steps"])
     if changes:
-        progress.note(f"{folder} goes on with {'; '.join(map(_arrow, changes))}")
-    info["store"] = held
+        progress.note(f"{folder} resumes with {'; '.join(map(_arrow, changes))}")
+    info["store"] = store
     info |= describe_online(request.probe_every, load_registry())
     layout.write_run(folder, info)
     return folder
 
 
-def _same_store(
+def _find_store(
     request: PretrainRequest, folder: Path, recorded: Mapping[str, Any], progress: Progress
 ) -> dict[str, str]:
-    """The store a run goes on with, as run.json records it: where it was, or where it is said to
-    be now."""
+    """The store of a resumed run, as recorded in run.json: at its recorded path, or at the one
+    given."""
     path = request.store or Path(recorded["path"])
     try:
         store = Store.open(path)
     except MissingDataError as error:
         raise MissingDataError(
-            f"{error} {folder} learns from this store: name the place where it is now, as in"
+            f"{error} {folder} trains on this store: give its new path, as in"
             f" 'mscol pretrain STORE --resume -o {folder}'."
         ) from None
-    held = _held(store)
-    if request.store is None and held["hash"] != recorded["hash"]:
+    described = _describe_store(store)
+    if request.store is None and described["hash"] != recorded["hash"]:
         raise UsageError(f"{path} has changed since {folder} was started: train a new run.")
-    if held["hash"] == recorded["hash"] and held["path"] != recorded["path"]:
-        progress.note(f"the store of {folder} lies at {path} now")
-    return held
+    if described["hash"] == recorded["hash"] and described["path"] != recorded["path"]:
+        progress.note(f"the store of {folder} is now at {path}")
+    return described
 
 
-def _held(store: Store) -> dict[str, str]:
-    """A store, as run.json records it."""
+def _describe_store(store: Store) -> dict[str, str]:
     return {"path": str(store.path.resolve()), "hash": store.hash}
 
 
-def _named(held: Mapping[str, str]) -> str:
-    return f"{held['path']} ({held['hash'][:12]})"
+def _store_name(described: Mapping[str, str]) -> str:
+    return f"{described['path']} ({described['hash'][:12]})"
 
 
 def _check_steps(folder: Path, steps: int) -> None:
-    found = latest_checkpoint(folder)
-    if found is not None and steps < found.step:
+    checkpoint = latest_checkpoint(folder)
+    if checkpoint is not None and steps < checkpoint.step:
         raise UsageError(
-            f"{folder} has made {found.step} updates: --steps {steps} cannot take any back; see"
-            f" {folder}/checkpoints for earlier ones."
+            f"{folder} is at step {checkpoint.step}: --steps {steps} cannot undo updates; see"
+            f" {folder}/checkpoints for earlier checkpoints."
         )
 
 
 Change = tuple[str, Any, Any]
-"""Name of a setting, what the run recorded, and what was given."""
+"""Name of a setting, the recorded value, and the requested value."""
 
 
 def _arrow(change: Change) -> str:
@@ -232,36 +222,37 @@ def _arrow(change: Change) -> str:
     return f"{name} {_plain(old)} -> {_plain(new)}"
 
 
-def _changed(given: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[Change]:
+def _changes(requested: Mapping[str, Any], recorded: Mapping[str, Any]) -> list[Change]:
     return [
         (name, recorded.get(name), value)
-        for name, value in given.items()
+        for name, value in requested.items()
         if _plain(value) != _plain(recorded.get(name))
     ]
 
 
-def _given(request: PretrainRequest, names: Sequence[str]) -> dict[str, Any]:
-    return {name: request.options[name] for name in names if name in request.options}
+def _requested(request: PretrainRequest, *roles: Role) -> dict[str, Any]:
+    return {name: request.options[name] for name in named(*roles) if name in request.options}
 
 
 def _free_changes(request: PretrainRequest, recorded: Mapping[str, Any]) -> list[Change]:
-    """What a resumed run may change: how long, where and in how many processes to compute."""
-    given = _given(request, named("length", "saving", "where"))
+    """Changes that a resumed run may make: to steps, saving, device and processes."""
+    requested = _requested(request, "length", "saving", "where")
     if is_launched() or request.gpus is not None or request.processes is not None:
-        given["processes"] = process_count(request)
-    return _changed(given, {**asdict(TrainingSettings()), **recorded})
+        requested["processes"] = process_count(request)
+    return _changes(requested, {**asdict(TrainingSettings()), **recorded})
 
 
 def _fixed_differences(
-    request: PretrainRequest, info: Mapping[str, Any], held: Mapping[str, Any], recipe: Recipe
+    request: PretrainRequest, info: Mapping[str, Any], store: Mapping[str, Any], recipe: Recipe
 ) -> list[str]:
-    """What the command line or a recipe says and is not what the run recorded."""
-    found = _changed(_given(request, named("result")), recorded_options(info))
-    if held["hash"] != info["store"]["hash"]:
-        found.append(("store", _named(info["store"]), _named(held)))
-    # Options are those of the recorded parts: with another objective or encoder they mean nothing.
-    other = {name for name, _, _ in found} & {"objective", "encoder"}
-    return list(map(_arrow, found if other else found + _option_changes(request, info, recipe)))
+    """Changes by the command line or a recipe that a resumed run may not make."""
+    changes = _changes(_requested(request, "result"), recorded_options(info))
+    if store["hash"] != info["store"]["hash"]:
+        changes.append(("store", _store_name(info["store"]), _store_name(store)))
+    # Plugin options can be compared only if objective and encoder are the recorded ones.
+    if not {name for name, _, _ in changes} & {"objective", "encoder"}:
+        changes += _option_changes(request, info, recipe)
+    return list(map(_arrow, changes))
 
 
 def _option_changes(
@@ -269,23 +260,23 @@ def _option_changes(
 ) -> list[Change]:
     registry = load_registry()
     objective, encoder = info["objective"], info["encoder"]
-    before = {part["name"]: part["options"] for part in objective["parts"]}
-    preset = _over(before, recipe.preset("objectives"))
-    given = request.objective_options
-    now = find_objective(registry, objective["name"], given, preset, request.stems)
-    own = _over({encoder["name"]: encoder["options"]}, recipe.preset("encoders"))
-    now = [*now, find_part(registry, "encoder", encoder["name"], request.encoder_options, own)]
+    recorded = {part["name"]: part["options"] for part in objective["parts"]}
+    preset = _override(recorded, recipe.preset("objectives"))
+    assignments = request.objective_options
+    parts = find_objective(registry, objective["name"], assignments, preset, request.stems)
+    preset = _override({encoder["name"]: encoder["options"]}, recipe.preset("encoders"))
+    parts += [find_part(registry, "encoder", encoder["name"], request.encoder_options, preset)]
     return [
         change
-        for options, part in zip([*before.values(), encoder["options"]], now, strict=True)
-        for change in _changed(asdict(part.options), options)
+        for options, part in zip([*recorded.values(), encoder["options"]], parts, strict=True)
+        for change in _changes(asdict(part.options), options)
     ]
 
 
-def _over(
+def _override(
     recorded: Mapping[str, Mapping[str, Any]], preset: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
-    """A run's options, with those of a recipe over them."""
+    """A run's options, overridden by those of a recipe."""
     return {name: {**options, **preset.get(name, {})} for name, options in recorded.items()}
 
 

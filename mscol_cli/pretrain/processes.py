@@ -1,4 +1,4 @@
-"""Processes of training: started, waited for, and stopped between two steps."""
+"""Training processes: launch them, wait for them, and stop them between two steps."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ FORWARDED = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
 
 
 class StopRequest:
-    """Whether someone asked to stop; a second Ctrl-C stops at once."""
+    """A request to stop by a signal; a second Ctrl-C stops immediately."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._requested = False
         self._before: dict[int, Any] = {}
         self._flag = torch.zeros(1)
         self._vote: dist.Work | None = None
-        # Flags of all processes meet on the hosts: on a GPU they would wait for its whole queue.
+        # Flags are reduced on the hosts: on a GPU they would wait for its queue.
         many = distributed.world_size() > 1
         self._group = cast(dist.ProcessGroup, dist.new_group(backend="gloo")) if many else None
 
     def __enter__(self) -> StopRequest:
-        # Only the main thread may set handlers; elsewhere (a test, a notebook) there are none.
+        # Only the main thread may set handlers; in other threads (notebooks) none are set.
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._request) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -56,30 +56,30 @@ class StopRequest:
             signal.signal(number, handler)
 
     def agreed(self) -> bool:
-        """Whether any process was asked; every process must call this after every update.
+        """Whether any process should stop; all processes must call this after every update.
 
-        With several processes a request is honoured one update late: what each was asked travels
-        while the next update is made, so that no update waits for it.
+        With several processes a request takes effect one update late: flags are reduced during the
+        next update, so that no update waits for them.
         """
         if self._group is None:
-            return self._asked
-        found = self._vote is not None and self._vote.wait() and bool(self._flag.item())
-        self._flag = torch.tensor([float(self._asked)])
+            return self._requested
+        stop = self._vote is not None and self._vote.wait() and bool(self._flag.item())
+        self._flag = torch.tensor([float(self._requested)])
         self._vote = dist.all_reduce(self._flag, dist.ReduceOp.MAX, self._group, async_op=True)
-        return found
+        return stop
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked and number == signal.SIGINT:
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self._requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._asked = True
+        self._requested = True
 
 
 def launch(processes: int, arguments: Sequence[str]) -> None:
-    """Run `python -m mscol_cli ARGUMENTS` in `processes` processes that know of each other.
+    """Run `python -m mscol_cli ARGUMENTS` in `processes` processes of one process group.
 
     Raises:
-        Interrupted: A signal ended them.
-        MscolError: One failed; the error carries its exit code.
+        Interrupted: A signal stopped them.
+        MscolError: One failed; the error has its exit code.
     """
     config = LaunchConfig(
         min_nodes=1,
@@ -93,10 +93,10 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     )
     if hasattr(config, "signals_to_handle"):  # not in every torch; there it overrides the variable
         config.signals_to_handle = FORWARDED
-    # The launcher's own account of a failure repeats what the process has said, at length.
+    # The launcher's log repeats at length what the failed process has printed.
     logging.disable(logging.CRITICAL)
     try:
-        with _environment(processes), _handlers_kept():
+        with _environment(processes), _handlers_restored():
             elastic_launch(config, sys.executable)("-m", "mscol_cli", *arguments)
     except SignalException as error:
         raise Interrupted(f"stopped by {error.sigval.name}.") from None
@@ -108,11 +108,11 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
 
 @contextmanager
 def _environment(processes: int) -> Iterator[None]:
-    """What the processes find in their environment, and this one only while it has them."""
+    """Set environment variables of the processes, and restore them afterwards."""
     before = dict(os.environ)
-    # Threads of several processes that wait for each other on the same cores cost many times more.
+    # Processes that compete for cores with too many threads are several times slower.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    # The launcher passes on to the processes what it is sent itself.
+    # Signals that the launcher forwards to the processes.
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = FORWARDED
     os.environ[LAUNCHER] = str(os.getpid())
     try:
@@ -123,8 +123,8 @@ def _environment(processes: int) -> Iterator[None]:
 
 
 @contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """The launcher leaves its handlers of signals behind, and Ctrl-C would end as a failure."""
+def _handlers_restored() -> Iterator[None]:
+    """Restore signal handlers that the launcher replaces, so that Ctrl-C is not a failure."""
     numbers = [getattr(signal, name) for name in FORWARDED.split(",") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     try:

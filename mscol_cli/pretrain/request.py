@@ -1,4 +1,4 @@
-"""What the user asks of `mscol pretrain`; nothing here imports torch."""
+"""Arguments of `mscol pretrain`; this module does not import torch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PretrainRequest:
-    """What the user gave; None takes the default, or with `resume` what the run recorded.
+    """Arguments of `mscol pretrain`; None is the default, or with `resume` the recorded value.
 
     Attributes:
-        options: Of `PartsSettings` and `TrainingSettings`, those that were given, by the names of
-            their fields; the others take the recipe's value, then the default. An objective is
-            needed unless a recipe names it, or with `resume`.
-        store: A sealed store; None takes the newest one under `data/`.
-        recipe: Name or file of a recipe.
+        options: Options of `PartsSettings` and `TrainingSettings` that are set, by field name;
+            others take the recipe's value, then the default. An objective is required unless a
+            recipe sets it, or with `resume`.
+        store: A sealed store; None is the newest one under `data/`.
+        recipe: Name or path of a recipe.
         stems: Sources to learn from, `a,b,c`.
         objective_options: `KEY=VALUE` for the objective.
         encoder_options: `KEY=VALUE` for the encoder.
-        probe_every: Steps between scores of an online probe, and its TASK or TASK=DIR.
-        gpus: Processes, one GPU each.
-        processes: Processes on the CPU.
-        run: Run folder; None makes the next one under `runs/`, or resumes `runs/latest`.
+        probe_every: Steps between two scores of an online probe, and its TASK or TASK=DIR.
+        gpus: Number of processes with one GPU each.
+        processes: Number of processes on the CPU.
+        run: Run folder; None creates the next one under `runs/`, or resumes `runs/latest`.
         resume: Continue a run instead of starting one.
     """
 

@@ -1,4 +1,4 @@
-"""The options of a run: from a request and recipes to every value that training uses."""
+"""Resolve the settings of a run from a request, a recipe and defaults."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from mscol_cli.host.options import FLAGS, read_value
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.recipes.options import IN_RECIPES, PartsSettings, TrainingSettings
 from mscol_cli.recipes.recipe import Recipe, read_recipe, to_toml
-from mscol_cli.system.launcher import Launched, launched
+from mscol_cli.system.launcher import launched
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Everything a run is told, but for its store and folder.
+    """Settings of a run, without its store and folder.
 
     Attributes:
         recipe: Name of the recipe; empty for none.
-        objective: The pretext task and the augmentations it is trained under.
+        objective: The pretext task and its augmentations.
         encoder: The network.
         train_split: `all`, TASK or TASK=DIR.
-        training: How long, how much, how fast.
+        training: Options of training.
     """
 
     recipe: str
@@ -41,7 +41,7 @@ class RunSettings:
     training: TrainingSettings
 
     def describe(self) -> dict[str, Any]:
-        """As run.json records it."""
+        """The settings as recorded in run.json."""
         return {
             **describe_software(),
             "recipe": self.recipe,
@@ -52,7 +52,7 @@ class RunSettings:
         }
 
     def to_toml(self) -> str:
-        """As a recipe: what decides the result, not where or in how many processes."""
+        """The settings as a recipe: those that determine the result, not devices or processes."""
         parts = {
             "objective": "+".join(part.name for part in self.objective),
             "encoder": self.encoder.name,
@@ -68,7 +68,7 @@ class RunSettings:
 
 
 def check_training(settings: TrainingSettings) -> None:
-    """Refuse settings that cannot be trained with. Raises UsageError."""
+    """Check settings of training. Raises UsageError."""
     if settings.batch_size < 2:
         raise UsageError("--batch-size must be at least 2: one pair has no negatives.")
     if not 0 < settings.learning_rate < float("inf"):
@@ -77,27 +77,27 @@ def check_training(settings: TrainingSettings) -> None:
         read_value(item, getattr(settings, item.name), FLAGS)
     if settings.processes > 1 and settings.device.startswith("cuda:"):
         raise UsageError(
-            f"--device {settings.device} is one GPU, there are {settings.processes} processes: use"
+            f"--device {settings.device} is one GPU for {settings.processes} processes: use"
             " --device cuda."
         )
     if settings.batch_size % settings.processes:
         raise UsageError(
-            f"--batch-size {settings.batch_size} does not divide among {settings.processes}"
-            " processes."
+            f"--batch-size {settings.batch_size} is not divisible by the"
+            f" {settings.processes} processes."
         )
 
 
 def resolve_settings(request: PretrainRequest, registry: Registry) -> RunSettings:
-    """Defaults under the recipe under what was given.
+    """Resolve settings: the request overrides the recipe, which overrides the defaults.
 
     Raises:
-        UsageError: A name, option or number that cannot be used.
-        MissingDataError: No such recipe.
+        UsageError: A name, option or number is invalid.
+        MissingDataError: The recipe does not exist.
     """
     recipe = read_recipe(request.recipe)
     parts = PartsSettings()
-    given = recipe.settings("pretrain", request.options)
-    parts = replace(parts, **{name: given.pop(name) for name in vars(parts).keys() & given})
+    options = recipe.settings("pretrain", request.options)
+    parts = replace(parts, **{name: options.pop(name) for name in vars(parts).keys() & options})
     if not parts.objective:
         names = ", ".join(entry.card.name for entry in registry.of_kind("objective"))
         raise UsageError(f"choose what to learn from with --objective: {names}.")
@@ -111,47 +111,42 @@ def resolve_settings(request: PretrainRequest, registry: Registry) -> RunSetting
     encoder = find_part(
         registry, "encoder", parts.encoder, request.encoder_options, recipe.preset("encoders")
     )
-    training = TrainingSettings(**given, processes=process_count(request))
+    training = TrainingSettings(**options, processes=process_count(request))
     check_training(training)
     pick_device(training.device)
     return RunSettings(recipe.name, objective, encoder, parts.train_split, training)
 
 
 def with_recipe(request: PretrainRequest, recipe: Recipe) -> PretrainRequest:
-    """A request that asks by itself for what a recipe sets and it left open, plugins' options
-    apart."""
+    """A request with the options of a recipe that it leaves open, without plugin options."""
     return replace(request, options=recipe.settings("pretrain", request.options))
 
 
 def process_count(request: PretrainRequest) -> int:
-    """How many processes share a batch. Raises UsageError."""
+    """Number of processes that share a batch. Raises UsageError."""
     if request.gpus is not None and request.processes is not None:
         raise UsageError("--gpus and --processes exclude each other: give one of them.")
-    asked = request.gpus if request.gpus is not None else request.processes
-    if asked is not None and asked < 1:
+    count = request.gpus if request.gpus is not None else request.processes
+    if count is not None and count < 1:
         raise UsageError("--gpus and --processes take a number of 1 or more.")
     device = request.options.get("device", "auto")
     if request.gpus is not None and device not in ("auto", "cuda"):
         raise UsageError(f"--gpus and --device {device} exclude each other.")
-    here = launched()
-    if here is not None:
-        return _count_of(here, asked)
+    launcher = launched()
+    if launcher is not None:
+        if count not in (None, launcher.processes):
+            raise UsageError(
+                f"--gpus or --processes is {count}, but torchrun or srun has started"
+                f" {launcher.processes} processes: omit it, or use the same number."
+            )
+        return launcher.processes
     if request.gpus is not None:
         require_gpus(request.gpus)
-    return asked if asked is not None else 1
-
-
-def _count_of(here: Launched, asked: int | None) -> int:
-    if asked not in (None, here.processes):
-        raise UsageError(
-            f"--gpus or --processes asks for {asked}, but torchrun or srun has started"
-            f" {here.processes}: leave it out, or make them the same."
-        )
-    return here.processes
+    return 1 if count is None else count
 
 
 def describe_part(part: Part) -> dict[str, Any]:
-    """An encoder, or one part of an objective, as run.json names it."""
+    """An encoder, or one part of an objective, as recorded in run.json."""
     return {
         "name": part.name,
         "owner": part.entry.owner,
@@ -161,13 +156,13 @@ def describe_part(part: Part) -> dict[str, Any]:
 
 
 def describe_objective(parts: Sequence[Part]) -> dict[str, Any]:
-    """An objective as run.json names it: `msa+mws` and its parts."""
+    """An objective as recorded in run.json: its name, such as `msa+mws`, and its parts."""
     name = "+".join(part.name for part in parts)
     return {"name": name, "parts": [describe_part(part) for part in parts]}
 
 
 def describe_software() -> dict[str, Any]:
-    """Versions, and the state of the git checkout mscol runs from, if it is one."""
+    """Versions of mscol and torch, and the git revision if mscol runs from a checkout."""
     return {"mscol": __version__, "torch": torch.__version__, "git": _git_state()}
 
 

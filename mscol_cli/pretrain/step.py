@@ -19,61 +19,68 @@ from mscol_cli.host.guard import guarded, label_of, plugin_call
 from mscol_cli.system import distributed
 
 BUCKET_MEGABYTES = 5
-"""Of EfficientNet-B0's 20 MB of gradients a quarter: the first are sent while others are made."""
+"""A quarter of EfficientNet-B0's gradients, so that communication overlaps with backward."""
 
 
 class Pretraining(nn.Module):
     """Waveforms to loss: augment, front end, augment, one encoder pass over all views, project,
     gather, loss.
 
-    The projections of all processes are gathered before the loss, so an objective sees the whole
-    batch: every process computes the same loss from its own share of the work before it.
+    The projections of all processes are gathered before the loss, so that every process computes
+    the loss of the global batch.
     """
 
     def __init__(
         self, encoder: Encoder, objective: Objective, precision: torch.dtype = torch.float32
     ) -> None:
-        """Put a network and its task together.
+        """Combine an encoder and an objective.
 
         Args:
             encoder: The network.
             objective: The pretext task.
-            precision: Of the encoder's activations; front end and loss stay as they are.
+            precision: Precision of the encoder; front end and loss are computed in float32.
         """
         super().__init__()
         self.encoder = encoder
         self.objective = objective
         self.precision = precision
-        self._own_embeddings: Mapping[str, Tensor] = {}
+        self._local_embeddings: Mapping[str, Tensor] = {}
         self._compiled: Callable[[Tensor], Tensor] | None = None
 
     def compile_encoder(self, device: torch.device) -> None:
-        """Compile the encoder, on the device it is on, at the first update."""
+        """Compile the encoder for its device, at the first update."""
         self._compiled = compiled(self.encoder, device)
 
     def forward(
         self, waveforms: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """By view, (rows, samples), and labels, to the global loss and its metrics.
+        """Compute loss and metrics of the global batch.
+
+        Args:
+            waveforms: (rows, samples) float32 of this process, by view.
+            labels: (rows, ...) labels of this process, by name.
 
         Raises:
             PluginCallError: The encoder or the objective raised an exception.
         """
-        # A CUDA graph may write the new ones where the last ones are.
-        self._own_embeddings = {}
+        # A CUDA graph may overwrite the memory of the last embeddings.
+        self._local_embeddings = {}
         waveforms = guarded(self.objective, self.objective.augment_waveforms)(waveforms, labels)
         plain = _per_view(guarded(self.encoder, self.encoder.frontend), waveforms)
         features = guarded(self.objective, self.objective.augment_features)(plain, labels)
         embeddings = _per_view(self._encode, features)
-        self._own_embeddings = {view: rows.detach() for view, rows in embeddings.items()}
+        self._local_embeddings = {view: rows.detach() for view, rows in embeddings.items()}
         projections = _gathered(guarded(self.objective, self.objective.project)(embeddings))
         loss, metrics = guarded(self.objective, self.objective.loss)(projections, _gathered(labels))
         return loss, metrics
 
     def embeddings(self) -> dict[str, Tensor]:
-        """By view, the encoder's (batch, dim) of the last forward pass and of all processes, every
-        one of which must call this."""
-        return _gathered(self._own_embeddings)
+        """Gather the last embeddings of all processes, each of which must call this.
+
+        Returns:
+            (batch, dim) by view.
+        """
+        return _gathered(self._local_embeddings)
 
     def _encode(self, features: Tensor) -> Tensor:
         encode = self._compiled or self.encoder
@@ -97,23 +104,22 @@ def _per_view(
 
 
 def is_compiled(name: str, device: torch.device) -> bool:
-    """Whether to compile; `auto` does on a GPU, if what torch needs for that is on the machine."""
+    """Whether to compile; `auto` does on a GPU if Triton and a C compiler are installed."""
     return name == "on" or (name == "auto" and device.type == "cuda" and _can_compile())
 
 
 def _can_compile() -> bool:
-    """Triton makes the kernels, and a C compiler what launches them."""
     compilers = (os.environ.get("CC"), "gcc", "clang")
     has_compiler = any(shutil.which(name) for name in compilers if name)
     return has_compiler and importlib.util.find_spec("triton") is not None
 
 
 def compiled(encoder: Encoder, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """The encoder's forward pass, compiled; on a lone GPU its kernels are replayed as CUDA graphs.
+    """Compile the encoder's forward pass; on a single GPU its kernels run as CUDA graphs.
 
-    Front end, loss and optimiser stay outside: the front end is complex-valued, and the optimiser's
-    rate and epsilon change with every update, so no graph may hold them. Among several processes
-    the collectives of batch normalisation cannot be recorded.
+    Front end, loss and optimiser are not compiled: the front end is complex-valued, and the
+    optimiser's learning rate and epsilon change with every update, which a graph cannot record.
+    With several processes, graphs cannot record the collectives of batch normalisation.
     """
     graphs = device.type == "cuda" and distributed.world_size() == 1
     mode = "reduce-overhead" if graphs else None
@@ -122,11 +128,11 @@ def compiled(encoder: Encoder, device: torch.device) -> Callable[[Tensor], Tenso
 
 
 def data_parallel(model: nn.Module) -> nn.Module:
-    """The model, its gradients averaged over all processes; itself when there is one.
+    """Average gradients over all processes; return the model unchanged if there is one.
 
-    Buffers are not sent about with each update: batch normalisation has computed the same
-    statistics everywhere. The graph is not declared static, as a plugin's objective may have a
-    parameter that some updates do not use.
+    Buffers are not broadcast with each update: batch normalisation computes the same statistics in
+    every process. The graph is not declared static, as an objective may have parameters that some
+    updates do not use.
     """
     if distributed.world_size() == 1:
         return model
@@ -139,7 +145,7 @@ def data_parallel(model: nn.Module) -> nn.Module:
 
 
 def _without_buffers() -> dict[str, Any]:
-    # The switch was renamed: 2.11 lacks the new name, and later versions warn of the old.
+    # The argument was renamed: torch 2.11 lacks the new name, and later versions deprecate the old.
     known = inspect.signature(DistributedDataParallel.__init__).parameters
     name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     return {name: False}

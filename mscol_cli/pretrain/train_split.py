@@ -1,7 +1,6 @@
-"""Which tracks of a store to train on: all, or only the clips that a probe task trains on.
+"""Select the tracks of a store to train on: all, or the training clips of a probe task.
 
-Separating a whole data set once and pre-training on its training clips alone keeps the music of the
-test clips out of the encoder.
+A data set can be separated once, and the encoder pre-trained without the music of its test clips.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ ALL_TRACKS = PartsSettings.train_split
 def select_tracks(
     store: Store, train_split: str, registry: Registry, progress: Progress
 ) -> list[str] | None:
-    """Ids of the tracks to train on; None for all.
+    """Select the ids of the tracks to train on; None for all.
 
     Args:
-        store: Its track ids must be paths below the data set's folder, without suffix, as
+        store: A store whose track ids are paths below the data set's folder, without suffix, as
             `mscol separate DIR` makes them.
         train_split: `all`, TASK or TASK=DIR.
-        registry: What is installed.
-        progress: Told how many there are.
+        registry: The installed plugins.
+        progress: Receives the number of tracks.
 
     Raises:
-        UsageError: No such task, or the store holds none of its training clips.
-        MissingDataError: The data set is not there.
+        UsageError: The task is unknown, or the store has none of its training clips.
+        MissingDataError: The data set is missing.
     """
     if train_split == ALL_TRACKS:
         return None
@@ -43,14 +42,14 @@ def select_tracks(
             f" {data.missing[0]}."
         )
     wanted = {track_id(item.path, root) for item in data.items if item.split == "train"}
-    held = [track for track in store.index.track_ids if track in wanted]
-    if not held:
+    tracks = [track for track in store.index.track_ids if track in wanted]
+    if not tracks:
         raise UsageError(
-            f"{store.path} holds none of the {len(wanted)} training clips of '{task}' in {root}:"
+            f"{store.path} has none of the {len(wanted)} training clips of '{task}' in {root}:"
             f" make it with 'mscol separate {root}', or use --train-split {ALL_TRACKS}."
         )
     progress.note(
-        f"{len(held):,} of {len(store.index.track_ids):,} tracks: training clips of '{task}'"
-        f" ({len(wanted) - len(held):,} are not in the store)"
+        f"{len(tracks):,} of {len(store.index.track_ids):,} tracks: training clips of '{task}'"
+        f" ({len(wanted) - len(tracks):,} are not in the store)"
     )
-    return held
+    return tracks

@@ -31,31 +31,31 @@ from mscol_cli.host.checks.objective import validate_loss, validate_metrics
 from mscol_cli.host.guard import label_of, located
 from mscol_cli.pretrain.batches import Batch, CropSource
 from mscol_cli.pretrain.metrics_log import Meter, MetricsLog, open_log
-from mscol_cli.pretrain.monitor import OnlineProbe, TrainingMonitor, broken
+from mscol_cli.pretrain.monitor import OnlineProbe, TrainingMonitor, training_failure
 from mscol_cli.pretrain.processes import StopRequest
 from mscol_cli.pretrain.step import Pretraining, data_parallel, is_compiled
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs import checkpoint as checkpoints
 from mscol_cli.runs.checkpoint import restorable, set_aside
 from mscol_cli.runs.layout import RUNS, point_latest
-from mscol_cli.runs.metrics import damage, split_damaged
+from mscol_cli.runs.metrics import format_damage, split_damaged
 from mscol_cli.runs.settings import flat_settings
 from mscol_cli.system import distributed
 
 
 @dataclass
 class Training:
-    """Everything one process holds while it trains.
+    """Training in one process.
 
     Attributes:
         run: The run folder.
-        info: Settings of the run, as every checkpoint records them.
-        settings: How long, how much, how fast.
+        info: Settings of the run, as recorded in every checkpoint.
+        settings: Options of training.
         encoder: The network, on the device.
         objective: The pretext task, on the device.
-        source: Where crops come from.
-        device: Where the work is done.
-        probe: What scores the encoder now and then.
+        source: Source of batches.
+        device: The device.
+        probe: Online probe, which scores the encoder during training.
     """
 
     run: Path
@@ -73,7 +73,7 @@ class Training:
         self.meter = Meter(self.settings.batch_size)
         precision = pick_precision(self.settings.precision, self.device)
         model = Pretraining(self.encoder, self.objective, precision)
-        # A lone GPU keeps torch's own, whose kernels CUDA graphs can hold.
+        # On a single GPU, CUDA graphs can record the kernels of torch's batch normalisation.
         if distributed.world_size() > 1 or self.device.type == "cpu":
             globalise_batch_norm(model, self.device)
         self.model = model.to(self.device)
@@ -89,29 +89,29 @@ class Training:
         self.optimizer = torch.optim.Adam(model.parameters(), betas=optimizer.BETAS, fused=fused)
 
     def restore(self, progress: Progress) -> None:
-        """Continue from the run's newest checkpoint that can be read, if it has one.
+        """Load the run's newest readable checkpoint, if it has any checkpoint.
 
         Raises:
-            UsageError: There are checkpoints, and none can be read.
+            UsageError: No checkpoint is readable.
         """
-        found = restorable(self.run)
-        if found is None:
+        restored = restorable(self.run)
+        if restored is None:
             return
         for name, module in (("encoder", self.encoder), ("objective", self.objective)):
-            load_weights(module, found.tensors[name], found.checkpoint.folder)
-        load_flat_state(self.optimizer, found.tensors["optimizer"])
-        self.step = found.checkpoint.step
-        self.meter = Meter(self.settings.batch_size, found.checkpoint.info.get("meter"))
-        self._tell_of_rounding(found.checkpoint.info.get("machine", {}), progress)
-        # Every process must have looked before one changes what there is to see.
+            load_weights(module, restored.tensors[name], restored.checkpoint.folder)
+        load_flat_state(self.optimizer, restored.tensors["optimizer"])
+        self.step = restored.checkpoint.step
+        self.meter = Meter(self.settings.batch_size, restored.checkpoint.info.get("meter"))
+        self._note_rounding(restored.checkpoint.info.get("machine", {}), progress)
+        # All processes must have read the folder before one changes it.
         distributed.wait_for_all()
-        for folder, problem in found.damaged.items():
-            progress.warn(f"{problem} Going on from step {self.step} instead.")
+        for folder, problem in restored.damaged.items():
+            progress.warn(f"{problem} Resuming from step {self.step} instead.")
             if distributed.rank() == 0:
                 set_aside(folder)
         self._point_latest()
 
-    def _tell_of_rounding(self, before: Mapping[str, Any], progress: Progress) -> None:
+    def _note_rounding(self, before: Mapping[str, Any], progress: Progress) -> None:
         now = describe_machine(self.device)
         changes = [
             f"{name} {before[name]} -> {now[name]}"
@@ -120,8 +120,8 @@ class Training:
         ]
         if changes:
             progress.note(
-                f"{self.run} goes on with {'; '.join(sorted(changes))}: from here on numbers are"
-                " rounded otherwise than in a run that stays as it began."
+                f"{self.run} resumes with {'; '.join(sorted(changes))}: results will differ by"
+                " rounding from an uninterrupted run."
             )
 
     def fit(self, progress: Progress) -> None:
@@ -129,8 +129,8 @@ class Training:
 
         Raises:
             Interrupted: Stopped by a signal; a checkpoint of the last update is on disk.
-            MscolError: The loss is no longer a number, or the run folder cannot be written; the
-                last checkpoint is from before.
+            MscolError: The loss is not finite, or the run folder cannot be written; the last
+                checkpoint is kept.
             PluginError: The objective breaks its contract.
             PluginCallError: The objective or the encoder raised an exception.
         """
@@ -153,19 +153,19 @@ class Training:
         progress.end()
 
     def _warn_of_damage(self, progress: Progress) -> None:
+        # Opening the log removes damaged lines.
         damaged = split_damaged(self.run)[1]
-        # Before the log is opened, which is when they go.
         if damaged and distributed.rank() == 0:
-            progress.warn(damage(self.run, damaged))
+            progress.warn(format_damage(self.run, damaged))
 
     def _update(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         model.train()
-        # Stochastic depth draws from torch's generator: tied to the step, a resume repeats it.
+        # Stochastic depth uses torch's generator: a seed per step makes a resumed run repeat it.
         torch.manual_seed(_step_seed(self.settings.seed, self.step))
         group = self.optimizer.param_groups[0]
         group["lr"] = learning_rate(self.settings, self.step)
         group["eps"] = optimizer.keras_epsilon(self.step)
-        # Before the forward pass: a CUDA graph writes gradients where the last ones may still be.
+        # Before the forward pass: a CUDA graph may write gradients to the memory of the last ones.
         self.optimizer.zero_grad(set_to_none=True)
         label = label_of(self.objective)
         with located(f"step {self.step + 1}"):
@@ -189,7 +189,7 @@ class Training:
         if last or scheduled or stopping:
             self.save(log, scheduled=last or scheduled)
         if stopping:
-            # The first process to leave has the launcher end the others, one of which is saving.
+            # When one process exits, the launcher stops the others, one of which is saving.
             distributed.wait_for_all()
             raise stopped(self.run, self.step, self.settings.steps)
 
@@ -203,7 +203,7 @@ class Training:
             with self._writing():
                 log.write(self.step, values)
         self.monitor.raise_if_collapsed()
-        self.meter.go_on(self.monitor.progress_fields(values))
+        self.meter.start_line(self.monitor.progress_fields(values))
 
     def _log_untrained(self, log: MetricsLog | None) -> None:
         scores = self.monitor.score(self.encoder)
@@ -213,23 +213,22 @@ class Training:
 
     def _check_loss(self, means: Mapping[str, float]) -> None:
         if not math.isfinite(means.get("loss", 0.0)):
-            raise broken(self.run, f"the loss is {means['loss']} at step {self.step}")
+            raise training_failure(self.run, f"the loss is {means['loss']} at step {self.step}")
 
     def save(self, log: MetricsLog | None = None, *, scheduled: bool = True) -> None:
-        """Write a checkpoint of this step; one process of many does it.
+        """Save a checkpoint of this step, in the first process.
 
         Args:
-            log: Whose lines are on the disk before a checkpoint that comes after them is.
-            scheduled: Whether this is a step that `save_every` names. Only such a checkpoint may
-                become the best of the run: else the best would depend on when it was stopped.
+            log: Log that is flushed to disk before the checkpoint is written.
+            scheduled: Whether the step is a multiple of `save_every` or the last. Only such a
+                checkpoint may become the best, so that interruptions do not change the best.
 
         Raises:
-            MscolError: The last update broke the weights, or there is no room; the checkpoint
-                before stays the newest.
+            MscolError: Weights are not finite, or writing failed; the last checkpoint is kept.
         """
         self._check_loss(self.meter.means())
         if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
-            raise broken(self.run, f"weights are no longer numbers at step {self.step}")
+            raise training_failure(self.run, f"weights are not finite at step {self.step}")
         score = self.meter.span_loss()
         if scheduled:
             self.meter.begin_span()
@@ -251,7 +250,7 @@ class Training:
         checkpoints.prune(self.run, self.settings.keep_last)
 
     def _point_latest(self) -> None:
-        """Let `runs/latest` point at this run, once: of two that train, the later one keeps it."""
+        """Point `runs/latest` at this run, once: if two runs train, the later one keeps it."""
         if distributed.rank() == 0 and not self._is_latest:
             self._is_latest = True
             point_latest(RUNS, self.run)
@@ -268,26 +267,26 @@ class Training:
         try:
             yield
         except (OSError, SafetensorError) as error:
-            found = checkpoints.latest_checkpoint(self.run)
-            kept = f"the checkpoint of step {found.step} is whole" if found else "none was made"
+            latest = checkpoints.latest_checkpoint(self.run)
+            saved = f"the checkpoint of step {latest.step} is kept" if latest else "none was saved"
             raise MscolError(
-                f"step {self.step} could not be written to {self.run} ({error}); {kept}: make"
-                " room, then --resume goes on."
+                f"step {self.step} could not be written to {self.run} ({error}); {saved}: free disk"
+                " space, then resume with --resume."
             ) from error
 
 
 def stopped(run: Path, step: int, steps: int) -> Interrupted:
-    """What to tell whoever stopped a run after `step` updates, which are saved."""
-    return Interrupted(f"stopped at step {step} of {steps}, saved in {run}: --resume goes on.")
+    """Build the error for a run that was stopped and saved after `step` updates."""
+    return Interrupted(f"stopped at step {step} of {steps}, saved in {run}: resume with --resume.")
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """The rate of an update (counted from 0); halved for the second half, as published, unless the
-    schedule is constant."""
+    """Learning rate of an update, counted from 0; schedule `halved` halves it after half of the
+    steps, as published."""
     halved = settings.schedule == "halved" and 2 * step >= settings.steps
     return settings.learning_rate * (0.5 if halved else 1.0)
 
 
 def _step_seed(seed: int, step: int) -> int:
-    # Large primes keep seeds of neighbouring runs, steps and ranks apart.
+    # Large primes make seeds of neighbouring runs, steps and ranks differ.
     return (seed * 1_000_003 + step * 8_191 + distributed.rank() * 131_071) % (2**63)

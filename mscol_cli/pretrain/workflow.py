@@ -1,4 +1,4 @@
-"""pretrain: store -> plan -> crops -> front end -> augment -> encoder -> loss -> checkpoint."""
+"""Pre-training: store -> plan -> crops -> front end -> augment -> encoder -> loss -> checkpoint."""
 
 from __future__ import annotations
 
@@ -42,16 +42,15 @@ __all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work_launched
 
 
 def run(request: PretrainRequest, progress: Progress) -> PretrainResult | None:
-    """Pre-train an encoder, in this process or in several that are started for it.
+    """Pre-train an encoder, in this process or in several new ones.
 
     Returns:
-        The result; None in a process of torchrun or srun that is not the first, so that one of
-        them speaks for all.
+        The result; None in processes of torchrun or srun other than the first.
 
     Raises:
-        UsageError: A name, option or number that cannot be used.
-        MissingDataError: No store, or no run to resume.
-        Interrupted: Stopped by a signal, and saved.
+        UsageError: A name, option or number is invalid.
+        MissingDataError: There is no store, or no run to resume.
+        Interrupted: A signal stopped the run, which was saved.
     """
     started = time.perf_counter()
     if is_launched():
@@ -64,12 +63,12 @@ def run(request: PretrainRequest, progress: Progress) -> PretrainResult | None:
 
 
 def work(folder: Path, progress: Progress, parts: Parts | None = None) -> None:
-    """Do one process's part of a run that is prepared: everything it needs is in its run.json.
+    """Train a prepared run in one process, with the settings in its run.json.
 
     Args:
-        folder: Of the run.
-        progress: Told how far it is.
-        parts: Encoder and objective, freshly built as run.json says; None builds them.
+        folder: The run folder.
+        progress: Receives progress.
+        parts: Encoder and objective as in run.json, newly built; None builds them.
     """
     info = layout.read_run(folder)
     device = pick_device(info["training"]["device"])
@@ -78,7 +77,7 @@ def work(folder: Path, progress: Progress, parts: Parts | None = None) -> None:
 
 
 def work_launched(folder: Path, progress: Progress) -> None:
-    """`work` in a process that `launch` started, and that does not outlive what started it."""
+    """Run `work` in a process started by `launch`; the process exits with its parent."""
     exit_with_parent()
     work(folder, progress)
 
@@ -98,18 +97,18 @@ def _train_here(folder: Path, progress: Progress, parts: Parts | None) -> None:
     try:
         launch(training["processes"], ["worker", str(folder)])
     except Interrupted as error:
-        found = checkpoints.latest_checkpoint(folder)
-        raise stopped(folder, found.step if found else 0, training["steps"]) from error
+        latest = checkpoints.latest_checkpoint(folder)
+        raise stopped(folder, latest.step if latest else 0, training["steps"]) from error
     except MscolError as error:
-        # A process other than the first may have failed, which then had no time to say anything.
-        told = state.read_state(folder)
-        if told is None or told.state != state.FAILED:
+        # If another process than the first failed, the state was not recorded.
+        recorded = state.read_state(folder)
+        if recorded is None or recorded.state != state.FAILED:
             state.record(folder, state.FAILED, str(error))
         raise
 
 
 def _join(request: PretrainRequest, progress: Progress) -> Path | None:
-    """Take part in a run that torchrun or srun started: the first process prepares it."""
+    """Join a run started by torchrun or srun; the first process prepares it."""
     process_count(request)
     device = pick_device(request.options.get("device", "auto"))
     with process_group(device):
@@ -130,21 +129,19 @@ def _train(
 ) -> None:
     first = distributed.rank() == 0
     with state.track_state(folder) if first else nullcontext():
-        shown = progress if first else Silent()
-        training = _build(folder, info, device, shown, parts)
-        training.restore(shown)
+        progress = progress if first else Silent()
+        training = _build(folder, info, device, progress, parts)
+        training.restore(progress)
         try:
-            training.fit(shown)
+            training.fit(progress)
         except RuntimeError as error:
-            if distributed.lost_another(error):
-                raise _left_alone(folder) from error
-            raise
-
-
-def _left_alone(folder: Path) -> MscolError:
-    found = checkpoints.latest_checkpoint(folder)
-    kept = f"--resume goes on from step {found.step}" if found else "there is no checkpoint yet"
-    return MscolError(f"another process of {folder} was killed or has failed: {kept}.")
+            if not distributed.lost_another(error):
+                raise
+            latest = checkpoints.latest_checkpoint(folder)
+            hint = f"resume at step {latest.step} with --resume" if latest else "no checkpoint yet"
+            raise MscolError(
+                f"another process of {folder} was killed or has failed: {hint}."
+            ) from error
 
 
 def _build(
@@ -157,9 +154,10 @@ def _build(
     registry = load_registry()
     settings = TrainingSettings(**info["training"])
     if parts is None:
-        built = build_encoder(recorded_encoder(info, registry), settings.seed)
-        parts = built, build_objective(recorded_objective(info, registry), built, settings.seed)
-    encoder, objective = parts
+        encoder = build_encoder(recorded_encoder(info, registry), settings.seed)
+        objective = build_objective(recorded_objective(info, registry), encoder, settings.seed)
+    else:
+        encoder, objective = parts
     store = Store.open(Path(info["store"]["path"]))
     if store.hash != info["store"]["hash"]:
         raise UsageError(f"{store.path} has changed since {folder} was started: train a new run.")
@@ -170,21 +168,21 @@ def _build(
         crop_samples=encoder.crop_samples,
         level=encoder.level,
         seed=settings.seed,
-        place=settings.store_on,
+        store_on=settings.store_on,
     )
     probe = online_probe(info, encoder, registry, progress)
     return Training(folder, info, settings, encoder, objective, source, device, probe)
 
 
 def _result(folder: Path, seconds: float) -> PretrainResult:
-    found = checkpoints.latest_checkpoint(folder)
-    if found is None:
+    latest = checkpoints.latest_checkpoint(folder)
+    if latest is None:
         raise MissingDataError(f"{folder} ended without a checkpoint.")
     last = read_metrics(folder)[-1:]
     return PretrainResult(
         run=folder,
-        checkpoint=found.folder,
-        steps=found.step,
+        checkpoint=latest.folder,
+        steps=latest.step,
         loss=last[0].get("loss") if last else None,
         accuracy=last[0].get("accuracy") if last else None,
         seconds=round(seconds, 2),

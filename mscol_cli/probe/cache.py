@@ -82,7 +82,7 @@ def embed_cached(
     progress.advance(len(paths) - len(missing))
     decode: Decode = partial(load_waveform, warn=progress.warn)
     if corruption is not None:
-        decode = partial(load_corrupted, deformation=corruption, warn=progress.warn)
+        decode = partial(load_corrupted, corruption=corruption, warn=progress.warn)
     failures: dict[int, str] = {}
     wanted = [paths[row] for row in missing]
     with _Cache(folder, progress) as cache:

@@ -1,1 +1,1 @@
-"""Recipes: files that set the options of commands and plugins, all of which are checked."""
+"""Recipes: TOML files that set options of commands and plugins."""

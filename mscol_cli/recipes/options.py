@@ -1,7 +1,7 @@
-"""The options that recipes set, and all options of a training run: each is declared once, here.
+"""Options that recipes set, and all options of a training run, each declared once.
 
-From its declaration follow its option on the command line, its key in recipes and studies, its
-place in run.json, and whether a run that is resumed may change it.
+The declaration determines the command-line option, the key in recipes and studies, the entry in
+run.json, and whether a resumed run may change the option.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any, Literal
 from mscol_cli.contracts.options import Option, option, options_of
 
 Role = Literal["result", "length", "saving", "where"]
-"""What an option is for:
+"""Role of an option:
 
-* `result`: decides what is learned. Recipes set it; a run keeps it.
-* `length`: how long to train. Recipes set it; a resumed run may change it.
+* `result`: determines what is learned. Recipes set it; a resumed run cannot change it.
+* `length`: length of training. Recipes set it; a resumed run may change it.
 * `saving`: what is written when. A resumed run may change it; recipes set it only with `recipe`.
-* `where`: where and how to compute. Left to each machine, so recipes do not set it.
+* `where`: where and how to compute. It depends on the machine, so recipes do not set it.
 """
 
 
@@ -36,37 +36,37 @@ def setting(
     """Declare one option of a run, as a dataclass field.
 
     Args:
-        default: Value when neither the command line nor a recipe gives one.
+        default: Value if neither the command line nor a recipe sets one.
         help: One sentence for `mscol pretrain --help`.
-        role: What the option is for.
+        role: Role of the option.
         key: Name in recipes and on the command line; empty for the name of the field.
-        recipe: Whether recipes set it; None for what the role says.
-        flag: Whether the command line gets an option for it.
-        metavar: Placeholder of its value in the help; empty for one that fits its type.
+        recipe: Whether recipes set it; None follows the role.
+        flag: Whether it is an option of the command line.
+        metavar: Placeholder of the value in the help; empty for the default of the type.
         minimum: Smallest value allowed, inclusive.
         choices: The only values allowed.
     """
-    made = option(default, help, minimum=minimum, choices=choices)
+    declared = option(default, help, minimum=minimum, choices=choices)
     recipe = role in ("result", "length") if recipe is None else recipe
-    own = {"role": role, "key": key, "recipe": recipe, "flag": flag, "metavar": metavar}
-    return field(default=default, metadata={**made.metadata, **own})
+    extra = {"role": role, "key": key, "recipe": recipe, "flag": flag, "metavar": metavar}
+    return field(default=default, metadata={**declared.metadata, **extra})
 
 
 @dataclass(frozen=True)
 class PartsSettings:
-    """What is trained, on what."""
+    """Objective, encoder and training clips."""
 
     objective: str = setting(
         "",
-        "Objective: msa, cola, mws, random-mask, clmr or one of a plugin. msa+mws trains msa on"
+        "Objective: msa, cola, mws, random-mask, clmr or that of a plugin. msa+mws trains msa on"
         " crops augmented as in mws.",
         "result",
     )
     encoder: str = setting("efficientnet_b0", "Encoder.", "result")
     train_split: str = setting(
         "all",
-        "Train only on the training clips of this probe task, so that no test clip is used (data in"
-        " data/TASK, or TASK=DIR), or on all tracks.",
+        "Train on the training clips of this probe task only (data in data/TASK, or TASK=DIR), so"
+        " that no test clip is used, or on all tracks.",
         "result",
         metavar="TASK|all",
     )
@@ -74,14 +74,14 @@ class PartsSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long, how much, how fast, and where."""
+    """Length, batch size, learning rate, saving and device."""
 
     steps: int = setting(10_000, "Number of training steps.", "length", minimum=1)
     batch_size: int = setting(128, "Pairs per step, over all processes.", "result")
     learning_rate: float = setting(1e-3, "Learning rate.", "result", key="lr")
     schedule: str = setting(
         "halved",
-        "Learning rate schedule: halved (halved after half of the steps) or constant.",
+        "Learning rate schedule: halved (at half of the steps) or constant.",
         "result",
         choices=("halved", "constant"),
     )
@@ -91,7 +91,7 @@ class TrainingSettings:
         10, "Steps between lines of metrics.jsonl.", "saving", flag=False, minimum=1
     )
     keep_last: int = setting(
-        2, "Number of checkpoints to keep, besides the best.", "saving", minimum=1
+        2, "Number of latest checkpoints to keep, in addition to the best.", "saving", minimum=1
     )
     processes: int = setting(
         1, "Number of processes that share a batch.", "where", flag=False, minimum=1
@@ -99,8 +99,8 @@ class TrainingSettings:
     device: str = setting("auto", "Device: auto, cpu, cuda or cuda:N.", "where")
     store_on: str = setting(
         "auto",
-        "Hold the store in the memory of the device, or read it from the host. auto: on a GPU where"
-        " it fits.",
+        "Keep the store in the memory of the device, or read it from the host. auto: on a GPU if it"
+        " fits.",
         "where",
         choices=("auto", "device", "host"),
     )
@@ -119,15 +119,15 @@ class TrainingSettings:
 
 
 PRETRAIN = (*options_of(PartsSettings), *options_of(TrainingSettings))
-"""Every option of a run."""
+"""All options of a run."""
 IN_RECIPES: dict[str, list[Option]] = {
     "separate": [Option("separator", str), Option("model", str)],
     "pretrain": [item for item in PRETRAIN if item.metadata["recipe"]],
     "probe": [Option("seeds", int)],
 }
-"""By command, what recipes set."""
+"""Options that recipes set, by command."""
 
 
 def named(*roles: Role) -> list[str]:
-    """Names of the options of a run that have one of these roles."""
+    """Names of the options of a run with one of these roles."""
     return [item.name for item in PRETRAIN if item.metadata["role"] in roles]

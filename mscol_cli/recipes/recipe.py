@@ -1,8 +1,8 @@
-"""Recipes: TOML files read with every key checked, and written.
+"""Read and write recipes, TOML files whose keys are all checked.
 
 [separate], [pretrain] and [probe] hold options of those commands by their long names.
-[objectives.NAME], [encoders.NAME], [separators.NAME] and [tasks.NAME] hold options of plugins,
-[protocols.TASK] what `probe --protocol` takes.
+[objectives.NAME], [encoders.NAME], [separators.NAME] and [tasks.NAME] hold options of plugins, and
+[protocols.TASK] holds those of `probe --protocol`.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ ABOUT = ("title",)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a recipe sets.
+    """The settings of a recipe.
 
     Attributes:
-        name: Its name, or the file it was read from.
-        title: One line on what it is for.
-        commands: By command, options by the names of their fields.
-        parts: By section (`objectives`, `encoders`, ...), by plugin, options by name.
-        text: The file as it was written.
+        name: Name of the recipe, or path of its file.
+        title: Purpose of the recipe, in one line.
+        commands: Options by field name, by command.
+        parts: Options by name, by section (`objectives`, `encoders`, ...) and plugin.
+        text: Text of the file.
     """
 
     name: str = ""
@@ -54,9 +54,9 @@ class Recipe:
     parts: Mapping[str, Mapping[str, Values]] = field(default_factory=dict)
     text: str = ""
 
-    def settings(self, command: str, given: Values) -> dict[str, Any]:
-        """Options of a command: what was given, and where that is None, what the recipe says."""
-        chosen = {name: value for name, value in given.items() if value is not None}
+    def settings(self, command: str, options: Values) -> dict[str, Any]:
+        """Options of a command: the recipe's, overridden by those given that are not None."""
+        chosen = {name: value for name, value in options.items() if value is not None}
         return {**self.commands.get(command, {}), **chosen}
 
     def preset(self, section: str) -> Mapping[str, Values]:
@@ -68,47 +68,48 @@ NO_RECIPE = Recipe()
 
 
 def bundled_recipes() -> list[Recipe]:
-    """The recipes that come with mscol, by name."""
+    """The bundled recipes, sorted by name."""
     return [_parse(path.stem, path) for path in named_files(FOLDER)]
 
 
 def read_recipe(name: str | None) -> Recipe:
-    """A recipe by its name, or by the path of its file; the empty one for None.
+    """Read a recipe by its name or path; None returns the empty recipe.
 
     Raises:
-        MissingDataError: There is no such file.
-        UsageError: No recipe has that name, or the file holds something else than a recipe.
+        MissingDataError: The file does not exist.
+        UsageError: The name is unknown, or the file is not a valid recipe.
     """
     if name is None:
         return NO_RECIPE
-    path = find_named("recipe", name, FOLDER, "mscol recipes")
-    return _parse(name, path)
+    return _parse(name, find_named("recipe", name, FOLDER, "mscol recipes"))
 
 
 def named_files(folder: Path) -> list[Path]:
-    """The TOML files that come with mscol in a folder, by name."""
+    """The TOML files in a folder, sorted by name."""
     return sorted(folder.glob(f"*{SUFFIX}"))
 
 
 def find_named(kind: str, name: str, folder: Path, lists: str) -> Path:
-    """A TOML file that comes with mscol, by its name, or one of the user's, by its path.
+    """Find a bundled TOML file by its name, or a file of the user by its path.
 
     Args:
-        kind: What it holds, for messages.
+        kind: Kind of file, for messages.
         name: Name or path.
-        folder: Of those that come with mscol.
-        lists: The command that lists them.
+        folder: Folder of the bundled files.
+        lists: Command that lists the bundled files, for messages.
 
     Raises:
-        MissingDataError: There is no such file.
-        UsageError: None has that name.
+        MissingDataError: The file does not exist.
+        UsageError: The name is unknown.
     """
     bundled = {path.stem: path for path in named_files(folder)}
     path = bundled.get(name, Path(name))
     if path.is_file():
         return path
     if path.suffix == SUFFIX or len(path.parts) > 1:
-        raise MissingDataError(f"{path} is no file: name a {kind}'s file, or see '{lists}'.")
+        raise MissingDataError(
+            f"{path} is not a file: give the path of a {kind}, or see '{lists}'."
+        )
     raise unknown_name(kind, name, bundled)
 
 
@@ -128,18 +129,18 @@ def _parse(name: str, path: Path) -> Recipe:
 
 
 def read_toml(path: Path, example: str) -> tuple[str, dict[str, Any]]:
-    """The text of a TOML file, and what it says. Raises UsageError, naming a command that prints
-    an example."""
+    """Read the text and content of a TOML file. Raises UsageError, with `example`, a command that
+    prints a valid file."""
     try:
-        # Some editors begin UTF-8 with a byte order mark, which TOML does not know.
+        # Some editors add a byte order mark to UTF-8, which TOML does not allow.
         text = path.read_text(encoding="utf-8-sig")
         return text, tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML ({error}): see '{example}'.") from None
+        raise UsageError(f"{path} is not valid TOML ({error}): see '{example}'.") from None
 
 
 def read_table(known: Iterable[Option], values: Any, where: str) -> dict[str, Any]:
-    """The options that a table of a file sets, by the names of their fields. Raises UsageError."""
+    """Read the options of a table in a file, by field name. Raises UsageError."""
     return read_options(known, named_options(values, where), Wording.in_file(where))
 
 
@@ -149,37 +150,37 @@ def _plugins(values: Any, where: str) -> Mapping[str, Values]:
 
 
 def named_options(values: Any, where: str) -> Values:
-    """A table whose keys are options by their long names. Raises UsageError."""
+    """Read a table whose keys are long names of options. Raises UsageError."""
     return {name.replace("-", "_"): value for name, value in table(values, where).items()}
 
 
 def table(values: Any, where: str) -> Values:
-    """A table. Raises UsageError, saying where, when it is something else."""
+    """Check that a value is a table. Raises UsageError."""
     if not isinstance(values, dict):
-        raise UsageError(f"{where} is no table of options, but {values!r}.")
+        raise UsageError(f"{where} is {values!r}, not a table of options.")
     return values
 
 
-def check_names(found: Values, known: Iterable[str], where: str) -> None:
-    """Refuse a name that is not known. Raises UsageError."""
-    for name in found:
+def check_names(values: Values, known: Iterable[str], where: str) -> None:
+    """Check that all names are known. Raises UsageError."""
+    for name in values:
         if name not in known:
             raise unknown_name(f"setting in {where}", name, known)
 
 
 def to_toml(content: Mapping[str, Any], command: str) -> str:
-    """Sections with every value stated, under a comment that says what it is.
+    """Write a recipe as TOML, with a comment on its origin.
 
     Args:
-        content: Tables of a recipe; empty ones, and values that are None, are left out.
-        command: The command whose configuration this is.
+        content: Tables of a recipe; empty tables and None are left out.
+        command: Command whose configuration this is.
     """
-    text = tomli_w.dumps(_stated(content))
+    text = tomli_w.dumps(_without_none(content))
     return f"# mscol {__version__}: every option of '{command}', usable with --recipe.\n\n{text}"
 
 
-def _stated(value: Any) -> Any:
+def _without_none(value: Any) -> Any:
     if isinstance(value, Mapping):
-        stated = {name: _stated(item) for name, item in value.items() if item is not None}
-        return {name: item for name, item in stated.items() if item != {}}
+        items = {name: _without_none(item) for name, item in value.items() if item is not None}
+        return {name: item for name, item in items.items() if item != {}}
     return list(value) if isinstance(value, tuple) else value

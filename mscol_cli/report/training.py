@@ -11,7 +11,7 @@ from mscol_cli.pages.curves import Panel, draw_panels
 from mscol_cli.pages.page import Block, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
 from mscol_cli.report.material import Material, file_name
-from mscol_cli.runs.plot import MOST_POINTS, RunCurves, kind_of, run_panels, usual_metrics
+from mscol_cli.runs.plot import MAX_POINTS, RunCurves, kind_of, run_panels, usual_metrics
 from mscol_cli.runs.trained import FoundRun
 from mscol_cli.system.units import format_duration
 
@@ -38,7 +38,7 @@ def _blocks(runs: Sequence[tuple[FoundRun, RunCurves]]) -> Iterator[Block]:
     )
     drawn = [curves for _, curves in runs]
     yield Pictures(list(_pictures(drawn)))
-    if any(len(run.lines) > MOST_POINTS for run in drawn):
+    if any(len(run.lines) > MAX_POINTS for run in drawn):
         yield Text(
             "Where many steps were logged, a point is the mean of several, and the shaded area"
             " covers their lowest and highest values."

@@ -1,1 +1,1 @@
-"""Run folders: layout, checkpoints, state, metrics; `mscol runs` lists, shows and plots them."""
+"""Run folders: layout, checkpoints, state and metrics; `mscol runs` lists, shows and plots them."""

@@ -1,4 +1,4 @@
-"""Checkpoints: folders of safetensors with a run.json, saved, pruned and restored."""
+"""Saving, pruning and restoring checkpoints: folders of safetensors files with a run.json."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ from mscol_cli.runs.layout import (
     checkpoint_folders,
     step_of,
 )
-from mscol_cli.system.files import file_hash, make_readable, point, read_json, sync, write_json
+from mscol_cli.system.files import (
+    file_hash,
+    make_readable,
+    read_json,
+    replace_link,
+    sync,
+    write_json,
+)
 
 BEST = "best"
 
@@ -38,9 +45,9 @@ class Checkpoint:
     """A checkpoint on disk.
 
     Attributes:
-        folder: Where it is.
-        step: Updates made.
-        info: Its run.json.
+        folder: Folder of the checkpoint.
+        step: Number of training steps.
+        info: Content of its run.json.
     """
 
     folder: Path
@@ -53,9 +60,9 @@ class Restorable:
     """A checkpoint in memory.
 
     Attributes:
-        checkpoint: Where it is, and its run.json.
-        tensors: By file stem (`encoder`, `objective`, `optimizer`), tensors by name, on the CPU.
-        damaged: Newer checkpoints, and why they cannot be read.
+        checkpoint: The checkpoint on disk.
+        tensors: Tensors on the CPU, by file stem (`encoder`, `objective`, `optimizer`) and name.
+        damaged: Newer checkpoints that cannot be read, with reasons.
     """
 
     checkpoint: Checkpoint
@@ -66,13 +73,13 @@ class Restorable:
 def save_checkpoint(
     run: Path, step: int, info: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
 ) -> Path:
-    """Write `RUN/checkpoints/step-NNNNNNNN` and return it.
+    """Write `RUN/checkpoints/step-NNNNNNNN` and return its path.
 
     Args:
         run: The run folder.
-        step: Updates made.
+        step: Number of training steps.
         info: Settings of the run; the step is added.
-        tensors: By file stem (`encoder`, `objective`, `optimizer`), tensors by name.
+        tensors: Tensors by file stem (`encoder`, `objective`, `optimizer`) and name.
     """
     final = checkpoint_folder(run, step)
     with _filled(final, {**info, "step": step}, tensors) as temporary:
@@ -85,30 +92,30 @@ def save_checkpoint(
 def save_model(
     folder: Path, step: int, info: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
 ) -> None:
-    """Write a checkpoint that belongs to no run, at a place of the user's choice.
+    """Write a checkpoint outside of a run.
 
     Args:
-        folder: New, or an empty folder.
-        step: Updates made.
-        info: What is known of the model; layout and step are added.
-        tensors: By file stem (`encoder`, `objective`), tensors by name.
+        folder: A new or empty folder.
+        step: Number of training steps.
+        info: Description of the model; layout and step are added.
+        tensors: Tensors by file stem (`encoder`, `objective`) and name.
 
     Raises:
-        UsageError: The folder holds something.
+        UsageError: The folder is not empty.
     """
     refuse_occupied(folder)
     content = {**STAMP, **info, "step": step}
     final = folder.resolve()
     with _filled(final, content, tensors) as temporary:
-        # Fails where a rival has filled the folder meanwhile, and loses nothing.
+        # Fails if another process has filled the folder meanwhile.
         temporary.rename(final)
 
 
 def refuse_occupied(folder: Path) -> None:
-    """Refuse a path that is a file, or a folder that holds something. Raises UsageError."""
+    """Raise UsageError if a path is a file or a folder that is not empty."""
     if folder.is_dir():
         if any(folder.iterdir()):
-            raise UsageError(f"{folder} already holds files: choose another -o.")
+            raise UsageError(f"{folder} already contains files: choose another -o.")
     elif folder.exists():
         raise UsageError(f"{folder} is a file: choose another -o.")
 
@@ -117,7 +124,7 @@ def refuse_occupied(folder: Path) -> None:
 def _filled(
     final: Path, content: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
 ) -> Iterator[Path]:
-    """A complete folder beside `final`, on the disk, for the caller to rename to it."""
+    """Write a temporary folder beside `final`. The caller renames it to `final`."""
     temporary = final.with_name(f".{final.name}.{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
@@ -135,18 +142,18 @@ def _filled(
 
 
 def run_of(folder: Path) -> Path:
-    """The run folder of a checkpoint; the checkpoint itself where it belongs to no run."""
-    named = folder.name == BEST or step_of(folder) is not None
-    inside = folder.parent.name == CHECKPOINTS and named
+    """Run folder of a checkpoint; the checkpoint itself if it belongs to no run."""
+    is_checkpoint = folder.name == BEST or step_of(folder) is not None
+    inside = folder.parent.name == CHECKPOINTS and is_checkpoint
     return folder.parent.parent if inside else folder
 
 
 def keep_best(run: Path, folder: Path) -> None:
-    """Let `RUN/checkpoints/best` point at a checkpoint if none before it had a lower `loss`."""
+    """Point `RUN/checkpoints/best` at a checkpoint unless an earlier one has a lower `loss`."""
     link = run / CHECKPOINTS / BEST
     if _loss(link) < _loss(folder):
         return
-    point(link, Path(folder.name))
+    replace_link(link, Path(folder.name))
 
 
 def _loss(folder: Path) -> float:
@@ -158,8 +165,8 @@ def _loss(folder: Path) -> float:
 
 
 def prune(run: Path, keep: int) -> None:
-    """Delete all but the last `keep` checkpoints of a run and its best, and what killed processes
-    left of others; for a process that is writing none."""
+    """Delete all but the best and the last `keep` checkpoints of a run, and temporary folders of
+    interrupted processes. No checkpoint must be being written."""
     best = (run / CHECKPOINTS / BEST).resolve().name
     old = (folder for folder in checkpoint_folders(run)[:-keep] if folder.name != best)
     unfinished = (run / CHECKPOINTS).glob(f".{STEP_PREFIX}*")
@@ -168,7 +175,7 @@ def prune(run: Path, keep: int) -> None:
 
 
 def latest_checkpoint(path: Path) -> Checkpoint | None:
-    """The newest checkpoint of a run folder; None when it has none yet."""
+    """The newest checkpoint of a run folder; None if there is none yet."""
     folders = checkpoint_folders(path)
     return read_checkpoint(folders[-1]) if folders else None
 
@@ -177,8 +184,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint's run.json.
 
     Raises:
-        MissingDataError: The folder is no checkpoint.
-        UsageError: It has a layout this version does not read.
+        MissingDataError: The folder is not a checkpoint.
+        UsageError: The layout is not supported.
     """
     info = read_json(folder / RUN, "checkpoint")
     check_layout(folder, info)
@@ -186,15 +193,15 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:
-    """Tensors by name of `FOLDER/STEM.safetensors`, on the CPU.
+    """Read the tensors of `FOLDER/STEM.safetensors`, by name, on the CPU.
 
     Raises:
-        MissingDataError: The file is not there.
-        UsageError: It is damaged.
+        MissingDataError: The file does not exist.
+        UsageError: The file is damaged.
     """
     path = folder / f"{stem}.safetensors"
     if not path.is_file():
-        raise MissingDataError(f"{path} is missing: the checkpoint is not complete.")
+        raise MissingDataError(f"{path} is missing: the checkpoint is incomplete.")
     try:
         return load_file(path)
     except SafetensorError as error:
@@ -202,15 +209,15 @@ def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:
 
 
 def weights_hash(folder: Path) -> str:
-    """SHA-256 of the encoder's weights, which names a model in caches and reports."""
+    """SHA-256 of the encoder weights, which identifies a model in caches and reports."""
     return file_hash(folder / f"{ENCODER}.safetensors")
 
 
 def restorable(run: Path) -> Restorable | None:
-    """The newest checkpoint of a run that can be read; None when it has none yet.
+    """The newest readable checkpoint of a run; None if there is none yet.
 
     Raises:
-        UsageError, MissingDataError: There are checkpoints, and none can be read.
+        UsageError, MissingDataError: No existing checkpoint can be read.
     """
     damaged: dict[Path, str] = {}
     newest: MscolError | None = None
@@ -227,8 +234,8 @@ def restorable(run: Path) -> Restorable | None:
 
 
 def set_aside(folder: Path) -> None:
-    """Rename a damaged checkpoint, so that it counts as none and can be looked at."""
+    """Rename a damaged checkpoint so that it is ignored but kept."""
     number = 1
-    while (place := folder.with_name(f"damaged-{number}-{folder.name}")).exists():
+    while (path := folder.with_name(f"damaged-{number}-{folder.name}")).exists():
         number += 1
-    folder.rename(place)
+    folder.rename(path)

@@ -1,4 +1,4 @@
-"""How run folders are named and laid out; read without torch, which is slow to load."""
+"""Names and layout of run folders. Does not import torch, which is slow to load."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.system.files import leftovers, point, read_json, relative_to_here, write_json
+from mscol_cli.system.files import leftovers, read_json, relative_to_here, replace_link, write_json
 
 STAMP: Mapping[str, Any] = {"format": "mscol-run", "version": 1}
-"""How a run.json begins."""
+"""Format and version of a run.json."""
 RUNS = Path("runs")
 LATEST = "latest"
 STEP_PREFIX = "step-"
 RUN, RECIPE, CHECKPOINTS = "run.json", "recipe.toml", "checkpoints"
-"""In a run: its settings, those that decide the result as a recipe, and its checkpoints."""
+"""Files of a run: its settings, the settings that affect the result as a recipe, checkpoints."""
 ENCODER, OBJECTIVE, OPTIMIZER = WEIGHTS = "encoder", "objective", "optimizer"
-"""In a checkpoint: stems of the files of tensors."""
+"""Stems of the safetensors files of a checkpoint."""
 PROBES, PROBE_REPORT = "probes", "probe.json"
-"""Results of probes, of a run in its folder: each in a folder of its own, and what says it all."""
+"""Folder of a run's probe results, one folder each, and the report in each."""
 
 
 def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
-    """Refuse a run.json of another layout. Raises UsageError."""
+    """Check the layout of a run.json. Raises UsageError."""
     stamp = {key: info.get(key) for key in STAMP}
     if stamp != STAMP:
         raise UsageError(
@@ -35,35 +35,35 @@ def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
 
 
 def checkpoint_folders(run: Path) -> list[Path]:
-    """The checkpoints of a run, by step."""
+    """The checkpoints of a run, sorted by step."""
     return sorted((run / CHECKPOINTS).glob(f"{STEP_PREFIX}*"))
 
 
 def checkpoint_folder(run: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies."""
+    """Folder of the checkpoint at a step."""
     return run / CHECKPOINTS / f"{STEP_PREFIX}{step:08d}"
 
 
 def step_of(folder: Path) -> int | None:
-    """The step of a checkpoint by its name; None for a folder of another name."""
+    """Step in the name of a checkpoint folder; None for other names."""
     number = folder.name.removeprefix(STEP_PREFIX)
     return int(number) if folder.name.startswith(STEP_PREFIX) and number.isdecimal() else None
 
 
 def follow_latest(run: Path) -> Path:
-    """A run folder that the user named, with `latest` followed to the run itself."""
+    """Resolve the link `latest` to the run it points at; other paths are returned unchanged."""
     return relative_to_here(run.resolve()) if run.name == LATEST else run
 
 
 def find_named(name: str | Path) -> Path | None:
-    """A folder that the user named: a path, or what lies below `runs/`, such as a run's name; None
-    where there is neither."""
-    found = next((path for path in (Path(name), RUNS / name) if path.is_dir()), None)
-    return found and follow_latest(found)
+    """Find a folder by its path, or by its path below `runs/`, such as the name of a run; None if
+    there is neither."""
+    folder = next((path for path in (Path(name), RUNS / name) if path.is_dir()), None)
+    return folder and follow_latest(folder)
 
 
 def new_run(folder: Path, objective: str, encoder: str) -> Path:
-    """Make the next free `FOLDER/<objective>-<encoder>-<n>`, even beside a rival."""
+    """Create the next free `FOLDER/<objective>-<encoder>-<n>`; safe with concurrent processes."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{objective}-{encoder}"
     taken = [
@@ -82,22 +82,22 @@ def new_run(folder: Path, objective: str, encoder: str) -> Path:
 
 
 def point_latest(folder: Path, run: Path) -> None:
-    """Let `FOLDER/latest` point at a run inside that folder; a run elsewhere leaves it alone."""
+    """Point `FOLDER/latest` at a run inside that folder; a run elsewhere is ignored."""
     target = run.resolve()
     if target.is_relative_to(folder.resolve()):
-        # Relative: a folder of runs may be moved.
-        point(folder / LATEST, Path(os.path.relpath(target, folder.resolve())))
+        # A relative link survives moving the folder.
+        replace_link(folder / LATEST, Path(os.path.relpath(target, folder.resolve())))
 
 
 def latest_run(folder: Path, advice: str) -> Path:
-    """What `FOLDER/latest` points at.
+    """The run that `FOLDER/latest` points at.
 
     Args:
         folder: A folder of runs.
-        advice: What to do where there is no such link, for the error.
+        advice: Advice for the error message.
 
     Raises:
-        MissingDataError: There is no run yet.
+        MissingDataError: The link does not exist.
     """
     link = folder / LATEST
     if not link.exists():
@@ -106,16 +106,16 @@ def latest_run(folder: Path, advice: str) -> Path:
 
 
 def write_run(run: Path, settings: Mapping[str, Any]) -> None:
-    """Write a run's settings as its run.json."""
+    """Write the settings of a run to its run.json."""
     write_json(run / RUN, {**STAMP, **settings})
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """A run's settings.
+    """Read the settings of a run.
 
     Raises:
-        MissingDataError: The folder is no run.
-        UsageError: It has a layout this version does not read.
+        MissingDataError: The folder is not a run.
+        UsageError: The layout is not supported.
     """
     settings = read_json(run / RUN, "run folder")
     check_layout(run, settings)
@@ -123,23 +123,22 @@ def read_run(run: Path) -> dict[str, Any]:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder holds a run: its settings, which are written last."""
+    """Whether a folder is a run: it contains the settings, which are written last."""
     return (folder / RUN).is_file()
 
 
 def refuse_used(run: Path, files: Mapping[str, str]) -> None:
-    """Refuse a run folder that already holds something, but what a process left there that was
-    killed before it had begun the same run.
+    """Check that a run folder is new. Files of an interrupted start of the same run are allowed.
 
     Args:
         run: The folder.
-        files: Name and text of what is written there before the run's settings are.
+        files: Names and texts of the files written before the settings.
 
     Raises:
-        UsageError: It holds something else.
+        UsageError: The folder contains other files.
     """
     if run.exists() and any(not _left_behind(path, files) for path in run.iterdir()):
-        raise UsageError(f"{run} already holds files: choose another -o, or add --resume.")
+        raise UsageError(f"{run} already contains files: choose another -o, or add --resume.")
 
 
 def _left_behind(path: Path, files: Mapping[str, str]) -> bool:

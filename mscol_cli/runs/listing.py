@@ -1,4 +1,4 @@
-"""`runs`: what runs there are, how they stand, and in what they differ."""
+"""`runs`: listing runs, showing one, and comparing several."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class RunSummary:
     """One line of the list.
 
     Attributes:
-        name: Of the run folder.
-        folder: Where it is.
+        name: Name of the run folder.
+        folder: The run folder.
         latest: Whether `latest` points at it.
-        objective: What it learns from; empty where its settings cannot be read.
-        encoder: The network.
-        step: Updates made.
-        steps: Updates in all.
+        objective: Name of the objective; empty if the settings cannot be read.
+        encoder: Name of the encoder.
+        step: Number of training steps so far.
+        steps: Total number of training steps.
         loss: Last mean loss.
         accuracy: Last mean accuracy of the association.
-        probes: By name of a report of `mscol probe`, its headline score.
-        headlines: Those that stand for all: of each task one.
-        online: By task, the last score of the online probe.
+        probes: Headline score of each probe report, by name.
+        headlines: The score of one report per task.
+        online: Last score of the online probe, by task.
         state: `running`, `finished`, `interrupted`, `failed`, `imported`, `damaged`, or `stopped`
-            where nothing more is known.
-        reason: Why it stopped.
-        age_s: Seconds since something was written.
-        problems: What is wrong with the folder.
+            if the reason is unknown.
+        reason: Why the run stopped.
+        age_s: Seconds since the last write.
+        problems: Problems with the folder.
     """
 
     name: str
@@ -60,15 +60,15 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """All there is to say of one run.
+    """Details of one run.
 
     Attributes:
         summary: Its line of the list.
-        settings: By dotted name, everything it was told.
-        software: By name, the versions it was started with, and the state of the git checkout.
-        metrics: The last value of each metric.
-        probes: Headlines of its probe reports.
-        checkpoints: Updates of each checkpoint that is kept.
+        settings: Settings by dotted name.
+        software: Versions at the start of the run and state of the git checkout, by name.
+        metrics: Last value of each metric.
+        probes: Headline scores of its probe reports.
+        checkpoints: Steps of the existing checkpoints.
     """
 
     summary: RunSummary
@@ -81,14 +81,14 @@ class RunDetails:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs side by side; each value is a list with one entry per run, None where it has none.
+    """Runs side by side. Each value is a list with one entry per run, None if missing.
 
     Attributes:
-        runs: Their names.
-        settings: By dotted name.
-        software: Versions, and the state of the git checkout; these are nobody's settings.
-        metrics: By name, the last values.
-        probes: By name and metric, the headline scores.
+        runs: Names of the runs.
+        settings: Settings by dotted name.
+        software: Versions and state of the git checkout, by name.
+        metrics: Last values by name.
+        probes: Headline scores by name and metric.
     """
 
     runs: Sequence[str]
@@ -99,34 +99,36 @@ class Comparison:
 
 
 def list_runs(folder: Path | None = None) -> list[RunSummary]:
-    """Every run in a folder, the one that was written to last first.
+    """Every run in a folder, most recently written first.
 
     Raises:
-        MissingDataError: There is no such folder.
+        MissingDataError: The folder does not exist.
     """
     folder = folder or RUNS
     if not folder.is_dir():
-        raise MissingDataError(f"{folder} is no folder of runs: 'mscol pretrain' makes {RUNS}/.")
+        raise MissingDataError(f"{folder} is not a folder: 'mscol pretrain' creates {RUNS}/.")
     latest = (folder / LATEST).resolve()
-    found = [summarise(read_run_folder(path), path.resolve() == latest) for path in _inside(folder)]
-    # One that lies elsewhere is called by what `show` finds it by.
+    runs = [
+        summarise(read_run_folder(path), path.resolve() == latest) for path in _run_folders(folder)
+    ]
+    # `show` finds a run outside of the folder by its path.
     named = [
         run if run.folder.parent in (folder, folder.parent) else replace(run, name=str(run.folder))
-        for run in found
+        for run in runs
     ]
     return sorted(named, key=lambda run: run.age_s)
 
 
 MARKS = (RUN, RECIPE, METRICS, CHECKPOINTS)
-"""What tells a run, a damaged one too, from other folders, such as those of a study."""
+"""Files that distinguish a run, even a damaged one, from other folders, such as a study."""
 
 
-def _inside(folder: Path) -> Iterator[Path]:
+def _run_folders(folder: Path) -> Iterator[Path]:
     if (folder / RUN).exists():
         yield folder
         return
     latest = (folder / LATEST).resolve()
-    # The run that was started last may lie anywhere.
+    # The latest run may lie outside of the folder.
     if latest.is_dir() and latest.parent != folder.resolve():
         yield relative_to_here(latest)
     for path in folder.iterdir():
@@ -136,39 +138,39 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 
 def show_run(name: str) -> RunDetails:
-    """One run in full.
+    """Details of one run.
 
     Raises:
-        MissingDataError: There is none of that name.
+        MissingDataError: The run does not exist.
         UsageError: Its settings cannot be read.
     """
-    found = open_run(name)
+    run = open_run(name)
     return RunDetails(
-        summarise(found),
-        flat_settings(found.info),
-        software_of(found.info),
-        found.last(),
-        found.probes,
-        found.checkpoints,
+        summarise(run),
+        flat_settings(run.info),
+        software_of(run.info),
+        run.last(),
+        run.probes,
+        run.checkpoints,
     )
 
 
 def compare_runs(names: Sequence[str], everything: bool = False) -> Comparison:
-    """Runs side by side: the settings and the software in which they differ, or all.
+    """Compare runs: differing settings and software, or all with `everything`.
 
     Raises:
-        MissingDataError: There is no run of one of the names.
-        UsageError: Settings of one cannot be read.
+        MissingDataError: A run does not exist.
+        UsageError: The settings of a run cannot be read.
     """
-    found = open_runs(names)
-    settings = _columns([flat_settings(run.info) for run in found])
-    software = _columns([software_of(run.info) for run in found])
-    scores = [{f"{one.name} {one.metric}": one.value for one in run.probes} for run in found]
+    runs = open_runs(names)
+    settings = _columns([flat_settings(run.info) for run in runs])
+    software = _columns([software_of(run.info) for run in runs])
+    scores = [{f"{score.name} {score.metric}": score.value for score in run.probes} for run in runs]
     return Comparison(
-        names_of(found),
+        names_of(runs),
         settings if everything else _different(settings),
         software if everything else _different(software),
-        _columns([run.last() for run in found]),
+        _columns([run.last() for run in runs]),
         _columns(scores),
     )
 
@@ -178,14 +180,14 @@ def _different(columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]
 
 
 def names_of(runs: Sequence[RunRecord]) -> list[str]:
-    """What to call runs: by their folders' names, or by their paths where two share one."""
+    """Names of runs: folder names, or paths if two folders share a name."""
     names = [run.folder.name for run in runs]
     clash = len(set(names)) < len(names)
     return [str(run.folder) for run in runs] if clash else names
 
 
 def summarise(run: RunRecord, latest: bool = False) -> RunSummary:
-    """The line of the list."""
+    """Summarise a run as a line of the list."""
     last = run.last()
     return RunSummary(
         name=run.folder.name,
@@ -212,10 +214,11 @@ def summarise(run: RunRecord, latest: bool = False) -> RunSummary:
 
 
 def _headlines(scores: Sequence[ProbeScore]) -> Iterator[ProbeScore]:
-    """Of each task the result with the shortest name, which is that of the fewest extras."""
-    tasks = dict.fromkeys(score.task for score in scores)
-    for task in tasks:
-        yield min((one for one in scores if one.task == task), key=lambda one: len(one.name))
+    """The score with the shortest name, hence the fewest options, of each task."""
+    for task in dict.fromkeys(score.task for score in scores):
+        yield min(
+            (score for score in scores if score.task == task), key=lambda score: len(score.name)
+        )
 
 
 def _columns(tables: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -1,4 +1,4 @@
-"""RUN/metrics.jsonl as it is read: one JSON object for each logged step."""
+"""Reading RUN/metrics.jsonl: one JSON object per logged step."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ METRICS = "metrics.jsonl"
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
-    """Every line of a run's metrics.jsonl that can be read."""
+    """Every readable line of a run's metrics.jsonl."""
     return split_damaged(run)[0]
 
 
 def split_damaged(run: Path) -> tuple[list[dict[str, float]], int]:
-    """The lines that can be read, and how many cannot; a half-written last one is neither."""
+    """Readable lines and the number of damaged lines, without an incomplete last line."""
     path = run / METRICS
     if not path.exists():
         return [], 0
     text = path.read_text(encoding="utf-8", errors="replace")
-    found = [_values(line) for line in text.split("\n")[:-1]]
-    lines = [line for line in found if line is not None]
-    return lines, len(found) - len(lines)
+    parsed = [_parse(line) for line in text.split("\n")[:-1]]
+    lines = [line for line in parsed if line is not None]
+    return lines, len(parsed) - len(lines)
 
 
-def damage(run: Path, lines: int) -> str:
-    """How to say that lines are damaged."""
-    return f"{run / METRICS}: {lines} damaged {'line is' if lines == 1 else 'lines are'} left out."
+def format_damage(run: Path, lines: int) -> str:
+    """Message about damaged lines."""
+    return f"{run / METRICS}: {lines} damaged {'line is' if lines == 1 else 'lines are'} skipped."
 
 
-def _values(text: str) -> dict[str, float] | None:
+def _parse(text: str) -> dict[str, float] | None:
     try:
         values = json.loads(text)
     except ValueError:
@@ -40,5 +40,5 @@ def _values(text: str) -> dict[str, float] | None:
 
 
 def _is_number(value: object) -> bool:
-    # JSON as Python reads it has NaN and Infinity, which nothing here writes.
+    # Python parses NaN and Infinity, which mscol never writes.
     return isinstance(value, (int, float)) and math.isfinite(value)

@@ -1,4 +1,4 @@
-"""`mscol runs plot`: training curves of runs in one figure."""
+"""`mscol runs plot`: training curves of several runs in one figure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mscol_cli.contracts.watched import (
-    BY_SOURCE,
-    NOT_DRAWN,
-    ONLINE_PROBE,
-    WATCHED,
-    Watched,
-)
+from mscol_cli.contracts.watched import BY_SOURCE, NOT_DRAWN, ONLINE_PROBE, WATCHED, Watched
 from mscol_cli.errors import UsageError
 from mscol_cli.pages.curves import Curve, Panel
 from mscol_cli.runs.listing import names_of
@@ -23,20 +17,20 @@ from mscol_cli.runs.record import open_runs
 
 AXES = {"steps": "updates", "hours": "hours of training", "pairs": "pairs seen"}
 MINUTES = "minutes of training"
-MOST_POINTS = 300
-"""Of a curve: a longer one is drawn as means of equal stretches, or noise would hide it."""
+MAX_POINTS = 300
+"""Maximum number of points of a curve. A longer curve is averaged to reduce noise."""
 ORDER = tuple(WATCHED)
 
 
 @dataclass(frozen=True)
 class PlotRequest:
-    """What to draw.
+    """Arguments of `runs plot`.
 
     Attributes:
         runs: Names or folders.
         output: A PNG, PDF or SVG file.
-        x: What runs along: `steps`, `hours` or `pairs`.
-        metrics: Names as in metrics.jsonl; none for the usual ones.
+        x: Quantity on the x-axis: `steps`, `hours` or `pairs`.
+        metrics: Names as in metrics.jsonl; empty for the usual metrics.
     """
 
     runs: Sequence[str]
@@ -47,12 +41,12 @@ class PlotRequest:
 
 @dataclass(frozen=True)
 class PlotResult:
-    """What was drawn.
+    """Result of `runs plot`.
 
     Attributes:
-        output: The picture.
-        runs: Names in its legend.
-        metrics: A panel each.
+        output: The image file.
+        runs: Names in the legend.
+        metrics: Names of the metrics, one panel each.
     """
 
     output: Path
@@ -62,14 +56,14 @@ class PlotResult:
 
 @dataclass(frozen=True)
 class RunCurves:
-    """What is drawn of one run.
+    """Logged metrics of one run.
 
     Attributes:
-        label: Its name.
-        lines: Of its metrics.jsonl.
-        batch_size: Pairs per update; 0 where unknown.
-        score: What its online probe measures.
-        style: Its colour and dash; None for its place among the runs.
+        label: Name of the run.
+        lines: Lines of its metrics.jsonl.
+        batch_size: Pairs per training step; 0 if unknown.
+        score: Metric of its online probe.
+        style: Index of its colour and dash pattern; None uses its position among the runs.
     """
 
     label: str
@@ -79,10 +73,10 @@ class RunCurves:
     style: int | None = None
 
     def seconds(self) -> list[float | None]:
-        """Seconds of training at each line, None where unknown.
+        """Training time in seconds at each line; None if unknown.
 
-        As logged; of a run that logged no time, computed from its pairs per second, without
-        pauses and checkpoints.
+        If no time was logged, it is computed from the pairs per second, without pauses and
+        checkpoints.
         """
         if self.has("elapsed_s"):
             return [line.get("elapsed_s", None if line["step"] else 0.0) for line in self.lines]
@@ -90,10 +84,10 @@ class RunCurves:
             return [None] * len(self.lines)
         updates = np.diff([0.0, *(line["step"] for line in self.lines)])
         speeds = [line.get("pairs_per_second") or math.inf for line in self.lines]
-        return [float(one) for one in np.cumsum(updates * self.batch_size / np.asarray(speeds))]
+        return [float(time) for time in np.cumsum(updates * self.batch_size / np.asarray(speeds))]
 
     def has(self, name: str) -> bool:
-        """Whether some line has a value of a metric."""
+        """Whether any line has a value of a metric."""
         return any(name in line for line in self.lines)
 
     def values(self, name: str) -> list[float]:
@@ -102,34 +96,34 @@ class RunCurves:
 
     @property
     def longest(self) -> float | None:
-        """Seconds of training at the last line that has them."""
-        return next((one for one in reversed(self.seconds()) if one is not None), None)
+        """Training time in seconds at the last line with a known time."""
+        return next((time for time in reversed(self.seconds()) if time is not None), None)
 
 
 def run(request: PlotRequest) -> PlotResult:
-    """Draw runs over each other.
+    """Plot the metrics of runs.
 
     Raises:
-        UsageError: A metric that no run has, an unknown format, runs without any curve.
-        MissingDataError: There is no run of one of the names.
+        UsageError: No run has a metric, the format is unknown, or no run has a curve.
+        MissingDataError: A run does not exist.
     """
     from mscol_cli.pages.curves import draw_panels
     from mscol_cli.pages.pictures import FORMATS, save_picture
 
     if request.output.suffix.lower().removeprefix(".") not in FORMATS:
-        endings = ", ".join(f".{kind}" for kind in FORMATS)
-        raise UsageError(f"{request.output} has an unknown format: end it in {endings}.")
+        suffixes = ", ".join(f".{suffix}" for suffix in FORMATS)
+        raise UsageError(f"{request.output} has an unknown format: use one of {suffixes}.")
     if request.x not in AXES:
         raise UsageError(f"--x takes {', '.join(AXES)}, not '{request.x}'.")
-    found = open_runs(request.runs)
-    labels = names_of(found)
+    runs = open_runs(request.runs)
+    labels = names_of(runs)
     curves = [
-        RunCurves(label, one.lines, one.batch_size, one.online_metric)
-        for label, one in zip(labels, found, strict=True)
+        RunCurves(label, run.lines, run.batch_size, run.online_metric)
+        for label, run in zip(labels, runs, strict=True)
     ]
     known = metric_names(curves)
     if not known:
-        raise UsageError(f"nothing was logged yet in {', '.join(labels)}: wait for a line.")
+        raise UsageError(f"no metrics of {', '.join(labels)} yet: wait for the first line.")
     for name in request.metrics:
         if name not in known:
             raise UsageError(f"no run has metric '{name}'. Known: {', '.join(known)}.")
@@ -142,13 +136,13 @@ def run(request: PlotRequest) -> PlotResult:
 
 
 def metric_names(runs: Sequence[RunCurves]) -> list[str]:
-    """Every metric that some run has, in the order in which they are drawn."""
-    held = dict.fromkeys(name for run in runs for line in run.lines for name in line)
-    return sorted((name for name in held if name not in NOT_DRAWN), key=_place)
+    """Every metric of any run, in the order of the panels."""
+    names = dict.fromkeys(name for run in runs for line in run.lines for name in line)
+    return sorted((name for name in names if name not in NOT_DRAWN), key=_panel_index)
 
 
 def usual_metrics(runs: Sequence[RunCurves]) -> list[str]:
-    """Those that are drawn where none are asked for."""
+    """Metrics plotted by default."""
     return [
         name
         for name in metric_names(runs)
@@ -160,15 +154,16 @@ def run_panels(runs: Sequence[RunCurves], metrics: Sequence[str], x: str) -> lis
     """A panel for each metric.
 
     Args:
-        runs: One line each, in every panel of the same colour.
+        runs: Runs, one curve each in every panel.
         metrics: Names as in metrics.jsonl.
-        x: What runs along, one of `AXES`; hours are minutes where every run is shorter than one.
+        x: Quantity on the x-axis, one of `AXES`. Hours become minutes if every run is shorter than
+            one hour.
     """
     return [_panel(runs, name, x) for name in metrics]
 
 
 def kind_of(name: str) -> str:
-    """A metric's key in `WATCHED`, or its name."""
+    """Key of a metric in `WATCHED`, or its name."""
     return next((kind for kind in (ONLINE_PROBE, BY_SOURCE) if name.startswith(kind)), name)
 
 
@@ -178,8 +173,8 @@ def _panel(runs: Sequence[RunCurves], name: str, x: str) -> Panel:
     part = name.removeprefix(kind_of(name))
     x_label, size = _axis(runs, x)
     curves: list[Curve] = []
-    for place, run in enumerate(runs):
-        curve = _curve(run, name, x, size, place if run.style is None else run.style)
+    for index, run in enumerate(runs):
+        curve = _curve(run, name, x, size, index if run.style is None else run.style)
         if curve is not None:
             unit = run.score if kind_of(name) == ONLINE_PROBE else unit
             curves.append(curve)
@@ -187,7 +182,7 @@ def _panel(runs: Sequence[RunCurves], name: str, x: str) -> Panel:
 
 
 def _axis(runs: Sequence[RunCurves], x: str) -> tuple[str, float]:
-    """What runs along, and how much of it (updates, pairs, seconds) is 1."""
+    """Label of the x-axis, and the steps, pairs or seconds per unit."""
     if x != "hours":
         return AXES[x], 1
     short = max((run.longest or 0.0 for run in runs), default=0.0) < 3600
@@ -195,18 +190,18 @@ def _axis(runs: Sequence[RunCurves], x: str) -> tuple[str, float]:
 
 
 def _curve(run: RunCurves, name: str, x: str, size: float, style: int) -> Curve | None:
-    both = [
-        (place / size, float(line[name]))
-        for place, line in zip(_along(run, x), run.lines, strict=True)
-        if place is not None and name in line
+    pairs = [
+        (position / size, float(line[name]))
+        for position, line in zip(_positions(run, x), run.lines, strict=True)
+        if position is not None and name in line
     ]
-    if not both:
+    if not pairs:
         return None
-    points = np.array(both)
-    # Scores are few, and none is to be lost in a mean.
-    if kind_of(name) == ONLINE_PROBE or len(both) <= MOST_POINTS:
+    points = np.array(pairs)
+    # Scores are few and are never averaged.
+    if kind_of(name) == ONLINE_PROBE or len(points) <= MAX_POINTS:
         return Curve(run.label, points[:, 0].tolist(), points[:, 1].tolist(), style=style)
-    parts = np.array_split(points, MOST_POINTS)
+    parts = np.array_split(points, MAX_POINTS)
     means = np.array([part.mean(axis=0) for part in parts])
     return Curve(
         run.label,
@@ -218,12 +213,12 @@ def _curve(run: RunCurves, name: str, x: str, size: float, style: int) -> Curve 
     )
 
 
-def _along(run: RunCurves, x: str) -> list[float | None]:
+def _positions(run: RunCurves, x: str) -> list[float | None]:
     if x == "hours":
         return run.seconds()
     factor = run.batch_size if x == "pairs" else 1
     return [line["step"] * factor for line in run.lines]
 
 
-def _place(name: str) -> int:
+def _panel_index(name: str) -> int:
     return ORDER.index(kind_of(name)) if kind_of(name) in ORDER else len(ORDER)

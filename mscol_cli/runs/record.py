@@ -1,4 +1,4 @@
-"""A run folder as it is on disk, even a damaged one; read without torch, which is slow to load."""
+"""Reading run folders, even damaged ones. Does not import torch, which is slow to load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mscol_cli.runs.layout import (
     find_named,
     step_of,
 )
-from mscol_cli.runs.metrics import METRICS, damage, split_damaged
+from mscol_cli.runs.metrics import METRICS, format_damage, split_damaged
 from mscol_cli.runs.state import FINISHED, STATE, RunState, read_state
 from mscol_cli.system.files import read_json
 
@@ -27,16 +27,16 @@ UNKNOWN, IMPORTED, DAMAGED = "stopped", "imported", "damaged"
 
 @dataclass(frozen=True)
 class ProbeScore:
-    """The headline of one probe report.
+    """Headline score of one probe report.
 
     Attributes:
-        name: Its folder in RUN/probes.
-        task: What was probed.
-        metric: What was measured, on the first test set.
+        name: Name of its folder in RUN/probes.
+        task: Name of the task.
+        metric: First metric on the first test set.
         value: The score.
         low: Lower bound of its 95 % interval.
-        high: Upper bound.
-        step: Updates that the probed encoder had.
+        high: Upper bound of its 95 % interval.
+        step: Training steps of the probed encoder.
     """
 
     name: str
@@ -50,17 +50,17 @@ class ProbeScore:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run folder holds.
+    """Contents of a run folder.
 
     Attributes:
-        folder: Where it is.
-        info: Its run.json; empty for one that cannot be read.
-        lines: Of its metrics.jsonl, in order.
-        state: Whether it is running or how it ended.
-        checkpoints: Updates of each checkpoint that is kept.
-        probes: Headlines of its probe reports.
-        age_s: Seconds since something was written.
-        problems: What is wrong with the folder.
+        folder: The run folder.
+        info: Content of run.json; empty if it cannot be read.
+        lines: Lines of metrics.jsonl, in order.
+        state: Whether the run is running, or how it ended.
+        checkpoints: Steps of the existing checkpoints.
+        probes: Headline scores of its probe reports.
+        age_s: Seconds since the last write.
+        problems: Problems with the folder.
     """
 
     folder: Path
@@ -74,77 +74,77 @@ class RunRecord:
 
     @property
     def steps(self) -> int:
-        """Updates in all; 0 where nobody knows."""
+        """Total number of training steps; 0 if unknown."""
         return int(self.info.get("training", {}).get("steps", 0))
 
     @property
     def batch_size(self) -> int:
-        """Pairs per update."""
+        """Pairs per training step; 0 if unknown."""
         return int(self.info.get("training", {}).get("batch_size", 0))
 
     @property
     def online_metric(self) -> str:
-        """What its online probe measures, in words."""
+        """Metric of the online probe, in words."""
         return online_metric(self.info)
 
     @property
     def step(self) -> int:
-        """Updates made, as far as was logged or saved."""
+        """Last logged or saved training step."""
         logged = int(self.lines[-1]["step"]) if self.lines else 0
         return max([logged, *self.checkpoints])
 
     def last(self) -> dict[str, float]:
-        """The last value of each metric, in the order in which metrics first came."""
-        found: dict[str, float] = {}
+        """Last value of each metric, in the order of first occurrence."""
+        values: dict[str, float] = {}
         for line in self.lines:
-            found |= {name: value for name, value in line.items() if name != "step"}
-        return found
+            values |= {name: value for name, value in line.items() if name != "step"}
+        return values
 
 
 def online_metric(info: Mapping[str, Any]) -> str:
-    """What a run's online probe measures, in words, by its run.json."""
+    """Metric of a run's online probe, in words, according to its run.json."""
     probe = info.get("online_probe")
     metric = probe.get("metric", "score") if isinstance(probe, dict) else "score"
     return str(metric).replace("_", " ")
 
 
 def find_run_folder(name: str) -> Path:
-    """The folder of a run that is named by its path, or by its name under runs/.
+    """Find a run by its path, or by its name under runs/.
 
     Raises:
-        MissingDataError: There is none.
+        MissingDataError: The run does not exist.
     """
     folder = find_named(name)
     if folder is not None:
         return folder
-    raise MissingDataError(f"{name} is no run: name a run folder, or one under {RUNS}/.")
+    raise MissingDataError(f"{name} is not a run: name a run folder, or one under {RUNS}/.")
 
 
 def open_run(name: str) -> RunRecord:
-    """A run whose settings can be read.
+    """Read a run with valid settings.
 
     Raises:
-        MissingDataError: There is none.
-        UsageError: They cannot.
+        MissingDataError: The run does not exist.
+        UsageError: Its settings cannot be read.
     """
-    found = read_run_folder(find_run_folder(name))
-    if not found.info:
-        raise UsageError("; ".join(found.problems))
-    return found
+    run = read_run_folder(find_run_folder(name))
+    if not run.info:
+        raise UsageError("; ".join(run.problems))
+    return run
 
 
 def open_runs(names: Iterable[str]) -> list[RunRecord]:
-    """Runs as `open_run` opens them, each once however often it is named."""
+    """Open several runs as `open_run` does, without duplicates."""
     folders = {find_run_folder(name).resolve(): name for name in reversed([*names])}
     return [open_run(name) for name in reversed(folders.values())]
 
 
 def read_run_folder(folder: Path, probes: bool = True) -> RunRecord:
-    """Whatever can be read of a run folder; the rest is named among its problems.
+    """Read a run folder as far as possible; the rest is reported in `problems`.
 
     Args:
         folder: The run folder.
-        probes: Whether to read the headlines of its probe reports, too.
+        probes: Whether to read the headline scores of its probe reports.
     """
     problems: list[str] = []
     info = _info(folder, problems)
@@ -172,43 +172,41 @@ def _info(folder: Path, problems: list[str]) -> dict[str, Any]:
     if not all(isinstance(part, dict) for part in parts) or not all(
         isinstance(training.get(name), int) for name in ("steps", "batch_size")
     ):
-        problems.append(f"{folder / RUN} holds no settings of a run.")
+        problems.append(f"{folder / RUN} lacks the settings of a run.")
         return {}
     return info
 
 
 def _lines(folder: Path, problems: list[str]) -> list[dict[str, float]]:
     try:
-        found, damaged = split_damaged(folder)
+        lines, damaged = split_damaged(folder)
     except OSError as error:
         problems.append(f"{folder / METRICS} cannot be read ({error}).")
         return []
     if damaged:
-        problems.append(damage(folder, damaged))
-    return found
+        problems.append(format_damage(folder, damaged))
+    return lines
 
 
 def _state(
     folder: Path, info: Mapping[str, Any], steps: Iterable[int], problems: list[str]
 ) -> RunState:
     try:
-        found = read_state(folder)
+        if (state := read_state(folder)) is not None:
+            return state
     except (MscolError, TypeError) as error:
         problems.append(str(error))
-        found = None
-    if found is not None:
-        return found
     if not info:
         return RunState(DAMAGED)
     if "training" not in info:
         return RunState(IMPORTED)
-    # Runs of before there was a state.
+    # Runs of earlier versions have no state.
     done = max(steps, default=0) >= info["training"]["steps"]
     return RunState(FINISHED if done else UNKNOWN)
 
 
 def _probes(folder: Path, problems: list[str]) -> list[ProbeScore]:
-    found = []
+    scores = []
     for path in sorted((folder / PROBES).glob(f"*/{PROBE_REPORT}")):
         try:
             content = read_json(path, "probe report")
@@ -217,10 +215,10 @@ def _probes(folder: Path, problems: list[str]) -> list[ProbeScore]:
             step = int(content.get("model_step", 0))
             task = str(content.get("task", path.parent.name))
         except (MscolError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
-            problems.append(f"{path} is no probe report that can be read.")
+            problems.append(f"{path} is not a readable probe report.")
             continue
-        found.append(ProbeScore(path.parent.name, task, metric, value, low, high, step))
-    return found
+        scores.append(ProbeScore(path.parent.name, task, metric, value, low, high, step))
+    return scores
 
 
 def _age(folder: Path) -> float:

@@ -1,4 +1,4 @@
-"""The settings in a run.json, by dotted name."""
+"""Settings and software versions in a run.json, by dotted name."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from mscol_cli.system.values import flatten
 
 SOFTWARE = ("mscol", "torch", "git")
 PLUGIN = ("encoder.owner", "encoder.version")
-OWN = "plugin mscol"
+BUNDLED = "plugin mscol"
 
 
 def flat_settings(info: Mapping[str, Any]) -> dict[str, Any]:
-    """run.json by dotted name, without software; options of a part stand below the part's name."""
+    """Settings by dotted name, without software. Options of a part follow the name of the part."""
     left_out = (*STAMP, *SOFTWARE, *PLUGIN)
     return {name: value for name, value in flatten(_by_part(info)).items() if name not in left_out}
 
 
 def software_of(info: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run was started with: versions of mscol and of plugins, and the git checkout."""
-    found = {name: info[name] for name in SOFTWARE if name in info}
+    """Software of a run: versions of mscol, torch and plugins, and the git checkout."""
+    software = {name: info[name] for name in SOFTWARE if name in info}
     parts = [*info.get("objective", {}).get("parts", ()), info.get("encoder", {})]
-    owned = [one for one in parts if isinstance(one, Mapping) and "owner" in one]
-    plugins = {f"plugin {one['owner']}": one.get("version") for one in owned}
-    return {**found, **{name: version for name, version in plugins.items() if name != OWN}}
+    owned = [part for part in parts if isinstance(part, Mapping) and "owner" in part]
+    plugins = {f"plugin {part['owner']}": part.get("version") for part in owned}
+    return {**software, **{name: value for name, value in plugins.items() if name != BUNDLED}}
 
 
 def _by_part(info: Mapping[str, Any]) -> dict[str, Any]:
-    """run.json with the objective's parts by name, as their options."""
+    """run.json with the options of the objective's parts, by name of the part."""
     objective = dict(info.get("objective", {}))
     parts = {part["name"]: part.get("options", {}) for part in objective.pop("parts", ())}
     return {**info, "objective": {**objective, **parts}}

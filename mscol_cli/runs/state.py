@@ -1,4 +1,4 @@
-"""What became of a run: RUN/state.json says whether it goes on, and why it does not."""
+"""State of a run in RUN/state.json: running, or why it stopped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mscol_cli.errors import Interrupted, MscolError, UsageError
@@ -19,13 +19,13 @@ RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "
 
 @dataclass(frozen=True)
 class RunState:
-    """Where a run stands.
+    """State of a run.
 
     Attributes:
         state: `running`, `finished`, `interrupted` or `failed`.
-        reason: Why it stopped; empty for one that is running or finished.
-        host: Machine of the first process.
-        process: Its number there.
+        reason: Why it stopped; empty for a running or finished run.
+        host: Host name of the first process.
+        process: Process id of the first process.
     """
 
     state: str
@@ -36,34 +36,30 @@ class RunState:
 
 @contextmanager
 def track_state(run: Path) -> Iterator[None]:
-    """Write down that a run is going on, and how it ended; for one process of it.
+    """Record that a run is running, and how it ended. Only one process may do so.
 
     Raises:
-        UsageError: Another does.
+        UsageError: Another process is training the run.
     """
     with training_lock(run):
-        yield from _track_state(run)
-
-
-def _track_state(run: Path) -> Iterator[None]:
-    record(run, RUNNING)
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt) as error:
-        _try_to_record(run, INTERRUPTED, str(error) or "stopped at once")
-        raise
-    except BaseException as error:
-        _try_to_record(run, FAILED, _reason(error))
-        raise
-    record(run, FINISHED)
+        record(run, RUNNING)
+        try:
+            yield
+        except (Interrupted, KeyboardInterrupt) as error:
+            _try_to_record(run, INTERRUPTED, str(error) or "stopped at once")
+            raise
+        except BaseException as error:
+            _try_to_record(run, FAILED, _reason(error))
+            raise
+        record(run, FINISHED)
 
 
 @contextmanager
 def training_lock(run: Path) -> Iterator[None]:
-    """Keep other processes from training the same run; the system lets go when this one ends.
+    """Prevent other processes from training the same run.
 
     Raises:
-        UsageError: Another process trains it.
+        UsageError: Another process is training the run.
     """
     lock = Lock(run / _LOCK, required=False)
     if not lock.take():
@@ -73,18 +69,18 @@ def training_lock(run: Path) -> Iterator[None]:
 
 
 def _try_to_record(run: Path, state: str, reason: str) -> None:
-    # On a full disk what the run failed of matters, not that this cannot be written either.
+    # If the disk is full, the original error matters.
     with suppress(OSError):
         record(run, state, reason)
 
 
 def record(run: Path, state: str, reason: str = "") -> None:
-    """Write a run's state, and who says so."""
+    """Write the state of a run, with host and process id."""
     write_json(run / STATE, asdict(RunState(state, reason, socket.gethostname(), os.getpid())))
 
 
 def read_state(run: Path) -> RunState | None:
-    """A run's state; None where none was written. One whose process is gone was interrupted.
+    """Read the state of a run; None if missing. A run whose process has exited was interrupted.
 
     Raises:
         UsageError: The file is damaged.
@@ -92,11 +88,11 @@ def read_state(run: Path) -> RunState | None:
     if not (run / STATE).exists():
         return None
     content = read_json(run / STATE, "run folder")
-    found = RunState(**{name: content[name] for name in asdict(RunState("")) if name in content})
-    gone = found.host == socket.gethostname() and not _is_alive(found.process)
-    if found.state == RUNNING and gone:
-        return RunState(INTERRUPTED, "its process is gone", found.host, found.process)
-    return found
+    state = RunState(**{name: content[name] for name in asdict(RunState("")) if name in content})
+    exited = state.host == socket.gethostname() and not _is_alive(state.process)
+    if state.state == RUNNING and exited:
+        return replace(state, state=INTERRUPTED, reason="its process is gone")
+    return state
 
 
 def _is_alive(process: int) -> bool:

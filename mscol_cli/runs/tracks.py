@@ -1,4 +1,4 @@
-"""Which tracks of a store a run trains on, kept in the run's folder."""
+"""The tracks of a store that a run trains on, recorded in the run folder."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ CHOSEN_TRACKS = "tracks.txt"
 
 
 def tracks_file(ids: list[str] | None) -> dict[str, str]:
-    """Name and text of the file that keeps the choice, for every process and every resume: an id a
-    line, as a JSON string where it is not printable (a name that is not UTF-8, a line end)."""
+    """Name and text of the file that lists the tracks, for every process and every resume.
+
+    Each line is an id, as a JSON string if it is not printable (invalid UTF-8, a line end).
+    """
     return {} if ids is None else {CHOSEN_TRACKS: "".join(f"{_to_line(track)}\n" for track in ids)}
 
 
 def chosen_tracks(run: Path, store: Store) -> Store:
-    """A run's store as the run sees it."""
+    """The store of a run, restricted to its training tracks."""
     path = run / CHOSEN_TRACKS
     if not path.exists():
         return store

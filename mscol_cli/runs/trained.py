@@ -1,4 +1,4 @@
-"""A run as probes and reports need it: settings, metrics, and its newest checkpoint."""
+"""Runs as reports read them: settings, metrics and newest checkpoint."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mscol_cli.runs.record import online_metric, read_run_folder
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run.
+    """A run in a report.
 
     Attributes:
-        label: What the report calls it; no two runs share it.
-        folder: Where it is.
-        info: Its run.json.
-        metrics: Lines of its metrics.jsonl that can be read.
-        step: Updates of its newest checkpoint; None while it has none.
-        state: `finished`, `running`, or why it stopped; empty where nothing is known.
-        problems: What of the folder cannot be read.
+        label: Unique label in the report.
+        folder: The run folder.
+        info: Content of run.json.
+        metrics: Readable lines of metrics.jsonl.
+        step: Step of the newest checkpoint; None if there is none.
+        state: `finished`, `running`, or why it stopped; empty if unknown.
+        problems: Unreadable parts of the folder.
     """
 
     label: str
@@ -36,30 +36,30 @@ class FoundRun:
 
     @property
     def title(self) -> str:
-        """Its label, and what it learned from where that does not say so."""
+        """The label, with the objective if the label does not contain it."""
         objective = str(self.info.get("objective", {}).get("name", ""))
         return self.label if objective in self.label else f"{self.label} ({objective})"
 
     @property
     def training(self) -> Mapping[str, Any]:
-        """Its training settings; empty for an imported model."""
+        """Training settings; empty for an imported model."""
         training: Mapping[str, Any] = self.info.get("training", {})
         return training
 
     @property
     def online_metric(self) -> str:
-        """What its online probe measures, in words."""
+        """Metric of the online probe, in words."""
         return online_metric(self.info)
 
     @property
     def store(self) -> Mapping[str, str] | None:
-        """Path and hash of the store it was trained on; None for an imported model."""
+        """Path and hash of the training store; None for an imported model."""
         store: Mapping[str, str] | None = self.info.get("store")
         return store
 
 
 def read_run(label: str, folder: Path) -> FoundRun:
-    """Read a run whose settings this mscol knows. Raises MscolError, KeyError, TypeError."""
+    """Read a run with valid settings. Raises MscolError, KeyError, TypeError."""
     record = read_run_folder(folder, probes=False)
     if not record.info:
         raise UsageError("; ".join(record.problems))

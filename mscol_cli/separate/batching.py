@@ -1,7 +1,7 @@
-"""Groups of tracks through a separator, in batches of chunks.
+"""Run a separator on groups of tracks, in batches of chunks.
 
-What is separated together decides how sums are rounded. So batches never reach across the border
-of a group: a group that is done again, whatever was done before, comes out the same, bit by bit.
+Rounding depends on which chunks share a batch. Batches therefore never cross the border of a group,
+so that repeating a group gives bit-identical results, whatever was done before.
 """
 
 from __future__ import annotations
@@ -34,14 +34,15 @@ Outcome = Mapping[str, Tensor] | BadInputError
 
 @dataclass(frozen=True)
 class Separated:
-    """A track with its sources; to be closed by whoever took it.
+    """A track with its sources. The receiver closes it.
 
     Attributes:
-        track: Which one.
-        stamps: The files as they were read, by role.
-        waveforms: Mixture and sources as the store has them: 16 kHz, mono.
-        copies: Sources at the separator's rate, (channels, samples); none unless asked for.
-        sample_rate: Hz of `copies`.
+        track: The input.
+        stamps: State of its files when they were read, by role.
+        waveforms: Mixture and sources as stored, by name: (samples,) at 16 kHz, mono.
+        copies: Sources at the separator's rate, by name: (channels, samples); empty unless
+            listening copies are requested.
+        sample_rate: Sample rate of `copies` in Hz.
     """
 
     track: TrackInput
@@ -51,16 +52,16 @@ class Separated:
     sample_rate: int
 
     def close(self) -> None:
-        """Give memory and disk back."""
+        """Release memory and disk space."""
         for spool in (*self.waveforms.values(), *self.copies.values()):
             spool.close()
 
 
 class Batcher:
-    """Runs a separator on batches, and makes them smaller where the device is full.
+    """Runs a separator on batches, and reduces their size when the device runs out of memory.
 
     Attributes:
-        limit: Most samples in time of a batch, summed over its chunks.
+        limit: Maximum length of a batch in samples, summed over its chunks.
     """
 
     def __init__(self, separator: Separator) -> None:
@@ -68,18 +69,18 @@ class Batcher:
         self._separator = separator
 
     def fits(self, batch: Sequence[Chunk], chunk: Chunk) -> bool:
-        """Whether a batch can take one more chunk; an empty one always can."""
-        return not batch or sum(held.samples for held in batch) + chunk.samples <= self.limit
+        """Whether a batch has room for another chunk; an empty batch always has."""
+        return not batch or sum(other.samples for other in batch) + chunk.samples <= self.limit
 
     def run(self, batch: Sequence[Chunk]) -> list[Outcome]:
-        """Separate chunks; each comes out as its waveforms or as what is wrong with it.
+        """Separate chunks; returns the waveforms or the error of each.
 
-        A batch that the device has no room for, or that holds a chunk the separator refuses, is
-        tried again in halves, so that no other chunk is lost with it.
+        A batch that exceeds the device memory, or contains a chunk that the separator rejects, is
+        retried in halves, so that no other chunk fails with it.
 
         Raises:
-            PluginError: The separator returned something else than it promised.
-            PluginCallError: It raised another exception, which names the track.
+            PluginError: The separator's result breaks its contract.
+            PluginCallError: The separator raised another exception. The error names the track.
         """
         failure = None
         try:
@@ -103,7 +104,7 @@ class Batcher:
         except PluginCallError as error:
             if len(tracks) == 1:
                 raise
-            for track in tracks:  # raises for the track that is to blame
+            for track in tracks:  # raises for the track that causes it
                 self._separate([chunk for chunk in batch if chunk.track == track])
             named = f"one of the tracks '{tracks[0]}' to '{tracks[-1]}'"
             raise PluginCallError(error.label, error.reason, named) from error.__cause__
@@ -112,12 +113,12 @@ class Batcher:
 
     def _without_room(self, batch: Sequence[Chunk]) -> BadInputError:
         self.limit = min(self.limit, sum(chunk.samples for chunk in batch) // 2)
-        gc.collect()  # what the failed attempt held
+        gc.collect()  # tensors of the failed attempt
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         seconds = batch[0].samples / batch[0].sample_rate
         return BadInputError(
-            f"{seconds:.0f} s of it do not fit into the memory of the device: free some, or use"
+            f"a chunk of {seconds:.0f} s does not fit into device memory: free some, or use"
             " --device cpu"
         )
 
@@ -145,16 +146,16 @@ def separate_groups(
 
     Args:
         groups: Tracks that may share a batch.
-        separator: What separates them.
-        scratch: Folder on whose disk long tracks are kept until they are whole.
-        copies: Whether sources are wanted at the separator's own rate, too.
+        separator: The separator to run.
+        scratch: Folder for temporary files of long tracks.
+        copies: Whether to also return sources at the separator's sample rate.
 
     Yields:
-        Each track with its sources, or with what is wrong with it.
+        Each track with its sources, or with its error.
 
     Raises:
-        PluginError: The separator returned something else than it promised.
-        PluginCallError: It raised an exception that is not of mscol's.
+        PluginError: The separator's result breaks its contract.
+        PluginCallError: The separator raised an exception.
     """
     batcher = Batcher(separator)
     numbered = ((number, track) for number, group in enumerate(groups) for track in group)
@@ -163,48 +164,41 @@ def separate_groups(
         numbered,
         DECODERS,
     )
-    for _, arriving in groupby(streams, key=lambda stream: stream[0][0]):
+    for _, group_streams in groupby(streams, key=lambda stream: stream[0][0]):
         pending: list[tuple[_TrackInProgress, Chunk]] = []
-        for (_, track), chunks in arriving:
-            growing = _TrackInProgress(track, separator, scratch, copies)
+        for (_, track), chunks in group_streams:
+            partial = _TrackInProgress(track, separator, scratch, copies)
             try:
                 for chunk in chunks:
-                    if not batcher.fits([held for _, held in pending], chunk):
+                    if not batcher.fits([other for _, other in pending], chunk):
                         yield from _flush(pending, batcher)
-                    if growing.failed:
+                    if partial.failed:
                         break
-                    pending.append((growing, chunk))
+                    pending.append((partial, chunk))
             except BadInputError as error:
-                pending = [(other, chunk) for other, chunk in pending if other is not growing]
-                yield growing.fail(error)
+                pending = [(other, chunk) for other, chunk in pending if other is not partial]
+                yield partial.fail(error)
         yield from _flush(pending, batcher)
 
 
 def _flush(pending: list[tuple[_TrackInProgress, Chunk]], batcher: Batcher) -> Iterator[Result]:
     outcomes = batcher.run([chunk for _, chunk in pending]) if pending else []
     outcomes.reverse()
-    for growing, chunk in pending:
-        outcome = outcomes.pop()  # let go of as soon as it is written
-        if growing.failed:
+    for partial, chunk in pending:
+        outcome = outcomes.pop()  # freed as soon as it is written
+        if partial.failed:
             continue
         if isinstance(outcome, BadInputError):
-            # A separator does not know which track it is given.
-            yield growing.fail(BadInputError(f"{growing.track.id}: {outcome}"))
+            # Separators do not know the id of a track.
+            yield partial.fail(BadInputError(f"{partial.track.id}: {outcome}"))
             continue
-        growing.add(outcome, chunk)
+        partial.add(outcome, chunk)
         if chunk.stamps is not None:
-            yield growing.finish(chunk.stamps)
+            yield partial.finish(chunk.stamps)
     pending.clear()
 
 
 class _TrackInProgress:
-    """A track of which some chunks are separated.
-
-    Attributes:
-        track: Which one.
-        failed: Whether something was wrong with it.
-    """
-
     def __init__(
         self, track: TrackInput, separator: Separator, scratch: Path, copies: bool
     ) -> None:
@@ -212,27 +206,25 @@ class _TrackInProgress:
         self.track, self._scratch = track, scratch
         overlap = separator.chunking.overlap if separator.chunking else 0
         names = (MIXTURE, *separator.sources)
-        self._fades = {name: CrossFade(overlap) for name in names}
+        self._cross_fades = {name: CrossFade(overlap) for name in names}
         self._resamplers: dict[str, StreamResampler] = {}
         self._waveforms = {name: Spool(scratch) for name in names}
-        self._copied = separator.sources if copies else ()
+        self._copied_sources = separator.sources if copies else ()
         self._copies: dict[str, Spool] = {}
         self._rate = 0
         self._label, self._channels = label_of(separator), dict[str, int]()
 
     def add(self, separated: Mapping[str, Tensor], chunk: Chunk) -> None:
-        """Take the next chunk with its sources."""
         self._check_channels(separated)
         self._rate = chunk.sample_rate
-        for name, fade in self._fades.items():
-            joined = fade.push(separated[name].float(), chunk.last)
+        for name, cross_fade in self._cross_fades.items():
+            joined = cross_fade.push(separated[name].float(), chunk.last)
             self._store(name, joined, chunk.last)
-            if name in self._copied:
+            if name in self._copied_sources:
                 self._copy(name, joined)
 
     def _check_channels(self, separated: Mapping[str, Tensor]) -> None:
-        """Chunks that are joined must have the same channels."""
-        for name in self._fades:
+        for name in self._cross_fades:
             channels = len(separated[name])
             if self._channels.setdefault(name, channels) != channels:
                 raise breach(
@@ -242,11 +234,9 @@ class _TrackInProgress:
                 )
 
     def finish(self, stamps: Mapping[str, FileStamp]) -> Result:
-        """The whole track."""
         return self.track, Separated(self.track, stamps, self._waveforms, self._copies, self._rate)
 
     def fail(self, error: BadInputError) -> Result:
-        """Give up on the track."""
         self.failed = True
         for spool in (*self._waveforms.values(), *self._copies.values()):
             spool.close()

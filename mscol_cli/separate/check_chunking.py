@@ -1,4 +1,4 @@
-"""separate --check-chunking: how far chunks with cross-fades are from the whole file at once."""
+"""separate --check-chunking: compare separation in cross-faded chunks with the unchunked result."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from mscol_cli.separate.separator import SeparateRequest, build_separator
 
 @dataclass(frozen=True)
 class ChunkingResult:
-    """What was compared.
+    """Result of the comparison.
 
     Attributes:
-        track: Its name.
-        seconds: How long it lasts.
-        chunks: Into how many it was cut.
-        chunk_seconds: Length of a chunk.
-        overlap_seconds: What neighbours share.
-        snr_db: By source, energy of the whole-file estimate over that of the difference; None
-            where the source is silent or there is no difference.
-        seconds_whole: Time that the separator took at once.
-        seconds_chunked: And in chunks.
+        track: Track id.
+        seconds: Duration of the track.
+        chunks: Number of chunks.
+        chunk_seconds: Duration of a chunk.
+        overlap_seconds: Overlap of adjacent chunks.
+        snr_db: By source, the energy ratio of the unchunked estimate to the difference; None if the
+            source is silent or the estimates are identical.
+        seconds_whole: Processing time without chunks.
+        seconds_chunked: Processing time in chunks.
     """
 
     track: str
@@ -48,36 +48,37 @@ class ChunkingResult:
 
 
 def run(request: SeparateRequest, progress: Progress) -> ChunkingResult:
-    """Separate one track at once and in chunks, and compare every source.
+    """Separate one track with and without chunks, and compare every source.
 
     Raises:
-        UsageError: Not one track, one that fits into a chunk, or a separator that does not cut.
-        MissingDataError: No such file, or no weights.
+        UsageError: The inputs are not exactly one track, the track fits into one chunk, or the
+            separator does not use chunks.
+        MissingDataError: The file or the weights do not exist.
         BadInputError: The file cannot be used.
     """
     separator, _ = build_separator(request, progress)
     track, chunking = _only_track(request, separator), separator.chunking
     if chunking is None:
-        raise UsageError("this separator takes every track whole: there is nothing to check.")
+        raise UsageError("this separator does not use chunks: there is nothing to check.")
     whole = next(read_chunks(track, separator.sample_rate, chunking=None))
     rate = whole.sample_rate
     if whole.samples <= chunking.samples:
         raise UsageError(
-            f"{track.id} lasts {whole.samples / rate:.1f} s and is separated at once, as all up to"
+            f"{track.id} lasts {whole.samples / rate:.1f} s, which fits into one chunk of"
             f" {chunking.samples / rate:.1f} s: name a longer file."
         )
     begun = time.perf_counter()
-    at_once = guarded(separator, separator.separate, f"track '{track.id}'")(whole.audio)
-    validate_separated(at_once, separator.sources, whole.samples, label_of(separator))
+    unchunked = guarded(separator, separator.separate, f"track '{track.id}'")(whole.audio)
+    validate_separated(unchunked, separator.sources, whole.samples, label_of(separator))
     middle = time.perf_counter()
-    count, noise = _difference(track, separator, chunking, at_once)
+    count, noise = _difference(track, separator, chunking, unchunked)
     return ChunkingResult(
         track=track.id,
         seconds=round(whole.samples / rate, 3),
         chunks=count,
         chunk_seconds=round(chunking.samples / rate, 3),
         overlap_seconds=round(chunking.overlap / rate, 3),
-        snr_db={name: _ratio(at_once[name], noise[name]) for name in separator.sources},
+        snr_db={name: _snr_db(unchunked[name], noise[name]) for name in separator.sources},
         seconds_whole=round(middle - begun, 2),
         seconds_chunked=round(time.perf_counter() - middle, 2),
     )
@@ -91,22 +92,22 @@ def _only_track(request: SeparateRequest, separator: Separator) -> TrackInput:
 
 
 def _difference(
-    track: TrackInput, separator: Separator, chunking: Chunking, at_once: Mapping[str, Tensor]
+    track: TrackInput, separator: Separator, chunking: Chunking, unchunked: Mapping[str, Tensor]
 ) -> tuple[int, dict[str, float]]:
-    """Into how many chunks it was cut, and energy of the difference by source."""
+    """Number of chunks, and energy of the difference by source."""
     fades = {name: CrossFade(chunking.overlap) for name in separator.sources}
     noise = dict.fromkeys(fades, 0.0)
     count = done = 0
-    for chunk, separated in _separated(track, separator):
+    for chunk, separated in _separated_chunks(track, separator):
         joined = {name: fade.push(separated[name], chunk.last) for name, fade in fades.items()}
         length = next(iter(joined.values())).shape[-1]
         for name, waveform in joined.items():
-            noise[name] += _energy(waveform - at_once[name][:, done : done + length])
+            noise[name] += _energy(waveform - unchunked[name][:, done : done + length])
         done, count = done + length, count + 1
     return count, noise
 
 
-def _separated(
+def _separated_chunks(
     track: TrackInput, separator: Separator
 ) -> Iterator[tuple[Chunk, Mapping[str, Tensor]]]:
     batcher, batch = Batcher(separator), list[Chunk]()
@@ -129,8 +130,6 @@ def _energy(waveform: Tensor) -> float:
     return float(waveform.to(torch.float64).square().sum())
 
 
-def _ratio(whole: Tensor, noise: float) -> float | None:
-    signal = _energy(whole)
-    if not signal or not noise:
-        return None
-    return round(10.0 * log10(signal / noise), 2)
+def _snr_db(waveform: Tensor, noise: float) -> float | None:
+    signal = _energy(waveform)
+    return round(10.0 * log10(signal / noise), 2) if signal and noise else None

@@ -1,4 +1,4 @@
-"""A track's files as chunks of aligned waveforms, and chunks cross-faded again."""
+"""Decoding a track into chunks of aligned waveforms, and joining chunks with cross-fades."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mscol_cli.system.files import is_regular
 
 @dataclass(frozen=True)
 class Chunk:
-    """A stretch of a track.
+    """An excerpt of a track.
 
     Attributes:
-        track: Id of the track.
-        audio: By role, (channels, samples) at `sample_rate`, all of one length.
-        sample_rate: Hz.
-        stamps: With the last chunk, the files as they were read, by role; None before.
+        track: Track id.
+        audio: Waveforms by role, (channels, samples), all of equal length.
+        sample_rate: Sample rate in Hz.
+        stamps: State of the files when they were read, by role; None before the last chunk.
     """
 
     track: str
@@ -34,29 +34,29 @@ class Chunk:
 
     @property
     def samples(self) -> int:
-        """Its length."""
+        """Length in samples."""
         return next(iter(self.audio.values())).shape[-1]
 
     @property
     def last(self) -> bool:
-        """Whether the track ends with it."""
+        """Whether this is the last chunk of the track."""
         return self.stamps is not None
 
 
 class CrossFade:
-    """Fades from each chunk to the next while they overlap.
+    """Joins overlapping chunks with cross-fades.
 
-    Weights are sin² and cos²: they add up to one, and the outermost frames of a chunk, which were
-    estimated without what surrounds them, hardly count.
+    The weights are sin² and cos²: they sum to one, and the outermost frames of a chunk, which were
+    estimated without their context, hardly contribute.
     """
 
     def __init__(self, overlap: int) -> None:
-        """Join chunks that share `overlap` samples."""
+        """Join chunks that overlap by `overlap` samples."""
         self._overlap = overlap
         self._tail: Tensor | None = None
 
     def push(self, chunk: Tensor, last: bool) -> Tensor:
-        """Take the next chunk, (channels, samples), and give what no later one changes."""
+        """Add the next chunk, (channels, samples), and return the samples that are final."""
         if self._tail is not None:
             chunk = self._joined(self._tail, chunk)
         if last or not self._overlap:
@@ -65,24 +65,24 @@ class CrossFade:
         return chunk[:, : -self._overlap]
 
     def _joined(self, tail: Tensor, chunk: Tensor) -> Tensor:
-        place = (torch.arange(self._overlap, device=chunk.device) + 0.5) / self._overlap
-        rising = torch.sin(0.5 * torch.pi * place).square()
-        shared = torch.lerp(tail, chunk[:, : self._overlap], rising)
+        position = (torch.arange(self._overlap, device=chunk.device) + 0.5) / self._overlap
+        fade_in = torch.sin(0.5 * torch.pi * position).square()
+        shared = torch.lerp(tail, chunk[:, : self._overlap], fade_in)
         return torch.cat([shared, chunk[:, self._overlap :]], dim=-1)
 
 
 def read_chunks(
     track: TrackInput, sample_rate: int | None, chunking: Chunking | None
 ) -> Iterator[Chunk]:
-    """Decode a track chunk by chunk; its files are resampled, and padded to the longest.
+    """Decode a track in chunks. Its files are resampled, and padded to the longest.
 
     Args:
-        track: What to decode.
-        sample_rate: Hz; None takes the highest rate among the files.
-        chunking: None gives the track as one chunk.
+        track: The track to decode.
+        sample_rate: Target rate in Hz; None uses the highest rate among the files.
+        chunking: Length and overlap of the chunks; None returns the track as one chunk.
 
     Raises:
-        BadInputError: A file cannot be used, or all are too short.
+        BadInputError: A file cannot be used, or all files are too short.
     """
     try:
         yield from _read_chunks(track, sample_rate, chunking)
@@ -101,72 +101,72 @@ def _read_chunks(
     with ExitStack() as stack:
         files = {role: stack.enter_context(open_audio(path)) for role, path in track.files.items()}
         rate = sample_rate or max(file.sample_rate for file in files.values())
-        parts = _DecodedBuffers(files, rate)
+        buffers = _DecodedBuffers(files, rate)
         size = chunking.samples if chunking else None
-        while not parts.fill(None if size is None else size + 1):
+        while not buffers.fill(None if size is None else size + 1):
             assert chunking is not None
-            yield Chunk(track.id, parts.first(chunking.samples), rate)
-            parts.drop(chunking.step)
-        _check_length(track, parts.samples_so_far / rate)
-        yield Chunk(track.id, parts.first(None), rate, _with_lengths(stamps, files))
+            yield Chunk(track.id, buffers.first(chunking.samples), rate)
+            buffers.drop(chunking.step)
+        _check_length(track, buffers.samples_so_far / rate)
+        yield Chunk(track.id, buffers.first(None), rate, _with_lengths(stamps, files))
 
 
 class _DecodedBuffers:
-    """What was decoded of every file and is not done with."""
+    """Decoded blocks of every file, by role, that later chunks still need."""
 
     def __init__(self, files: Mapping[str, AudioStream], rate: int) -> None:
         self._readers = {role: _resampled(file, rate) for role, file in files.items()}
-        self._held: dict[str, list[Tensor]] = {role: [] for role in files}
+        self._blocks: dict[str, list[Tensor]] = {role: [] for role in files}
         self._dropped = 0
 
     @property
     def samples_so_far(self) -> int:
-        """Length of the longest file, as far as it was read."""
-        return self._dropped + max(_length(held) for held in self._held.values())
+        return self._dropped + self._longest()
 
     def fill(self, samples: int | None) -> bool:
-        """Read until a file has so many samples; whether all files ended before that."""
+        """Read `samples` samples of each file, or all; returns whether every file is shorter."""
         for role, reader in self._readers.items():
-            held = self._held[role]
-            while samples is None or _length(held) < samples:
-                piece = next(reader, None)
-                if piece is None:
+            blocks = self._blocks[role]
+            while samples is None or _length(blocks) < samples:
+                block = next(reader, None)
+                if block is None:
                     break
-                held.append(piece)
-        lengths = [_length(held) for held in self._held.values()]
-        return samples is None or max(lengths) < samples
+                blocks.append(block)
+        return samples is None or self._longest() < samples
 
     def first(self, samples: int | None) -> dict[str, Tensor]:
-        """The first samples of each file, with silence after its end."""
-        length = samples or max(_length(held) for held in self._held.values())
-        return {role: _padded(self._joined(role)[:, :length], length) for role in self._held}
+        """The first samples of each file, padded with silence."""
+        length = samples or self._longest()
+        return {role: _padded(self._joined(role)[:, :length], length) for role in self._blocks}
 
     def drop(self, samples: int) -> None:
-        """Be done with the first samples."""
-        for role in self._held:
-            self._held[role] = [self._joined(role)[:, samples:].clone()]
+        for role in self._blocks:
+            self._blocks[role] = [self._joined(role)[:, samples:].clone()]
         self._dropped += samples
 
+    def _longest(self) -> int:
+        return max(map(_length, self._blocks.values()))
+
     def _joined(self, role: str) -> Tensor:
-        held = self._held[role]
-        if len(held) != 1:
-            held[:] = [torch.cat(held, dim=-1)]
-        return held[0]
+        blocks = self._blocks[role]
+        if len(blocks) != 1:
+            blocks[:] = [torch.cat(blocks, dim=-1)]
+        return blocks[0]
 
 
 def _resampled(file: AudioStream, rate: int) -> Iterator[Tensor]:
     resampler = StreamResampler(file.sample_rate, rate)
-    before: Tensor | None = None
+    previous: Tensor | None = None
     for block in file.blocks(rate=rate):
-        if before is not None:
-            yield resampler.push(before)
-        before = torch.from_numpy(block)
-    assert before is not None
-    yield resampler.push(before, last=True)
+        if previous is not None:
+            yield resampler.push(previous)
+        previous = torch.from_numpy(block)
+    assert previous is not None
+    yield resampler.push(previous, last=True)
 
 
-def _length(held: list[Tensor]) -> int:
-    return sum(piece.shape[-1] for piece in held)
+def _length(blocks: list[Tensor]) -> int:
+    return sum(block.shape[-1] for block in blocks)
 
 
 def _padded(waveform: Tensor, samples: int) -> Tensor:
@@ -189,10 +189,10 @@ def _with_lengths(
 
 
 def _check_length(track: TrackInput, seconds: float) -> None:
-    # Before the separator, whose own frames may not fit into less.
-    shortest = MINIMUM / SAMPLE_RATE
-    if seconds < shortest:
+    # Before separation: a shorter input may not fill one of the separator's frames.
+    min_seconds = MINIMUM / SAMPLE_RATE
+    if seconds < min_seconds:
         files = ", ".join(str(path) for path in track.files.values())
         raise BadInputError(
-            f"{files}: lasts {seconds:.3f} s, one crop needs {shortest:.3f} s; leave it out"
+            f"{files}: lasts {seconds:.3f} s, one crop needs {min_seconds:.3f} s; leave it out"
         )

@@ -1,4 +1,4 @@
-"""Listening copies that `separate --export` writes, and stems.jsonl, their manifest."""
+"""Listening copies written by `separate --export`, and their manifest stems.jsonl."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ from mscol_cli.system.prefetch import map_ahead
 STEMS_MANIFEST = "stems.jsonl"
 _FORMAT, _VERSION = "mscol-stems", 1
 Done = dict[tuple[str, str], Mapping[str, str]]
-"""SHA-256 of its inputs, by role, for each track and format."""
+"""SHA-256 of the input files, by role, for each (track id, format)."""
 
 
 class Copies:
-    """A folder of listening copies that grows.
+    """A folder of listening copies, filled track by track.
 
-    The files of a track are renamed into place before its line is written, and that before the
-    store's: whatever a killed run leaves undone, the next one does.
+    The files of a track are renamed into place first, then its line in the manifest is written,
+    then its line in the store. The next run completes what an interrupted run left undone.
 
     Attributes:
-        folder: Where they are.
-        scaled: Tracks of this run that were turned down to full scale.
+        folder: The folder.
+        scaled: Number of tracks in this run that were attenuated to full scale.
     """
 
     def __init__(
-        self, folder: Path, form: str, separator: SeparatorIdentity, sources: Sequence[str]
+        self, folder: Path, audio_format: str, separator: SeparatorIdentity, sources: Sequence[str]
     ) -> None:
-        """Look at the folder; nothing is written before the first track.
+        """Read the manifest of the folder. Nothing is written before the first track.
 
         Raises:
-            UsageError: It holds something else, or copies by another separator, or there are no
-                sources to copy.
+            UsageError: The folder contains other files or copies by another separator, or the
+                separator has no sources.
         """
         if not sources:
             raise UsageError(f"separator '{separator.name}' makes no sources: leave out --export.")
         self.folder = folder
         self.scaled = 0
-        self._form, self._separator, self._sources = form, separator, tuple(sources)
+        self._format, self._separator, self._sources = audio_format, separator, tuple(sources)
         self._done = copies_done(folder, separator)
         self._begun = False
 
     def holds(self, track_id: str, stamps: Mapping[str, FileStamp]) -> bool:
-        """Whether all files of a track are there, made from inputs of this content."""
-        if self._done.get((track_id, self._form)) != hashes(stamps):
+        """Whether all files of a track exist and were made from inputs with these hashes."""
+        if self._done.get((track_id, self._format)) != hashes(stamps):
             return False
         return all(self._path(track_id, source).is_file() for source in self._sources)
 
@@ -68,46 +68,52 @@ class Copies:
         separated: Mapping[str, Spool],
         sample_rate: int,
     ) -> None:
-        """Write the sources of one track, (channels, samples) each, over any that are there.
+        """Write the sources of one track, replacing existing files.
+
+        Args:
+            track_id: Track id.
+            stamps: The files the track was made from, by role.
+            separated: Sources by name, (channels, samples) each.
+            sample_rate: Sample rate of the sources in Hz.
 
         Raises:
-            BadInputError: They are no numbers, the format cannot hold them, or the system cannot
-                name them.
+            BadInputError: A source contains NaN or infinite samples, the format cannot store it, or
+                the file name is invalid.
             MscolError: The folder cannot be written.
         """
-        gain = headroom(self._form, _peak(track_id, separated))
+        gain = headroom(self._format, _peak(track_id, separated))
         with explained(self.folder, track_id):
             self._begin()
             paths = {self._path(track_id, name): separated[name] for name in self._sources}
-            # Encoders leave the interpreter to others while they work.
+            # Encoders release the global interpreter lock.
             writing = map_ahead(
                 lambda path: _write_copy(path, paths[path], gain, sample_rate),
                 paths,
                 workers=len(paths),
             )
             deque(writing, maxlen=0)
-            record = CopyRecord(track_id, self._form, hashes(stamps), sample_rate, gain)
+            record = CopyRecord(track_id, self._format, hashes(stamps), sample_rate, gain)
             append_shared(self.folder / STEMS_MANIFEST, CopiesHeader(self._separator), record)
-        self._done[track_id, self._form] = record.inputs
+        self._done[track_id, self._format] = record.inputs
         self.scaled += gain < 1.0
 
     def _begin(self) -> None:
-        """Make the folder one of copies before there is any, or a killed run's would be refused."""
+        # Without a manifest the next run would refuse the copies of an interrupted one.
         if not self._begun:
             self.folder.mkdir(parents=True, exist_ok=True)
             append_shared(self.folder / STEMS_MANIFEST, CopiesHeader(self._separator))
         self._begun = True
 
     def _path(self, track_id: str, source: str) -> Path:
-        return inside(self.folder, f"{track_id}/{source}.{self._form}")
+        return inside(self.folder, f"{track_id}/{source}.{self._format}")
 
 
 @dataclass(frozen=True)
 class CopiesHeader:
-    """First line of the record: who separated.
+    """First line of the manifest.
 
     Attributes:
-        separator: Name, options, weights and their licence.
+        separator: Name, options, weights and licence of the separator.
     """
 
     separator: SeparatorIdentity
@@ -120,14 +126,14 @@ class CopiesHeader:
 
 @dataclass(frozen=True)
 class CopyRecord:
-    """One track whose copies are written.
+    """Line of the manifest for one exported track.
 
     Attributes:
-        id: Its name.
-        format: Suffix of its files.
-        inputs: SHA-256 of the files it was made from, by role.
-        sample_rate: Hz.
-        gain: What all its sources were multiplied by so that none exceeds full scale.
+        id: Track id.
+        format: Suffix of the files.
+        inputs: SHA-256 of the input files, by role.
+        sample_rate: Sample rate in Hz.
+        gain: Factor applied to all sources so that none exceeds full scale.
     """
 
     id: str
@@ -142,38 +148,43 @@ class CopyRecord:
 
 
 def open_copies(
-    folder: Path | None, form: str | None, separator: SeparatorIdentity, sources: Sequence[str]
+    folder: Path | None,
+    audio_format: str | None,
+    separator: SeparatorIdentity,
+    sources: Sequence[str],
 ) -> Copies | None:
-    """`Copies`; None where none are asked for. Raises UsageError."""
-    return Copies(folder, form, separator, sources) if folder and form else None
+    """Open a folder of copies; None if no copies are requested. Raises UsageError."""
+    if not (folder and audio_format):
+        return None
+    return Copies(folder, audio_format, separator, sources)
 
 
 def copies_folder(
-    form: str | None, folder: Path | None, inputs: Sequence[Path], store: Path
+    audio_format: str | None, folder: Path | None, inputs: Sequence[Path], store: Path
 ) -> Path | None:
-    """Where the copies go; None where none are asked for.
+    """Folder of the copies; None if no copies are requested.
 
     Raises:
-        UsageError: There is no such format, or the folder would mix with the inputs or the store.
+        UsageError: The format is unknown, or the folder overlaps with an input or the store.
     """
-    if form is None:
+    if audio_format is None:
         if folder is not None:
             raise UsageError(f"--export-dir {folder} needs --export flac, wav or ogg.")
         return None
-    check_format("--export", form)
-    chosen = folder or _beside(store)
-    place = real_path(chosen)
+    check_format("--export", audio_format)
+    folder = folder or _default_folder(store)
+    path = real_path(folder)
     for other in (*inputs, store):
         taken = real_path(other)
-        # Copies among the inputs would be music to separate next time, or lie over it.
-        if place == taken or taken in place.parents or (other != store and place in taken.parents):
+        # The next run would read copies among the inputs as music.
+        if path == taken or taken in path.parents or (other != store and path in taken.parents):
             raise UsageError(
-                f"copies in {chosen} would mix with {other}: name another place with --export-dir."
+                f"copies in {folder} would mix with {other}: choose another --export-dir."
             )
-    return chosen
+    return folder
 
 
-def _beside(store: Path) -> Path:
+def _default_folder(store: Path) -> Path:
     named = store if store.name not in ("", "..") else real_path(store)
     return named.with_name(f"{named.name.removesuffix('.store')}-stems")
 
@@ -182,12 +193,12 @@ def _peak(track_id: str, sources: Mapping[str, Spool]) -> float:
     peaks = [np.abs(block).max() for spool in sources.values() for block in blocks(spool)]
     peak = np.max(peaks)
     if not np.isfinite(peak):
-        raise BadInputError(f"{track_id}: a source came out with NaN or infinite samples")
+        raise BadInputError(f"{track_id}: a source has NaN or infinite samples")
     return float(peak)
 
 
 def _write_copy(path: Path, source: Spool, gain: float, sample_rate: int) -> None:
-    # A process that was killed leaves its half-written file under a name of its own.
+    # Temporary files of interrupted processes.
     for entry in leftovers(path):
         entry.unlink()
     scaled = (block * np.float32(gain) for block in blocks(source))
@@ -195,16 +206,16 @@ def _write_copy(path: Path, source: Spool, gain: float, sample_rate: int) -> Non
 
 
 def copies_done(folder: Path, separator: SeparatorIdentity) -> Done:
-    """What the record of a folder, which need not exist, says is written.
+    """Read which copies a folder contains, according to its manifest. The folder may be missing.
 
     Raises:
-        UsageError: The folder holds something else, or copies by another separator.
+        UsageError: The folder contains other files, or copies by another separator.
     """
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file: choose another place with --export-dir.")
+        raise UsageError(f"{folder} is a file: choose another --export-dir.")
     try:
         lines = list(read_lines(folder / STEMS_MANIFEST, whole_lines(folder / STEMS_MANIFEST)))
-        found = _differences(lines, separator)
+        differences = _differences(lines, separator)
         done = {(line["id"], line["format"]): line["inputs"] for line in lines[1:]}
     except (MscolError, AttributeError, KeyError, TypeError):
         raise UsageError(
@@ -213,12 +224,12 @@ def copies_done(folder: Path, separator: SeparatorIdentity) -> Done:
     names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     if not lines and any(name != STEMS_MANIFEST and name[0] != "." for name in names):
         raise UsageError(
-            f"{folder} is not empty and holds no copies by mscol: choose another with --export-dir."
+            f"{folder} is not empty and has no {STEMS_MANIFEST}: choose another --export-dir."
         )
-    if found:
+    if differences:
         raise UsageError(
-            f"{folder} holds copies made with other settings ({'; '.join(found)}): choose another"
-            " with --export-dir."
+            f"{folder} contains copies made with other settings ({'; '.join(differences)}): choose"
+            " another --export-dir."
         )
     return done
 
@@ -227,5 +238,5 @@ def _differences(records: Sequence[Mapping[str, Any]], separator: SeparatorIdent
     if not records:
         return []
     if (records[0]["format"], records[0]["version"]) != (_FORMAT, _VERSION):
-        return ["by another mscol"]
+        return ["another version of mscol"]
     return SeparatorIdentity(**records[0]["separator"]).differences(separator)

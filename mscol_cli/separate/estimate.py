@@ -1,4 +1,4 @@
-"""What separating tracks will take: hours of music, disk, and time."""
+"""Estimates of audio duration, disk space and processing time before a separation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
@@ -20,26 +19,26 @@ from mscol_cli.store import SAMPLE_RATE
 from mscol_cli.system.files import free_bytes, is_regular
 from mscol_cli.system.units import format_bytes, format_duration
 
-_LOOKED_AT = 500
-"""Files whose headers are read; of more, the rest is extrapolated by their size."""
-_STORED = 2
-"""Bytes of a sample in the store."""
+_MAX_HEADERS = 500
+"""Files whose headers are read; the duration of the others is extrapolated from their size."""
+_STORED_BYTES = 2
+"""Bytes per sample in the store."""
 _TRIAL_SECONDS = 10
-_CPU_CLIPS, _OTHER_CLIPS = 4, 64
-WORTH_A_TRIAL = 0.25
-"""Hours of music from which on it pays to measure the speed first."""
+_MAX_CLIPS, _MAX_CLIPS_CUDA = 4, 64
+MIN_TRIAL_HOURS = 0.25
+"""Hours of music above which measuring the speed pays off."""
 
 
 @dataclass(frozen=True)
 class Music:
-    """What the headers of audio files say.
+    """Summary of the headers of audio files.
 
     Attributes:
-        tracks: How many.
-        hours: How long they last together; None where no header says.
-        exact: Whether every header was read; else hours are extrapolated by file sizes.
-        channels: Of most.
-        sample_rate: Of most, Hz.
+        tracks: Number of tracks.
+        hours: Total duration; None if unknown.
+        exact: Whether every header was read; otherwise hours are extrapolated from file sizes.
+        channels: Most common number of channels.
+        sample_rate: Most common sample rate in Hz.
     """
 
     tracks: int
@@ -51,17 +50,17 @@ class Music:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What separating will take.
+    """Expected cost of a separation.
 
     Attributes:
-        tracks: To be separated now.
-        done: That are in the store already.
-        hours: Of music to be separated; None where no header says how long a file is.
+        tracks: Number of tracks to separate.
+        done: Number of tracks already in the store.
+        hours: Duration of the music to separate; None if unknown.
         exact: Whether every header was read.
-        bytes_needed: By folder, on its disk.
-        bytes_free: By folder.
-        speed: Times real time, measured on noise; None if it was not measured.
-        expected_seconds: How long it will take; None if not known.
+        bytes_needed: Disk space needed, by folder.
+        bytes_free: Free disk space, by folder.
+        speed: Speed relative to real time, measured on noise; None if not measured.
+        expected_seconds: Processing time; None if unknown.
     """
 
     tracks: int
@@ -75,9 +74,9 @@ class Estimate:
 
 
 def survey(tracks: Sequence[TrackInput]) -> Music:
-    """Read the headers of the tracks' first files, of some if they are many."""
+    """Read the header of each track's first file; of many files a sample."""
     paths = [next(iter(track.files.values())) for track in tracks if track.files]
-    step = max(1, -(-len(paths) // _LOOKED_AT))
+    step = max(1, -(-len(paths) // _MAX_HEADERS))
     headers = {path: header for path in paths[::step] if (header := _header(path))}
     if not headers:
         return Music(len(tracks), None, exact=False)
@@ -85,96 +84,82 @@ def survey(tracks: Sequence[TrackInput]) -> Music:
     exact = len(headers) == len(paths)
     if not exact:
         seconds *= _bytes(paths) / max(_bytes(list(headers)), 1)
-    usual = _most_common(list(headers.values()))
-    return Music(len(tracks), seconds / 3600, exact, usual.channels, usual.sample_rate)
+    formats = [(header.channels, header.sample_rate) for header in headers.values()]
+    return Music(len(tracks), seconds / 3600, exact, *max(set(formats), key=formats.count))
 
 
 def disk_needed(
-    music: Music, separator: Separator, store: Path, copies: Path | None, form: str | None
+    music: Music, separator: Separator, store: Path, copies: Path | None, audio_format: str | None
 ) -> dict[Path, int]:
-    """Bytes that the store, and the folder of listening copies, will grow by, roughly."""
+    """Approximate size in bytes of the new data in the store and the folder of copies."""
     seconds = 3600 * (music.hours or 0.0)
-    needed = {store: int(seconds * SAMPLE_RATE * _STORED * (1 + len(separator.sources)))}
-    if copies is not None and form is not None:
+    needed = {store: int(seconds * SAMPLE_RATE * _STORED_BYTES * (1 + len(separator.sources)))}
+    if copies is not None and audio_format is not None:
         rate = separator.sample_rate or music.sample_rate
         samples = seconds * rate * music.channels * len(separator.sources)
-        needed[copies] = int(samples * bytes_per_sample(form))
+        needed[copies] = int(samples * bytes_per_sample(audio_format))
     return needed
 
 
-class Work(Protocol):
-    """Tracks to separate, and how many are done."""
-
-    @property
-    def tracks(self) -> Sequence[TrackInput]:
-        """To separate."""
-
-    @property
-    def done(self) -> int:
-        """Done before."""
-
-    @property
-    def music(self) -> Music:
-        """What the headers of the tracks say."""
-
-
 def estimate(
-    work: Work,
+    music: Music,
+    done: int,
     separator: Separator,
     store: Path,
     copies: Path | None,
-    form: str | None,
+    audio_format: str | None,
     speed: float | None,
 ) -> Estimate:
-    """What separating will take.
+    """Estimate the cost of separating tracks.
 
     Args:
-        work: Which tracks.
-        separator: What separates them.
+        music: Summary of the tracks to separate.
+        done: Number of tracks already in the store.
+        separator: The separator to run.
         store: Folder of the store.
         copies: Folder of listening copies; None without.
-        form: Their format.
-        speed: Times real time, all processes together; None where it was not measured.
+        audio_format: Format of the copies.
+        speed: Speed of all processes relative to real time; None if not measured.
     """
-    hours = work.music.hours
-    needed = disk_needed(work.music, separator, store, copies, form)
+    hours = music.hours
+    needed = disk_needed(music, separator, store, copies, audio_format)
     return Estimate(
-        tracks=len(work.tracks),
-        done=work.done,
+        tracks=music.tracks,
+        done=done,
         hours=hours,
-        exact=work.music.exact,
+        exact=music.exact,
         bytes_needed={str(folder): count for folder, count in needed.items()},
-        bytes_free=free_on(list(needed)),
+        bytes_free={str(folder): free_bytes(folder) for folder in needed},
         speed=speed,
         expected_seconds=None if speed is None or hours is None else 3600 * hours / speed,
     )
 
 
 def measure_speed(separator: Separator, device: str, channels: int) -> float | None:
-    """Seconds of noise that are separated in a second, decoding and storing left out; None where
-    the separator does not take noise."""
+    """Speed of a separator on noise relative to real time, without decoding and storing; None if
+    it fails on noise."""
     try:
         with plugin_call(label_of(separator), "noise"):
             return _measure_speed(separator, device, channels)
-    except MscolError:  # one that needs other roles than the mixture, or that fails on any track
+    except MscolError:  # it needs other roles than the mixture, or fails on every track
         return None
 
 
 def _measure_speed(separator: Separator, device: str, channels: int) -> float:
     rate = separator.sample_rate or 44100
     samples = _TRIAL_SECONDS * rate
-    most = _OTHER_CLIPS if device.startswith("cuda") else _CPU_CLIPS
-    clips = max(1, min(separator.batch_samples // samples, most))
+    max_clips = _MAX_CLIPS_CUDA if device.startswith("cuda") else _MAX_CLIPS
+    clips = max(1, min(separator.batch_samples // samples, max_clips))
     noise = 0.1 * torch.randn(channels, samples, generator=torch.Generator().manual_seed(0))
     separator.separate({MIXTURE: noise[:, :rate]})  # loads networks
     begun = time.perf_counter()
-    found = separator.separate_many([{MIXTURE: noise}] * clips)
-    float(found[-1][MIXTURE].sum())  # waits for the device
+    separated = separator.separate_many([{MIXTURE: noise}] * clips)
+    float(separated[-1][MIXTURE].sum())  # waits for the device
     return clips * _TRIAL_SECONDS / (time.perf_counter() - begun)
 
 
-def say(estimate: Estimate, progress: Progress) -> None:
-    """Tell it in a few lines."""
+def print_estimate(estimate: Estimate, progress: Progress) -> None:
+    """Print an estimate in a few lines."""
     about = "" if estimate.exact else "about "
     length = "of unknown length"
     if estimate.hours is not None:
@@ -192,19 +177,14 @@ def say(estimate: Estimate, progress: Progress) -> None:
 
 
 def require_space(estimate: Estimate) -> None:
-    """Refuse what will not fit. Raises MscolError."""
+    """Check that every disk has enough free space. Raises MscolError."""
     for folder, needed in estimate.bytes_needed.items():
         if needed > estimate.bytes_free[folder]:
             raise MscolError(
-                f"{folder} needs {format_bytes(needed)}, and its disk has"
-                f" {format_bytes(estimate.bytes_free[folder])} free: make room, or name another"
-                " place"
+                f"{folder} needs {format_bytes(needed)}, its disk has"
+                f" {format_bytes(estimate.bytes_free[folder])} free: free space, or choose another"
+                " folder"
             )
-
-
-def free_on(folders: Sequence[Path]) -> dict[str, int]:
-    """Bytes free on the disk of each folder, there or to be made."""
-    return {str(folder): free_bytes(folder) for folder in folders}
 
 
 def _header(path: Path) -> AudioHeader | None:
@@ -216,9 +196,3 @@ def _header(path: Path) -> AudioHeader | None:
 
 def _bytes(paths: Sequence[Path]) -> int:
     return sum(path.stat().st_size for path in paths if is_regular(path))
-
-
-def _most_common(headers: Sequence[AudioHeader]) -> AudioHeader:
-    kinds = [(header.channels, header.sample_rate) for header in headers]
-    usual = max(set(kinds), key=kinds.count)
-    return next(header for header in headers if (header.channels, header.sample_rate) == usual)

@@ -1,4 +1,4 @@
-"""The tracks that the inputs of `separate` make, those that cannot be tracks among them."""
+"""Grouping the inputs of `separate` into tracks, including those that cannot be used."""
 
 from __future__ import annotations
 
@@ -15,66 +15,67 @@ from mscol_cli.separate.plan import unique_ids
 from mscol_cli.system.files import real_path
 
 STEMS = frozenset({"bass", "drums", "other", "vocals"})
-"""Names of true stems: a folder with two of them is hardly an album."""
+"""Usual names of true stems. A folder with two of them is unlikely to be an album."""
 
 
 def find_tracks(
     inputs: Sequence[Path], store: Path, separator: Separator, progress: Progress
 ) -> list[TrackInput]:
-    """Group the audio under the inputs into tracks, as the separator does.
+    """Group the audio files of the inputs into tracks, as the separator does.
 
     Folders that cannot be listed become tracks with a problem.
 
     Args:
         inputs: Files and folders.
-        store: Folder of the store; nothing in it is music.
-        separator: What separates the tracks.
-        progress: Told of a store among the inputs, and of true stems that are taken for mixtures.
+        store: Folder of the store; its files are ignored.
+        separator: The separator to run.
+        progress: Receives notes about a store inside an input, and about files that look like true
+            stems but are separated as mixtures.
 
     Raises:
-        MissingDataError: An input is not there, or there is no audio in any.
-        UsageError: All that is there are true stems, from which sources would be estimated.
+        MissingDataError: An input does not exist, or none contains audio.
+        UsageError: All files are true stems, and the separator would treat each as a mixture.
     """
-    listing = _outside(store, inputs, find_audio(inputs), progress)
+    listing = _without_store(store, inputs, find_audio(inputs), progress)
     tracks = checks.find_tracks(separator, listing.files)
     _check_stems(tracks, separator, progress)
     unlisted = [TrackInput(name, problem=reason) for name, reason in listing.failures]
     return unique_ids([*tracks, *unlisted])
 
 
-def _outside(
+def _without_store(
     store: Path, inputs: Sequence[Path], listing: AudioListing, progress: Progress
 ) -> AudioListing:
     real = real_path(store)
     if not any(real_path(source) in real.parents for source in inputs):
         return listing
-    progress.note(f"{store} lies inside an input; nothing in it is taken as music")
+    progress.note(f"{store} lies inside an input; its files are not separated")
     files = [file for file in listing.files if real not in real_path(file.path).parents]
     return AudioListing(files, listing.failures, listing.left_out)
 
 
 def _check_stems(tracks: Sequence[TrackInput], separator: Separator, progress: Progress) -> None:
-    """Say that files look like true stems, where each would be separated as a mixture."""
+    """Print a note, or raise UsageError, if mixtures look like true stems."""
     mixtures = [track.files[MIXTURE] for track in tracks if set(track.files) == {MIXTURE}]
     folders = _stem_folders(mixtures, STEMS | set(separator.sources))
     if not folders:
         return
     folder, example = next(iter(folders.items()))
-    found = (
+    finding = (
         f"{folder} looks like true stems ({', '.join(example)})"
         f"{f', and so do {len(folders) - 1} more folders' if len(folders) > 1 else ''}"
     )
     if separator.sources and all(path.parent in folders for path in mixtures):
-        raise UsageError(f"{found}, and there is nothing else: take them with --separator stems.")
-    progress.note(f"{found}: --separator stems takes them as such, here each file is a mixture")
+        raise UsageError(f"{finding}, and there is no other audio: use --separator stems.")
+    progress.note(f"{finding}: each file is separated as a mixture; --separator stems uses stems")
 
 
 def _stem_folders(
     files: Sequence[Path], names: set[str] | frozenset[str]
 ) -> Mapping[Path, list[str]]:
-    """Folders in which at least two files have names of stems, with the names of these files."""
-    found: dict[Path, list[str]] = {}
+    """Folders with at least two files named like stems, with the names of these files."""
+    folders: dict[Path, list[str]] = {}
     for path in files:
         if path.stem.lower() in names:
-            found.setdefault(path.parent, []).append(path.name)
-    return {folder: named for folder, named in found.items() if len(named) > 1}
+            folders.setdefault(path.parent, []).append(path.name)
+    return {folder: stems for folder, stems in folders.items() if len(stems) > 1}

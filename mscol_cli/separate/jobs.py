@@ -1,4 +1,4 @@
-"""Several workers on this machine: processes that are started, watched, and outlived."""
+"""Workers of `separate` on this machine: starting and monitoring processes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from mscol_cli.contracts.progress import NO_BAR, Progress
 from mscol_cli.engine.devices import require_gpus
@@ -26,41 +26,41 @@ _PAUSE = 0.5
 
 
 def rank_and_workers() -> tuple[int, int] | None:
-    """Number of this worker and how many there are, where torchrun or srun started several."""
-    here = launched()
-    return (here.rank, here.processes) if here is not None and here.processes > 1 else None
+    """Rank of this worker and number of workers; None unless torchrun or srun started several."""
+    launch = launched()
+    return (launch.rank, launch.processes) if launch is not None and launch.processes > 1 else None
 
 
 def is_managed_worker() -> bool:
-    """Whether another process of mscol's started this one, and tells what became of it."""
+    """Whether another mscol process started this one and reports its progress."""
     return NO_BAR in os.environ
 
 
 def local_device(name: str) -> str:
-    """The device of this worker: `auto` and `cuda` are the GPU of its number on this machine."""
-    here = launched()
-    if name not in ("auto", "cuda") or here is None:
+    """Device of this worker. `auto` and `cuda` select a GPU by the local rank."""
+    launch = launched()
+    if name not in ("auto", "cuda") or launch is None:
         return name
     import torch
 
     count = torch.cuda.device_count()
-    return f"cuda:{here.local_rank % count}" if count else name
+    return f"cuda:{launch.local_rank % count}" if count else name
 
 
 def wanted_jobs(request: SeparateRequest) -> int:
-    """How many workers to start; 1 where this process is the only one, or one of others.
+    """Number of workers to start; 1 if this process does the work.
 
     Raises:
-        UsageError: Options contradict each other or what started this process.
+        UsageError: The options contradict each other or the launcher of this process.
     """
     if request.jobs is None and request.gpus is None:
         return 1
     if request.jobs is not None and request.gpus is not None:
-        raise UsageError("--jobs and --gpus both say how many processes: give one.")
+        raise UsageError("--jobs and --gpus both set the number of processes: give one.")
     if rank_and_workers() is not None:
         raise UsageError(
-            "this process is one of several already (RANK and WORLD_SIZE, or SLURM's, are set):"
-            " leave out --jobs and --gpus."
+            "this process is one of several already (RANK and WORLD_SIZE, or those of SLURM, are"
+            " set): leave out --jobs and --gpus."
         )
     count = request.jobs or request.gpus or 0
     if count < 1:
@@ -73,20 +73,20 @@ def wanted_jobs(request: SeparateRequest) -> int:
 def run_jobs(
     count: int, arguments: Sequence[str], store: Path, plan: Plan, progress: Progress, stored: int
 ) -> None:
-    """Run workers until all have ended; the last one has sealed the store.
+    """Run workers until all have exited. The last one seals the store.
 
     Args:
-        count: How many.
-        arguments: Command line of each.
+        count: Number of workers.
+        arguments: Command line of each worker.
         store: Folder of the store.
-        plan: What they do.
-        progress: Sees what all of them did.
-        stored: Tracks that are in the store already and in no unit.
+        plan: Units to process.
+        progress: Receives the combined progress of all workers.
+        stored: Number of tracks that are already in the store and in no unit.
 
     Raises:
-        MscolError: None of them could finish.
+        MscolError: No worker finished.
     """
-    workers = [_start(number, count, arguments) for number in range(count)]
+    workers = [_start(rank, count, arguments) for rank in range(count)]
     try:
         _watch(workers, store, plan, progress, stored)
     except BaseException:
@@ -95,24 +95,24 @@ def run_jobs(
         for worker in workers:
             worker.wait()
         raise
-    _tell(workers, progress)
+    _warn_of_crashes(workers, progress)
     if Plan.read(store) is not None:
         codes = sorted({worker.returncode for worker in workers})
         failure = MscolError(
-            f"no worker finished (exit codes {', '.join(map(str, codes))}); what is done is safe in"
-            f" {store}: run the same command again to go on"
+            f"no worker finished (exit codes {', '.join(map(str, codes))}); finished tracks are"
+            f" saved in {store}: run the same command again to continue"
         )
         failure.exit_code = next((code for code in codes if 0 < code < 128), 1)
         raise failure
 
 
-def _start(number: int, count: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(rank: int, count: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     threads = str(max(1, (os.cpu_count() or 1) // count))
     environment = {
         "OMP_NUM_THREADS": threads,
         **os.environ,
-        "RANK": str(number),
-        "LOCAL_RANK": str(number),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(count),
         NO_BAR: "1",
         LAUNCHER: str(os.getpid()),
@@ -130,59 +130,48 @@ def _watch(
 ) -> None:
     total = stored + sum(len(unit.tracks) for unit in plan.units)
     progress.begin("separating", total, "tracks")
-    units = {unit.number: _look(unit.folder(store)) for unit in plan.units}
+    units = {unit.number: _count(unit.folder(store)) for unit in plan.units}
     begun, before = time.monotonic(), _sum(units.values())
     progress.skip(stored + before.tried)
-    shown = before.tried
+    reported = before.tried
     while any(worker.poll() is None for worker in workers):
         time.sleep(_PAUSE)
         for unit in plan.units:
-            # A unit that is joined by now keeps what was seen of it.
+            # Keep the last counts of a unit that has been joined meanwhile.
             if units[unit.number].tried < len(unit.tracks):
-                units[unit.number] = max(units[unit.number], _look(unit.folder(store)))
-        seen = _sum(units.values())
-        seconds = (seen.samples - before.samples) / SAMPLE_RATE
+                units[unit.number] = max(units[unit.number], _count(unit.folder(store)))
+        total_counts = _sum(units.values())
+        seconds = (total_counts.samples - before.samples) / SAMPLE_RATE
         speed = f"{seconds / (time.monotonic() - begun):.1f}"
-        progress.advance(
-            seen.tried - shown, **{"failed": str(seen.failed), "times real time": speed}
-        )
-        shown = seen.tried
+        fields = {"failed": str(total_counts.failed), "times real time": speed}
+        progress.advance(total_counts.tried - reported, **fields)
+        reported = total_counts.tried
     progress.end()
 
 
-@dataclass(frozen=True, order=True)
-class _Seen:
-    """Tracks of a unit that were tried, those that failed, and samples that were stored."""
+class _Counts(NamedTuple):
+    """Tracks of a unit that were tried, tracks that failed, and samples stored."""
 
     tried: int = 0
     failed: int = 0
     samples: int = 0
 
 
-def _sum(units: Iterable[_Seen]) -> _Seen:
-    seen = list(units)
-    return _Seen(
-        sum(one.tried for one in seen),
-        sum(one.failed for one in seen),
-        sum(one.samples for one in seen),
-    )
+def _sum(units: Iterable[_Counts]) -> _Counts:
+    return _Counts(*map(sum, zip(*units, strict=True)))
 
 
-def _look(folder: Path) -> _Seen:
+def _count(folder: Path) -> _Counts:
     try:
         samples = [record.samples for record in whole_tracks(folder / TRACKS)]
         failed = len(list(read_failures(folder / FAILURES)))
     except (OSError, MscolError):  # being joined, or being written
-        return _Seen()
-    return _Seen(len(samples) + failed, failed, sum(samples))
+        return _Counts()
+    return _Counts(len(samples) + failed, failed, sum(samples))
 
 
-def _tell(workers: Sequence[subprocess.Popen[bytes]], progress: Progress) -> None:
-    died: Mapping[int, int] = {
-        number: worker.returncode
-        for number, worker in enumerate(workers)
-        if worker.returncode not in (0, 3)
-    }
-    for number, code in died.items():
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        progress.warn(f"worker {number} of {len(workers)} ended early ({how})")
+def _warn_of_crashes(workers: Sequence[subprocess.Popen[bytes]], progress: Progress) -> None:
+    for rank, worker in enumerate(workers):
+        if (code := worker.returncode) not in (0, 3):
+            cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+            progress.warn(f"worker {rank} of {len(workers)} ended early ({cause})")

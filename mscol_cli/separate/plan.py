@@ -1,4 +1,4 @@
-"""What is to be separated: inputs, under unique ids, against what a store holds."""
+"""Comparing inputs with a store to find the tracks to separate."""
 
 from __future__ import annotations
 
@@ -27,56 +27,50 @@ from mscol_cli.system.files import is_regular
 
 @dataclass(frozen=True)
 class PendingTracks:
-    """What there is to do.
+    """Tracks to separate.
 
     Attributes:
-        tracks: Inputs that are not in the store yet, or have no copies, those of units that were
-            begun among them.
-        done: Inputs that are.
-        new: Of `tracks`, those that no unit has.
-        wanted: All inputs that were asked for.
-        again: Whether those that the plan has tried are to be tried again.
+        tracks: Inputs missing from the store or its copies, including those of unfinished units.
+        done: Number of inputs that are already in the store.
+        new: Those of `tracks` that belong to no unit.
+        wanted: All requested inputs.
+        retry: Whether to retry inputs that failed in the current plan.
     """
 
     tracks: list[TrackInput] = field(default_factory=list)
     done: int = 0
     new: list[PlannedTrack] = field(default_factory=list)
     wanted: list[TrackInput] = field(default_factory=list)
-    again: bool = False
+    retry: bool = False
 
     def outside(self, plan: Plan) -> int:
-        """How many of the inputs no unit of a plan has: the store holds them."""
+        """Number of inputs in no unit of a plan: those already in the store."""
         planned = {track.id for unit in plan.units for track in unit.tracks}
         return sum(track.id not in planned for track in self.wanted)
 
     @cached_property
     def music(self) -> Music:
-        """What the headers of the tracks say."""
+        """Summary of the audio headers of `tracks`."""
         return survey(self.tracks)
-
-    @property
-    def hours(self) -> float | None:
-        """Of music to be separated; None where no header says."""
-        return self.music.hours
 
 
 def find_pending(
     store: Path, tracks: Sequence[TrackInput], copies: Copies | None, retry_failed: bool
 ) -> PendingTracks:
-    """Compare inputs with what is in the store and in units that were begun.
+    """Compare inputs with the store and its unfinished units.
 
     Args:
-        store: Folder, which need not be there.
+        store: Folder of the store; may be missing.
         tracks: All inputs.
-        copies: Listening copies that shall be there, too.
-        retry_failed: Whether only inputs are wanted that failed before.
+        copies: Listening copies to write; None without.
+        retry_failed: Whether to select only inputs that failed in an earlier run.
 
     Raises:
         MscolError: The plan or the store is damaged.
     """
     if retry_failed:
         failed = {failure.input for failure in failures_so_far(store, Plan.read(store))}
-        # A folder that could not be listed has a name that ends in `/`.
+        # The name of a folder that could not be listed ends in `/`.
         folders = tuple(name for name in failed if name.endswith("/"))
         tracks = [track for track in tracks if track.id in failed or track.id.startswith(folders)]
     return _compare(store, tracks, copies, retry_failed)
@@ -89,47 +83,47 @@ def make_plan(
     identity: SeparatorIdentity,
     copies: Copies | None,
     progress: Progress,
-    found: PendingTracks,
+    pending: PendingTracks,
 ) -> tuple[Plan | None, PendingTracks]:
-    """The plan of a store, and what there is to do by it; nothing is written where that is nothing.
+    """Plan of a store and the tracks to separate; writes nothing if there are none.
 
-    Whoever comes first writes it; others find all their inputs in it.
+    The first process writes the plan. Other processes find all their inputs in it.
 
     Args:
         store: Folder of the store.
         tracks: All inputs.
-        separator: What separates them.
-        identity: What identifies it.
-        copies: Listening copies.
-        progress: Who is told of inputs that are gone.
-        found: What there was to do a moment ago.
+        separator: The separator to run.
+        identity: Its identity.
+        copies: Listening copies to write; None without.
+        progress: Receives notes about removed and renamed inputs.
+        pending: Result of `find_pending`.
 
     Raises:
-        UsageError: The folder holds something else, or a store made otherwise.
+        UsageError: The folder contains other files, or a store made with other settings.
         MscolError: The plan or the store is damaged.
     """
     header = find_header(store, (MIXTURE, *separator.sources), identity)
     if store.exists():
         stored = Stored(records_so_far(store, Plan.read(store)))
-        _tell_changes(stored, tracks, store, progress)
-    # Failures of inputs that are there are tried again: any others are of inputs that are gone.
-    gone = bool(failures_so_far(store, None)) and not found.tracks
-    if not found.tracks and not gone and is_clean(store):
-        return None, found
+        _note_changes(stored, tracks, store, progress)
+    # Existing inputs that failed are retried. Other failures belong to removed inputs.
+    gone = bool(failures_so_far(store, None)) and not pending.tracks
+    if not pending.tracks and not gone and is_clean(store):
+        return None, pending
     with store_lock(store):
         # Another process may have planned or finished since.
-        todo = _compare(store, found.wanted, copies, found.again)
+        pending = _compare(store, pending.wanted, copies, pending.retry)
         plan = Plan.read(store)
-        if todo.new or (gone and plan is None):
-            plan = (plan or _begin(store)).extended(todo.new, _next_shard(store))
+        if pending.new or (gone and plan is None):
+            plan = (plan or _begin(store)).extended(pending.new, _next_shard(store))
             if not header.sealed:
                 header.write(store)
             plan.write(store)
-    return plan, todo
+    return plan, pending
 
 
 def _compare(
-    store: Path, tracks: Sequence[TrackInput], copies: Copies | None, again: bool
+    store: Path, tracks: Sequence[TrackInput], copies: Copies | None, retry: bool
 ) -> PendingTracks:
     plan = Plan.read(store)
     stored = Stored(records_so_far(store, plan))
@@ -140,32 +134,31 @@ def _compare(
         if not unit.is_done(store)
         for track in unit.tracks
     }
-    todo, done, new = [], 0, []
+    pending, done, new = [], 0, []
     for track in tracks:
         is_stored = track.problem is None and stored.holds(track.id, track.files)
         if is_stored and (copies is None or copies.holds(track.id, stored.stamps(track.id))):
             done += 1
         elif (track.id, track.problem) in planned:
-            todo.append(track)
-        elif plan is None or again or not _tried(track, failed):
-            todo.append(track)
+            pending.append(track)
+        elif plan is None or retry or not _tried(track, failed):
+            pending.append(track)
             new.append(PlannedTrack.of(track, is_stored))
-    return PendingTracks(todo, done, new, list(tracks), again)
+    return PendingTracks(pending, done, new, list(tracks), retry)
 
 
 def _tried(track: TrackInput, failed: Mapping[str, FailureRecord]) -> bool:
-    """Whether a unit of the plan has tried this very input: it is for a later run to try again."""
+    """Whether this input failed in the current plan, unchanged: only a later run retries it."""
     record = failed.get(track.id)
     if record is None:
         return False
-    there = {role: path for role, path in track.files.items() if is_regular(path)}
-    return track.problem is not None or matches(record.files, there)
+    return track.problem is not None or matches(record.files, _regular_files(track))
 
 
-def _tell_changes(
+def _note_changes(
     stored: Stored, tracks: Sequence[TrackInput], store: Path, progress: Progress
 ) -> None:
-    """Say which tracks of the store no input has, and which of them only have another name."""
+    """Print which tracks of the store are no longer among the inputs, and which were renamed."""
     ids = {track.id for track in tracks}
     removed = sorted(stored.tracks - ids)
     if not removed:
@@ -176,11 +169,11 @@ def _tell_changes(
         if track.problem is None and track.id not in stored.tracks:
             name = _renamed(track, gone, sizes)
             if name is not None:
-                progress.note(f"{track.id} has the content of {name}, which is no input any more")
+                progress.note(f"{track.id} has the content of {name}, which is no longer an input")
                 removed.remove(name)
     if removed:
         progress.note(
-            f"{len(removed)} tracks of {store} are not among the inputs and stay in it, such as"
+            f"{len(removed)} tracks of {store} are not among the inputs and remain in it, such as"
             f" {removed[0]}"
         )
 
@@ -190,16 +183,20 @@ def _renamed(
     gone: dict[tuple[tuple[str, str], ...], str],
     sizes: set[tuple[tuple[str, int], ...]],
 ) -> str | None:
-    """The removed track that has this input's content; files of other sizes are not read."""
-    there = {role: path for role, path in track.files.items() if is_regular(path)}
+    """The removed track with the content of this input; files of other sizes are not read."""
+    files = _regular_files(track)
     try:
-        size = tuple(sorted((role, path.stat().st_size) for role, path in there.items()))
+        size = tuple(sorted((role, path.stat().st_size) for role, path in files.items()))
         if size not in sizes:
             return None
-        stamps = {role: FileStamp.of(path) for role, path in there.items()}
-    except OSError:  # reported when it is decoded
+        stamps = {role: FileStamp.of(path) for role, path in files.items()}
+    except OSError:  # reported when the track is decoded
         return None
     return gone.pop(tuple(sorted(hashes(stamps).items())), None)
+
+
+def _regular_files(track: TrackInput) -> dict[str, Path]:
+    return {role: path for role, path in track.files.items() if is_regular(path)}
 
 
 def _sizes(stored: Stored, track_id: str) -> list[tuple[str, int]]:
@@ -218,15 +215,15 @@ def _next_shard(store: Path) -> int:
 
 
 def unique_ids(tracks: Sequence[TrackInput]) -> list[TrackInput]:
-    """Tell tracks of one id apart by their suffix; an id that is no relative path is a problem.
+    """Append the file suffix to duplicate ids. An id that is not a relative path is a problem.
 
     Raises:
-        UsageError: Two tracks still have one id.
+        UsageError: Two tracks still have the same id.
     """
     count = Counter(track.id for track in tracks)
-    named = [_with_suffix(track) if count[track.id] > 1 else track for track in tracks]
-    _check_unique([track for track in named if track.problem is None])
-    return [_checked(track) for track in named]
+    renamed = [_with_suffix(track) if count[track.id] > 1 else track for track in tracks]
+    _check_unique([track for track in renamed if track.problem is None])
+    return [_checked(track) for track in renamed]
 
 
 def _check_unique(tracks: Sequence[TrackInput]) -> None:
@@ -240,7 +237,7 @@ def _check_unique(tracks: Sequence[TrackInput]) -> None:
 
 def _checked(track: TrackInput) -> TrackInput:
     if track.problem is None and not _is_safe(track.id):
-        return replace(track, problem=f"{track.id}: is no relative name; rename the file")
+        return replace(track, problem=f"{track.id}: not a relative path; rename the file")
     return track
 
 

@@ -1,4 +1,4 @@
-"""Which separator a request names, and what identifies it."""
+"""Building the requested separator and its identity."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ DEFAULT_SEPARATOR = "openunmix"
 
 @dataclass(frozen=True)
 class SeparateRequest:
-    """What to separate, and how.
+    """Arguments of `separate`.
 
     Attributes:
         inputs: Files, and folders to search.
-        output: The store; None puts it beside the one input folder, as `FOLDER.store`.
-        separator: Name of the separator; None for the recipe's, or `openunmix`.
-        model: Weights: a name the separator knows, or a path; None is the recipe's, or the
-            separator's default.
+        output: The store; None uses `FOLDER.store` beside the only input folder.
+        separator: Name of the separator; None uses that of the recipe, or `openunmix`.
+        model: Weights: a name known to the separator, or a path; None uses those of the recipe, or
+            the default of the separator.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         options: `KEY=VALUE` for the separator.
         recipe: Name or file of a recipe.
-        export: Format of listening copies, `flac`, `wav` or `ogg`; None makes none.
-        export_dir: Where they go; None puts them beside the store, `X-stems` for `X.store`.
-        offline: Fetch no weights.
-        jobs: Processes that share the work on this machine.
-        gpus: As many processes, each with a GPU of its own.
-        retry_failed: Take only inputs that failed before.
+        export: Format of listening copies, `flac`, `wav` or `ogg`; None writes none.
+        export_dir: Folder of the copies; None uses `X-stems` beside `X.store`.
+        offline: Never download weights.
+        jobs: Number of processes that share the work on this machine.
+        gpus: Number of processes, each with its own GPU.
+        retry_failed: Retry only inputs that failed in an earlier run.
     """
 
     inputs: tuple[Path, ...]
@@ -56,18 +56,18 @@ class SeparateRequest:
 def build_separator(
     request: SeparateRequest, progress: Progress, plan_only: bool = False
 ) -> tuple[Separator, SeparatorIdentity]:
-    """The separator that was asked for, and what identifies it; the licence of its weights is said.
+    """Build the requested separator and its identity, and print the licence of its weights.
 
     Args:
-        request: With its name, model and options.
-        progress: Who is told of downloads and the licence.
-        plan_only: Only its attributes are of interest; weights need not be there.
+        request: Name, model and options of the separator.
+        progress: Receives downloads and the licence.
+        plan_only: Whether only attributes are needed; the weights may be missing.
 
     Raises:
-        UsageError: There is none of that name, or an option of it is wrong.
-        MissingDataError: Its weights are not there.
-        PluginError: It breaks the contract of separators.
-        PluginCallError: Its plugin raised an exception.
+        UsageError: The name is unknown, or an option is invalid.
+        MissingDataError: The weights do not exist.
+        PluginError: The separator breaks its contract.
+        PluginCallError: The plugin raised an exception.
     """
     part, model = resolve(request)
     context = SeparatorContext(str(pick_device(request.device)), model, progress, request.offline)
@@ -80,16 +80,16 @@ def build_separator(
 
 
 def resolve(request: SeparateRequest) -> tuple[Part, str | None]:
-    """The separator and its `--model`: defaults under the recipe under what was given."""
+    """The separator and its `--model`. The request overrides the recipe, the recipe defaults."""
     recipe = read_recipe(request.recipe)
-    asked = recipe.settings("separate", {"separator": request.separator, "model": request.model})
-    name = asked.get("separator", DEFAULT_SEPARATOR)
+    settings = recipe.settings("separate", {"separator": request.separator, "model": request.model})
+    name = settings.get("separator", DEFAULT_SEPARATOR)
     if name != recipe.commands.get("separate", {}).get("separator", name):
-        asked["model"] = request.model  # the recipe's was meant for its own separator
+        settings["model"] = request.model  # that of the recipe belongs to another separator
     part = find_part(
         load_registry(), "separator", name, request.options, recipe.preset("separators")
     )
-    return part, asked.get("model")
+    return part, settings.get("model")
 
 
 def _identity(part: Part, separator: Separator) -> SeparatorIdentity:
@@ -97,5 +97,5 @@ def _identity(part: Part, separator: Separator) -> SeparatorIdentity:
         name: list(value) if isinstance(value, tuple) else value
         for name, value in asdict(part.options).items()
     }
-    entry, passport = part.entry, dict(separator.passport)
-    return SeparatorIdentity(part.name, entry.owner, entry.version, values, passport)
+    provenance = dict(separator.passport)
+    return SeparatorIdentity(part.name, part.entry.owner, part.entry.version, values, provenance)

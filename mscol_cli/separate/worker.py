@@ -1,4 +1,4 @@
-"""A worker of `separate`: takes units until all are done; the last one seals the store."""
+"""Worker of `separate`: processes units until all are done. The last worker seals the store."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _ANY_SIZE = 1 << 62
 
 @dataclass
 class Worker:
-    """What a process needs to fill units.
+    """Fills the units of a plan in one process.
 
     Attributes:
         store: Folder of the store.
-        separator: What separates.
-        identity: What identifies it.
-        copies: Listening copies; None where none are asked for.
-        progress: Who watches.
-        failures: Of this worker so far: inputs with the reason.
+        separator: The separator to run.
+        identity: Its identity.
+        copies: Listening copies to write; None without.
+        progress: Receives progress and warnings.
+        failures: Failed inputs of this worker, with reasons.
     """
 
     store: Path
@@ -51,13 +51,13 @@ class Worker:
     def run(self, plan: Plan, rank: int, workers: int, stored: int = 0) -> bool:
         """Fill units until all are done.
 
-        A worker waits for the units of others, so that it takes over what one that dies leaves.
+        A worker waits for the units of other workers, and takes over those of crashed ones.
 
         Args:
-            plan: Which units there are.
-            rank: Of this worker; each begins elsewhere.
-            workers: How many there are.
-            stored: Tracks that are in the store already and in no unit.
+            plan: The units.
+            rank: Rank of this worker; each starts at a different unit.
+            workers: Number of workers.
+            stored: Number of tracks that are already in the store and in no unit.
 
         Returns:
             Whether this worker sealed the store.
@@ -65,17 +65,17 @@ class Worker:
         total = stored + sum(len(unit.tracks) for unit in plan.units)
         self.progress.begin("separating", total, "tracks")
         self.progress.skip(stored)
-        left: Plan | None = plan
+        remaining: Plan | None = plan
         sealed = False
-        # Another run may plan more while this one works.
-        while left is not None:
-            self._work_off(left, rank, workers)
-            left, sealed = self._seal()
+        # Another run may extend the plan meanwhile.
+        while remaining is not None:
+            self._fill_units(remaining, rank, workers)
+            remaining, sealed = self._seal()
         self.progress.end()
         return sealed
 
-    def _work_off(self, plan: Plan, rank: int, workers: int) -> None:
-        """Fill units until all of this plan are done, or another worker has sealed."""
+    def _fill_units(self, plan: Plan, rank: int, workers: int) -> None:
+        """Fill units until all of a plan are done, or another worker has sealed the store."""
         first = rank * len(plan.units) // workers
         units = [*plan.units[first:], *plan.units[:first]]
         while units := self._undone_units(units):
@@ -86,8 +86,7 @@ class Worker:
                 time.sleep(_PAUSE)
 
     def _undone_units(self, units: Sequence[Unit]) -> list[Unit]:
-        """Those that are not done; the tracks of those that others have done, or an earlier run,
-        are counted on the way."""
+        """Units that are not done. Tracks of the others are counted in the progress."""
         done = {unit.number: len(unit.tracks) for unit in units if unit.is_done(self.store)}
         new = done.keys() - self._counted
         self.progress.skip(sum(done[number] for number in new))
@@ -95,7 +94,7 @@ class Worker:
         return [unit for unit in units if unit.number not in done]
 
     def _try(self, unit: Unit) -> bool:
-        """Fill a unit, unless another worker does."""
+        """Fill a unit, unless another worker is filling it; returns whether it was free."""
         lock = Lock(unit.lock(self.store))
         try:
             if not lock.take():
@@ -116,21 +115,21 @@ class Worker:
             self.progress.skip(len(done))
             self._counted.add(unit.number)
             scratch = existing_parent(self.store)
-            copied = self.copies is not None
-            for track, separated in separate_groups(groups, self.separator, scratch, copied):
+            copies = self.copies is not None
+            for track, separated in separate_groups(groups, self.separator, scratch, copies):
                 try:
-                    self._keep(track, separated, writer, unit)
+                    self._write(track, separated, writer, unit)
                 except BadInputError as error:
                     self.progress.warn(f"skipped {error}")
                     failures.append((track.id, str(error)))
-                # One that was done before is separated again only for the others of its group.
-                self.progress.advance(int(track.id not in done), **self._shown(len(failures)))
+                # A finished track is repeated only for the others of its group.
+                self.progress.advance(int(track.id not in done), **self._fields(len(failures)))
             inputs = [planned.to_input() for planned in unit.tracks]
             writer.seal(failure_records(inputs, failures))
         self.failures += failures
 
     def _undone_groups(self, unit: Unit, writer: StoreWriter) -> Iterator[Sequence[TrackInput]]:
-        """A group with any track to do is done whole, so that its batches are what they were."""
+        """Groups with unfinished tracks. They are repeated completely, in the same batches."""
         for group in unit.groups():
             inputs = [planned.to_input() for planned in group]
             if not all(self._is_done(planned, writer) for planned in group):
@@ -142,7 +141,7 @@ class Worker:
             return False
         return self.copies is None or self.copies.holds(track.id, stored.stamps(track.id))
 
-    def _keep(
+    def _write(
         self,
         track: TrackInput,
         separated: Separated | BadInputError,
@@ -158,17 +157,17 @@ class Worker:
                     self.progress.warn(f"short {track.id}: {stamp.name}: {stamp.shortfall}")
             if self.copies is not None and not self.copies.holds(track.id, stamps):
                 self.copies.write(track.id, stamps, separated.copies, separated.sample_rate)
-            only_copies = any(one.id == track.id and one.stored for one in unit.tracks)
+            only_copies = any(planned.id == track.id and planned.stored for planned in unit.tracks)
             if not only_copies and not writer.stored.made_from(track.id, stamps):
                 writer.add(track.id, stamps, separated.waveforms)
             self._seconds += len(next(iter(separated.waveforms.values()))) / SAMPLE_RATE
 
-    def _shown(self, failed: int) -> dict[str, str]:
+    def _fields(self, failed: int) -> dict[str, str]:
         speed = self._seconds / max(time.monotonic() - self._begun, 1e-9)
         return {"failed": str(len(self.failures) + failed), "times real time": f"{speed:.1f}"}
 
     def _seal(self) -> tuple[Plan | None, bool]:
-        """The plan if it has units that are not done, and whether this worker has sealed."""
+        """The plan if it has unfinished units, and whether this worker sealed the store."""
         with store_lock(self.store):
             plan = Plan.read(self.store)
             if plan is None:
@@ -182,13 +181,13 @@ class Worker:
 def failure_records(
     tracks: Sequence[TrackInput], failures: Sequence[tuple[str, str]]
 ) -> list[FailureRecord]:
-    """The failures with the hash of each of their files, and how long those are.
+    """Records of failed inputs, with the hash and duration of each file.
 
     Args:
         tracks: All inputs.
-        failures: Names of those that failed, with the reason.
+        failures: Ids of failed inputs, with reasons.
     """
-    # Of two tracks of one name the second failed, because of that.
+    # Two tracks may have the same id; the second one then has a problem.
     by_problem = {(track.id, track.problem): track for track in tracks}
     records = []
     for name, reason in failures:
@@ -206,6 +205,6 @@ def _stamp(path: Path) -> FileStamp | None:
         return None
     try:
         seconds, declared = durations(path)
-    except Exception:  # it is a failure already, with a reason
+    except Exception:  # the input has failed already, with a reason
         return stamp
     return replace(stamp, seconds=seconds, declared_seconds=declared)

@@ -1,4 +1,4 @@
-"""separate: files -> decode -> separator -> 16 kHz mono -> store, sealed."""
+"""separate: files -> decode -> separator -> 16 kHz mono -> sealed store."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from pathlib import Path
 from mscol_cli.audio import find_audio
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.contracts.separator import Separator
-from mscol_cli.errors import (
-    MissingDataError,
-    UsageError,
-)
+from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.recipes.recipe import to_toml
 from mscol_cli.separate import estimate as estimates
 from mscol_cli.separate.copies import STEMS_MANIFEST, Copies, copies_folder, open_copies
@@ -41,19 +38,19 @@ __all__ = ["SeparateRequest", "SeparateResult", "dry_run", "run"]
 
 @dataclass(frozen=True)
 class SeparateResult:
-    """What was made.
+    """Result of a separation.
 
     Attributes:
         store: Folder of the store.
-        tracks: Tracks in it.
-        done_before: Tracks among the inputs that were in it already.
-        failures: Inputs that could not be used, with the reason.
-        hours: Of music in the store.
-        active: By source, the share of segments in which it sounds (mean |x| above 0.01).
-        seconds: How long it took.
-        exported: Folder of the listening copies; None if none were asked for.
-        sealed: Whether this process finished the store, or found it finished; of several workers
-            one does.
+        tracks: Number of tracks in the store.
+        done_before: Number of inputs that were already in the store.
+        failures: Inputs that could not be used, with reasons.
+        hours: Duration of the music in the store.
+        active: Share of active segments (mean |x| above 0.01), by source.
+        seconds: Processing time.
+        exported: Folder of the listening copies; None without.
+        sealed: Whether this process sealed the store, or found it sealed; one of several workers
+            does.
     """
 
     store: Path
@@ -68,7 +65,7 @@ class SeparateResult:
 
 
 def configuration(request: SeparateRequest) -> str:
-    """The configuration of a separation, as TOML. Raises UsageError."""
+    """Configuration of a separation as TOML. Raises UsageError."""
     part, model = resolve(request)
     content = {
         "separate": {"separator": part.name, "model": model},
@@ -80,123 +77,146 @@ def configuration(request: SeparateRequest) -> str:
 def run(
     request: SeparateRequest, progress: Progress, arguments: Sequence[str] = ()
 ) -> SeparateResult:
-    """Separate the inputs into a sealed store, going on where an earlier run stopped.
+    """Separate the inputs into a sealed store, resuming an earlier run.
 
     Args:
-        request: What, and how.
-        progress: Who watches.
-        arguments: The command line that a worker gets, where several are asked for.
+        request: Inputs and options.
+        progress: Receives progress and notes.
+        arguments: Command line of a worker, if several are requested.
 
     Raises:
-        UsageError: An option, or a store made otherwise.
-        MissingDataError: No input, or no weights.
-        BadInputError: Not one input could be used.
-        Interrupted: Stopped by Ctrl-C; the same command goes on.
+        UsageError: An option is invalid, or the store was made with other settings.
+        MissingDataError: The inputs or the weights do not exist.
+        BadInputError: No input could be used.
+        Interrupted: Stopped by Ctrl-C; the same command resumes.
     """
     begun = time.monotonic()
-    if is_managed_worker():
+    managed = is_managed_worker()
+    if managed:
         exit_with_parent()
     jobs, ranks = wanted_jobs(request), rank_and_workers()
-    spoken_for = is_managed_worker()
     request = replace(request, device=local_device(request.device))
     output = store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
-    watch = Silent() if spoken_for else progress
-    separator, identity = build_separator(request, watch)
-    tracks = find_tracks(request.inputs, output, separator, watch)
+    notes = Silent() if managed else progress
+    separator, identity = build_separator(request, notes)
+    tracks = find_tracks(request.inputs, output, separator, notes)
     failures: Failures = []
     sealed = True
     copies = open_copies(exported, request.export, identity, separator.sources)
-    found = find_pending(output, tracks, copies, request.retry_failed)
-    if found.tracks and (ranks is None or ranks[0] == 0) and not spoken_for:
-        _estimate(request, found, separator, output, exported, progress)
-    with resumable(f"finished tracks are safe in {output}"), writing(output, MAKE_ROOM):
-        if spoken_for:  # the process that started this one has made the plan
-            plan, todo = Plan.read(output), found
+    pending = find_pending(output, tracks, copies, request.retry_failed)
+    if pending.tracks and (ranks is None or ranks[0] == 0) and not managed:
+        _estimate(request, pending, separator, output, exported, progress)
+    with resumable(f"finished tracks are saved in {output}"), writing(output, MAKE_ROOM):
+        if managed:  # the parent process has made the plan
+            plan = Plan.read(output)
         else:
-            plan, todo = make_plan(output, tracks, separator, identity, copies, progress, found)
+            plan, pending = make_plan(
+                output, tracks, separator, identity, copies, progress, pending
+            )
         if plan is not None and jobs > 1:
-            run_jobs(jobs, arguments, output, plan, progress, todo.outside(plan))
+            run_jobs(jobs, arguments, output, plan, progress, pending.outside(plan))
             failures = _failures(output)
         elif plan is not None:
             worker = Worker(output, separator, identity, copies, progress)
-            stored = todo.outside(plan)
-            sealed = worker.run(plan, *(ranks or (0, 1)), stored) and not spoken_for
-            # What an earlier process has tried is told, too.
+            stored = pending.outside(plan)
+            sealed = worker.run(plan, *(ranks or (0, 1)), stored) and not managed
+            # Includes failures of earlier processes.
             failures = _failures(output) or worker.failures
-    _tell_scaled(copies, progress)
+    _note_scaled(copies, progress)
     if not output.exists():
         raise nothing_usable(failures, len(tracks))
-    result = _summary(output, todo.done, failures, time.monotonic() - begun)
-    return replace(result, exported=exported, sealed=sealed)
+    store = Store.open(output)
+    return SeparateResult(
+        store=output,
+        tracks=store.header.tracks,
+        done_before=pending.done,
+        failures=failures,
+        hours=store.header.hours,
+        active=store.active_shares(),
+        seconds=time.monotonic() - begun,
+        exported=exported,
+        sealed=sealed,
+    )
 
 
 def dry_run(request: SeparateRequest, progress: Progress) -> tuple[str, Estimate]:
-    """The configuration of a separation, as TOML, and what it will take, which is said, too.
+    """Configuration of a separation as TOML, and its estimate, which is also printed.
 
     Raises:
-        UsageError: An option.
-        MissingDataError: No input.
-        MscolError: The disk has no room for it.
+        UsageError: An option is invalid.
+        MissingDataError: An input does not exist.
+        MscolError: The disk has too little free space.
     """
     text, output = configuration(request), store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
     silent = Silent()
     try:
         separator, identity = build_separator(replace(request, offline=True), silent)
-        is_whole = True
+        has_weights = True
     except MissingDataError as error:
-        progress.note(f"how long it takes is known when the weights are here: {error}")
+        progress.note(f"the expected time is unknown without the weights: {error}")
         separator, identity = build_separator(request, silent, plan_only=True)
-        is_whole = False
+        has_weights = False
     tracks = find_tracks(request.inputs, output, separator, progress)
     copies = open_copies(exported, request.export, identity, separator.sources)
-    todo = find_pending(output, tracks, copies, request.retry_failed)
-    speed = _speed(request, separator, todo) if is_whole else None
-    estimate = estimates.estimate(todo, separator, output, exported, request.export, speed)
-    estimates.say(estimate, progress)
-    estimates.require_space(estimate)
-    return text, estimate
+    pending = find_pending(output, tracks, copies, request.retry_failed)
+    speed = _speed(request, separator, pending) if has_weights else None
+    return text, _print_estimate(request, pending, separator, output, exported, speed, progress)
 
 
 def store_path(request: SeparateRequest) -> Path:
-    """The store of a request. Raises UsageError, MissingDataError."""
+    """Folder of the requested store. Raises UsageError, MissingDataError."""
     if request.output is not None:
         output = request.output
     elif len(request.inputs) == 1 and request.inputs[0].is_dir():
         output = store_beside(request.inputs[0])
     else:
-        find_audio(request.inputs)  # a missing input deserves to be named before -o is asked for
-        raise UsageError("name the store with -o STORE: only one input folder has a default.")
+        find_audio(request.inputs)  # reports a missing input before the missing -o
+        raise UsageError("name the store with -o STORE: only a single input folder has a default.")
     if any(real_path(output) == real_path(source) for source in request.inputs):
-        raise UsageError(f"{output} is an input too: name another place with -o.")
+        raise UsageError(f"{output} is an input too: choose another -o.")
     return output
 
 
 def _estimate(
     request: SeparateRequest,
-    todo: PendingTracks,
+    pending: PendingTracks,
     separator: Separator,
     output: Path,
     exported: Path | None,
     progress: Progress,
 ) -> None:
-    """Say what it will take, and refuse what the disk has no room for."""
     speed = None
-    if (todo.hours or 0.0) >= estimates.WORTH_A_TRIAL:
-        # Processes that share the work load networks of their own: this one keeps none.
-        alone = wanted_jobs(request) == 1
-        trial = separator if alone else build_separator(request, Silent())[0]
-        speed = _speed(request, trial, todo)
-    estimate = estimates.estimate(todo, separator, output, exported, request.export, speed)
-    estimates.say(estimate, progress)
+    if (pending.music.hours or 0.0) >= estimates.MIN_TRIAL_HOURS:
+        # Worker processes load their own networks: the trial must leave none in this process.
+        only_process = wanted_jobs(request) == 1
+        trial = separator if only_process else build_separator(request, Silent())[0]
+        speed = _speed(request, trial, pending)
+    _print_estimate(request, pending, separator, output, exported, speed, progress)
+
+
+def _print_estimate(
+    request: SeparateRequest,
+    pending: PendingTracks,
+    separator: Separator,
+    output: Path,
+    exported: Path | None,
+    speed: float | None,
+    progress: Progress,
+) -> Estimate:
+    estimate = estimates.estimate(
+        pending.music, pending.done, separator, output, exported, request.export, speed
+    )
+    estimates.print_estimate(estimate, progress)
     estimates.require_space(estimate)
+    return estimate
 
 
-def _speed(request: SeparateRequest, separator: Separator, todo: PendingTracks) -> float | None:
-    if not todo.tracks:
+def _speed(request: SeparateRequest, separator: Separator, pending: PendingTracks) -> float | None:
+    if not pending.tracks:
         return None
-    speed = estimates.measure_speed(separator, request.device, todo.music.channels)
+    speed = estimates.measure_speed(separator, request.device, pending.music.channels)
     return None if speed is None else speed * (request.gpus or 1)
 
 
@@ -205,22 +225,9 @@ def _failures(output: Path) -> Failures:
     return [*failures.items()]
 
 
-def _tell_scaled(copies: Copies | None, progress: Progress) -> None:
+def _note_scaled(copies: Copies | None, progress: Progress) -> None:
     if copies is not None and copies.scaled:
         progress.note(
-            f"{copies.scaled} tracks would have clipped: all their sources were turned down alike,"
-            f" by the gain in {copies.folder / STEMS_MANIFEST}"
+            f"{copies.scaled} tracks would have clipped: all their sources were attenuated by the"
+            f" gain in {copies.folder / STEMS_MANIFEST}"
         )
-
-
-def _summary(output: Path, done_before: int, failures: Failures, seconds: float) -> SeparateResult:
-    store = Store.open(output)
-    return SeparateResult(
-        store=output,
-        tracks=store.header.tracks,
-        done_before=done_before,
-        failures=failures,
-        hours=store.header.hours,
-        active=store.active_shares(),
-        seconds=seconds,
-    )

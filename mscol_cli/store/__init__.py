@@ -1,4 +1,4 @@
-"""The sealed store: waveforms of a collection's mixes and sources, separated once."""
+"""The sealed store: mixtures and separated sources of a music collection."""
 
 from mscol_cli.store.header import SeparatorIdentity, StoreHeader
 from mscol_cli.store.reader import Store, sealed_stores, store_beside

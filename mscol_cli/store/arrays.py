@@ -1,4 +1,4 @@
-"""Arrays of int16 samples in a `.npy` file that grows at its end."""
+"""Appendable `.npy` files, and quantisation of waveforms to int16."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from mscol_cli.store.spool import Samples, blocks
 _HEADER = 128
 _MAGIC = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
 INT16_PEAK = 32767
-"""The int16 that a waveform's own peak becomes."""
+"""Stored value of the peak of a waveform."""
 _SILENCE = 1e-20
 
 
 class GrowingArray:
-    """Rows appended to a `.npy` file whose header has room for any length.
+    """A `.npy` file that rows are appended to; its header has room for any length.
 
     Attributes:
         path: The file.
-        rows: Rows appended so far.
+        rows: Number of rows.
     """
 
     def __init__(self, path: Path, dtype: type, row: Sequence[int] = (), rows: int = 0) -> None:
-        """Open for appending after `rows` rows; whatever lies beyond them is cut off.
+        """Open for appending after `rows` rows; later rows are cut off.
 
         Args:
-            path: The file; made if it is not there.
-            dtype: Of the values.
+            path: The file; created if missing.
+            dtype: Data type of the values.
             row: Shape of one row; empty for a one-dimensional array.
-            rows: Rows to keep.
+            rows: Number of rows to keep.
 
         Raises:
-            MscolError: The file holds fewer rows than that.
+            MscolError: The file has fewer rows.
         """
         self.path = path
         self.rows = rows
@@ -56,25 +56,25 @@ class GrowingArray:
         self._file.seek(end)
 
     def append(self, values: NDArray[Any]) -> int:
-        """Write rows and return the number of the first; not on the disk before `sync`."""
+        """Append values, (rows, *row), and return the index of the first; `sync` flushes them."""
         first = self.rows
         self._file.write(np.ascontiguousarray(values, dtype=self._dtype).data)
         self.rows += len(values)
         return first
 
     def sync(self) -> None:
-        """Wait until what was appended is on the disk."""
+        """Flush appended rows to disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def finish(self) -> None:
-        """Write the length into the header and close; `numpy.load` opens the file from now on."""
+        """Write the length into the header and close, so that `numpy.load` can open the file."""
         self._write_header(self.rows)
         self.sync()
         self._file.close()
 
     def close(self) -> None:
-        """Close without a length: the file is to be appended to by a later process."""
+        """Close without a length; a later process appends to the file."""
         self._file.close()
 
     def _offset(self, rows: int) -> int:
@@ -89,10 +89,10 @@ class GrowingArray:
 
 @dataclass(frozen=True)
 class Extent:
-    """How large a waveform is.
+    """Peak and norm of a waveform.
 
     Attributes:
-        peak: The largest |x|; not finite if some sample is not.
+        peak: Maximum |x|; not finite if a sample is not.
         norm: L2 norm, summed in double precision.
     """
 
@@ -101,13 +101,12 @@ class Extent:
 
     @property
     def gain(self) -> float:
-        """The factor that makes the int16 of `quantise` the waveform again; zero for a waveform
-        without a sample above 1e-20."""
+        """Factor from the int16 of `quantise` to the waveform; zero if no |x| exceeds 1e-20."""
         return 0.0 if self.peak < _SILENCE else self.peak / INT16_PEAK
 
 
 def extent(waveform: Samples) -> Extent:
-    """Look once at all of a waveform, block by block."""
+    """Measure a waveform, (samples,), block by block."""
     peak, square = 0.0, 0.0
     for block in blocks(waveform):
         peak = float(np.fmax(peak, max(block.max(), -block.min())))
@@ -118,7 +117,12 @@ def extent(waveform: Samples) -> Extent:
 
 
 def quantise(waveform: Samples, peak: float) -> Iterator[NDArray[np.int16]]:
-    """A waveform of that peak as int16, block by block; all zero for one that is silent."""
+    """Quantise a waveform, (samples,), to int16 blocks, (block,).
+
+    Args:
+        waveform: The waveform.
+        peak: Its maximum |x|; 1e-20 or less yields zeros.
+    """
     scale = np.float32(0.0 if peak < _SILENCE else INT16_PEAK / peak)
     for block in blocks(waveform):
         yield np.rint(block * scale).astype(np.int16)

@@ -1,4 +1,4 @@
-"""store export: sealed store -> tracks -> audio files at 16 kHz."""
+"""store export: tracks of a sealed store -> audio files at 16 kHz."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from mscol_cli.system.outcomes import explained, resumable
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to take out of a store, and where to.
+    """Arguments of `store export`.
 
     Attributes:
         store: A sealed store.
         output: Folder for the files.
-        tracks: Ids; none with `all`.
-        all: Every track.
-        sources: Names; none are all, the mixture too.
+        tracks: Track ids; empty with `all`.
+        all: Whether to export every track.
+        sources: Names of sources; empty for all sources and the mixture.
         format: `flac`, `wav` or `ogg`.
     """
 
@@ -42,16 +42,16 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written.
+    """Result of an export.
 
     Attributes:
-        output: The folder.
-        tracks: Tracks that were asked for.
-        written: Files written now.
-        kept: Files that were there already, and were left as they are.
-        scaled: Tracks that exceed full scale and were turned down to it.
-        failures: Tracks that could not be written, with the reason.
-        seconds: How long it took.
+        output: Folder of the files.
+        tracks: Number of requested tracks.
+        written: Number of files written.
+        kept: Number of files that existed already and were kept.
+        scaled: Number of tracks that exceed full scale and were attenuated.
+        failures: Tracks that could not be written, with reasons.
+        seconds: Processing time.
     """
 
     output: Path
@@ -64,13 +64,13 @@ class ExportResult:
 
 
 def run(request: ExportRequest, progress: Progress) -> ExportResult:
-    """Write sources of tracks as audio files, one folder a track.
+    """Write the sources of tracks as audio files, one folder per track.
 
     Raises:
-        UsageError: No such track, source or format, or an output inside the store.
-        MissingDataError: There is no store, it is not finished, or one of its files is gone.
+        UsageError: A track, source or format is unknown, or the output lies inside the store.
+        MissingDataError: The store does not exist, is not sealed, or lacks a file.
         MscolError: The store is damaged, or the output cannot be written.
-        Interrupted: Stopped by Ctrl-C; the same command goes on.
+        Interrupted: Stopped by Ctrl-C; the same command resumes.
     """
     begun = time.monotonic()
     _check(request)
@@ -79,7 +79,7 @@ def run(request: ExportRequest, progress: Progress) -> ExportResult:
     written = kept = scaled = 0
     failures = []
     progress.begin("exporting", len(rows), "tracks")
-    with resumable(f"the files in {request.output} are whole"):
+    with resumable(f"the files in {request.output} are complete"):
         for row in rows:
             try:
                 new = _export_track(store, row, sources, request)
@@ -99,9 +99,9 @@ def _check(request: ExportRequest) -> None:
     check_format("--format", request.format)
     if request.all == bool(request.tracks):
         raise UsageError("name tracks, or --all of them: 'mscol store ls STORE' lists them.")
-    place = request.store.resolve()
-    if place in (request.output.resolve(), *request.output.resolve().parents):
-        raise UsageError(f"{request.output} lies in the store: choose another place with -o.")
+    output = request.output.resolve()
+    if request.store.resolve() in (output, *output.parents):
+        raise UsageError(f"{request.output} lies in the store: choose another -o.")
 
 
 def _rows(store: Store, request: ExportRequest) -> list[int]:
@@ -111,9 +111,9 @@ def _rows(store: Store, request: ExportRequest) -> list[int]:
     row_of = {name: row for row, name in enumerate(ids)}
     unknown = [name for name in request.tracks if name not in row_of]
     if unknown:
-        # A big store has more ids than an error should list, and than a close look is quick for.
-        near = get_close_matches(unknown[0], ids, n=3, cutoff=0.5)
-        hint = f" Nearest: {', '.join(near)}." if near else ""
+        # A store may have too many ids to list.
+        matches = get_close_matches(unknown[0], ids, n=3, cutoff=0.5)
+        hint = f" Nearest: {', '.join(matches)}." if matches else ""
         raise UsageError(
             f"no track of {store.path} is called '{unknown[0]}'.{hint}"
             f" 'mscol store ls {store.path}' lists all {len(ids)}."
@@ -130,20 +130,20 @@ def _sources(store: Store, request: ExportRequest) -> dict[str, int]:
 
 
 def _export_track(store: Store, row: int, sources: dict[str, int], request: ExportRequest) -> int:
-    """Write the files that are not there, and return how many those are."""
+    """Write the missing files and return their number."""
     track_id = store.index.track_ids[row]
     gain = headroom(request.format, store.peak(row))
     paths = {
         number: inside(request.output, f"{track_id}/{name}.{request.format}")
         for name, number in sources.items()
     }
-    todo = {number: path for number, path in paths.items() if not path.exists()}
-    for number, path in todo.items():
+    missing = {number: path for number, path in paths.items() if not path.exists()}
+    for number, path in missing.items():
         waveform = store.waveform(row, number)
         if len(waveform) < store.index.track_samples[row]:
             raise MscolError(
-                f"{store.path} is damaged at track {track_id}: 'mscol store verify' says how"
+                f"{store.path} is damaged at track {track_id}: run 'mscol store verify'"
             )
         with explained(request.output, track_id):
             write_audio(path, waveform[None] * np.float32(gain), SAMPLE_RATE)
-    return len(todo)
+    return len(missing)

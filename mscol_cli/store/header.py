@@ -1,10 +1,10 @@
-"""`store.json`: what a store is, how it was made, and whether it is finished."""
+"""`store.json`: sources, separator, state and checksums of a store."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
@@ -23,20 +23,20 @@ SHARDS = "shards"
 
 
 def shard_name(number: int) -> str:
-    """A shard's path in the store."""
+    """Path of a shard in the store."""
     return f"{SHARDS}/{number:05d}.npy"
 
 
 @dataclass(frozen=True)
 class SeparatorIdentity:
-    """Which separator filled a store, and how.
+    """The separator that filled a store.
 
     Attributes:
-        name: Of its card.
-        owner: Distribution that brought it.
-        version: Of that distribution.
-        options: Every option, JSON values.
-        passport: Facts it states: weights and their hashes, licence.
+        name: Name of its card.
+        owner: Distribution that provides it.
+        version: Version of that distribution.
+        options: Every option, as JSON values.
+        passport: Provenance: weights and their hashes, licence.
     """
 
     name: str
@@ -46,10 +46,10 @@ class SeparatorIdentity:
     passport: Mapping[str, str] = field(default_factory=dict)
 
     def differences(self, other: SeparatorIdentity) -> list[str]:
-        """What `other` would do differently, each as `setting old -> new`; its version may differ.
+        """Differing settings as `setting old -> new`, ignoring the version.
 
-        Settings that follow from another one are left out: of another separator all others, of
-        another model its licence and hashes.
+        Settings that follow from another one are omitted: all others of another separator, and
+        licence and hashes of another model.
         """
         if self.name != other.name:
             return [_difference("separator", self.name, other.name)]
@@ -69,15 +69,15 @@ def _differences(
 
 
 def _difference(name: str, old: object, new: object) -> str:
-    return f"{name} {_in_words(old)} -> {_in_words(new)}"
+    return f"{name} {_format_value(old)} -> {_format_value(new)}"
 
 
-def _in_words(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value)) or "none"
-    # Digits enough to tell two hashes apart.
+    # Twelve digits distinguish two hashes.
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", str(value))
 
 
@@ -86,13 +86,13 @@ class StoreHeader:
     """The content of `store.json`.
 
     Attributes:
-        sources: In storage order, `mixture` first.
-        separator: Who filled it.
-        sealed: Whether it is finished; the rest is known from then on.
-        tracks: How many.
-        segments: How many.
-        failures: Inputs that could not be used.
-        hours: Of music, each track counted once.
+        sources: Names in storage order, `mixture` first.
+        separator: The separator that fills the store.
+        sealed: Whether the store is finished; the following fields are valid from then on.
+        tracks: Number of tracks.
+        segments: Number of segments.
+        failures: Number of inputs that could not be used.
+        hours: Duration of the music, each track counted once.
         checksums: SHA-256 of every data file, by its path in the store.
     """
 
@@ -107,7 +107,7 @@ class StoreHeader:
 
     @property
     def hash(self) -> str:
-        """Identifies what the store holds: a hash over the sources and the data's checksums."""
+        """Hash of the contents: source names and checksums of the data files."""
         data = {name: value for name, value in self.checksums.items() if name != FAILURES}
         text = json.dumps([self.sources, data], sort_keys=True)
         return sha256(text.encode()).hexdigest()
@@ -122,8 +122,8 @@ class StoreHeader:
         """Read `store.json`.
 
         Raises:
-            MissingDataError: There is none.
-            UsageError: It is not a store's, or was written by another layout's mscol.
+            MissingDataError: The file does not exist.
+            UsageError: The file is not that of a store, or has the layout of another version.
         """
         path = folder / HEADER
         content = read_json(path, "store")
@@ -139,17 +139,24 @@ class StoreHeader:
 
 
 def read_sealed(folder: Path) -> StoreHeader:
-    """Read the `store.json` of a finished store; raises as `StoreHeader.read`, or MissingDataError
-    for one that is not finished."""
+    """Read the `store.json` of a sealed store. Raises MissingDataError if it is not sealed, and
+    the errors of `StoreHeader.read`."""
     header = StoreHeader.read(folder)
     if not header.sealed:
         raise MissingDataError(f"{folder} is not finished: run `mscol separate ...` again")
     return header
 
 
+def require_files(folder: Path, names: Iterable[str]) -> None:
+    """Check that files of a store exist. Raises MissingDataError."""
+    for name in names:
+        if not (folder / name).is_file():
+            raise MissingDataError(f"{folder} lacks {name}: restore it, or separate again with -o")
+
+
 def _check_version(path: Path, content: Mapping[str, Any]) -> None:
     if content.get("format") != _FORMAT:
-        raise UsageError(f"{path} is no store of mscol: name another folder")
+        raise UsageError(f"{path} is not a store of mscol: name another folder")
     version = content.get("version")
     if version != _VERSION:
         age = "a newer" if isinstance(version, int) and version > _VERSION else "an older"

@@ -1,4 +1,4 @@
-"""From units that are done to a store that is finished; killed inside, it is done again alike."""
+"""Joining finished units into a sealed store. After an interruption it can simply be repeated."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Records = dict[str, TrackRecord]
 
 @contextmanager
 def store_lock(store: Path) -> Iterator[None]:
-    """Alone with plan and header; waits for its turn. Raises MscolError without locks."""
+    """Lock plan and header; waits for other processes. Raises MscolError without file locks."""
     store.mkdir(parents=True, exist_ok=True)
     with Lock(store / _LOCK):
-        if not (store / PLAN).exists():  # units of a run that was killed while it cleaned up
+        if not (store / PLAN).exists():  # units of a run that was killed during cleanup
             shutil.rmtree(store / WORK, ignore_errors=True)
         try:
             yield
@@ -44,21 +44,21 @@ def store_lock(store: Path) -> Iterator[None]:
 
 
 def is_clean(store: Path) -> bool:
-    """Whether no process works here, or was killed and left something."""
+    """Whether no process is working here, and none was interrupted and left files."""
     return not any((store / name).exists() for name in (_LOCK, WORK))
 
 
 def records_so_far(store: Path, plan: Plan | None) -> Records:
-    """The newest record of each track, of the store itself and of units that are not joined yet."""
-    before = plan.line_bytes if plan else whole_lines(store / TRACKS)
-    found = newest(read_tracks(store / TRACKS, before))
+    """The newest record of each track, in the store and in units that are not yet joined."""
+    size = plan.line_bytes if plan else whole_lines(store / TRACKS)
+    records = newest(read_tracks(store / TRACKS, size))
     for unit in plan.units if plan else ():
-        found |= _unit_records(store, unit)
-    return found
+        records |= _unit_records(store, unit)
+    return records
 
 
 def failures_so_far(store: Path, plan: Plan | None) -> list[FailureRecord]:
-    """Inputs that could not be used: of the units that are done, or else of the store."""
+    """Inputs that could not be used: those of finished units, or without a plan of the store."""
     if plan is None:
         return list(read_failures(store / FAILURES))
     done = [unit for unit in plan.units if unit.is_done(store)]
@@ -66,9 +66,10 @@ def failures_so_far(store: Path, plan: Plan | None) -> list[FailureRecord]:
 
 
 def join(store: Path, plan: Plan) -> StoreHeader | None:
-    """Put the tracks of all units, which are done, into the store; the caller is alone with it.
+    """Join the tracks of all units, which are done, into the store. The caller holds `store_lock`.
 
-    A store into which no track came is removed: None.
+    Returns:
+        The header of the sealed store; None if no track succeeded and the store was removed.
     """
     header = StoreHeader.read(store)
     records = {unit.number: _unit_records(store, unit) for unit in plan.units}
@@ -80,7 +81,8 @@ def join(store: Path, plan: Plan) -> StoreHeader | None:
         _write_levels(store, plan, records, len(header.sources))
         _write_tracks(store, plan, records)
     elif not plan.line_bytes:
-        _discard(store)
+        (store / PLAN).unlink()
+        (store / HEADER).unlink()
         return None
     _write_failures(store / FAILURES, failures)
     sealed = _sealed(store, plan, header, records, len(failures))
@@ -96,23 +98,23 @@ def _unit_records(store: Path, unit: Unit) -> Records:
 
 
 def _failures(store: Path, plan: Plan) -> list[FailureRecord]:
-    """The last word on each input, in the order of the plan."""
-    found: dict[tuple[str, str], FailureRecord] = {}
+    """The latest failures of each input, in the order of the plan."""
+    latest: dict[tuple[str, str], FailureRecord] = {}
     for unit in plan.units:
         failures = read_failures(unit.folder(store) / FAILURES)
         tried = {track.id for track in unit.tracks}
-        found = {key: failure for key, failure in found.items() if key[0] not in tried}
-        found |= {(failure.input, failure.reason): failure for failure in failures}
-    return list(found.values())
+        latest = {key: failure for key, failure in latest.items() if key[0] not in tried}
+        latest |= {(failure.input, failure.reason): failure for failure in failures}
+    return list(latest.values())
 
 
 def _take_shards(store: Path, plan: Plan, records: Mapping[int, Records]) -> None:
     (store / SHARDS).mkdir(exist_ok=True)
     for unit in plan.units:
-        made, place = unit.folder(store) / shard_name(0), store / shard_name(unit.number)
-        # Gone if a process was killed after it had taken it.
-        if records[unit.number] and made.exists():
-            made.replace(place)
+        shard = unit.folder(store) / shard_name(0)
+        # A process that was interrupted here may have moved it already.
+        if records[unit.number] and shard.exists():
+            shard.replace(store / shard_name(unit.number))
     sync(store / SHARDS)
 
 
@@ -155,20 +157,15 @@ def _sealed(
     shards = {name: value for name, value in header.checksums.items() if name.startswith(SHARDS)}
     for unit in plan.units:
         if records[unit.number]:
-            own = StoreHeader.read(unit.folder(store)).checksums
-            shards[shard_name(unit.number)] = own[shard_name(0)]
+            checksums = StoreHeader.read(unit.folder(store)).checksums
+            shards[shard_name(unit.number)] = checksums[shard_name(0)]
     rest = {name: file_hash(store / name) for name in (LEVELS, TRACKS, FAILURES)}
-    counted = totals(newest(read_tracks(store / TRACKS)).values())
-    return replace(header, sealed=True, checksums={**shards, **rest}, failures=failed, **counted)
-
-
-def _discard(store: Path) -> None:
-    (store / PLAN).unlink()
-    (store / HEADER).unlink()
+    counts = totals(newest(read_tracks(store / TRACKS)).values())
+    return replace(header, sealed=True, checksums={**shards, **rest}, failures=failed, **counts)
 
 
 def _clean(store: Path) -> None:
-    """Remove what only a run needs, and what killed processes left half-written."""
+    """Remove work files, and temporary files of interrupted processes."""
     shutil.rmtree(store / WORK, ignore_errors=True)
     for name in (HEADER, TRACKS, LEVELS, FAILURES):
         for path in leftovers(store / name):

@@ -1,4 +1,4 @@
-"""A file of JSON lines while it grows: a track's line is written when all of its data is safe."""
+"""Appending to JSON lines files. A track's line is written after its data is on disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mscol_cli.system.locks import Lock
 
 
 class Line(Protocol):
-    """What can be written as a line of JSON."""
+    """A record that can be written as a line of JSON."""
 
     def to_line(self) -> str:
         """One line, with its line end."""
@@ -21,21 +21,19 @@ class Line(Protocol):
 
 
 class Journal:
-    """A file of records that one process appends to."""
+    """A file of records that one process appends to. The file may be missing at first."""
 
     def __init__(self, path: Path) -> None:
-        """Look at the file, which need not be there; a last line that was cut short is not
-        counted."""
         self._path = path
         self._whole = whole_lines(path)
         self._lock = Lock(path)
         self._file: BinaryIO | None = None
 
     def open(self) -> None:
-        """Lock the journal for this process and cut off a torn last line.
+        """Lock the journal for this process and cut off an incomplete last line.
 
         Raises:
-            MscolError: Another process writes, or has written since this one read.
+            MscolError: Another process is writing, or has written since `__init__`.
         """
         self._file = self._path.open("ab")
         if not self._lock.take() or whole_lines(self._path) != self._whole:
@@ -46,7 +44,7 @@ class Journal:
         self._file.truncate(self._whole)
 
     def append(self, record: Line) -> None:
-        """Write one record and wait until it is on the disk."""
+        """Write one record and flush it to disk."""
         if self._file is None:
             raise ValueError("the journal is not open")
         line = record.to_line().encode()
@@ -64,10 +62,15 @@ class Journal:
 
 
 def append_shared(path: Path, first: Line, record: Line | None = None) -> None:
-    """Append to a file that several processes write, after its last whole line; `first` begins it.
+    """Append to a file that several processes write, after its last complete line.
+
+    Args:
+        path: The file; must exist or be creatable by the lock.
+        first: First line of a new file.
+        record: Line to append; None appends nothing.
 
     Raises:
-        MscolError: The file system has no locks.
+        MscolError: The file system does not support locks.
     """
     with Lock(path), path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)
@@ -84,12 +87,12 @@ def append_shared(path: Path, first: Line, record: Line | None = None) -> None:
 
 
 def whole_lines(path: Path) -> int:
-    """Bytes up to the last line end."""
+    """Number of bytes up to the last line end."""
     return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
 
 
 def whole_tracks(path: Path) -> Iterator[TrackRecord]:
-    """The records of a `tracks.jsonl` that is being written, or was left by a killed process.
+    """Records of a `tracks.jsonl` whose last line may be incomplete.
 
     Raises:
         MscolError: A line is damaged.

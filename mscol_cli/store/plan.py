@@ -1,4 +1,4 @@
-"""Which track belongs to which unit, decided once and read by every worker."""
+"""The plan of a separation: which track belongs to which unit. Every worker reads it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mscol_cli.system.files import read_json, write_text
 WORK = "work"
 PLAN = f"{WORK}/plan.json"
 GROUP = 8
-"""Consecutive tracks of a unit that a separator gets at once."""
-_LARGEST, _UNITS = 64, 16
+"""Number of consecutive tracks that are separated together."""
+_MAX_UNIT_TRACKS, _UNITS = 64, 16
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class PlannedTrack:
     """One track of a unit.
 
     Attributes:
-        id: Its name.
+        id: Track id.
         files: Paths by role.
-        problem: Why it can only fail.
-        stored: The store has it already; only its listening copies are to be made.
+        problem: Why the track cannot be separated; None if it can.
+        stored: Whether the track is in the store already and only listening copies are missing.
     """
 
     id: str
@@ -38,43 +38,43 @@ class PlannedTrack:
 
     @staticmethod
     def of(track: TrackInput, stored: bool) -> PlannedTrack:
-        """What is to be done for an input."""
+        """Plan an input."""
         files = {role: str(path) for role, path in track.files.items()}
         return PlannedTrack(track.id, files, track.problem, stored)
 
     def to_input(self) -> TrackInput:
-        """The input as it was when the plan was made."""
+        """The planned input."""
         files = {role: Path(path) for role, path in self.files.items()}
         return TrackInput(self.id, files, self.problem)
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Consecutive tracks that one worker takes, in a small store of their own until all are done.
+    """Consecutive tracks that one worker separates, kept in a small store until all are done.
 
     Attributes:
-        number: Its own and its shard's.
-        tracks: In order.
+        number: Number of the unit and its shard.
+        tracks: Tracks in order.
     """
 
     number: int
     tracks: tuple[PlannedTrack, ...]
 
     def groups(self) -> Iterator[tuple[PlannedTrack, ...]]:
-        """Tracks that are separated together."""
+        """Groups of tracks that are separated together."""
         for first in range(0, len(self.tracks), GROUP):
             yield self.tracks[first : first + GROUP]
 
     def folder(self, store: Path) -> Path:
-        """Its own store."""
+        """Store of the unit."""
         return store / WORK / f"{self.number:05d}"
 
     def lock(self, store: Path) -> Path:
-        """What the worker that fills it holds."""
+        """Lock file of the worker that fills the unit."""
         return store / WORK / f"{self.number:05d}.lock"
 
     def is_done(self, store: Path) -> bool:
-        """Whether all of its tracks were tried, and what came of them is on the disk."""
+        """Whether all tracks were tried and the results are on disk."""
         try:
             return StoreHeader.read(self.folder(store)).sealed
         except MissingDataError:
@@ -83,12 +83,12 @@ class Unit:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is being added to a store.
+    """Units that are being added to a store.
 
     Attributes:
-        line_bytes: Bytes of `tracks.jsonl` that were there before.
-        level_rows: Rows of `levels.npy` that were there before.
-        units: In the order of their numbers.
+        line_bytes: Size of `tracks.jsonl` before.
+        level_rows: Rows of `levels.npy` before.
+        units: Units, sorted by number.
     """
 
     line_bytes: int
@@ -96,23 +96,23 @@ class Plan:
     units: tuple[Unit, ...] = ()
 
     def extended(self, tracks: Sequence[PlannedTrack], first: int) -> Plan:
-        """The plan with units for more tracks; they are numbered from `first`, or after its own.
+        """Add units for more tracks, numbered from `first` or after the existing units.
 
-        How tracks are shared out depends on their number alone.
+        The division into units depends only on the number of tracks.
         """
         number = max([first, *(unit.number + 1 for unit in self.units)])
-        size = min(max(-(-len(tracks) // _UNITS), GROUP), _LARGEST)
+        size = min(max(-(-len(tracks) // _UNITS), GROUP), _MAX_UNIT_TRACKS)
         runs = [tuple(tracks[start : start + size]) for start in range(0, len(tracks), size)]
         added = tuple(Unit(number + index, run) for index, run in enumerate(runs))
         return Plan(self.line_bytes, self.level_rows, (*self.units, *added))
 
     def write(self, store: Path) -> None:
-        """Write it into the work folder, atomically."""
+        """Write the plan into the work folder, atomically."""
         write_text(store / PLAN, json.dumps(asdict(self), separators=(",", ":")) + "\n")
 
     @staticmethod
     def read(store: Path) -> Plan | None:
-        """The plan of a store that is being filled; None if there is none. Raises MscolError."""
+        """Plan of a store that is being filled; None if missing. Raises MscolError."""
         path = store / PLAN
         if not path.exists():
             return None

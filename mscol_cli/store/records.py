@@ -1,4 +1,4 @@
-"""What the store says of one track, or of one input that failed, as one line of JSON."""
+"""Records of tracks and failed inputs, each one line of JSON."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class FileStamp:
-    """A source file as it was when it was separated.
+    """State of an input file when it was separated.
 
     Attributes:
-        name: Its name, without folders.
-        size: Bytes.
-        mtime_ns: Time of its last change.
-        sha256: Of its content, hex.
-        seconds: How long it lasts as decoded; None where it was not measured.
-        declared_seconds: How long its header says it lasts; None where that says nothing.
-        shortfall: What is missing of it, as a phrase; None if nothing is.
+        name: File name, without folders.
+        size: Size in bytes.
+        mtime_ns: Modification time in nanoseconds.
+        sha256: SHA-256 of the content, hex.
+        seconds: Decoded duration; None if not measured.
+        declared_seconds: Duration in the file header; None if unknown.
+        shortfall: Description of missing audio; None if the file is complete.
     """
 
     name: str
@@ -39,14 +39,14 @@ class FileStamp:
 
     @staticmethod
     def of(path: Path) -> FileStamp:
-        """The stamp of a file; reads all of it."""
+        """Stamp a file; reads and hashes its content."""
         status = path.stat()
         return FileStamp(path.name, status.st_size, status.st_mtime_ns, file_hash(path))
 
     def matches(self, path: Path) -> bool:
-        """Whether `path` still has this content; reads it only if size or time differ.
+        """Whether a file has this content; False if it cannot be read.
 
-        A file that cannot be read has other content, as far as anybody can tell.
+        The content is hashed only if the size is equal and the modification time differs.
         """
         try:
             status = path.stat()
@@ -59,11 +59,11 @@ class FileStamp:
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """Where one source of a track lies, and what makes its samples a waveform again.
+    """Position and scale of one source of a track.
 
     Attributes:
         offset: First sample in the shard.
-        gain: Factor from int16 to the waveform; chosen so that the peak is full scale.
+        gain: Factor from int16 to the waveform, chosen so that the peak is full scale.
         norm: L2 norm of the waveform.
     """
 
@@ -77,13 +77,13 @@ class TrackRecord:
     """One track of the store.
 
     Attributes:
-        id: Its name.
-        files: The files it came from, by role.
-        shard: Number of the shard that holds it.
-        samples: Length of every source, at 16 kHz.
+        id: Track id.
+        files: Input files, by role.
+        shard: Number of the shard.
+        samples: Length of every source in samples at 16 kHz.
         segments: Number of segments.
-        level_row: Row of its first segment in `levels.npy`.
-        sources: By name, the mixture first.
+        level_row: Row of the first segment in `levels.npy`.
+        sources: Sources by name, the mixture first.
     """
 
     id: str
@@ -100,19 +100,19 @@ class TrackRecord:
 
     @staticmethod
     def from_line(line: Mapping[str, Any]) -> TrackRecord:
-        """Take a parsed line. Raises KeyError, TypeError, AttributeError."""
+        """Build a record from a parsed line. Raises KeyError, TypeError, AttributeError."""
         sources = {name: _known(SourceRecord, values) for name, values in line["sources"].items()}
         return _known(TrackRecord, {**line, "files": _stamps(line["files"]), "sources": sources})
 
 
 @dataclass(frozen=True)
 class FailureRecord:
-    """One input of the store that could not be used.
+    """One input that could not be used.
 
     Attributes:
-        input: The track's name.
-        reason: One line.
-        files: Those of its files that could be read at all, by role.
+        input: Track id.
+        reason: Reason in one line.
+        files: Readable files of the input, by role.
     """
 
     input: str
@@ -125,7 +125,7 @@ class FailureRecord:
 
     @staticmethod
     def from_line(line: Mapping[str, Any]) -> FailureRecord:
-        """Take a parsed line. Raises KeyError, TypeError, AttributeError."""
+        """Build a record from a parsed line. Raises KeyError, TypeError, AttributeError."""
         return _known(FailureRecord, {**line, "files": _stamps(line.get("files", {}))})
 
 
@@ -134,37 +134,37 @@ def _stamps(files: Mapping[str, Any]) -> dict[str, FileStamp]:
 
 
 def _known(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
-    """A record of the values that this mscol knows; others are of a newer one."""
+    """A record of the known fields; others may come from a newer version."""
     names = [item.name for item in fields(kind)]  # type: ignore[arg-type]
     return kind(**{name: values[name] for name in names if name in values})
 
 
 class Stored:
-    """Tracks that are written, by id."""
+    """Stored tracks, by id."""
 
     def __init__(self, records: Mapping[str, TrackRecord]) -> None:
-        """Take the newest record of each track."""
+        """Take the newest record of each track, by id."""
         self._records = records
 
     @property
     def tracks(self) -> frozenset[str]:
-        """Their ids."""
+        """Track ids."""
         return frozenset(self._records)
 
     def stamps(self, track_id: str) -> Mapping[str, FileStamp]:
-        """The files that a track was made from, by role."""
+        """Input files of a track, by role."""
         return self._records[track_id].files
 
     def holds(self, track_id: str, files: Mapping[str, Path]) -> bool:
-        """Whether the track is there, made from files of this same content."""
+        """Whether the track is stored, made from files with the same content."""
         return track_id in self._records and matches(self.stamps(track_id), files)
 
     def made_from(self, track_id: str, files: Mapping[str, FileStamp]) -> bool:
-        """Whether the track is there, made from files of these hashes."""
+        """Whether the track is stored, made from files with these hashes."""
         return track_id in self._records and hashes(self.stamps(track_id)) == hashes(files)
 
     def by_content(self) -> dict[tuple[tuple[str, str], ...], str]:
-        """Ids by the hashes of what they were made from, each with its role."""
+        """Track ids by sorted pairs of role and SHA-256 of the input files."""
         return {
             tuple(sorted(hashes(self.stamps(track_id)).items())): track_id
             for track_id in self._records
@@ -177,12 +177,12 @@ def hashes(files: Mapping[str, FileStamp]) -> dict[str, str]:
 
 
 def newest(records: Iterable[TrackRecord]) -> dict[str, TrackRecord]:
-    """Records by track id; of several records of one track the last counts."""
+    """Records by track id; the last of several records of a track replaces the others."""
     return {record.id: record for record in records}
 
 
 def totals(records: Collection[TrackRecord]) -> dict[str, Any]:
-    """How many tracks and segments, and how many hours of music, each track counted once."""
+    """Numbers of tracks and segments, and hours of music."""
     return {
         "tracks": len(records),
         "segments": sum(record.segments for record in records),
@@ -201,24 +201,24 @@ def read_failures(path: Path) -> Iterator[FailureRecord]:
 
 
 def _read(
-    path: Path, size: int | None, take: Callable[[Mapping[str, Any]], Kind], what: str
+    path: Path, size: int | None, from_line: Callable[[Mapping[str, Any]], Kind], kind: str
 ) -> Iterator[Kind]:
     for line in read_lines(path, size):
         try:
-            record = take(line)
+            record = from_line(line)
         except (KeyError, TypeError, AttributeError):
             raise MscolError(
-                f"{path}: lacks fields of its {what}; separate again with -o"
+                f"{path}: lacks fields of its {kind}; separate again with -o"
             ) from None
         yield record
 
 
 def read_lines(path: Path, size: int | None = None) -> Iterator[dict[str, Any]]:
-    """The objects of a file with one JSON object a line; none if there is no file.
+    """Read the objects of a JSON lines file.
 
     Args:
-        path: The file.
-        size: Bytes to read; None reads all.
+        path: The file; a missing file has no lines.
+        size: Number of bytes to read; None reads all.
 
     Raises:
         MscolError: A line is damaged.
@@ -232,8 +232,7 @@ def read_lines(path: Path, size: int | None = None) -> Iterator[dict[str, Any]]:
 
 
 def matches(stamps: Mapping[str, FileStamp], files: Mapping[str, Path]) -> bool:
-    """Whether files still have the content that stamps were made of; they are read only where size
-    or time differ."""
+    """Whether files have the content of their stamps, by role; see `FileStamp.matches`."""
     return stamps.keys() == files.keys() and all(
         stamp.matches(files[role]) for role, stamp in stamps.items()
     )

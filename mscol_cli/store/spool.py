@@ -1,4 +1,4 @@
-"""A waveform that comes piece by piece, and is read again from its beginning."""
+"""Temporary storage of waveforms that are written in pieces and read again."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 BLOCK = 1 << 20
-"""Samples that are looked at together."""
+"""Samples processed together."""
 _IN_MEMORY = 1 << 24
 _BYTES = 4
 
 
 class Samples(Protocol):
-    """What a track's source is written from: an array (samples,), or a `Spool`."""
+    """A source of a track: an array (samples,), or a `Spool`."""
 
     def __len__(self) -> int:
-        """Samples in time."""
+        """Length in samples."""
         ...
 
     def __getitem__(self, part: slice, /) -> FloatArray:
-        """A stretch of them, float32."""
+        """A slice of the samples, float32."""
         ...
 
 
 class Spool:
-    """Float samples that were appended: in memory as long as they are few, then on the disk.
+    """Appended float32 samples, in memory while they are few, then in a temporary file.
 
-    The file has no name, so nothing of it is left over, however the process ends.
+    The file has no name, so the system removes it however the process ends.
 
     Attributes:
-        channels: None for (samples,), else how many of (channels, samples).
+        channels: Number of channels of (channels, samples); None for (samples,).
     """
 
     def __init__(self, folder: Path, channels: int | None = None) -> None:
-        """Begin with none.
+        """Create an empty spool.
 
         Args:
-            folder: Where the file goes; a folder that is there.
-            channels: None for (samples,), else how many of (channels, samples).
+            folder: Existing folder for the temporary file.
+            channels: Number of channels of (channels, samples); None for (samples,).
         """
         self._file = SpooledTemporaryFile(_IN_MEMORY, dir=str(folder))  # noqa: SIM115
         self.channels = channels
@@ -53,7 +53,7 @@ class Spool:
         return self._samples
 
     def append(self, piece: FloatArray) -> None:
-        """Take the next samples in time, along the last axis. Raises OSError on a full disk."""
+        """Append samples, (samples,) or (channels, samples). Raises OSError on a full disk."""
         self._file.seek(self._samples * self._frame)
         self._file.write(np.ascontiguousarray(piece.T, dtype=np.float32).tobytes())
         self._samples += piece.shape[-1]
@@ -66,7 +66,7 @@ class Spool:
         return samples if self.channels is None else samples.reshape(-1, self.channels).T
 
     def close(self) -> None:
-        """Give memory and disk back."""
+        """Release memory and disk space."""
         self._file.close()
 
     @property
@@ -75,6 +75,6 @@ class Spool:
 
 
 def blocks(samples: Samples, size: int = BLOCK) -> Iterator[FloatArray]:
-    """Consecutive stretches of at most `size` samples."""
+    """Consecutive blocks of at most `size` samples."""
     for start in range(0, len(samples), size):
         yield samples[start : start + size]

@@ -1,4 +1,4 @@
-"""The index of a sealed store as columns, which hold 100,000 tracks where objects would not."""
+"""The index of a sealed store as columns, which need less memory than objects."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TrackTable:
-    """One row per track, in the order of the ids; a column for each field of that name of
-    `TrackRecord`, (tracks,), or of `SourceRecord`, (tracks, sources).
+    """One row per track, sorted by id. Columns are fields of `TrackRecord` and `SourceRecord`.
 
     Attributes:
-        ids: Names of the tracks.
+        ids: Track ids.
         shard: (tracks,)
         samples: (tracks,)
         segments: (tracks,)
@@ -44,12 +43,12 @@ class TrackTable:
 
 
 _COLUMNS = [item for item in fields(TrackTable) if item.name != "ids"]
-_OF_SOURCES = {item.name for item in fields(SourceRecord)}
+_SOURCE_COLUMNS = {item.name for item in fields(SourceRecord)}
 _DTYPES = {"IntArray": np.int64, "FloatArray": np.float64}
 
 
 def only_tracks(table: TrackTable, ids: Iterable[str]) -> TrackTable:
-    """The rows of some tracks; ids that no row has are passed over."""
+    """The rows of some tracks; unknown ids are ignored."""
     wanted = set(ids)
     rows = np.array([row for row, name in enumerate(table.ids) if name in wanted], dtype=np.int64)
     columns = {item.name: getattr(table, item.name)[rows] for item in _COLUMNS}
@@ -57,7 +56,7 @@ def only_tracks(table: TrackTable, ids: Iterable[str]) -> TrackTable:
 
 
 def read_table(path: Path, sources: Sequence[str]) -> TrackTable:
-    """Read `tracks.jsonl`; of several records of one track the last counts.
+    """Read `tracks.jsonl`; the last of several records of a track replaces the others.
 
     Raises:
         MscolError: A line is damaged.
@@ -70,16 +69,16 @@ def read_table(path: Path, sources: Sequence[str]) -> TrackTable:
     columns: dict[str, Any] = {}
     for number, item in enumerate(_COLUMNS):
         values = np.array([rows[name][number] for name in ids], dtype=_DTYPES[str(item.type)])
-        shape = (len(ids), len(sources)) if item.name in _OF_SOURCES else (len(ids),)
+        shape = (len(ids), len(sources)) if item.name in _SOURCE_COLUMNS else (len(ids),)
         columns[item.name] = values.reshape(shape)
     return TrackTable(ids, **columns)
 
 
 def _row(track: TrackRecord, sources: Sequence[str]) -> list[Any]:
-    placed = [track.sources[name] for name in sources]
+    records = [track.sources[name] for name in sources]
     return [
-        [getattr(source, item.name) for source in placed]
-        if item.name in _OF_SOURCES
+        [getattr(record, item.name) for record in records]
+        if item.name in _SOURCE_COLUMNS
         else getattr(track, item.name)
         for item in _COLUMNS
     ]

@@ -1,4 +1,4 @@
-"""`mscol store verify`: whether a sealed store is what it was when it was sealed."""
+"""`mscol store verify`: check a sealed store against its checksums and records."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from mscol_cli.system.files import file_hash, inside
 
 @dataclass(frozen=True)
 class Findings:
-    """What is wrong with a store; nothing, if all is empty.
+    """Missing and damaged files of a store.
 
     Attributes:
-        missing: Files that are not there, by their path in the store.
-        damaged: One line for each file or track that is not what it was.
+        missing: Missing files, by their path in the store.
+        damaged: One line for each damaged file.
     """
 
     missing: list[str] = field(default_factory=list)
@@ -40,16 +40,16 @@ class Findings:
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """What was found.
+    """Result of a verification.
 
     Attributes:
-        store: Its folder.
-        files: Files that have a checksum.
-        bytes: Of those that are there.
-        tracks: By `store.json`.
-        missing: Files that are gone, by their path in the store.
-        damaged: One line for each file or track that is not what it was.
-        seconds: How long it took.
+        store: Folder of the store.
+        files: Number of files with a checksum.
+        bytes: Size of the existing files.
+        tracks: Number of tracks according to `store.json`.
+        missing: Missing files, by their path in the store.
+        damaged: One line for each damaged file or track.
+        seconds: Processing time.
     """
 
     store: Path
@@ -65,60 +65,61 @@ def check_files(folder: Path, header: StoreHeader, watch: Callable[[int], None])
     """Compare every data file with its checksum.
 
     Args:
-        folder: The store.
-        header: Its `store.json`.
-        watch: Told how many bytes were read, block by block.
+        folder: Folder of the store.
+        header: Its header.
+        watch: Called with the number of bytes of each block read.
     """
-    found = Findings()
+    findings = Findings()
     for name, checksum in header.checksums.items():
         path = _inside(folder, name)
         if path is None:
-            found.damaged.append(f"{HEADER}: names a file outside of the store, {name!r}")
+            findings.damaged.append(f"{HEADER}: names a file outside of the store, {name!r}")
         elif not path.is_file():
-            found.missing.append(name)
+            findings.missing.append(name)
         elif (actual := file_hash(path, watch)) != checksum:
-            found.damaged.append(
-                f"{name}: is not as it was sealed (SHA-256 {actual[:12]}..., not"
-                f" {checksum[:12]}...)"
+            findings.damaged.append(
+                f"{name}: has changed (SHA-256 {actual[:12]}..., expected {checksum[:12]}...)"
             )
-    return found
+    return findings
 
 
-def check_records(folder: Path, header: StoreHeader) -> Findings:
-    """Compare `tracks.jsonl` with shards, levels and `store.json`; files that are gone are left
-    to `check_files`."""
+def check_records(folder: Path, header: StoreHeader) -> list[str]:
+    """Compare `tracks.jsonl` with shards, levels and `store.json`; returns one line per problem.
+
+    Missing files are left to `check_files`.
+    """
     try:
-        records = list(read_tracks(folder / TRACKS))
-        problems = list(_misfits(folder, header, records))
+        return list(_inconsistencies(folder, header, list(read_tracks(folder / TRACKS))))
     except (KeyError, TypeError, AttributeError):
-        return Findings(damaged=[f"{TRACKS}: lacks fields of its tracks"])
+        return [f"{TRACKS}: lacks fields of its tracks"]
     except MscolError as error:
-        return Findings(damaged=[str(error)])
-    return Findings(damaged=problems)
+        return [str(error)]
 
 
-def _misfits(folder: Path, header: StoreHeader, records: Sequence[TrackRecord]) -> Iterator[str]:
+def _inconsistencies(
+    folder: Path, header: StoreHeader, records: Sequence[TrackRecord]
+) -> Iterator[str]:
     shards = [shard_name(number) for number in sorted({record.shard for record in records})]
     lengths = {name: _rows(folder / name) for name in (LEVELS, *shards)}
     for name in (*lengths, TRACKS, FAILURES):
         if name not in header.checksums:
-            yield f"{HEADER}: has no checksum of {name}"
+            yield f"{HEADER}: lacks a checksum of {name}"
     for name, length in lengths.items():
         if length is None and (folder / name).is_file():
-            yield f"{name}: is no array that numpy reads"
+            yield f"{name}: not an array that numpy can read"
     for number, record in enumerate(records, 1):
-        if problem := _misfit(record, header.sources, lengths):
+        if problem := _inconsistency(record, header.sources, lengths):
             yield f"{TRACKS}: line {number}, track {record.id!r}: {problem}"
     actual = totals(newest(records).values())
     for key, value in actual.items():
         if getattr(header, key) != value:
-            yield f"{HEADER}: says {key} {getattr(header, key)}, {TRACKS} makes it {value}"
+            yield f"{HEADER}: has {key} {getattr(header, key)}, but {TRACKS} has {value}"
 
 
-def _misfit(
+def _inconsistency(
     record: TrackRecord, sources: Sequence[str], lengths: Mapping[str, int | None]
 ) -> str | None:
-    """What of a track lies outside of the arrays, or does not fit its length."""
+    """Which part of a track lies outside of the arrays or does not match its length."""
     samples, segments, shard = record.samples, record.segments, shard_name(record.shard)
     if record.sources.keys() != set(sources):
         return f"has the sources {', '.join(record.sources)}, not {', '.join(sources)}"
@@ -126,7 +127,7 @@ def _misfit(
         if not _fits(source.offset, samples, lengths[shard]):
             return f"{name} reaches beyond {shard}"
     if segments != segment_count(samples):
-        return f"{samples} samples make {segment_count(samples)} segments, not {segments}"
+        return f"{samples} samples have {segment_count(samples)} segments, not {segments}"
     if not _fits(record.level_row, segments, lengths[LEVELS]):
         return f"its levels reach beyond {LEVELS}"
     return None
@@ -152,16 +153,16 @@ def _inside(folder: Path, name: str) -> Path | None:
 
 
 def run(path: Path, progress: Progress) -> VerifyResult:
-    """Read the whole of a sealed store and say what is wrong with it.
+    """Read a sealed store completely and report its problems.
 
     Raises:
-        MissingDataError: There is no store, or it is not finished.
-        UsageError: It has the layout of another mscol.
+        MissingDataError: The store does not exist, or is not sealed.
+        UsageError: The layout is that of another version.
     """
     begun = time.monotonic()
     header = read_sealed(path)
-    there = [path / name for name in header.checksums if (path / name).is_file()]
-    size = sum(file.stat().st_size for file in there)
+    existing = [path / name for name in header.checksums if (path / name).is_file()]
+    size = sum(file.stat().st_size for file in existing)
     meter = ByteMeter(progress, "checking", size)
     files, records = check_files(path, header, meter.add), check_records(path, header)
     progress.end()
@@ -171,15 +172,15 @@ def run(path: Path, progress: Progress) -> VerifyResult:
         bytes=size,
         tracks=header.tracks,
         missing=files.missing,
-        damaged=[*files.damaged, *records.damaged],
+        damaged=[*files.damaged, *records],
         seconds=round(time.monotonic() - begun, 3),
     )
 
 
 def raise_if_damaged(result: VerifyResult) -> None:
-    """End badly if something is wrong. Raises MissingDataError for a missing file, MscolError."""
-    what = "restore what is named above, or separate again with -o elsewhere"
+    """Raise MissingDataError if files are missing, MscolError if the store is damaged."""
+    advice = "restore the files named above, or separate again with another -o"
     if result.missing:
-        raise MissingDataError(f"{result.store} lacks files: {what}")
+        raise MissingDataError(f"{result.store} lacks files: {advice}")
     if result.damaged:
-        raise MscolError(f"{result.store} is damaged: {what}")
+        raise MscolError(f"{result.store} is damaged: {advice}")

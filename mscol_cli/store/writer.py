@@ -1,7 +1,7 @@
-"""Filling a store, or a unit of one, so that it can be interrupted at any moment and gone on with.
+"""Filling a store, or a unit of one, so that it can be interrupted and resumed at any time.
 
-Samples are appended and synced before the line that names them; on re-opening, whatever no line
-names is cut off. Nothing on the disk is touched before the first track is added.
+Samples are written and synced before the line that refers to them. Reopening cuts off samples
+without a line. Nothing is written before the first track is added.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ SHARD_BYTES = 1 << 30
 
 
 class StoreWriter:
-    """Makes a store, or goes on with one.
+    """Creates a store, or resumes an unfinished one.
 
     Attributes:
-        path: The store's folder.
-        header: What `store.json` says or will say.
+        path: Folder of the store.
+        header: Current header.
     """
 
     def __init__(
@@ -59,17 +59,17 @@ class StoreWriter:
         separator: SeparatorIdentity,
         shard_bytes: int = SHARD_BYTES,
     ) -> None:
-        """Look at the folder.
+        """Read the folder without changing it.
 
         Args:
-            path: Folder of the store; need not exist.
-            sources: Names of the sources, `mixture` not among them.
-            separator: Who makes them.
-            shard_bytes: A shard of at least this size gets no further track.
+            path: Folder of the store; may be missing.
+            sources: Names of the sources, without `mixture`.
+            separator: The separator that makes them.
+            shard_bytes: Size in bytes from which a shard is full.
 
         Raises:
-            UsageError: The folder holds something else, or a store of other sources, of another
-                separator or of another layout.
+            UsageError: The folder contains other files, or a store with other sources, another
+                separator or another layout.
         """
         self.path = path
         self._shard_bytes = shard_bytes
@@ -83,7 +83,7 @@ class StoreWriter:
         self._levels: GrowingArray | None = None
 
     def close(self) -> None:
-        """Close whatever is open; without `seal` the store stays unfinished."""
+        """Close all files; without `seal` the store stays unfinished."""
         for array in (self._shard, self._levels):
             if array is not None:
                 array.close()
@@ -98,7 +98,7 @@ class StoreWriter:
 
     @property
     def stored(self) -> Stored:
-        """What is in the store."""
+        """Tracks in the store."""
         return Stored(self._done)
 
     def add(
@@ -107,41 +107,40 @@ class StoreWriter:
         files: Mapping[str, FileStamp],
         waveforms: Mapping[str, Samples],
     ) -> None:
-        """Write one track; a track of that id which is already there is superseded.
+        """Write one track. It replaces an earlier track with the same id.
 
         Args:
-            track_id: Its name.
-            files: What it was made from, by role.
-            waveforms: Mixture and sources by name, each at 16 kHz, all of one
-                length.
+            track_id: Track id.
+            files: Input files, by role.
+            waveforms: Mixture and sources by name, (samples,) each, at 16 kHz, all of equal length.
 
         Raises:
-            BadInputError: The track is too short, or has samples that are not numbers.
+            BadInputError: The track is too short, or has NaN or infinite samples.
         """
         extents = _measure(track_id, waveforms)
         shard, levels = self._open_arrays()
         if shard.rows * 2 >= self._shard_bytes:
             shard = self._next_shard(shard)
         level = np.stack([segment_levels(waveforms[name]) for name in self.header.sources], axis=1)
-        placed = {
-            name: _place(shard, waveforms[name], extents[name]) for name in self.header.sources
+        sources = {
+            name: _append(shard, waveforms[name], extents[name]) for name in self.header.sources
         }
         row = levels.append(level)
         shard.sync()
         levels.sync()
         samples = len(waveforms[MIXTURE])
-        record = TrackRecord(track_id, files, self._number, samples, len(level), row, placed)
+        record = TrackRecord(track_id, files, self._number, samples, len(level), row, sources)
         self._journal.append(record)
         self._done[track_id] = self._last = record
 
     def seal(self, failures: Sequence[FailureRecord] = ()) -> StoreHeader:
-        """Finish the store: array headers, checksums, then `store.json`.
+        """Finish the store: write array headers, checksums, then `store.json`.
 
         Args:
             failures: Inputs that could not be used.
         """
         lines = "".join(failure.to_line() for failure in failures)
-        if self.header.sealed and self._shard is None and _text(self.path / FAILURES) == lines:
+        if self.header.sealed and self._shard is None and _read_text(self.path / FAILURES) == lines:
             return self.header
         shard, levels = self._open_arrays()
         shard.finish()
@@ -165,10 +164,10 @@ class StoreWriter:
         (self.path / SHARDS).mkdir(parents=True, exist_ok=True)
         self._journal.open()
         self._remove_leftovers()
-        # Only what is never written again keeps its checksum.
-        closed = {shard_name(number) for number in range(self._number)}
-        kept = {name: value for name, value in self.header.checksums.items() if name in closed}
-        self.header = replace(self.header, sealed=False, checksums=kept)
+        # Only full shards keep their checksum; other files will change.
+        full = {shard_name(number) for number in range(self._number)}
+        checksums = {name: value for name, value in self.header.checksums.items() if name in full}
+        self.header = replace(self.header, sealed=False, checksums=checksums)
         self.header.write(self.path)
         samples, rows = _ends(self._last)
         self._shard = GrowingArray(self.path / shard_name(self._number), np.int16, rows=samples)
@@ -178,11 +177,11 @@ class StoreWriter:
         return self._shard, self._levels
 
     def _remove_leftovers(self) -> None:
-        """Files of a killed process: half-written temporary ones, and shards no line names."""
-        named = {self.path / shard_name(number) for number in range(self._number + 1)}
-        unnamed = set((self.path / SHARDS).glob("*.npy")) - named
+        """Remove temporary files and unused shards of an interrupted process."""
+        used = {self.path / shard_name(number) for number in range(self._number + 1)}
+        unused = set((self.path / SHARDS).glob("*.npy")) - used
         temporary = [path for name in (HEADER, FAILURES) for path in leftovers(self.path / name)]
-        for path in (*unnamed, *temporary):
+        for path in (*unused, *temporary):
             path.unlink()
 
     def _next_shard(self, full: GrowingArray) -> GrowingArray:
@@ -200,41 +199,40 @@ class StoreWriter:
 
 
 def find_header(path: Path, sources: tuple[str, ...], separator: SeparatorIdentity) -> StoreHeader:
-    """The header of a store, which need not be there.
+    """Header of an existing store, or of a new one.
 
     Args:
-        path: Its folder.
-        sources: It shall have, the mixture first.
-        separator: Who shall make them.
+        path: Folder of the store; may be missing.
+        sources: Expected sources, the mixture first.
+        separator: Expected separator.
 
     Raises:
-        UsageError: The folder holds something else, or a store of other sources, of another
-            separator or of another layout.
+        UsageError: The folder contains other files, or a store with other sources, another
+            separator or another layout.
     """
     if path.exists() and not path.is_dir():
-        raise UsageError(f"{path} is a file: choose another place for the store with -o")
+        raise UsageError(f"{path} is a file: choose another -o")
     if not (path / HEADER).exists():
         _check_unused(path)
         return StoreHeader(sources, separator)
     header = StoreHeader.read(path)
-    found = header.separator.differences(separator)
-    if header.sources != sources and not found:
-        found = [f"sources {','.join(header.sources)} -> {','.join(sources)}"]
-    if found:
+    differences = header.separator.differences(separator)
+    if header.sources != sources and not differences:
+        differences = [f"sources {','.join(header.sources)} -> {','.join(sources)}"]
+    if differences:
         raise UsageError(
-            f"{path} was made with other settings ({'; '.join(found)}): keep to them, or choose"
+            f"{path} was made with other settings ({'; '.join(differences)}): keep them, or choose"
             " another store with -o"
         )
     return header
 
 
 def _check_unused(path: Path) -> None:
-    """A folder may be new, empty, or where a store was about to be begun."""
-    begun = {SHARDS, TRACKS, WORK}
+    """Check that a folder is new, empty, or a store without tracks yet. Raises UsageError."""
     names = {entry.name for entry in path.iterdir()} if path.exists() else set()
     visible = {name for name in names if not name.startswith(".")}
-    if not visible <= begun or _text(path / TRACKS):
-        raise UsageError(f"{path} is not empty and no store: choose another place with -o")
+    if not visible <= {SHARDS, TRACKS, WORK} or _read_text(path / TRACKS):
+        raise UsageError(f"{path} is neither empty nor a store: choose another -o")
 
 
 def _measure(track_id: str, waveforms: Mapping[str, Samples]) -> dict[str, Extent]:
@@ -246,26 +244,26 @@ def _measure(track_id: str, waveforms: Mapping[str, Samples]) -> dict[str, Exten
             f" {MINIMUM / SAMPLE_RATE:.3f} s of one crop; leave it out"
         )
     extents = {name: extent(waveform) for name, waveform in waveforms.items()}
-    for name, measured in extents.items():
-        if not isfinite(measured.norm):
-            raise BadInputError(f"{track_id}: source {name} came out with NaN or infinite samples")
+    for name, source in extents.items():
+        if not isfinite(source.norm):
+            raise BadInputError(f"{track_id}: source {name} has NaN or infinite samples")
     return extents
 
 
-def _place(shard: GrowingArray, waveform: Samples, measured: Extent) -> SourceRecord:
+def _append(shard: GrowingArray, waveform: Samples, size: Extent) -> SourceRecord:
     first = shard.rows
-    for stored in quantise(waveform, measured.peak):
-        shard.append(stored)
-    return SourceRecord(first, measured.gain, measured.norm)
+    for block in quantise(waveform, size.peak):
+        shard.append(block)
+    return SourceRecord(first, size.gain, size.norm)
 
 
 def _ends(last: TrackRecord | None) -> tuple[int, int]:
-    """Samples in the last shard and rows in the levels, up to the end of the last track."""
+    """Samples in the last shard and rows of the levels up to the end of the last track."""
     if last is None:
         return 0, 0
     offset = max(source.offset for source in last.sources.values())
     return offset + last.samples, last.level_row + last.segments
 
 
-def _text(path: Path) -> str | None:
+def _read_text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None

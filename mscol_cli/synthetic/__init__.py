@@ -1,6 +1,6 @@
-"""A small music collection made from nothing: songs with true stems, and single notes.
+"""Synthesis of a small music collection: songs with true stems, and single notes.
 
-``mscol demo``, the tests and the documentation use it where real data sets would need a download.
+``mscol demo``, the tests and the documentation use it in place of data sets to download.
 """
 
 from mscol_cli.synthetic.collection import Collection, Progress, write_collection

@@ -1,4 +1,4 @@
-"""Which songs a collection has: styles, splits, and who made up their names."""
+"""Songs of a collection: styles, splits, and invented names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class Entry:
         index: number of the song; with the seed it determines every sample.
         style: one of ``STYLES``.
         split: ``train``, ``valid`` or ``test``.
-        artist: number of the artist, whose songs all share style and split.
-        artist_name, album, title: made up; the title is unique.
-        track_number: on the album.
+        artist: number of the artist; all songs of an artist share style and split.
+        artist_name, album, title: invented names; the title is unique.
+        track_number: number of the track on the album.
     """
 
     index: int
@@ -44,32 +44,32 @@ class Entry:
 
 
 def catalogue(songs: int, shares: tuple[float, float], seed: int, name: str) -> list[Entry]:
-    """Songs shared out evenly over the styles, and within each style over the splits.
+    """Songs distributed evenly over the styles, and within each style over the splits.
 
     Args:
-        songs: how many.
-        shares: of each style's songs that go to valid and to test; rounded up for test.
-        seed: of the collection.
-        name: of this catalogue, so that two of one seed have nothing in common.
+        songs: number of songs.
+        shares: shares of valid and test in each style; rounded up for test.
+        seed: seed of the collection.
+        name: name of this catalogue, so that two catalogues of one seed are independent.
     """
     entries: list[Entry] = []
-    for place, style in enumerate(STYLES):
-        amount = songs // len(STYLES) + (place < songs % len(STYLES))
-        for split, part in _split_sizes(amount, shares, place).items():
-            entries += _of_one_pool(style, split, part, len(entries), seed, name)
+    for index, style in enumerate(STYLES):
+        amount = songs // len(STYLES) + (index < songs % len(STYLES))
+        for split, part in _split_sizes(amount, shares, index).items():
+            entries += _pool_entries(style, split, part, len(entries), seed, name)
     return entries
 
 
-def _split_sizes(amount: int, shares: tuple[float, float], place: int) -> dict[str, int]:
-    """At least one each; a style with two songs has valid or test by turns."""
+def _split_sizes(amount: int, shares: tuple[float, float], index: int) -> dict[str, int]:
+    """At least one song per split; styles with two songs alternate between valid and test."""
     if amount < 3:
-        held_out = TEST if place % 2 else VALID
+        held_out = TEST if index % 2 else VALID
         return {TRAIN: amount - amount // 2, held_out: amount // 2}
     valid, test = max(1, round(shares[0] * amount)), max(1, ceil(shares[1] * amount))
     return {TRAIN: amount - valid - test, VALID: valid, TEST: test}
 
 
-def _of_one_pool(
+def _pool_entries(
     style: str, split: str, amount: int, first: int, seed: int, name: str
 ) -> list[Entry]:
     entries = []
@@ -97,7 +97,7 @@ def _phrase(rng: Rng) -> str:
 
 
 def _roman(number: int) -> str:
-    """The number, from 1, in Roman numerals: keeps made-up names unique and readable."""
+    """The number plus one in Roman numerals, which make invented names unique and readable."""
     numerals: Sequence[tuple[int, str]] = (
         (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"),
         (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),

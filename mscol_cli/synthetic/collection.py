@@ -1,4 +1,4 @@
-"""Writing a collection: four data sets in their original layouts, complete or not at all."""
+"""Atomic writing of a collection: four data sets in their original layouts."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from mscol_cli.synthetic.song import render_song
 from mscol_cli.synthetic.styles import STYLES
 
 Progress = Callable[[int, int], None]
-"""Called with (files' worth of work done, all of it) after each song and batch of notes."""
+"""Called with (jobs done, all jobs) after each song and batch of notes."""
 
 MUSIC_SAMPLE_RATE = 16_000
 MTAT_SHARES = (0.12, 0.18)
@@ -42,14 +42,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Collection:
-    """Where a finished collection lies.
+    """A finished collection.
 
     Attributes:
-        root: its folder.
-        stems: MUSDB-like folder of the training songs' true stems.
-        mtat, fma, nsynth: folders laid out as the data sets of these names.
-        songs, tracks, notes: how many MTAT clips, FMA tracks and NSynth notes there are.
-        reused: whether it was there already.
+        root: folder of the collection.
+        stems: folder with the true stems of the training songs, in the layout of MUSDB.
+        mtat, fma, nsynth: folders in the layouts of the data sets of these names.
+        songs, tracks, notes: number of MTAT clips, FMA tracks and NSynth notes.
+        reused: whether the collection existed before.
     """
 
     root: Path
@@ -85,24 +85,25 @@ def write_collection(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Collection:
-    """Synthesise a collection, or find the finished one of the same arguments.
+    """Synthesise a collection, or reuse a finished one with the same arguments.
 
-    ``root`` then holds ``stems`` (MUSDB-like; songs whose MTAT clip is in the training split),
-    ``mtat``, ``fma`` (songs of its own) and ``nsynth``. Everything is written beside ``root``
-    and renamed at the end, so ``root`` is complete or absent.
+    ``root`` will contain ``stems`` (stems of the songs in the training split of MTAT), ``mtat``,
+    ``fma`` (other songs) and ``nsynth``. All files are written to a folder beside ``root``, which
+    is renamed at the end, so ``root`` is complete or absent.
 
     Args:
-        root: folder to make; its parents are made as needed.
-        songs: MTAT clips, one song each; 16 or more.
-        tracks: FMA tracks, 16 or more; by default two thirds of ``songs`` in whole eights.
+        root: folder to create, with its parents.
+        songs: number of MTAT clips, one song each; 16 or more.
+        tracks: number of FMA tracks, 16 or more; by default two thirds of ``songs``, rounded to a
+            multiple of eight.
         seconds: length of every clip, 2 or more.
-        notes: NSynth notes, 16 or more.
-        seed: non-negative; the same arguments give the same bytes, whatever ``workers`` is.
-        workers: processes that render; 1 renders in this one.
-        progress: told (done, total) as the work goes on.
+        notes: number of NSynth notes, 16 or more.
+        seed: non-negative; the same arguments give the same bytes for any number of ``workers``.
+        workers: processes that render; 1 renders in this process.
+        progress: called with (done, total).
 
     Raises:
-        UsageError: an argument out of range, or ``root`` holds something else.
+        UsageError: an argument is out of range, or ``root`` has other content.
     """
     if tracks is None:
         tracks = len(STYLES) * max(2, round(songs / 12))
@@ -112,37 +113,33 @@ def write_collection(
     if _is_finished(root, recipe):
         return _collection(root, recipe, reused=True)
     with _all_or_nothing(root) as folder:
-        _write(folder, recipe, workers, progress or _unheard)
+        _write(folder, recipe, workers, progress or (lambda _done, _total: None))
         sealed = json.dumps(asdict(recipe), indent=1, sort_keys=True) + "\n"
         (folder / SEAL).write_text(sealed, encoding="utf-8")
     return _collection(root, recipe, reused=False)
 
 
-def _unheard(_done: int, _total: int) -> None:
-    """Progress that nobody asked for."""
-
-
 def _check(recipe: Recipe, workers: int) -> None:
-    least = {"songs": 16, "tracks": 16, "seconds": 2, "notes": 16, "seed": 0}
-    for name, limit in least.items():
+    minimums = {"songs": 16, "tracks": 16, "seconds": 2, "notes": 16, "seed": 0}
+    for name, limit in minimums.items():
         value = getattr(recipe, name)
         if not value >= limit:
             raise UsageError(f"{name} is {value}: a synthetic collection needs {limit} or more")
     if workers < 1:
-        raise UsageError(f"workers is {workers}: at least one process has to render")
+        raise UsageError(f"workers is {workers}: at least one process is needed")
 
 
 def _is_finished(root: Path, recipe: Recipe) -> bool:
-    """Whether the folder holds this collection; False if it is absent or empty."""
+    """Whether the folder has this collection; False if it is absent or empty."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
-        found = json.loads((root / SEAL).read_text(encoding="utf-8"))
+        sealed = json.loads((root / SEAL).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        found = None
-    if found != asdict(recipe):
+        sealed = None
+    if sealed != asdict(recipe):
         raise UsageError(
-            f"{root} already holds something other than this collection: "
+            f"{root} already has other content than this collection: "
             "choose another folder or remove it"
         )
     return True
@@ -164,7 +161,7 @@ def _collection(root: Path, recipe: Recipe, *, reused: bool) -> Collection:
 
 @contextmanager
 def _all_or_nothing(root: Path) -> Iterator[Path]:
-    """A temporary folder beside ``root`` that takes its name, or vanishes on any exception."""
+    """A temporary folder beside ``root``, renamed to it at the end or deleted on an exception."""
     root.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{root.name}.", suffix=".partial", dir=root.parent))
     try:
@@ -183,8 +180,8 @@ def _write(folder: Path, recipe: Recipe, workers: int, progress: Progress) -> No
     tracks = catalogue(recipe.tracks, FMA_SHARES, recipe.seed, "fma")
     notes = nsynth.note_entries(recipe.notes, recipe.seed)
     jobs = [
-        _Job(folder, recipe, e, clip=mtat.clip_path(e, songs, recipe.seconds, recipe.seed))
-        for e in songs
+        _Job(folder, recipe, song, clip=mtat.clip_path(song, songs, recipe.seconds, recipe.seed))
+        for song in songs
     ]
     jobs += [_Job(folder, recipe, entry) for entry in tracks]
     for first in range(0, len(notes), NOTES_PER_JOB):
@@ -199,10 +196,10 @@ def _run(jobs: list[_Job], workers: int, progress: Progress) -> list[frozenset[s
     """Results in the order of the jobs."""
     if workers == 1:
         return list(_reporting(map(_work, jobs), len(jobs), progress))
-    with ProcessPoolExecutor(workers, get_context("spawn"), _leave_interrupts_alone) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupts) as pool:
         try:
-            with _interrupts_held():
-                # Processes are started here, and would take Ctrl-C before they can leave it alone.
+            with _interrupts_blocked():
+                # Processes started here would receive Ctrl-C before they can ignore it.
                 results = pool.map(_work, jobs, chunksize=2)
             return list(_reporting(results, len(jobs), progress))
         except BaseException:
@@ -211,8 +208,8 @@ def _run(jobs: list[_Job], workers: int, progress: Progress) -> list[frozenset[s
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits, here until the end, and for good in processes that are started meanwhile."""
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C until the end of the context, and permanently in processes started in it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -220,8 +217,8 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _leave_interrupts_alone() -> None:
-    """Ctrl-C reaches the whole terminal; only the parent process should answer it."""
+def _ignore_interrupts() -> None:
+    """Ignore Ctrl-C, which the terminal sends to all processes; the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -234,33 +231,22 @@ def _reporting(
 
 
 def _work(job: _Job) -> frozenset[str]:
-    """Do one job; the tags of the song that was rendered, if it was one."""
-    if job.entry is None:
+    """Run one job. Returns the tags of a song, and none for notes."""
+    entry, is_mtat = job.entry, bool(job.clip)
+    if entry is None:
         for note in job.notes:
             nsynth.write_note(job.folder / "nsynth", note, job.recipe.seed)
         return frozenset()
-    return _write_mtat(job, job.entry) if job.clip else _write_fma(job, job.entry)
-
-
-def _write_mtat(job: _Job, entry: Entry) -> frozenset[str]:
     song = render_song(
         entry.style,
         seconds=job.recipe.seconds,
-        sample_rate=MUSIC_SAMPLE_RATE,
-        seed=(job.recipe.seed, 0, entry.index),
+        sample_rate=MUSIC_SAMPLE_RATE if is_mtat else fma.FMA_SAMPLE_RATE,
+        seed=(job.recipe.seed, 0 if is_mtat else 1, entry.index),
     )
+    if not is_mtat:
+        fma.write_clip(job.folder / "fma", entry, song)
+        return song.tags
     mtat.write_clip(job.folder / "mtat", job.clip, song)
     if entry.split == TRAIN:
         musdb.write_stems(job.folder / "stems", entry, song)
-    return song.tags
-
-
-def _write_fma(job: _Job, entry: Entry) -> frozenset[str]:
-    song = render_song(
-        entry.style,
-        seconds=job.recipe.seconds,
-        sample_rate=fma.FMA_SAMPLE_RATE,
-        seed=(job.recipe.seed, 1, entry.index),
-    )
-    fma.write_clip(job.folder / "fma", entry, song)
     return song.tags

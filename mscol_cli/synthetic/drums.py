@@ -41,7 +41,7 @@ class Metal:
 
 
 Drum = tuple[tuple[float, Head | Hiss | Metal], ...]
-"""What sounds together when a drum is struck, each with its level."""
+"""Sounds of a drum stroke, each with its level."""
 Kit = dict[str, Drum]
 
 KITS: dict[str, Kit] = {
@@ -105,7 +105,7 @@ KITS: dict[str, Kit] = {
 
 
 def tune_kit(name: str, rng: Rng) -> Kit:
-    """A kit of the named kind with every drum a little different from the prototype."""
+    """A random variation of a kit."""
     return {
         drum: tuple((jitter(rng, level, 0.25), _retune(part, rng)) for level, part in parts)
         for drum, parts in KITS[name].items()
@@ -122,7 +122,7 @@ def _retune(part: Head | Hiss | Metal, rng: Rng) -> Head | Hiss | Metal:
 
 
 def strike(drum: Drum, sample_rate: int, rng: Rng) -> Audio:
-    """One hit at full velocity."""
+    """One stroke at full velocity, (samples,)."""
     sounds = [np.float32(level) * _render(part, sample_rate, rng) for level, part in drum]
     audio = np.zeros(max(map(len, sounds)), dtype=np.float32)
     for sound in sounds:

@@ -1,4 +1,4 @@
-"""What a studio adds: room, tone control, levels. All linear except the limiter."""
+"""Studio effects: reverberation, tone control, levels. All are linear except the limiter."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,13 @@ def room(rng: Rng, seconds: float, sample_rate: int) -> Audio:
 
 
 def reverberate(audio: Audio, response: Audio, amount: float) -> Audio:
-    """Dry audio plus ``amount`` of it heard through the room."""
+    """Dry audio (samples,) plus ``amount`` of the reverberated audio."""
     wet = signal.fftconvolve(audio, response)[: len(audio)]
     return as_audio(audio + amount * wet)
 
 
 def echo(audio: Audio, delay_s: float, feedback: float, sample_rate: int) -> Audio:
-    """Three fading repeats."""
+    """Three decaying echoes of (samples,)."""
     wet = np.array(audio)
     for repeat in range(1, 4):
         shift = int(repeat * delay_s * sample_rate)
@@ -35,7 +35,7 @@ def echo(audio: Audio, delay_s: float, feedback: float, sample_rate: int) -> Aud
 
 
 def tilt(audio: Audio, low_db: float, high_db: float, sample_rate: int) -> Audio:
-    """Turn everything below about 250 Hz and above about 2.5 kHz up or down."""
+    """Amplify or attenuate (samples,) below about 250 Hz and above about 2.5 kHz."""
     low = band(audio, 0.0, 250.0, sample_rate, order=1)
     high = band(audio, 2500.0, 1e9, sample_rate, order=1)
     gains = [10.0 ** (db / 20.0) - 1.0 for db in (low_db, high_db)]
@@ -43,7 +43,7 @@ def tilt(audio: Audio, low_db: float, high_db: float, sample_rate: int) -> Audio
 
 
 def level_to(audio: Audio, mean_abs: float) -> Audio:
-    """Scale so that the mean magnitude of the sounding part is ``mean_abs``; silence stays."""
+    """Scale (samples,) to a mean magnitude of ``mean_abs`` where it sounds; silence stays."""
     loud = np.abs(audio)
     peak = float(loud.max(initial=0.0))
     if peak < 1e-6:
@@ -60,5 +60,5 @@ def _sounding(loud: Audio, threshold: float) -> NDArray[np.bool_]:
 
 
 def limit(audio: Audio, ceiling: float) -> Audio:
-    """Round off peaks so that nothing exceeds the ceiling; quiet samples are hardly changed."""
+    """Soft-clip (samples,) to the ceiling; quiet samples hardly change."""
     return as_audio(ceiling * np.tanh(audio / ceiling))

@@ -1,4 +1,4 @@
-"""Writing audio files, and made-up names as file names."""
+"""Audio files and file names."""
 
 import re
 from pathlib import Path
@@ -8,18 +8,18 @@ import soundfile
 
 from mscol_cli.synthetic.signals import Audio
 
-# Of libsndfile's scale from 0 (best) to 1; about 32 and 56 kbit/s at 16 and 22.05 kHz.
+# libsndfile's scale is 0 (best) to 1; about 32 and 56 kbit/s at 16 and 22.05 kHz.
 MP3_COMPRESSION = {16_000: 0.85, 22_050: 0.7}
 
 
 def write_wav(path: Path, audio: Audio, sample_rate: int) -> None:
-    """16-bit PCM; multiples of 2**-15 are kept exactly."""
+    """Write (samples,) as 16-bit PCM; multiples of 2**-15 are exact."""
     pcm = np.clip(np.round(audio * 32768.0), -32768, 32767).astype(np.int16)
     soundfile.write(path, pcm, sample_rate, subtype="PCM_16", format="WAV")
 
 
 def write_mp3(path: Path, audio: Audio, sample_rate: int) -> None:
-    """Constant bit rate, MPEG layer III."""
+    """Write (samples,) as MP3 with a constant bit rate."""
     soundfile.write(
         path,
         audio,
@@ -32,5 +32,5 @@ def write_mp3(path: Path, audio: Audio, sample_rate: int) -> None:
 
 
 def slug(name: str) -> str:
-    """Lower case, every run of anything but letters and digits an underscore."""
+    """Lower case, with an underscore for each run of other characters than letters and digits."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

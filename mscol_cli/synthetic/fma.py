@@ -35,7 +35,7 @@ Row = dict[tuple[str, str], str | int]
 
 
 def track_id(entry: Entry) -> int:
-    """FMA's ids have gaps and fill more than one folder."""
+    """Id of a track; as in FMA, ids have gaps and need several folders."""
     return 2 + 31 * entry.index + entry.index % 7
 
 
@@ -45,14 +45,14 @@ def clip_path(track: int) -> str:
 
 
 def write_clip(root: Path, entry: Entry, song: Song) -> None:
-    """Write the song's mixture where FMA-small has it."""
+    """Write the mixture of a song to its path in FMA-small."""
     path = root / clip_path(track_id(entry))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_mp3(path, song.mixture, song.sample_rate)
 
 
 def write_tracks(root: Path, entries: list[Entry], seconds: float) -> None:
-    """Write ``fma_metadata/tracks.csv``; a few rows are of larger subsets, without audio here."""
+    """Write ``fma_metadata/tracks.csv``, with a few rows of larger subsets without audio."""
     rows = {track_id(entry): _row(entry, "small", entry.style, seconds) for entry in entries}
     for extra, subset in enumerate(("medium", "large", "medium", "large")):
         model = entries[extra * len(entries) // 4]

@@ -44,8 +44,8 @@ class Key:
     def pitch(self, degree: int, octave: int) -> int:
         """MIDI pitch of a scale degree; 0 is the tonic, and degrees may leave the octave."""
         steps = SCALES[self.scale]
-        turns, place = divmod(degree, len(steps))
-        return 12 * (octave + 1 + turns) + self.tonic + steps[place]
+        octaves, index = divmod(degree, len(steps))
+        return 12 * (octave + 1 + octaves) + self.tonic + steps[index]
 
     def chord(self, root: int, octave: int, seventh: bool = False) -> list[int]:
         """Stacked thirds on a degree, folded to lie within a sixth above the octave's C."""
@@ -57,7 +57,7 @@ class Key:
 def melody(
     rng: Rng, key: Key, chords: list[int], lowest: int, highest: int, steps: list[int]
 ) -> list[int]:
-    """Walk over the scale that comes home to chord tones.
+    """Random walk over the scale that returns to chord tones.
 
     Args:
         rng: source of the walk.
@@ -65,22 +65,22 @@ def melody(
         chords: root degree of the chord under each note.
         lowest: lower end of the MIDI range.
         highest: upper end.
-        steps: how far the walk may move, in scale degrees.
+        steps: possible steps of the walk in scale degrees.
 
     Returns:
         One MIDI pitch per entry of ``chords``.
     """
     octave = (lowest + highest) // 24 - 1
-    place, pitches = int(rng.integers(-2, 5)), []
+    position, pitches = int(rng.integers(-2, 5)), []
     for index, root in enumerate(chords):
-        place += pick(rng, steps)
+        position += pick(rng, steps)
         if index % 4 == 0:
-            place = min(
+            position = min(
                 (root + offset for offset in (-7, -5, -3, 0, 2, 4, 7)),
-                key=lambda degree: abs(degree - place),
+                key=lambda degree: abs(degree - position),
             )
-        pitches.append(_into_range(key.pitch(place, octave), lowest, highest))
-        place = int(np.clip(place, -6, 9))
+        pitches.append(_into_range(key.pitch(position, octave), lowest, highest))
+        position = int(np.clip(position, -6, 9))
     return pitches
 
 

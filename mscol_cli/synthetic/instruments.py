@@ -1,4 +1,4 @@
-"""The instruments by name, and how NSynth groups them in families."""
+"""Instruments by name, and their families in NSynth."""
 
 from mscol_cli.synthetic.plucked import PLUCKED
 from mscol_cli.synthetic.sustained import SUSTAINED

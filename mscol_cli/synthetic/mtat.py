@@ -25,7 +25,7 @@ OMITTED_SHARE = 0.07
 
 
 def clip_path(entry: Entry, entries: list[Entry], seconds: float, seed: int) -> str:
-    """Path of a song's clip below ``mtat``; an artist's clips share a folder."""
+    """Path of a song's clip below ``mtat``; the clips of an artist share a folder."""
     artists = list(dict.fromkeys(e.artist for e in entries if e.split == entry.split))
     folders = FOLDERS[entry.split]
     folder = folders[artists.index(entry.artist) % len(folders)]
@@ -54,12 +54,12 @@ def write_tables(
     paths = [clip_path(entry, entries, seconds, seed) for entry in entries]
     ids = [2 + 4 * entry.index + entry.index % 3 for entry in entries]
     columns = sorted(TOP_TAGS + RARE_TAGS, key=slug)
-    given = _as_listeners_would(tags, stream(seed, "listeners"))
+    annotations = _drop_tags(tags, stream(seed, "listeners"))
     with (root / "annotations_final.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerow(["clip_id", *columns, "mp3_path"])
-        for clip_id, found, path in zip(ids, given, paths, strict=True):
-            writer.writerow([clip_id, *(int(tag in found) for tag in columns), path])
+        for clip_id, annotated, path in zip(ids, annotations, paths, strict=True):
+            writer.writerow([clip_id, *(int(tag in annotated) for tag in columns), path])
     with (root / "clip_info_final.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(INFO_COLUMNS)
@@ -67,13 +67,13 @@ def write_tables(
             writer.writerow(_information(clip_id, entry, path, seconds, seed))
 
 
-def _as_listeners_would(tags: list[frozenset[str]], rng: Rng) -> list[set[str]]:
-    """Nobody names everything: some true tags are left out, and some clips have no common one."""
-    given = []
-    for found in tags:
-        said = {tag for tag in sorted(found) if rng.random() >= OMITTED_SHARE}
-        given.append(said & set(RARE_TAGS) if rng.random() < UNTAGGED_SHARE else said)
-    return given
+def _drop_tags(tags: list[frozenset[str]], rng: Rng) -> list[set[str]]:
+    """Simulate listeners: some true tags are missing, and some clips have no common tag."""
+    annotations = []
+    for true in tags:
+        kept = {tag for tag in sorted(true) if rng.random() >= OMITTED_SHARE}
+        annotations.append(kept & set(RARE_TAGS) if rng.random() < UNTAGGED_SHARE else kept)
+    return annotations
 
 
 def _information(

@@ -1,4 +1,4 @@
-"""Single notes of every NSynth family, each family with many instruments."""
+"""Single notes of all NSynth families, with many instruments per family."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ PITCHES = {
 
 @dataclass(frozen=True)
 class NoteInstrument:
-    """One specimen: ``model`` is its prototype, ``timbre`` None for voices."""
+    """A variation of the prototype ``model``; ``timbre`` is None for voices."""
 
     model: str
     timbre: Timbre | None
@@ -37,7 +37,7 @@ class NoteInstrument:
 
 
 def instrument_of(family: str, instrument: int, *, seed: int) -> NoteInstrument:
-    """The family's instrument with that number; prototypes take turns.
+    """Instrument of a family by number; the prototypes alternate.
 
     Raises:
         KeyError: if the family is unknown.
@@ -50,14 +50,14 @@ def instrument_of(family: str, instrument: int, *, seed: int) -> NoteInstrument:
 
 
 def render_note(family: str, instrument: int, pitch: int, velocity: int, *, seed: int) -> Audio:
-    """One note as in NSynth: 4 s at 16 kHz, released after 3 s.
+    """Render one note as in NSynth: 4 s at 16 kHz, released after 3 s.
 
     Args:
         family: one of ``FAMILIES``.
         instrument: number of the instrument within the family.
         pitch: MIDI pitch.
         velocity: 1 to 127.
-        seed: of the collection; the same arguments give the same samples.
+        seed: seed of the collection; the same arguments give the same samples.
 
     Returns:
         float32 of shape (64,000,).
@@ -96,7 +96,7 @@ def _sound(
 
 
 def qualities_of(specimen: NoteInstrument) -> list[str]:
-    """NSynth's note qualities that hold for the instrument."""
+    """NSynth's note qualities of an instrument."""
     timbre = specimen.timbre or Timbre(attack_s=0.05)
     held = timbre.decay_s == 0.0
     true = {
@@ -113,7 +113,7 @@ def qualities_of(specimen: NoteInstrument) -> list[str]:
 
 
 def source_of(specimen: NoteInstrument) -> str:
-    """``acoustic``, ``electronic`` or ``synthetic``, as NSynth tells instruments apart."""
+    """NSynth's source of an instrument: ``acoustic``, ``electronic`` or ``synthetic``."""
     name = specimen.model
     if any(word in name for word in ("synth", "acid", "sub", "lead", "pad")):
         return "synthetic"

@@ -26,7 +26,7 @@ HELD_OUT_INSTRUMENTS = 5
 
 @dataclass(frozen=True)
 class NoteEntry:
-    """One note of the collection; ``number`` is unique over the three splits."""
+    """One note of the collection; ``number`` is unique across splits."""
 
     number: int
     split: str
@@ -36,7 +36,7 @@ class NoteEntry:
     velocity: int
 
     def name(self, seed: int) -> str:
-        """NSynth's ``note_str``, also the name of the file."""
+        """NSynth's ``note_str``, also the file name."""
         return f"{instrument_name(self, seed)}-{self.pitch:03d}-{self.velocity:03d}"
 
 
@@ -47,7 +47,7 @@ def instrument_name(note: NoteEntry, seed: int) -> str:
 
 
 def note_entries(notes: int, seed: int) -> list[NoteEntry]:
-    """Notes by turns of every family; valid and test share instruments that train lacks."""
+    """Notes that cycle through the families; valid and test share instruments that train lacks."""
     held_out = max(1, round(HELD_OUT_SHARE * notes))
     sizes = {"train": notes - 2 * held_out, "valid": held_out, "test": held_out}
     entries: list[NoteEntry] = []
@@ -77,7 +77,7 @@ def _draw(
 
 
 def write_note(root: Path, note: NoteEntry, seed: int) -> None:
-    """Render the note to ``nsynth-<split>/audio/<note_str>.wav``."""
+    """Render a note to ``nsynth-<split>/audio/<note_str>.wav``."""
     path = root / f"nsynth-{note.split}" / "audio" / f"{note.name(seed)}.wav"
     path.parent.mkdir(parents=True, exist_ok=True)
     audio = render_note(note.family, note.instrument, note.pitch, note.velocity, seed=seed)

@@ -1,4 +1,4 @@
-"""Writing out the parts of a score as notes and drum hits."""
+"""Notes and drum hits of the parts of a score."""
 
 from dataclasses import dataclass
 
@@ -23,18 +23,18 @@ class Hit:
 
 
 def drum_hits(score: Score, rng: Rng) -> list[Hit]:
-    """The drum part, with a crash now and then and a fill before every fourth bar."""
+    """Drum part, with occasional crashes and a fill at the end of every fourth bar."""
     assert score.drums is not None
-    grid, found = pick(rng, DRUM_GRIDS[score.drums[1]]), []
+    grid, part = pick(rng, DRUM_GRIDS[score.drums[1]]), []
     for bar in range(len(score.roots)):
         for drum, line in grid.items():
             for step, velocity in hits(line, score.steps, rng):
-                found.append(Hit(score.time(bar, step), drum, velocity))
+                part.append(Hit(score.time(bar, step), drum, velocity))
         if bar % 4 == 0 and rng.random() < 0.4:
-            found.append(Hit(score.time(bar, 0), "crash", 0.7))
+            part.append(Hit(score.time(bar, 0), "crash", 0.7))
         if bar % 4 == 3 and rng.random() < 0.6:
-            found += _fill(score, bar, rng)
-    return found
+            part += _fill(score, bar, rng)
+    return part
 
 
 def _fill(score: Score, bar: int, rng: Rng) -> list[Hit]:
@@ -47,7 +47,7 @@ def _fill(score: Score, bar: int, rng: Rng) -> list[Hit]:
 
 
 def bass_notes(score: Score, rng: Rng) -> list[Note]:
-    """Roots, now and then a fifth or octave, each held until shortly before the next."""
+    """Bass part: roots and occasional other degrees, each held until shortly before the next."""
     assert score.bass is not None
     rhythm, notes = pick(rng, BASS_RHYTHMS[score.bass[1]]), []
     for bar, root in enumerate(score.roots):
@@ -63,7 +63,7 @@ def bass_notes(score: Score, rng: Rng) -> list[Note]:
 
 
 def line_notes(line: Line, score: Score, rng: Rng) -> list[Note]:
-    """Notes of an accompaniment part, according to its role."""
+    """Notes of an accompaniment part, by its role."""
     if line.role == "arpeggio":
         return _arpeggio(line, score, rng)
     if line.role == "melody":
@@ -85,8 +85,8 @@ def _chords(line: Line, score: Score, rng: Rng) -> list[Note]:
             pitches = _voicing(line, score, root, seventh)
             spread = float(rng.uniform(0.008, 0.02)) if line.role == "strum" else 0.0
             held = 0.5 if line.rhythm == "stabs" else (0.85 if line.role == "power" else 0.97)
-            for place, pitch in enumerate(pitches[:: 1 if step % 4 == 0 else -1]):
-                start = score.time(bar, step) + place * spread
+            for index, pitch in enumerate(pitches[:: 1 if step % 4 == 0 else -1]):
+                start = score.time(bar, step) + index * spread
                 notes.append(Note(start, held * (end - step) * score.step_s, pitch, velocity))
     return notes
 
@@ -118,14 +118,14 @@ def _drone(line: Line, score: Score, rng: Rng) -> list[Note]:
     low = score.key.pitch(0, line.octave - 1 if line.octave > 2 else 2)
     bar_s, notes = score.steps * score.step_s, []
     for bar in range(0, len(score.roots), 2):
-        for place, pitch in enumerate((low, low + 7, low + 12)):
-            start = bar * bar_s + place * 0.13 * float(rng.uniform(0.5, 1.5))
+        for index, pitch in enumerate((low, low + 7, low + 12)):
+            start = bar * bar_s + index * 0.13 * float(rng.uniform(0.5, 1.5))
             notes.append(Note(start, 1.9 * bar_s, pitch, float(rng.uniform(0.6, 0.9))))
     return notes
 
 
 def _texture(score: Score, rng: Rng) -> list[Note]:
-    """Events that follow no beat."""
+    """Notes without a beat."""
     total, notes, now = len(score.roots) * score.steps * score.step_s, [], 0.0
     busy = float(rng.uniform(0.15, 0.9))
     while now < total:
@@ -137,23 +137,23 @@ def _texture(score: Score, rng: Rng) -> list[Note]:
 
 
 def melody_notes(score: Score, rng: Rng, lowest: int, highest: int, step: int) -> list[Note]:
-    """A tune in phrases with rests; ``step`` is the shortest note in sixteenths."""
-    slots, place, total = [], int(rng.integers(0, 5)), len(score.roots) * score.steps
-    while place < total:
+    """Melody with rests; ``step`` is the shortest note in sixteenths."""
+    slots, position, total = [], int(rng.integers(0, 5)), len(score.roots) * score.steps
+    while position < total:
         length = step * pick(rng, (1, 2, 2, 3, 4, 6) if step < 4 else (1, 1, 2))
         if rng.random() > 0.14:
-            slots.append((place, min(length, total - place)))
-        place += length
-    roots = [score.roots[place // score.steps] for place, _ in slots]
+            slots.append((position, min(length, total - position)))
+        position += length
+    roots = [score.roots[position // score.steps] for position, _ in slots]
     tune = melody(rng, score.key, roots, lowest, highest, [-2, -1, -1, 0, 1, 1, 2, 3])
     return [
         Note(
-            score.time(*divmod(place, score.steps)),
+            score.time(*divmod(position, score.steps)),
             0.93 * length * score.step_s,
             pitch,
             float(rng.uniform(0.65, 1.0)),
         )
-        for (place, length), pitch in zip(slots, tune, strict=True)
+        for (position, length), pitch in zip(slots, tune, strict=True)
     ]
 
 
@@ -163,7 +163,7 @@ SINGING_RANGES = {
 
 
 def vocal_notes(score: Score, rng: Rng) -> list[Note]:
-    """The vocal line: long notes for choir and opera, quick narrow ones for rap."""
+    """Vocal part: long notes for choir and opera, short notes in a narrow range for rap."""
     assert score.singer is not None
     lowest, highest = SINGING_RANGES[score.singer]
     step = {"choir": 8, "opera": 4, "rap": 1}.get(score.singer, 2)

@@ -1,8 +1,7 @@
-"""Rhythm: drum grids in sixteenth notes, and rhythms of basses and accompaniments.
+"""Rhythms of drums, basses and accompaniments, in sixteenth notes.
 
-A grid line has one character per sixteenth: ``X`` accent, ``x`` normal, ``o`` soft, ``?`` soft
-and only sometimes, ``.`` rest. Lines of 16 serve any metre: they are cut to the bar's length or
-begun again.
+A line has one character per sixteenth: ``X`` accent, ``x`` normal, ``o`` soft, ``?`` soft and only
+sometimes, ``.`` rest. For other metres, lines of 16 are truncated or repeated.
 """
 
 from mscol_cli.synthetic.randomness import Rng
@@ -116,15 +115,15 @@ LOUDNESS = {"X": 1.0, "x": 0.78, "o": 0.45, "?": 0.5}
 
 
 def fit(line: str, steps: int) -> str:
-    """The line cut or repeated to ``steps`` characters."""
+    """Truncate or repeat a line to ``steps`` characters."""
     return (line * (steps // len(line) + 1))[:steps]
 
 
 def hits(line: str, steps: int, rng: Rng) -> list[tuple[int, float]]:
-    """The (step, velocity) pairs of one bar; ``?`` is decided anew each time."""
-    found = []
+    """The (step, velocity) pairs of one bar; each ``?`` is drawn at random."""
+    pairs = []
     for step, mark in enumerate(fit(line, steps)):
         if mark == "." or (mark == "?" and rng.random() < 0.55):
             continue
-        found.append((step, LOUDNESS[mark] * float(rng.uniform(0.88, 1.0))))
-    return found
+        pairs.append((step, LOUDNESS[mark] * float(rng.uniform(0.88, 1.0))))
+    return pairs

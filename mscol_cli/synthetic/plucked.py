@@ -1,4 +1,4 @@
-"""Timbres of what is plucked or struck and then rings: guitars, basses, keyboards, bars."""
+"""Timbres of plucked and struck instruments: guitars, basses, keyboards, bars."""
 
 from mscol_cli.synthetic.timbre import Timbre
 

@@ -1,4 +1,4 @@
-"""Independent random streams, one for every named part of a song or note."""
+"""Independent random streams, one per named part of a song or note."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ Choice = TypeVar("Choice")
 
 
 def stream(*keys: int | str) -> Rng:
-    """Generator that depends on the keys alone, so parts can be rendered in any order.
+    """Generator that depends only on the keys, so that parts can be rendered in any order.
 
     Args:
         keys: non-negative integers or names, e.g. ``(seed, "song", 12, "drums")``.
@@ -22,17 +22,17 @@ def stream(*keys: int | str) -> Rng:
 
 
 def pick(rng: Rng, options: Sequence[Choice]) -> Choice:
-    """One of the options, all equally likely."""
+    """Draw one of the options, uniformly."""
     return options[int(rng.integers(len(options)))]
 
 
 def pick_weighted(rng: Rng, weights: Mapping[Choice, float]) -> Choice:
-    """One of the keys, with probability proportional to its weight."""
+    """Draw one of the keys, with probability proportional to its weight."""
     options = list(weights)
     share = np.asarray([weights[option] for option in options], dtype=np.float64)
     return options[int(rng.choice(len(options), p=share / share.sum()))]
 
 
 def jitter(rng: Rng, value: float, octaves: float) -> float:
-    """The value times a log-uniform factor of at most ``2 ** octaves`` either way."""
+    """Multiply a value by a log-uniform factor between ``2 ** -octaves`` and ``2 ** octaves``."""
     return float(value * 2.0 ** rng.uniform(-octaves, octaves))

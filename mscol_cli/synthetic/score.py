@@ -1,4 +1,4 @@
-"""Composing: from a style and a random stream to everything that a song consists of."""
+"""Composition of a song from a style and a random stream."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ STEPS_PER_BEAT = 4
 
 @dataclass(frozen=True)
 class Line:
-    """An accompaniment part that a song really has."""
+    """An accompaniment part of a song."""
 
     role: str
     instrument: str
@@ -23,7 +23,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Score:
-    """Decisions of one song, before any sound.
+    """Composition of one song.
 
     Attributes:
         style: name of the style.
@@ -35,7 +35,7 @@ class Score:
         drums, bass: ``(kit, grid)`` and ``(instrument, rhythm)``; None when absent.
         lines: accompaniment.
         singer: kind of singer, or None.
-        presence: seconds between which each stem plays.
+        presence: start and end in seconds of each stem.
         reverb_s: decay of the room in seconds.
     """
 
@@ -69,7 +69,7 @@ class Score:
 
 
 def compose(style_name: str, seconds: float, rng: Rng) -> Score:
-    """Draw a song of the style that fills ``seconds``."""
+    """Compose a random song of a style, ``seconds`` long."""
     style = STYLES[style_name]
     tempo, beats = float(rng.uniform(*style.tempo)), pick(rng, style.beats)
     bars = int(seconds / (60.0 / tempo * beats)) + 1
@@ -117,7 +117,7 @@ def _line(layer: Layer, rng: Rng) -> Line:
 
 
 def _presence(seconds: float, present: dict[str, bool], rng: Rng) -> dict[str, tuple[float, float]]:
-    """Sources come and go; the accompaniment only where drums or bass keep on."""
+    """Random start or end of each stem; of the accompaniment only if drums or bass play on."""
     presence = {name: _window(seconds, 0.45, rng) for name in present}
     steady = any(present[name] and presence[name] == (0.0, seconds) for name in ("bass", "drums"))
     presence["other"] = _window(seconds, 0.3 if steady else 0.0, rng)

@@ -1,4 +1,4 @@
-"""Building blocks of every sound: wavetable tones, envelopes, noise, filters."""
+"""Basic signals: wavetable tones, envelopes, noise, filters."""
 
 from functools import lru_cache
 
@@ -16,7 +16,7 @@ MAX_HARMONICS = 96
 
 
 def as_audio(values: ArrayLike) -> Audio:
-    """The values as single-precision audio."""
+    """Convert values to float32."""
     return np.asarray(values, dtype=np.float32)
 
 
@@ -26,10 +26,10 @@ def midi_to_hz(pitch: float) -> float:
 
 
 def harmonic_tone(frequency: Floats, spectra: Floats, phases: Floats, sample_rate: int) -> Audio:
-    """Harmonic tone whose pitch and spectrum both change with time.
+    """Harmonic tone with time-varying pitch and spectrum.
 
-    Each row of ``spectra`` becomes one period of a wavetable; samples are read from the table by
-    phase, fading from row to row. Harmonics above the Nyquist frequency are left out.
+    Each row of ``spectra`` becomes one period of a wavetable, from which samples are read by phase
+    with interpolation between rows. Harmonics above the Nyquist frequency are omitted.
 
     Args:
         frequency: fundamental in Hz, shape (samples,).
@@ -68,7 +68,7 @@ def _read_table(table: Audio, cycles: Floats) -> Audio:
 
 
 def gate(samples: int, attack_s: float, hold_s: float, release_s: float, sample_rate: int) -> Audio:
-    """Envelope that rises, stays at one for the rest of ``hold_s``, then dies away to zero."""
+    """Envelope (samples,) that rises to one, stays until ``hold_s``, then decays to zero."""
     time = np.arange(samples, dtype=np.float32) / sample_rate
     rise = np.minimum(1.0, time / max(attack_s, 0.001))
     fall = np.exp(-np.maximum(0.0, time - hold_s) * 4.0 / max(release_s, 0.005))
@@ -77,12 +77,12 @@ def gate(samples: int, attack_s: float, hold_s: float, release_s: float, sample_
 
 
 def decay(samples: int, seconds: float, sample_rate: int) -> Audio:
-    """Exponential fall by 60 dB in ``seconds``."""
+    """Envelope (samples,) with an exponential decay of 60 dB in ``seconds``."""
     return as_audio(np.exp(np.arange(samples) * (-6.9078 / (seconds * sample_rate))))
 
 
 def noise(rng: Rng, samples: int) -> Audio:
-    """White noise of unit variance."""
+    """White noise (samples,) of unit variance."""
     return rng.standard_normal(samples, dtype=np.float32)
 
 
@@ -97,7 +97,7 @@ def band(audio: Audio, low_hz: float, high_hz: float, sample_rate: int, order: i
 
 @lru_cache(maxsize=256)
 def _sections(low_hz: float, high_hz: float, sample_rate: int, order: int) -> Floats:
-    """Second-order sections; designing a filter costs more than running it on a short sound."""
+    """Second-order sections, cached because designing a filter is slower than applying it."""
     edges: float | tuple[float, float] = (low_hz, high_hz)
     kind = "band"
     if low_hz <= 20.0:
@@ -116,14 +116,14 @@ def resonate(audio: Audio, centre_hz: float, quality: float, sample_rate: int) -
 
 
 def saturate(audio: Audio, drive: float) -> Audio:
-    """Soft clipping; ``drive`` 0 leaves the audio alone, 10 is heavy distortion."""
+    """Soft clipping; ``drive`` 0 has no effect, 10 is heavy distortion."""
     if drive <= 0.0:
         return audio
     return as_audio(np.tanh(audio * (1.0 + drive)) / np.tanh(1.0 + drive))
 
 
 def mix_at(track: Audio, start: int, audio: Audio) -> None:
-    """Add ``audio`` to ``track`` in place from sample ``start``; what sticks out is cut off."""
+    """Add ``audio`` to ``track`` in place at sample ``start``; samples outside are dropped."""
     first = max(0, -start)
     last = min(len(audio), len(track) - start)
     if last > first:

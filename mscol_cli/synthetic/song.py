@@ -1,4 +1,4 @@
-"""Songs: rendering a score to stems that add up to the mixture exactly."""
+"""Rendering of a score to stems that sum exactly to the mixture."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -33,8 +33,8 @@ class Song:
         stems: ``bass``, ``drums``, ``other``, ``vocals``, each float32 of shape (samples,); a
             stem the song lacks is exactly zero. Every value is a multiple of 2**-15, so that
             16-bit files hold the stems exactly.
-        score: what was composed.
-        tags: MagnaTagATune tags that are true of the song.
+        score: composition of the song.
+        tags: MagnaTagATune tags that apply to the song.
     """
 
     style: str
@@ -61,9 +61,9 @@ def render_song(
 
     Args:
         style: one of ``STYLES``.
-        seconds: length.
+        seconds: length of the song.
         sample_rate: samples per second, 16,000 or more for the full bandwidth of the voices.
-        seed: non-negative integer, or several, such as (collection's seed, index of the song).
+        seed: one or more non-negative integers, such as (seed of the collection, index of song).
 
     Raises:
         KeyError: if the style is unknown.
@@ -118,7 +118,7 @@ def _bass(score: Score, samples: int, sample_rate: int, rng: Rng) -> Audio:
 
 
 def _perform(part: Audio, instrument: str, notes: list[Note], sample_rate: int, rng: Rng) -> Audio:
-    """Play the notes into the part; a note that comes again alike is not rendered twice."""
+    """Add the notes to the part; repeated notes are rendered once."""
     timbre = vary(INSTRUMENTS[instrument], rng)
     cache: dict[tuple[float, float, float], Audio] = {}
     for note in notes:
@@ -156,7 +156,7 @@ def _vocals(score: Score, samples: int, sample_rate: int, rng: Rng) -> Audio:
 
 
 def _mix(dry: dict[str, Audio], score: Score, sample_rate: int, rng: Rng) -> dict[str, Audio]:
-    """Room, balance, tone and final level, then rounding to the grid of 16-bit audio."""
+    """Apply reverberation, balance, tone and level, then round to 16 bits."""
     response = effects.room(rng, score.reverb_s, sample_rate)
     sends = {"bass": 0.03, "drums": 0.15, "other": 0.3, "vocals": 0.3}
     low_db, high_db = rng.uniform(-2.5, 2.5, 2)
@@ -177,5 +177,5 @@ def _on_grid(audio: Audio) -> Audio:
 
 
 def style_names() -> tuple[str, ...]:
-    """The styles, in the order of their labels."""
+    """Names of the styles, in the order of their labels."""
     return tuple(STYLES)

@@ -1,4 +1,4 @@
-"""What each style of music tends to do. Styles share instruments, kits and habits on purpose."""
+"""Styles of music. They share instruments, kits and rhythms on purpose."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Style:
-    """Ranges and probabilities from which songs of one style are composed.
+    """Ranges and probabilities for songs of one style.
 
     Attributes:
         tempo: slowest and fastest, in beats per minute.

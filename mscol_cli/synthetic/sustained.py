@@ -1,4 +1,4 @@
-"""Timbres of what sounds as long as it is held: bows, winds, synthesisers."""
+"""Timbres of sustained instruments: bowed strings, winds, synthesisers."""
 
 from mscol_cli.synthetic.timbre import Timbre
 

@@ -1,4 +1,4 @@
-"""Tags as listeners of MagnaTagATune would give them, read off the score and the sound."""
+"""MagnaTagATune tags of a song, derived from its score and its audio."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ RARE_TAGS = (
     "rap", "hip hop", "folk", "world", "drone", "organ", "trumpet", "bells", "banjo", "oboe",
     "bass", "no drums", "acoustic", "percussion", "electric guitar", "eastern",
 )  # fmt: skip
-"""Some of the 138 less frequent ones."""
+"""Some of the 138 less frequent tags."""
 
 PLUCKED = {"acoustic guitar", "nylon guitar", "clean guitar", "distorted guitar"}
 BOWED = {"violin", "cello", "string section", "pizzicato"}
@@ -22,57 +22,57 @@ SAME_NAME = {
 
 
 def tags_of(score: Score, stems: dict[str, Audio]) -> frozenset[str]:
-    """Every tag of ``TOP_TAGS`` and ``RARE_TAGS`` that is true of the song."""
+    """All tags of ``TOP_TAGS`` and ``RARE_TAGS`` that apply to a song."""
     audible = {name for name, audio in stems.items() if np.any(audio)}
     instruments = {line.instrument for line in score.lines} if "other" in audible else set()
-    found = _instrument_tags(score, instruments) | _rhythm_tags(score, audible)
-    found |= _voice_tags(score) if "vocals" in audible else {"no vocals", "no vocal", "no voice"}
-    found |= _genre_tags(score, audible, instruments) | _loudness_tags(stems)
+    tags = _instrument_tags(score, instruments) | _rhythm_tags(score, audible)
+    tags |= _voice_tags(score) if "vocals" in audible else {"no vocals", "no vocal", "no voice"}
+    tags |= _genre_tags(score, audible, instruments) | _loudness_tags(stems)
     if len(audible) == 1 and len(instruments) <= 1:
-        found.add("solo")
-    return frozenset(found)
+        tags.add("solo")
+    return frozenset(tags)
 
 
 def _instrument_tags(score: Score, instruments: set[str]) -> set[str]:
-    found = instruments & SAME_NAME
+    tags = instruments & SAME_NAME
     groups = {
         "guitar": PLUCKED, "strings": BOWED, "synth": SYNTHETIC,
         "organ": {"drawbar organ", "pipe organ"}, "trumpet": {"brass section"},
         "electric guitar": {"clean guitar", "distorted guitar"},
         "acoustic": {"acoustic guitar", "nylon guitar", "banjo"}, "bells": {"gamelan"},
     }  # fmt: skip
-    found |= {tag for tag, members in groups.items() if instruments & members}
-    found |= {"indian"} if "sitar" in instruments else set()
-    return found | ({"drone"} if any(line.role == "drone" for line in score.lines) else set())
+    tags |= {tag for tag, members in groups.items() if instruments & members}
+    tags |= {"indian"} if "sitar" in instruments else set()
+    return tags | ({"drone"} if any(line.role == "drone" for line in score.lines) else set())
 
 
 def _rhythm_tags(score: Score, audible: set[str]) -> set[str]:
-    found = {"slow"} if score.tempo < 82 else ({"fast"} if score.tempo > 126 else set())
+    tags = {"slow"} if score.tempo < 82 else ({"fast"} if score.tempo > 126 else set())
     if "bass" in audible:
-        found.add("bass")
+        tags.add("bass")
     if "drums" not in audible or score.drums is None:
-        return found | {"no drums"}
+        return tags | {"no drums"}
     kit, grid = score.drums
-    found |= {"percussion"} if kit in ("hands", "scrap") else {"drums"}
-    return found | ({"beat", "beats"} if grid in ("four", "boombap", "trap", "breaks") else set())
+    tags |= {"percussion"} if kit in ("hands", "scrap") else {"drums"}
+    return tags | ({"beat", "beats"} if grid in ("four", "boombap", "trap", "breaks") else set())
 
 
 def _voice_tags(score: Score) -> set[str]:
-    found = {"vocal", "vocals", "voice"}
+    tags = {"vocal", "vocals", "voice"}
     if score.singer == "choir":
-        return found | {"choir", "choral", "singing"}
+        return tags | {"choir", "choral", "singing"}
     if score.singer in ("female", "opera"):
-        found |= {"female", "woman", "female vocal", "female voice"}
+        tags |= {"female", "woman", "female vocal", "female voice"}
     else:
-        found |= {"male", "man", "male vocal", "male voice"}
+        tags |= {"male", "man", "male vocal", "male voice"}
     if score.singer == "rap":
-        return found | {"rap"}
-    return found | {"singing"} | ({"opera"} if score.singer == "opera" else set())
+        return tags | {"rap"}
+    return tags | {"singing"} | ({"opera"} if score.singer == "opera" else set())
 
 
 def _genre_tags(score: Score, audible: set[str], instruments: set[str]) -> set[str]:
     calm = "drums" not in audible and score.tempo < 112
-    found = {
+    tags = {
         "Hip-Hop": {"hip hop"},
         "Pop": {"pop"},
         "Folk": {"folk"},
@@ -83,12 +83,12 @@ def _genre_tags(score: Score, audible: set[str], instruments: set[str]) -> set[s
         "Instrumental": set[str](),
     }[score.style].copy()
     if "drums" not in audible and instruments and instruments <= CLASSICAL:
-        found |= {"classical", "classic"}
+        tags |= {"classical", "classic"}
     if calm and instruments & {"warm pad", "glass pad", "pipe organ"}:
-        found |= {"ambient", "new age"}
+        tags |= {"ambient", "new age"}
     if calm and instruments & {"flute", "harp", "nylon guitar"}:
-        found |= {"new age"}
-    return found | _club_tags(score, audible) | _guitar_genres(score, instruments)
+        tags |= {"new age"}
+    return tags | _club_tags(score, audible) | _guitar_genres(score, instruments)
 
 
 def _club_tags(score: Score, audible: set[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""A pitched instrument as a handful of physical-sounding numbers, and how to play it."""
+"""Pitched instruments: parameters and rendering of notes."""
 
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -26,18 +26,18 @@ HARMONICS = 72
 
 @dataclass(frozen=True)
 class Timbre:
-    """What makes one instrument sound unlike another.
+    """Parameters of an instrument.
 
     Attributes:
         rolloff: harmonic k starts with amplitude ``k ** -rolloff``.
         even: amplitude of even harmonics relative to odd ones (0 for a clarinet or square wave).
-        pluck: where along the string it is plucked (0 to 0.5); 0 for no comb.
+        pluck: position at which the string is plucked (0 to 0.5); 0 for no comb filter.
         body: resonances as (Hz, gain, width in octaves).
         ratios: partials as multiples of the fundamental for bars and bells; empty for harmonics.
         attack_s, release_s: rise and fall times in seconds.
         decay_s: 60 dB decay of the fundamental; 0 for a sound that is held.
-        damping: how much sooner each further harmonic dies (or, when held, is dulled).
-        bloom_s: time that high harmonics need to speak (brass); 0 for at once.
+        damping: how much faster each further harmonic decays (or, when held, is attenuated).
+        bloom_s: rise time of high harmonics (brass); 0 for none.
         sweep: low-pass as (start Hz, end Hz, seconds, resonance); start 0 for none.
         vibrato: (rate in Hz, depth in cents, delay in seconds).
         voices, detune: unison players and their spread in cents.
@@ -68,7 +68,7 @@ class Timbre:
 
 
 def vary(timbre: Timbre, rng: Rng) -> Timbre:
-    """Another specimen of the same instrument: every trait a little different."""
+    """A random variation of an instrument."""
     shift = 2.0 ** rng.uniform(-0.13, 0.13)
     return replace(
         timbre,
@@ -98,7 +98,7 @@ def _vary_each(values: Traits, rng: Rng, octaves: float) -> Traits:
 def play(
     timbre: Timbre, frequency: float, hold_s: float, velocity: float, sample_rate: int, rng: Rng
 ) -> Audio:
-    """One note.
+    """Render one note, (samples,).
 
     Args:
         timbre: the instrument.
@@ -143,7 +143,7 @@ def _pitch_curve(
 
 
 def _spectra(timbre: Timbre, frequency: float, seconds: float, velocity: float) -> Floats:
-    """Amplitudes of shape (rows, harmonics), the loudest about one in sum of squares."""
+    """Amplitudes (rows, harmonics), with a sum of squares of about one in the loudest row."""
     rows = int(np.clip(seconds * ROWS_PER_SECOND, 4, 240))
     time = np.linspace(0.0, seconds, rows)[:, None]
     order = np.arange(1.0, HARMONICS + 1)
@@ -187,7 +187,7 @@ def _low_pass(timbre: Timbre, hertz: Floats, time: Floats) -> Floats:
 def _partials(
     timbre: Timbre, frequency: float, samples: int, velocity: float, sample_rate: int, rng: Rng
 ) -> Audio:
-    """Struck bar or bell: decaying partials that are not harmonic."""
+    """Struck bar or bell: decaying inharmonic partials."""
     hertz = frequency * np.asarray(timbre.ratios)
     hertz = hertz[hertz < 0.47 * sample_rate]
     order = np.arange(1, len(hertz) + 1)

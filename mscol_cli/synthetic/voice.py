@@ -1,4 +1,4 @@
-"""Singing: harmonics of a gliding pitch, shaped by the moving formants of vowels."""
+"""Singing: harmonics of a gliding pitch, filtered by moving formants."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ CONSONANTS = (
 
 @dataclass(frozen=True)
 class Singer:
-    """One voice.
+    """Parameters of a voice.
 
     Attributes:
         register: ``male``, ``female`` or ``choir``.
@@ -49,8 +49,8 @@ class Singer:
         tension: 0 for breathy and dark to 1 for pressed and bright.
         vibrato_hz, vibrato_cents: rate and depth once a note is held.
         breath: level of aspiration noise.
-        glide_s: time taken from one pitch to the next.
-        players: singers in unison.
+        glide_s: seconds from one pitch to the next.
+        players: number of singers in unison.
     """
 
     register: str
@@ -64,7 +64,7 @@ class Singer:
 
 
 def cast_singer(register: str, rng: Rng, operatic: bool = False) -> Singer:
-    """A singer of the register, with a voice of their own."""
+    """Draw a singer of a register."""
     centre = {"male": 0.98, "female": 1.16, "choir": 1.08}[register]
     return Singer(
         register=register,
@@ -79,12 +79,12 @@ def cast_singer(register: str, rng: Rng, operatic: bool = False) -> Singer:
 
 
 def sing(singer: Singer, notes: list[Note], samples: int, sample_rate: int, rng: Rng) -> Audio:
-    """A whole vocal part, phrase by phrase.
+    """Render a vocal part, phrase by phrase.
 
     Args:
-        singer: whose voice.
+        singer: the voice.
         notes: melody in order of time; a gap of more than 0.15 s starts a new phrase.
-        samples: length of the part.
+        samples: length of the part in samples.
         sample_rate: samples per second.
         rng: source of vowels, consonants and noise.
 
@@ -115,7 +115,7 @@ def _phrases(notes: list[Note]) -> list[list[Note]]:
 def sing_phrase(
     singer: Singer, phrase: list[Note], vowels: list[str], sample_rate: int, rng: Rng
 ) -> Audio:
-    """One phrase in one breath, from its first note's start to its last note's end."""
+    """Render one phrase, (samples,), from the start of the first to the end of the last note."""
     begin, seconds = phrase[0].start_s, phrase[-1].end_s - phrase[0].start_s
     samples = int(seconds * sample_rate) + 1
     rows = max(4, int(seconds * ROWS_PER_SECOND))
@@ -161,7 +161,7 @@ def _formant_rows(singer: Singer, phrase: list[Note], vowels: list[str], time: F
 
 
 def _loudness_rows(phrase: list[Note], time: Floats) -> Floats:
-    """Dips between syllables, fades at both ends."""
+    """Loudness (rows,), with dips between syllables and fades at both ends."""
     level = np.zeros_like(time)
     for note in phrase:
         inside = (time >= note.start_s) & (time <= note.end_s)
@@ -209,7 +209,7 @@ def _consonant(audio: Audio, start: int, sample_rate: int, rng: Rng) -> None:
 def hold_vowel(
     singer: Singer, pitch: float, hold_s: float, velocity: float, sample_rate: int, rng: Rng
 ) -> Audio:
-    """One long note on one vowel, for single-note collections."""
+    """Render one long note on one vowel, (samples,)."""
     note = Note(0.0, hold_s, pitch, velocity)
     part = np.zeros(int((hold_s + 0.2) * sample_rate), dtype=np.float32)
     vowels = [pick(rng, tuple(VOWELS))]

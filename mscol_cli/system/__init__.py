@@ -1,1 +1,1 @@
-"""Files, locks, threads, processes and signals: what the operating system gives."""
+"""The operating system: files, locks, threads, processes and signals."""

@@ -1,6 +1,6 @@
-"""One process or many: who am I, and the few collectives that training needs.
+"""Rank, world size and collectives for training.
 
-Every function works without a process group too, and is then the identity of one process.
+Every function also works without a process group, as for a world size of 1.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ def is_running() -> bool:
 
 
 def rank() -> int:
-    """Number of this process, 0 for the first or only one."""
+    """Rank of this process; 0 without a process group."""
     return dist.get_rank() if is_running() else 0
 
 
 def world_size() -> int:
-    """How many processes work together."""
+    """Number of processes."""
     return dist.get_world_size() if is_running() else 1
 
 
 def lost_another(error: BaseException) -> bool:
-    """Whether an error tells that another process of the group is gone, or cannot be reached."""
-    # NCCL and the key-value store raise DistError. For a peer that is gone, gloo raises a plain
-    # RuntimeError, as any operator of torch does (tried with torch 2.14): only its text, which
-    # begins with the file of gloo that raised it, tells the two apart.
-    of_gloo = isinstance(error, RuntimeError) and "/gloo/" in str(error)
-    return is_running() and (isinstance(error, dist.DistError) or of_gloo)
+    """Whether an error means that another process of the group has ended or is unreachable."""
+    # NCCL and the key-value store raise DistError. For a lost peer, gloo raises a plain
+    # RuntimeError, as any operator of torch does (tested with torch 2.14). Only its text, which
+    # begins with the source file in gloo, distinguishes the two.
+    from_gloo = isinstance(error, RuntimeError) and "/gloo/" in str(error)
+    return is_running() and (isinstance(error, dist.DistError) or from_gloo)
 
 
 def wait_for_all() -> None:
-    """Return once every process has come here."""
+    """Block until every process has called this."""
     if world_size() > 1:
         dist.barrier()
 
 
 def share(rows: int) -> slice:
-    """The rows of a global batch that this process works on; all get the same number."""
+    """The rows of a global batch for this process; all processes get the same number."""
     size = rows // world_size()
     return slice(rank() * size, (rank() + 1) * size)
 
 
 class _Gather(torch.autograd.Function):
-    """All processes' rows; the gradient of each row is the sum over all processes."""
+    """All-gather of rows; the gradient of each row is summed over all processes."""
 
     @staticmethod
     def forward(ctx: torch.autograd.function.FunctionCtx, local: Tensor) -> Tensor:  # noqa: ARG004
@@ -62,31 +62,31 @@ class _Gather(torch.autograd.Function):
 
 
 def _all_gather(local: Tensor) -> Tensor:
-    everyone = local.new_empty((world_size() * len(local), *local.shape[1:]))
-    _collective("all_gather_single", "all_gather_into_tensor")(everyone, local.contiguous())
-    return everyone
+    gathered = local.new_empty((world_size() * len(local), *local.shape[1:]))
+    _collective("all_gather_single", "all_gather_into_tensor")(gathered, local.contiguous())
+    return gathered
 
 
-def _reduce_scatter(everyone: Tensor) -> Tensor:
-    """This process's rows of the sum over all processes: half of what an all-reduce sends, except
-    that gloo makes it of one."""
-    mine = everyone.new_empty((len(everyone) // world_size(), *everyone.shape[1:]))
-    _collective("reduce_scatter_single", "reduce_scatter_tensor")(mine, everyone.contiguous())
-    return mine
+def _reduce_scatter(rows: Tensor) -> Tensor:
+    """The local rows of the sum over all processes. It sends half as much as an all-reduce, except
+    with gloo, which implements it as one."""
+    local = rows.new_empty((len(rows) // world_size(), *rows.shape[1:]))
+    _collective("reduce_scatter_single", "reduce_scatter_tensor")(local, rows.contiguous())
+    return local
 
 
-def _collective(name: str, before: str) -> Callable[[Tensor, Tensor], object]:
-    # Renamed: 2.11 lacks the new names, and later versions warn of the old.
-    found = getattr(dist, name, None) or getattr(dist, before)
-    return cast(Callable[[Tensor, Tensor], object], found)
+def _collective(name: str, old_name: str) -> Callable[[Tensor, Tensor], object]:
+    # torch 2.11 lacks the new names, and later versions warn about the old ones.
+    function = getattr(dist, name, None) or getattr(dist, old_name)
+    return cast(Callable[[Tensor, Tensor], object], function)
 
 
 def gather(local: Tensor) -> Tensor:
-    """Concatenate every process's rows, in rank order, keeping gradients.
+    """Concatenate the rows of all processes, in rank order, with gradients.
 
-    When each process computes the same loss from the gathered rows, the gradient that reaches
-    `local` is world size times the one of a single process; averaging parameter gradients over
-    processes, as DistributedDataParallel does, takes that factor out again.
+    If each process computes the same loss from the gathered rows, the gradient of `local` is world
+    size times that of a single process. Averaging parameter gradients over processes, as
+    DistributedDataParallel does, cancels this factor.
 
     Args:
         local: (rows, ...), the same shape on every process.
@@ -100,7 +100,7 @@ def gather(local: Tensor) -> Tensor:
 
 
 def total(local: Tensor) -> Tensor:
-    """The sum over all processes, on every process; gradients are not kept."""
+    """Sum a tensor over all processes, without gradients."""
     if world_size() == 1:
         return local
     summed = local.detach().clone()
@@ -109,7 +109,7 @@ def total(local: Tensor) -> Tensor:
 
 
 def broadcast_text(text: str, device: torch.device) -> str:
-    """The first process's text, on every process; at most 4,096 bytes of UTF-8."""
+    """Broadcast the text of the first process; at most 4,096 bytes of UTF-8."""
     if world_size() == 1:
         return text
     buffer = torch.zeros(4096, dtype=torch.uint8, device=device)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, under names that stay in their folder; disk space."""
+"""Atomic file writes, safe paths, hashes and disk space."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mscol_cli.system.units import format_bytes
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, sync it, and rename it into place."""
+    """Call `write` with a temporary file beside `path`, sync the file, and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: writers such as numpy's add one where it is missing.
+    # The suffix stays last: writers such as numpy's append a missing suffix.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         write(temporary)
@@ -31,14 +31,14 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def leftovers(path: Path) -> list[Path]:
-    """Temporary files that processes left which were killed while they wrote a file atomically."""
+    """Temporary files of `write_atomically` that killed processes left behind."""
     pattern = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(path.suffix)}")
     entries = path.parent.iterdir() if path.parent.is_dir() else ()
     return [entry for entry in entries if pattern.fullmatch(entry.name)]
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON that a person can read, atomically."""
+    """Write indented JSON, atomically."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
@@ -51,49 +51,48 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        MissingDataError: It is not there.
-        UsageError: It is not a JSON object.
+        MissingDataError: The file does not exist.
+        UsageError: The file is not a JSON object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise MissingDataError(f"{path.parent} is no {what}: it has no {path.name}.") from None
+        raise MissingDataError(f"{path.parent} is not a {what}: it has no {path.name}.") from None
     except (ValueError, OSError) as error:
         raise UsageError(
             f"{path} cannot be read as JSON ({error}): restore or delete it."
         ) from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path} holds no JSON object: restore or delete it.")
+        raise UsageError(f"{path} is not a JSON object: restore or delete it.")
     return content
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The place of a relative name with `/` between its parts, below a folder.
+    """Join a folder and a relative name with `/` between its parts.
 
     Raises:
-        BadInputError: The name leads elsewhere, or has parts that no file can have.
+        BadInputError: The path is outside the folder, or has parts that no file name can have.
     """
     parts = name.split("/")
     path = folder.joinpath(*parts)
-    # Joining drops empty parts and `.`, and takes drives and backslashes as the system does.
+    # Joining drops empty parts and `.`, and interprets drives and backslashes as the system does.
     if path.parts != (*folder.parts, *parts) or ".." in parts or "\0" in name:
-        raise BadInputError(f"{name!r} is no name of a file inside {folder}; rename it")
+        raise BadInputError(f"{name!r} cannot be the name of a file inside {folder}; rename it")
     return path
 
 
 def escaped(text: str) -> str:
-    r"""Text that can be encoded as UTF-8, whatever file names are in it.
+    r"""Escape file names that are not UTF-8, so that text can be encoded as UTF-8.
 
-    A byte of a name that is not UTF-8 is a lone surrogate in Python, and no text can hold it. It
-    is written as JSON writes it, `\udce9` for the byte 0xE9, everywhere: pages, lists, terminal.
-    Only CSV has the byte itself, so that its names are those on the disk.
+    In Python, such a byte of a name is a lone surrogate. It is written as in JSON, `\udce9` for the
+    byte 0xE9, in all pages, lists and terminal output. Only CSV has the byte itself, so that its
+    names match those on the disk.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def is_regular(path: Path) -> bool:
-    """Whether this is a file to open: not a folder, pipe, device or socket, nor a link to one; and
-    not one of which the system does not tell."""
+    """Whether a path is a regular file or a link to one; False if the system cannot tell."""
     try:
         return path.is_file()
     except OSError:
@@ -101,23 +100,23 @@ def is_regular(path: Path) -> bool:
 
 
 def real_path(path: Path) -> Path:
-    """The path without links. Links in a circle stay as they are, where `resolve` would raise."""
+    """Resolve links. Circular links are kept, while `Path.resolve` would raise."""
     return Path(os.path.realpath(path))
 
 
 def existing_parent(path: Path) -> Path:
-    """The path itself if it is a folder, or the nearest folder above that is there."""
-    return next(place for place in (path, *path.absolute().parents) if place.is_dir())
+    """The path itself if it is a folder, else its nearest existing parent."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
 
 
 def relative_to_here(path: Path) -> Path:
-    """A path inside the current folder, relative to it; any other path as it is."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    """Make a path inside the current folder relative to it; other paths do not change."""
+    current = Path.cwd()
+    return path.relative_to(current) if path.is_relative_to(current) else path
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
+    """Flush a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -128,15 +127,15 @@ def sync(path: Path) -> None:
 def file_hash(
     path: Path, watch: Callable[[int], None] | None = None, algorithm: str = "sha256"
 ) -> str:
-    """The hash of a file, hex.
+    """Hash of a file, in hexadecimal.
 
     Args:
         path: The file.
         watch: Called with the number of bytes of each block that was read.
-        algorithm: A name that `hashlib` knows.
+        algorithm: Name of a hash in `hashlib`.
 
     Raises:
-        OSError: It cannot be read, or is a pipe, a device or a folder: these are never opened.
+        OSError: The file cannot be read, or is a pipe, device or folder, which are never opened.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -149,12 +148,12 @@ def file_hash(
     return digest.hexdigest()
 
 
-def point(link: Path, target: Path) -> None:
-    """Let a symbolic link point at a folder, atomically, whatever it pointed at before.
+def replace_link(link: Path, target: Path) -> None:
+    """Create or replace a symbolic link to a folder, atomically.
 
     Args:
-        link: In a folder that is there.
-        target: A path as the link will hold it: a relative one counts from the link's folder.
+        link: The link, in an existing folder.
+        target: Content of the link; a relative path starts at the link's folder.
     """
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
@@ -163,7 +162,7 @@ def point(link: Path, target: Path) -> None:
 
 
 def make_readable(path: Path) -> None:
-    """Give a file the mode that any new file has; some libraries make theirs private."""
+    """Give a file the default mode of new files; some libraries create private files."""
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
@@ -183,25 +182,22 @@ def _fill(path: Path, text: str) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    """Bytes free where a folder is, or will be made."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free
+    """Free bytes on the disk of a folder, which need not exist."""
+    return shutil.disk_usage(existing_parent(folder)).free
 
 
 def used_bytes(folder: Path) -> int:
-    """Bytes of all files in a folder, 0 if it is not there."""
+    """Bytes of all files in a folder; 0 if it does not exist."""
     return sum(
         Path(root, name).lstat().st_size for root, _, names in os.walk(folder) for name in names
     )
 
 
 def require_space(count: int, folder: Path, what: str) -> None:
-    """Raise MscolError unless there is room for `count` more bytes."""
+    """Raise MscolError unless the disk has `count` free bytes."""
     available = free_bytes(folder)
     if count > available:
         raise MscolError(
             f"{what} needs {format_bytes(count)} on the disk of {folder}, which has"
-            f" {format_bytes(available)} free: make room, or choose another place with -o"
+            f" {format_bytes(available)} free: make room, or choose another folder with -o"
         )

@@ -1,8 +1,8 @@
-"""Processes that launchers start: their rank, their signals, and their end with the launcher.
+"""Processes started by torchrun, srun or mscol: rank, signals, and exit with the launcher.
 
-torchrun sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR. srun sets its own names, among which
-those of the step count: SLURM_NTASKS also stands in the script that sbatch runs, and in the shell
-that salloc opens, where there is one process only.
+torchrun sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR. srun sets other variables, of which
+those of the step are used: SLURM_NTASKS is also set in the script that sbatch runs and in the shell
+that salloc opens, where there is only one process.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from mscol_cli.errors import UsageError
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
-"""What SLURM sends before it takes a machine back: SIGTERM (after SIGCONT, which needs no answer),
-or what `sbatch --signal` names; not every system has all."""
+"""Signals that SLURM sends before it ends a job: SIGTERM (after SIGCONT, which is ignored), or the
+signal of `sbatch --signal`. Not every system has all of them."""
 PORTS = 20_000, 30_000
-"""Ports for processes of srun to meet at, below those that systems give to outgoing connections."""
+"""Rendezvous ports for srun, below the range that systems use for outgoing connections."""
 LAUNCHER = "MSCOL_LAUNCHER"
-"""Names the process that starts others, in their environment."""
-LOOK_S = 0.5
+"""Environment variable with the process id of the launcher."""
+POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Launched:
     """This process, as one of several.
 
     Attributes:
-        rank: Its number among all, from 0.
-        processes: How many there are.
-        local_rank: Its number among those of this machine, from 0.
-        address: Host of the first process; empty where the launcher names none.
-        port: Where the first process listens on that host; 0 for none.
+        rank: Rank among all processes, from 0.
+        processes: Number of processes.
+        local_rank: Rank among the processes of this machine, from 0.
+        address: Host of the first process; empty if unknown.
+        port: Port of the first process on that host; 0 if unknown.
     """
 
     rank: int
@@ -48,10 +48,10 @@ class Launched:
 
 
 def launched() -> Launched | None:
-    """What torchrun or srun says of this process; None where neither started it.
+    """Read the environment set by torchrun or srun; None if neither started this process.
 
     Raises:
-        UsageError: What they say makes no sense.
+        UsageError: The variables are invalid.
     """
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
         return _from_environment("RANK", "WORLD_SIZE", "LOCAL_RANK", "", 0)
@@ -63,13 +63,13 @@ def launched() -> Launched | None:
 
 
 def is_first() -> bool:
-    """Whether this process is alone or the first of several, which prints for all of them."""
-    here = launched()
-    return here is None or here.rank == 0
+    """Whether this is the only process or the first of several, which prints for all of them."""
+    process = launched()
+    return process is None or process.rank == 0
 
 
 def first_host(nodes: str) -> str:
-    """The first host that SLURM's list names: `gpu[003-007,12],login` gives `gpu003`."""
+    """First host of a SLURM node list: `gpu003` for `gpu[003-007,12],login`."""
     first = re.match(r"(?:[^,\[]|\[[^\]]*\])*", nodes)
     return re.sub(r"\[(\d*)[^\]]*\]", r"\1", first[0]) if first else ""
 
@@ -86,7 +86,7 @@ def _from_environment(rank: str, processes: str, local: str, address: str, port:
 
 
 def _port() -> int:
-    # Jobs and steps that share a host must not meet at one port.
+    # Jobs and steps that share a host need different ports.
     job, step = _number("SLURM_JOB_ID"), _number("SLURM_STEP_ID")
     return PORTS[0] + (job * 17 + step) % (PORTS[1] - PORTS[0])
 
@@ -96,14 +96,14 @@ def _number(name: str, default: str = "0") -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(f"{name} is '{text}', which is no number.") from None
+        raise UsageError(f"{name} is '{text}', which is not a number.") from None
 
 
 def exit_with_parent() -> None:
-    """From now on, end this process at once where the one that launched it is gone.
+    """Start a thread that ends this process as soon as its launcher has ended.
 
-    A launcher that is killed cannot tell: its processes would work on, unseen, beside those of the
-    same command run again. What is half done is as after a kill: lost, and nothing else.
+    A killed launcher cannot stop its processes, which would keep running beside those of the next
+    command. Unfinished work is lost, as after a kill.
     """
     launcher = int(os.environ.get(LAUNCHER, os.getppid()))
     threading.Thread(target=_exit_when_orphaned, args=(launcher,), daemon=True).start()
@@ -111,5 +111,5 @@ def exit_with_parent() -> None:
 
 def _exit_when_orphaned(launcher: int) -> None:
     while os.getppid() == launcher:
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Locks that the system releases when their process ends, however it ends."""
+"""File locks, which the system releases when their process ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mscol_cli.errors import MscolError
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover - no such locks on this system
+except ImportError:  # pragma: no cover - the system has no such locks
     fcntl = None  # type: ignore[assignment]
 
 _TAKEN = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
@@ -18,13 +18,13 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 class Lock:
-    """A file or folder that at most one process holds; as a context it waits for its turn,
-    unless it is taken already.
+    """Exclusive lock on a file or folder. The context manager waits for the lock, unless `take` has
+    acquired it before.
 
     Args:
-        path: The file, which is made where its folder exists, or a folder.
-        required: Whether to fail on a file system without locks; where it is false, such a file
-            system keeps no process out.
+        path: A folder, or a file, which is created if its folder exists.
+        required: Whether to fail on a file system without locks; if false, the lock has no effect
+            there.
     """
 
     def __init__(self, path: Path, *, required: bool = True) -> None:
@@ -32,13 +32,13 @@ class Lock:
         self._descriptor: int | None = None
 
     def take(self, wait: bool = False) -> bool:
-        """Whether this process holds the lock now.
+        """Acquire the lock. Returns whether this process holds it.
 
         Args:
-            wait: Wait until no other process holds it.
+            wait: Wait until no other process holds the lock.
 
         Raises:
-            MscolError: The lock is required and the file system has none.
+            MscolError: The lock is required and the file system has no locks.
         """
         while fcntl is not None:
             descriptor = _open(self._path)
@@ -55,7 +55,7 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Let other processes have it."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -74,11 +74,11 @@ class Lock:
         except OSError as error:
             if error.errno in _TAKEN:
                 return False
-            # Without locks NFS answers in its own ways, such as EBADF for a folder.
+            # NFS without locks fails with various errors, such as EBADF for a folder.
             if self._required and error.errno in _UNSUPPORTED:
                 raise MscolError(
                     f"{self._path.parent}: its file system has no locks ({error.strerror});"
-                    " choose a place on another with -o"
+                    " choose a folder on another file system with -o"
                 ) from None
             if self._required:
                 raise

@@ -1,4 +1,4 @@
-"""What the user is told of work that was stopped, found nothing to use, or cannot be written."""
+"""Errors for interrupted work, unusable inputs and unwritable outputs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from mscol_cli.errors import BadInputError, Interrupted, MscolError
 
 Failures = list[tuple[str, str]]
-"""Names of inputs that could not be used, each with the reason."""
-_OF_THE_NAME = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EILSEQ}
+"""Name and reason of each input that could not be used."""
+_NAME_ERRORS = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EILSEQ}
 
 
 @contextmanager
 def resumable(kept: str) -> Iterator[None]:
-    """Work that the same command goes on with after Ctrl-C.
+    """Context for work that the same command resumes after Ctrl-C.
 
     Args:
-        kept: What is safe then, as a clause.
+        kept: What is saved, as a clause.
 
     Raises:
         Interrupted: In place of KeyboardInterrupt.
@@ -27,25 +27,25 @@ def resumable(kept: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(f"stopped; {kept}: run the same command again to go on") from None
+        raise Interrupted(f"stopped; {kept}: run the same command again to resume") from None
 
 
 MAKE_ROOM = "make room or check the disk, then run the same command again"
 
 
 @contextmanager
-def writing(place: Path, advice: str = "use -o.") -> Iterator[None]:
-    """Writing to a place that the user chose. Raises MscolError with advice in place of OSError."""
+def writing(path: Path, advice: str = "use -o.") -> Iterator[None]:
+    """Context for writing to a file or folder. Raises MscolError with advice instead of OSError."""
     try:
         yield
     except OSError as error:
         raise MscolError(
-            f"{place} cannot be written ({error.strerror or error}): {advice}"
+            f"{path} cannot be written ({error.strerror or error}): {advice}"
         ) from error
 
 
 def nothing_usable(failures: Failures, inputs: int) -> BadInputError:
-    """Of so many inputs not one could be used: the reason of the only one, or of the first."""
+    """The error when no input could be used, with the reason for the first one."""
     if len(failures) == 1:
         return BadInputError(failures[0][1])
     first = f"; the first: {failures[0][1]}" if failures else ""
@@ -54,14 +54,15 @@ def nothing_usable(failures: Failures, inputs: int) -> BadInputError:
 
 @contextmanager
 def explained(folder: Path, track_id: str) -> Iterator[None]:
-    """Tell a name that the system refuses (BadInputError) from a disk that does (MscolError)."""
+    """Context for writing the files of a track. Raises BadInputError if the system rejects the name
+    of the track, and MscolError for other write errors."""
     with writing(folder, MAKE_ROOM):
         try:
             yield
         except OSError as error:
-            if error.errno not in _OF_THE_NAME:
+            if error.errno not in _NAME_ERRORS:
                 raise
             raise BadInputError(
-                f"{track_id}: cannot have copies of that name in {folder} ({error.strerror});"
-                " rename it"
+                f"{track_id}: files of this name cannot be written to {folder}"
+                f" ({error.strerror}); rename it"
             ) from None

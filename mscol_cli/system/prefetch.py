@@ -1,4 +1,4 @@
-"""Work done ahead of whoever needs its result, and never far ahead."""
+"""Bounded prefetching in threads."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _END = object()
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
-    """`map` in threads: results in order, at most `workers` of them waiting or being made.
+    """`map` in threads, with results in order and at most `workers` of them pending.
 
-    An exception of `function` is raised where its result was due.
+    An exception of `function` is raised in place of its result.
     """
     remaining = iter(items)
     pool = ThreadPoolExecutor(max_workers=workers)
@@ -42,17 +42,17 @@ def map_ahead(
 def streams_ahead(
     stream: Callable[[Item], Iterator[Result]], items: Iterable[Item], workers: int
 ) -> Iterator[tuple[Item, Iterator[Result]]]:
-    """Open a stream for each item, in order, up to `workers` of them before they are read.
+    """Open a stream for each item, in order, up to `workers` streams ahead.
 
-    Each runs in a thread of its own, one result ahead of its reader, so that what is held does not
-    grow with the length of a stream. An exception is raised where the result was due.
+    Each stream runs in its own thread, one result ahead of its reader, so memory is independent of
+    the length of a stream. An exception is raised in place of the result.
     """
     remaining = iter(items)
     ahead: deque[tuple[Item, _Stream[Result]]] = deque()
     try:
         while True:
-            wanted = islice(remaining, workers + 1 - len(ahead))
-            ahead.extend((item, _Stream(stream(item))) for item in wanted)
+            opened = islice(remaining, workers + 1 - len(ahead))
+            ahead.extend((item, _Stream(stream(item))) for item in opened)
             if not ahead:
                 return
             item, results = ahead[0]
@@ -74,13 +74,13 @@ class _Stream(Generic[Result]):
         self._thread.start()
 
     def __iter__(self) -> Iterator[Result]:
-        while (given := self._queue.get()) is not _END:
-            if isinstance(given, BaseException):
-                raise given
-            yield given[0]
+        while (entry := self._queue.get()) is not _END:
+            if isinstance(entry, BaseException):
+                raise entry
+            yield entry[0]
 
     def stop(self) -> None:
-        """Let go of what was not read, and wait until the thread has."""
+        """Discard unread results and wait for the thread to end."""
         self._stopped.set()
         while self._thread.is_alive():
             with suppress(Empty):
@@ -93,17 +93,17 @@ class _Stream(Generic[Result]):
                 if not self._put((result,)):
                     break
             self._put(_END)
-        except BaseException as error:  # raised again where it is read
+        except BaseException as error:  # raised again by the reader
             self._put(error)
         finally:
             close = getattr(results, "close", None)
             if close is not None:
                 close()
 
-    def _put(self, given: Any) -> bool:
+    def _put(self, entry: Any) -> bool:
         while not self._stopped.is_set():
             try:
-                self._queue.put(given, timeout=_PAUSE)
+                self._queue.put(entry, timeout=_PAUSE)
             except Full:
                 continue
             return True

@@ -1,14 +1,14 @@
-"""Bytes and durations as people read them."""
+"""Human-readable bytes and durations."""
 
 from __future__ import annotations
 
 BYTE_UNITS = ("kB", "MB", "GB", "TB")
 DURATIONS = ((100, 1, "s"), (3600, 60, "min"), (172_800, 3600, "h"))
-"""Below how many seconds a unit is used, how many seconds it has, and its name."""
+"""Upper limit in seconds, seconds per unit and name of each unit."""
 
 
 def format_bytes(count: int) -> str:
-    """Bytes with three digits and a decimal unit: `2.97 GB`."""
+    """Format bytes with three digits and a decimal unit: `2.97 GB`."""
     if count < 1000:
         return f"{count} bytes"
     value = float(count)
@@ -20,9 +20,9 @@ def format_bytes(count: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds in the unit that suits them: `0.3 s`, `45 s`, `2.3 min`, `12 min`, `1.2 h`."""
+    """Format seconds in a suitable unit: `0.3 s`, `45 s`, `2.3 min`, `12 min`, `1.2 h`."""
     for limit, size, unit in DURATIONS:
-        # Compared as they are printed, so that 99.7 s are 1.7 min, and not 100 s.
+        # Compared after rounding, so that 99.7 s becomes 1.7 min and not 100 s.
         if float(f"{seconds / size:.{_digits(seconds / size)}f}") * size < limit:
             return f"{seconds / size:.{_digits(seconds / size)}f} {unit}"
     days = seconds / 86_400

@@ -1,4 +1,4 @@
-"""Values as JSON has them, back into dataclasses, by dotted name, and compared."""
+"""Conversion of values to and from JSON, flattening and comparison."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ T = TypeVar("T")
 
 
 def as_json(value: Any) -> Any:
-    """A value as it comes back from JSON: dataclasses are objects, tuples lists, paths text.
+    """Convert a value to JSON types: dataclasses to objects, tuples to lists, paths to text.
 
-    A class with a form of its own has a method `as_json`.
+    A class with a custom representation has a method `as_json`.
     """
     if hasattr(value, "as_json"):
         return as_json(value.as_json())
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: as_json(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):
-        return {str(name): as_json(one) for name, one in value.items()}
+        return {str(name): as_json(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [as_json(one) for one in value]
+        return [as_json(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 
 def from_json(kind: type[T], content: Any) -> T:
-    """A dataclass from what `as_json` made of it, and so the dataclasses in its fields.
+    """Build a dataclass, including nested dataclasses, from the result of `as_json`.
 
-    Unknown fields are ignored; absent ones have their defaults. A class with a form of its own
-    has a class method `from_json`.
+    Unknown fields are ignored, and missing fields get their defaults. A class with a custom
+    representation has a class method `from_json`.
 
     Raises:
         LookupError, TypeError, ValueError: A field is missing or of another type.
@@ -41,7 +41,7 @@ def from_json(kind: type[T], content: Any) -> T:
 
 
 def flatten(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested mappings as one, by dotted name."""
+    """Flatten nested mappings to dotted names."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         inner = isinstance(value, Mapping)
@@ -52,14 +52,14 @@ def flatten(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 def differences(
     old: Mapping[str, Any], new: Mapping[str, Any], *, shared: bool = False
 ) -> Iterator[tuple[str, Any, Any]]:
-    """The dotted name and both values of what two nested mappings state differently.
+    """Yield the dotted name and both values of each difference between two nested mappings.
 
-    Values are compared as JSON has them; one that is not stated is None.
+    Values are compared as JSON; a missing value is None.
 
     Args:
-        old: Any values.
-        new: Any others.
-        shared: Leave out what only one of them states.
+        old: Nested values.
+        new: Nested values to compare with.
+        shared: Skip names that only one of them has.
     """
     old, new = flatten(as_json(old)), flatten(as_json(new))
     for name in {**old, **new}:
@@ -89,11 +89,11 @@ def _read(kind: Any, content: Any) -> Any:
     if origin is UnionType:
         return None if content is None else _read(inner[0], content)
     if origin is Mapping:
-        return {name: _read(inner[1], one) for name, one in content.items()}
+        return {name: _read(inner[1], item) for name, item in content.items()}
     if origin is tuple and inner[-1] is not Ellipsis:
-        return tuple(_read(one, part) for one, part in zip(inner, content, strict=True))
+        return tuple(_read(type_, item) for type_, item in zip(inner, content, strict=True))
     if origin in (Sequence, tuple):
-        return tuple(_read(inner[0], one) for one in content)
+        return tuple(_read(inner[0], item) for item in content)
     if kind is float and isinstance(content, int):
         return float(content)
     if kind is not Any and not isinstance(content, kind):

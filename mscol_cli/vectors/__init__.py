@@ -1,4 +1,4 @@
-"""Folders of embeddings that grow file by file, and that several processes may fill at once."""
+"""Folders of embeddings that several processes may fill concurrently, file by file."""
 
 from mscol_cli.vectors.folder import VectorFolder, VectorWriter
 from mscol_cli.vectors.header import VectorHeader

@@ -1,8 +1,8 @@
 """Reading and filling a folder of vectors.
 
-A shard is `NNNNN.f32`, raw float32 (rows, dim) in little-endian, and `NNNNN.jsonl`, an index with a
-line for each file. Vectors are on the disk before their line is, so a process that is killed loses
-what it had not flushed and nothing else. One process at a time writes a shard.
+A shard is `NNNNN.f32`, raw little-endian float32 (rows, dim), and `NNNNN.jsonl`, an index with one
+line per file. Vectors are written to disk before their line, so an interrupted process loses only
+what it had not flushed. Only one process at a time writes a shard.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -31,21 +30,21 @@ _FLUSH_BYTES, _FLUSH_SECONDS = 1 << 22, 1.0
 
 
 class VectorFolder:
-    """The vectors of files by one model, as they were when the folder was opened."""
+    """Vectors of files by one model, as of the time when the folder was opened."""
 
     def __init__(self, path: Path, header: VectorHeader) -> None:
-        """Read the indexes; the folder need not be there."""
+        """Read the indexes. The folder may be missing."""
         self.path, self.header = path, header
-        # Vectors that were damaged stay, beside those that were computed after that.
-        self._places: dict[FileVersion, list[tuple[Path, VectorRecord]]] = {}
+        # Damaged vectors are kept beside their replacement.
+        self._records: dict[FileVersion, list[tuple[Path, VectorRecord]]] = {}
         for index in sorted(path.glob("*.jsonl")):
             for record in _read_index(index):
-                place = index.with_suffix(".f32"), record
-                self._places.setdefault(record.file, []).append(place)
+                entry = index.with_suffix(".f32"), record
+                self._records.setdefault(record.file, []).append(entry)
 
     def read(self, file: FileVersion) -> FloatArray | None:
-        """The vectors of a file, (windows, dim); None if there are none, or they are damaged."""
-        for shard, record in self._places.get(file, []):
+        """Vectors of a file, (windows, dim); None if missing or damaged."""
+        for shard, record in self._records.get(file, []):
             if (vectors := self._read(shard, record)) is not None:
                 return vectors
         return None
@@ -64,16 +63,16 @@ class VectorFolder:
 
 
 class VectorWriter:
-    """Adds the vectors of files to a folder; as a context it flushes at the end.
+    """Context manager that adds the vectors of files to a folder.
 
-    Whatever cannot be written raises OSError.
+    All methods raise OSError if the folder cannot be written.
     """
 
     def __init__(self, path: Path, header: VectorHeader) -> None:
-        """Make the folder where it is not there.
+        """Create the folder if it is missing.
 
         Raises:
-            MscolError: It holds vectors of another model.
+            MscolError: The folder contains vectors of another model.
         """
         path.mkdir(parents=True, exist_ok=True)
         header.write_or_check(path)
@@ -81,16 +80,15 @@ class VectorWriter:
         self._shard: _Shard | None = None
 
     def add(self, file: FileVersion, vectors: FloatArray) -> None:
-        """Add the vectors (windows, dim) of a file."""
+        """Add the vectors of a file, (windows, dim)."""
         if self._shard is not None and self._shard.is_full:
-            self._shard.close()
-            self._shard = None
+            self.close()
         if self._shard is None:
             self._shard = next(filter(None, map(self._open, count())))
         self._shard.add(file, vectors)
 
     def close(self) -> None:
-        """Flush what was added, and let other processes have the shard."""
+        """Flush added vectors and unlock the shard."""
         if self._shard is not None:
             self._shard.close()
             self._shard = None
@@ -98,18 +96,13 @@ class VectorWriter:
     def __enter__(self) -> VectorWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _open(self, number: int) -> _Shard | None:
-        """A shard to append to; None if it is full, damaged, or another process writes it."""
+        """A shard to append to; None if it is full, damaged, or locked by another process."""
         index = self._path / f"{number:05d}.jsonl"
-        # Without locks on its file system a cache may lose a line, which costs an embedding.
+        # Without file locks a line may be lost: its file is then embedded again.
         lock = Lock(index, required=False)
         if not lock.take():
             return None
@@ -126,7 +119,7 @@ class _Shard:
         self._row_bytes = dim * _TYPE.itemsize
         ends = [record.row + record.windows for record in _read_index(index)]
         self._rows = max(ends, default=0)
-        self._waiting: list[tuple[VectorRecord, bytes]] = []
+        self._pending: list[tuple[VectorRecord, bytes]] = []
         self._flushed = time.monotonic()
 
     @property
@@ -141,19 +134,19 @@ class _Shard:
     def add(self, file: FileVersion, vectors: FloatArray) -> None:
         content = np.ascontiguousarray(vectors, _TYPE).tobytes()
         record = VectorRecord(file, self._rows, len(vectors), zlib.crc32(content))
-        self._waiting.append((record, content))
+        self._pending.append((record, content))
         self._rows += len(vectors)
         late = time.monotonic() - self._flushed > _FLUSH_SECONDS
-        if late or sum(len(content) for _, content in self._waiting) > _FLUSH_BYTES:
+        if late or sum(len(content) for _, content in self._pending) > _FLUSH_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        if self._waiting:
-            first, _ = self._waiting[0]
-            _append(self._data, first.row * self._row_bytes, (part for _, part in self._waiting))
-            lines = (record.to_line().encode() for record, _ in self._waiting)
-            _append(self._index, _whole_lines(self._index), lines)
-        self._waiting.clear()
+        if self._pending:
+            first, _ = self._pending[0]
+            _append(self._data, first.row * self._row_bytes, (part for _, part in self._pending))
+            lines = (record.to_line().encode() for record, _ in self._pending)
+            _append(self._index, _complete_bytes(self._index), lines)
+        self._pending.clear()
         self._flushed = time.monotonic()
 
     def close(self) -> None:
@@ -164,7 +157,7 @@ class _Shard:
 
 
 def _append(path: Path, end: int, parts: Iterator[bytes]) -> None:
-    """Write behind byte `end`, in place of what a killed process left there, and sync."""
+    """Write after byte `end`, replacing remains of an interrupted process, and sync."""
     file: BinaryIO
     with path.open("r+b" if path.exists() else "xb") as file:
         file.truncate(end)
@@ -174,12 +167,12 @@ def _append(path: Path, end: int, parts: Iterator[bytes]) -> None:
         os.fsync(file.fileno())
 
 
-def _whole_lines(path: Path) -> int:
+def _complete_bytes(path: Path) -> int:
     return path.read_bytes().rfind(b"\n") + 1
 
 
 def _read_index(path: Path) -> Iterator[VectorRecord]:
-    """Records of an index, without lines that are damaged or not yet whole."""
+    """Records of an index; damaged and incomplete lines are skipped."""
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
             yield VectorRecord.from_line(json.loads(line))

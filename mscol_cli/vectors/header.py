@@ -1,4 +1,4 @@
-"""What all vectors of a folder have in common."""
+"""Header of a folder of vectors: model and windows."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ LAYOUT = "mscol-vectors 1"
 
 @dataclass(frozen=True)
 class VectorHeader:
-    """Which model made the vectors, and of what windows.
+    """Model and windows of the vectors in a folder.
 
     Attributes:
-        model_hash: SHA-256 of the encoder's weights.
-        sample_rate: Hz.
-        window: Samples of a window.
-        hop: Samples from the start of one window to that of the next.
-        level: The level to which a clip is brought.
-        dim: Size of a vector.
-        corruption: Name of what clips are damaged by first; None for clips as they are.
+        model_hash: SHA-256 of the encoder weights.
+        sample_rate: Sample rate in Hz.
+        window: Window length in samples.
+        hop: Samples from the start of one window to the next.
+        level: Level that clips are scaled to.
+        dim: Dimension of a vector.
+        corruption: Name of the corruption applied to clips; None without.
     """
 
     model_hash: str
@@ -38,22 +38,22 @@ class VectorHeader:
 
     @property
     def key(self) -> str:
-        """A name that differs where the vectors do: 64 hexadecimal digits."""
+        """SHA-256 of the header, hex."""
         text = json.dumps([LAYOUT, asdict(self)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def write_or_check(self, folder: Path) -> None:
-        """Begin a folder, or check that the folder holds such vectors.
+        """Write the header of a new folder, or check that of an existing folder.
 
         Raises:
-            MscolError: It holds others.
-            OSError: It cannot be written.
+            MscolError: The folder has another header.
+            OSError: The folder cannot be written.
         """
         content = {"layout": LAYOUT, **asdict(self)}
         try:
-            found = read_json(folder / HEADER, "folder of vectors")
+            existing = read_json(folder / HEADER, "folder of vectors")
         except MissingDataError:
             write_json(folder / HEADER, content)
             return
-        if found != content:
-            raise MscolError(f"{folder}: holds vectors of another model; choose another folder")
+        if existing != content:
+            raise MscolError(f"{folder}: contains vectors of another model; choose another folder")

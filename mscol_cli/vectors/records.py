@@ -1,4 +1,4 @@
-"""The lines of an index: which file's vectors are where."""
+"""Records of an index: the position of each file's vectors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FileVersion:
-    """A file as it was when it was embedded. A changed file is another version.
+    """State of a file when it was embedded. A changed file is another version.
 
     Attributes:
-        path: Absolute.
-        size: Bytes.
-        mtime_ns: Time of its last change.
+        path: Absolute path.
+        size: Size in bytes.
+        mtime_ns: Modification time in nanoseconds.
     """
 
     path: str
@@ -25,7 +25,7 @@ class FileVersion:
 
     @staticmethod
     def of(path: Path) -> FileVersion | None:
-        """The version of a file now; None if the system does not tell."""
+        """Current version of a file; None if it cannot be accessed."""
         try:
             status = path.stat()
         except OSError:
@@ -35,13 +35,13 @@ class FileVersion:
 
 @dataclass(frozen=True)
 class VectorRecord:
-    """Where the vectors of a file are.
+    """Position of a file's vectors in a shard.
 
     Attributes:
         file: The file.
-        row: Row of its first vector in the shard.
-        windows: How many vectors.
-        crc32: Of their bytes.
+        row: Row of the first vector.
+        windows: Number of vectors.
+        crc32: CRC-32 of the vectors' bytes.
     """
 
     file: FileVersion
@@ -55,7 +55,7 @@ class VectorRecord:
 
     @staticmethod
     def from_line(line: Mapping[str, Any]) -> VectorRecord:
-        """Take a parsed line. Raises KeyError, TypeError."""
+        """Build a record from a parsed line. Raises KeyError, TypeError."""
         return VectorRecord(
             FileVersion(**line["file"]), line["row"], line["windows"], line["crc32"]
         )

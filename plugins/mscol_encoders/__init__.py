@@ -1,1 +1,1 @@
-"""The encoders that come with mscol."""
+"""The bundled encoders."""

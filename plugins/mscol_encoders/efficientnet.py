@@ -1,4 +1,4 @@
-"""The published encoder: Keras' EfficientNet-B0, rebuilt on timm's."""
+"""The published encoder: Keras' EfficientNet-B0, based on timm's."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from mscol_encoders.options import EfficientNetOptions
 
 INPUT_SCALE = 1 / 255
 TRUNCATED_STD = 0.87962566103423978
-"""Standard deviation of a unit normal that was cut off at 2."""
+"""Standard deviation of a unit normal truncated at 2."""
 
 
 class EfficientNetB0(LogMelEncoder):
     """EfficientNet-B0 (arXiv 1905.11946), one input channel, global max pooling, 1280 dimensions.
 
-    Where Keras' network is not what timm or torch give by default, this follows Keras:
+    It follows Keras where Keras differs from the defaults of timm or torch:
 
-    - the input is divided by 255 inside the network, though it is a log-mel and no picture;
-    - every convolution of stride 2 and kernel k pads k//2 - 1 cells before and k//2 after, on both
-      axes, whatever the size of its input;
+    - the input is divided by 255 inside the network, although it is a log-mel and not an image;
+    - convolutions of stride 2 and kernel k pad k//2 - 1 cells before and k//2 after, on both axes,
+      for inputs of all sizes;
     - batch normalisation has epsilon 1e-3 and keeps 0.99 of its running statistics (torch's
       momentum 0.01);
-    - convolutions start from a normal distribution cut off at two deviations whose variance, after
-      the cut, is 2 / fan-out, and depthwise ones count the fan-out of one channel; biases from 0;
+    - convolutions are initialised from a normal distribution truncated at two standard deviations,
+      of variance 2 / fan-out after truncation; the fan-out of a depthwise convolution is that of
+      one channel; biases are 0;
     - cells that share the maximum of a channel share its gradient;
-    - stochastic depth skips block i, from 0 to 15, with chance `drop_path` * i / 16.
+    - stochastic depth skips block i, from 0 to 15, with probability `drop_path` * i / 16.
     """
 
     dim = 1280
@@ -53,11 +54,11 @@ class EfficientNetB0(LogMelEncoder):
 
 
 class KerasStridedConv2d(nn.Conv2d):
-    """A convolution of stride 2 that pads its input (batch, channels, height, width) as Keras'
-    EfficientNet does where it does not know the input's size."""
+    """A convolution of stride 2 on (batch, channels, height, width), padded as in Keras'
+    EfficientNet for inputs of unknown size."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pad k//2 - 1 before and k//2 after, height and width alike, then convolve."""
+        """Pad height and width by k//2 - 1 before and k//2 after, then convolve."""
         after = self.kernel_size[0] // 2
         padded = F.pad(x, (after - 1, after, after - 1, after))
         return channels_last(super().forward(padded))

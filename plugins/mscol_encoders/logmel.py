@@ -1,4 +1,4 @@
-"""The log-mel spectrogram that both encoders look at, and the geometry that follows from it."""
+"""The log-mel front end of two encoders, and the sizes of their crops and windows."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from mscol_encoders.options import LogMelOptions
 SAMPLE_RATE = 16_000
 """Hz."""
 FRAME_LENGTH = 400
-"""Samples under one window, 25 ms."""
+"""Samples per frame, 25 ms."""
 HOP_LENGTH = 160
 """Samples between frames, 10 ms."""
 N_FFT = 1024
 N_MELS = 64
 F_MIN, F_MAX = 60.0, 7800.0
-"""Hz, the outer edges of the lowest and the highest band."""
+"""Hz, outer edges of the lowest and the highest band."""
 MAGNITUDE_RANGE = (1e-5, 1e8)
 
 CROP_FRAMES = 98
 CROP_SAMPLES = FRAME_LENGTH + (CROP_FRAMES - 1) * HOP_LENGTH
 """15,920 samples, 0.995 s."""
 WINDOW_HOP = CROP_FRAMES * HOP_LENGTH
-"""15,680 samples: windows share no frame, though a frame is longer than the hop."""
+"""15,680 samples: windows share no frames."""
 
 
 class LogMel(nn.Module):
     """Waveforms (batch, samples) at 16 kHz to log-mel (batch, frames, 64).
 
-    Frames of 400 samples start every 160 and are padded with zeros at their end to the FFT's 1024;
-    the signal itself is not padded: frames = 1 + (samples - 400) // 160. Magnitudes, not powers,
-    are summed into mel bands, clipped to [1e-5, 1e8] (a floor of -11.51) and their natural
-    logarithm is taken. This is the front end of COLA (arXiv 2010.10915) as MSCOL
-    (arXiv 2302.07077) uses it.
+    Frames of 400 samples start every 160 samples and are zero-padded at the end to 1024 for the
+    FFT; the signal is not padded: frames = 1 + (samples - 400) // 160. Magnitudes, not powers, are
+    summed into mel bands and clipped to [1e-5, 1e8]; the output is their natural logarithm, with a
+    floor of -11.51. This is the front end of COLA (arXiv 2010.10915) as used by MSCOL
+    (arXiv 2302.07077).
     """
 
     rows_on_cpu = 16
@@ -56,7 +56,7 @@ class LogMel(nn.Module):
         """Waveforms (batch, samples), at least 400 long, to (batch, frames, 64) float32."""
         if waveforms.device.type != "cpu":
             return self._transform(waveforms)
-        # A few rows at a time: spectra that stay in the CPU's cache take half the time.
+        # A few rows at a time: if spectra fit in the CPU's cache, this takes half the time.
         return torch.cat(
             [self._transform(rows) for rows in torch.split(waveforms, self.rows_on_cpu)]
         )
@@ -69,7 +69,7 @@ class LogMel(nn.Module):
 
 
 class LogMelEncoder(Encoder):
-    """Base of the encoders that look at 98 frames of log-mel; `dim` is theirs to say."""
+    """Base class of encoders of 98 frames of log-mel; subclasses set `dim`."""
 
     sample_rate = SAMPLE_RATE
     crop_samples = CROP_SAMPLES
@@ -88,20 +88,20 @@ class LogMelEncoder(Encoder):
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """Lay (batch, channels, height, width) out with channels last, where that saves time.
+    """Convert (batch, channels, height, width) to channels-last layout where that saves time.
 
-    It halves the time on a CPU, and tensor cores want it in half precision. The convolutions that
+    It halves the time on a CPU, and tensor cores need it in half precision. The convolutions that
     follow keep the layout.
     """
-    wanted = x.device.type == "cpu" or x.dtype in (torch.bfloat16, torch.float16)
-    return x.contiguous(memory_format=torch.channels_last) if wanted else x
+    is_faster = x.device.type == "cpu" or x.dtype in (torch.bfloat16, torch.float16)
+    return x.contiguous(memory_format=torch.channels_last) if is_faster else x
 
 
 def mel_matrix() -> NDArray[np.float64]:
-    """Weights (513 FFT bins, 64 bands) of triangles that are linear on the mel scale, not in Hz.
+    """Triangular mel filters, linear on the mel scale: weights (513 FFT bins, 64 bands).
 
     Band edges are equally spaced in mel, and neighbouring bands overlap by half. The bin at 0 Hz
-    lies below the lowest edge and weighs nothing.
+    is below the lowest edge and has weight 0.
     """
     bins = hertz_to_mel(np.linspace(0.0, SAMPLE_RATE / 2, N_FFT // 2 + 1))[:, None]
     low, high = hertz_to_mel(np.array([F_MIN, F_MAX]))

@@ -9,11 +9,11 @@ from mscol_cli.api import option
 
 @dataclass(frozen=True)
 class LogMelOptions:
-    """Options of every encoder that looks at a log-mel; those of `small`."""
+    """Options of encoders with a log-mel front end, such as `small`."""
 
     level: str = option(
         "norm",
-        "whole clips at L2 norm 1, as published, or at one rms whatever their length",
+        "level of clips: L2 norm 1, as published, or one rms for clips of all lengths",
         choices=("norm", "rms"),
     )
 
@@ -24,7 +24,7 @@ class EfficientNetOptions(LogMelOptions):
 
     drop_path: float = option(
         0.2,
-        "stochastic depth: chance to skip a block, from 0 in the first towards this in the last",
+        "stochastic depth: probability of skipping a block, rising from 0 to this in the last",
         minimum=0.0,
         maximum=0.9,
     )

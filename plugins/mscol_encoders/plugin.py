@@ -18,7 +18,7 @@ SAMPLE_CNN_PAPER = (
 
 @hookimpl
 def mscol_encoders() -> list[EncoderCard]:
-    """The published encoder, a small one, and that of CLMR."""
+    """The published encoder, a small one, and the encoder of CLMR."""
     return [
         EncoderCard(
             "efficientnet_b0",

@@ -12,21 +12,21 @@ from torchaudio.transforms import Resample
 from mscol_cli.api import Encoder, NoOptions
 
 SAMPLE_RATE, NETWORK_RATE = 16_000, 22_050
-"""Hz, of the crops and of what the network sees."""
+"""Hz, of the crops and of the network's input."""
 NETWORK_SAMPLES = 3**10
-"""59,049, or 2.68 s: each layer leaves a third, until one vector is left."""
+"""59,049, or 2.68 s: ten layers reduce the length by 3 each, to one vector."""
 CROP_SAMPLES = 42_847
-"""The fewest at 16 kHz that give as many at 22,050 Hz."""
+"""Smallest number of samples at 16 kHz that gives as many at 22,050 Hz."""
 WIDTHS = (128, 128, 128, 256, 256, 256, 256, 256, 256, 512)
 
 
 class SampleCNN(Encoder):
-    """SampleCNN as CLMR has it (arXiv 2103.09410), 2.4 million parameters, 512 dimensions.
+    """SampleCNN as in CLMR (arXiv 2103.09410), 2.4 million parameters, 512 dimensions.
 
     Eleven convolutions of kernel 3, each followed by batch normalisation and ReLU. The first has a
-    stride of 3, each of the next nine is followed by max-pooling of 3, and the last sees the one
-    place that is left. The authors' code leaves weights and batch normalisation at torch's
-    defaults. The projection that follows there belongs to the objective.
+    stride of 3, each of the next nine is followed by max-pooling of 3, and the last has an input of
+    length 1. Weights and batch normalisation have torch's defaults, as in the authors' code. Their
+    projection is part of the objective here.
 
     The network sees raw audio at 22,050 Hz and full scale 1. CLMR resamples whole clips beforehand;
     here crops are resampled, on the device, so that one store serves every encoder. On
@@ -72,8 +72,8 @@ def _layer(before: int, after: int, stride: int = 1, padding: int = 1) -> nn.Seq
 
 
 def _resampler() -> Any:
-    # In single precision torchaudio's filter is off by 6e-5.
+    # In single precision torchaudio's filter has errors of 6e-5.
     resample = Resample(SAMPLE_RATE, NETWORK_RATE, dtype=torch.float64)
-    # Computed, not learned: it has no place among the weights that a checkpoint holds.
+    # The kernel is computed, not learned: checkpoints do not contain it.
     resample.register_buffer("kernel", resample.kernel.float(), persistent=False)
     return resample

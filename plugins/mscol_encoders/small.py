@@ -1,4 +1,4 @@
-"""A small encoder, for trying things out where there is no GPU."""
+"""A small encoder for experiments without a GPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mscol_encoders.logmel import N_MELS, LogMelEncoder, channels_last
 from mscol_encoders.options import LogMelOptions
 
 FEATURE_MEAN, FEATURE_STD = -5.0, 3.0
-"""Of log-mels of music at L2 norm 1 a clip, roughly: the first layer then sees unit variance."""
+"""Approximate statistics of log-mels of clips at L2 norm 1, used to normalise the input."""
 WIDTHS = (16, 32, 64, 128)
 BANDS_LEFT = N_MELS >> len(WIDTHS)
 
@@ -19,8 +19,8 @@ BANDS_LEFT = N_MELS >> len(WIDTHS)
 class SmallEncoder(LogMelEncoder):
     """Five convolutions, 163,000 parameters, 256 dimensions.
 
-    Four convolutions halve time and frequency each; a fifth spans the four bands that are left, so
-    that a pattern keeps its place in frequency. Mean and maximum over time are joined.
+    Four convolutions halve time and frequency; a fifth spans the remaining four bands, so that the
+    position in frequency is kept. The embedding concatenates mean and maximum over time.
     """
 
     dim = 2 * WIDTHS[-1]

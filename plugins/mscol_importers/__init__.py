@@ -1,1 +1,1 @@
-"""The importers that come with mscol."""
+"""The bundled importers."""

@@ -18,12 +18,12 @@ from mscol_importers.wire import MalformedError, masked_crc
 
 @dataclass(frozen=True)
 class Bundle:
-    """A checkpoint whose index was read.
+    """A checkpoint and the content of its index.
 
     Attributes:
         index: The `.index` file.
         shards: Number of data files.
-        variables: By name.
+        variables: Variables by name.
     """
 
     index: Path
@@ -31,15 +31,15 @@ class Bundle:
     variables: dict[str, Variable]
 
     def data_files(self) -> list[Path]:
-        """The data files, which need not exist."""
+        """Paths of the data files, which may be missing."""
         return [self._data_file(shard) for shard in range(self.shards)]
 
     def check_data(self) -> None:
-        """See that every data file is there, and as long as its variables need.
+        """Check that all data files exist and are long enough for their variables.
 
         Raises:
-            MissingDataError: One is not there.
-            BadInputError: One is shorter than the index says.
+            MissingDataError: A file is missing.
+            BadInputError: A file is truncated.
         """
         needed = dict.fromkeys(self.data_files(), 0)
         for variable in self.variables.values():
@@ -57,16 +57,16 @@ class Bundle:
                 )
 
     def read(self, name: str) -> NDArray[Any]:
-        """The values of a variable, an array of its own.
+        """Read the values of a variable, of its shape and dtype.
 
         Raises:
-            BadInputError: Its dtype is not readable, or its bytes are damaged.
+            BadInputError: The dtype is not supported, or the bytes are damaged.
         """
         variable = self.variables[name]
         path = self._data_file(variable.shard)
         if variable.dtype not in READABLE:
             raise BadInputError(
-                f"{path}: {name} is {variable.dtype}, and only {' and '.join(READABLE)} are read."
+                f"{path}: {name} is {variable.dtype}; only {' and '.join(READABLE)} are supported."
             )
         with path.open("rb") as file:
             file.seek(variable.offset)
@@ -82,12 +82,12 @@ class Bundle:
 
 
 def open_bundle(index: Path) -> Bundle:
-    """Read the index of a checkpoint; its data files are not looked at.
+    """Read the index of a checkpoint, but not its data files.
 
     Raises:
-        MissingDataError: The index is not there.
-        BadInputError: It is no such index, damaged, or of a kind that is not read: big-endian,
-            compressed, with partitioned variables.
+        MissingDataError: The index is missing.
+        BadInputError: The file is not an index, is damaged, or is not supported: big-endian,
+            compressed, or with partitioned variables.
     """
     try:
         data = index.read_bytes()
@@ -109,5 +109,5 @@ def _refuse_partitioned(index: Path, variables: Iterable[Variable]) -> None:
     names = [variable.name for variable in variables if variable.partitioned]
     if names:
         raise BadInputError(
-            f"{index} has partitioned variables, which are not read: {', '.join(names)}."
+            f"{index} has partitioned variables, which are not supported: {', '.join(names)}."
         )

@@ -1,4 +1,4 @@
-"""Whether a checkpoint is the published network: every variable in its place, none over."""
+"""Check that the variables of a checkpoint are those of the published network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from mscol_importers.places import NORMALISATION, VALUE, Place
+from mscol_importers.mapping import NORMALISATION, VALUE, Mapped
 from mscol_importers.variables import Variable
 
 MEAN, VARIANCE, COUNT = (f"{NORMALISATION}/{name}{VALUE}" for name in ("mean", "variance", "count"))
@@ -16,7 +16,7 @@ GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 @dataclass(frozen=True)
 class Expected:
-    """A variable that has a meaning here, as it must be."""
+    """Dtype and shape that a variable must have."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -26,9 +26,9 @@ class Expected:
         return f"{self.dtype} {list(self.shape)}"
 
 
-def find_problems(variables: Mapping[str, Variable], places: tuple[Place, ...]) -> list[str]:
-    """One phrase for every variable that is missing, is unlike what it must be, or has no place."""
-    expected = {place.variable: Expected("float32", place.shape) for place in places}
+def find_problems(variables: Mapping[str, Variable], mappings: tuple[Mapped, ...]) -> list[str]:
+    """One phrase per variable that is missing, unknown, or of the wrong dtype or shape."""
+    expected = {mapped.variable: Expected("float32", mapped.shape) for mapped in mappings}
     expected |= {
         MEAN: Expected("float32", (1,)),
         VARIANCE: Expected("float32", (1,)),
@@ -36,9 +36,9 @@ def find_problems(variables: Mapping[str, Variable], places: tuple[Place, ...]) 
     }
     optional = {name: Expected("int64", ()) for name in ITERATIONS if name in variables}
     return [
-        *_missing_or_unlike(variables, expected | optional),
+        *_missing_or_wrong(variables, expected | optional),
         *(
-            f"{_short(name)} has no place"
+            f"{_short(name)} is unknown"
             for name in variables
             if name not in expected and _kind_left_out(name) is None
         ),
@@ -46,19 +46,19 @@ def find_problems(variables: Mapping[str, Variable], places: tuple[Place, ...]) 
 
 
 def count_left_out(variables: Mapping[str, Variable]) -> dict[str, int]:
-    """How many variables of which kind have no counterpart in a model."""
+    """Number of variables without a counterpart in a model, by kind."""
     kinds = (_kind_left_out(name) for name in variables)
     return dict(Counter(kind for kind in kinds if kind is not None))
 
 
-def _missing_or_unlike(
+def _missing_or_wrong(
     variables: Mapping[str, Variable], expected: Mapping[str, Expected]
 ) -> Iterator[str]:
-    for name, wanted in expected.items():
+    for name, expectation in expected.items():
         if name not in variables:
             yield f"{_short(name)} is missing"
-        elif (found := variables[name].describe()) != wanted.describe():
-            yield f"{_short(name)} is {found}, not {wanted.describe()}"
+        elif (actual := variables[name].describe()) != expectation.describe():
+            yield f"{_short(name)} is {actual}, not {expectation.describe()}"
 
 
 def _kind_left_out(name: str) -> str | None:

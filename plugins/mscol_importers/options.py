@@ -12,5 +12,6 @@ class TensorFlowOptions:
     """Options of `tensorflow`."""
 
     stems: tuple[str, ...] = option(
-        (), "sources the model was trained with, a,b,c, to be recorded: a checkpoint does not say"
+        (),
+        "sources the model was trained on, a,b,c, to be recorded: a checkpoint does not name them",
     )

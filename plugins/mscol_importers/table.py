@@ -1,10 +1,10 @@
-"""The sorted table that an `.index` file is: keys and values in checksummed blocks.
+"""Reader of the sorted table in an `.index` file: keys and values in checksummed blocks.
 
     blocks of entries, metaindex block, index block, footer
 
-A block is entries, then the offsets of its restart points and their count (4 bytes each), then one
-byte that names its compression and the masked CRC-32C of all that. An entry shares the start of its
-key with the entry before it. The index block has one entry a block, whose value says where it is.
+A block consists of entries, the offsets of its restart points and their count (4 bytes each), one
+byte for its compression, and the masked CRC-32C of all these. An entry shares the prefix of its key
+with the previous entry. The index block has one entry per block, whose value is its location.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ UNCOMPRESSED, SNAPPY = 0, 1
 
 
 class ForeignError(ValueError):
-    """The file is sound as far as can be seen, but of a kind that is not read here."""
+    """The file is of a kind that is not supported, but does not look damaged."""
 
 
 def read_table(data: bytes) -> dict[bytes, bytes]:
-    """All entries of a table, whose every checksum is verified.
+    """Read all entries of a table, and verify all checksums.
 
     Args:
-        data: The whole file.
+        data: Content of the file.
 
     Raises:
-        ForeignError: It is no table, or a compressed one.
-        MalformedError: It is damaged.
+        ForeignError: The file is not a table, or is compressed.
+        MalformedError: The file is damaged.
     """
     metaindex, index = _handles(data)
     _block(data, *metaindex)
@@ -48,12 +48,12 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
 
 
 def _handles(data: bytes) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Where the metaindex and the index block are: offset and size in bytes."""
+    """Offset and size in bytes of the metaindex and the index block."""
     footer = data[-FOOTER_BYTES:]
     if len(footer) < FOOTER_BYTES or struct.unpack("<Q", footer[-8:])[0] != MAGIC:
         raise ForeignError(
-            "does not end as the index of a TensorFlow checkpoint does: it is another kind of file,"
-            " or was cut short"
+            "does not end like the index of a TensorFlow checkpoint: it is another kind of file or"
+            " truncated"
         )
     cursor = Cursor(footer)
     return _handle(cursor), _handle(cursor)
@@ -72,7 +72,7 @@ def _block(data: bytes, offset: int, size: int) -> bytes:
         raise MalformedError(f"the checksum of the block at byte {offset} is wrong")
     if compression != UNCOMPRESSED:
         name = "snappy" if compression == SNAPPY else f"method {compression}"
-        raise ForeignError(f"is compressed ({name}); only uncompressed checkpoints are read")
+        raise ForeignError(f"is compressed ({name}); only uncompressed checkpoints are supported")
     return stored[:size]
 
 

@@ -1,4 +1,4 @@
-"""The published checkpoints: written by TensorFlow, read without it."""
+"""Importer of the published TensorFlow checkpoints, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from mscol_cli.api import BadInputError, ImportedModel, ImportedPart, Importer
 from mscol_importers.bundle import Bundle, open_bundle
 from mscol_importers.locate import find_index, looks_like_checkpoint
+from mscol_importers.mapping import NORMALISATION, Mapped, Part, published_mapping
 from mscol_importers.matching import (
     ITERATIONS,
     MEAN,
@@ -18,42 +19,41 @@ from mscol_importers.matching import (
     find_problems,
 )
 from mscol_importers.options import TensorFlowOptions
-from mscol_importers.places import NORMALISATION, Part, Place, published_places
 
 ENCODER_OPTIONS = {"level": "norm", "drop_path": 0.2}
-"""As published; a checkpoint records neither."""
+"""Published options, which checkpoints do not contain."""
 
 
 class TensorFlowImporter(Importer):
-    """Reads what `tf.train.Checkpoint` wrote of the MSA paper's network (arXiv 2302.07077)."""
+    """Reads `tf.train.Checkpoint` files of the MSA paper's network (arXiv 2302.07077)."""
 
     def __init__(self, options: TensorFlowOptions) -> None:
         self._options = options
 
     def claims(self, path: Path) -> bool:
-        """Whether it is named as a checkpoint is, or is a folder that holds one."""
+        """Whether the path is named like a checkpoint, or is a folder that contains one."""
         return looks_like_checkpoint(path)
 
     def read(self, path: Path) -> ImportedModel:
         """Read encoder, head and similarity; see `Importer.read`."""
         bundle = open_bundle(find_index(path))
-        places = published_places()
-        _refuse_other_network(bundle, places)
+        mapping = published_mapping()
+        _refuse_other_network(bundle, mapping)
         bundle.check_data()
         _refuse_fitted_normalisation(bundle)
         stems = {"stems": self._options.stems}
         return ImportedModel(
-            encoder=_part("encoder", "efficientnet_b0", ENCODER_OPTIONS, bundle, places),
-            objective=_part("objective", "msa", stems, bundle, places),
+            encoder=_part("encoder", "efficientnet_b0", ENCODER_OPTIONS, bundle, mapping),
+            objective=_part("objective", "msa", stems, bundle, mapping),
             step=_step(bundle),
             sources=(bundle.index, *bundle.data_files()),
-            mapped=len(places),
+            mapped=len(mapping),
             left_out=count_left_out(bundle.variables),
         )
 
 
-def _refuse_other_network(bundle: Bundle, places: tuple[Place, ...]) -> None:
-    problems = find_problems(bundle.variables, places)
+def _refuse_other_network(bundle: Bundle, mapping: tuple[Mapped, ...]) -> None:
+    problems = find_problems(bundle.variables, mapping)
     if problems:
         raise BadInputError(
             f"{bundle.index} is not the published network, {len(problems)} of its variables do not"
@@ -66,23 +66,27 @@ def _refuse_fitted_normalisation(bundle: Bundle) -> None:
     if (mean, variance) != (0.0, 1.0):
         raise BadInputError(
             f"{bundle.index}: {NORMALISATION} was fitted (mean {mean:g}, variance {variance:g})."
-            " mscol's encoder has no such layer and takes only the identity (mean 0, variance 1)."
+            " mscol's encoder has no such layer and needs the identity (mean 0, variance 1)."
         )
 
 
 def _part(
-    part: Part, name: str, options: Mapping[str, object], bundle: Bundle, places: tuple[Place, ...]
+    part: Part,
+    name: str,
+    options: Mapping[str, object],
+    bundle: Bundle,
+    mapping: tuple[Mapped, ...],
 ) -> ImportedPart:
-    weights = {place.weight: _weight(bundle, place) for place in places if place.part == part}
+    weights = {item.weight: _weight(bundle, item) for item in mapping if item.part == part}
     return ImportedPart(name, options, weights)
 
 
-def _weight(bundle: Bundle, place: Place) -> torch.Tensor:
-    values = torch.from_numpy(bundle.read(place.variable))
-    return values if place.axes is None else values.permute(place.axes).contiguous()
+def _weight(bundle: Bundle, mapped: Mapped) -> torch.Tensor:
+    values = torch.from_numpy(bundle.read(mapped.variable))
+    return values if mapped.axes is None else values.permute(mapped.axes).contiguous()
 
 
 def _step(bundle: Bundle) -> int:
-    """Updates that the optimiser counted; 0 when it was not saved."""
+    """Number of updates in the optimiser's state; 0 if it was not saved."""
     counted = [int(bundle.read(name).item()) for name in ITERATIONS if name in bundle.variables]
     return max(counted, default=0)

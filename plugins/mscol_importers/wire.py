@@ -1,4 +1,4 @@
-"""The small change of the format: varints, protocol buffer fields, masked CRC-32C."""
+"""Primitives of the format: varints, protocol buffer fields, masked CRC-32C."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _VARINT_BYTES = 10
 
 
 class MalformedError(ValueError):
-    """Bytes that are not what the format says; whoever knows the file turns it into a line."""
+    """Bytes that do not follow the format; callers add the path of the file."""
 
 
 class Cursor:
-    """Reads bytes in order, and never past their end.
+    """Reads bytes in order, but not past their end.
 
     Attributes:
-        position: Bytes read so far.
+        position: Number of bytes read.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -26,19 +26,19 @@ class Cursor:
 
     @property
     def done(self) -> bool:
-        """Whether everything was read."""
+        """Whether all bytes were read."""
         return self.position == len(self._data)
 
     def take(self, count: int) -> bytes:
-        """The next `count` bytes. Raises MalformedError when there are fewer."""
+        """Read `count` bytes. Raises MalformedError if there are fewer."""
         if count > len(self._data) - self.position:
-            raise MalformedError(f"{count} bytes announced at byte {self.position} are not there")
+            raise MalformedError(f"{count} bytes announced at byte {self.position} are missing")
         taken = self._data[self.position : self.position + count]
         self.position += count
         return taken
 
     def varint(self) -> int:
-        """The next number: seven bits a byte, the lowest first, ten bytes at most."""
+        """Read a number: seven bits per byte, lowest first, at most ten bytes."""
         value = 0
         for index in range(_VARINT_BYTES):
             byte = self.take(1)[0]
@@ -49,10 +49,10 @@ class Cursor:
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a protocol buffer message, in order.
+    """Yield the fields of a protocol buffer message, in order.
 
     Yields:
-        Field number; and the value: an integer for varints and fixed-width fields (little-endian,
+        Field number and value: an integer for varints and fixed-width fields (little-endian,
         unsigned), bytes for strings and nested messages.
     """
     cursor = Cursor(message)

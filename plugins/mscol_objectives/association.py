@@ -1,4 +1,4 @@
-"""COLA's head and similarity, and the loss of the MSA paper with its class of silent positives."""
+"""COLA's head and similarity, and the loss of the MSA paper with a class of silent positives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROJECTION_DIM = 512
 LAYER_NORM_EPSILON = 1e-3  # Keras' default; torch's is 1e-5
 SIMILARITY_STD = 0.05  # Keras' random_normal
 OF_SOURCE = "source/"
-"""Begins the label that marks the rows whose positive is of a source, such as `source/vocals`."""
+"""Prefix of the label of rows whose positive is of a source, such as `source/vocals`."""
 
 
 class ProjectionHead(nn.Sequential):
@@ -30,7 +30,7 @@ class ProjectionHead(nn.Sequential):
 
 
 class BilinearSimilarity(nn.Module):
-    """Logits a W p of every anchor a with every positive p; there is no temperature."""
+    """Bilinear logits a W p of all anchors a and positives p, without a temperature."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,17 +38,17 @@ class BilinearSimilarity(nn.Module):
         nn.init.normal_(self.weight, std=SIMILARITY_STD)
 
     def forward(self, anchor: Tensor, positive: Tensor) -> Tensor:
-        """(anchors, 512) and (positives, 512) to (anchors, positives)."""
+        """Compute logits (anchors, positives) of (anchors, 512) and (positives, 512)."""
         return anchor @ self.weight @ positive.T
 
 
 def association_logits(
     anchor: Tensor, positive: Tensor, silent: Tensor, similarity: nn.Module
 ) -> tuple[Tensor, Tensor]:
-    """Logits and targets when every silent positive belongs to one class, their mean.
+    """Logits and targets with all silent positives in one class, represented by their mean.
 
-    The published code drops the silent columns and appends the class; here every column stays and
-    those that do not exist are -inf, which is the same softmax at a shape that never changes.
+    The published code drops silent columns and appends the class; here they are set to -inf, which
+    gives the same softmax at a constant shape.
 
     Args:
         anchor: (batch, 512).
@@ -57,7 +57,7 @@ def association_logits(
         similarity: Maps anchors and positives to logits.
 
     Returns:
-        Logits (batch, batch + 1), the last column being the silent class; targets (batch,).
+        Logits (batch, batch + 1), with the silent class in the last column; targets (batch,).
     """
     share = silent.to(positive.dtype) / silent.sum().clamp(min=1)
     mean_silent = share @ positive
@@ -69,10 +69,10 @@ def association_logits(
 
 
 class Association(Objective):
-    """An objective over pairs: which positive belongs to which anchor of the batch?
+    """Base class of objectives that identify the positive of each anchor within the batch.
 
-    Views are `anchor` and `positive`; the label `silent` is optional, and so are labels such as
-    `source/vocals`, (batch,) bool: each adds the accuracy of its rows, `accuracy/vocals`.
+    Views are `anchor` and `positive`. Optional labels are `silent` and, for example,
+    `source/vocals`, (batch,) bool, which adds the accuracy of its rows, `accuracy/vocals`.
     """
 
     def __init__(self, context: ObjectiveContext) -> None:
@@ -82,39 +82,39 @@ class Association(Objective):
         self.similarity = BilinearSimilarity()
 
     def project(self, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The projection head's (rows, 512) of each view."""
+        """Project each view, (rows, embedding_dim) to (rows, 512)."""
         return {view: self.head(embeddings[view]) for view in ("anchor", "positive")}
 
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy from anchors to positives; the share of anchors that are right, overall and
-        for each source, and how far logits are spread, where NT-Xent would have a temperature."""
+        """Cross-entropy from anchors to positives; accuracy overall and by source, and the spread
+        of logits, which NT-Xent controls by a temperature."""
         anchor, positive = embeddings["anchor"], embeddings["positive"]
         silent = labels.get("silent")
         if silent is None:
             silent = torch.zeros(len(anchor), dtype=torch.bool, device=anchor.device)
         logits, targets = association_logits(anchor, positive, silent, self.similarity)
-        right = (logits.argmax(1) == targets).float()
-        metrics = {"accuracy": right.mean(), **accuracy_by_source(right, labels)}
+        correct = (logits.argmax(1) == targets).float()
+        metrics = {"accuracy": correct.mean(), **accuracy_by_source(correct, labels)}
         metrics["logit_std"] = logit_std(logits)
         return F.cross_entropy(logits, targets), metrics
 
 
-def accuracy_by_source(right: Tensor, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The share of right rows among those of each source, NaN for a source without rows.
+def accuracy_by_source(correct: Tensor, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Accuracy of the rows of each source, NaN for a source without rows.
 
-    Shapes never depend on values, so that a GPU does not wait.
+    Shapes do not depend on values, which avoids synchronising a GPU.
 
     Args:
-        right: (batch,) 1 where the anchor found its positive, else 0.
-        labels: Of the whole batch; those that begin with `source/` are (batch,) bool.
+        correct: (batch,) 1 where the anchor found its positive, else 0.
+        labels: Labels of the global batch; those with prefix `source/` are (batch,) bool.
 
     Returns:
         Scalars under `accuracy/NAME`.
     """
     return {
-        f"accuracy/{name.removeprefix(OF_SOURCE)}": (right * rows).sum() / rows.sum()
+        f"accuracy/{name.removeprefix(OF_SOURCE)}": (correct * rows).sum() / rows.sum()
         for name, rows in labels.items()
         if name.startswith(OF_SOURCE)
     }

@@ -1,4 +1,4 @@
-"""CLMR: tell which two augmented crops come from one track."""
+"""CLMR: identify the two augmented crops that come from one track."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ from mscol_objectives.sampling import draw_segments
 
 
 class Clmr(Objective):
-    """Contrastive learning of musical representations (arXiv 2103.09410), without its
-    augmentations, which are `ClmrAugmentations`.
+    """Contrastive learning of musical representations (arXiv 2103.09410), without augmentations.
 
-    A pair is two crops of one mixture, each anywhere in the track. A projector (linear to the
-    encoder's own size, ReLU, linear to `projection_dim`, no biases) and NT-Xent with cosines
-    divided by `temperature`, in both directions, tell pairs apart.
+    A pair is two crops at random positions of one mixture. The projector is linear to the encoder's
+    size, ReLU, linear to `projection_dim`, without biases. The loss is NT-Xent in both directions,
+    with cosines divided by `temperature`.
 
-    The authors' loader goes through all clips once per epoch. Here every update is drawn from seed
-    and step alone, which knows no epochs: tracks are uniform, and distinct within a batch while
-    they last. As there, tracks shorter than a crop are left out.
+    The authors' loader visits all clips once per epoch. Here every update depends on seed and step
+    only, without epochs: tracks are uniform, and distinct within a batch if there are enough. As in
+    their code, tracks shorter than a crop are left out.
     """
 
     def __init__(self, options: ClmrOptions, context: ObjectiveContext) -> None:
@@ -48,17 +47,16 @@ class Clmr(Objective):
         )
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
-        """Refuse a store without one long enough track; warn of repeats and of short tracks."""
-        tracks, all_tracks = len(self._long_enough(index)), len(index.track_ids)
+        """Refuse a store without a track as long as a crop; warn of repeats and short tracks."""
+        tracks = len(self._long_enough(index))
         seconds = self.context.crop_samples / self.context.sample_rate
         if not tracks:
             raise UsageError(
-                f"no track of the store lasts {seconds:.2f} s, a crop of this encoder: choose"
-                " another encoder or longer music."
+                f"no track of the store is as long as a crop of this encoder, {seconds:.2f} s:"
+                " choose another encoder or longer music."
             )
         notes = []
-        if tracks < all_tracks:
-            short = all_tracks - tracks
+        if short := len(index.track_ids) - tracks:
             notes.append(f"{short} tracks are left out: shorter than a crop, {seconds:.2f} s.")
         if tracks < batch_size:
             notes.append(
@@ -68,19 +66,18 @@ class Clmr(Objective):
         return notes
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
-        """Two crops of the mixture per track, at independent places."""
+        """Two crops of the mixture per track, at independent positions."""
         tracks = draw_segments(self._long_enough(index), batch_size, rng)
         return CropPlan({view: self._cut(index, tracks, rng) for view in ("anchor", "positive")})
 
     def project(self, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The projector's (rows, projection_dim) of each view."""
+        """Project each view, (rows, embedding_dim) to (rows, projection_dim)."""
         return {view: self.projector(embeddings[view]) for view in ("anchor", "positive")}
 
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """NT-Xent over both directions; the share of crops that find their pair, how far logits
-        are spread, and the temperature, which is not learnt."""
+        """NT-Xent in both directions; accuracy, the spread of logits, and the fixed temperature."""
         anchor, positive = embeddings["anchor"], embeddings["positive"]
         logits, targets = nt_xent_logits(anchor, positive, self.options.temperature)
         metrics = {

@@ -1,4 +1,4 @@
-"""The augmentations of CLMR: a chain of seven changes of the waveform."""
+"""The augmentations of CLMR: a chain of seven waveform augmentations."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from mscol_objectives.waveform_steps import Delay, Drawn, Gain, Noise, Polarity,
 
 class ClmrAugmentations(Augmentation):
     """The chain of CLMR (arXiv 2103.09410), in the order of its code: polarity, noise, gain,
-    filter, delay, pitch, reverb. Each crop of each view undergoes each step with the step's
-    probability and parameters of its own. No step depends on the level of the waveform.
+    filter, delay, pitch, reverb. Each step is applied to each crop of each view with the step's
+    probability and independent parameters. No step depends on the level of the waveform.
 
-    Where this is not what the authors' code does:
+    Differences from the authors' code:
 
-    * Crops are augmented at the store's 16 kHz, not at 22,050 Hz: a pitch shifted up loses what
-      would come to lie above 8 kHz.
-    * Pitch and reverb are computed here and not by sox, see `PitchShift` and `Reverb`; sox works on
-      32-bit integers and clips at full scale.
+    * Crops are augmented at the store's 16 kHz, not at 22,050 Hz: a pitch shift up loses
+      frequencies that would be above 8 kHz.
+    * Pitch and reverb are computed without sox, see `PitchShift` and `Reverb`; sox works on 32-bit
+      integers and clips at full scale.
     * The authors' gain clips at full scale, too, which a gain below 1 never reaches.
     """
 
@@ -47,7 +47,7 @@ class ClmrAugmentations(Augmentation):
         self.probability = {name: getattr(options, name) for name in self.steps}
 
     def draw(self, plan: CropPlan, rng: np.random.Generator) -> dict[str, Drawn]:
-        """Of every view and step, (batch, parameters); NaN where a row is left alone."""
+        """Parameters (batch, parameters) of each view and step; NaN for rows not changed."""
         return {
             f"{view}_{name}": self._draw_step(name, rng, len(crops.start))
             for view, crops in plan.views.items()
@@ -78,7 +78,7 @@ class ClmrAugmentations(Augmentation):
 
 
 class AugmentedClmr(Augmented):
-    """CLMR under its chain, as published."""
+    """CLMR with its augmentations, as published."""
 
     def __init__(self, options: ClmrOptions, context: ObjectiveContext) -> None:
         super().__init__(Clmr(options, context), [ClmrAugmentations(options, context)])

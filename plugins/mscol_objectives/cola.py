@@ -1,4 +1,4 @@
-"""COLA: tell which two crops come from one segment of music."""
+"""COLA: identify the two crops that come from one segment of music."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from mscol_objectives.sampling import cut, draw_segments, repeats
 
 
 class Cola(Association):
-    """Contrastive learning of general-purpose audio representations (arXiv 2010.10915), with the
-    settings of the MSA paper: crops within one segment of about four seconds, no added noise."""
+    """Contrastive learning of general-purpose audio representations (arXiv 2010.10915).
+
+    The settings are those of the MSA paper: both crops come from one segment of about four seconds,
+    and no noise is added.
+    """
 
     def __init__(self, options: PairOptions, context: ObjectiveContext) -> None:
         super().__init__(context)
         self.options = options
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
-        """Warn when a batch holds a segment more than once."""
+        """Warn if a batch contains a segment more than once."""
         return repeats(index.segments, batch_size, "has")
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:

@@ -1,4 +1,4 @@
-"""How far logits are spread: what a temperature sets in other losses."""
+"""Spread of logits, which a temperature controls in other losses."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def logit_std(logits: Tensor) -> Tensor:
-    """Standard deviation, a scalar, of the logits that are finite; others mark what is no choice.
+    """Standard deviation (scalar) of the finite logits (...); infinite ones mark invalid choices.
 
-    Shapes never depend on values, so that a GPU does not wait.
+    Shapes do not depend on values, which avoids synchronising a GPU.
     """
     logits = logits.detach()
     finite = logits.isfinite()

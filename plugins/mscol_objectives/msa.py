@@ -27,9 +27,9 @@ class MusicSourceAssociation(Association):
     """Music source association (arXiv 2302.07077).
 
     The anchor is a crop of the mixture; the positive is a crop of one separated source of the same
-    segment, at an offset of its own. All positives of a group of 128 rows are the same source. A
-    group is drawn from segments in which that source sounds or, with probability `silent_share`,
-    from any segments; where the source is then silent, the positive is a constant, and all silent
+    segment, at an independent offset. All positives of a group of 128 rows are of the same source.
+    A group is drawn from segments in which that source sounds or, with probability `silent_share`,
+    from all segments; if the source is silent there, the positive is a constant, and all silent
     positives of a batch form one class.
     """
 
@@ -38,14 +38,14 @@ class MusicSourceAssociation(Association):
         self.options = options
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
-        """Refuse stems that are not in the store or never sound; warn of repeats."""
+        """Refuse stems that are not in the store or always silent; warn of repeats."""
         notes = []
         for source in self._stems(index):
             active = len(self._active(index, source))
             name = index.sources[source]
             if not active:
                 raise UsageError(
-                    f"'{name}' never sounds in this store (mean |x| above"
+                    f"'{name}' is silent in the entire store (mean |x| up to"
                     f" {self.options.silence_threshold}): leave it out with --stems."
                 )
             notes += repeats(active, min(batch_size, GROUP), f"has '{name}' sounding in only")
@@ -61,7 +61,7 @@ class MusicSourceAssociation(Association):
         level = index.published_level if self._drifting else index.segment_level
         silent = level[segments, source] <= self.options.silence_threshold
         last = self.options.last_offset
-        of_source = {f"{OF_SOURCE}{index.sources[one]}": source == one for one in stems}
+        of_source = {f"{OF_SOURCE}{index.sources[stem]}": source == stem for stem in stems}
         return CropPlan(
             {
                 "anchor": cut(index, segments, 0, self.context, rng, last),
@@ -84,8 +84,7 @@ class MusicSourceAssociation(Association):
     ) -> tuple[IntArray, IntArray]:
         source = int(rng.choice(stems))
         any_segment = rng.random() < self.options.silent_share
-        every = np.arange(index.segments)
-        candidates = every if any_segment else self._active(index, source)
+        candidates = np.arange(index.segments) if any_segment else self._active(index, source)
         return draw_segments(candidates, size, rng), np.full(size, source)
 
     def _active(self, index: StoreIndex, source: int) -> IntArray:
@@ -96,10 +95,10 @@ class MusicSourceAssociation(Association):
         return self.options.silence_windows == "drifting"
 
     def _stems(self, index: StoreIndex) -> list[int]:
-        held = [name for name in index.sources if name != MIXTURE]
-        wanted = self.options.stems or tuple(held)
-        if unknown := sorted(set(wanted) - set(held)):
+        known = [name for name in index.sources if name != MIXTURE]
+        stems = self.options.stems or known
+        if unknown := sorted(set(stems) - set(known)):
             raise UsageError(
-                f"the store has no stem '{unknown[0]}': choose --stems from {','.join(held)}."
+                f"the store has no stem '{unknown[0]}': choose --stems from {','.join(known)}."
             )
-        return [index.sources.index(name) for name in wanted]
+        return [index.sources.index(name) for name in stems]

@@ -21,7 +21,7 @@ WARP_CENTRE = 48
 class MaskWarpShift(Augmentation):
     """Masking, warping, shifting: S3T's augmentation as in the code of the MSA paper.
 
-    Each crop draws its own, on a log-mel of 98 frames by 64 bands (arXiv 2202.10139):
+    Parameters are drawn per crop, for a log-mel of 98 frames by 64 bands (arXiv 2202.10139):
 
     * with probability 0.5, 1 to 9 time masks, 1 to 9 frames wide, starting at frames 0 to 86;
     * with probability 0.5, 1 to 4 frequency masks, 1 to 11 bands wide;
@@ -29,9 +29,9 @@ class MaskWarpShift(Augmentation):
     * with probability 0.4, a warp of time that moves one of frames 38 to 57 to frame 48, linear
       on both sides.
 
-    The published code masks and shifts both crops in one shared array, so that what is done to one
-    shows in the other wherever the two overlap, unless a warp has copied the first away before.
-    `leak` does the same; without it the crops are independent.
+    The published code masks and shifts both crops in one shared array, so that changes of one crop
+    appear in the other where both overlap, unless a warp has copied the first crop before. `leak`
+    reproduces this; without it the crops are independent.
     """
 
     def __init__(self, options: MwsAugmentationOptions, context: ObjectiveContext) -> None:
@@ -40,7 +40,7 @@ class MaskWarpShift(Augmentation):
         self.hop_length = context.start_grid
 
     def draw(self, plan: CropPlan, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
-        """Parameters of each view, and with `leak` how far the positive lies from the anchor."""
+        """Parameters of each view, and with `leak` the distance from anchor to positive."""
         labels = {
             f"{view}_{name}": values
             for view, crops in plan.views.items()
@@ -76,19 +76,19 @@ class MaskWarpShift(Augmentation):
         positive = copy_overlap(views["positive"], anchor, -distance)
         positive = self._mask_and_shift(positive, drawn["positive"])
         warped = (drawn["anchor"]["pivot"] != WARP_CENTRE)[:, None, None]
-        seen_again = copy_overlap(anchor, positive, distance)
-        return {"anchor": torch.where(warped, anchor, seen_again), "positive": positive}
+        leaked = copy_overlap(anchor, positive, distance)
+        return {"anchor": torch.where(warped, anchor, leaked), "positive": positive}
 
     def _distance(self, anchor: Crops, positive: Crops) -> NDArray[np.int64]:
-        """(batch,) frames from the anchor's start to the positive's; where the two are cut from
-        different waveforms, more than any overlap."""
+        """(batch,) frames from the anchor's start to the positive's; crops of different waveforms
+        get a distance without overlap."""
         same = (anchor.track == positive.track) & (anchor.source == positive.source)
         frames = (positive.start - anchor.start) // self.hop_length
         return np.where(same, frames, FRAMES)
 
 
 class MaskWarpShiftCola(Augmented):
-    """COLA under masking, warping and shifting, the paper's `mws`."""
+    """COLA with masking, warping and shifting, the paper's `mws`."""
 
     def __init__(self, options: MwsOptions, context: ObjectiveContext) -> None:
         super().__init__(Cola(options, context), [MaskWarpShift(options, context)])
@@ -104,23 +104,28 @@ def _of_view(labels: Mapping[str, Tensor], view: str) -> dict[str, Tensor]:
 
 
 def draw_augmentation(rng: np.random.Generator, rows: int) -> dict[str, NDArray[np.int64]]:
-    """Parameters of one view: masks as (rows, masks, start and width), an unused one 0 wide."""
+    """Draw the parameters of one view.
+
+    Returns:
+        `time_masks` and `band_masks`, (rows, masks, 2) starts and widths, where an unused mask has
+        width 0; `shift` (rows,) bands; `pivot` (rows,) frames.
+    """
     pivot = rng.integers(38, 58, rows)
     return {
-        "time_masks": _draw_masks(rng, rows, most=9, starts=87, widest=9),
-        "band_masks": _draw_masks(rng, rows, most=4, starts=64, widest=11),
+        "time_masks": _draw_masks(rng, rows, max_masks=9, starts=87, max_width=9),
+        "band_masks": _draw_masks(rng, rows, max_masks=4, starts=64, max_width=11),
         "shift": np.where(rng.random(rows) < 0.4, rng.integers(1, 10, rows), 0),
         "pivot": np.where(rng.random(rows) < 0.4, pivot, WARP_CENTRE),
     }
 
 
 def _draw_masks(
-    rng: np.random.Generator, rows: int, *, most: int, starts: int, widest: int
+    rng: np.random.Generator, rows: int, *, max_masks: int, starts: int, max_width: int
 ) -> NDArray[np.int64]:
-    count = np.where(rng.random(rows) < 0.5, rng.integers(1, most + 1, rows), 0)
-    start = rng.integers(0, starts, (rows, most))
-    width = rng.integers(1, widest + 1, (rows, most))
-    used = np.arange(most) < count[:, None]
+    count = np.where(rng.random(rows) < 0.5, rng.integers(1, max_masks + 1, rows), 0)
+    start = rng.integers(0, starts, (rows, max_masks))
+    width = rng.integers(1, max_width + 1, (rows, max_masks))
+    used = np.arange(max_masks) < count[:, None]
     return np.stack([start, np.where(used, width, 0)], axis=-1)
 
 
@@ -132,14 +137,14 @@ def mask(log_mel: Tensor, time_masks: Tensor, band_masks: Tensor, fill: float) -
 
 
 def _covered(masks: Tensor, length: int) -> Tensor:
-    """Which of `length` positions any of the (batch, masks, start and width) covers."""
+    """(batch, length) bool: positions covered by masks (batch, masks, start and width)."""
     start, width = masks[..., 0, None], masks[..., 1, None]
     position = torch.arange(length, device=masks.device)
     return ((position >= start) & (position < start + width)).any(1)
 
 
 def shift_down(log_mel: Tensor, bands: Tensor, fill: float) -> Tensor:
-    """Move every row down by its number of bands; the vacated upper bands hold `fill`."""
+    """Shift (batch, frames, bands) down by `bands` (batch,); vacated upper bands get `fill`."""
     total = log_mel.shape[2]
     source = torch.arange(total, device=log_mel.device) + bands[:, None]
     index = source.clamp(max=total - 1)[:, None, :].expand_as(log_mel)
@@ -148,7 +153,7 @@ def shift_down(log_mel: Tensor, bands: Tensor, fill: float) -> Tensor:
 
 
 def copy_overlap(log_mel: Tensor, other: Tensor, distance: Tensor) -> Tensor:
-    """Write frames of `other` over those of `log_mel` that are the same moment of music.
+    """Copy frames of `other` to the frames of `log_mel` at the same time in the music.
 
     Args:
         log_mel: (batch, frames, bands).
@@ -156,15 +161,18 @@ def copy_overlap(log_mel: Tensor, other: Tensor, distance: Tensor) -> Tensor:
         distance: (batch,) frames from the start of `log_mel` to that of `other`.
     """
     frames = log_mel.shape[1]
-    place = torch.arange(frames, device=log_mel.device) - distance[:, None]
-    shared = ((place >= 0) & (place < frames))[:, :, None]
-    moved = other.gather(1, place.clamp(0, frames - 1)[:, :, None].expand_as(log_mel))
+    frame = torch.arange(frames, device=log_mel.device) - distance[:, None]
+    shared = ((frame >= 0) & (frame < frames))[:, :, None]
+    moved = other.gather(1, frame.clamp(0, frames - 1)[:, :, None].expand_as(log_mel))
     return torch.where(shared, moved, log_mel)
 
 
 def warp_time(log_mel: Tensor, pivot: Tensor) -> Tensor:
-    """Bend time: frame 0 to 48 look at 0 to `pivot`, frames 49 to 97 at `pivot` + 1 to 97, both in
-    equal steps and by linear interpolation. A pivot of 48 bends nothing."""
+    """Warp time of (batch, frames, bands) by linear interpolation, with `pivot` (batch,).
+
+    Frames 0 to 48 are read from 0 to `pivot`, and frames 49 to 97 from `pivot` + 1 to 97, both in
+    equal steps. A pivot of 48 changes nothing.
+    """
     last = log_mel.shape[1] - 1
     frame = torch.arange(last + 1, device=log_mel.device, dtype=log_mel.dtype)[None]
     pivot = pivot[:, None].to(log_mel.dtype)

@@ -9,10 +9,10 @@ from mscol_cli.api import option
 
 @dataclass(frozen=True)
 class PairOptions:
-    """Options of every objective that cuts both crops of a pair from one segment."""
+    """Options of objectives that cut both crops of a pair from one segment."""
 
     last_offset: bool = option(
-        True, "a crop may end where its segment ends; false never draws that one offset of 295"
+        True, "a crop may end where its segment ends; false excludes that one offset of 295"
     )
 
 
@@ -22,7 +22,7 @@ class MwsAugmentationOptions:
 
     fill: float = option(0.0, "log-mel value written into masked and vacated cells")
     leak: bool = option(
-        False, "what is done to one crop shows in the other where both overlap, as published"
+        False, "changes of one crop appear in the other where both overlap, as published"
     )
 
 
@@ -36,10 +36,10 @@ class RandomMaskAugmentationOptions:
     """Options of the random mask."""
 
     keep: float = option(
-        0.25, "share of the energy the mask keeps on average", minimum=0.01, maximum=0.99
+        0.25, "average share of the energy that the mask keeps", minimum=0.01, maximum=0.99
     )
     sharpness: float = option(
-        4.0, "0 is a flat mask, large values are nearly binary", minimum=0.0, maximum=100.0
+        4.0, "0 for a flat mask, large values for a nearly binary one", minimum=0.0, maximum=100.0
     )
     time_cells: int = option(8, "random values along time, per crop", minimum=2, maximum=98)
     band_cells: int = option(8, "random values along frequency, per crop", minimum=2, maximum=64)
@@ -54,7 +54,7 @@ class RandomMaskOptions(RandomMaskAugmentationOptions, PairOptions):
 class MsaOptions(PairOptions):
     """Options of `msa`."""
 
-    stems: tuple[str, ...] = option((), "sources to associate, a,b,c; empty takes all in the store")
+    stems: tuple[str, ...] = option((), "sources to associate, a,b,c; empty for all in the store")
     silent_share: float = option(
         0.5, "share of batches that may hold silent positives", minimum=0.0, maximum=1.0
     )
@@ -63,23 +63,21 @@ class MsaOptions(PairOptions):
     )
     silence_windows: str = option(
         "aligned",
-        "where that level is measured: over the segment, or 0.08 s later with each, as published",
+        "windows of that mean: the segments, or drifting by 0.08 s per segment, as published",
         choices=("aligned", "drifting"),
     )
-    silent_fill: float = option(0.0, "feature value that stands for a silent positive")
+    silent_fill: float = option(0.0, "feature value of a silent positive")
 
 
 @dataclass(frozen=True)
 class ClmrAugmentationOptions:
-    """Options of CLMR's chain: how likely each step is."""
+    """Options of CLMR's augmentations: the probability of each step."""
 
-    polarity: float = option(
-        0.8, "probability that a crop is turned upside down", minimum=0.0, maximum=1.0
-    )
+    polarity: float = option(0.8, "probability of inverting the polarity", minimum=0.0, maximum=1.0)
     noise: float = option(
-        0.01, "probability of white noise, 40 to 80 dB below", minimum=0.0, maximum=1.0
+        0.01, "probability of white noise, 40 to 80 dB below the crop", minimum=0.0, maximum=1.0
     )
-    gain: float = option(0.3, "probability of 1 to 20 dB less", minimum=0.0, maximum=1.0)
+    gain: float = option(0.3, "probability of a gain of -1 to -20 dB", minimum=0.0, maximum=1.0)
     filter: float = option(
         0.8,
         "probability of a high-pass of 200 to 1200 Hz or a low-pass of 2200 to 4000 Hz",
@@ -89,7 +87,7 @@ class ClmrAugmentationOptions:
     delay: float = option(
         0.3, "probability of one echo after 200 to 450 ms", minimum=0.0, maximum=1.0
     )
-    pitch: float = option(0.6, "probability of another pitch", minimum=0.0, maximum=1.0)
+    pitch: float = option(0.6, "probability of a pitch shift", minimum=0.0, maximum=1.0)
     pitch_cents: int = option(
         700, "largest shift of pitch up or down, cents", minimum=0, maximum=1200
     )
@@ -100,7 +98,5 @@ class ClmrAugmentationOptions:
 class ClmrOptions(ClmrAugmentationOptions):
     """Options of `clmr`."""
 
-    temperature: float = option(0.5, "what cosines are divided by", minimum=0.01, maximum=100.0)
-    projection_dim: int = option(
-        64, "size of the vectors that are compared", minimum=1, maximum=65_536
-    )
+    temperature: float = option(0.5, "divisor of cosines in the loss", minimum=0.01, maximum=100.0)
+    projection_dim: int = option(64, "size of the projections", minimum=1, maximum=65_536)

@@ -1,4 +1,4 @@
-"""A shift of pitch that keeps duration: resample, then stretch time back by overlap-add."""
+"""Pitch shift with constant duration: resample, then stretch time by overlap-add."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ SEGMENT, OVERLAP, SEARCH = 0.082, 0.012, 0.01468
 """Seconds, the defaults of sox."""
 OVERSAMPLING = 4
 ROLL_OFF = 0.95
-"""Share of the pass band that is kept whole."""
+"""Share of the pass band with unit gain."""
 
 
 class PitchShift(Step):
-    """Shifts pitch by whole cents, uniform from -`most_cents` to `most_cents`.
+    """Shifts pitch by whole cents, uniform from -`max_cents` to `max_cents`.
 
-    CLMR calls sox, whose `pitch` stretches time by waveform-similarity overlap-add and then
-    resamples. This does both in the other order, which spares buffers of different lengths, with
-    sox's lengths of segment, overlap and search, counted in the shifted waveform. What lies above
-    half the sample rate after the shift is lost; a shift of 0 cents changes nothing.
+    CLMR uses sox, whose `pitch` stretches time by waveform-similarity overlap-add and then
+    resamples. Here the order is reversed, which avoids buffers of different lengths; the lengths of
+    segment, overlap and search are those of sox, in the shifted waveform. Frequencies above half
+    the sample rate after the shift are lost; a shift of 0 cents changes nothing.
     """
 
-    def __init__(self, sample_rate: int, most_cents: int) -> None:
+    def __init__(self, sample_rate: int, max_cents: int) -> None:
         super().__init__()
-        self.most_cents = most_cents
+        self.max_cents = max_cents
         self.segment, self.overlap, self.search = (
             round(seconds * sample_rate) for seconds in (SEGMENT, OVERLAP, SEARCH)
         )
 
     def draw(self, rng: np.random.Generator, rows: int) -> Drawn:
         """The shift, in cents."""
-        drawn: Drawn = rng.integers(-self.most_cents, self.most_cents + 1, (rows, 1)).astype(float)
+        drawn: Drawn = rng.integers(-self.max_cents, self.max_cents + 1, (rows, 1)).astype(float)
         return drawn
 
     def forward(self, waveforms: Tensor, drawn: Tensor) -> Tensor:
@@ -49,14 +49,14 @@ class PitchShift(Step):
     def stretch(self, waveforms: Tensor, rate: Tensor, samples: int) -> Tensor:
         """Change duration and keep pitch, by waveform-similarity overlap-add.
 
-        Segments are read at `rate` times the pace at which they are written. Each is moved to where
-        its beginning resembles the end of the last segment most (least squares), and cross-faded
-        linearly.
+        Segments are read at `rate` times the speed at which they are written. Each is moved to the
+        position where its beginning best matches the end of the last segment (least squares), and
+        cross-faded linearly.
 
         Args:
-            waveforms: (rows, longest); of each row, the first `samples * rate` samples count.
-            rate: (rows,) old duration by new duration.
-            samples: New duration.
+            waveforms: (rows, longest); the first `samples * rate` samples of a row are used.
+            rate: (rows,) old duration divided by new duration.
+            samples: New duration, in samples.
 
         Returns:
             (rows, samples).
@@ -66,17 +66,17 @@ class PitchShift(Step):
         written: list[Tensor] = []
         tail: Tensor | None = None
         for number in range(math.ceil(samples / hop)):
-            found = self._segment(waveforms, rate, number * hop, samples, tail)
-            head = found[:, : self.overlap]
+            segment = self._segment(waveforms, rate, number * hop, samples, tail)
+            head = segment[:, : self.overlap]
             written.append(head if tail is None else torch.lerp(tail, head, fade))
-            written.append(found[:, self.overlap : hop])
-            tail = found[:, hop:]
+            written.append(segment[:, self.overlap : hop])
+            tail = segment[:, hop:]
         return torch.cat(written, dim=1)[:, :samples]
 
     def _segment(
         self, waveforms: Tensor, rate: Tensor, begin: int, samples: int, tail: Tensor | None
     ) -> Tensor:
-        """The segment to write at `begin`, read where it continues `tail` best."""
+        """The segment to write at `begin`, read from the position that best continues `tail`."""
         if tail is None:
             return _read(waveforms, torch.zeros_like(rate).long(), self.segment)
         last = (samples * rate).long() - self.segment - self.search
@@ -89,17 +89,17 @@ class PitchShift(Step):
 
 
 def speed_up(waveforms: Tensor, ratio: Tensor) -> Tensor:
-    """Resample each row by a ratio of its own.
+    """Resample each row by its own ratio.
 
-    The spectrum is cut off where the new sample rate needs it, and the waveform is computed at four
-    times its rate from it; between those samples it is interpolated by cubic polynomials.
+    The spectrum is low-passed for the new sample rate and transformed to four times the old rate;
+    samples in between are interpolated by cubic polynomials.
 
     Args:
         waveforms: (rows, samples).
-        ratio: (rows,) float64, above 1 for shorter and higher.
+        ratio: (rows,) float64; above 1 makes rows shorter and higher.
 
     Returns:
-        (rows, longest): row i holds samples / ratio[i] samples, and then anything.
+        (rows, longest); only the first samples / ratio[i] samples of row i are valid.
     """
     samples = waveforms.shape[1]
     size = next_fast_len(samples, real=True)
@@ -107,8 +107,8 @@ def speed_up(waveforms: Tensor, ratio: Tensor) -> Tensor:
     passed = _pass_band(ratio, spectrum.shape[1]).to(waveforms.dtype)
     fine = OVERSAMPLING * torch.fft.irfft(spectrum * passed, n=OVERSAMPLING * size)
     longest = math.ceil(samples / float(ratio.min()))
-    place = torch.arange(longest, device=ratio.device) * (OVERSAMPLING * ratio[:, None])
-    return _interpolate(fine, place)
+    position = torch.arange(longest, device=ratio.device) * (OVERSAMPLING * ratio[:, None])
+    return _interpolate(fine, position)
 
 
 def _pass_band(ratio: Tensor, bins: int) -> Tensor:
@@ -118,11 +118,11 @@ def _pass_band(ratio: Tensor, bins: int) -> Tensor:
     return ((edge - frequency) / (edge * (1.0 - ROLL_OFF))).clamp(0.0, 1.0)
 
 
-def _interpolate(waveforms: Tensor, place: Tensor) -> Tensor:
-    """Values of waveforms (rows, samples) at places (rows, n) between samples: the cubic through
-    the four samples around each."""
-    left = place.floor()
-    t = (place - left).to(waveforms.dtype)
+def _interpolate(waveforms: Tensor, position: Tensor) -> Tensor:
+    """Interpolate waveforms (rows, samples) at positions (rows, n), by the cubic through the four
+    nearest samples."""
+    left = position.floor()
+    t = (position - left).to(waveforms.dtype)
     weights = (
         -t * (t - 1.0) * (t - 2.0) / 6.0,
         (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0,
@@ -138,6 +138,6 @@ def _interpolate(waveforms: Tensor, place: Tensor) -> Tensor:
 
 
 def _read(waveforms: Tensor, start: Tensor, samples: int) -> Tensor:
-    """`samples` of each row from its `start` (rows,) on; past the end the last one repeats."""
-    place = start[:, None] + torch.arange(samples, device=start.device)
-    return waveforms.gather(1, place.clamp(max=waveforms.shape[1] - 1))
+    """Read `samples` of each row from `start` (rows,); past the end the last sample repeats."""
+    index = start[:, None] + torch.arange(samples, device=start.device)
+    return waveforms.gather(1, index.clamp(max=waveforms.shape[1] - 1))

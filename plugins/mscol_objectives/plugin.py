@@ -34,7 +34,7 @@ S3T_PAPER = (
 
 @hookimpl
 def mscol_objectives() -> list[ObjectiveCard]:
-    """The objectives of the paper's comparison; all but the last share COLA's head."""
+    """The objectives of the paper's comparison, and CLMR; all but CLMR share COLA's head."""
     return [
         ObjectiveCard(
             "cola",
@@ -54,7 +54,7 @@ def mscol_objectives() -> list[ObjectiveCard]:
         ),
         ObjectiveCard(
             "random-mask",
-            "a crop of the mixture and a randomly masked one, as if badly separated",
+            "a crop of the mixture and a randomly masked crop, as a control for separation",
             "mscol_objectives.random_mask:RandomMaskCola",
             RandomMaskOptions,
             MSA_PAPER,
@@ -72,7 +72,7 @@ def mscol_objectives() -> list[ObjectiveCard]:
         ),
         ObjectiveCard(
             "clmr",
-            "two crops of one track, their waveforms augmented, with SimCLR's loss",
+            "two crops of one track with augmented waveforms, and SimCLR's loss",
             "mscol_objectives.clmr_chain:AugmentedClmr",
             ClmrOptions,
             CLMR_PAPER,

@@ -1,4 +1,4 @@
-"""Random mask: the positive is the mixture through a mask that separates nothing."""
+"""Random mask: the positive is the mixture with a mask that does not depend on sources."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from mscol_objectives.spectrogram import LOG_FLOOR, require_spectrogram
 
 
 class RandomMask(Augmentation):
-    """A control for separation, in our reading: the paper (arXiv 2302.07077) names a row "Random
-    Mask" and publishes neither code nor parameters.
+    """A control for separation. It is our interpretation: the paper (arXiv 2302.07077) has a row
+    "Random Mask" without code or parameters.
 
     A separator multiplies the mixture's spectrogram by a soft mask that is smooth over time and
-    frequency and passes about a quarter of it, one source of four. Ours does the same with a mask
-    that knows nothing of sources: normal values on a coarse grid, one every `1/time_cells` of a
-    crop and `1/band_cells` of the bands, interpolated bilinearly, scaled by `sharpness` and put
-    through a sigmoid whose offset lets `keep` pass at the middle of the distribution. What MSA
-    gains over this it owes to the sources, not to hiding part of the spectrogram.
+    frequency and passes about a quarter of it, one source of four. This mask has the same
+    properties but does not depend on sources: normal values on a grid of `time_cells` by
+    `band_cells` are interpolated bilinearly, scaled by `sharpness` and passed through a sigmoid
+    whose offset gives `keep` at the median. The gain of MSA over this control is due to sources,
+    not to hiding part of the spectrogram.
     """
 
     def __init__(self, options: RandomMaskAugmentationOptions, _: ObjectiveContext) -> None:
@@ -41,7 +41,7 @@ class RandomMask(Augmentation):
     def augment_features(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
-        """Mask the positive; a product of magnitudes is a sum of logarithms."""
+        """Mask the positive by adding the logarithm of the mask to its log-mel."""
         log_mel = views["positive"]
         require_spectrogram(log_mel, "random-mask")
         masked = log_mel + self._log_mask(labels["grid"], log_mel)
@@ -56,7 +56,7 @@ class RandomMask(Augmentation):
 
 
 class RandomMaskCola(Augmented):
-    """COLA under a random mask of the positive."""
+    """COLA with a random mask of the positive."""
 
     def __init__(self, options: RandomMaskOptions, context: ObjectiveContext) -> None:
         super().__init__(Cola(options, context), [RandomMask(options, context)])

@@ -20,22 +20,22 @@ SPREAD = 12
 ALL_PASS_FEEDBACK = 0.5
 WET = 0.015
 ALIASING = 1e-4
-"""What is left of the response when it returns to the beginning of the circle."""
+"""Remainder of the response after one period of the FFT."""
 
 
 class Reverb(Step):
     """The reverberation of sox, which is that of Freeverb.
 
     Eight comb filters with a one-pole low-pass in their feedback sound in parallel, four all-pass
-    filters follow. Reverberance sets the feedback, from 0.3 to 0.98 so that 1 - feedback falls
-    exponentially; damping sets the low-pass, from 0.2 to 0.5; the room scales the combs' delays,
-    from a tenth to the whole. There are two channels, and what is added to the dry waveform is
-    their mean, as CLMR mixes sox's stereo down. Unlike sox, samples are not clipped at full scale.
+    filters follow. Reverberance sets the feedback, from 0.3 to 0.98, where 1 - feedback falls
+    exponentially; damping sets the low-pass, from 0.2 to 0.5; room scale multiplies the combs'
+    delays by 0.1 to 1. The mean of two channels is added to the dry waveform, as CLMR mixes sox's
+    stereo down. Unlike in sox, samples are not clipped at full scale.
 
-    Filters that feed back have endless responses. They are exact here but for an aliasing of 1e-4:
-    their transfer function H is evaluated on a circle of radius r slightly above 1, where the
-    response has decayed by r**-n. The waveform is multiplied by r**-n, convolved by an FFT of twice
-    its length, and multiplied by r**n.
+    Feedback filters have infinite responses. They are exact here up to an aliasing of 1e-4: their
+    transfer function H is evaluated on a circle of radius r slightly above 1, where the response
+    has decayed by r**-n. The waveform is multiplied by r**-n, convolved by an FFT of twice its
+    length, and multiplied by r**n.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -48,7 +48,7 @@ class Reverb(Step):
         return drawn
 
     def forward(self, waveforms: Tensor, drawn: Tensor) -> Tensor:
-        """Add its reverberation to each row."""
+        """Add reverberation to each row."""
         samples = waveforms.shape[1]
         size = next_fast_len(2 * samples, real=True)
         time = torch.arange(samples, device=waveforms.device, dtype=torch.float64)
@@ -59,7 +59,7 @@ class Reverb(Step):
         return waveforms + wet
 
     def _transfer(self, drawn: Tensor, circle: _Circle) -> Tensor:
-        """H of the wet part, (rows, bins): combs in parallel, then all-passes, of both channels."""
+        """Transfer function of the wet part, (rows, bins): parallel combs, then all-passes."""
         reverberance, damping, room = (drawn / 100.0).unbind(dim=1)
         feedback = 1.0 - 0.7 * (0.02 / 0.7) ** reverberance
         pole = 0.2 + 0.3 * damping
@@ -75,7 +75,7 @@ class Reverb(Step):
         return wet * low_pass * (WET / 2)
 
     def _all_passes(self, spread: int, circle: _Circle) -> Tensor:
-        """Their product, (1, bins); it is the same for every room."""
+        """Product of the all-passes, (1, bins), which does not depend on the room."""
         unscaled = torch.ones(1, device=circle.device, dtype=torch.float64)
         product = torch.ones_like(circle.points[None, : circle.bins])
         for tuning in _spread(ALL_PASSES, spread):
@@ -89,11 +89,11 @@ class Reverb(Step):
 
 
 class _Circle:
-    """The points z = r exp(2 pi i k / size) at which an FFT of that size sees a response that was
-    multiplied by r**-n, for bins k from 0 to size / 2."""
+    """Points z = r exp(2 pi i k / size), for bins k from 0 to size / 2, at which an FFT of that
+    size evaluates a response multiplied by r**-n."""
 
     def __init__(self, size: int, like: Tensor) -> None:
-        """`like` has the spectrum's device and complex type."""
+        """`like` is a spectrum (rows, bins), whose device and dtype are used."""
         self.size, self.bins = size, like.shape[1]
         self.device, self.dtype = like.device, like.dtype
         angle = torch.arange(size, device=self.device, dtype=torch.float64) * (2 * torch.pi / size)

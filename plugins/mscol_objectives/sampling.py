@@ -1,4 +1,4 @@
-"""Where to cut: segments without repeats, and crops at random offsets within a segment."""
+"""Sampling of segments without repeats, and of crops at random offsets within segments."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from mscol_cli.api import Crops, IntArray, ObjectiveContext, StoreIndex
 
 
 def draw_segments(candidates: IntArray, size: int, rng: np.random.Generator) -> IntArray:
-    """Draw `size` of the candidate segments, each once while they last.
+    """Draw `size` segments (size,) from candidates (candidates,), without replacement if possible.
 
-    With fewer candidates than `size`, every one is drawn equally often, give or take one: repeats
-    are false negatives, and this keeps them as few as they can be.
+    With fewer candidates than `size`, each is drawn equally often, give or take one: repeats are
+    false negatives, and this minimises them.
     """
     rounds = -(-size // len(candidates))
     if rounds == 1:
@@ -21,7 +21,7 @@ def draw_segments(candidates: IntArray, size: int, rng: np.random.Generator) -> 
 
 
 def repeats(segments: int, batch_size: int, verb: str) -> list[str]:
-    """A line when `segments` are fewer than a batch; none otherwise."""
+    """Warning lines if there are fewer segments than rows in a batch."""
     if segments >= batch_size:
         return []
     return [
@@ -38,9 +38,15 @@ def cut(
     rng: np.random.Generator,
     last_offset: bool = True,
 ) -> Crops:
-    """One crop per segment, its offset uniform over every position where the crop still fits.
+    """Cut one crop per segment, at an offset uniform over all positions where the crop fits.
 
-    Without `last_offset` the last of these is never drawn, as in the published code.
+    Args:
+        index: Index of the store.
+        segments: (batch,) rows of segments.
+        source: (batch,) row of the source per segment, or one for all.
+        context: Length and start grid of crops.
+        rng: Random generator.
+        last_offset: Whether the last offset may be drawn, unlike in the published code.
     """
     room = np.maximum(index.segment_samples[segments] - context.crop_samples, 0)
     offsets = room // context.start_grid + last_offset

@@ -1,4 +1,4 @@
-"""What objectives that change features need of an encoder's front end."""
+"""Requirements of objectives that change features on the encoder's front end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ LOG_FLOOR = math.log(1e-5)
 
 
 def require_spectrogram(features: Tensor, objective: str) -> None:
-    """Refuse features that are not (batch, frames, bands).
+    """Check that features are (batch, frames, bands).
 
     Raises:
-        UsageError: The encoder's front end gives something else, such as raw audio.
+        UsageError: The front end of the encoder returns another shape, such as raw audio.
     """
     if features.dim() != 3:
         raise UsageError(
             f"objective '{objective}' changes spectrograms (batch, frames, bands), but this"
-            f" encoder's front end gives {features.dim()} axes: choose another encoder."
+            f" encoder's front end returns {features.dim()} axes: choose another encoder."
         )

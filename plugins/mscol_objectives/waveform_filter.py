@@ -1,4 +1,4 @@
-"""A high-pass or a low-pass, each row with a cut-off frequency of its own."""
+"""High-pass and low-pass filters with a cut-off frequency per row."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mscol_objectives.waveform_steps import Drawn, Step
 HIGH_PASS, LOW_PASS = (200.0, 1200.0), (2200.0, 4000.0)
 """Hz, ranges of the cut-off frequency."""
 PERIODS = 4
-"""Of the cut-off frequency, on either side of the filter's centre: eight zero crossings."""
+"""Half length of a filter, in periods of the cut-off frequency: eight zero crossings."""
 
 
 class HighOrLowPass(Step):
-    """A high-pass of 200 to 1200 Hz or a low-pass of 2200 to 4000 Hz, with equal chance.
+    """A high-pass of 200 to 1200 Hz or a low-pass of 2200 to 4000 Hz, with equal probability.
 
-    The low-pass is a sinc under a Hann window, eight zero crossings long on either side and of
-    unit sum; the high-pass is what it takes away. Ends are extended by their last sample. That is
-    what `julius.lowpass_filter` and `highpass_filter` compute, which CLMR's augmentations call.
+    The low-pass is a sinc with a Hann window, with eight zero crossings on either side and unit
+    sum; the high-pass subtracts it from the waveform. Ends are padded with their last sample. This
+    equals `julius.lowpass_filter` and `highpass_filter`, which CLMR's augmentations use.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -45,12 +45,15 @@ class HighOrLowPass(Step):
 
 
 def low_pass(waveforms: Tensor, cutoff: Tensor, half_size: int) -> Tensor:
-    """Filter waveforms (rows, samples), keeping their length.
+    """Low-pass waveforms, keeping their length.
 
     Args:
         waveforms: (rows, samples).
         cutoff: (rows,) in cycles per sample.
         half_size: Samples on either side of the centre of the longest filter.
+
+    Returns:
+        (rows, samples).
     """
     padded = F.pad(waveforms[:, None], (half_size, half_size), mode="replicate")[:, 0]
     size = next_fast_len(padded.shape[1], real=True)
@@ -61,15 +64,18 @@ def low_pass(waveforms: Tensor, cutoff: Tensor, half_size: int) -> Tensor:
 
 
 def windowed_sinc(cutoff: Tensor, half_size: int) -> Tensor:
-    """Low-pass filters (rows, 2 * half_size + 1) of unit sum, zero outside their own window.
+    """Low-pass filters of unit sum, zero outside their windows.
 
     Args:
         cutoff: (rows,) in cycles per sample.
         half_size: Samples on either side of the centre.
+
+    Returns:
+        (rows, 2 * half_size + 1).
     """
     time = torch.arange(-half_size, half_size + 1, device=cutoff.device).to(cutoff.dtype)
-    own_half = (PERIODS / cutoff).floor()[:, None]
-    window = 0.5 + 0.5 * torch.cos(torch.pi * time / own_half)
+    half_window = (PERIODS / cutoff).floor()[:, None]
+    window = 0.5 + 0.5 * torch.cos(torch.pi * time / half_window)
     kernel = torch.sinc(2.0 * cutoff[:, None] * time) * window
-    kernel = kernel.masked_fill(time.abs() > own_half, 0.0)
+    kernel = kernel.masked_fill(time.abs() > half_window, 0.0)
     return kernel / kernel.sum(dim=1, keepdim=True)

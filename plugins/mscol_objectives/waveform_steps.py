@@ -1,4 +1,4 @@
-"""Steps of a chain that changes waveforms: what a step is, and those of one line."""
+"""Steps of a chain of waveform augmentations: the base class, and the short steps."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Drawn = NDArray[np.float64]
 
 
 class Step(nn.Module):
-    """One change of waveforms, which each row undergoes with parameters of its own."""
+    """A waveform augmentation with parameters per row."""
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, rows: int) -> Drawn:
-        """Parameters of every row, (rows, parameters)."""
+        """Draw parameters (rows, parameters) float64."""
 
     @abstractmethod
     def forward(self, waveforms: Tensor, drawn: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ class Step(nn.Module):
 
 
 class Polarity(Step):
-    """Turns waveforms upside down."""
+    """Inverts the polarity."""
 
     def draw(self, rng: np.random.Generator, rows: int) -> Drawn:
         """The factor, -1."""
@@ -37,14 +37,14 @@ class Polarity(Step):
 
 
 class Noise(Step):
-    """Adds white noise, 40 to 80 dB below the crop: a uniform 1e-4 to 1e-2 of its deviation."""
+    """Adds white noise, with a uniform 1e-4 to 1e-2 of the crop's standard deviation."""
 
     def draw(self, rng: np.random.Generator, rows: int) -> Drawn:
         """The share of the crop's standard deviation, and the seed of the noise."""
         return np.stack([rng.uniform(1e-4, 1e-2, rows), rng.integers(2**32, size=rows)], axis=1)
 
     def forward(self, waveforms: Tensor, drawn: Tensor) -> Tensor:
-        """Add the noise of each row's seed, the same on every device."""
+        """Add noise from each row's seed, identical on all devices."""
         seeds = drawn[:, 1].long().tolist()
         noise = torch.stack([_normal(seed, waveforms.shape[1]) for seed in seeds])
         deviation = waveforms.std(dim=1, keepdim=True) * drawn[:, :1].to(waveforms.dtype)
@@ -52,7 +52,7 @@ class Noise(Step):
 
 
 class Gain(Step):
-    """Turns down by a uniform 1 to 20 dB."""
+    """Attenuates by a uniform 1 to 20 dB."""
 
     def draw(self, rng: np.random.Generator, rows: int) -> Drawn:
         """The gain, in dB."""
@@ -64,7 +64,7 @@ class Gain(Step):
 
 
 class Delay(Step):
-    """Adds the waveform at half its level 200, 250, ... or 450 ms later, and halves the sum."""
+    """Adds the waveform at half its level, delayed by 200, 250, ... 450 ms, and halves the sum."""
 
     volume = 0.5
 
@@ -78,13 +78,13 @@ class Delay(Step):
         return drawn
 
     def forward(self, waveforms: Tensor, drawn: Tensor) -> Tensor:
-        """Add the delayed waveform, which is silent before it begins."""
+        """Add the delayed waveform."""
         delay = (drawn * self.sample_rate / 1000.0).long()
-        place = torch.arange(waveforms.shape[1], device=waveforms.device) - delay
-        delayed = waveforms.gather(1, place.clamp(min=0)).masked_fill(place < 0, 0.0)
+        index = torch.arange(waveforms.shape[1], device=waveforms.device) - delay
+        delayed = waveforms.gather(1, index.clamp(min=0)).masked_fill(index < 0, 0.0)
         return (waveforms + self.volume * delayed) / 2.0
 
 
 def _normal(seed: int, samples: int) -> Tensor:
-    # Drawn on the CPU: a GPU's generator gives other numbers. Rows with noise are rare.
+    # On the CPU, as a GPU's generator returns other numbers. Rows with noise are rare.
     return torch.randn(samples, generator=torch.Generator().manual_seed(seed))

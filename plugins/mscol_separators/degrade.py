@@ -1,4 +1,4 @@
-"""True stems made worse in ways that separators make theirs."""
+"""Degrade true stems in ways that are typical of separators."""
 
 from __future__ import annotations
 
@@ -6,29 +6,35 @@ import torch
 from torch import Tensor
 
 TAPS = 1023
-"""Of the low-pass filter, an odd number: it delays nothing."""
+"""Length of the low-pass filter, odd so that its delay is a whole number of samples."""
 _BLOCK = 1 << 14
 
 
 def bleed(stem: Tensor, mixture: Tensor, level_db: float) -> Tensor:
-    """A stem that carries the rest of its mixture.
+    """Add the rest of the mixture to a stem.
 
     Args:
         stem: (channels, samples).
-        mixture: The same.
-        level_db: Of what bleeds, against how it sounds in the mixture.
+        mixture: (channels, samples).
+        level_db: Level of the rest relative to the mixture, dB.
+
+    Returns:
+        (channels, samples).
     """
     gain: float = 10.0 ** (level_db / 20.0)
     return stem + gain * (mixture - stem)
 
 
 def low_pass(waveform: Tensor, cutoff: float, sample_rate: int) -> Tensor:
-    """A windowed-sinc low-pass of linear phase, its delay taken out: -6 dB at the cut-off.
+    """Apply a windowed-sinc low-pass without delay, -6 dB at the cut-off.
 
     Args:
         waveform: (channels, samples).
         cutoff: Hz.
         sample_rate: Hz.
+
+    Returns:
+        (channels, samples).
     """
     samples = waveform.shape[-1]
     # Lengths with large prime factors are slow to transform.
@@ -39,9 +45,9 @@ def low_pass(waveform: Tensor, cutoff: float, sample_rate: int) -> Tensor:
 
 
 def _kernel(cutoff: float) -> Tensor:
-    """For a cut-off in cycles per sample; (TAPS,) float64."""
-    place = torch.arange(TAPS, dtype=torch.float64) - TAPS // 2
+    """Filter (TAPS,) float64 for a cut-off in cycles per sample."""
+    time = torch.arange(TAPS, dtype=torch.float64) - TAPS // 2
     window = torch.blackman_window(TAPS, periodic=False, dtype=torch.float64)
-    kernel = torch.sinc(2 * cutoff * place) * window
+    kernel = torch.sinc(2 * cutoff * time) * window
     kernel /= kernel.sum()
     return kernel

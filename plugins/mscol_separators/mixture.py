@@ -1,4 +1,4 @@
-"""`none`: the mix and nothing else."""
+"""`none`: the mix without sources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class MixtureOnly(Separator):
-    """Every file is a track, and has no sources."""
+    """Every file is a track without sources."""
 
     sources = ()
     chunking = Chunking(samples=1 << 21, overlap=0)
@@ -26,6 +26,6 @@ class MixtureOnly(Separator):
 
 
 def refuse_model(name: str, context: SeparatorContext) -> None:
-    """Raise UsageError where `--model` was given to a separator that has none."""
+    """Raise UsageError if `--model` is set for a separator without models."""
     if context.model is not None:
         raise UsageError(f"separator '{name}' has no model: leave out --model {context.model}.")

@@ -1,4 +1,4 @@
-"""Open-Unmix's models: where their weights are, and the networks that they fit."""
+"""Open-Unmix's models: their settings, weights and networks."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ DEFAULT_MODEL = "umxl"
 
 @dataclass(frozen=True)
 class Model:
-    """A model and the settings of the networks that its weights fit.
+    """A model and the settings of its networks.
 
     Attributes:
-        name: As the user names it.
-        licence: Of the weights.
+        name: Name of the model.
+        licence: Licence of the weights.
         sample_rate: Hz.
-        n_fft: Samples of a frame.
-        n_hop: Samples from one frame to the next.
-        channels: That the networks hear.
-        hidden_size: Units of the hidden layers, by target.
-        weights: Files, by target; none where only a plan is made.
+        n_fft: Samples per frame.
+        n_hop: Samples between frames.
+        channels: Number of input channels.
+        hidden_size: Units of hidden layers, by target.
+        weights: Paths by target; empty with `plan_only`.
     """
 
     name: str
@@ -49,19 +49,19 @@ class Model:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """What it estimates, in the order that was asked for."""
+        """Targets in the requested order."""
         return tuple(self.hidden_size)
 
 
 def find_model(context: SeparatorContext, targets: tuple[str, ...]) -> Model:
-    """The model of a name or folder, its weights downloaded where they are not there.
+    """Find a model by name or folder, and download missing weights.
 
     Args:
-        context: With the name; None is `umxl`.
-        targets: What to estimate; none is all that the model has.
+        context: Context with the name of the model; None is `umxl`.
+        targets: Targets to estimate; empty for all of the model.
 
     Raises:
-        UsageError: There is no such model, or it has no such target.
+        UsageError: The model or a target is unknown.
         MissingDataError: Weights are missing or damaged.
     """
     name = context.model or DEFAULT_MODEL
@@ -123,15 +123,15 @@ def _from_folder(folder: Path, targets: tuple[str, ...]) -> Model:
             weights={target: _find_weights(folder, target) for target in targets},
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{folder}: its JSON files lack or garble {error}") from None
+        raise UsageError(f"{folder}: missing or invalid in its JSON files: {error}") from None
 
 
 def _targets_in(folder: Path) -> tuple[str, ...]:
-    """Targets of a folder: the four stems first, as many as there are."""
-    found = _names_in(folder)
-    if not found:
+    """Targets of a folder, with the four stems first."""
+    names = _names_in(folder)
+    if not names:
         raise MissingDataError(f"{folder} has no TARGET.json: Open-Unmix's training writes it")
-    return (*(name for name in STEMS if name in found), *sorted(found - set(STEMS)))
+    return (*(name for name in STEMS if name in names), *sorted(names - set(STEMS)))
 
 
 def _names_in(folder: Path) -> set[str]:
@@ -144,31 +144,31 @@ def _read_settings(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise MissingDataError(f"{path} is missing: Open-Unmix's training writes it") from None
     except ValueError:
-        raise MissingDataError(f"{path} is no JSON: restore it") from None
+        raise MissingDataError(f"{path} is not JSON: restore it") from None
     return settings if isinstance(settings, dict) else {}
 
 
 def _find_weights(folder: Path, target: str) -> Path:
-    """The one file of a target's weights, `TARGET.pth` or `TARGET-HASH.pth`."""
+    """Path of a target's weights, `TARGET.pth` or `TARGET-HASH.pth`."""
     longer = [name for name in _names_in(folder) if name != target and name.startswith(target)]
-    found = [
+    paths = [
         path
         for path in sorted(folder.glob(f"{glob.escape(target)}*.pth"))
         if not path.stem.startswith(tuple(longer))
     ]
-    if not found:
+    if not paths:
         raise MissingDataError(f"{folder} has no weights {target}*.pth: choose --opt targets=...")
-    if len(found) > 1:
-        names = " and ".join(path.name for path in found)
+    if len(paths) > 1:
+        names = " and ".join(path.name for path in paths)
         raise UsageError(f"{folder} has several weights of '{target}', {names}: keep one of them.")
-    return found[0]
+    return paths[0]
 
 
 def load_target(model: Model, target: str) -> OpenUnmix:
-    """The network of a target with its weights, ready to estimate.
+    """Load the network of a target.
 
     Raises:
-        MissingDataError: The file holds none that fit.
+        MissingDataError: The weights do not fit the network.
     """
     from openunmix.model import OpenUnmix
 
@@ -181,11 +181,11 @@ def load_target(model: Model, target: str) -> OpenUnmix:
             hidden_size=model.hidden_size[target],
             max_bin=len(state["input_mean"]),
         )
-        # Published files also hold buffers of transforms that the network no longer owns.
+        # Published files also contain buffers of transforms that the network no longer has.
         missing = network.load_state_dict(state, strict=False).missing_keys
     except (UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise MissingDataError(f"{path} holds no weights of this network ({reason})") from None
+        raise MissingDataError(f"{path}: its weights do not fit this network ({reason})") from None
     weights = [key for key in missing if not key.endswith("num_batches_tracked")]
     if weights:
         raise MissingDataError(f"{path} lacks weights: {', '.join(weights)}")

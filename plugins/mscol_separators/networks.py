@@ -1,8 +1,8 @@
-"""One target's network of Open-Unmix, rearranged for speed; what it computes is the same.
+"""Open-Unmix's network of one target, rearranged for speed, with the same output.
 
-Shifts, scales and batch normalisations are folded into the matrices beside them. Every direction
-of every recurrent layer runs on its own, so that clips of unequal length can share a batch: the
-reverse direction of each begins at its own end, never in the padding.
+Shifts, scales and batch normalisations are folded into the adjacent matrices. Each direction of
+each recurrent layer runs separately, so that clips of different lengths can share a batch: the
+reverse direction of a clip begins at its end, not in the padding.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class TargetNetwork(nn.Module):
-    """From magnitudes of the mixture to the mask of one target.
+    """Maps magnitudes of the mixture to masks of one target.
 
     Attributes:
-        channels: It hears.
-        bins: It hears of each channel, counted from 0 Hz.
+        channels: Number of input channels.
+        bins: Number of input bins per channel, from 0 Hz.
     """
 
     def __init__(self, network: OpenUnmix) -> None:
-        """Take over the weights of a network with one layer of `channels` times all bins."""
+        """Copy the weights of `network`."""
         super().__init__()
         self.bins = int(network.nb_bins)
         self.channels = network.fc3.out_features // int(network.nb_output_bins)
@@ -36,7 +36,7 @@ class TargetNetwork(nn.Module):
             shift=network.input_mean.repeat(self.channels),
             scale=network.input_scale.repeat(self.channels),
         )
-        self.alone = _for_equal_channels(self.enter, self.channels)
+        self.enter_equal = _for_equal_channels(self.enter, self.channels)
         layers = range(int(network.lstm.num_layers))
         self.forwards = nn.ModuleList(_direction(network.lstm, layer, "") for layer in layers)
         self.backwards = nn.ModuleList(
@@ -51,33 +51,33 @@ class TargetNetwork(nn.Module):
         )
 
     def encode(self, magnitudes: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Listen to whole clips.
+        """Encode complete clips.
 
         Args:
-            magnitudes: (frames, clips, channels * bins), or (frames, clips, bins) where all
-                channels are equal.
-            lengths: Frames of each clip; what follows is padding.
+            magnitudes: (frames, clips, channels * bins), or (frames, clips, bins) if all channels
+                are equal.
+            lengths: Frames of each clip; the rest is padding.
 
         Returns:
-            (frames, clips, hidden), from which `masks` are made.
+            (frames, clips, hidden), the input of `masks`.
         """
-        enter = self.enter if magnitudes.shape[-1] == self.enter.in_features else self.alone
-        first = heard = torch.tanh_(enter(magnitudes))
+        enter = self.enter if magnitudes.shape[-1] == self.enter.in_features else self.enter_equal
+        first = states = torch.tanh_(enter(magnitudes))
         order = _reversal(lengths, magnitudes.device)
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
-            heard = torch.cat(
-                [ahead(heard)[0], _reverse(back(_reverse(heard, order))[0], order)], dim=-1
+            states = torch.cat(
+                [ahead(states)[0], _reverse(back(_reverse(states, order))[0], order)], dim=-1
             )
-        return torch.relu_(self.inner(torch.cat([first, heard], dim=-1)))
+        return torch.relu_(self.inner(torch.cat([first, states], dim=-1)))
 
     def masks(self, hidden: Tensor) -> Tensor:
-        """(frames, hidden) to (channels, frames, all bins), not negative."""
+        """Map (frames, hidden) to non-negative masks (channels, frames, all bins)."""
         masks: Tensor = torch.relu_(self.leave(hidden))
         return masks.view(len(hidden), self.channels, -1).transpose(0, 1)
 
 
 def _direction(lstm: nn.LSTM, layer: int, suffix: str) -> nn.LSTM:
-    """One direction of one layer as a network of its own."""
+    """One direction of one layer as a separate network."""
     weights = {
         name: getattr(lstm, f"{name}_l{layer}{suffix}").detach()
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -95,7 +95,7 @@ def _folded(
     out_scale: Tensor | None = None,
     out_shift: Tensor | None = None,
 ) -> nn.Linear:
-    """One matrix for (x + shift) * scale, `linear`, `norm`, * out_scale + out_shift."""
+    """Fold (x + shift) * scale, `linear`, `norm`, * out_scale + out_shift into one layer."""
     weight = linear.weight.detach().double()
     bias = weight.new_zeros(len(weight)) if linear.bias is None else linear.bias.detach().double()
     if shift is not None and scale is not None:
@@ -113,7 +113,7 @@ def _folded(
 
 
 def _for_equal_channels(linear: nn.Linear, channels: int) -> nn.Linear:
-    """The same where every channel has the same input, given once."""
+    """The layer for equal channels, whose input is one of them."""
     if channels == 1:
         return linear
     weight = linear.weight.detach().double().view(linear.out_features, channels, -1).sum(dim=1)
@@ -128,7 +128,7 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 
 def _reversal(lengths: Sequence[int], device: torch.device) -> Tensor | None:
-    """Where frame t of each clip comes from when it is played backwards; None for `flip`."""
+    """(frames, clips) source of frame t in each reversed clip; None if all lengths are equal."""
     if len(set(lengths)) == 1:
         return None
     frame = torch.arange(max(lengths), device=device)[:, None]
@@ -137,7 +137,7 @@ def _reversal(lengths: Sequence[int], device: torch.device) -> Tensor | None:
 
 
 def _reverse(frames: Tensor, order: Tensor | None) -> Tensor:
-    """(frames, clips, units), each clip backwards."""
+    """Reverse each clip in (frames, clips, units)."""
     if order is None:
         return frames.flip(0)
     return frames.gather(0, order[..., None].expand(-1, -1, frames.shape[-1]))

@@ -1,4 +1,4 @@
-"""`openunmix`: from a mix to its sources."""
+"""`openunmix`: sources estimated from the mix by Open-Unmix."""
 
 from __future__ import annotations
 
@@ -24,24 +24,23 @@ _CHUNK_WINDOWS, _OVERLAP_WINDOWS = 9, 2
 _CPU_SECONDS = 126
 _GPU_SECONDS = 3_600
 _GPU_BYTES_PER_SECOND = 6_000_000
-"""What a second of music takes on the way, four targets of the largest model: an estimate; the host
-makes batches smaller when it is wrong."""
+"""Estimated memory per second of music, for four targets of the largest model; the host retries
+with smaller batches if it is too low."""
 
 
 class OpenUnmixSeparator(Separator):
     """Open-Unmix's spectrogram networks followed by its multichannel Wiener filter.
 
-    What comes out is what the package's own `Separator` gives, but for rounding. Mono input is
-    given to both channels of a stereo network, and what has more than two channels is averaged to
-    mono before. Chunks of a long track begin where windows of the filter do. Networks are loaded
-    when the first track comes.
+    The output equals that of the package's own `Separator`, up to rounding. Mono input is used for
+    both channels of a stereo network, and input with more than two channels is averaged to mono.
+    Chunks of a long track begin at windows of the filter. Networks are loaded on first use.
     """
 
     def __init__(self, options: OpenUnmixOptions, context: SeparatorContext) -> None:
-        """Find the weights, downloading published ones that are not there.
+        """Find the weights, and download missing published ones.
 
         Raises:
-            UsageError: No model of that name, or targets that it or the filter cannot serve.
+            UsageError: The model is unknown, or it or the filter does not support the targets.
             MissingDataError: Weights are missing or damaged.
         """
         self._model = find_model(context, options.targets)
@@ -68,54 +67,58 @@ class OpenUnmixSeparator(Separator):
     def separate_many(self, batch: Sequence[Mapping[str, Tensor]]) -> list[Mapping[str, Tensor]]:
         """Estimate every target from each of the mixes."""
         mixtures = [audio[MIXTURE] for audio in batch]
-        heard = [self._heard(mixture) for mixture in mixtures]
+        inputs = [self._network_input(mixture) for mixture in mixtures]
         estimates: dict[int, Tensor] = {}
-        for channels in {len(waveform) for waveform in heard}:
-            alike = [number for number, one in enumerate(heard) if len(one) == channels]
-            found = self._separate_alike([heard[number] for number in alike])
-            estimates.update(zip(alike, found, strict=True))
+        for channels in {len(waveform) for waveform in inputs}:
+            group = [number for number, item in enumerate(inputs) if len(item) == channels]
+            separated = self._separate_group([inputs[number] for number in group])
+            estimates.update(zip(group, separated, strict=True))
         return [
             {MIXTURE: mixture, **dict(zip(self.sources, estimates[number], strict=True))}
             for number, mixture in enumerate(mixtures)
         ]
 
-    def _heard(self, mixture: Tensor) -> Tensor:
-        """One channel where the network's channels are to hear the same, else its own count."""
+    def _network_input(self, mixture: Tensor) -> Tensor:
+        """The channels of the mixture, or their mean if the network has another number."""
         if len(mixture) == self._model.channels:
             return mixture.to(self._device)
         return mixture.mean(dim=0, keepdim=True).to(self._device)
 
-    def _separate_alike(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
-        """Mixtures of as many channels, (channels, samples), to (targets, channels, samples)."""
+    def _separate_group(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
+        """Separate mixtures (channels, samples) with equally many channels.
+
+        Returns:
+            (targets, channels, samples) per mixture.
+        """
         lengths = [self._spectra.frames(waveform.shape[-1]) for waveform in waveforms]
         magnitudes = self._magnitudes(waveforms, lengths)
         hidden = [network.encode(magnitudes, lengths) for network in self._networks]
         del magnitudes
         return [
-            self._render(waveforms[number], [one[:length, number] for one in hidden])
+            self._render(waveforms[number], [states[:length, number] for states in hidden])
             for number, length in enumerate(lengths)
         ]
 
     def _magnitudes(self, waveforms: Sequence[Tensor], lengths: Sequence[int]) -> Tensor:
-        """What the networks hear, (frames, clips, channels * bins), zero after a clip."""
+        """Network input, (frames, clips, channels * bins), zero after the end of a clip."""
         bins, channels = self._networks[0].bins, len(waveforms[0])
         magnitudes = waveforms[0].new_zeros(max(lengths), len(waveforms), channels, bins)
         for number, waveform in enumerate(waveforms):
-            heard = self._spectra.forward(waveform)[..., :bins].abs()
-            magnitudes[: lengths[number], number] = heard.transpose(0, 1)
+            magnitude = self._spectra.forward(waveform)[..., :bins].abs()
+            magnitudes[: lengths[number], number] = magnitude.transpose(0, 1)
         return magnitudes.flatten(2)
 
     def _render(self, waveform: Tensor, hidden: Sequence[Tensor]) -> Tensor:
-        """Masks, filter and inverse transform of one clip, a window of frames at a time.
+        """Apply masks, filter and inverse transform to one clip, a window of frames at a time.
 
         Args:
-            waveform: The mixture, (channels, samples).
-            hidden: What each network made of it, (frames, hidden).
+            waveform: (channels, samples) mixture.
+            hidden: (frames, hidden) output of `TargetNetwork.encode`, by target.
 
         Returns:
             (targets, channels, samples).
         """
-        # Computed again: that of every clip of a batch would be most of what is in memory.
+        # Recomputed, as the spectrograms of all clips of a batch would take most of the memory.
         spectrogram = self._spectra.forward(waveform)
         shape = (len(hidden), self._model.channels)
         overlap = Overlap(self._spectra, shape, waveform.shape[-1])
@@ -124,8 +127,8 @@ class OpenUnmixSeparator(Separator):
             part = slice(start, start + size)
             masks = torch.stack(
                 [
-                    network.masks(one[part])
-                    for network, one in zip(self._networks, hidden, strict=True)
+                    network.masks(states[part])
+                    for network, states in zip(self._networks, hidden, strict=True)
                 ]
             )
             self._add(overlap, masks, spectrogram[:, part])
@@ -140,14 +143,14 @@ class OpenUnmixSeparator(Separator):
         overlap.advance(mixture.shape[1])
 
     def _estimates(self, masks: Tensor, mixture: Tensor, equal: bool) -> Iterator[Tensor]:
-        """Complex (frames, bins) of every channel of every target, one after the other."""
+        """Yield complex (frames, bins) of each channel of each target."""
         niter = self._options.niter
         if niter and not equal:
             yield from filter_stereo(masks, mixture, niter).flatten(0, 1)
             return
         gains = filter_equal_channels(masks, mixture[0], niter) if niter else masks
         for target in gains:
-            yield from (gain * heard for gain, heard in zip(target, mixture, strict=True))
+            yield from (gain * channel for gain, channel in zip(target, mixture, strict=True))
 
     @cached_property
     def _spectra(self) -> Spectra:
@@ -171,7 +174,7 @@ def _check(targets: Sequence[str], channels: int, niter: int) -> None:
 
 
 def _batch_seconds(device: str) -> int:
-    """Seconds of music that are worked on together."""
+    """Seconds of music per batch."""
     if not device.startswith("cuda"):
         return _CPU_SECONDS
     free, _ = torch.cuda.mem_get_info(torch.device(device))

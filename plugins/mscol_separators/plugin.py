@@ -13,8 +13,8 @@ def mscol_separators() -> list[SeparatorCard]:
         SeparatorCard(
             name="openunmix",
             summary="Open-Unmix: vocals, drums, bass and other, estimated from the mix at 44.1 kHz;"
-            " --model umxl (default), umxhq, umxse (speech and noise), mini (comes along, 16 kHz)"
-            " or a folder of weights",
+            " --model umxl (default), umxhq, umxse (speech and noise), mini (bundled, 16 kHz) or"
+            " a folder of weights",
             build="mscol_separators.open_unmix:OpenUnmixSeparator",
             options=OpenUnmixOptions,
             reference="Stöter, Uhlich, Liutkus, Mitsufuji: Open-Unmix, A Reference Implementation"
@@ -22,9 +22,9 @@ def mscol_separators() -> list[SeparatorCard]:
         ),
         SeparatorCard(
             name="stems",
-            summary="true stems already on disk, one folder a track, as in MUSDB18-HQ; the mix is"
-            " the file mixture.* or mix.*, else the sum of all files in the folder; or those stems"
-            " degraded, or mixed at random",
+            summary="true stems on disk, one folder per track, as in MUSDB18-HQ; the mix is the"
+            " file mixture.* or mix.*, else the sum of all files in the folder; options degrade the"
+            " stems or mix them at random",
             build="mscol_separators.stems:StemsSeparator",
             options=StemsOptions,
         ),

@@ -1,10 +1,10 @@
-"""Mixtures of stems that were never played together.
+"""Mixtures of stems from different tracks.
 
-Tracks stand in a circle, ordered by a hash of the seed and their names. The first source of a
-track comes from the next one in the circle, the second from the one after that, and so on: every
-stem is used once, none stays with its track, and no two of a mixture come from one track. Nothing
-depends on the order of work, and another track in the collection changes only the few before it in
-the circle.
+Tracks are arranged in a circle, ordered by a hash of the seed and their names. The first source of
+a track comes from the next track in the circle, the second from the one after that, and so on:
+every stem is used once, and the stems of a mixture come from different other tracks. The result
+does not depend on the order of work, and a new track changes only the few tracks before it in the
+circle.
 """
 
 from __future__ import annotations
@@ -20,35 +20,31 @@ from mscol_cli.api import TrackInput, UsageError
 def mix_at_random(
     tracks: Sequence[TrackInput], sources: Sequence[str], seed: int
 ) -> list[TrackInput]:
-    """Give every track the sources of others.
+    """Replace the sources of every track by those of other tracks.
 
     Args:
-        tracks: With their own files; those with a problem keep it, and nothing is taken from them.
-        sources: What is drawn; any other file is left out, the mix too.
-        seed: Of the draw.
+        tracks: Tracks with their own files; those with a problem are kept and not drawn from.
+        sources: Sources to draw; other files, such as the mix, are left out.
+        seed: Random seed.
 
     Returns:
-        The tracks in their order, under their own names.
+        The tracks in the same order, with the same names.
 
     Raises:
-        UsageError: There are too few tracks to draw each source from another.
+        UsageError: There are too few tracks to draw each source from another track.
     """
-    sound = [track for track in tracks if track.problem is None]
-    if sound and len(sound) <= len(sources):
+    usable = [track for track in tracks if track.problem is None]
+    if usable and len(usable) <= len(sources):
         raise UsageError(
-            f"mix=random draws {len(sources)} sources of a mixture from as many other tracks, and"
-            f" there are {len(sound)} tracks: name at least {len(sources) + 1}."
+            f"mix=random draws the {len(sources)} sources of a mixture from as many other tracks,"
+            f" but there are {len(usable)} tracks: provide at least {len(sources) + 1}."
         )
-    circle = sorted(sound, key=lambda track: _place(track, seed))
+    circle = sorted(usable, key=lambda track: sha256(f"{seed}:{track.id}".encode()).digest())
     drawn = {
         track.id: _drawn(track, _next(circle, number, len(sources)), sources)
         for number, track in enumerate(circle)
     }
     return [drawn.get(track.id, track) for track in tracks]
-
-
-def _place(track: TrackInput, seed: int) -> bytes:
-    return sha256(f"{seed}:{track.id}".encode()).digest()
 
 
 def _next(circle: Sequence[TrackInput], number: int, count: int) -> list[TrackInput]:
@@ -63,5 +59,7 @@ def _drawn(track: TrackInput, donors: Sequence[TrackInput], sources: Sequence[st
     }
     if not files:
         names = ", ".join(donor.id for donor in donors)
-        return TrackInput(track.id, problem=f"{track.id}: none of {names} has what was drawn")
+        return TrackInput(
+            track.id, problem=f"{track.id}: none of {names} has the source drawn from it"
+        )
     return replace(track, files=files)

@@ -1,4 +1,4 @@
-"""`stems`: the true sources, where a data set has them; or degraded ones, or mixed at random."""
+"""`stems`: true sources of a data set, optionally degraded or mixed at random."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _MIX_NAMES = (MIXTURE, "mix")
 _MULTI_STREAM = ".stem.mp4"
 _SAMPLES = 1 << 21
 _FADE = 1 << 15
-"""Samples in which chunks fade into each other, far more than the low-pass filter reaches."""
+"""Samples over which chunks are cross-faded, far more than the length of the low-pass filter."""
 _FILTER_RATE = 44_100
 
 
 class StemsSeparator(Separator):
-    """A folder is a track, its files are the stems; a stem it lacks is silent."""
+    """A track is a folder whose files are its stems; missing stems are silent."""
 
     chunking = Chunking(_SAMPLES, overlap=0)
 
@@ -44,7 +44,7 @@ class StemsSeparator(Separator):
         refuse_model("stems", context)
         if not options.names or set(options.names) & set(_MIX_NAMES):
             raise UsageError(
-                "option names of separator 'stems' takes stems, not the mix or nothing."
+                "option names of separator 'stems' takes at least one stem, and not the mix."
             )
         self.sources = tuple(dict.fromkeys(options.names))
         self._options = options
@@ -53,8 +53,7 @@ class StemsSeparator(Separator):
             self.chunking = Chunking(_SAMPLES, _FADE)
 
     def tracks(self, files: Sequence[InputFile]) -> list[TrackInput]:
-        """One track per folder that holds files, named after the folder; with `mix=random`, of the
-        stems of other folders.
+        """Make one track per folder with files; with `mix=random`, from stems of other folders.
 
         Raises:
             UsageError: There are too few tracks to mix at random.
@@ -68,7 +67,7 @@ class StemsSeparator(Separator):
         return tracks
 
     def separate(self, audio: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return the mix, or the sum of all files, and the named stems, degraded if asked for."""
+        """Return the mix, or the sum of all files, and the stems, degraded by the options."""
         audio = _same_channels(audio)
         mixture = audio.get(MIXTURE)
         if mixture is None:
@@ -98,8 +97,8 @@ class StemsSeparator(Separator):
                 return TrackInput(name, problem=f"{folder}: two files are its {role}; keep one")
             files[role] = file.path
         if not any(source in files for source in self.sources):
-            wanted, found = ", ".join(self.sources), ", ".join(files)
-            problem = _multi_stream(group) or f"no stem named {wanted} (found {found})"
+            wanted, names = ", ".join(self.sources), ", ".join(files)
+            problem = _multi_stream(group) or f"no stem named {wanted} (found {names})"
             return TrackInput(name, problem=f"{folder}: {problem}")
         if MIXTURE in files:
             files = {role: files[role] for role in (MIXTURE, *self.sources) if role in files}
@@ -107,7 +106,7 @@ class StemsSeparator(Separator):
 
 
 def _multi_stream(group: Sequence[InputFile]) -> str:
-    """What to do with the first file whose streams are stems, as MUSDB18 has them; else empty."""
+    """How to convert the first multi-stream file, as in MUSDB18; empty if there is none."""
     for file in group:
         if file.path.name.lower().endswith(_MULTI_STREAM):
             return (
@@ -123,7 +122,7 @@ def _role(path: Path) -> str:
 
 
 def _same_channels(audio: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Average each file to mono if they differ in how many channels they have."""
+    """Average files to mono if their numbers of channels differ."""
     if len({len(waveform) for waveform in audio.values()}) == 1:
         return audio
     return {role: waveform.mean(dim=0, keepdim=True) for role, waveform in audio.items()}

@@ -1,4 +1,4 @@
-"""Open-Unmix's published weights, and proof of which file was used."""
+"""Open-Unmix's published models and their weights."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Published:
     """A published model, whose weights `mscol download` knows by its name.
 
     Attributes:
-        name: Of the model.
-        targets: Of its networks.
+        name: Name of the model.
+        targets: Targets of its networks.
         sample_rate: Hz.
-        n_fft: Samples of a frame.
-        n_hop: Samples from one frame to the next.
-        channels: That it hears.
-        hidden_size: Units of its hidden layers.
+        n_fft: Samples per frame.
+        n_hop: Samples between frames.
+        channels: Number of input channels.
+        hidden_size: Units of hidden layers.
     """
 
     name: str
@@ -38,10 +38,10 @@ class Published:
         return find_collection(self.name)
 
     def fetch(self, targets: Sequence[str], context: SeparatorContext) -> dict[str, Path]:
-        """The weights of targets, downloaded if they are not in torch.hub's folder.
+        """Find the weights of targets, and download those that are not in torch.hub's folder.
 
         Raises:
-            MissingDataError: They cannot be downloaded, or what is there or came is another file.
+            MissingDataError: They cannot be downloaded, or a file has another hash.
         """
         collection = self.collection
         names = [_file_of(target, collection) for target in targets]
@@ -59,5 +59,5 @@ PUBLISHED: Mapping[str, Published] = {model.name: model for model in _MODELS}
 
 
 def _file_of(target: str, collection: Collection) -> str:
-    """Names of files begin with the target."""
+    # Names of files begin with the target.
     return next(file.name for file in collection.files if re.split("[-_]", file.name)[0] == target)

@@ -2,14 +2,14 @@
 
 Sources are local Gaussians: in a bin f and a frame t, source j has power v_j(f, t) and a spatial
 covariance R_j(f) between the channels. One iteration estimates both from the current estimates y_j
-and filters the mixture x anew,
+and filters the mixture x again,
 
     v_j = mean over channels of |y_j|^2,    R_j = sum_t y_j y_j^H / (eps + sum_t v_j),
     y_j = v_j R_j (sqrt(eps) I + sum_k v_k R_k)^-1 x,
 
-after the mixture was scaled down to at most 10. With two channels the inverse has a closed form,
-and the product with x is the same for every source. With one channel, and with two that are equal,
-all of it is real: a gain for each source by which the mixture is multiplied.
+after the mixture was scaled to at most 10. With two channels the inverse has a closed form, and its
+product with x is the same for all sources. With one channel, or two equal ones, everything is real:
+the mixture is multiplied by a gain per source.
 
 Nugraha, Liutkus, Vincent: Multichannel Audio Source Separation with Deep Neural Networks, IEEE/ACM
 TASLP 24(9), 2016; Stöter, Uhlich, Liutkus, Mitsufuji: Open-Unmix, JOSS 4(41), 2019.
@@ -29,16 +29,16 @@ _BLOCK = 64
 
 
 def filter_equal_channels(masks: Tensor, mixture: Tensor, iterations: int) -> Tensor:
-    """Gains of a mixture whose channels are one and the same.
+    """Compute gains for a mixture with one channel or two equal channels.
 
     Args:
-        masks: (sources, channels, frames, bins), what the networks multiply the mixture by; the
-            estimates of the channels may differ. One channel or two.
-        mixture: One of the channels, complex (frames, bins).
-        iterations: Of the filter.
+        masks: (sources, channels, frames, bins) masks of the networks, which may differ between
+            channels.
+        mixture: Complex (frames, bins), one of the channels.
+        iterations: Number of iterations.
 
     Returns:
-        (sources, channels, frames, bins), what to multiply the mixture by.
+        (sources, channels, frames, bins) gains.
     """
     power = _scaled_power(mixture)
     for _ in range(iterations):
@@ -47,33 +47,37 @@ def filter_equal_channels(masks: Tensor, mixture: Tensor, iterations: int) -> Te
 
 
 def filter_stereo(masks: Tensor, mixture: Tensor, iterations: int) -> Tensor:
-    """Estimates of the sources of a stereo mixture.
+    """Estimate the sources of a stereo mixture.
 
     Args:
-        masks: (sources, 2, frames, bins), what the networks multiply the mixture by.
+        masks: (sources, 2, frames, bins) masks of the networks.
         mixture: Complex (2, frames, bins).
-        iterations: Of the filter, at least one.
+        iterations: Number of iterations, at least one.
 
     Returns:
         Complex (sources, 2, frames, bins).
     """
-    # Real and imaginary parts lie apart: torch is slow at products of complex and real numbers.
-    heard = torch.stack([mixture.real, mixture.imag], dim=1)
+    # Real and imaginary parts are separate: torch is slow at products of complex and real numbers.
+    parts = torch.stack([mixture.real, mixture.imag], dim=1)
     scale = _scale(mixture.abs().max())
-    products = _products(heard) * scale
+    products = _products(parts) * scale
     estimates = mixture.new_empty(len(masks), *mixture.shape)
     filtered = torch.view_as_real(estimates).movedim(-1, 2)
     model = _Model.fit(_masked(products, mask) for mask in masks)
-    model.filter(heard, filtered)
+    model.filter(parts, filtered)
     for _ in range(iterations - 1):
         model = _Model.fit(_products(estimate) * scale for estimate in filtered)
-        model.filter(heard, filtered)
+        model.filter(parts, filtered)
     return estimates
 
 
 def _products(pair: Tensor) -> Tensor:
-    """Of two channels, (2, real and imaginary, frames, bins), what makes their covariance: squares
-    of both, and real and imaginary part of the first times the second's conjugate: (4, ...)."""
+    """Products of two channels (2, real and imaginary, frames, bins) for their covariance.
+
+    Returns:
+        (4, frames, bins): both squares, and real and imaginary part of the first channel times the
+        conjugate of the second.
+    """
     (left, left_i), (right, right_i) = pair
     return torch.stack(
         [
@@ -86,7 +90,7 @@ def _products(pair: Tensor) -> Tensor:
 
 
 def _masked(products: Tensor, mask: Tensor) -> Tensor:
-    """The same of a mixture whose channels are multiplied by real masks, (2, frames, bins)."""
+    """`_products` of a mixture whose channels are multiplied by real masks (2, frames, bins)."""
     cross = mask[0] * mask[1]
     return torch.stack([mask[0].square(), mask[1].square(), cross, cross]).mul_(products)
 
@@ -95,9 +99,9 @@ def _masked(products: Tensor, mask: Tensor) -> Tensor:
 class _Model:
     """Powers of the sources and, in each bin, their spatial covariances.
 
-    The covariances are held in the axes of their sum: the first is what the channels have in
-    common. Where the channels are nearly the same, which music often is, the second is small and
-    is known to its own precision; in the channels' axes it would be a difference of large numbers.
+    Covariances are stored in the principal axes of their sum. If the channels are nearly equal, as
+    is common in music, the second axis is small and keeps its precision; in the channels' axes it
+    would be a difference of large numbers.
 
     Attributes:
         powers: v, (sources, frames, bins).
@@ -115,7 +119,7 @@ class _Model:
 
     @staticmethod
     def fit(products: Iterable[Tensor]) -> _Model:
-        """From what `_products` gives of each source, scaled."""
+        """Fit the model to scaled `_products` of each source."""
         powers, covariances = [], []
         for product in products:
             sums = product.sum(dim=1, dtype=torch.float64)
@@ -137,15 +141,15 @@ class _Model:
 
         Args:
             mixture: (2, real and imaginary, frames, bins).
-            filtered: (sources, 2, real and imaginary, frames, bins), to be filled.
+            filtered: (sources, 2, real and imaginary, frames, bins), the output.
         """
-        # Few frames at a time stay in the cache of a processor.
+        # Blocks of few frames fit in the cache of a CPU.
         for start in range(0, mixture.shape[2], _BLOCK):
             part = slice(start, start + _BLOCK)
             powers = self.powers[:, part]
             whitened = self._whiten(powers, _turned(self.axes, _pair(mixture[:, :, part])))
-            for power, gain, place in zip(powers, self.gains, filtered[..., part, :], strict=True):
-                for channel, estimate in zip(place, _turned(gain, whitened), strict=True):
+            for power, gain, output in zip(powers, self.gains, filtered[..., part, :], strict=True):
+                for channel, estimate in zip(output, _turned(gain, whitened), strict=True):
                     torch.mul(estimate[0], power, out=channel[0])
                     torch.mul(estimate[1], power, out=channel[1])
 
@@ -173,7 +177,7 @@ class _Model:
 
 
 def _hermitian(products: Tensor) -> Tensor:
-    """(4, bins) as `_products` has them to complex (2, 2, bins)."""
+    """Convert (4, bins) in the order of `_products` to complex (2, 2, bins)."""
     left, right, real, imaginary = products
     cross, zero = torch.complex(real, imaginary), torch.zeros_like(left)
     diagonal = torch.complex(left, zero), torch.complex(right, zero)
@@ -181,12 +185,12 @@ def _hermitian(products: Tensor) -> Tensor:
 
 
 def _principal_axes(matrix: Tensor) -> Tensor:
-    """Rows are the conjugate eigenvectors, largest first, of Hermitian (2, 2, bins)."""
+    """Conjugate eigenvectors as rows, largest first, of Hermitian (2, 2, bins)."""
     cross = matrix[0, 1]
     angle = 0.5 * torch.atan2(2 * cross.abs(), (matrix[0, 0] - matrix[1, 1]).real)
-    own = torch.complex(torch.cos(angle), torch.zeros_like(angle))
-    other = torch.polar(torch.sin(angle), cross.angle())
-    return torch.stack([own, other, -other.conj(), own]).view(2, 2, -1)
+    cosine = torch.complex(torch.cos(angle), torch.zeros_like(angle))
+    sine = torch.polar(torch.sin(angle), cross.angle())
+    return torch.stack([cosine, sine, -sine.conj(), cosine]).view(2, 2, -1)
 
 
 _Complex = tuple[Tensor, Tensor]
@@ -199,7 +203,7 @@ def _pair(mixture: Tensor) -> _Pair:
 
 
 def _turned(matrix: Tensor, pair: _Pair) -> _Pair:
-    """Complex (2, 2, bins) times two channels, real and imaginary part of each apart."""
+    """Multiply complex (2, 2, bins) with two channels, as real and imaginary parts."""
     (x, x_i), (y, y_i) = pair
     rows = []
     for first, second in matrix:
@@ -218,12 +222,12 @@ def _parts(number: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _weighted(powers: Tensor, covariance: Tensor) -> Tensor:
-    """Sum over sources: (sources, frames, bins) times (sources, bins)."""
+    """Sum of (sources, frames, bins) times (sources, bins) over sources."""
     return _sum(*zip(powers, covariance, strict=True))
 
 
 def _sum(*products: tuple[Tensor, Tensor] | tuple[Tensor, Tensor, int]) -> Tensor:
-    """Sum of products of two; -1 as a third subtracts one."""
+    """Sum of products of two tensors; a third item -1 subtracts a product."""
     total = products[0][0] * products[0][1]
     for product in products[1:]:
         total.addcmul_(product[0], product[1], value=product[2] if len(product) == 3 else 1)
@@ -231,20 +235,20 @@ def _sum(*products: tuple[Tensor, Tensor] | tuple[Tensor, Tensor, int]) -> Tenso
 
 
 def _filter_gains(masks: Tensor, power: Tensor) -> Tensor:
-    """One iteration where everything is real."""
+    """One iteration for equal channels, where everything is real."""
     mean = (masks.square() * power).mean(dim=1)
     weight = EPS + mean.sum(dim=1)
     if masks.shape[1] == 1:
-        wanted = mean * (mean.sum(dim=1) / weight)[:, None]
-        gain: Tensor = wanted / (EPS**0.5 + wanted.sum(dim=0))
+        target = mean * (mean.sum(dim=1) / weight)[:, None]
+        gain: Tensor = target / (EPS**0.5 + target.sum(dim=0))
         return gain[:, None]
     first, second = masks.unbind(dim=1)
     cross = (first * second * power).sum(dim=1) / weight
-    # R is nearly singular where both estimates are alike. What its diagonal has beyond the rest is
-    # summed by itself, so that the determinant is not a difference of large numbers.
-    apart = first - second
-    left = (first * apart * power).sum(dim=1) / weight
-    right = -(second * apart * power).sum(dim=1) / weight
+    # R is nearly singular if both estimates are similar. The excess of its diagonal over the cross
+    # term is summed separately, so that the determinant is not a difference of large numbers.
+    difference = first - second
+    left = (first * difference * power).sum(dim=1) / weight
+    right = -(second * difference * power).sum(dim=1) / weight
     both = _weighted(mean, cross)
     beyond_left = _weighted(mean, left) + EPS**0.5
     beyond_right = _weighted(mean, right) + EPS**0.5
@@ -264,6 +268,6 @@ def _scaled_power(mixture: Tensor) -> Tensor:
 
 
 def _scale(magnitude: Tensor) -> Tensor:
-    """The factor that brings powers down to where the largest magnitude is at most 10."""
+    """Factor that scales powers so that the largest magnitude is at most 10."""
     scale: Tensor = (magnitude.max() / _LARGEST).clamp_min(1.0).square().reciprocal()
     return scale

@@ -1,4 +1,4 @@
-"""What every data set needs: its JSON read, and its audio found or counted missing."""
+"""Helpers of all data sets: read JSON, find audio files, list missing ones."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mscol_cli.api import BadInputError, MissingDataError, TaskItem
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object, in UTF-8 with or without a byte order mark.
+    """Read a JSON object, in UTF-8 with or without a byte order mark.
 
     Raises:
-        MissingDataError: The file is not there.
-        BadInputError: It is not a JSON object, or has a key twice with different values.
+        MissingDataError: The file is missing.
+        BadInputError: The file is not a JSON object, or repeats a key with different values.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingDataError(f"{path} is not there: unpack the data set's metadata.") from None
+        raise MissingDataError(f"{path} is missing: unpack the data set's metadata.") from None
     except (ValueError, RecursionError) as error:
         raise BadInputError(f"{path} is not JSON ({error}): unpack it again.") from error
     if not isinstance(content, dict):
@@ -35,12 +35,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) < len(pairs):
         for key, value in pairs:
             if content[key] != value:
-                raise ValueError(f"'{key}' is there twice, with different values")
+                raise ValueError(f"'{key}' occurs twice, with different values")
     return content
 
 
 class AudioFolders:
-    """Which audio files exist, asking each folder once."""
+    """Finds audio files, and lists each folder once."""
 
     def __init__(self) -> None:
         # Imported here: cards are read without loading audio libraries.
@@ -52,9 +52,9 @@ class AudioFolders:
         self._names: dict[Path, frozenset[str] | None] = {}
 
     def find(self, path: Path) -> Path | None:
-        """The file itself, or one of the same stem in another audio format, or None.
+        """Find a file, or one of the same stem in another audio format; None if there is none.
 
-        In a folder that cannot be listed it is the file itself: opening it tells what is wrong.
+        If the folder cannot be listed, return the path: opening it then reports the reason.
         """
         names = self._listing(path.parent)
         if names is None:
@@ -71,7 +71,7 @@ class AudioFolders:
 
 
 def _file_names(folder: Path) -> frozenset[str] | None:
-    """Names of the files in a folder; None where it cannot be listed."""
+    """Names of the files in a folder; None if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return frozenset(entry.name for entry in entries if _is_file(entry))
@@ -82,7 +82,7 @@ def _file_names(folder: Path) -> frozenset[str] | None:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Pipes and devices are not files; a link that leads nowhere the system can say is not, too."""
+    """Whether an entry is a regular file, not a pipe, a device or a broken link."""
     try:
         return entry.is_file()
     except OSError:
@@ -90,36 +90,36 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def with_audio(items: Sequence[TaskItem], folder: Path) -> tuple[list[TaskItem], list[str]]:
-    """Keep the items whose audio is there, and name the others.
+    """Split items into those with audio and those without.
 
     Args:
-        items: With the paths at which the data set's layout puts them.
-        folder: The data set's.
+        items: Items with the paths of the data set's layout.
+        folder: Folder of the data set.
 
     Returns:
-        The items that have audio, and for each other its path below `folder`.
+        Items with audio, and the paths of the others relative to `folder`.
 
     Raises:
-        MissingDataError: None has audio.
+        MissingDataError: No item has audio.
     """
     folders = AudioFolders()
-    found, missing = [], []
+    available, missing = [], []
     for item in items:
         path = folders.find(item.path)
         if path is None:
             missing.append(item.path.relative_to(folder).as_posix())
         else:
-            found.append(replace(item, path=path))
-    if not found:
+            available.append(replace(item, path=path))
+    if not available:
         looked = f"looked for {items[0].path} and {len(items) - 1} more" if items else "no clips"
         raise MissingDataError(
             f"{folder} has no audio of the data set ({looked}): unpack it there."
         )
-    return found, missing
+    return available, missing
 
 
 def absence_notes(classes: Sequence[str], items: Sequence[TaskItem]) -> list[str]:
-    """One line for each split that lacks some class."""
+    """One line per split without clips of some classes."""
     notes = []
     for split in ("train", "valid", "test"):
         present = {label for item in items if item.split == split for label in item.labels}

@@ -1,4 +1,4 @@
-"""FMA-small from `tracks.csv` and the folders of its archive."""
+"""FMA-small, read from `tracks.csv` and the folders of its archive."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from mscol_tasks.files import absence_notes, with_audio
 from mscol_tasks.tables import Row, distinct, read_table
 
 SPLITS: dict[str, Split] = {"training": "train", "validation": "valid", "test": "test"}
-# Files of the archive that hold no audio at all.
+# Files of the archive without audio.
 EMPTY = frozenset({"099134", "108925", "133297"})
-# Files that hold a second or two of the 30, or less.
+# Files with at most two of the 30 seconds.
 SHORT = frozenset({"098565", "098567", "098569"})
 SPLIT, SUBSET, GENRE, ARTIST = "set.split", "set.subset", "track.genre_top", "artist.id"
 ID = "track_id"
@@ -38,8 +38,8 @@ class FmaSmall(Task):
     """The top genre of 30 s clips.
 
     Layout: `DATA/fma_metadata/tracks.csv`, whose two header rows name each column by group and
-    field, and `DATA/fma_small/000/000002.mp3`; a clip may also be there in another audio format.
-    The tracks of subset `small`, in its own split; genres in alphabetical order.
+    field, and `DATA/fma_small/000/000002.mp3`; clips may also have another audio format. It uses
+    the tracks of subset `small` with their split, and genres in alphabetical order.
     """
 
     protocol = ProbeProtocol(learning_rate=5e-4)

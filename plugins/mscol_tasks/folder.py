@@ -1,4 +1,4 @@
-"""Your own data: a folder of audio per class."""
+"""The user's own data: a folder of audio per class."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ BESIDE = "in no class folder"
 class FolderTask(Task):
     """Classes are the names of folders, in alphabetical order.
 
-    Layout: either `DATA/{train,valid,test}/CLASS/...`, or `DATA/CLASS/...`, which is then split
-    here: stratified, the same for the same names whatever the machine. Folders below a class
-    folder, and links to folders, belong to the class. Files are taken by the suffixes that
-    `mscol separate` takes; the report counts what is left out.
+    Layout: either `DATA/{train,valid,test}/CLASS/...`, or `DATA/CLASS/...` with a stratified split
+    that depends on names only, not on the machine. Folders below a class folder, and links to
+    folders, belong to the class. Files with the suffixes of `mscol separate` are used; the report
+    counts the others.
     """
 
     protocol = ProbeProtocol(learning_rate=5e-4)
@@ -49,23 +49,25 @@ class FolderTask(Task):
         from mscol_cli.api import find_audio
 
         if not folder.is_dir():
-            raise MissingDataError(f"{folder} is no folder: give --data a folder of class folders.")
+            raise MissingDataError(
+                f"{folder} is not a folder: set --data to a folder of class folders."
+            )
         has_splits = _has_splits(folder)
         listing = find_audio([folder])
-        found = _sorted_out(folder, listing, has_splits)
-        if not found.clips:
+        contents = _find_clips(folder, listing, has_splits)
+        if not contents.clips:
             raise MissingDataError(
-                f"{folder} has no folder with audio in it: put the clips of each class in one."
+                f"{folder} has no folder with audio: put the clips of each class in one."
             )
-        classes = tuple(sorted({clip.label for clip in found.clips}))
-        items = self._items(found.clips, classes)
-        how = "split as the folders train, valid and test have it"
+        classes = tuple(sorted({clip.label for clip in contents.clips}))
+        items = self._items(contents.clips, classes)
+        how = "split by the folders train, valid and test"
         notes = [
             how if has_splits else self._split_note(),
-            *_left_out_notes(found.left_out),
+            *_left_out_notes(contents.left_out),
             *absence_notes(classes, items),
         ]
-        return TaskData(classes, items, notes=notes, failures=found.failures)
+        return TaskData(classes, items, notes=notes, failures=contents.failures)
 
     def _items(self, clips: Sequence[Clip], classes: Sequence[str]) -> list[TaskItem]:
         splits = assign_splits(
@@ -81,7 +83,7 @@ class FolderTask(Task):
         return {"group": self.group.split(name, maxsplit=1)[0]} if self.group else {}
 
     def _split_note(self) -> str:
-        rule = f", by what file names have before '{self.options.group}'"
+        rule = f", grouped by the part of file names before '{self.options.group}'"
         return f"split by mscol with seed {self.options.seed}{rule if self.options.group else ''}"
 
 
@@ -90,7 +92,7 @@ def _pattern(text: str) -> re.Pattern[str] | None:
         return re.compile(text) if text else None
     except re.error as error:
         raise UsageError(
-            f"option group of task 'folder' is no regular expression ({error}): '{text}'."
+            f"option group of task 'folder' is not a regular expression ({error}): '{text}'."
         ) from None
 
 
@@ -105,32 +107,32 @@ def _has_splits(folder: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """Clips in the order of their paths, what is not one and should be, and what need not be."""
+class _Contents:
+    """Clips in the order of their paths, files that failed, and files left out by reason."""
 
     clips: Sequence[Clip]
     failures: Sequence[tuple[str, str]]
     left_out: Mapping[str, Sequence[str]]
 
 
-def _sorted_out(root: Path, listing: AudioListing, has_splits: bool) -> _Found:
+def _find_clips(root: Path, listing: AudioListing, has_splits: bool) -> _Contents:
     clips: list[Clip] = []
     failures = list(listing.failures)
     beside: list[str] = []
     for file in listing.files:
-        split, label = _place(file.name, has_splits)
+        split, label = _split_and_class(file.name, has_splits)
         if label is None:
             beside.append(file.name)
         elif not _is_file(file.path):
-            failures.append((file.name, f"{file.path}: is not a file that can be read"))
+            failures.append((file.name, f"{file.path}: is not a readable file"))
         else:
             clips.append(Clip(file.name, root / file.name, label, split))
     clips.sort(key=lambda clip: (SPLITS.index(clip.split) if clip.split else 0, clip.path))
-    return _Found(clips, failures, {**listing.left_out, BESIDE: beside})
+    return _Contents(clips, failures, {**listing.left_out, BESIDE: beside})
 
 
-def _place(name: str, has_splits: bool) -> tuple[Split | None, str | None]:
-    """Split and class of a file by its path; no class for one that is in no class folder."""
+def _split_and_class(name: str, has_splits: bool) -> tuple[Split | None, str | None]:
+    """Split and class of a file by its path; class None outside of class folders."""
     folders = name.split("/")[:-1]
     if not has_splits:
         return None, folders[0] if folders else None

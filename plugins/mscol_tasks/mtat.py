@@ -1,4 +1,4 @@
-"""MagnaTagATune from its own `annotations_final.csv` and its 16 folders of clips."""
+"""MagnaTagATune, read from `annotations_final.csv` and its 16 folders of clips."""
 
 from __future__ import annotations
 
@@ -38,15 +38,14 @@ ORDER_NOTE = (
 class MagnaTagATune(Task):
     """Tagging with the 50 most frequent tags.
 
-    Layout: `DATA/annotations_final.csv` and `DATA/0/*.mp3` to `DATA/f/*.mp3`; a clip may also be
-    there in another audio format. Folders 0-b train, c validates, d-f test. Clips without any of
-    the 50 tags are left out of training and validation. There are two test sets, scored side by
-    side: `filtered`, the clips of folders d-f with one of the 50 tags at least (4,332 when
-    complete), and `unfiltered`, all of them (5,329). Scores on the two are not comparable.
+    Layout: `DATA/annotations_final.csv` and `DATA/0/*.mp3` to `DATA/f/*.mp3`; clips may also have
+    another audio format. Folders 0-b are for training, c for validation, d-f for testing. Clips
+    without any of the 50 tags are excluded from training and validation. There are two test sets:
+    `filtered`, the clips of folders d-f with at least one of the 50 tags (4,332 if complete), and
+    `unfiltered`, all clips of these folders (5,329). Scores on the two are not comparable.
 
-    The tags stand in order of frequency, with "female voice" before "metal" as in the
-    `top50_tags.txt` that goes with the filtered split; label arrays made elsewhere often have
-    these two the other way round.
+    Tags are in order of frequency, with "female voice" before "metal" as in the `top50_tags.txt` of
+    the filtered split; label arrays of other projects often have these two in reverse order.
     """
 
     protocol = ProbeProtocol(
@@ -103,13 +102,13 @@ def _clips(
     for row in rows:
         clip, path = str(row.whole("clip_id")), row.text("mp3_path")
         labels = tuple(label for label, tag in enumerate(classes) if row.flag(tag))
-        split, place = SPLITS.get(path.partition("/")[0]), _place(folder, path)
-        if split is None or place is None:
+        split, audio = SPLITS.get(path.partition("/")[0]), _audio(folder, path)
+        if split is None or audio is None:
             raise row.problem("mp3_path", f"'{path}' is outside folders 0 to f")
-        yield row, clip, TaskItem(clip, place, split, labels, _groups(path))
+        yield row, clip, TaskItem(clip, audio, split, labels, _groups(path))
 
 
-def _place(folder: Path, path: str) -> Path | None:
+def _audio(folder: Path, path: str) -> Path | None:
     try:
         return inside(folder, path)
     except BadInputError:
@@ -117,7 +116,7 @@ def _place(folder: Path, path: str) -> Path | None:
 
 
 def _groups(path: str) -> dict[str, str]:
-    """Artist and song by the name of the file: `artist-album-01-title-0-29.mp3`."""
+    """Artist and song from a file name such as `artist-album-01-title-0-29.mp3`."""
     name = PurePosixPath(path).stem
     song = TIMES.sub("", name)
     return {"artist": name.partition("-")[0], "song": song} if song != name else {}

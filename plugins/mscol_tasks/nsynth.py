@@ -1,4 +1,4 @@
-"""NSynth from its own JSON/WAV folders."""
+"""NSynth, read from its JSON/WAV folders."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def _notes(path: Path, split: Split) -> Iterator[TaskItem]:
             raise BadInputError(f"{path}: note '{key}' is not a JSON object: unpack it again.")
         family = _family(path, key, example)
         groups = {"instrument": str(example.get("instrument_str", key.partition("-")[0]))}
-        yield TaskItem(key, _place(path, audio, key), split, (family,), groups)
+        yield TaskItem(key, _audio(path, audio, key), split, (family,), groups)
 
 
-def _place(path: Path, audio: Path, key: str) -> Path:
+def _audio(path: Path, audio: Path, key: str) -> Path:
     try:
         if "/" not in key:
             return inside(audio, f"{key}.wav")
@@ -71,11 +71,11 @@ def _place(path: Path, audio: Path, key: str) -> Path:
 
 
 def _family(path: Path, key: str, example: Mapping[str, Any]) -> int:
-    given = example.get("instrument_family")
-    family = whole_number(str(given))
+    value = example.get("instrument_family")
+    family = whole_number(str(value))
     if family is None or family >= len(FAMILIES):
         raise BadInputError(
-            f"{path}: note '{key}' has instrument_family {given!r}, not a whole number from 0 to"
+            f"{path}: note '{key}' has instrument_family {value!r}, not a whole number from 0 to"
             f" {len(FAMILIES) - 1}."
         )
     return family

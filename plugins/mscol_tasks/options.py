@@ -9,11 +9,12 @@ from mscol_cli.api import option
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """Options of `folder`; they matter only when DATA has no train, valid and test folders."""
+    """Options of `folder`, for DATA without train, valid and test folders."""
 
-    valid: float = option(0.15, "share of the clips that validate", minimum=0.01, maximum=0.4)
-    test: float = option(0.2, "share of the clips that test", minimum=0.01, maximum=0.4)
+    valid: float = option(0.15, "share of clips for validation", minimum=0.01, maximum=0.4)
+    test: float = option(0.2, "share of clips for testing", minimum=0.01, maximum=0.4)
     group: str = option(
-        "", "regular expression: files alike before its match stay in one split; empty for none"
+        "",
+        "regular expression: files with one name before its match share a split; empty for none",
     )
-    seed: int = option(0, "another seed makes another split", minimum=0)
+    seed: int = option(0, "random seed of the split", minimum=0)

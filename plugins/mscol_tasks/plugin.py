@@ -19,14 +19,14 @@ def mscol_tasks() -> list[TaskCard]:
         ),
         TaskCard(
             name="nsynth",
-            summary="NSynth: the instrument family, of 11, of single notes",
+            summary="NSynth: one of 11 instrument families of single notes",
             build="mscol_tasks.nsynth:NSynth",
             reference="Engel et al.: Neural Audio Synthesis of Musical Notes with WaveNet"
             " Autoencoders, ICML 2017, arXiv 1704.01279",
         ),
         TaskCard(
             name="fma",
-            summary="FMA-small: the genre, of 8, of 30 s clips",
+            summary="FMA-small: one of 8 genres of 30 s clips",
             build="mscol_tasks.fma:FmaSmall",
             reference="Defferrard, Benzi, Vandergheynst, Bresson: FMA, a Dataset for Music"
             " Analysis, ISMIR 2017, arXiv 1612.01840",

@@ -1,4 +1,4 @@
-"""A stratified split of clips that keeps groups together and depends on names alone."""
+"""A stratified split of clips that keeps groups together and depends on names only."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 
 from mscol_cli.api import Split
 
-# In this order a class with too few groups for all three splits gets into them.
+# A class with fewer than three groups is assigned to splits in this order.
 ORDER: tuple[Split, ...] = ("train", "test", "valid")
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip to place.
+    """A clip to assign to a split.
 
     Attributes:
         id: Unique name.
         path: The audio file.
         label: Class name.
-        split: Where it already belongs, if anywhere.
+        split: Split of the clip, if it has one.
     """
 
     id: str
@@ -35,19 +35,19 @@ class Clip:
 def assign_splits(
     clips: Sequence[Clip], valid: float, test: float, group: re.Pattern[str] | None, seed: int
 ) -> list[Split]:
-    """Place every clip that has no place yet.
+    """Assign clips without a split to splits.
 
-    The largest groups are placed first, each where it brings the splits' class counts nearest to
-    their targets (the least sum of squared deviations, each over its target), but in time for
-    every class that has three groups or more to be in all three splits.
+    The largest groups are assigned first, each to the split that brings class counts nearest to
+    their targets (smallest sum of squared deviations, each divided by its target). Every class with
+    at least three groups is represented in all three splits.
 
     Args:
-        clips: Any order; the result does not depend on it.
-        valid: Share of the clips for validation, above 0.
-        test: Share of the clips for testing, above 0.
-        group: Files whose names are alike before its first match are one group, over all
-            classes; None makes each clip its own group.
-        seed: Changes the order in which groups of one size are placed.
+        clips: Clips in any order, on which the result does not depend.
+        valid: Share of clips for validation, above 0.
+        test: Share of clips for testing, above 0.
+        group: Files with the same name before its first match form a group, over all classes; None
+            makes each clip a group.
+        seed: Random seed of the order of groups of the same size.
 
     Returns:
         The split of each clip.
@@ -68,12 +68,12 @@ def _group(clip: Clip, pattern: re.Pattern[str] | None) -> str:
 
 
 def _digest(name: str, seed: int) -> bytes:
-    # A name that is not UTF-8 counts by its bytes.
+    # A name that is not UTF-8 is hashed by its bytes.
     return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
 
 
 class _Placement:
-    """How full the splits are while groups are being placed."""
+    """Class counts of the splits while groups are assigned."""
 
     def __init__(self, groups: dict[str, Counter[str]], shares: dict[Split, float]) -> None:
         total: Counter[str] = sum(groups.values(), Counter())
@@ -85,7 +85,7 @@ class _Placement:
         self.groups_left = Counter(label for counts in groups.values() for label in counts)
 
     def place(self, group: Counter[str]) -> Split:
-        """Choose the split of the next group, of these counts by class."""
+        """Choose the split of the next group, given its counts by class."""
         split = min(self._allowed(group), key=lambda split: self._cost(split, group))
         self.filled[split].update(group)
         self.groups_left.subtract(dict.fromkeys(group, 1))

@@ -1,4 +1,4 @@
-"""Tables of metadata: rows with named columns, and cells that are read only if they are clear."""
+"""Tables of metadata: rows with named columns and strictly parsed cells."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import TypeVar
 from mscol_cli.api import BadInputError, MissingDataError
 
 T = TypeVar("T")
-# Biographies in metadata are longer than the longest cell that csv reads by default.
-LONGEST_CELL = 1 << 24
+# Biographies in metadata exceed the default limit of csv.
+MAX_CELL = 1 << 24
 _WHOLE = re.compile(r"([0-9]{1,18})(\.0*)?")
 _FLAGS = {"0": False, "1": True}
 
 
 class Row:
-    """One row of a table: its cells by the name of their column."""
+    """A row of a table, with cells by column name."""
 
     __slots__ = ("_cells", "_columns", "line", "path")
 
@@ -36,24 +36,24 @@ class Row:
         return column in self._columns
 
     def text(self, column: str) -> str:
-        """A cell without the blanks around it."""
+        """The text of a cell, without surrounding blanks."""
         return self._cells[self._columns[column]].strip()
 
     def flag(self, column: str) -> bool:
-        """A cell that holds 0 or 1, also as `1.0`. Raises BadInputError for any other."""
+        """The value of a cell with 0 or 1, also as `1.0`. Raises BadInputError."""
         cell = self._cells[self._columns[column]]
         known = _FLAGS.get(cell)
         return self._parsed_flag(column) if known is None else known
 
     def whole(self, column: str) -> int:
-        """A cell that holds a whole number, also as `2.0`. Raises BadInputError for any other."""
+        """The value of a cell with a whole number, also as `2.0`. Raises BadInputError."""
         number = whole_number(self.text(column))
         if number is None:
             raise self.problem(column, f"'{self.text(column)}' is not a whole number")
         return number
 
     def problem(self, column: str, what: str) -> BadInputError:
-        """The error for a cell: where it is, and what is wrong with it."""
+        """Build the error for a cell, with its location."""
         return BadInputError(f"{self.path}, line {self.line}, column '{column}': {what}.")
 
     def _parsed_flag(self, column: str) -> bool:
@@ -67,32 +67,31 @@ class Row:
 
 
 def whole_number(text: str) -> int | None:
-    """The number that a text such as `2` or `2.0` stands for; None for any other text."""
-    found = _WHOLE.fullmatch(text)
-    return int(found[1]) if found else None
+    """Parse a whole number such as `2` or `2.0`; None for other text."""
+    match = _WHOLE.fullmatch(text)
+    return int(match[1]) if match else None
 
 
 def read_table(
     path: Path, delimiter: str, required: Sequence[str], header_rows: int = 1, index: str = ""
 ) -> tuple[Mapping[str, int], Iterator[Row]]:
-    """A delimited text file in UTF-8, with or without a byte order mark.
+    """Read a delimited text file in UTF-8, with or without a byte order mark.
 
-    Blank lines are skipped, and so are rows whose cells are all empty.
+    Blank lines and rows of empty cells are skipped.
 
     Args:
         path: The file.
-        delimiter: Between cells, which may be quoted.
-        required: Columns that the table must have.
-        header_rows: Rows at the top that name the columns; a column named in several has their
-            names joined by dots: `set.split`.
-        index: Name of the first column if the header leaves it empty. A row below the header that
-            has this name in it, as pandas writes for an index, is part of the header.
+        delimiter: Delimiter of cells, which may be quoted.
+        required: Required columns.
+        header_rows: Number of header rows; names of a column are joined by dots, as in `set.split`.
+        index: Name of the first column if the header leaves it empty. A row below the header with
+            this name, as written by pandas for an index, is part of the header.
 
     Returns:
         The position of each named column, and the rows.
 
     Raises:
-        MissingDataError: The file or a column is not there.
+        MissingDataError: The file or a column is missing.
         BadInputError: The file is not such a table, or a row has more or fewer cells.
     """
     lines = _read_lines(path, delimiter)
@@ -103,14 +102,14 @@ def read_table(
 
 
 def distinct(records: Iterable[tuple[Row, str, T]], column: str) -> Iterator[T]:
-    """Records without those that repeat another exactly.
+    """Yield records without exact duplicates.
 
     Args:
-        records: Each with its row and its id.
-        column: That of the id.
+        records: Rows, ids and records.
+        column: Column of the id.
 
     Raises:
-        BadInputError: Two rows have one id and differ.
+        BadInputError: Two rows have the same id, but differ.
     """
     first: dict[str, tuple[int, T]] = {}
     for row, name, record in records:
@@ -122,19 +121,19 @@ def distinct(records: Iterable[tuple[Row, str, T]], column: str) -> Iterator[T]:
 
 
 def _read_lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not blank, each with the number of its first line."""
-    csv.field_size_limit(LONGEST_CELL)
+    """Yield non-blank rows with the number of their first line."""
+    csv.field_size_limit(MAX_CELL)
     line = 1
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            # Strict, or a quote that is never closed would make one cell of the rest of the file.
+            # Strict: otherwise an unclosed quote would turn the rest of the file into one cell.
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             for cells in reader:
                 if any(cell.strip() for cell in cells):
                     yield line, cells
                 line = reader.line_num + 1
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingDataError(f"{path} is not there: unpack the data set's metadata.") from None
+        raise MissingDataError(f"{path} is missing: unpack the data set's metadata.") from None
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path} is not text in UTF-8 ({error}): unpack it again.") from error
     except csv.Error as error:

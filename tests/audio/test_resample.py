@@ -31,6 +31,7 @@ def test_one_rate_is_no_work() -> None:
     assert resample(waveform, 16000, 16000) is waveform
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rates", [(44100, 16000), (8000, 44100), (48000, 44100), (44101, 16000)])
 @pytest.mark.parametrize("piece", [1_000, 30_011, 200_000])
 def test_pieces_are_resampled_as_the_whole(rates: tuple[int, int], piece: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mscol_cli.contracts.progress import Silent
-from mscol_cli.download.place import alone_in
+from mscol_cli.download.folder import download_lock
 from tests.conftest import Command, Offer
 from tests.helpers.downloads import Server, contents, remote, sha256
 from tests.helpers.messages import mentions
@@ -231,7 +231,7 @@ def test_two_at_once_wait_for_each_other(
     mscol: Command, server: Server, offer: Offer, tmp_path: Path
 ) -> None:
     offer(mine=[remote(server, "a.bin", MUSIC)])
-    with alone_in(Path("data/mine"), Silent()):
+    with download_lock(Path("data/mine"), Silent()):
         process = subprocess.Popen(
             [sys.executable, "-m", "mscol_cli", "download", "mine"],
             stderr=subprocess.PIPE,

@@ -104,14 +104,14 @@ def test_a_table_of_ones_own_goes_over_the_packaged_one(
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("[mine]", "[mine", "is no TOML"),
+        ("[mine]", "[mine", "is not TOML"),
         ("[mine]", "MINE = 1\n[mine]", "'MINE'"),
         ('licence = "CC0"\n', "", "mine: licence"),
         ('licence = "CC0"', 'licence = ""', "mine: licence is empty"),
         ('licence = "CC0"', "licence = 0", "licence"),
         ('licence = "CC0"', 'license = "CC0"\nlicence = "CC0"', "unknown key 'license'"),
-        ("https://example.org/a.bin", "file:///etc/passwd", "no http or https address"),
-        ("https://example.org/a.bin", "http://[a.bin", "no http or https address"),
+        ("https://example.org/a.bin", "file:///etc/passwd", "not an http or https address"),
+        ("https://example.org/a.bin", "http://[a.bin", "not an http or https address"),
         ('["https://example.org/a.bin"]', "[]", "urls is empty"),
         ('"a.bin"', '"../a.bin"', "files 1: name '../a.bin'"),
         ('"a.bin"', '"a.bin"\nhash = "sha256:12"', "needs 64 hexadecimal digits"),
@@ -156,6 +156,6 @@ def test_hashes_are_those_of_the_standards(tmp_path: Path, text: str) -> None:
     path = tmp_path / "abc"
     path.write_bytes(b"abc")
     stated = Checksum.parse(text)
-    assert stated.fits(hash_file(path, stated))
+    assert stated.matches(hash_file(path, stated))
     path.write_bytes(b"abd")
-    assert not stated.fits(hash_file(path, stated))
+    assert not stated.matches(hash_file(path, stated))

@@ -44,6 +44,7 @@ def test_names_that_are_not_utf8_go_through_every_command(
     assert capsys.readouterr().out.startswith(f"{ESCAPED}.npz: 1 clips")
 
 
+@pytest.mark.slow
 def test_a_probe_and_a_report_name_classes_that_are_not_utf8(
     mscol: Command, data: Path, trained: Path
 ) -> None:

@@ -216,6 +216,7 @@ def test_no_help_text_holds_what_markdown_takes_for_html() -> None:
         assert not any("<" in text for text in texts), command.name
 
 
+@pytest.mark.slow
 def test_a_terminal_of_80_columns_shows_lines_folded_at_words(tmp_path: Path) -> None:
     lines = in_terminal("plugins", "show", "msa", cwd=tmp_path)
     assert max(map(len, lines)) <= COLUMNS
@@ -242,6 +243,6 @@ def test_a_progress_bar_fits_its_terminal(title: str, width: int) -> None:
     parts = [len(title), len("1000/1000"), len("0:00:00")]
     parts += [layout.bar] if layout.bar else []
     parts += [len("12,345.6 tracks/s")] if layout.rate else []
-    parts += [len("0:00:00")] if layout.clocks else []
+    parts += [len("0:00:00")] if layout.elapsed else []
     assert sum(parts) + len(parts) - 1 + (1 + layout.fields if layout.fields else 0) <= width
     assert layout.rate == (width >= 80) or title == "separating"

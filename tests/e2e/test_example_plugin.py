@@ -94,6 +94,7 @@ def test_the_example_is_installed_trained_with_and_uninstalled(
     environment.mscol(*train, "-o", str(tmp_path / "again"), code=2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="environments have another layout")
 def test_the_separator_of_its_own_package_is_installed_and_uninstalled(
     environment: Environment, tmp_path: Path

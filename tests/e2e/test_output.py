@@ -30,6 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code_page", "names"),
     [
@@ -52,6 +53,7 @@ def test_json_is_the_same_in_every_code_page(place: Path) -> None:
     assert "日本" in {track["id"] for track in json.loads(done.stdout)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["plugins", "download", "probe --help"])
 def test_tables_and_frames_are_plain_where_there_is_only_ascii(
     tmp_path: Path, command: str

@@ -24,7 +24,7 @@ from mscol_cli.engine.embedding import (
     whole_windows,
 )
 from mscol_cli.engine.models import build_encoder
-from mscol_cli.engine.waveforms import LongWaveform, held_or_measured, load_waveform
+from mscol_cli.engine.waveforms import LongWaveform, load_waveform, read_or_measure
 from mscol_cli.errors import BadInputError
 from mscol_cli.host import find_part, load_registry
 from mscol_cli.system.prefetch import map_ahead
@@ -162,7 +162,7 @@ def test_a_long_file_is_embedded_like_a_short_one(
     fixed = cut(encoder, int(21.3 * 16_000))
     whole = embedded(list(embed_files(encoder, paths, device=CPU, cut=lambda *_: fixed)))
     monkeypatch.setattr("mscol_cli.audio.mono.PIECE", 30_000)
-    monkeypatch.setattr("mscol_cli.engine.waveforms.HELD", 100_000)
+    monkeypatch.setattr("mscol_cli.engine.waveforms.MAX_IN_MEMORY", 100_000)
     monkeypatch.setattr("mscol_cli.engine.embedding.windows_per_pass", lambda _: 4)
     assert isinstance(load_waveform(paths[0], 16_000), LongWaveform)
     long = embedded(list(embed_files(encoder, paths, device=CPU, cut=lambda *_: fixed)))
@@ -173,9 +173,9 @@ def test_a_long_file_is_embedded_like_a_short_one(
 def test_a_long_file_that_becomes_shorter_is_its_own_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mscol_cli.engine.waveforms.HELD", 1)
+    monkeypatch.setattr("mscol_cli.engine.waveforms.MAX_IN_MEMORY", 1)
     lengths = iter([50_000, 20_000])
-    again = held_or_measured(lambda: iter([np.ones(next(lengths), np.float32)]))
+    again = read_or_measure(lambda: iter([np.ones(next(lengths), np.float32)]))
     clips = [Clip("long", again), Clip("short", np.ones(20_000, np.float32))]
     failed, fine = embed_clips(EdgesEncoder(), clips, device=CPU)
     assert str(failed).startswith("long: ")

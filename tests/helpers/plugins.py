@@ -129,11 +129,11 @@ def install_plugin(name: str, code: str, folder: Path, monkeypatch: pytest.Monke
     write_plugin(name, code, folder)
     monkeypatch.delitem(sys.modules, name, raising=False)  # of an earlier test
     monkeypatch.syspath_prepend(str(folder))
-    renew_registry(monkeypatch)
+    reload_registry(monkeypatch)
 
 
-def renew_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let mscol look for plugins again: the registry of a process is loaded once."""
+def reload_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load plugins again: the registry has only those installed when it was loaded."""
     monkeypatch.setattr(registry, "_installed", cache(registry._installed.__wrapped__))
 
 

@@ -62,6 +62,7 @@ def refused(
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

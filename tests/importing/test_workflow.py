@@ -109,6 +109,7 @@ def test_what_was_written_is_said_on_stdout(
     assert "3 identity normalisation" in second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["checkpoint-10", DATA, ".", "state", "moved"])
 def test_a_checkpoint_has_several_names(checkpoint: Path, mscol: Command, form: str) -> None:
     folder = checkpoint.parent
@@ -140,6 +141,7 @@ def test_an_imported_model_is_used_as_a_run_is(
     assert json.loads(capsys.readouterr().out)["model"] == f"msa@{STEP}"
 
 
+@pytest.mark.slow
 def test_the_encoder_of_an_imported_model_can_be_compared_with_itself_untrained(
     checkpoint: Path, mscol: Command, tmp_path: Path
 ) -> None:
@@ -194,12 +196,12 @@ def _two(folder: Path) -> None:
 DAMAGE: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "a byte of a block": (_flip("checkpoint-10.index", 700), 1, "block at byte 0"),
     "a byte of a tensor": (_flip(DATA, 1 << 20), 1, "checksum of "),
-    "a cut index": (_cut("checkpoint-10.index", 9000), 1, "was cut short"),
+    "a cut index": (_cut("checkpoint-10.index", 9000), 1, "truncated"),
     "a cut data file": (_cut(DATA, 9_000_000), 1, "(9,000,000 of "),
     "no data file": (lambda folder: (folder / DATA).unlink(), 4, DATA),
     "wrong magic": (_flip("checkpoint-10.index", -1), 1, "another kind of file"),
     "two checkpoints": (_two, 2, "checkpoint-10.index, checkpoint-9.index"),
-    "a state that names none": (lambda folder: write_state(folder, "../.."), 1, "names no"),
+    "a state that names none": (lambda folder: write_state(folder, "../.."), 1, "does not name"),
     "a state that names another": (lambda folder: write_state(folder, "/x/c-1"), 4, "tf/c-1.index"),
 }
 
@@ -228,7 +230,7 @@ def _without(*names: str) -> Callable[[Variables], Variables]:
 OTHER: dict[str, tuple[Callable[[Variables], Variables], str]] = {
     "extra": (
         _changed(**{f"classifier/kernel{VALUE}": np.zeros(2, np.float32)}),
-        "1 of its variables do not fit: classifier/kernel has no place",
+        "1 of its variables do not fit: classifier/kernel is unknown",
     ),
     "missing": (_without(KERNEL + VALUE), KERNEL),
     "shape": (
@@ -254,6 +256,7 @@ OTHER: dict[str, tuple[Callable[[Variables], Variables], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHER)
 def test_another_network_is_refused_and_nothing_is_left(
     published: Published,

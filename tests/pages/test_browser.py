@@ -20,7 +20,10 @@ BROWSER = next(
     ),
     "",
 )
-pytestmark = pytest.mark.skipif(not BROWSER, reason="no browser to look with")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not BROWSER, reason="no browser to look with"),
+]
 
 
 class Elements(HTMLParser):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mscol_cli.pretrain.geometry import MOST_PAIRS, effective_rank, geometry, gram_matrix
+from mscol_cli.pretrain.geometry import MAX_PAIRS, effective_rank, geometry, gram_matrix
 
 
 def views(pairs: int = 12, dim: int = 7) -> dict[str, torch.Tensor]:
@@ -45,7 +45,7 @@ def test_equal_embeddings_have_rank_one(value: float) -> None:
 
 
 def test_a_large_batch_costs_no_more_and_pairs_stay_pairs() -> None:
-    many = views(3 * MOST_PAIRS)
+    many = views(3 * MAX_PAIRS)
     some = {name: rows[::3] for name, rows in many.items()}
     assert geometry(many) == geometry(some)
 

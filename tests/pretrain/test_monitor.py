@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS, ListSessionGroup
 from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.list_session_groups import Handler
 
-from mscol_cli.commands.terminal import TerminalProgress, fitting
+from mscol_cli.commands.terminal import TerminalProgress, format_fields
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import NO_BAR, Silent
@@ -191,9 +191,9 @@ def test_tensorboard_shows_settings_of_runs_beside_their_last_values(
 
 def test_a_narrow_terminal_shows_what_comes_first() -> None:
     fields = progress_fields({"loss": 1.5, "accuracy": 0.25, "effective_rank": 9.0, "other": 1.0})
-    assert fitting(fields, 80) == "loss 1.500 accuracy 25% rank 9.0"
-    assert fitting(fields, 25) == "loss 1.500 accuracy 25%"
-    assert fitting(fields, 5) == ""
+    assert format_fields(fields, 80) == "loss 1.500 accuracy 25% rank 9.0"
+    assert format_fields(fields, 25) == "loss 1.500 accuracy 25%"
+    assert format_fields(fields, 5) == ""
 
 
 def test_clmr_says_its_temperature(mscol: Command, store: Path, tmp_path: Path) -> None:

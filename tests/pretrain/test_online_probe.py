@@ -66,6 +66,7 @@ def test_several_processes_score_what_one_does(
     assert list(scores(Path("two"), "fma")) == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_scoring_and_may_score_otherwise(
     mscol: Command, store: Path, collection: Collection
 ) -> None:

@@ -17,7 +17,12 @@ from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain import device_store
 from mscol_cli.pretrain.batches import CropSource
-from mscol_cli.pretrain.device_store import DeviceStore, goes_on_device, leaves_room, store_bytes
+from mscol_cli.pretrain.device_store import (
+    DeviceStore,
+    fits_beside_step,
+    keeps_on_device,
+    store_bytes,
+)
 from mscol_cli.pretrain.step import Pretraining, is_compiled
 from mscol_cli.store import Store
 from tests.conftest import Command
@@ -34,10 +39,10 @@ def model(encoder: str = "small", precision: torch.dtype = torch.float32) -> Pre
     return Pretraining(network, task, precision).train()
 
 
-def source(store: Store, place: str) -> CropSource:
+def source(store: Store, store_on: str) -> CropSource:
     task = model()
     crop, level = task.encoder.crop_samples, task.encoder.level
-    return CropSource(store, task.objective, 8, crop, level, seed=3, place=place)
+    return CropSource(store, task.objective, 8, crop, level, seed=3, store_on=store_on)
 
 
 def weights(run: Path) -> dict[str, Tensor]:
@@ -82,12 +87,12 @@ def test_a_part_of_a_store_takes_only_its_own_room(store: Path) -> None:
 
 
 def test_auto_holds_a_store_on_a_gpu_only_where_room_is_left(store: Path) -> None:
-    assert leaves_room(needed=50, free=90, total=100)
-    assert not leaves_room(needed=51, free=90, total=100)
+    assert fits_beside_step(needed=50, free=90, total=100)
+    assert not fits_beside_step(needed=51, free=90, total=100)
     opened = Store.open(store)
-    assert not goes_on_device("auto", opened, CPU)
-    assert not goes_on_device("host", opened, torch.device("cuda", 0))
-    assert goes_on_device("device", opened, CPU)
+    assert not keeps_on_device("auto", opened, CPU)
+    assert not keeps_on_device("host", opened, torch.device("cuda", 0))
+    assert keeps_on_device("device", opened, CPU)
 
 
 def test_a_store_that_does_not_fit_says_so(
@@ -146,6 +151,7 @@ def gradient(
     return torch.cat([loss.detach()[None], *grads])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoder", "gap", "cosine"), [("small", 0.03, 0.97), ("efficientnet_b0", 0.2, 0.7)]
 )

@@ -43,6 +43,7 @@ def train(protocol: ProbeProtocol, seed: int = 0, standardise: bool = True) -> T
     return train_probe(replace(protocol, standardise=standardise), always(splits), seed, CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [0, 16])
 def test_classes_that_lie_apart_are_told_apart(hidden: int) -> None:
     test = gaussian_clips(labels(80), seed=3)
@@ -51,6 +52,7 @@ def test_classes_that_lie_apart_are_told_apart(hidden: int) -> None:
     assert probe.valid_score > 0.9
 
 
+@pytest.mark.slow
 def test_tags_that_lie_apart_are_told_apart() -> None:
     test = gaussian_clips(tags(80, 5), seed=3)
     scores = train(TAGS).clip_scores(test)
@@ -68,6 +70,7 @@ def test_shuffled_labels_are_at_chance() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [GENRES, TAGS])
 def test_a_seed_decides_the_result(protocol: ProbeProtocol) -> None:
     test = gaussian_clips(labels(20), seed=3)
@@ -85,6 +88,7 @@ def test_training_leaves_the_global_generator_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.slow
 def test_standardising_forgives_scale_and_offset() -> None:
     def score(standardise: bool) -> float:
         splits = [gaussian_clips(labels(size), seed=size, offset=300.0) for size in (120, 40, 80)]
@@ -128,6 +132,7 @@ def test_clip_scores_pool_windows_as_published(protocol: ProbeProtocol) -> None:
     np.testing.assert_allclose(probe.clip_scores(test), torch.stack(pooled), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_class_without_training_clips_keeps_its_place() -> None:
     splits = [
         gaussian_clips(one_hot([(0, 2)[clip % 2] for clip in range(size)], 3), seed=size)

@@ -29,6 +29,7 @@ def tags(clips: int, seed: int) -> BoolArray:
     return np.random.default_rng(seed).random((clips, 4)) < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifier", ["linear", "mlp"])
 def test_classes_that_lie_apart_are_told_apart(classifier: str) -> None:
     train, valid, test = (gaussian_clips(genres(size), seed=size) for size in (120, 41, 80))
@@ -37,6 +38,7 @@ def test_classes_that_lie_apart_are_told_apart(classifier: str) -> None:
     assert probe.weight_decay in fullbatch.WEIGHT_DECAYS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifier", ["linear", "mlp"])
 def test_tags_that_lie_apart_are_told_apart(classifier: str) -> None:
     train, valid, test = (gaussian_clips(tags(size, size), seed=size) for size in (120, 41, 80))
@@ -64,6 +66,7 @@ def test_linear_does_not_depend_on_the_seed() -> None:
         assert torch.equal(weights, second.state_dict()[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifier", ["linear", "mlp"])
 def test_the_weight_decay_that_is_best_on_validation_is_kept(
     monkeypatch: pytest.MonkeyPatch, classifier: str

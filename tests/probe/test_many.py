@@ -64,6 +64,7 @@ def test_tasks_and_models_make_one_table_and_results_of_their_own(
     assert not any(line.startswith("| ") for line in shown)
 
 
+@pytest.mark.slow
 def test_differences_agree_with_the_scores_that_they_compare(
     mscol: Command, data: Path, run: Path, tmp_path: Path
 ) -> None:
@@ -139,6 +140,7 @@ def test_when_nothing_can_be_probed_one_line_says_why(
     assert not (tmp_path / "probes").exists()
 
 
+@pytest.mark.slow
 def test_a_table_is_made_of_finished_results_even_without_their_data(
     mscol: Command, data: Path, run: Path, tmp_path: Path
 ) -> None:

@@ -114,5 +114,5 @@ def test_a_damaged_result_is_one_line(tmp_path: Path, change: dict[str, object])
 
 
 def test_no_result_is_missing_data(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match="is no result of a probe"):
+    with pytest.raises(MissingDataError, match="not a result of a probe"):
         read(tmp_path)

@@ -90,6 +90,7 @@ def test_a_source_that_is_the_mixture_scores_as_it_and_silence_tells_nothing(
     assert (tmp_path / "out" / "sources.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_clips_that_the_store_lacks_or_has_of_other_audio_are_left_out_on_both_sides(
     mscol: Command, fma: Path, trained: Path, tmp_path: Path, capsys: Capture
 ) -> None:

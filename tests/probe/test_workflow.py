@@ -111,6 +111,7 @@ def test_sounds_that_differ_are_told_apart(sounds: Path) -> None:
     assert len(score.per_seed) == len(result.best_epochs) == 2
 
 
+@pytest.mark.slow
 def test_the_report_is_written_and_says_what_the_result_says(sounds: Path) -> None:
     result = probe()
     assert result.json_path == Path("probes/untrained-small-folder/probe.json")
@@ -123,6 +124,7 @@ def test_the_report_is_written_and_says_what_the_result_says(sounds: Path) -> No
     assert f"{headline(result)['accuracy'].value:.4f}" in result.markdown_path.read_text()
 
 
+@pytest.mark.slow
 def test_other_options_have_a_report_of_their_own(sounds: Path) -> None:
     folder = probe("folder", "group=../_").json_path.parent
     assert folder == Path("probes/untrained-small-folder-group=..__")
@@ -136,6 +138,7 @@ def cached_clips() -> int:
     return sum(path.read_bytes().count(b"\n") for path in cache_folder().rglob("*.jsonl"))
 
 
+@pytest.mark.slow
 def test_cached_embeddings_are_not_computed_again(sounds: Path) -> None:
     first = probe()
     written = cached_files()
@@ -145,6 +148,7 @@ def test_cached_embeddings_are_not_computed_again(sounds: Path) -> None:
     assert again.test_sets == first.test_sets
 
 
+@pytest.mark.slow
 def test_only_the_file_that_changed_is_embedded_again(sounds: Path) -> None:
     probe()
     write_audio(sounds / "hum" / "0.wav", tones(1.6, seed=50))
@@ -152,6 +156,7 @@ def test_only_the_file_that_changed_is_embedded_again(sounds: Path) -> None:
     assert cached_clips() == 17
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_mended(sounds: Path) -> None:
     first = probe()
     for path in cached_files():
@@ -163,6 +168,7 @@ def test_a_damaged_cache_is_mended(sounds: Path) -> None:
     assert cached_files() == written
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_costs_a_warning(
     sounds: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -174,6 +180,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(
     assert str(tmp_path / "occupied" / "vectors") in warning
 
 
+@pytest.mark.slow
 def test_clips_that_cannot_be_used_are_named_and_shift_no_label(sounds: Path) -> None:
     for name in ("hiss", "hum"):
         (sounds / name / "bad.wav").write_bytes(b"RIFF, but no audio")
@@ -194,6 +201,7 @@ def test_clips_that_cannot_be_used_are_named_and_shift_no_label(sounds: Path) ->
     assert "bad.wav" in result.markdown_path.read_text()
 
 
+@pytest.mark.slow
 def test_progress_counts_clips_then_seeds(sounds: Path) -> None:
     witness = Witness()
     probe(seeds=2, progress=witness)
@@ -234,6 +242,7 @@ def test_at_least_one_seed_is_needed() -> None:
         run(ProbeRequest("folder", seeds=0), Witness())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["mtat", "nsynth", "fma"])
 def test_the_synthetic_collection_is_probed_as_the_real_data_sets_are(
     collection: Collection, elsewhere: Path, task: str
@@ -260,6 +269,7 @@ def test_missing_audio_is_counted(collection: Collection, elsewhere: Path) -> No
     assert str(victim.name) in result.markdown_path.read_text()
 
 
+@pytest.mark.slow
 def test_filtered_and_unfiltered_tags_are_scored_side_by_side(
     collection: Collection, elsewhere: Path
 ) -> None:
@@ -279,6 +289,7 @@ def test_filtered_and_unfiltered_tags_are_scored_side_by_side(
     assert f"| unfiltered ({unfiltered.clips} clips) | roc_auc |" in page
 
 
+@pytest.mark.slow
 def test_random_crops_train_a_probe_again_and_again_alike(sounds: Path) -> None:
     options = ("valid=0.25", "test=0.25")
     published = ["crops=random", "standardise=false", "epochs=20", "learning_rate=0.01"]
@@ -306,6 +317,7 @@ def test_each_epoch_has_one_new_crop_per_segment(elsewhere: Path) -> None:
     assert torch.equal(draw(1)[0].windows, train.windows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["mtat", "nsynth", "fma"])
 def test_the_recipe_sets_the_published_probe(
     collection: Collection, elsewhere: Path, task: str
@@ -384,6 +396,7 @@ def test_the_report_has_every_class_its_confusions_and_shared_groups(
     assert "instrument: 0 of" in result.markdown_path.read_text()
 
 
+@pytest.mark.slow
 def test_damaged_test_clips_are_scored_beside_clean_ones(sounds: Path) -> None:
     options = ("valid=0.25", "test=0.25")
     clean = probe("folder", *options)
@@ -425,6 +438,7 @@ def test_a_fine_tuned_encoder_learns_what_a_frozen_one_cannot_tell(elsewhere: Pa
     assert result.best_epochs[0] > 0
 
 
+@pytest.mark.slow
 def test_fine_tuning_leaves_the_frozen_encoder_as_it_is(sounds: Path) -> None:
     before = probe()
     tuned = [probe(protocol=["finetune=true", "epochs=2"]).test_sets for _ in range(2)]
@@ -432,6 +446,7 @@ def test_fine_tuning_leaves_the_frozen_encoder_as_it_is(sounds: Path) -> None:
     assert probe().test_sets == before.test_sets
 
 
+@pytest.mark.slow
 def test_damage_that_leaves_nothing_to_score_costs_a_warning_and_no_result(
     sounds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

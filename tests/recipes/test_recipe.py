@@ -100,7 +100,7 @@ def test_recipes_are_listed_and_shown(mscol: Command, capsys: pytest.CaptureFixt
         ("pretrain = 3\n", "[pretrain]"),
         ("[objectives]\nmsa = 3\n", "[objectives]: msa"),
         ("[objective.msa]\n", "'objectives'"),
-        ("[pretrain\n", "is no TOML"),
+        ("[pretrain\n", "not valid TOML"),
         ("[objectives.msa]\nsilent = 1\n", "'silent'"),
         ("[objectives.msa]\nsilent_share = 2\n", "silent_share of objective 'msa'"),
         ('[pretrain]\nobjective = "nothing"\n', "'nothing'"),

@@ -60,6 +60,7 @@ def test_the_page_shows_what_probes_and_training_came_to(mscol: Command, study: 
     assert "untrained-small" in markdown.read_text()
 
 
+@pytest.mark.slow
 def test_nothing_on_the_page_is_elsewhere(mscol: Command, study: Path) -> None:
     assert mscol("report", study / "runs", "-o", study / "report") == 0
     html = (study / "report/report.html").read_text()
@@ -72,6 +73,7 @@ def test_nothing_on_the_page_is_elsewhere(mscol: Command, study: Path) -> None:
         assert (study / "report" / link).is_file(), link
 
 
+@pytest.mark.slow
 def test_names_from_data_are_no_markup(mscol: Command, study: Path) -> None:
     assert mscol("report", study / "runs/first", "-o", study / "report", "--neighbours", 9) == 0
     html = (study / "report/report.html").read_text()
@@ -83,6 +85,7 @@ def test_names_from_data_are_no_markup(mscol: Command, study: Path) -> None:
     assert r"\<img src=http:x onerror=alert(1)\>\|\`\*" in markdown
 
 
+@pytest.mark.slow
 def test_every_picture_is_described_and_every_header_has_a_scope(
     mscol: Command, study: Path
 ) -> None:
@@ -95,6 +98,7 @@ def test_every_picture_is_described_and_every_header_has_a_scope(
     assert '<html lang="en">' in html
 
 
+@pytest.mark.slow
 def test_the_commands_on_the_page_make_the_same_weights_and_scores(
     mscol: Command, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +123,7 @@ def _here(study: Path) -> dict[str, Any]:
     return {**held, "path": str(study / "data/music.store")}
 
 
+@pytest.mark.slow
 def test_sound_can_be_left_out(mscol: Command, study: Path) -> None:
     assert mscol("report", study / "runs/first", "-o", study / "report", "--no-audio") == 0
     html = (study / "report/report.html").read_text()
@@ -127,6 +132,7 @@ def test_sound_can_be_left_out(mscol: Command, study: Path) -> None:
     assert not (study / "report/sounds").exists()
 
 
+@pytest.mark.slow
 def test_excerpts_are_sounds_of_the_store(mscol: Command, study: Path) -> None:
     assert mscol("report", study / "runs/first", "-o", study / "report", "--neighbours", 1) == 0
     excerpts = sorted((study / "report/sounds").iterdir())
@@ -136,6 +142,7 @@ def test_excerpts_are_sounds_of_the_store(mscol: Command, study: Path) -> None:
     assert abs(samples).max() > 0.9
 
 
+@pytest.mark.slow
 def test_classes_and_confusions_are_shown_where_a_probe_has_them(
     mscol: Command, study: Path
 ) -> None:
@@ -167,6 +174,7 @@ def test_models_are_compared_on_the_same_clips(mscol: Command, study: Path) -> N
     assert "why some models are not compared" in markdown
 
 
+@pytest.mark.slow
 def test_published_scores_stand_beside_those_of_test_sets_of_that_size(
     mscol: Command, study: Path
 ) -> None:
@@ -195,6 +203,7 @@ def test_several_tasks_are_summed_up_in_one_table(mscol: Command, study: Path) -
     assert "| COLA, published | 0.460 | - |" in summary
 
 
+@pytest.mark.slow
 def test_many_scores_are_summed_up_in_rows(mscol: Command, study: Path) -> None:
     first = study / "runs/first"
     for number in range(7):
@@ -209,6 +218,7 @@ def test_many_scores_are_summed_up_in_rows(mscol: Command, study: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_software_is_told_apart_from_settings(mscol: Command, study: Path) -> None:
     edit_json(study / "runs/other/run.json", git="0123abc-dirty")
     edit_json(study / "runs/first/run.json", git="4567def")
@@ -219,6 +229,7 @@ def test_software_is_told_apart_from_settings(mscol: Command, study: Path) -> No
     assert "| git | 4567def | 0123abc-dirty |" in software
 
 
+@pytest.mark.slow
 def test_scores_by_source_are_made_again_with_their_store(mscol: Command, study: Path) -> None:
     path = study / "runs/first" / PROBE / "probe.json"
     score = {"value": 0.5, "low": None, "high": None}
@@ -241,6 +252,7 @@ def test_scores_by_source_are_made_again_with_their_store(mscol: Command, study:
     assert "- heard 3 of 4" in markdown
 
 
+@pytest.mark.slow
 def test_scores_stand_above_those_of_classifiers_that_do_not_listen(
     mscol: Command, study: Path
 ) -> None:
@@ -253,6 +265,7 @@ def test_scores_stand_above_those_of_classifiers_that_do_not_listen(
     assert "| test (4 clips): chance | accuracy | 0.5000 |" in page
 
 
+@pytest.mark.slow
 def test_losses_on_deformed_clips_are_shown(mscol: Command, study: Path) -> None:
     path = study / "runs/first" / PROBE / "probe.json"
     (one,) = json.loads(path.read_text())["test_sets"]
@@ -268,6 +281,7 @@ def test_losses_on_deformed_clips_are_shown(mscol: Command, study: Path) -> None
     assert (study / "report/pictures/scores-folder-test-accuracy.png").exists()
 
 
+@pytest.mark.slow
 def test_results_of_other_settings_stand_in_tables_of_their_own(
     mscol: Command, study: Path
 ) -> None:
@@ -281,6 +295,7 @@ def test_results_of_other_settings_stand_in_tables_of_their_own(
     assert "\nfolder, epochs 9: linear classifier" in markdown
 
 
+@pytest.mark.slow
 def test_scores_with_fewer_labels_are_drawn(mscol: Command, study: Path) -> None:
     path = study / "runs/first" / PROBE / "probe.json"
     sets = json.loads(path.read_text())["test_sets"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mscol_cli.runs.plot import MOST_POINTS, RunCurves, metric_names, run_panels
+from mscol_cli.runs.plot import MAX_POINTS, RunCurves, metric_names, run_panels
 from tests.conftest import Command
 from tests.helpers.terminal import COLUMNS, in_terminal
 
@@ -108,7 +108,8 @@ def test_the_list_has_one_score_of_each_task(
 def test_a_narrow_terminal_gets_lines_that_fit(runs: Path, command: list[str]) -> None:
     add_report(runs, "fma-labels=0.1_0.5_and_many_others", 0.1)
     shutil.copytree(runs / "one", runs / "three")
-    change(runs / "three" / "run.json", lambda info: info.update(git="0123456789" * 4))
+    for name in ("one", "two", "three"):  # of a clean tree, wherever the tests run
+        change(runs / name / "run.json", lambda info: info.update(git="0123456789" * 4))
     lines = in_terminal(*command, cwd=runs.parent)
     assert [line for line in lines if len(line) > COLUMNS] == []
     names = command[2:] if "--all" not in command else ["one", "two"]
@@ -163,9 +164,9 @@ def test_the_list_as_json_of_another_folder(
     ("file", "content", "problem"),
     [
         ("run.json", "{", "JSON"),
-        ("run.json", '{"objective": 3}', "holds no settings of a run"),
+        ("run.json", '{"objective": 3}', "lacks the settings of a run"),
         ("run.json", None, "run.json"),
-        ("state.json", "[]", "holds no JSON object"),
+        ("state.json", "[]", "not a JSON object"),
         ("metrics.jsonl", 'nonsense\n{"step": 2, "loss": 3}\n', "1 damaged line"),
         ("metrics.jsonl", b"\xff\xfe\n[1]\n", "2 damaged lines"),
         ("metrics.jsonl", '{"step": 1, "loss": NaN}\n', "1 damaged line"),
@@ -257,6 +258,7 @@ def test_software_is_no_setting(
     assert lines[row].split() == ["git", "012345678901-dirty", "abcdefabcdab-dirty"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x", ["steps", "hours", "pairs"])
 def test_curves_are_drawn(
     mscol: Command, runs: Path, x: str, capsys: pytest.CaptureFixture[str]
@@ -321,12 +323,12 @@ def test_listing_imports_no_torch(runs: Path, tmp_path: Path) -> None:
 
 
 def test_long_curves_are_means_and_scores_stay_as_they_are() -> None:
-    steps = range(1, 4 * MOST_POINTS + 1)
+    steps = range(1, 4 * MAX_POINTS + 1)
     lines = [{"step": float(step), "loss": float(step), "probe/fma": 1.0} for step in steps]
     run = RunCurves("run", lines, batch_size=8, score="accuracy")
     assert metric_names([run]) == ["loss", "probe/fma"]
     loss, probe = run_panels([run], ["loss", "probe/fma"], "pairs")
-    assert len(loss.curves[0].x) == MOST_POINTS
+    assert len(loss.curves[0].x) == MAX_POINTS
     assert (loss.curves[0].low[0], loss.curves[0].high[0]) == (1.0, 4.0)
     assert loss.curves[0].y[0] == 2.5
     assert loss.curves[0].x[0] == 20.0

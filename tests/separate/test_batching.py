@@ -89,6 +89,7 @@ def test_chunks_of_several_tracks_share_batches_within_their_group(tmp_path: Pat
     assert seconds == [[2.0, 3.0, 3.0, 3.0], [3.0, 2.0], [2.0]]
 
 
+@pytest.mark.slow
 def test_a_full_device_gets_smaller_batches_and_no_track_is_lost(tmp_path: Path) -> None:
     tracks = written(tmp_path, *[2.0] * 9)
     separator = Halves(room=4 * RATE)

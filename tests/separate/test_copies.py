@@ -202,6 +202,7 @@ def test_a_killed_run_leaves_whole_files_and_is_gone_on_with(
     assert len(files(stems)) == 4 * len(Store.open(tmp_path / "out.store").index.track_ids)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")
 def test_a_disk_that_fills_up_leaves_no_part_of_a_file(music: Path, tmp_path: Path) -> None:
     """The system cuts off every file of the process at 100 kB, as a full disk would."""
@@ -225,7 +226,7 @@ def test_a_disk_that_fills_up_leaves_no_part_of_a_file(music: Path, tmp_path: Pa
         (["--export", "wav", "--export-dir", "music/x"], "would mix with music"),
         (["--export", "wav", "--export-dir", "."], "would mix with music"),
         (["--export", "wav", "--export-dir", "music.store"], "would mix with music.store"),
-        (["--export", "wav", "--export-dir", "other"], "not empty and holds no copies"),
+        (["--export", "wav", "--export-dir", "other"], "not empty"),
         (["--export", "wav", "--export-dir", "thesis.txt"], "thesis.txt is a file"),
         (["--export", "wav", "--export-dir", "torn"], "stems.jsonl"),
     ],
@@ -286,10 +287,10 @@ def test_a_track_whose_name_or_channels_do_not_fit_is_skipped(
 
 @pytest.mark.parametrize("name", ["../x", "/abs", "a//b", "a/../b", "", ".", "a/.", "a\0b"])
 def test_a_name_that_leads_elsewhere_is_no_track_and_no_file(name: str, tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="is no name of a file inside"):
+    with pytest.raises(BadInputError, match="of a file inside"):
         inside(tmp_path, name)
     if "\0" not in name:  # which no file can have
-        assert "is no relative name" in str(unique_ids([TrackInput(name)])[0].problem)
+        assert "not a relative path" in str(unique_ids([TrackInput(name)])[0].problem)
 
 
 @pytest.mark.parametrize("name", ["a", "a/b c", "..a/b..", "ü/~/-x", "...", "a\nb"])

@@ -262,11 +262,11 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "negative": (lambda record: record["sources"]["bass"].update(offset=-1), "bass reaches beyond"),
     "long": (lambda record: place(record, samples=10**9), "mixture reaches beyond"),
     "levels": (lambda record: place(record, level_row=8), "its levels reach beyond levels.npy"),
-    "segments": (lambda record: place(record, segments=2), "make 1 segments, not 2"),
+    "segments": (lambda record: place(record, segments=2), "1 segments, not 2"),
     "sources": (lambda record: record["sources"].pop("bass"), "has the sources mixture, vocals"),
-    "shard": (lambda record: place(record, shard=7), "has no checksum of shards/00007.npy"),
+    "shard": (lambda record: place(record, shard=7), "checksum of shards/00007.npy"),
     "fields": (lambda record: record.pop("samples"), "tracks.jsonl: lacks fields of its tracks"),
-    "ids": (lambda record: record.update(id="one"), "says tracks 8, tracks.jsonl makes it 1"),
+    "ids": (lambda record: record.update(id="one"), "has tracks 8, but tracks.jsonl has 1"),
 }
 
 
@@ -291,7 +291,7 @@ def test_a_checksum_that_is_lost_or_leads_out_of_the_store_is_damage(
     result = printed(mscol, capsys, "verify", copy, code=1)
     assert result["damaged"] == [
         "store.json: names a file outside of the store, '../outside'",
-        "store.json: has no checksum of levels.npy",
+        "store.json: lacks a checksum of levels.npy",
     ]
 
 

@@ -14,6 +14,7 @@ from mscol_cli.store.spool import Spool
 from tests.helpers.audio import tones
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [None, 2])
 @pytest.mark.parametrize("seconds", [1.0, 400.0])
 def test_what_was_appended_is_read_again(

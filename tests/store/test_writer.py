@@ -174,7 +174,7 @@ def test_a_newer_version_of_the_same_separator_goes_on(whole: Path) -> None:
 
 def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("important")
-    with pytest.raises(UsageError, match="not empty and no store"):
+    with pytest.raises(UsageError, match="neither empty nor a store"):
         open_writer(tmp_path)
 
 

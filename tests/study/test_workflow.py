@@ -250,6 +250,7 @@ def test_inputs_that_are_skipped_do_not_stop_the_chain(
     assert mscol("reproduce", study) == 0
 
 
+@pytest.mark.slow
 def test_missing_data_is_named_before_anything_is_done(
     mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,7 +283,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(mscol: Command, study:
         ("[stores.a]\n[runs.a]\nstore = 'b'", "study.toml, [runs.a]"),
         ("[stores.a]\n[runs.'../a']", "'../a'"),
         ("[stores.a]\n[runs.a]\nstep = 3", "study.toml, [runs.a]"),
-        ("runs = [", "is no TOML"),
+        ("runs = [", "not valid TOML"),
     ],
 )
 def test_a_file_that_is_no_study_is_one_line(

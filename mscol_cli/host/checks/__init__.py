@@ -1,6 +1,6 @@
-"""What a part must keep to: the contracts in `mscol_cli.contracts`, checked.
+"""Checks of parts against the contracts in `mscol_cli.contracts`.
 
-Bundled parts and those of foreign plugins go through the same checks, right after they are built
-and wherever they return something, before anything is trained or written. A breach is a
-`PluginError` that names the part, its owner and version.
+Bundled and third-party parts are checked right after they are built, and whenever they return a
+value, before anything is trained or written. A breach is a `PluginError` that names the part, its
+owner and version.
 """

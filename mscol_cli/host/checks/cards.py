@@ -1,4 +1,4 @@
-"""Cards: names that can be typed, and options that can be read and recorded."""
+"""Checks of cards: names, build paths and options."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def validate_card(card: Card) -> None:
     """Check a card. Raises PluginError."""
     if not is_name(card.name):
         raise PluginError(
-            f"a card is named {card.name!r}: a name has no spaces at its ends and none of"
-            " / \\ , = + in it"
+            f"a card is named {card.name!r}: a name must not begin or end with spaces, or contain"
+            " any of / \\ , = +"
         )
     parts: list[tuple[str, Any, type]] = [("build", card.build, card.options)]
     if isinstance(card, ObjectiveCard) and card.augmentation is not None:

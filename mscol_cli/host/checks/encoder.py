@@ -1,4 +1,4 @@
-"""Encoders: attributes, and the embeddings of a few crops."""
+"""Checks of encoders: attributes, features and embeddings."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _AMPLITUDE = 1e-3
 
 
 def validate_encoder(encoder: Encoder) -> None:
-    """Check an encoder on the CPU, freshly built; its weights and random numbers stay as they are.
+    """Check a new encoder on the CPU, without changing its weights or the random state.
 
     Raises:
-        PluginError: An attribute is missing or of the wrong type, or what `frontend` and `forward`
-            return is not of the shape and type that the contract asks for.
+        PluginError: An attribute is missing or of the wrong type, or `frontend` or `forward`
+            returned a tensor of the wrong shape or type.
         PluginCallError: One of them raised an exception.
     """
     label = label_of(encoder)
@@ -38,7 +38,7 @@ def validate_encoder(encoder: Encoder) -> None:
 
 
 def validate_embeddings(embeddings: object, encoder: Encoder, rows: int) -> None:
-    """Check the shape of what `forward` returned of so many crops. Raises PluginError."""
+    """Check the shape of embeddings, which must be (rows, dim). Raises PluginError."""
     label = label_of(encoder)
     if not isinstance(embeddings, Tensor):
         raise breach(label, f"forward returned {type(embeddings).__name__}, not a tensor")
@@ -62,8 +62,8 @@ def _try(encoder: Encoder, label: str) -> None:
     with plugin_call(label, "forward"):
         embeddings = encoder(features)
     validate_embeddings(embeddings, encoder, _ROWS)
-    for method, found in (("frontend", features), ("forward", embeddings)):
-        if found.dtype != torch.float32:
-            raise breach(label, f"{method} returned {found.dtype}, not torch.float32")
+    for method, output in (("frontend", features), ("forward", embeddings)):
+        if output.dtype != torch.float32:
+            raise breach(label, f"{method} returned {output.dtype}, not torch.float32")
     if not embeddings.isfinite().all():
         raise breach(label, "the embedding of noise is not finite")

@@ -1,4 +1,4 @@
-"""Importers: whether they claim a file, and the model that they read."""
+"""Checks of importers: the results of `claims` and `read`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mscol_cli.host.guard import guarded, label_of
 
 
 def claims_checkpoint(importer: Importer, path: Path) -> bool:
-    """Whether an importer says that a checkpoint is of its format.
+    """Whether an importer claims a checkpoint.
 
     Raises:
-        PluginError: It returned something else than a boolean.
-        PluginCallError: It raised an exception.
+        PluginError: `claims` did not return a boolean.
+        PluginCallError: `claims` raised an exception.
     """
     claimed = guarded(importer, importer.claims, str(path))(path)
     if not isinstance(claimed, bool):
@@ -27,9 +27,9 @@ def read_checkpoint(importer: Importer, path: Path) -> ImportedModel:
     """Read a checkpoint.
 
     Raises:
-        MscolError: What the importer says of a checkpoint that cannot be used.
-        PluginError: It returned something else than an ImportedModel.
-        PluginCallError: It raised another exception.
+        MscolError: The checkpoint cannot be used.
+        PluginError: `read` did not return a valid ImportedModel.
+        PluginCallError: `read` raised another exception.
     """
     model = guarded(importer, importer.read, str(path))(path)
     validate_model(model, label_of(importer))
@@ -37,17 +37,19 @@ def read_checkpoint(importer: Importer, path: Path) -> ImportedModel:
 
 
 def validate_model(model: object, label: str) -> None:
-    """Check what `Importer.read` returned. Raises PluginError."""
+    """Check the result of `Importer.read`. Raises PluginError."""
     if not isinstance(model, ImportedModel):
         raise breach(label, f"read returned {type(model).__name__}, not an ImportedModel")
     _check_part(model.encoder, "encoder", label)
     _check_part(model.objective, "objective", label)
     for name in ("step", "mapped"):
         if not is_whole(getattr(model, name)):
-            raise breach(label, f"{name} is {getattr(model, name)!r}, not a number of 0 or more")
+            raise breach(
+                label, f"{name} is {getattr(model, name)!r}, not a whole number of at least 0"
+            )
     for path in model.sources:
         if not isinstance(path, Path) or not path.is_file():
-            raise breach(label, f"sources has {str(path)!r}, which is not a file")
+            raise breach(label, f"sources contains {str(path)!r}, which is not a file")
     left_out = model.left_out
     counts = left_out.values() if isinstance(left_out, Mapping) else [left_out]
     if not all(is_whole(count) for count in counts):

@@ -1,4 +1,4 @@
-"""Objectives: plans that stay inside their tracks, a loss that can be minimised, metrics."""
+"""Checks of objectives: plans, views, loss and metrics."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from mscol_cli.host.checks.values import breach
 def validate_plan(
     plan: object, index: StoreIndex, crop_samples: int, batch_size: int, label: str
 ) -> None:
-    """Check the crops and labels of one update, in some ten microseconds per view.
+    """Check the crops and labels of one update, which takes about 10 microseconds per view.
 
     Args:
-        plan: What `Objective.plan` returned.
-        index: The store's.
-        crop_samples: Length of a crop. A crop must end inside its track; in a track that is
-            shorter, it must start at 0, and zeros follow.
+        plan: Result of `Objective.plan`.
+        index: Index of the store.
+        crop_samples: Length of a crop, in samples. A crop must end inside its track, or start at 0
+            in a shorter track.
         batch_size: Rows of the batch.
-        label: What messages call the objective.
+        label: Label of the objective, for messages.
 
     Raises:
-        PluginError: A row lies outside the store, or an array has another length or type.
+        PluginError: A crop lies outside the store, or an array has the wrong length or type.
     """
     if not isinstance(plan, CropPlan):
         raise breach(label, f"plan returned {type(plan).__name__}, not a CropPlan")
@@ -43,39 +43,40 @@ def validate_plan(
 def validate_views(
     views: object, rows: int, method: str, label: str, samples: int | None = None
 ) -> None:
-    """Check tensors by name, as `augment_waveforms`, `augment_features` and `project` return.
+    """Check the result of `augment_waveforms`, `augment_features` or `project`.
 
     Args:
-        views: What the method returned.
-        rows: Of the batch, the first axis of every tensor.
+        views: (rows, samples) or (rows, ...) tensors by name.
+        rows: Rows of the batch.
         method: Name of the method.
-        label: What messages call the objective.
-        samples: Length of waveforms, the second and last axis; None for other tensors.
+        label: Label of the objective, for messages.
+        samples: Length of waveforms; None for other tensors.
 
     Raises:
-        PluginError: Something else was returned.
+        PluginError: A tensor has the wrong shape or type.
     """
     if not isinstance(views, Mapping) or not views:
         raise breach(label, f"{method} returned {type(views).__name__}, not tensors by name")
-    for name, found in views.items():
-        if not isinstance(found, Tensor) or not found.is_floating_point():
-            raise breach(label, f"{method} returned '{name}' as {_described(found)}, not floats")
-        wrong = found.ndim == 0 or len(found) != rows
-        if wrong or (samples is not None and found.shape[1:] != (samples,)):
-            asked = f"({rows}, {samples})" if samples is not None else f"({rows}, ...)"
-            raise breach(
-                label, f"{method} returned '{name}' of shape {tuple(found.shape)}, not {asked}"
+    for name, view in views.items():
+        if not isinstance(view, Tensor) or not view.is_floating_point():
+            raise breach(label, f"{method} returned '{name}' as {_describe(view)}, not floats")
+        wrong = view.ndim == 0 or len(view) != rows
+        if wrong or (samples is not None and view.shape[1:] != (samples,)):
+            shape, expected = (
+                tuple(view.shape),
+                f"({rows}, {'...' if samples is None else samples})",
             )
+            raise breach(label, f"{method} returned '{name}' of shape {shape}, not {expected}")
 
 
 def validate_loss(loss: object, label: str) -> None:
     """Check the loss of one update; on a GPU this waits for the device.
 
     Raises:
-        PluginError: It is not a finite scalar with a gradient.
+        PluginError: The loss is not a finite scalar with a gradient.
     """
     if not isinstance(loss, Tensor) or loss.ndim or not loss.is_floating_point():
-        raise breach(label, f"loss is {_described(loss)}, not a scalar tensor")
+        raise breach(label, f"loss is {_describe(loss)}, not a scalar tensor")
     if not loss.requires_grad:
         raise breach(label, "loss has no gradient: it does not depend on the embeddings")
     if not bool(loss.isfinite()):
@@ -83,33 +84,33 @@ def validate_loss(loss: object, label: str) -> None:
 
 
 def validate_metrics(values: object, label: str) -> dict[str, Tensor]:
-    """What an objective reports of an update, without its gradients.
+    """Check the metrics of one update, and detach them.
 
     Args:
-        values: By name, scalars.
-        label: What messages call the objective.
+        values: Scalars by name.
+        label: Label of the objective, for messages.
 
     Raises:
-        PluginError: A name that the trainer has taken, or a value that is not one number.
+        PluginError: A name is reserved for the trainer, or a value is not a scalar.
     """
     if not isinstance(values, Mapping):
-        raise breach(label, f"its metrics are {_described(values)}, not tensors by name")
+        raise breach(label, f"its metrics are {_describe(values)}, not tensors by name")
     for name, value in values.items():
         if name in RESERVED or str(name).startswith(ONLINE_PROBE):
             raise PluginError(
-                f"{label} reports '{name}', which in metrics.jsonl is the trainer's own:"
-                f" its plugin must call that value something else, such as 'objective_{name}'."
+                f"{label} reports '{name}', a name that the trainer uses in metrics.jsonl:"
+                f" its plugin must rename this metric, such as to 'objective_{name}'."
             )
         if not isinstance(name, str) or not isinstance(value, Tensor) or value.numel() != 1:
             raise PluginError(
-                f"{label} reports '{name}', which is {_described(value)}: its plugin must"
+                f"{label} reports '{name}', which is {_describe(value)}: its plugin must"
                 " return tensors of one number, by name."
             )
     return {name: value.detach() for name, value in values.items()}
 
 
 def validate_notes(notes: object, label: str) -> list[str]:
-    """What `check` returned. Raises PluginError where it is not a list of lines."""
+    """Check the result of `Objective.check`, a list of lines. Raises PluginError."""
     if not isinstance(notes, (list, tuple)) or not all(isinstance(note, str) for note in notes):
         raise breach(label, f"check returned {notes!r}, not a list of lines")
     return list(notes)
@@ -124,7 +125,7 @@ def _check_crops(
         _check_array(getattr(crops, name), "i", f"{name} in {what}", batch_size, label)
     _check_range(crops.track, len(index.track_samples), f"track in {what}", "tracks", label)
     _check_range(crops.source, len(index.sources), f"source in {what}", "sources", label)
-    # A track that is shorter than a crop is taken from its start, and zeros follow.
+    # In a track shorter than a crop, the only valid start is 0.
     last = np.maximum(index.track_samples[crops.track] - crop_samples, 0)
     outside = (crops.start < 0) | (crops.start > last)
     if outside.any():
@@ -133,8 +134,8 @@ def _check_crops(
         raise breach(
             label,
             f"row {row} of {what} starts at sample {crops.start[row]} of track"
-            f" '{index.track_ids[track]}', which has {index.track_samples[track]} samples, and a"
-            f" crop takes {crop_samples}: it must start between 0 and {last[row]}",
+            f" '{index.track_ids[track]}', which has {index.track_samples[track]} samples; a crop"
+            f" has {crop_samples}: it must start between 0 and {last[row]}",
         )
 
 
@@ -142,8 +143,8 @@ def _check_array(values: object, kinds: str, what: str, batch_size: int, label: 
     if not isinstance(values, np.ndarray):
         raise breach(label, f"{what} is {type(values).__name__}, not a NumPy array")
     if values.dtype.kind not in kinds:
-        asked = "integers" if kinds == "i" else "numbers or booleans"
-        raise breach(label, f"{what} is of type {values.dtype}, not {asked}")
+        expected = "integers" if kinds == "i" else "numbers or booleans"
+        raise breach(label, f"{what} is of type {values.dtype}, not {expected}")
     if values.ndim == 0 or len(values) != batch_size or (kinds == "i" and values.ndim != 1):
         shape = f"({batch_size},)" if kinds == "i" else f"({batch_size}, ...)"
         raise breach(label, f"{what} has shape {values.shape}, not {shape}")
@@ -157,7 +158,7 @@ def _check_range(
         raise breach(label, f"{what} has {value}, and the store has {unit} 0 to {count - 1}")
 
 
-def _described(value: object) -> str:
+def _describe(value: object) -> str:
     if not isinstance(value, Tensor):
         return repr(value)
     if value.numel() != 1:

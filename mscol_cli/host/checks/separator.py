@@ -1,4 +1,4 @@
-"""Separators: attributes, tracks, and waveforms of the right names and shapes."""
+"""Checks of separators: attributes, tracks and separated waveforms."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def validate_separator(separator: Separator) -> None:
 
 
 def find_tracks(separator: Separator, files: Sequence[InputFile]) -> list[TrackInput]:
-    """The tracks that a separator makes of files.
+    """Group files into tracks with a separator.
 
     Raises:
-        PluginError: It returned something else than tracks.
-        PluginCallError: It raised an exception.
+        PluginError: `tracks` did not return valid tracks.
+        PluginCallError: `tracks` raised an exception.
     """
     label = label_of(separator)
     tracks = guarded(separator, separator.tracks, f"{len(files)} files")(files)
@@ -44,21 +44,21 @@ def find_tracks(separator: Separator, files: Sequence[InputFile]) -> list[TrackI
         if not isinstance(track, TrackInput) or not isinstance(track.id, str):
             raise breach(label, f"tracks returned {track!r}, not a TrackInput with a name")
         if track.problem is None and not _has_files(track):
-            raise breach(label, f"track '{track.id}' has no files by role, and no problem either")
+            raise breach(label, f"track '{track.id}' has neither files by role nor a problem")
     return list(tracks)
 
 
 def validate_separated(separated: object, sources: Sequence[str], samples: int, label: str) -> None:
-    """Check what `separate` returned for one track or chunk.
+    """Check the result of `separate` for one track or chunk.
 
     Args:
-        separated: What it returned.
-        sources: Names that must be there besides the mixture.
-        samples: Length of the track or chunk.
-        label: What messages call the separator.
+        separated: (channels, samples) waveforms by name.
+        sources: Required names besides the mixture.
+        samples: Length of the track or chunk, in samples.
+        label: Label of the separator, for messages.
 
     Raises:
-        PluginError: A source is missing, or is not (channels, samples) of floats.
+        PluginError: A source is missing, or has the wrong shape or type.
     """
     if not isinstance(separated, Mapping):
         raise breach(label, f"separate returned {type(separated).__name__}, not sources by name")
@@ -73,9 +73,11 @@ def _check_sources(sources: object, label: str) -> None:
         raise breach(label, f"sources is {sources!r}, not a tuple of names")
     for name in sources:
         if not is_name(name) or name == MIXTURE:
-            raise breach(label, f"source {name!r} cannot be a name: take letters, digits, _ and -")
+            raise breach(
+                label, f"source {name!r} is not a valid name: use letters, digits, _ and -"
+            )
     if len({name.casefold() for name in sources}) < len(sources):
-        raise breach(label, f"two of the sources {', '.join(sources)} have one name")
+        raise breach(label, f"two of the sources {', '.join(sources)} have the same name")
 
 
 def _check_chunking(chunking: object, label: str) -> None:
@@ -83,9 +85,9 @@ def _check_chunking(chunking: object, label: str) -> None:
         return
     if not isinstance(chunking, Chunking):
         raise breach(label, f"chunking is {chunking!r}, neither a Chunking nor None")
-    whole = is_whole(chunking.samples, 1) and is_whole(chunking.overlap)
-    if not whole or 2 * chunking.overlap >= chunking.samples:
-        raise breach(label, f"{chunking}: overlap must be 0 or more, and below half of samples")
+    valid = is_whole(chunking.samples, 1) and is_whole(chunking.overlap)
+    if not valid or 2 * chunking.overlap >= chunking.samples:
+        raise breach(label, f"{chunking}: overlap must be at least 0 and less than half of samples")
 
 
 def _has_files(track: TrackInput) -> bool:
@@ -101,7 +103,7 @@ def _check_waveform(waveform: Tensor, name: str, samples: int, label: str) -> No
     from torch import Tensor
 
     if not isinstance(waveform, Tensor) or not waveform.is_floating_point():
-        raise breach(label, f"separate returned '{name}' that is not a tensor of floats")
+        raise breach(label, f"separate returned '{name}', which is not a tensor of floats")
     shape = tuple(waveform.shape)
     if len(shape) != 2 or shape[0] < 1 or shape[1] != samples:
         raise breach(

@@ -1,4 +1,4 @@
-"""Tasks: a protocol, and clips that can be told apart, split and scored."""
+"""Checks of tasks: protocol, classes, clips and test sets."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from mscol_cli.host.guard import guarded, label_of
 
 
 def validate_task(task: Task) -> None:
-    """Check a task's protocol, but for the names of metrics. Raises PluginError."""
+    """Check a task's protocol, except the names of metrics. Raises PluginError."""
     label = label_of(task)
     protocol = attribute(task, "protocol", label)
     if not isinstance(protocol, ProbeProtocol):
         raise breach(label, f"protocol is {type(protocol).__name__}, not a ProbeProtocol")
     if not isinstance(protocol.metrics, tuple) or not protocol.metrics:
-        raise breach(label, f"metrics of its protocol are {protocol.metrics!r}, not some names")
+        raise breach(
+            label, f"metrics of its protocol are {protocol.metrics!r}, not a tuple of names"
+        )
 
 
 def load_task(task: Task, folder: Path) -> TaskData:
     """Read a task's data set.
 
     Raises:
-        MissingDataError: It is not there.
-        PluginError: What was read breaks the contract.
-        PluginCallError: The task raised an exception.
+        MissingDataError: The data set is missing.
+        PluginError: The result of `load` breaks the contract.
+        PluginCallError: `load` raised an exception.
     """
     data = guarded(task, task.load, str(folder))(folder)
     validate_task_data(data, task.protocol.multilabel, f"{label_of(task)}: {folder}")
@@ -35,12 +37,12 @@ def load_task(task: Task, folder: Path) -> TaskData:
 
 
 def validate_task_data(data: object, multilabel: bool, label: str) -> None:
-    """Check a data set that a task has read.
+    """Check the result of `Task.load`.
 
     Args:
-        data: What `Task.load` returned.
+        data: Result of `Task.load`.
         multilabel: Whether a clip may have any number of labels.
-        label: What messages call the task, and the folder it read.
+        label: Label of the task and its folder, for messages.
 
     Raises:
         PluginError: Classes or clips share a name, a label is out of range, or a type is wrong.
@@ -63,12 +65,12 @@ def _check_classes(classes: Iterable[object], label: str) -> None:
     if not names or not all(isinstance(name, str) and name for name in names):
         raise breach(label, f"classes are {classes!r}, not names in the order of their labels")
     if len(set(names)) < len(names):
-        raise breach(label, "two classes have one name")
+        raise breach(label, "two classes have the same name")
 
 
 def _problem(item: object, classes: int, multilabel: bool) -> str | None:
     if not isinstance(item, TaskItem) or not isinstance(item.id, str):
-        return f"{item!r} is not a TaskItem with a name"
+        return f"{item!r} is not a TaskItem with an id"
     if item.split not in get_args(Split):
         return f"clip '{item.id}' has split {item.split!r}, not {', '.join(get_args(Split))}"
     if not isinstance(item.path, Path):
@@ -76,8 +78,8 @@ def _problem(item: object, classes: int, multilabel: bool) -> str | None:
     labels = item.labels
     single = isinstance(labels, tuple) and (multilabel or len(labels) == 1)
     if not single or not all(is_whole(label) and label < classes for label in labels):
-        asked = "any" if multilabel else "exactly one"
-        return f"clip '{item.id}' has labels {labels!r}, not {asked} of 0 to {classes - 1}"
+        expected = "any" if multilabel else "exactly one"
+        return f"clip '{item.id}' has labels {labels!r}, not {expected} of 0 to {classes - 1}"
     groups = item.groups.items() if isinstance(item.groups, Mapping) else [(None, item.groups)]
     if not all(isinstance(value, str) for group in groups for value in group):
         return f"clip '{item.id}' has groups {item.groups!r}, not text by kind"
@@ -88,5 +90,5 @@ def _check_test_sets(data: TaskData, label: str) -> None:
     tested = {item.id for item in data.items if item.split == "test"}
     for name, members in data.test_sets.items():
         if not set(members) <= tested:
-            other = min(set(members) - tested)
-            raise breach(label, f"test set '{name}' holds '{other}', which is not a test clip")
+            unknown = min(set(members) - tested)
+            raise breach(label, f"test set '{name}' has '{unknown}', which is not a test clip")

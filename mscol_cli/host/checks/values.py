@@ -1,4 +1,4 @@
-"""Checks of single values, shared by the checks of every kind of part."""
+"""Checks of single values, shared by the checks of all kinds of parts."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _MISSING = object()
 
 
 def breach(label: str, problem: str) -> PluginError:
-    """The error of a part that breaks its contract."""
+    """Build the error for a part that breaks its contract."""
     return PluginError(f"{label}: {problem}.")
 
 
 def attribute(part: object, name: str, label: str) -> Any:
-    """An attribute that the contract asks for. Raises PluginError where it is missing."""
+    """A required attribute. Raises PluginError if it is missing."""
     with plugin_call(label, name):  # it may be a property
         value = getattr(part, name, _MISSING)
     if value is _MISSING:
-        raise breach(label, f"it has no attribute '{name}', which its contract asks for")
+        raise breach(label, f"it has no attribute '{name}', which its contract requires")
     return value
 
 
 def check_whole(part: object, names: Iterable[str], label: str, minimum: int = 1) -> None:
-    """Attributes must be whole numbers. Raises PluginError."""
+    """Check that attributes are whole numbers. Raises PluginError."""
     for name in names:
         value = attribute(part, name, label)
         if not is_whole(value, minimum):
@@ -39,7 +39,7 @@ def is_whole(value: object, minimum: int = 0) -> bool:
 
 
 def is_name(value: object) -> bool:
-    """Whether a value can be part of a file's name and of an option's value."""
+    """Whether a value can be part of file names and option values."""
     return (
         isinstance(value, str)
         and value.isprintable()

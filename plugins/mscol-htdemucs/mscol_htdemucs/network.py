@@ -1,4 +1,4 @@
-"""The ONNX file: opened, checked to be such a network, and run."""
+"""Open, check and run the ONNX file of a network."""
 
 from __future__ import annotations
 
@@ -24,35 +24,37 @@ OUTPUTS = (
 
 
 class Network:
-    """A Hybrid Transformer Demucs of four sources, without the transforms around it."""
+    """A Hybrid Transformer Demucs of four sources, without its Fourier transforms."""
 
     def __init__(self, path: Path, device: str) -> None:
         """Open a file.
 
         Args:
             path: The ONNX file.
-            device: Torch device name. A GPU is used where onnxruntime is built for it.
+            device: Torch device name. A GPU is used if onnxruntime supports it.
 
         Raises:
-            MissingDataError: There is no such file.
-            UsageError: It is no ONNX file, or not of such a network; or onnxruntime is not there.
+            MissingDataError: The file does not exist.
+            UsageError: The file is not ONNX or another network, or onnxruntime is not installed.
         """
         if not path.exists():
-            raise MissingDataError(f"{path}: no such file; name an HTDemucs ONNX file with --model")
+            raise MissingDataError(
+                f"{path}: no such file; choose an HTDemucs ONNX file with --model"
+            )
         self._session = _open(path, device)
         self._inputs = _names_of(INPUTS, self._session.get_inputs(), "inputs", path)
         self._outputs = _names_of(OUTPUTS, self._session.get_outputs(), "outputs", path)
 
     def __call__(self, waveform: Tensor, spectrogram: Tensor) -> tuple[Tensor, Tensor]:
-        """One segment through the network.
+        """Run the network on one segment.
 
         Args:
             waveform: (2, SEGMENT) at 44.1 kHz.
             spectrogram: (4, BINS, FRAMES), see `to_spectrogram`.
 
         Returns:
-            Of each source, what both halves of the network add up to: a spectrogram
-            (sources, 4, BINS, FRAMES) and a waveform (sources, 2, SEGMENT).
+            Spectrograms (sources, 4, BINS, FRAMES) and waveforms (sources, 2, SEGMENT) of the two
+            branches of the network, whose sum is the estimate.
         """
         values = (waveform[None].numpy(), spectrogram[None].numpy())
         feeds = dict(zip(self._inputs, values, strict=True))
@@ -61,11 +63,11 @@ class Network:
 
 
 def providers(device: str, available: Sequence[str]) -> list[Any]:
-    """What onnxruntime should run on, the best first.
+    """Execution providers for onnxruntime, in order of preference.
 
     Args:
         device: Torch device name.
-        available: What this onnxruntime is built for.
+        available: Providers that this onnxruntime supports.
     """
     kind, _, number = device.partition(":")
     cuda = [("CUDAExecutionProvider", {"device_id": int(number or 0)})]
@@ -82,27 +84,27 @@ def _open(path: Path, device: str) -> Any:
         ) from None
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
-    settings.enable_cpu_mem_arena = False  # it doubles the memory and saves no time
-    settings.log_severity_level = 4  # what matters comes as an exception
+    settings.enable_cpu_mem_arena = False  # doubles the memory without saving time
+    settings.log_severity_level = 4  # errors are raised as exceptions
     usable = providers(device, onnxruntime.get_available_providers())
     try:
         return onnxruntime.InferenceSession(str(path), settings, providers=usable)
-    except Exception as error:  # its exceptions have no base class of their own
+    except Exception as error:  # its exceptions have no common base class
         reason = " ".join(str(error).split())[:160]
-        raise UsageError(f"{path} is no ONNX file that can be read ({reason})") from None
+        raise UsageError(f"{path} is not a readable ONNX file ({reason})") from None
 
 
 def _names_of(
     shapes: Sequence[tuple[int, ...]], nodes: Sequence[Any], what: str, path: Path
 ) -> list[str]:
-    """Names by shape: exporters make them up."""
+    """Names of inputs or outputs by shape, as names depend on the exporter."""
     name_of = {tuple(node.shape): node.name for node in nodes if node.type == "tensor(float)"}
     if len(nodes) != len(shapes) or set(name_of) != set(shapes):
-        found = ", ".join(f"{node.name} {_shape(node.shape)} {node.type}" for node in nodes)
-        wanted = " and ".join(_shape(shape) for shape in shapes)
+        actual = ", ".join(f"{node.name} {_shape(node.shape)} {node.type}" for node in nodes)
+        expected = " and ".join(_shape(shape) for shape in shapes)
         raise UsageError(
-            f"{path} is no HTDemucs of four sources: its {what} are {found}; such a network has"
-            f" {wanted}, all tensor(float)."
+            f"{path} is not an HTDemucs of four sources: its {what} are {actual}; expected are"
+            f" {expected}, all tensor(float)."
         )
     return [name_of[shape] for shape in shapes]
 

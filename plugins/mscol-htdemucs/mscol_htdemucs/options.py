@@ -13,7 +13,7 @@ class HTDemucsOptions:
 
     overlap: float = option(
         0.25,
-        "share of a segment that the next one covers, too, at least; less is faster",
+        "minimum share of a segment that overlaps with the next; less is faster",
         minimum=0.0,
         maximum=0.9,
     )

@@ -8,7 +8,7 @@ from mscol_htdemucs.options import HTDemucsOptions
 
 @hookimpl
 def mscol_separators() -> list[SeparatorCard]:
-    """The one separator."""
+    """The separator `htdemucs`."""
     return [
         SeparatorCard(
             name="htdemucs",

@@ -1,4 +1,4 @@
-"""A track of any length through a network that hears one length."""
+"""Process tracks of any length with a network of fixed input length."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def in_segments(
 ) -> Tensor:
     """Estimate the sources of overlapping segments and fade from each to the next.
 
-    Segments are spread evenly over the track, and reach `edge` samples of silence beyond its ends;
-    a track shorter than one segment is padded.
+    Segments are spread evenly over the track, which is padded by `edge` samples of silence at its
+    ends; a track shorter than one segment is padded to one.
 
     Args:
         waveform: (channels, samples).
         estimate: Maps (channels, segment) to (sources, channels, segment).
         segment: Samples of a segment.
         edge: Samples at either end of a segment whose estimates are not used.
-        overlap: Share of a segment's used samples that the next one covers, too, at least.
+        overlap: Minimum share of a segment's used samples that overlap with the next.
 
     Returns:
         (sources, channels, samples).
@@ -40,12 +40,12 @@ def in_segments(
     window = triangle(segment, edge)
     total, weight = torch.zeros(0), torch.zeros(end)
     for start in starts:
-        heard = slice(start, start + segment)
-        estimated = estimate(padded[:, heard])
+        part = slice(start, start + segment)
+        estimated = estimate(padded[:, part])
         if not total.numel():
             total = torch.zeros(*estimated.shape[:-1], end)
-        total[..., heard] += estimated * window
-        weight[heard] += window
+        total[..., part] += estimated * window
+        weight[part] += window
     inside = slice(edge, edge + samples)
     return total[..., inside] / weight[inside]
 
@@ -54,9 +54,9 @@ def segment_starts(samples: int, used: int, overlap: float) -> list[int]:
     """First used samples of the segments of a track.
 
     Args:
-        samples: Of the track.
-        used: Samples of a segment.
-        overlap: Share of `used` that neighbours have in common, at least.
+        samples: Length of the track.
+        used: Used samples of a segment.
+        overlap: Minimum share of `used` that neighbours have in common.
     """
     last = max(samples - used, 0)
     steps = ceil(last / int((1 - overlap) * used))
@@ -64,7 +64,7 @@ def segment_starts(samples: int, used: int, overlap: float) -> list[int]:
 
 
 def triangle(segment: int, edge: int) -> Tensor:
-    """(segment,): up to 1 in the middle and down again, zero in the first and last `edge`."""
+    """Triangular window (segment,), 1 in the middle and 0 in the first and last `edge` samples."""
     used = segment - 2 * edge
     rising = torch.arange(1, used + 1, dtype=torch.float32)
     slopes = torch.minimum(rising, rising.flip(0))

@@ -1,4 +1,4 @@
-"""`htdemucs`: from a mix to its sources."""
+"""`htdemucs`: sources estimated from the mix by Hybrid Transformer Demucs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _SILENT = 1e-8
 class HTDemucsSeparator(Separator):
     """Hybrid Transformer Demucs, which estimates all sources at once.
 
-    The network hears mono twice, as a stereo track, and its stems are then mono, too. What has
-    more than two channels is averaged to mono before.
+    Mono input is used for both channels of the network, and its stems are averaged to mono. Input
+    with more than two channels is averaged to mono first.
     """
 
     sources = SOURCES
@@ -35,11 +35,11 @@ class HTDemucsSeparator(Separator):
         """Open the file that `--model` names.
 
         Raises:
-            UsageError: No file was named, or it is not of such a network.
-            MissingDataError: It is not there.
+            UsageError: `--model` is not set, or the file is another network.
+            MissingDataError: The file is missing.
         """
         if context.model is None:
-            raise UsageError("separator 'htdemucs' needs weights: name them, --model FILE.onnx")
+            raise UsageError("separator 'htdemucs' needs weights: set --model FILE.onnx")
         path = Path(context.model).expanduser()
         self._overlap = options.overlap
         self._network = Network(path, context.device)
@@ -54,14 +54,14 @@ class HTDemucsSeparator(Separator):
     def separate(self, audio: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Estimate every source from the mix."""
         mixture = audio[MIXTURE]
-        heard = mixture if len(mixture) <= CHANNELS else mixture.mean(dim=0, keepdim=True)
-        stems = self._separate_stereo(heard.expand(CHANNELS, -1))
-        if len(heard) == 1:
+        channels = mixture if len(mixture) <= CHANNELS else mixture.mean(dim=0, keepdim=True)
+        stems = self._separate_stereo(channels.expand(CHANNELS, -1))
+        if len(channels) == 1:
             stems = stems.mean(dim=1, keepdim=True)
         return {MIXTURE: mixture, **dict(zip(SOURCES, stems, strict=True))}
 
     def _separate_stereo(self, waveform: Tensor) -> Tensor:
-        """(2, samples) to (sources, 2, samples), normalised by the mono mix meanwhile."""
+        """Separate (2, samples), normalised by the mono mix, into (sources, 2, samples)."""
         mono = waveform.mean(dim=0)
         mean, deviation = mono.mean(), mono.std(correction=0) + _SILENT
         stems = in_segments(
@@ -71,10 +71,10 @@ class HTDemucsSeparator(Separator):
             edge=EDGE,
             overlap=self._overlap,
         )
-        # Demucs gives the mean to each source; shared out, sources still add up to the mix.
+        # Demucs adds the mean to each source; divided among them, sources add up to the mix.
         return stems * deviation + mean / len(SOURCES)
 
     def _estimate(self, segment: Tensor) -> Tensor:
-        """(2, SEGMENT) to (sources, 2, SEGMENT)."""
+        """Map (2, SEGMENT) to (sources, 2, SEGMENT)."""
         spectrograms, waveforms = self._network(segment, to_spectrogram(segment))
         return to_waveform(spectrograms) + waveforms

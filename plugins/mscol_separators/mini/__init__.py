@@ -1,6 +1,6 @@
-"""`mini`: small networks of mscol's own, kept in this folder; CARD.md says what they are worth.
+"""`mini`: the bundled small networks; CARD.md documents their quality.
 
-They work at the store's own rate, so that nothing is computed that a store would not keep.
+They work at 16 kHz, the sample rate of stores.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ FOLDER = Path(__file__).parent
 SUFFIX = ".safetensors"
 SAMPLE_RATE = 16_000  # Hz
 N_FFT, N_HOP = 2048, 512  # samples
-MAX_BIN = 896  # of 1025: what lies above 7 kHz is filtered, but not listened to
+MAX_BIN = 896  # of 1025: frequencies above 7 kHz are filtered, but not part of the network's input
 HIDDEN_SIZE = 112
 
 
 def weight_files(targets: tuple[str, ...]) -> dict[str, Path]:
-    """The file of each target.
+    """Paths of weights by target.
 
     Raises:
-        UsageError: A target that the model does not have.
-        MissingDataError: A file is not where it was installed.
+        UsageError: The model does not have a target.
+        MissingDataError: An installed file is missing.
     """
     for target in targets:
         if target not in TARGETS:
@@ -43,7 +43,7 @@ def weight_files(targets: tuple[str, ...]) -> dict[str, Path]:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Weights of one network by name, float32; matrices are stored as float16.
+    """Read the weights of one network by name, as float32; matrices are stored as float16.
 
     Raises:
         MissingDataError: The file is damaged.

@@ -47,6 +47,7 @@ def test_it_says_how_to_cut(encoder: Encoder) -> None:
     assert len(whole_windows(encoder, encoder.crop_samples)) == 1
 
 
+@pytest.mark.slow
 def test_every_parameter_learns(encoder: Encoder) -> None:
     encoder.train().zero_grad()
     encoder(encoder.frontend(crops(encoder, batch=8))).square().mean().backward()
@@ -83,6 +84,7 @@ def test_silence_has_a_finite_vector(encoder: Encoder) -> None:
     assert silence.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_seed_decides_its_weights_and_they_can_be_restored(name: str) -> None:
     first, second = build(name), build(name)

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from mscol_cli.engine.models import Model, build_objective, load_model
 from mscol_cli.host import find_objective, load_registry
 from mscol_importers.bundle import open_bundle
+from mscol_importers.mapping import published_mapping
 from mscol_importers.matching import find_problems
-from mscol_importers.places import published_places
 from tests.conftest import Command
 from tests.helpers.audio import write_audio
 
@@ -49,7 +49,7 @@ def test_the_encoder_and_head_compute_what_keras_did(model: Model) -> None:
 
 def test_every_variable_of_the_released_model_has_its_place() -> None:
     bundle = open_bundle(FIXTURES / "released_checkpoint-10.index")
-    assert find_problems(bundle.variables, published_places()) == []
+    assert find_problems(bundle.variables, published_mapping()) == []
 
 
 def test_the_released_index_without_its_data_is_missing_data(

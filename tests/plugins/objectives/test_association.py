@@ -180,7 +180,7 @@ def test_msa_writes_the_constant_into_silent_positives_only() -> None:
 
 @pytest.mark.parametrize(
     ("stems", "level", "message"),
-    [(("bass",), 0.1, "choose --stems from drums,vocals"), ((), 0.0, "'drums' never sounds")],
+    [(("bass",), 0.1, "choose --stems from drums,vocals"), ((), 0.0, "'drums' is silent")],
 )
 def test_msa_refuses_stems_it_cannot_draw(
     stems: tuple[str, ...], level: float, message: str

@@ -75,8 +75,8 @@ def test_options_find_their_part_by_key_or_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("msa+cola", [], "'cola' does nothing to crops"),
-        ("msa+msa", [], "names a part twice"),
+        ("msa+cola", [], "'cola' has no augmentation"),
+        ("msa+msa", [], "repeats a name"),
         ("msa+nothing", [], "'nothing'"),
         ("msa+mws", ["fil=1"], "'fill'"),
         ("msa+mws", ["cola.fill=1"], "'cola'"),

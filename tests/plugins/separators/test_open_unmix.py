@@ -85,6 +85,7 @@ def test_stems_are_those_of_the_package(
         assert snr(stems[name], expected) > (75 if channels == 1 else 110)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("niter", [1, 2])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_channels_that_are_alike_cost_no_digits(alike: Path, channels: int, niter: int) -> None:
@@ -136,9 +137,9 @@ def test_the_distance_of_chunks_from_the_whole_is_measured(
     assert (found["chunks"], found["seconds"]) == (6, 12.0)
     assert all(5 < found["snr_db"][name] < 100 for name in ("vocals", "drums", "bass", "other"))
     assert mscol(*command) == 0
-    assert "SNR of chunks against the whole at once: vocals" in capsys.readouterr().out
+    assert "at once: vocals " in capsys.readouterr().out
     assert mscol("separate", "--check-chunking", "a.wav", "--model", "mini") == 2
-    assert "is separated at once" in capsys.readouterr().err
+    assert "fits into one chunk" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 

@@ -89,6 +89,7 @@ def test_no_table_names_the_file(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_full_subset_has_6400_800_and_800_tracks_but_for_the_empty_ones(
     tmp_path: Path,
 ) -> None:

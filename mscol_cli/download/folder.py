@@ -1,4 +1,4 @@
-"""Where a collection goes, and one process at a time in it."""
+"""Default folder of a collection, and the lock on a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TORCH_HUB = "torch.hub"
 
 
 def default_folder(collection: Collection) -> Path:
-    """Where a collection goes unless the user says otherwise."""
+    """Default folder of a collection."""
     if collection.folder != TORCH_HUB:
         return Path(collection.folder)
     import torch
@@ -24,18 +24,18 @@ def default_folder(collection: Collection) -> Path:
 
 
 @contextmanager
-def alone_in(folder: Path, progress: Progress) -> Iterator[None]:
-    """Make the folder and keep other processes that download out of it; wait for one that does.
+def download_lock(folder: Path, progress: Progress) -> Iterator[None]:
+    """Create a folder and lock it against other downloads, waiting for a running one.
 
     Raises:
-        MscolError: The folder cannot be made or written, before or in what is done in it.
+        MscolError: The folder cannot be created or written to, also within the context.
     """
     with writing(folder, MAKE_ROOM):
         folder.mkdir(parents=True, exist_ok=True)
-        # Some network disks cannot lock folders; hashes still detect a file that two processes
-        # wrote.
+        # Some network disks cannot lock folders. Hashes still detect a file written by two
+        # processes.
         lock = Lock(folder, required=False)
         if not lock.take():
-            progress.note(f"waiting for another mscol that downloads to {folder}")
+            progress.note(f"waiting for another download to {folder}")
         with lock:
             yield

@@ -1,8 +1,8 @@
-"""Where each variable of the published Keras network goes in mscol's encoder and objective.
+"""Mapping from variables of the published Keras network to weights of encoder and objective.
 
-Keras numbers the layers that have weights in the order in which they were made, and the network is
-EfficientNet-B0 (arXiv 1905.11946), a dense layer, and a layer normalisation. The table of stages
-below is that paper's; the names on mscol's side are timm's.
+Keras numbers layers with weights in the order of creation. The network is EfficientNet-B0
+(arXiv 1905.11946), a dense layer, and a layer normalisation. The table of stages below is from that
+paper; the names of encoder weights are timm's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STAGES = (
     (1, 3, 320, 6),
 )
 SQUEEZE = 4
-"""Channels into a block for each one of its squeeze-and-excitation."""
+"""Input channels of a block per channel of its squeeze-and-excitation."""
 
 CONVOLUTION = (3, 2, 0, 1)
 """Keras' (height, width, in, out) to torch's (out, in, height, width)."""
@@ -42,15 +42,15 @@ DENSE = (1, 0)
 
 
 @dataclass(frozen=True)
-class Place:
-    """One variable and the weight it becomes.
+class Mapped:
+    """A variable and the weight it becomes.
 
     Attributes:
         variable: Key in the checkpoint.
-        shape: Its shape there.
-        part: Whose weight it becomes.
-        weight: Name of that weight.
-        axes: Order of the variable's axes in the weight; None keeps them.
+        shape: Shape in the checkpoint.
+        part: Part that has the weight.
+        weight: Name of the weight.
+        axes: Permutation of the variable's axes; None keeps their order.
     """
 
     variable: str
@@ -61,7 +61,7 @@ class Place:
 
 
 class _Weight(NamedTuple):
-    """One weight of a layer: Keras' name and shape of it, torch's name and order of axes."""
+    """One weight of a layer: Keras' name and shape, torch's name and permutation of axes."""
 
     variable: str
     shape: tuple[int, ...]
@@ -70,26 +70,26 @@ class _Weight(NamedTuple):
 
 
 class _Layer(NamedTuple):
-    """A layer with weights, by its name in timm's network."""
+    """A layer with weights, with its name in timm's network."""
 
     name: str
     weights: tuple[_Weight, ...]
 
 
-def published_places() -> tuple[Place, ...]:
-    """Every variable of encoder, head and similarity, none twice."""
-    return (*_encoder_places(), *_objective_places())
+def published_mapping() -> tuple[Mapped, ...]:
+    """All variables of encoder, head and similarity."""
+    return (*_encoder_mapping(), *_objective_mapping())
 
 
-def _encoder_places() -> Iterator[Place]:
-    # Number 0 is the layer that normalises the input, which has no counterpart.
+def _encoder_mapping() -> Iterator[Mapped]:
+    # Layer 0 normalises the input and has no counterpart.
     for number, layer in enumerate(_layers(), start=1):
         for variable, shape, weight, axes in layer.weights:
             key = f"{ENCODER}/layer_with_weights-{number}/{variable}{VALUE}"
-            yield Place(key, shape, "encoder", f"network.{layer.name}.{weight}", axes)
+            yield Mapped(key, shape, "encoder", f"network.{layer.name}.{weight}", axes)
 
 
-def _objective_places() -> Iterator[Place]:
+def _objective_mapping() -> Iterator[Mapped]:
     vector = (PROJECTION,)
     matrix = (PROJECTION, PROJECTION)
     for key, shape, weight, axes in (
@@ -99,7 +99,7 @@ def _objective_places() -> Iterator[Place]:
         _Weight(f"{HEAD_NORM}/beta", vector, "head.1.bias"),
         _Weight(SIMILARITY, matrix, "similarity.weight"),
     ):
-        yield Place(key + VALUE, shape, "objective", weight, axes)
+        yield Mapped(key + VALUE, shape, "objective", weight, axes)
 
 
 def _layers() -> Iterator[_Layer]:
