@@ -13,7 +13,13 @@ from mscol_cli.engine.models import UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.study.file import Study, StudyRun, StudyStore
 from mscol_cli.study.music import MusicStage, SeparateStage
-from mscol_cli.study.results import Probing, ReportStage, RunProbeStage, UntrainedProbeStage
+from mscol_cli.study.results import (
+    ProbeStage,
+    Probing,
+    ReportStage,
+    model_of_run,
+    model_without_run,
+)
 from mscol_cli.study.stages import ComputeOptions, Stage, State, StudyPaths
 from mscol_cli.study.training import PretrainStage
 from mscol_cli.system.files import read_json, write_json
@@ -123,10 +129,10 @@ def _probes(
     for task in study.tasks:
         probing = Probing(task, study.recipe, study.seeds, paths, compute)
         for run in runs:
-            yield RunProbeStage(run.folder, probing, (*music, run.name))
+            yield ProbeStage(model_of_run(run.folder), probing, (*music, run.name))
         for encoder in study.untrained:
             folder = paths.probes / UNTRAINED / (encoder if len(study.untrained) > 1 else "")
-            yield UntrainedProbeStage(encoder, folder, probing, music)
+            yield ProbeStage(model_without_run(encoder, folder), probing, music)
 
 
 def _with_recipe(part: Part, recipe: str | None) -> Part:

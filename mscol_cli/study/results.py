@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,99 +71,72 @@ class Probing:
         return [*options, *self.paths.data_options(self.task), *self.compute.words(many=False)]
 
 
+@dataclass(frozen=True)
+class ProbedModel:
+    """A model of a study.
+
+    Attributes:
+        name: Name of the model.
+        options: Options of `probe` for the model.
+        folder: Folder of its probe results.
+        compute_hash: Computes the hash of the weights; None if there are no weights yet.
+        has_run: Whether the model has a run, so that `probe` writes to the folder by default.
+    """
+
+    name: str
+    options: Sequence[str]
+    folder: Path
+    compute_hash: Callable[[], str | None]
+    has_run: bool
+
+
+def model_of_run(run: Path) -> ProbedModel:
+    """The newest checkpoint of a run."""
+
+    def compute_hash() -> str | None:
+        checkpoint = latest_checkpoint(run)
+        return weights_hash(checkpoint.folder) if checkpoint else None
+
+    return ProbedModel(run.name, ["--model", str(run)], run / PROBES, compute_hash, has_run=True)
+
+
+def model_without_run(encoder: str, folder: Path) -> ProbedModel:
+    """An untrained encoder, and the folder of its probe results."""
+
+    def compute_hash() -> str:
+        part = find_part(load_registry(), "encoder", encoder)
+        return untrained_model(part, torch.device("cpu")).hash
+
+    options = ["--model", UNTRAINED, "--encoder", encoder]
+    return ProbedModel(f"{UNTRAINED}-{encoder}", options, folder, compute_hash, has_run=False)
+
+
 class ProbeStage(Stage):
     """Probe of a model."""
 
-    def __init__(self, model: str, probing: Probing, needs: tuple[str, ...]) -> None:
-        self.name, self.needs = f"probe {probing.task} {model}", needs
-        self._probing = probing
+    def __init__(self, model: ProbedModel, probing: Probing, needs: tuple[str, ...]) -> None:
+        self.name, self.needs = f"probe {probing.task} {model.name}", needs
+        self._model, self._probing = model, probing
+        self._output = model.folder / probing.result
 
     def status(self) -> Status:
         """Done if there is a result of the same model and settings."""
         settings = resolve_settings(self._probing.request, load_registry())
-        reason = why_unfinished(self.output, settings, self._probing.data, self.model_hash())
+        model_hash = self._model.compute_hash()
+        reason = why_unfinished(self._output, settings, self._probing.data, model_hash)
         return Status("done") if reason is None else Status("to do", reason)
 
     def missing(self) -> list[str]:
-        """Missing data set."""
-        return [] if self._is_made else self._probing.missing
+        """Missing data set, unless an earlier stage creates it."""
+        return [] if "music" in self.needs else self._probing.missing
 
     def command(self) -> list[str]:
         """The same command in all states."""
-        options = self._probing.words()
-        return ["probe", self._probing.task, *self.model_words(), *options, *self.output_words()]
-
-    @property
-    @abstractmethod
-    def output(self) -> Path:
-        """Folder of the result."""
-
-    @abstractmethod
-    def model_words(self) -> list[str]:
-        """Options for the model."""
-
-    def output_words(self) -> list[str]:
-        """Options for the output; empty for the default of `probe`."""
-        return []
-
-    @abstractmethod
-    def model_hash(self) -> str | None:
-        """Hash of the weights; None if there are no weights yet."""
-
-    @property
-    def _is_made(self) -> bool:
-        """Whether an earlier stage creates the data set."""
-        return "music" in self.needs
-
-
-class RunProbeStage(ProbeStage):
-    """Probe of the newest checkpoint of a run."""
-
-    def __init__(self, run: Path, probing: Probing, needs: tuple[str, ...]) -> None:
-        super().__init__(run.name, probing, needs)
-        self._run = run
-
-    @property
-    def output(self) -> Path:
-        """Default output of `probe`."""
-        return self._run / PROBES / self._probing.result
-
-    def model_words(self) -> list[str]:
-        """Options for the run."""
-        return ["--model", str(self._run)]
-
-    def model_hash(self) -> str | None:
-        """Hash of the newest checkpoint."""
-        checkpoint = latest_checkpoint(self._run)
-        return weights_hash(checkpoint.folder) if checkpoint else None
-
-
-class UntrainedProbeStage(ProbeStage):
-    """Probe of an untrained encoder."""
-
-    def __init__(
-        self, encoder: str, folder: Path, probing: Probing, needs: tuple[str, ...]
-    ) -> None:
-        super().__init__(f"{UNTRAINED}-{encoder}", probing, needs)
-        self._encoder, self._folder = encoder, folder
-
-    @property
-    def output(self) -> Path:
-        """Folder in the study."""
-        return self._folder / self._probing.result
-
-    def model_words(self) -> list[str]:
-        """Options for the encoder."""
-        return ["--model", UNTRAINED, "--encoder", self._encoder]
-
-    def output_words(self) -> list[str]:
-        """Options for the folder."""
-        return ["-o", str(self.output)]
-
-    def model_hash(self) -> str | None:
-        """Hash of name, options and seed."""
-        part = find_part(load_registry(), "encoder", self._encoder)
-        return untrained_model(part, torch.device("cpu")).hash
+        output = [] if self._model.has_run else ["-o", str(self._output)]
+        return [
+            *("probe", self._probing.task, *self._model.options),
+            *(*self._probing.words(), *output),
+        ]
 
 
 class ReportStage(Stage):

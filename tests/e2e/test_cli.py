@@ -131,7 +131,7 @@ def test_ctrl_c_at_a_terminal_reaches_every_process_and_is_one_line(tmp_path: Pa
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stderr is not None
-        while "making music" not in process.stderr.readline():
+        while "synthesising music" not in process.stderr.readline():
             pass
         time.sleep(0.3)
         os.killpg(process.pid, signal.SIGINT)

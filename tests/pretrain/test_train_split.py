@@ -47,8 +47,8 @@ def test_probes_tables_and_reports_count_the_test_clips_seen_in_pre_training(
         assert mscol(*train) == 0
         assert mscol("probe", "mtat", "--model", run, "--seeds", 1) == 0
         page = capsys.readouterr().out
-        assert ("test clips were among the music" in page) == (split == "all")
-    note = "were among the music that this encoder was pre-trained on"
+        assert ("test clips were in the pre-training music" in page) == (split == "all")
+    note = "were in the pre-training music of this encoder"
     models = ("--model", "all", "--model", "train", "--seeds", 1)
     assert mscol("probe", "mtat", *models, "--reuse", "-o", "table") == 0
     page = capsys.readouterr().out
