@@ -87,7 +87,7 @@ def test_a_function_on_a_card_still_builds(
     ("build", "parts", "code", "message"),
     [
         ("no_such.module:Halves", PARTS, 2, "builds 'no_such.module:Halves', but No module named"),
-        ("parts:Halfs", PARTS, 2, "has no attribute 'Halfs'"),
+        ("parts:Quarters", PARTS, 2, "has no attribute 'Quarters'"),
         ("parts:nothing", PARTS, 2, "which is None, not a class"),
         ("parts:Halves", "import no_such_library", 1, "build: ModuleNotFoundError: No module"),
     ],
