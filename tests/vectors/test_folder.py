@@ -148,13 +148,11 @@ with VectorWriter(Path(sys.argv[1]), HEADER) as writer:
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_a_killed_writer_loses_nothing_that_was_flushed(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _ENDLESS, tmp_path / "v"], stdout=subprocess.PIPE, text=True
-    )
+    line = [sys.executable, "-c", _ENDLESS, tmp_path / "v"]
+    here = Path(__file__).parents[2]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=here)
     assert process.stdout is not None
-    for line in process.stdout:
-        if int(line) == 40:
-            break
+    assert any(int(number) == 40 for number in process.stdout)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
