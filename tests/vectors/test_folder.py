@@ -148,7 +148,7 @@ with VectorWriter(Path(sys.argv[1]), HEADER) as writer:
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_a_killed_writer_loses_nothing_that_was_flushed(tmp_path: Path) -> None:
-    line = [sys.executable, "-c", _ENDLESS, tmp_path / "v"]
+    line = [sys.executable, "-c", _ENDLESS, str(tmp_path / "v")]
     here = Path(__file__).parents[2]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=here)
     assert process.stdout is not None
