@@ -88,6 +88,7 @@ def test_a_folder_that_cannot_be_listed_is_named_by_every_command(
     assert "a/locked/x" in (data.parent / "data.store" / "tracks.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_a_failure_that_the_cache_of_embeddings_holds_is_tried_again(
     mscol: Command, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -153,6 +153,7 @@ def test_files_come_back_in_order_with_bad_ones_in_their_place(tmp_path: Path) -
     assert mentions(reasons[0], "0.400 s", "0.995 s")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 @pytest.mark.parametrize("cut", [whole_windows, random_crops(np.random.default_rng(0))])
 def test_a_long_file_is_embedded_like_a_short_one(

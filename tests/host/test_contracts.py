@@ -163,6 +163,7 @@ def test_an_encoder_is_checked_before_it_embeds(
     assert not Path("embeddings.npz").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -164,6 +164,7 @@ def test_an_imported_model_is_no_run_to_resume(
     assert "msa was imported" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_without_the_optimiser_the_step_is_0(
     published: Published, mscol: Command, tmp_path: Path
 ) -> None:

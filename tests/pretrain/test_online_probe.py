@@ -36,6 +36,7 @@ def record(task: str, data: Path, metric: str = "accuracy") -> dict[str, Any]:
     return {"online_probe": {"every": 1, "task": task, "data": str(data), "metric": metric}}
 
 
+@pytest.mark.slow
 def test_scores_come_at_the_start_now_and_then_and_at_the_end(
     mscol: Command, store: Path, collection: Collection
 ) -> None:

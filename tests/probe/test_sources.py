@@ -133,6 +133,7 @@ def test_another_store_is_no_finished_result_to_reuse(
         assert ("reused from" in capsys.readouterr().err) == reused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [

@@ -308,6 +308,7 @@ def test_scores_with_fewer_labels_are_drawn(mscol: Command, study: Path) -> None
     assert "--label-fraction 0.1,0.5,1" in (study / "report/report.md").read_text()
 
 
+@pytest.mark.slow
 def test_online_probes_are_drawn_over_updates_and_over_time(mscol: Command, study: Path) -> None:
     lines = [
         {"step": step, "loss": 1.0 / step, "probe/fma": step / 800, "elapsed_s": 3.6 * step}

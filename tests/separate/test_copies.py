@@ -91,6 +91,7 @@ def test_copies_hold_what_the_network_gave(mscol: Command, tmp_path: Path) -> No
     assert "vocals sha256" in str(lines(tmp_path / "out-stems")[0]["separator"])
 
 
+@pytest.mark.slow
 def test_copies_are_read_back_as_true_stems(
     collection: Collection, mscol: Command, tmp_path: Path
 ) -> None:

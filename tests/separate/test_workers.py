@@ -178,6 +178,7 @@ def test_a_renamed_input_is_known_by_its_content(
     assert "such as 04" in said
 
 
+@pytest.mark.slow
 def test_what_it_takes_is_said_before_and_a_dry_run_stops_there(
     mscol: Command, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -270,6 +270,7 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_an_index_that_points_elsewhere_is_found_though_its_checksum_fits(
     mscol: Command, copy: Path, kind: str, capsys: Capture

@@ -31,6 +31,7 @@ def test_what_was_appended_is_read_again(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_spooled_track_is_stored_as_one_in_memory(tmp_path: Path) -> None:
     waveform = 0.3 * tones(280.0)[0]
     spool = Spool(tmp_path)

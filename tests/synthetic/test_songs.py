@@ -81,6 +81,7 @@ def test_absent_stems_are_exactly_silent_and_present_ones_well_above_the_silence
     assert all(silent[name] > 0 for name in ("bass", "drums", "vocals"))
 
 
+@pytest.mark.slow
 def test_sources_pause_within_songs() -> None:
     windows = [one.score.presence[n] for one in map(song, style_names()) for n in STEMS]
     assert any(start > 0 for start, _ in windows)

@@ -52,6 +52,7 @@ def test_separate_uses_every_good_file_and_names_every_bad_one(
     assert {line["file"]: line["status"] for line in lines} == STATUS
 
 
+@pytest.mark.slow
 def test_embed_uses_every_good_file_and_names_every_bad_one(
     mscol: Command, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_pair_that_agrees_has_all_right_and_a_low_loss() -> None:
     assert loss < chance
 
 
+@pytest.mark.slow
 def test_tracks_of_a_batch_are_distinct_and_every_track_is_drawn_alike() -> None:
     index, counts = make_index(*[5_000] * 20), np.zeros(20)
     for seed in range(600):

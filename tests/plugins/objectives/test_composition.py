@@ -89,6 +89,7 @@ def test_what_does_not_compose_is_refused(name: str, options: list[str], message
         find_objective(REGISTRY, name, options)
 
 
+@pytest.mark.slow
 def test_a_composed_run_trains_resumes_and_records_its_parts(
     mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

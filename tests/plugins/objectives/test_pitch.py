@@ -13,6 +13,7 @@ from mscol_objectives.pitch import PitchShift, speed_up
 from tests.helpers.waveforms import RATE, Waveform, noise, parameters, sines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cents", [-700, -123, -1, 1, 50, 700])
 @pytest.mark.parametrize("frequency", [110.0, 440.0, 2_500.0])
 def test_a_sine_comes_out_at_its_new_pitch_and_its_old_level(cents: int, frequency: float) -> None:

@@ -126,6 +126,7 @@ def test_chunks_begin_where_windows_of_the_filter_do(folder: Path) -> None:
     assert separator.chunking.samples / 44100 == pytest.approx(62.7, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_distance_of_chunks_from_the_whole_is_measured(
     mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
