@@ -18,7 +18,8 @@ PADDING = 1 << 12  # bytes of zeros taken for padding; incomplete downloads leav
 _TAG_BYTES = 164  # bytes of a tag that are read
 _LARGEST_OFFSET = 36
 _INNER_TAG = re.compile(b"ID3[\2-\4][\0-\xfe].[\0-\x7f]{4}", re.DOTALL)
-_MARKS = re.compile(b"Xing|Info|VBRI")
+_MARKS = (b"Xing", b"Info", b"VBRI")
+_ANY_MARK = re.compile(b"|".join(_MARKS))
 _RATES = (44100, 48000, 32000)
 _HAS_FRAMES, _HAS_BYTES, _HAS_INDEX, _HAS_QUALITY = 1, 2, 4, 8
 _KBITS = {  # by version 1 or 2, and layer
@@ -85,7 +86,7 @@ def is_tag(packet: bytes) -> bool:
         return True
     if len(packet) <= PADDING and not packet.strip(b"\0"):
         return True
-    return _MARKS.search(packet, 4, 44) is not None
+    return _ANY_MARK.search(packet, 4, 44) is not None
 
 
 @lru_cache(maxsize=256)
@@ -140,9 +141,10 @@ class _Header:
 
 
 def _tags(content: bytes) -> Iterator[_Tag]:
-    if not any(mark in content for mark in _MARKS.pattern.split(b"|")):
-        return  # much faster than the pattern if there is no match
-    for match in _MARKS.finditer(content):
+    # Most content has no mark, and `in` rules that out much faster than the pattern.
+    if not any(mark in content for mark in _MARKS):
+        return
+    for match in _ANY_MARK.finditer(content):
         mark, position = match.group(), match.start()
         for offset in (36,) if mark == b"VBRI" else (36, 21, 13):
             header = _Header.parse(content[position - offset :][:4]) if position >= offset else None

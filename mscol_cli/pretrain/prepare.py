@@ -52,7 +52,7 @@ def prepare_run(request: PretrainRequest, progress: Progress) -> tuple[Path, Par
 
     Raises:
         UsageError: A name, option or number is invalid, or contradicts the run to resume.
-        MissingDataError: There is no store, or no run to resume.
+        MissingDataError: The store or the run to resume does not exist.
     """
     if request.resume and not _starts_new(request):
         return _resume(request, progress), None

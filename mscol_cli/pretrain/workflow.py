@@ -49,7 +49,7 @@ def run(request: PretrainRequest, progress: Progress) -> PretrainResult | None:
 
     Raises:
         UsageError: A name, option or number is invalid.
-        MissingDataError: There is no store, or no run to resume.
+        MissingDataError: The store or the run to resume does not exist.
         Interrupted: A signal stopped the run, which was saved.
     """
     started = time.perf_counter()

@@ -46,10 +46,10 @@ def cache_folder() -> Path:
     return (Path(root) if root else Path.home() / ".cache" / "mscol") / "vectors"
 
 
-def vector_header(model: Model, corruption: Corruption | None = None) -> VectorHeader:
-    """Everything but the file that determines its embeddings."""
+def open_cache(model: Model, corruption: Corruption | None = None) -> VectorFolder:
+    """Read the index of a model's cached embeddings; corrupted files have a separate folder."""
     encoder = model.encoder
-    return VectorHeader(
+    header = VectorHeader(
         model.hash,
         encoder.sample_rate,
         encoder.crop_samples,
@@ -58,9 +58,11 @@ def vector_header(model: Model, corruption: Corruption | None = None) -> VectorH
         encoder.dim,
         corruption.name if corruption else None,
     )
+    return VectorFolder(cache_folder() / header.key, header)
 
 
 def embed_cached(
+    folder: VectorFolder,
     model: Model,
     paths: Sequence[Path],
     device: torch.device,
@@ -71,11 +73,17 @@ def embed_cached(
 
     Cached embeddings of the same model and file are reused, also those from before an
     interruption. Files that failed are retried: the cause may have been a disk, a permission or a
-    missing decoder. Corrupted files have a separate cache folder. If the cache cannot be written,
-    mscol warns and embeds without it. Progress advances by one per file.
+    missing decoder. If the cache cannot be written, mscol warns and embeds without it. Progress
+    advances by one per file.
+
+    Args:
+        folder: The cache, from `open_cache` for the same model and corruption.
+        model: Model with its encoder on `device`.
+        paths: Audio files.
+        device: Device of the encoder.
+        progress: Receives warnings and the progress.
+        corruption: Corruption to apply to each file first.
     """
-    header = vector_header(model, corruption)
-    folder = VectorFolder(cache_folder() / header.key, header)
     files = [FileVersion.of(path) for path in paths]
     parts = [None if file is None else folder.read(file) for file in files]
     missing = [row for row, part in enumerate(parts) if part is None]
@@ -94,7 +102,7 @@ def embed_cached(
                 parts[row] = result.windows
                 cache.add(files[row], result.windows)
             progress.advance()
-    return _joined(parts, failures, header.dim)
+    return _joined(parts, failures, folder.header.dim)
 
 
 class _Cache:

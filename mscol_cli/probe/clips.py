@@ -13,7 +13,7 @@ from mscol_cli.contracts.task import ProbeProtocol, Split, TaskData, TaskItem
 from mscol_cli.engine.embedding import ClipEmbedding, embed_files, random_crops
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError
-from mscol_cli.probe.cache import Embedded, embed_cached
+from mscol_cli.probe.cache import Embedded, embed_cached, open_cache
 from mscol_cli.probe.minibatch import DrawEpoch, Epoch
 from mscol_cli.probe.windows import BoolArray, ClipWindows
 
@@ -43,9 +43,10 @@ def embed_task(
     items: dict[Split, Sequence[TaskItem]] = {}
     clips: dict[Split, ClipWindows] = {}
     failures: list[tuple[str, str]] = []
+    cache = open_cache(model)
     for split in SPLITS:
         listed = [item for item in data.items if item.split == split]
-        embeddings = embed_cached(model, [item.path for item in listed], device, progress)
+        embeddings = embed_cached(cache, model, [item.path for item in listed], device, progress)
         failures += [(listed[row].id, reason) for row, reason in embeddings.failures.items()]
         kept = np.flatnonzero(embeddings.counts)
         items[split] = [listed[row] for row in kept]

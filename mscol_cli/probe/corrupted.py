@@ -12,7 +12,7 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol
 from mscol_cli.engine.models import Model
 from mscol_cli.probe.bootstrap import difference
-from mscol_cli.probe.cache import embed_cached
+from mscol_cli.probe.cache import embed_cached, open_cache
 from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.clips import EmbeddedTask, with_test
 from mscol_cli.probe.result import CorruptedScore
@@ -51,7 +51,8 @@ def _embed(
 ) -> EmbeddedTask:
     items = embedded.items["test"]
     progress.begin(corruption.name, len(items), "clip")
-    embeddings = embed_cached(model, [item.path for item in items], device, progress, corruption)
+    cache, paths = open_cache(model, corruption), [item.path for item in items]
+    embeddings = embed_cached(cache, model, paths, device, progress, corruption)
     progress.end()
     if embeddings.failures:
         reason = next(iter(embeddings.failures.values()))

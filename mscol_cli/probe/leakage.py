@@ -29,7 +29,7 @@ def overlap_note(model: Model, items: Sequence[TaskItem], root: Path, task: str)
     """A note if test clips were in the pre-training music.
 
     A clip counts if the run's store has a track of the same path below `root`, made from a file of
-    the same size. There is no note if the store is missing, or for a model without a store.
+    the same size. The list is empty if the store is missing, or if the model has none.
     """
     files = _files_of(model)
     test = [item for item in items if item.split == "test"]

@@ -14,10 +14,10 @@ import numpy as np
 from mscol_cli.audio import check_format, headroom, write_blocks
 from mscol_cli.errors import BadInputError, MscolError, UsageError
 from mscol_cli.store import FileStamp, SeparatorIdentity
-from mscol_cli.store.journal import append_shared, whole_lines
+from mscol_cli.store.journal import append_shared
 from mscol_cli.store.records import hashes, read_lines
 from mscol_cli.store.spool import Spool, blocks
-from mscol_cli.system.files import inside, leftovers, real_path
+from mscol_cli.system.files import inside, leftovers, real_path, whole_lines
 from mscol_cli.system.outcomes import explained
 from mscol_cli.system.prefetch import map_ahead
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mscol_cli.store.arrays import GrowingArray
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, StoreHeader, shard_name
-from mscol_cli.store.journal import whole_lines, whole_tracks
+from mscol_cli.store.journal import whole_tracks
 from mscol_cli.store.plan import PLAN, WORK, Plan, Unit
 from mscol_cli.store.records import (
     FailureRecord,
@@ -22,7 +22,14 @@ from mscol_cli.store.records import (
     read_tracks,
     totals,
 )
-from mscol_cli.system.files import file_hash, leftovers, sync, write_atomically, write_text
+from mscol_cli.system.files import (
+    file_hash,
+    leftovers,
+    sync,
+    whole_lines,
+    write_atomically,
+    write_text,
+)
 from mscol_cli.system.locks import Lock
 
 _LOCK = ".lock"

@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from mscol_cli.errors import MscolError
 from mscol_cli.store.records import TrackRecord, read_tracks
+from mscol_cli.system.files import whole_lines
 from mscol_cli.system.locks import Lock
 
 
@@ -84,11 +85,6 @@ def append_shared(path: Path, first: Line, record: Line | None = None) -> None:
         file.write("".join(lines).encode())
         file.flush()
         os.fsync(file.fileno())
-
-
-def whole_lines(path: Path) -> int:
-    """Number of bytes up to the last line end."""
-    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
 
 
 def whole_tracks(path: Path) -> Iterator[TrackRecord]:

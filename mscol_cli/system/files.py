@@ -115,6 +115,11 @@ def relative_to_here(path: Path) -> Path:
     return path.relative_to(current) if path.is_relative_to(current) else path
 
 
+def whole_lines(path: Path) -> int:
+    """Number of bytes up to the last line end; 0 without the file."""
+    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
+
+
 def sync(path: Path) -> None:
     """Flush a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)

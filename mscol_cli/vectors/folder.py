@@ -11,7 +11,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mscol_cli.system.files import whole_lines
 from mscol_cli.system.locks import Lock
 from mscol_cli.vectors.header import VectorHeader
 from mscol_cli.vectors.records import FileVersion, VectorRecord
@@ -119,6 +120,7 @@ class _Shard:
         self._row_bytes = dim * _TYPE.itemsize
         ends = [record.row + record.windows for record in _read_index(index)]
         self._rows = max(ends, default=0)
+        self._index_end = whole_lines(index)
         self._pending: list[tuple[VectorRecord, bytes]] = []
         self._flushed = time.monotonic()
 
@@ -137,15 +139,16 @@ class _Shard:
         self._pending.append((record, content))
         self._rows += len(vectors)
         late = time.monotonic() - self._flushed > _FLUSH_SECONDS
-        if late or sum(len(content) for _, content in self._pending) > _FLUSH_BYTES:
+        if late or (self._rows - self._pending[0][0].row) * self._row_bytes > _FLUSH_BYTES:
             self.flush()
 
     def flush(self) -> None:
         if self._pending:
             first, _ = self._pending[0]
             _append(self._data, first.row * self._row_bytes, (part for _, part in self._pending))
-            lines = (record.to_line().encode() for record, _ in self._pending)
-            _append(self._index, _complete_bytes(self._index), lines)
+            lines = [record.to_line().encode() for record, _ in self._pending]
+            _append(self._index, self._index_end, lines)
+            self._index_end += sum(map(len, lines))
         self._pending.clear()
         self._flushed = time.monotonic()
 
@@ -156,7 +159,7 @@ class _Shard:
             self._lock.release()
 
 
-def _append(path: Path, end: int, parts: Iterator[bytes]) -> None:
+def _append(path: Path, end: int, parts: Iterable[bytes]) -> None:
     """Write after byte `end`, replacing remains of an interrupted process, and sync."""
     file: BinaryIO
     with path.open("r+b" if path.exists() else "xb") as file:
@@ -165,10 +168,6 @@ def _append(path: Path, end: int, parts: Iterator[bytes]) -> None:
         file.writelines(parts)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _complete_bytes(path: Path) -> int:
-    return path.read_bytes().rfind(b"\n") + 1
 
 
 def _read_index(path: Path) -> Iterator[VectorRecord]:
