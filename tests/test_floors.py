@@ -67,7 +67,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "workflow",
     ],
     "probe": [
-        "cache published result windows",
+        "cache published request result windows",
         "attribution notes ranking",
         "metrics",
         "baselines bootstrap classifier page plots tasks",
@@ -87,7 +87,8 @@ ORDER: Mapping[str, Sequence[str]] = {
         "workflow",
     ],
     "separate": [
-        "chunks copies estimate separator",
+        "chunks copies estimate request",
+        "separator",
         "batching jobs plan",
         "check_chunking inputs worker",
         "workflow",

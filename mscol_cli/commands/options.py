@@ -1,70 +1,73 @@
-"""Command line options generated from a table of documented options."""
+"""Command line options generated from the fields of a request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import Parameter, Signature, get_annotations, signature
+from dataclasses import MISSING
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from types import EllipsisType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
 from mscol_cli.commands.panels import in_panel
-from mscol_cli.contracts.options import Option
+from mscol_cli.commands.shared import numbers
+from mscol_cli.contracts.options import Option, options_of
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-REST = "options"
-"""Name of the `**` parameter that receives them."""
+Panels = Mapping[str, Sequence[str | EllipsisType]]
+NUMBERS = tuple[float, ...]
 
 
-def with_options(
-    table: Iterable[Option],
-    panels: Mapping[str, Sequence[str | EllipsisType]],
-    panel_of: Mapping[str, str],
-) -> Callable[[Command], Command]:
-    """Give a command the options of a table, in place of its parameter `**options`.
+def with_request(
+    panels: Panels | None = None,
+    settings: Iterable[Option] = (),
+    panel_of: Mapping[str, str] | None = None,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that the class of its parameter `request` declares.
 
     Args:
-        table: The options; the command gets None for one that is not given.
         panels: Names of parameters by panel title, in the order of the help; `...` stands for the
-            options of the table that are not named.
-        panel_of: Panel of an option that is not named, by role.
+            settings that are not named. Parameters without a panel come first.
+        settings: Settings of a run; those that are given are `request.options`, by name.
+        panel_of: Panel of a setting that is not named, by role.
     """
-    generated = {item.name: item for item in table if item.metadata["flag"]}
-    named = {name for names in panels.values() for name in names}
-    others = {
-        name: panel_of[item.metadata["role"]]
-        for name, item in generated.items()
-        if name not in named
-    }
-    placed = _placed(panels, others)
+    flags = {item.name: item for item in settings if item.metadata["flag"]}
+    placed = _placed(panels or {}, flags, panel_of or {})
 
-    def decorate(command: Command) -> Command:
-        declared = {
-            name: item.default
-            for name, item in signature(command).parameters.items()
-            if name != REST
-        }
-        hints = get_annotations(command, eval_str=True)
-        hints |= {name: _hint(item) for name, item in generated.items()}
-        hints |= {name: in_panel(hints[name], title) for name, title in placed.items()}
-        defaults = {**dict.fromkeys(generated), **declared}
-        ordered = [*(name for name in declared if name not in placed), *placed]
-        parameters = [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=defaults[name], annotation=hints[name])
-            for name in ordered
-        ]
-        command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = hints
-        return command
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = dict(signature(command, eval_str=True).parameters)
+        request = own.pop("request").annotation
+        options = options_of(request)
+        known = {item.name: _parameter(item) for item in options}
+        known |= own | {name: _setting(item) for name, item in flags.items()}
+        first = {name: item for name, item in known.items() if name not in placed}
+        known = first | {name: _shown_in(known[name], panel) for name, panel in placed.items()}
+
+        @wraps(command)
+        def call(**values: Any) -> None:
+            given = {item.name: _value(item, values.pop(item.name)) for item in options}
+            if flags:
+                chosen = {name: values.pop(name) for name in flags}
+                given["options"] = {name: v for name, v in chosen.items() if v is not None}
+            command(request=request(**given), **values)
+
+        call.__annotations__ = {name: item.annotation for name, item in known.items()}
+        keywords = [item.replace(kind=Parameter.KEYWORD_ONLY) for item in known.values()]
+        call.__signature__ = Signature(keywords)  # type: ignore[attr-defined]
+        return call
 
     return decorate
 
 
 def _placed(
-    panels: Mapping[str, Sequence[str | EllipsisType]], others: Mapping[str, str]
+    panels: Panels, flags: Mapping[str, Option], panel_of: Mapping[str, str]
 ) -> dict[str, str]:
     """The panel of each parameter, in the order of the help."""
+    named = {name for names in panels.values() for name in names}
+    others = {
+        name: panel_of[item.metadata["role"]] for name, item in flags.items() if name not in named
+    }
     placed: dict[str, str] = {}
     for title, names in panels.items():
         for name in names:
@@ -73,17 +76,57 @@ def _placed(
     return placed
 
 
-def _hint(item: Option) -> Any:
-    default = f" [default: {item.default}]" if item.default != "" else ""
-    option = typer.Option(
-        item.flag,
-        help=f"{item.metadata['help']}{default}",
-        metavar=item.metadata["metavar"] or _metavar(item),
+def _parameter(item: Option) -> Parameter:
+    """The parameter of a field of a request."""
+    kind = item.kind
+    if kind == NUMBERS:
+        kind = str
+    elif _is_repeated(kind):
+        kind = list[get_args(kind)[0]]  # type: ignore[misc]
+    if item.default is MISSING:
+        return _keyword(item.name, kind, Parameter.empty, describe(item))
+    default = item.default if kind is bool else item.default or None
+    return _keyword(
+        item.name, kind if default is not None else kind | None, default, describe(item)
     )
-    return Annotated[item.kind | None, option]
 
 
-def _metavar(item: Option) -> str | None:
-    if choices := item.metadata["choices"]:
-        return "|".join(choices)
-    return "NAME" if item.kind is str else None
+def describe(item: Option) -> Any:
+    """Typer's description of an option or argument that `parameter` declares."""
+    about = item.metadata
+    shown = {"help": about["help"], "metavar": about["metavar"] or None, "min": about["least"]}
+    if about["positional"]:
+        return typer.Argument(**shown)
+    return typer.Option(*filter(None, (about["short"], item.flag)), **shown)
+
+
+def _setting(item: Option) -> Parameter:
+    """The parameter of a setting, which a recipe may set instead."""
+    about = item.metadata
+    default = f" [default: {item.default}]" if item.default != "" else ""
+    usual = "NAME" if item.kind is str else None
+    metavar = about["metavar"] or "|".join(about["choices"] or ()) or usual
+    option = typer.Option(item.flag, help=f"{about['help']}{default}", metavar=metavar)
+    return _keyword(item.name, item.kind | None, None, option)
+
+
+def _keyword(name: str, kind: Any, default: Any, about: Any) -> Parameter:
+    annotation = Annotated[kind, about]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _shown_in(item: Parameter, panel: str) -> Parameter:
+    return item.replace(annotation=in_panel(item.annotation, panel))
+
+
+def _is_repeated(kind: Any) -> bool:
+    return get_origin(kind) is tuple and ... in get_args(kind)
+
+
+def _value(item: Option, given: Any) -> Any:
+    """The value of a field of a request; None for its default."""
+    if given is None:
+        return item.default
+    if item.kind == NUMBERS:
+        return numbers(item.flag, given)
+    return tuple(given) if _is_repeated(item.kind) else given

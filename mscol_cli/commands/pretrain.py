@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-
-from mscol_cli.commands.options import with_options
+from mscol_cli.commands.options import with_request
 from mscol_cli.commands.panels import OUTPUT, PROCESSES
-from mscol_cli.commands.shared import DryRun, Json, Opt, RecipeOption
+from mscol_cli.commands.shared import DryRun, Json
 from mscol_cli.commands.terminal import TerminalProgress, print_lines, print_result
 from mscol_cli.errors import Interrupted
 from mscol_cli.pretrain.request import PretrainRequest
@@ -21,16 +19,19 @@ if TYPE_CHECKING:
     from mscol_cli.pretrain.finished import PretrainResult
 
 
-@with_options(
-    PRETRAIN,
+@with_request(
     {
-        "Objective and encoder": ("objective", "recipe", "encoder", "stems", "opt", "encoder_opt"),
+        "Objective and encoder": (
+            *("objective", "recipe", "encoder", "stems"),
+            *("objective_options", "encoder_options"),
+        ),
         "Data": ("train_split",),
         "Training": (...,),
         "Checkpoints and evaluation": (..., "probe_every", "resume"),
         PROCESSES: ("gpus", "processes", ...),
-        OUTPUT: ("output", "dry_run", "json"),
+        OUTPUT: ("run", "dry_run", "json"),
     },
+    PRETRAIN,
     {
         "result": "Training",
         "length": "Training",
@@ -38,71 +39,12 @@ if TYPE_CHECKING:
         "where": PROCESSES,
     },
 )
-def pretrain(
-    store: Annotated[
-        Path | None,
-        typer.Argument(help="A sealed store. [default: the newest under data/]", metavar="STORE"),
-    ] = None,
-    recipe: RecipeOption = None,
-    stems: Annotated[
-        str | None,
-        typer.Option(
-            help="Sources to learn from, for objectives with this option, such as msa."
-            " [default: all sources of the store]",
-            metavar="A,B,...",
-        ),
-    ] = None,
-    probe_every: Annotated[
-        tuple[int, str] | None,
-        typer.Option(
-            help="Every N steps, score the encoder by nearest neighbours on a few training and"
-            " validation clips of a probe task (data in data/TASK, or TASK=DIR).",
-            metavar="N TASK",
-        ),
-    ] = None,
-    gpus: Annotated[int | None, typer.Option(help="Train on N GPUs of this machine.")] = None,
-    processes: Annotated[
-        int | None, typer.Option(help="Train in N processes; with --device cpu over gloo.")
-    ] = None,
-    opt: Opt = None,
-    encoder_opt: Annotated[
-        list[str] | None,
-        typer.Option("--encoder-opt", help="Option of the encoder.", metavar="KEY=VALUE"),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="Run folder. [default: runs/OBJECTIVE-ENCODER-N]",
-            metavar="RUN",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the run at -o, or runs/latest.")
-    ] = False,
-    dry_run: DryRun = False,
-    json: Json = False,
-    **options: Any,
-) -> None:
+def pretrain(request: PretrainRequest, dry_run: DryRun = False, json: Json = False) -> None:
     """Pre-train an encoder on a store with a contrastive objective.
 
     Checkpoints, metrics.jsonl and TensorBoard curves are written to the run folder, and runs/latest
     points to it. Ctrl-C saves and exits with code 130; --resume continues from there.
     """
-    request = PretrainRequest(
-        {name: value for name, value in options.items() if value is not None},
-        store,
-        recipe,
-        stems,
-        tuple(opt or ()),
-        tuple(encoder_opt or ()),
-        probe_every,
-        gpus,
-        processes,
-        output,
-        resume,
-    )
     if dry_run:
         _dry_run(request)
         return

@@ -3,80 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
-from mscol_cli.commands.shared import Device, DryRun, Json, Opt, RecipeOption, finish
+from mscol_cli.commands.options import with_request
+from mscol_cli.commands.panels import OUTPUT, PROCESSES
+from mscol_cli.commands.shared import DryRun, Json, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_result
+from mscol_cli.contracts.options import options_of
+from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
-    from mscol_cli.separate.separator import SeparateRequest
     from mscol_cli.separate.workflow import SeparateResult
 
 
-@in_panels(
+@with_request(
     {
-        "Separator": ("recipe", "separator", "model", "opt", "offline", "check_chunking"),
         OUTPUT: ("output", "export", "export_dir", "retry_failed", "dry_run", "json"),
+        "Separator": ("recipe", "separator", "model", "offline", "options", "check_chunking"),
         PROCESSES: ("jobs", "gpus", "device"),
     }
 )
 def separate(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(help="Audio files, or folders searched recursively.", metavar="INPUT"),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="The store. [default: DIR.store]", metavar="STORE"),
-    ] = None,
-    recipe: RecipeOption = None,
-    separator: Annotated[
-        str | None,
-        typer.Option(
-            help="Separator: openunmix, stems, none or one of a plugin. [default: openunmix]",
-            metavar="NAME",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Weights of the separator: umxl, umxhq, umxse or mini, a folder, or a file.",
-            metavar="NAME|PATH",
-        ),
-    ] = None,
-    export: Annotated[
-        str | None,
-        typer.Option(
-            help="Also write every source as an audio file: flac, wav or ogg.", metavar="FORMAT"
-        ),
-    ] = None,
-    export_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of these files. [default: DIR-stems for DIR.store]", metavar="DIR"
-        ),
-    ] = None,
-    offline: Annotated[
-        bool,
-        typer.Option("--offline", help="Download nothing; missing weights are an error."),
-    ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(help="Separate in N processes on this machine.")
-    ] = None,
-    gpus: Annotated[
-        int | None, typer.Option(help="Separate in N processes, each with one GPU.")
-    ] = None,
-    retry_failed: Annotated[
-        bool,
-        typer.Option("--retry-failed", help="Retry only inputs that failed in an earlier run."),
-    ] = False,
-    device: Device = "auto",
-    opt: Opt = None,
+    request: SeparateRequest,
     check_chunking: Annotated[
         bool,
         typer.Option(
@@ -93,31 +44,16 @@ def separate(
     A store holds the mixture and its stems as 16 kHz mono. The same command resumes an interrupted
     run; a file that cannot be used is reported and skipped (exit code 3).
     """
-    from mscol_cli.separate import workflow
-
-    request = workflow.SeparateRequest(
-        inputs=tuple(inputs),
-        output=output,
-        separator=separator,
-        model=model,
-        device=device,
-        options=tuple(opt or ()),
-        recipe=recipe,
-        export=export,
-        export_dir=export_dir,
-        offline=offline,
-        jobs=jobs,
-        gpus=gpus,
-        retry_failed=retry_failed,
-    )
     if dry_run:
         _dry_run(request, json)
         return
     if check_chunking:
         _check_chunking(request, json)
         return
+    from mscol_cli.separate.workflow import run
+
     with TerminalProgress() as progress:
-        result = workflow.run(request, progress, _command_line(request))
+        result = run(request, progress, _command_line(request))
     print_result(result, json, _format_result(result))
     # Only one of several workers fails: torchrun ends the others as soon as one does.
     finish(result.failures if result.sealed else [])
@@ -140,19 +76,16 @@ def _format_result(result: SeparateResult) -> Iterator[str]:
 
 def _command_line(request: SeparateRequest) -> list[str]:
     """Command line of one of several workers."""
-    named = {
-        "--output": request.output,
-        "--separator": request.separator,
-        "--model": request.model,
-        "--recipe": request.recipe,
-        "--export": request.export,
-        "--export-dir": request.export_dir,
-        "--device": request.device,
-    }
-    options = [str(part) for pair in named.items() if pair[1] is not None for part in pair]
-    options += [part for option in request.options for part in ("--opt", option)]
-    options += ["--offline"] if request.offline else []
-    options += ["--retry-failed"] if request.retry_failed else []
+    options: list[str] = []
+    for item in options_of(SeparateRequest):
+        value = getattr(request, item.name)
+        if item.name in ("inputs", "jobs", "gpus") or value in (None, False):
+            continue
+        if value is True:
+            options.append(item.flag)
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            options += [text for part in values for text in (item.flag, str(part))]
     return ["separate", *options, "--", *map(str, request.inputs)]
 
 

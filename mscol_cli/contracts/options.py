@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, get_type_hints
 
 
@@ -27,6 +27,34 @@ def option(
     """
     metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
     return field(default=default, metadata=metadata)
+
+
+def parameter(
+    default: Any,
+    help: str,
+    metavar: str = "",
+    *,
+    key: str = "",
+    short: str = "",
+    positional: bool = False,
+    minimum: int | None = None,
+) -> Any:
+    """Declare one option or argument of a command, as a field of its request.
+
+    Args:
+        default: Value if the user sets none; `...` for a required one. The annotation must be one
+            that Typer knows, `tuple[T, ...]` for an option that can be repeated, or
+            `tuple[float, ...]` for numbers with commas.
+        help: One sentence for `--help`.
+        metavar: Placeholder of the value in the help.
+        key: Name on the command line; empty for the name of the field.
+        short: Short name, such as `-o`.
+        positional: Whether it is an argument instead of an option.
+        minimum: Smallest value allowed, inclusive.
+    """
+    names = {"key": key, "short": short, "positional": positional}
+    metadata = {"help": help, "metavar": metavar, "least": minimum, **names}
+    return field(default=MISSING if default is ... else default, metadata=metadata)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
@@ -18,41 +18,15 @@ from mscol_cli.host.names import unknown_name
 from mscol_cli.pages.render import page_markdown
 from mscol_cli.probe.compare import Finished, join
 from mscol_cli.probe.output import check_writable, default_output, why_unfinished
+from mscol_cli.probe.request import ProbeOptions, ProbeRequest, TableRequest
 from mscol_cli.probe.result import read
-from mscol_cli.probe.settings import (
-    ProbeRequest,
-    ProbeSettings,
-    data_folder,
-    load_data,
-    resolve_settings,
-)
+from mscol_cli.probe.settings import ProbeSettings, data_folder, load_data, resolve_settings
 from mscol_cli.probe.table import JointTable, joint_dict, joint_page
 from mscol_cli.probe.workflow import probe_model
 from mscol_cli.runs.layout import PROBES
 from mscol_cli.system.files import write_json, write_text
 
 DEFAULT_OUTPUT = Path(PROBES)
-
-
-@dataclass(frozen=True)
-class TableRequest:
-    """Request for a table of probes.
-
-    Attributes:
-        tasks: Names of tasks.
-        models: Models, each as in `ProbeRequest.model`; empty for `runs/latest`.
-        data: Folders of data sets, as `TASK=DIR`, or `DIR` for a single task.
-        probe: Common options of the probes; its task, model, data and output are ignored.
-        output: Folder of the table; None for `probes`.
-        reuse: Reuse existing results of the same model and settings.
-    """
-
-    tasks: Sequence[str]
-    models: Sequence[str]
-    data: Sequence[str]
-    probe: ProbeRequest
-    output: Path | None = None
-    reuse: bool = False
 
 
 def one_per_task(request: TableRequest) -> list[ProbeRequest]:
@@ -64,17 +38,19 @@ def requests(request: TableRequest) -> list[ProbeRequest]:
     """All probes of a table, model after model. Raises UsageError."""
     folders = _data_folders(request)
     models: list[str | None] = [*dict.fromkeys(request.models)] or [None]
-    if request.probe.stems is not None and len(set(request.tasks)) > 1:
+    if request.stems is not None and len(set(request.tasks)) > 1:
         raise UsageError("--stems takes one task: each of several tasks has the store DIR.store.")
-    if request.probe.encoder and UNTRAINED not in models:
+    if request.encoder and UNTRAINED not in models:
         raise UsageError("--encoder goes with --model untrained; a trained model has its own.")
+    names = {item.name for item in fields(ProbeOptions)} - {"encoder", "options"}
+    common = {name: getattr(request, name) for name in names}
     return [
-        replace(
-            request.probe,
-            task=task,
-            model=model,
-            encoder=request.probe.encoder if model == UNTRAINED else None,
-            data=folders.get(task),
+        ProbeRequest(
+            task,
+            folders.get(task),
+            model,
+            **common,
+            encoder=request.encoder if model == UNTRAINED else None,
             options=_options_of(task, request),
         )
         for model in models
@@ -93,7 +69,7 @@ def run(request: TableRequest, progress: Progress) -> JointTable:
     settings = {probe.task: resolve_settings(probe, registry) for probe in one_per_task(request)}
     output = request.output or DEFAULT_OUTPUT
     check_writable(output)
-    runner = _Runner(registry, settings, pick_device(request.probe.device), request.reuse, progress)
+    runner = _Runner(registry, settings, pick_device(request.device), request.reuse, progress)
     finished = list(runner.finish(requests(request)))
     if not finished:
         raise runner.errors[0]
@@ -190,4 +166,4 @@ def _data_folders(request: TableRequest) -> dict[str, Path]:
 def _options_of(task: str, request: TableRequest) -> tuple[str, ...]:
     """Options without a task, and those of this task: `TASK.KEY=VALUE`."""
     others = tuple(f"{other}." for other in request.tasks if other != task)
-    return tuple(option for option in request.probe.options if not option.startswith(others))
+    return tuple(option for option in request.options if not option.startswith(others))

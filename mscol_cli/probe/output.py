@@ -11,9 +11,10 @@ from mscol_cli.engine.models import Model
 from mscol_cli.errors import MscolError
 from mscol_cli.pages.render import page_markdown
 from mscol_cli.probe.page import result_page
+from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import SCORES, ProbeResult, read, write
 from mscol_cli.probe.scores import ClipScores, write_scores
-from mscol_cli.probe.settings import ProbeRequest, ProbeSettings
+from mscol_cli.probe.settings import ProbeSettings
 from mscol_cli.runs.layout import PROBE_REPORT, PROBES
 from mscol_cli.system.files import write_text
 from mscol_cli.system.outcomes import writing
@@ -32,7 +33,7 @@ def result_name(request: ProbeRequest) -> str:
     """The task and all requested options, so that results of different options do not overwrite
     each other."""
     recipe = [Path(request.recipe).stem] if request.recipe else []
-    parts = [request.task, *recipe, *request.options, *request.protocol]
+    parts = [request.task, *recipe, *request.options, *request.assignments]
     if request.label_fractions:
         parts.append("labels=" + ",".join(f"{share:g}" for share in request.label_fractions))
     if request.attribute:

@@ -15,49 +15,12 @@ from mscol_cli.host import Part, Registry, find_part
 from mscol_cli.host.checks.task import load_task
 from mscol_cli.host.options import override, split_assignment
 from mscol_cli.probe.metrics import check_metrics
+from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.tasks import DATA, build_task
 from mscol_cli.recipes.recipe import read_recipe, to_toml
 from mscol_cli.store import store_beside
 
 DEFAULT_SEEDS = 5
-
-
-@dataclass(frozen=True)
-class ProbeRequest:
-    """Request for a probe.
-
-    Attributes:
-        task: Name of the task.
-        data: Folder of the data set; None for `data/TASK`.
-        model: Run or checkpoint folder, `untrained`, or None for `runs/latest`.
-        encoder: Encoder of `untrained`.
-        seeds: Number of classifiers; None for the recipe's number, or 5.
-        output: Folder of the report; None for `RUN/probes/TASK`, or `probes/MODEL-TASK` for a model
-            without a run.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        options: Options of the task, as `KEY=VALUE`.
-        protocol: Options of the protocol, as `KEY=VALUE`.
-        recipe: Name or file of a recipe.
-        label_fractions: Additional shares of the training clips to train on.
-        attribute: Also score every source of the test clips.
-        stems: Store with the sources; None for `DIR.store` beside the folder of the data set.
-        corruptions: Kind and amount of each corruption of the test clips to score.
-    """
-
-    task: str
-    data: Path | None = None
-    model: str | None = None
-    encoder: str | None = None
-    seeds: int | None = None
-    output: Path | None = None
-    device: str = "auto"
-    options: Sequence[str] = ()
-    protocol: Sequence[str] = ()
-    recipe: str | None = None
-    label_fractions: Sequence[float] = ()
-    attribute: bool = False
-    stems: Path | None = None
-    corruptions: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +83,7 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     part = find_part(registry, "task", request.task, request.options, recipe.preset("tasks"))
     task = build_task(part)
     owner = f"the protocol of '{request.task}'"
-    requested = dict(split_assignment(text, owner) for text in request.protocol)
+    requested = dict(split_assignment(text, owner) for text in request.assignments)
     preset = recipe.preset("protocols").get(request.task, {})
     protocol = override(task.protocol, {**preset, **requested}, owner)
     check_metrics(protocol, request.task)

@@ -21,9 +21,10 @@ from mscol_cli.probe.finetune import fine_tune, frozen_note
 from mscol_cli.probe.label_budget import score_budgets
 from mscol_cli.probe.leakage import overlap_note, shared_groups
 from mscol_cli.probe.output import check_writable, default_output, write_result
+from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult
 from mscol_cli.probe.scores import check_splits, find_test_sets, resample_scores, scored_sets
-from mscol_cli.probe.settings import ProbeRequest, ProbeSettings, load_data, resolve_settings
+from mscol_cli.probe.settings import ProbeSettings, load_data, resolve_settings
 from mscol_cli.probe.sources import attribute, find_sources
 from mscol_cli.probe.training import timed, train_probes, weight_decays
 from mscol_cli.probe.windows import FloatArray

@@ -1,4 +1,4 @@
-"""Options that recipes set, and all options of a training run, each declared once.
+"""Options of several commands, and all options of a training run, each declared once.
 
 The declaration determines the command-line option, the key in recipes and studies, the entry in
 run.json, and whether a resumed run may change the option.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mscol_cli.contracts.options import Option, option, options_of
+from mscol_cli.contracts.options import Option, option, options_of, parameter
 
 Role = Literal["result", "length", "saving", "where"]
 """Role of an option:
@@ -116,6 +116,29 @@ class TrainingSettings:
         "where",
         choices=("auto", "on", "off"),
     )
+
+
+def device_option() -> Any:
+    """The device of a command that is not part of a recipe."""
+    return parameter("auto", "auto (a GPU if there is one), cpu, cuda or cuda:N.", "NAME")
+
+
+def plugin_options() -> Any:
+    """`KEY=VALUE` for the plugin of a command."""
+    about = "Option of the plugin; repeat for more. See 'mscol plugins show NAME'."
+    return parameter((), about, "KEY=VALUE", key="opt")
+
+
+def recipe_option() -> Any:
+    """The recipe of a command."""
+    about = "Name (see 'mscol recipes') or file of a recipe; other options override it."
+    return parameter(None, about, "NAME|FILE")
+
+
+def untrained_encoder() -> Any:
+    """The encoder of a model without a run."""
+    about = "Encoder for '--model untrained'. [default: that of runs/latest]"
+    return parameter(None, about, "NAME")
 
 
 PRETRAIN = (*options_of(PartsSettings), *options_of(TrainingSettings))

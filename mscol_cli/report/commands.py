@@ -12,8 +12,9 @@ from mscol_cli.engine.models import UNTRAINED
 from mscol_cli.errors import MscolError
 from mscol_cli.host import Registry, load_registry
 from mscol_cli.pages.page import Commands, Section, Text
+from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult
-from mscol_cli.probe.settings import ProbeRequest, resolve_settings
+from mscol_cli.probe.settings import resolve_settings
 from mscol_cli.report.material import FoundProbe, Material
 from mscol_cli.runs.layout import RECIPE
 from mscol_cli.runs.trained import FoundRun

@@ -18,7 +18,8 @@ from mscol_cli.host.checks.separator import find_tracks, validate_separated
 from mscol_cli.host.guard import guarded, label_of
 from mscol_cli.separate.batching import Batcher
 from mscol_cli.separate.chunks import Chunk, CrossFade, read_chunks
-from mscol_cli.separate.separator import SeparateRequest, build_separator
+from mscol_cli.separate.request import SeparateRequest
+from mscol_cli.separate.separator import build_separator
 
 
 @dataclass(frozen=True)

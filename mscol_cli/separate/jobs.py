@@ -14,7 +14,7 @@ from typing import NamedTuple
 from mscol_cli.contracts.progress import NO_BAR, Progress
 from mscol_cli.engine.devices import require_gpus
 from mscol_cli.errors import MscolError, UsageError
-from mscol_cli.separate.separator import SeparateRequest
+from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.store import SAMPLE_RATE
 from mscol_cli.store.header import FAILURES, TRACKS
 from mscol_cli.store.journal import whole_tracks

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, SeparatorContext
@@ -12,45 +11,10 @@ from mscol_cli.host import Part, find_part, load_registry
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.separator import validate_separator
 from mscol_cli.recipes.recipe import read_recipe
+from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.store import SeparatorIdentity
 
 DEFAULT_SEPARATOR = "openunmix"
-
-
-@dataclass(frozen=True)
-class SeparateRequest:
-    """Arguments of `separate`.
-
-    Attributes:
-        inputs: Files, and folders to search.
-        output: The store; None uses `FOLDER.store` beside the only input folder.
-        separator: Name of the separator; None uses that of the recipe, or `openunmix`.
-        model: Weights: a name known to the separator, or a path; None uses those of the recipe, or
-            the default of the separator.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        options: `KEY=VALUE` for the separator.
-        recipe: Name or file of a recipe.
-        export: Format of listening copies, `flac`, `wav` or `ogg`; None writes none.
-        export_dir: Folder of the copies; None uses `X-stems` beside `X.store`.
-        offline: Never download weights.
-        jobs: Number of processes that share the work on this machine.
-        gpus: Number of processes, each with its own GPU.
-        retry_failed: Retry only inputs that failed in an earlier run.
-    """
-
-    inputs: tuple[Path, ...]
-    output: Path | None = None
-    separator: str | None = None
-    model: str | None = None
-    device: str = "auto"
-    options: tuple[str, ...] = ()
-    recipe: str | None = None
-    export: str | None = None
-    export_dir: Path | None = None
-    offline: bool = False
-    jobs: int | None = None
-    gpus: int | None = None
-    retry_failed: bool = False
 
 
 def build_separator(

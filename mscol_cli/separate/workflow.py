@@ -24,7 +24,8 @@ from mscol_cli.separate.jobs import (
     wanted_jobs,
 )
 from mscol_cli.separate.plan import PendingTracks, find_pending, make_plan
-from mscol_cli.separate.separator import SeparateRequest, build_separator, resolve
+from mscol_cli.separate.request import SeparateRequest
+from mscol_cli.separate.separator import build_separator, resolve
 from mscol_cli.separate.worker import Worker
 from mscol_cli.store import Store, store_beside
 from mscol_cli.store.joining import failures_so_far

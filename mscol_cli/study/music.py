@@ -8,7 +8,8 @@ from pathlib import Path
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.download import load_table
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.separate.separator import SeparateRequest, build_separator, resolve
+from mscol_cli.separate.request import SeparateRequest
+from mscol_cli.separate.separator import build_separator, resolve
 from mscol_cli.store import StoreHeader, store_beside
 from mscol_cli.store.header import HEADER
 from mscol_cli.study.file import StudyStore

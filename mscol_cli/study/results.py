@@ -13,7 +13,8 @@ from mscol_cli.engine.models import UNTRAINED, untrained_model
 from mscol_cli.errors import MissingDataError
 from mscol_cli.host import find_part, load_registry
 from mscol_cli.probe.output import result_name, why_unfinished
-from mscol_cli.probe.settings import ProbeRequest, load_data, resolve_settings
+from mscol_cli.probe.request import ProbeRequest
+from mscol_cli.probe.settings import load_data, resolve_settings
 from mscol_cli.runs.checkpoint import latest_checkpoint, weights_hash
 from mscol_cli.runs.layout import PROBE_REPORT, PROBES
 from mscol_cli.runs.metrics import METRICS

@@ -10,7 +10,8 @@ import pytest
 
 from mscol_cli.contracts.progress import Silent
 from mscol_cli.host import Entry, load_registry
-from mscol_cli.separate.separator import SeparateRequest, build_separator
+from mscol_cli.separate.request import SeparateRequest
+from mscol_cli.separate.separator import build_separator
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.messages import mentions

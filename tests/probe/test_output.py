@@ -10,8 +10,9 @@ import pytest
 
 from mscol_cli.host import load_registry
 from mscol_cli.probe.output import why_unfinished
+from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult, write
-from mscol_cli.probe.settings import ProbeRequest, ProbeSettings, resolve_settings
+from mscol_cli.probe.settings import ProbeSettings, resolve_settings
 
 DATA = Path("data/fma")
 

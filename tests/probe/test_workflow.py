@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.probe.cache import cache_folder
 from mscol_cli.probe.clips import SPLITS, RandomCrops, embed_task
+from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult, Score
-from mscol_cli.probe.settings import ProbeRequest, load_data, resolve_settings
+from mscol_cli.probe.settings import load_data, resolve_settings
 from mscol_cli.probe.workflow import run
 from mscol_cli.synthetic import Collection, write_collection
 from tests.helpers.audio import tones, write_audio
@@ -79,8 +81,8 @@ def probe(
     progress: Witness | None = None,
     protocol: Sequence[str] = (),
     recipe: str | None = None,
-    label_fractions: Sequence[float] = (),
-    corruptions: Sequence[tuple[str, float]] = (),
+    label_fractions: tuple[float, ...] = (),
+    **corruptions: Any,
 ) -> ProbeResult:
     request = ProbeRequest(
         task,
@@ -89,10 +91,10 @@ def probe(
         seeds=seeds,
         device="cpu",
         options=options,
-        protocol=protocol,
+        protocol=tuple(protocol),
         recipe=recipe,
         label_fractions=label_fractions,
-        corruptions=corruptions,
+        **corruptions,
     )
     return run(request, progress or Witness())
 
@@ -306,7 +308,7 @@ def test_each_epoch_has_one_new_crop_per_segment(elsewhere: Path) -> None:
         for name in CLASSES[:2]:
             path = elsewhere / "data" / "folder" / split / name / "clip.wav"
             write_audio(path, tones(12.5 if split == "train" else 5.0))
-    settings = resolve_settings(ProbeRequest("folder", protocol=["crops=random"]), REGISTRY)
+    settings = resolve_settings(ProbeRequest("folder", protocol=("crops=random",)), REGISTRY)
     model = resolve_model("untrained", "small", REGISTRY, torch.device("cpu"))
     _, data = load_data(settings, None)
     embedded = embed_task(data, model, torch.device("cpu"), Witness())
@@ -402,7 +404,7 @@ def test_the_report_has_every_class_its_confusions_and_shared_groups(
 def test_damaged_test_clips_are_scored_beside_clean_ones(sounds: Path) -> None:
     options = ("valid=0.25", "test=0.25")
     clean = probe("folder", *options)
-    result = probe("folder", *options, corruptions=[("noise", -20), ("gain", -3)])
+    result = probe("folder", *options, noise=(-20,), gain=(-3,))
     assert result.test_sets == clean.test_sets
     noise, gain = (one for one in result.deformed if one.metric == "accuracy")
     assert (noise.deformation, gain.deformation) == ("noise -20 dB", "gain -3 dB")
@@ -414,12 +416,12 @@ def test_damaged_test_clips_are_scored_beside_clean_ones(sounds: Path) -> None:
 
 @pytest.mark.slow
 def test_damaged_clips_are_embedded_once_too(sounds: Path) -> None:
-    result = probe(corruptions=[("noise", 10)])
+    result = probe(noise=(10,))
     written, clips = cached_files(), cached_clips()
-    probe(corruptions=[("noise", 10)])
+    probe(noise=(10,))
     assert clips == 16 + result.counts["test"]
     assert cached_files() == written
-    probe(corruptions=[("noise", 11)])
+    probe(noise=(11,))
     assert cached_clips() == clips + result.counts["test"]
 
 
@@ -458,7 +460,7 @@ def test_damage_that_leaves_nothing_to_score_costs_a_warning_and_no_result(
 
     monkeypatch.setattr("mscol_cli.probe.cache.load_corrupted", fails)
     witness = Witness()
-    result = probe(corruptions=[("mp3", 64)], progress=witness)
+    result = probe(mp3=(64,), progress=witness)
     assert result.deformed == ()
     assert any("mp3 64 kbit/s" in warning for warning in witness.warnings)
     assert result.json_path.exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mscol_cli.contracts.progress import Silent
-from mscol_cli.separate.separator import SeparateRequest
+from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.workflow import run
 from mscol_cli.store import Store
 from mscol_cli.store.joining import store_lock

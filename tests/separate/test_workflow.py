@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mscol_cli.audio import read_audio, resample
 from mscol_cli.contracts.progress import Silent
 from mscol_cli.errors import BadInputError, Interrupted, MissingDataError, UsageError
-from mscol_cli.separate.separator import SeparateRequest
+from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.workflow import SeparateResult, run
 from mscol_cli.store import Store
 from tests.helpers.audio import tones, write_audio
