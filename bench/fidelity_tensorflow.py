@@ -209,7 +209,8 @@ def _compute(folder: Path, output: Path, reference: dict[str, Array]) -> dict[st
     from mscol_cli.engine.embedding import at_level, embed_clip
     from mscol_cli.engine.models import build_objective, load_model
     from mscol_cli.host import find_objective, load_registry
-    from mscol_cli.importing.workflow import ImportRequest, run
+    from mscol_cli.importing.request import ImportRequest
+    from mscol_cli.importing.workflow import run
 
     result = run(ImportRequest(folder, output), Silent())
     print(f"imported in {result.seconds:.2f} s: {result.mapped} variables, step {result.step}")

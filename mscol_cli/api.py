@@ -40,7 +40,8 @@ if TYPE_CHECKING:
         SeparatorContext,
         TrackInput,
     )
-    from mscol_cli.download import Collection, RemoteFile, fetch_files, find_collection
+    from mscol_cli.download.fetch import fetch_files
+    from mscol_cli.download.table import Collection, RemoteFile, find_collection
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -107,7 +108,8 @@ _HEAVY = {
         "SeparatorContext",
         "TrackInput",
     ),
-    "download": ("Collection", "RemoteFile", "fetch_files", "find_collection"),
+    "download.fetch": ("fetch_files",),
+    "download.table": ("Collection", "RemoteFile", "find_collection"),
 }
 _MODULE_OF = {name: module for module, names in _HEAVY.items() for name in names}
 

@@ -56,8 +56,8 @@ ORDER: Mapping[str, Sequence[str]] = {
         "entries unpack",
         "table web",
         "folder record",
-        "fetch plan",
-        "__init__ workflow",
+        "fetch plan request",
+        "workflow",
     ],
     "pretrain": [
         "device_store geometry held_clips metrics_log processes request step",

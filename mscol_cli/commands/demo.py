@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from mscol_cli.commands.options import with_request
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import (
     TerminalProgress,
@@ -16,31 +16,24 @@ from mscol_cli.commands.terminal import (
     redirect_prints,
     stdout,
 )
+from mscol_cli.study.request import DemoRequest
 from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.study.demo import DemoResult
 
 
-def demo(
-    context: typer.Context,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Output folder.", metavar="DIR")
-    ] = Path("mscol-demo"),
-    songs: Annotated[int, typer.Option(min=16, help="Number of songs to synthesise.")] = 400,
-    steps: Annotated[int, typer.Option(min=1, help="Number of training steps.")] = 1000,
-    seeds: Annotated[int, typer.Option(min=1, help="Number of classifiers per probe.")] = 3,
-    json: Json = False,
-) -> None:
+@with_request()
+def demo(context: typer.Context, request: DemoRequest, json: Json = False) -> None:
     """Run all stages on synthesised music: no download, no GPU, a few minutes.
 
     Synthesises a small collection, runs separate, pretrain, embed and probe on it, prints each
     command line, and compares the pre-trained encoder with the untrained one.
     """
-    from mscol_cli.study.demo import DemoRequest, run
+    from mscol_cli.study.demo import run
 
     with TerminalProgress() as progress, redirect_prints(json):
-        result = run(DemoRequest(output, songs, steps, seeds), progress, context.obj)
+        result = run(request, progress, context.obj)
     if json:
         print_json(result)
     else:

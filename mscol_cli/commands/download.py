@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from mscol_cli.commands.options import with_request
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_result, print_table
+from mscol_cli.download.request import DownloadRequest
 from mscol_cli.errors import UsageError
 from mscol_cli.system.units import format_bytes, format_duration
 
@@ -16,47 +15,27 @@ if TYPE_CHECKING:
     from mscol_cli.download.workflow import DownloadResult
 
 
-def download(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="mtat, nsynth, fma, umxl, umxhq or umxse.", metavar="NAME"),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="Output folder. [default: data/NAME; for weights torch.hub's folder]",
-            metavar="DIR",
-        ),
-    ] = None,
-    keep_archives: Annotated[
-        bool, typer.Option("--keep-archives", help="Keep archives after unpacking.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be downloaded, and stop.")
-    ] = False,
-    json: Json = False,
-) -> None:
+@with_request()
+def download(request: DownloadRequest, json: Json = False) -> None:
     """Download a public data set or weights: resumable, verified by hash, unpacked.
 
     Prints the licence first. Without NAME, lists all data sets and weights with size and licence.
     The same command resumes an interrupted download, and does nothing if all files exist.
     """
-    from mscol_cli.download.workflow import DownloadRequest, run
+    from mscol_cli.download.workflow import run
 
-    if name is None:
-        if output is not None or keep_archives or dry_run:
+    if request.name is None:
+        if request != DownloadRequest():
             raise UsageError("missing NAME; 'mscol download' lists all names.")
         _list(json)
         return
     with TerminalProgress() as progress:
-        result = run(DownloadRequest(name, output, keep_archives, dry_run), progress)
+        result = run(request, progress)
     print_result(result, json, _format_result(result))
 
 
 def _list(json: bool) -> None:
-    from mscol_cli.download import load_table
+    from mscol_cli.download.table import load_table
 
     collections = load_table().values()
     if json:

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from mscol_cli.commands.shared import Json, Opt
+from mscol_cli.commands.options import with_request
+from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import TerminalProgress, print_result
+from mscol_cli.importing.request import ImportRequest
 
 
-def import_checkpoint(
-    checkpoint: Annotated[
-        Path,
-        typer.Argument(
-            help="TensorFlow: the .index file, a .data file, their common prefix, or their folder.",
-            metavar="CHECKPOINT",
-        ),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="The model folder, new or empty.", metavar="MODEL"),
-    ],
-    format: Annotated[
-        str | None,
-        typer.Option(
-            help="Importer: tensorflow or one of a plugin. [default: detected]", metavar="NAME"
-        ),
-    ] = None,
-    opt: Opt = None,
-    json: Json = False,
-) -> None:
+@with_request()
+def import_checkpoint(request: ImportRequest, json: Json = False) -> None:
     """Import a published model for use in embed and probe.
 
     Reads the TensorFlow checkpoints of the MSA paper (arXiv 2302.07077) without TensorFlow.
     Checksums are verified, and every variable must be mapped; the optimizer state is dropped.
     Then: mscol embed song.mp3 --model MODEL
     """
-    from mscol_cli.importing.workflow import ImportRequest, run
+    from mscol_cli.importing.workflow import run
 
-    request = ImportRequest(checkpoint, output, format, tuple(opt or ()))
     with TerminalProgress() as progress:
         result = run(request, progress)
     left_out = ", ".join(f"{count} {kind}" for kind, count in result.left_out.items()) or "none"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mscol_cli.commands.options import with_request
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import (
     TerminalProgress,
@@ -16,31 +16,19 @@ from mscol_cli.commands.terminal import (
     print_titles,
     redirect_prints,
 )
+from mscol_cli.study.request import ReproduceRequest
 from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.study.plan import PlannedStage
     from mscol_cli.study.stages import Execute
-    from mscol_cli.study.workflow import ReproduceRequest, ReproduceResult
+    from mscol_cli.study.workflow import ReproduceResult
 
 
+@with_request()
 def reproduce(
     context: typer.Context,
-    study: Annotated[
-        str | None,
-        typer.Argument(
-            help="Name or file of a study; without it, studies are listed.", metavar="STUDY|FILE"
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="Folder for runs, probes and report. [default: studies/STUDY]",
-            metavar="DIR",
-        ),
-    ] = None,
+    request: ReproduceRequest,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the state and the command of each stage."),
@@ -48,19 +36,6 @@ def reproduce(
     show: Annotated[
         bool, typer.Option("--show", help="Print the file of the study, to copy and edit.")
     ] = False,
-    keep_going: Annotated[
-        bool,
-        typer.Option(
-            "--keep-going", help="After a failed stage, run the stages that do not need it."
-        ),
-    ] = False,
-    gpus: Annotated[
-        int | None, typer.Option(help="Separate and train on N GPUs of this machine.")
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="auto, cpu, cuda or cuda:N, for every stage.", metavar="NAME"),
-    ] = None,
     json: Json = False,
 ) -> None:
     """Run a study: separate, pre-train, probe, report. The same command resumes it.
@@ -70,13 +45,12 @@ def reproduce(
     """
     from mscol_cli.study import workflow
 
-    if study is None:
+    if request.study is None:
         print_titles(workflow.bundled_studies(), json)
         return
     if show:
-        print_lines(workflow.study_text(study).rstrip())
+        print_lines(workflow.study_text(request.study).rstrip())
         return
-    request = workflow.ReproduceRequest(study, output, keep_going, device, gpus)
     if dry_run:
         _plan(request, json)
     else:

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from mscol_cli.commands.columns import GAP, aligned, fold_cells, split_to_fit, wrapped
+from mscol_cli.commands.options import with_request
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import (
     print_folded,
@@ -19,6 +20,7 @@ from mscol_cli.commands.terminal import (
     print_result,
     terminal_width,
 )
+from mscol_cli.runs.request import PlotRequest
 from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
@@ -95,28 +97,12 @@ def compare(
 
 
 @runs.command()
-def plot(
-    names: Runs,
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="Output file: .png, .pdf or .svg.", metavar="FILE"),
-    ],
-    x: Annotated[
-        str, typer.Option(help="Quantity of the x axis.", metavar="steps|hours|pairs")
-    ] = "steps",
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Metric of metrics.jsonl to plot; repeat for more. [default: the usual ones]",
-            metavar="NAME",
-        ),
-    ] = None,
-    json: Json = False,
-) -> None:
+@with_request()
+def plot(request: PlotRequest, json: Json = False) -> None:
     """Plot loss, accuracy, online probe, effective rank, ... with one line per run."""
-    from mscol_cli.runs.plot import PlotRequest, run
+    from mscol_cli.runs.plot import run
 
-    result = run(PlotRequest(names, output, x, tuple(metric or ())))
+    result = run(request)
     line = f"{result.output}: {', '.join(result.metrics)} of {', '.join(result.runs)}"
     print_result(result, json, [line])
 

@@ -14,22 +14,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Device = Annotated[
     str, typer.Option(help="auto (a GPU if there is one), cpu, cuda or cuda:N.", metavar="NAME")
 ]
-Opt = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--opt",
-        help="Option of the plugin; repeat for more. See 'mscol plugins show NAME'.",
-        metavar="KEY=VALUE",
-    ),
-]
-RecipeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--recipe",
-        help="Name (see 'mscol recipes') or file of a recipe; other options override it.",
-        metavar="NAME|FILE",
-    ),
-]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print the configuration as TOML, and stop."),

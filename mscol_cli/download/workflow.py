@@ -14,6 +14,7 @@ from mscol_cli.download.fetch import MIRROR, addresses, fetch
 from mscol_cli.download.folder import default_folder, download_lock
 from mscol_cli.download.plan import Plan, make_plan
 from mscol_cli.download.record import Record
+from mscol_cli.download.request import DownloadRequest
 from mscol_cli.download.table import Archive, Collection, RemoteFile, find_collection
 from mscol_cli.download.unpack import unpack
 from mscol_cli.system.files import free_bytes, require_space
@@ -21,23 +22,6 @@ from mscol_cli.system.outcomes import resumable
 from mscol_cli.system.units import format_bytes
 
 State = Literal["missing", "there", "fetched", "unpacked"]
-
-
-@dataclass(frozen=True)
-class DownloadRequest:
-    """Settings of `mscol download`.
-
-    Attributes:
-        name: Name of the collection.
-        folder: Target folder; None for the default folder of the collection.
-        keep_archives: Whether to keep archives after unpacking.
-        dry_run: Only report what would be done.
-    """
-
-    name: str
-    folder: Path | None = None
-    keep_archives: bool = False
-    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,8 +88,8 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
         Interrupted: Stopped by Ctrl-C; the same command resumes.
     """
     begun = time.monotonic()
-    collection = find_collection(request.name)
-    folder = request.folder or default_folder(collection)
+    collection = find_collection(request.name or "")
+    folder = request.output or default_folder(collection)
     record = Record(folder, collection.name)
     plan = make_plan(collection, folder, record)
     _announce(collection, plan, folder, progress)

@@ -18,27 +18,11 @@ from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageE
 from mscol_cli.host import Entry, Part, Registry, find_objective, find_part, load_registry
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.importer import claims_checkpoint, read_checkpoint
+from mscol_cli.importing.request import ImportRequest
 from mscol_cli.pretrain.settings import describe_objective, describe_part, describe_software
 from mscol_cli.runs.checkpoint import refuse_occupied, save_model
 from mscol_cli.system.files import file_hash
 from mscol_cli.system.outcomes import writing
-
-
-@dataclass(frozen=True)
-class ImportRequest:
-    """Settings of `mscol import`.
-
-    Attributes:
-        checkpoint: File, folder or common prefix of file names, as its importer expects.
-        output: The model folder, new or empty.
-        format: Name of the importer; None takes the one that recognises the checkpoint.
-        options: `KEY=VALUE` for the importer.
-    """
-
-    checkpoint: Path
-    output: Path
-    format: str | None = None
-    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mscol_cli.report.classes import classes_section
 from mscol_cli.report.commands import commands_section
 from mscol_cli.report.material import Failures, Material, find_material
 from mscol_cli.report.neighbours import neighbours_section
+from mscol_cli.report.request import ReportRequest
 from mscol_cli.report.scores import scores_section
 from mscol_cli.report.settings import provenance_section, settings_section
 from mscol_cli.report.sources import sources_section
@@ -25,31 +25,6 @@ from mscol_cli.report.summary import summary_section
 from mscol_cli.report.training import training_section
 from mscol_cli.report.verdict import verdict
 from mscol_cli.system.outcomes import writing
-
-DEFAULT_OUTPUT = Path("report")
-
-
-@dataclass(frozen=True)
-class ReportRequest:
-    """Request for a report.
-
-    Attributes:
-        paths: Run folders, or folders of runs.
-        probes: Additional folders of probe results.
-        output: Folder of the page; unused files of an earlier report are deleted.
-        title: Heading of the page; None for the names of the runs.
-        queries: Segments per run to find neighbours of; 0 for no such section.
-        audio: Whether neighbours have audio.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`, for neighbours.
-    """
-
-    paths: Sequence[Path]
-    probes: Sequence[Path] = ()
-    output: Path = DEFAULT_OUTPUT
-    title: str | None = None
-    queries: int = 3
-    audio: bool = True
-    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -82,11 +57,11 @@ def run(request: ReportRequest, progress: Progress) -> ReportResult:
         MscolError: None of the runs can be read, or the page cannot be written.
     """
     start = time.monotonic()
-    if request.queries < 0:
-        raise UsageError(f"--neighbours must be 0 or more, not {request.queries}.")
+    if request.neighbours < 0:
+        raise UsageError(f"--neighbours must be 0 or more, not {request.neighbours}.")
     if request.output.exists() and not request.output.is_dir():
         raise UsageError(f"{request.output} is a file: choose another -o.")
-    material = find_material(request.paths, request.probes)
+    material = find_material(request.runs, request.probes)
     for _, reason in material.failures:
         progress.warn(f"skipped: {reason}")
     if not material.runs:
@@ -108,7 +83,7 @@ def _page(request: ReportRequest, material: Material, progress: Progress) -> Pag
         attribution_section(material),
         training_section(material),
         classes_section(material),
-        neighbours_section(material, request.queries, request.audio, device, progress),
+        neighbours_section(material, request.neighbours, not request.no_audio, device, progress),
         settings_section(material.runs),
         provenance_section(material.runs),
         commands_section(material),

@@ -14,29 +14,13 @@ from mscol_cli.errors import UsageError
 from mscol_cli.pages.curves import Curve, Panel
 from mscol_cli.runs.listing import names_of
 from mscol_cli.runs.record import open_runs
+from mscol_cli.runs.request import PlotRequest
 
 AXES = {"steps": "updates", "hours": "hours of training", "pairs": "pairs seen"}
 MINUTES = "minutes of training"
 MAX_POINTS = 300
 """Maximum number of points of a curve. A longer curve is averaged to reduce noise."""
 ORDER = tuple(WATCHED)
-
-
-@dataclass(frozen=True)
-class PlotRequest:
-    """Arguments of `runs plot`.
-
-    Attributes:
-        runs: Names or folders.
-        output: A PNG, PDF or SVG file.
-        x: Quantity on the x-axis: `steps`, `hours` or `pairs`.
-        metrics: Names as in metrics.jsonl; empty for the usual metrics.
-    """
-
-    runs: Sequence[str]
-    output: Path
-    x: str = "steps"
-    metrics: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

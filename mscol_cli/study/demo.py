@@ -18,29 +18,13 @@ from mscol_cli.runs.layout import PROBES
 from mscol_cli.study.chain import run_chain
 from mscol_cli.study.file import read_study
 from mscol_cli.study.plan import make_plan, study_stages
+from mscol_cli.study.request import DemoRequest
 from mscol_cli.study.results import ProbeStage
 from mscol_cli.study.stages import ComputeOptions, Execute, Stage, Status, StudyPaths
 
 TASKS = ("mtat", "fma", "nsynth")
 RUN, VECTORS = "runs/demo", "embeddings.npz"
 CACHE = "MSCOL_CACHE"
-
-
-@dataclass(frozen=True)
-class DemoRequest:
-    """Request for a demo.
-
-    Attributes:
-        folder: Folder of all files, which is kept.
-        songs: Number of clips in the synthetic collection.
-        steps: Number of training steps.
-        seeds: Number of classifiers per probe.
-    """
-
-    folder: Path
-    songs: int = 400
-    steps: int = 1000
-    seeds: int = 3
 
 
 @dataclass(frozen=True)
@@ -89,7 +73,7 @@ def run(request: DemoRequest, progress: Progress, execute: Execute) -> DemoResul
         MscolError: A command failed, and has printed the reason.
     """
     started = time.perf_counter()
-    folder = request.folder.resolve()
+    folder = request.output.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with _inside(folder):
         stages = demo_stages(request)

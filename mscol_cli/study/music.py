@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mscol_cli.contracts.progress import Progress, Silent
-from mscol_cli.download import load_table
+from mscol_cli.download.table import load_table
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.separator import build_separator, resolve

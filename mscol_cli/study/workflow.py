@@ -22,31 +22,13 @@ from mscol_cli.study.plan import (
     study_stages,
     write_record,
 )
+from mscol_cli.study.request import ReproduceRequest
 from mscol_cli.study.stages import ComputeOptions, Execute, Stage, StudyPaths
 from mscol_cli.system.outcomes import writing
 
 __all__ = ["ReproduceRequest", "ReproduceResult", "bundled_studies", "plan", "run", "study_text"]
 
 STUDIES = Path("studies")
-
-
-@dataclass(frozen=True)
-class ReproduceRequest:
-    """Request to reproduce a study.
-
-    Attributes:
-        study: Name or file of the study.
-        output: Folder of runs, probes and report; None for `studies/NAME`.
-        keep_going: After a failed stage, run the stages that do not need it.
-        device: `--device` of every stage; None for their defaults.
-        gpus: `--gpus` of separation and training.
-    """
-
-    study: str
-    output: Path | None = None
-    keep_going: bool = False
-    device: str | None = None
-    gpus: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +68,7 @@ def plan(request: ReproduceRequest, progress: Progress) -> list[PlannedStage]:
         UsageError: Unknown study, or outputs that were made with other settings.
         MissingDataError: The file of the study does not exist.
     """
-    study = read_study(request.study)
+    study = read_study(request.study or "")
     stages, planned = _prepared(study, request)
     for line in missing_data(stages, planned):
         progress.warn(f"missing: {line}")
@@ -108,7 +90,7 @@ def run(request: ReproduceRequest, progress: Progress, execute: Execute) -> Repr
         MscolError: A stage failed; has the exit code of the stage.
     """
     start = time.monotonic()
-    study = read_study(request.study)
+    study = read_study(request.study or "")
     folder = _folder(study, request)
     stages, planned = _prepared(study, request)
     require_data(stages, planned)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mscol_cli.download import Collection, find_collection, load_table
 from mscol_cli.download.checksum import Checksum, hash_file
 from mscol_cli.download.entries import is_web_address
+from mscol_cli.download.table import Collection, find_collection, load_table
 from mscol_cli.errors import UsageError
 
 ROOT = Path(__file__).parents[2]

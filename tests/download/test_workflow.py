@@ -11,9 +11,9 @@ import pytest
 
 from mscol_cli import __version__
 from mscol_cli.api import NoOptions
-from mscol_cli.download import find_collection
 from mscol_cli.download.plan import make_plan
 from mscol_cli.download.record import Record
+from mscol_cli.download.table import find_collection
 from mscol_cli.synthetic import Collection
 from mscol_tasks.mtat import MagnaTagATune
 from tests.conftest import Command, Offer
