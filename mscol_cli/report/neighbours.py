@@ -106,7 +106,7 @@ def neighbours_section(
 def _of_run(
     run: FoundRun, queries: int, sounds: Sounds, device: torch.device, progress: Progress
 ) -> list[Block]:
-    if run.store is None or run.step is None:
+    if run.store is None or run.saved_step is None:
         return []
     store = Store.open(Path(run.store["path"]))
     progress.note(f"nearest neighbours of {run.label}")
@@ -119,7 +119,7 @@ def _of_run(
 
 def _blocks(run: FoundRun, store: Store, nearest: list[Nearest], sounds: Sounds) -> Iterator[Block]:
     if nearest:
-        yield Text(f"By {run.label}, after {run.step:,} updates:")
+        yield Text(f"By {run.label}, after {run.saved_step:,} updates:")
     for match in nearest:
         query = sounds.excerpt(store, match.query)
         near = [sounds.excerpt(store, segment) for segment in match.segments]

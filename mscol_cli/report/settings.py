@@ -23,7 +23,7 @@ LISTED = 20
 
 def settings_section(runs: Sequence[FoundRun]) -> Section:
     """Create a section with the settings and the software of runs, differences first."""
-    settings = [{**flat_settings(run.info), "steps done": run.step or 0} for run in runs]
+    settings = [{**flat_settings(run.info), "steps done": run.saved_step or 0} for run in runs]
     software = [software_of(run.info) for run in runs]
     tables = (
         *_tables(runs, "Settings", "setting", settings),

@@ -21,13 +21,12 @@ OVER_TIME = ("loss", "accuracy", ONLINE_PROBE)
 
 def training_section(material: Material) -> Section:
     """Create a section with the curves and the last values of all runs with metrics."""
-    runs = [(run, _curves(run, material)) for run in material.runs if run.metrics]
+    runs = [(run, _curves(run, material)) for run in material.runs if run.lines]
     return Section("Training", list(_blocks(runs)) if runs else ())
 
 
 def _curves(run: FoundRun, material: Material) -> RunCurves:
-    batch_size = int(run.training.get("batch_size") or 0)
-    return RunCurves(run.title, run.metrics, batch_size, run.online_metric, material.style(run))
+    return RunCurves(run.title, run.lines, run.batch_size, run.online_metric, material.style(run))
 
 
 def _blocks(runs: Sequence[tuple[FoundRun, RunCurves]]) -> Iterator[Block]:
@@ -54,12 +53,12 @@ def _row(run: FoundRun, curves: RunCurves) -> Sequence[str]:
     speeds, seconds = curves.values("pairs_per_second"), curves.longest
     return (
         run.title,
-        f"{int(run.metrics[-1]['step']):,} of {run.training.get('steps', 0):,}",
+        f"{int(run.lines[-1]['step']):,} of {run.steps:,}",
         _last(curves, "loss"),
         _last(curves, "accuracy"),
         "-" if seconds is None else format_duration(seconds),
         f"{np.median(speeds):,.0f}" if speeds else "-",
-        run.state or "-",
+        f"{run.state.state}: {run.state.reason}".removesuffix(": "),
     )
 
 

@@ -85,7 +85,9 @@ class RunRecord:
     @property
     def online_metric(self) -> str:
         """Metric of the online probe, in words."""
-        return online_metric(self.info)
+        probe = self.info.get("online_probe")
+        metric = probe.get("metric", "score") if isinstance(probe, dict) else "score"
+        return str(metric).replace("_", " ")
 
     @property
     def step(self) -> int:
@@ -99,13 +101,6 @@ class RunRecord:
         for line in self.lines:
             values |= {name: value for name, value in line.items() if name != "step"}
         return values
-
-
-def online_metric(info: Mapping[str, Any]) -> str:
-    """Metric of a run's online probe, in words, according to its run.json."""
-    probe = info.get("online_probe")
-    metric = probe.get("metric", "score") if isinstance(probe, dict) else "score"
-    return str(metric).replace("_", " ")
 
 
 def find_run_folder(name: str) -> Path:

@@ -13,6 +13,7 @@ from mscol_cli.probe.result import ProbeResult, Score, ScoredSet
 from mscol_cli.probe.scores import ClipScores, write_scores
 from mscol_cli.report.material import FoundProbe, Material
 from mscol_cli.report.verdict import MEANING, TOO_NARROW, verdict
+from mscol_cli.runs.state import RunState
 from mscol_cli.runs.trained import FoundRun
 from tests.helpers.probing import one_hot
 
@@ -43,7 +44,8 @@ def probed(folder: Path, model: str, right: int, run: FoundRun | None = None) ->
 
 def trained(seed: int, **more: Any) -> FoundRun:
     info = {"training": {"seed": seed, **more}}
-    return FoundRun(f"run-{seed}", Path("runs"), info, (), 4)
+    state = RunState("finished")
+    return FoundRun(Path("runs"), info, [], state, [4], [], 0.0, [], label=f"run-{seed}")
 
 
 def first_sentence(probes: Sequence[FoundProbe]) -> str:
