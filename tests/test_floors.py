@@ -45,9 +45,9 @@ ORDER: Mapping[str, Sequence[str]] = {
         "__init__",
     ],
     "commands": [
-        "columns panels shared",
-        "options",
-        "terminal",
+        "columns panels",
+        "options terminal",
+        "shared",
         "pages",
         "*",
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING
 from functools import wraps
@@ -12,8 +13,8 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from mscol_cli.commands.panels import in_panel
-from mscol_cli.commands.shared import numbers
 from mscol_cli.contracts.options import Option, options_of
+from mscol_cli.errors import UsageError
 
 Panels = Mapping[str, Sequence[str | EllipsisType]]
 NUMBERS = tuple[float, ...]
@@ -128,5 +129,16 @@ def _value(item: Option, given: Any) -> Any:
     if given is None:
         return item.default
     if item.kind == NUMBERS:
-        return numbers(item.flag, given)
+        return _numbers(item.flag, given)
     return tuple(given) if _is_repeated(item.kind) else given
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...]:
+    """Parse numbers separated by commas. Raises UsageError."""
+    try:
+        values = tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        values = (math.nan,)
+    if not all(map(math.isfinite, values)):
+        raise UsageError(f"{option} takes numbers separated by commas, not '{text}'.")
+    return values

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mscol_cli.errors import PartialFailure, UsageError
+from mscol_cli.commands.options import describe
+from mscol_cli.contracts.options import Option
+from mscol_cli.errors import PartialFailure
+from mscol_cli.recipes.options import device_option, untrained_encoder
+
+
+def _described(name: str, declared: Any) -> Any:
+    return describe(Option(name, None, metadata=declared.metadata))
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-Device = Annotated[
-    str, typer.Option(help="auto (a GPU if there is one), cpu, cuda or cuda:N.", metavar="NAME")
-]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print the configuration as TOML, and stop."),
@@ -27,25 +31,8 @@ ModelOption = Annotated[
         metavar="RUN",
     ),
 ]
-UntrainedEncoder = Annotated[
-    str | None,
-    typer.Option(
-        "--encoder",
-        help="Encoder for '--model untrained'. [default: that of runs/latest]",
-        metavar="NAME",
-    ),
-]
-
-
-def numbers(option: str, text: str | None) -> tuple[float, ...]:
-    """Parse numbers separated by commas. Raises UsageError."""
-    try:
-        values = tuple(float(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        values = (math.nan,)
-    if not all(map(math.isfinite, values)):
-        raise UsageError(f"{option} takes numbers separated by commas, not '{text}'.")
-    return values
+Device = Annotated[str, _described("device", device_option())]
+UntrainedEncoder = Annotated[str | None, _described("encoder", untrained_encoder())]
 
 
 def finish(failures: Sequence[object]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -102,10 +101,23 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
             _fetch_all(collection, left, folder, record, progress)
             for archive in left.archives:
                 _unpack(archive, folder, record, request.keep_archives, progress)
-    files = tuple(
-        _file_result(collection, file, plan, record, request) for file in collection.files
+    return DownloadResult(
+        collection=collection.name,
+        title=collection.title,
+        licence=collection.licence,
+        licence_from=collection.licence_from,
+        page=collection.page,
+        folder=folder,
+        layout=collection.layout,
+        files=tuple(
+            _file_result(collection, file, plan, record, request) for file in collection.files
+        ),
+        archives_unpacked=() if request.dry_run else tuple(item.name for item in plan.archives),
+        download_bytes=plan.download,
+        disk_bytes=plan.disk,
+        dry_run=request.dry_run,
+        seconds=round(time.monotonic() - begun, 3),
     )
-    return _result(request, collection, folder, plan, files, time.monotonic() - begun)
 
 
 def _announce(collection: Collection, plan: Plan, folder: Path, progress: Progress) -> None:
@@ -153,28 +165,3 @@ def _file_result(
     state = states[file not in plan.missing] if file in plan.files else "unpacked"
     known = str(file.checksum) if file.checksum is not None else record.hash_of(file.name)
     return FileResult(file.name, state, file.about, known, addresses(collection, file)[0])
-
-
-def _result(
-    request: DownloadRequest,
-    collection: Collection,
-    folder: Path,
-    plan: Plan,
-    files: Sequence[FileResult],
-    seconds: float,
-) -> DownloadResult:
-    return DownloadResult(
-        collection=collection.name,
-        title=collection.title,
-        licence=collection.licence,
-        licence_from=collection.licence_from,
-        page=collection.page,
-        folder=folder,
-        layout=collection.layout,
-        files=tuple(files),
-        archives_unpacked=() if request.dry_run else tuple(item.name for item in plan.archives),
-        download_bytes=plan.download,
-        disk_bytes=plan.disk,
-        dry_run=request.dry_run,
-        seconds=round(seconds, 3),
-    )

@@ -107,7 +107,8 @@ def run(
     copies = open_copies(exported, request.export, identity, separator.sources)
     pending = find_pending(output, tracks, copies, request.retry_failed)
     if pending.tracks and (ranks is None or ranks[0] == 0) and not managed:
-        _estimate(request, pending, separator, output, exported, progress)
+        speed = _try_speed(request, separator, pending)
+        _print_estimate(request, pending, separator, output, exported, speed, progress)
     with resumable(f"finished tracks are saved in {output}"), writing(output, MAKE_ROOM):
         if managed:  # the parent process has made the plan
             plan = Plan.read(output)
@@ -180,21 +181,16 @@ def store_path(request: SeparateRequest) -> Path:
     return output
 
 
-def _estimate(
-    request: SeparateRequest,
-    pending: PendingTracks,
-    separator: Separator,
-    output: Path,
-    exported: Path | None,
-    progress: Progress,
-) -> None:
-    speed = None
-    if (pending.music.hours or 0.0) >= estimates.MIN_TRIAL_HOURS:
-        # Worker processes load their own networks: the trial must leave none in this process.
-        only_process = wanted_jobs(request) == 1
-        trial = separator if only_process else build_separator(request, Silent())[0]
-        speed = _speed(request, trial, pending)
-    _print_estimate(request, pending, separator, output, exported, speed, progress)
+def _try_speed(
+    request: SeparateRequest, separator: Separator, pending: PendingTracks
+) -> float | None:
+    """Speed of the separator; None for little music, which is not worth a trial."""
+    if (pending.music.hours or 0.0) < estimates.MIN_TRIAL_HOURS:
+        return None
+    # Worker processes load their own networks: the trial must leave none in this process.
+    only_process = wanted_jobs(request) == 1
+    trial = separator if only_process else build_separator(request, Silent())[0]
+    return _speed(request, trial, pending)
 
 
 def _print_estimate(

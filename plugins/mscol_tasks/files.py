@@ -74,14 +74,14 @@ def _file_names(folder: Path) -> frozenset[str] | None:
     """Names of the files in a folder; None if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries if _is_file(entry))
+            return frozenset(entry.name for entry in entries if is_file(entry))
     except (FileNotFoundError, NotADirectoryError):
         return frozenset()
     except OSError:
         return None
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
+def is_file(entry: os.DirEntry[str] | Path) -> bool:
     """Whether an entry is a regular file, not a pipe, a device or a broken link."""
     try:
         return entry.is_file()

@@ -17,7 +17,7 @@ from mscol_cli.api import (
     TaskItem,
     UsageError,
 )
-from mscol_tasks.files import absence_notes
+from mscol_tasks.files import absence_notes, is_file
 from mscol_tasks.options import FolderOptions
 from mscol_tasks.splits import Clip, assign_splits
 
@@ -123,7 +123,7 @@ def _find_clips(root: Path, listing: AudioListing, has_splits: bool) -> _Content
         split, label = _split_and_class(file.name, has_splits)
         if label is None:
             beside.append(file.name)
-        elif not _is_file(file.path):
+        elif not is_file(file.path):
             failures.append((file.name, f"{file.path}: is not a readable file"))
         else:
             clips.append(Clip(file.name, root / file.name, label, split))
@@ -138,13 +138,6 @@ def _split_and_class(name: str, has_splits: bool) -> tuple[Split | None, str | N
         return None, folders[0] if folders else None
     split = next((split for split in SPLITS if folders[:1] == [split]), None)
     return split, folders[1] if split and len(folders) > 1 else None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _left_out_notes(left_out: Mapping[str, Sequence[str]]) -> list[str]:
