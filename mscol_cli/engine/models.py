@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import torch
 from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
+from mscol_cli.engine import references
+from mscol_cli.engine.references import MINI, REFERENCES, UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, Registry, find_objective, find_part
 from mscol_cli.host.building import build_part
@@ -20,10 +22,9 @@ from mscol_cli.host.checks.encoder import validate_encoder
 from mscol_cli.host.guard import set_label
 from mscol_cli.recipes.options import PartsSettings
 from mscol_cli.runs import checkpoint as checkpoints
-from mscol_cli.runs.layout import ENCODER, RUNS, find_named, latest_run
+from mscol_cli.runs.layout import ENCODER, LATEST, RUNS, find_named, latest_run
 
 DEFAULT_ENCODER = PartsSettings.encoder
-UNTRAINED = "untrained"
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,13 @@ class Model:
 
     Attributes:
         encoder: The network.
-        name: Label in tables: name and step of the run, or `untrained-<encoder>`.
+        name: Label in tables: name and step of the run, `mini`, or `untrained-<encoder>`.
         hash: SHA-256 of the weights, for caches.
         step: Number of training steps.
         info: Content of run.json; empty for an untrained model.
-        run: Run folder; None for an untrained model.
+        run: Run or checkpoint folder, for results; None for a model that is not the user's own.
         folder: Checkpoint folder; None for an untrained model.
+        note: Why this model was chosen, if no model was named; else empty.
     """
 
     encoder: Encoder
@@ -47,10 +49,13 @@ class Model:
     info: dict[str, Any]
     run: Path | None
     folder: Path | None = None
+    note: str = ""
 
     def describe(self) -> str:
-        """One line with checkpoint folder, step and the first digits of the hash."""
-        return f"model {self.folder or self.name}, step {self.step}, hash {self.hash[:12]}"
+        """One line with checkpoint folder or name, step and the first digits of the hash."""
+        name = self.name if self.run is None else self.folder
+        chosen = f" ({self.note})" if self.note else ""
+        return f"model {name}{chosen}, step {self.step}, hash {self.hash[:12]}"
 
 
 def build_encoder(part: Part, seed: int) -> Encoder:
@@ -112,10 +117,10 @@ def resolve_model(
     """Resolve the options `--model` and `--encoder`.
 
     Args:
-        model: A run folder, a checkpoint folder, the name of a run under `runs/`, `untrained`, or
-            None for `runs/latest`.
-        encoder: The encoder of `untrained`; None takes the encoder of `runs/latest`, so that the
-            two can be compared, or the default encoder without a run.
+        model: A run folder, a checkpoint folder, the name of a run under `runs/`, `mini`,
+            `untrained`, or None for `runs/latest` and, without a run, `mini`.
+        encoder: The encoder of `untrained`; None takes the encoder of the default model, so that
+            the two can be compared.
         registry: The plugins.
         device: Device to put the weights on.
 
@@ -127,7 +132,11 @@ def resolve_model(
         return _resolve_untrained(encoder, registry, device)
     if encoder is not None:
         raise UsageError("--encoder needs --model untrained; a trained model has its own encoder.")
-    return load_model(Path(model) if model else _latest(), registry, device)
+    if model is None:
+        return _load_default(registry, device)
+    if model == MINI:
+        return _load_published(_bundled(), MINI, registry, device)
+    return load_model(Path(model), registry, device)
 
 
 def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
@@ -137,7 +146,13 @@ def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
         MissingDataError: There is no checkpoint at `path`.
         UsageError: The encoder's plugin is missing, or the weights do not fit.
     """
-    checkpoint = _find_checkpoint(path)
+    return _load(_find_checkpoint(path), path, registry, device)
+
+
+def _load(
+    checkpoint: checkpoints.Checkpoint, path: Path | str, registry: Registry, device: torch.device
+) -> Model:
+    """Load a checkpoint; `path` names it in messages."""
     recorded = checkpoint.info["encoder"]
     try:
         registry.find("encoder", recorded["name"])
@@ -158,6 +173,35 @@ def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
     )
 
 
+def _load_published(
+    checkpoint: checkpoints.Checkpoint, name: str, registry: Registry, device: torch.device
+) -> Model:
+    """Load a checkpoint in a folder that must not get results."""
+    return replace(_load(checkpoint, name, registry, device), name=name, run=None)
+
+
+def _load_default(registry: Registry, device: torch.device) -> Model:
+    checkpoint, is_bundled = _find_default()
+    if not is_bundled:
+        return _load(checkpoint, checkpoint.folder, registry, device)
+    model = _load_published(checkpoint, MINI, registry, device)
+    return replace(model, note=f"bundled, as there is no {RUNS / LATEST}")
+
+
+def _find_default() -> tuple[checkpoints.Checkpoint, bool]:
+    """The checkpoint of `runs/latest` or, without a run, the bundled one; and which it is."""
+    if references.has_bundled() and not (RUNS / LATEST).exists():
+        return _bundled(), True
+    advice = f"train a model with 'mscol pretrain', or give --model: {REFERENCES}."
+    return _find_checkpoint(latest_run(RUNS, advice)), False
+
+
+def _bundled() -> checkpoints.Checkpoint:
+    if not references.has_bundled():
+        raise MissingDataError(f"this installation has no model '{MINI}': install mscol again.")
+    return checkpoints.read_checkpoint(references.BUNDLED)
+
+
 def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
     """Build an untrained encoder with the initial weights of a run of the same seed."""
     encoder = build_encoder(part, seed)
@@ -176,17 +220,10 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], sour
         raise UsageError(f"the weights in {source} do not fit this encoder: {reason}") from error
 
 
-def _latest() -> Path:
-    advice = "train a model with 'mscol pretrain', or name one with --model."
-    return latest_run(RUNS, advice)
-
-
 def _find_checkpoint(path: Path) -> checkpoints.Checkpoint:
     named, path = path, find_named(path) or path
     if not path.is_dir():
-        raise MissingDataError(
-            f"{named} is not a model: name a run or checkpoint folder, or a run under {RUNS}/."
-        )
+        raise MissingDataError(f"{named} is not a model: give {REFERENCES}.")
     if (path / f"{ENCODER}.safetensors").exists():
         return checkpoints.read_checkpoint(path)
     latest = checkpoints.latest_checkpoint(path)
@@ -199,7 +236,7 @@ def _resolve_untrained(encoder: str | None, registry: Registry, device: torch.de
     if encoder is not None:
         return untrained_model(find_part(registry, "encoder", encoder), device)
     try:
-        info = _find_checkpoint(_latest()).info
+        info = _find_default()[0].info
     except MissingDataError:
         return untrained_model(find_part(registry, "encoder", DEFAULT_ENCODER), device)
     # The seed of an imported model is unknown.

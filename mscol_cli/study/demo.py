@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.models import UNTRAINED
+from mscol_cli.engine.references import UNTRAINED
 from mscol_cli.probe.result import Score, read
 from mscol_cli.probe.tasks import DATA
 from mscol_cli.runs.checkpoint import latest_checkpoint

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from mscol_cli.engine.models import UNTRAINED, untrained_model
+from mscol_cli.engine.models import untrained_model
+from mscol_cli.engine.references import UNTRAINED
 from mscol_cli.errors import MissingDataError
 from mscol_cli.host import find_part, load_registry
 from mscol_cli.probe.output import result_name, why_unfinished
