@@ -20,6 +20,8 @@ from mscol_cli.host import Part, Registry, find_objective, find_part
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.encoder import validate_encoder
 from mscol_cli.host.guard import set_label
+from mscol_cli.hub.client import download
+from mscol_cli.hub.names import is_hub_name, parse_name
 from mscol_cli.recipes.options import PartsSettings
 from mscol_cli.runs import checkpoint as checkpoints
 from mscol_cli.runs.layout import ENCODER, LATEST, RUNS, find_named, latest_run
@@ -33,7 +35,8 @@ class Model:
 
     Attributes:
         encoder: The network.
-        name: Label in tables: name and step of the run, `mini`, or `untrained-<encoder>`.
+        name: Label in tables: name and step of the run, `mini`, `hf:ORG/NAME@COMMIT`, or
+            `untrained-<encoder>`.
         hash: SHA-256 of the weights, for caches.
         step: Number of training steps.
         info: Content of run.json; empty for an untrained model.
@@ -117,8 +120,9 @@ def resolve_model(
     """Resolve the options `--model` and `--encoder`.
 
     Args:
-        model: A run folder, a checkpoint folder, the name of a run under `runs/`, `mini`,
-            `untrained`, or None for `runs/latest` and, without a run, `mini`.
+        model: A run folder, a checkpoint folder, the name of a run under `runs/`,
+            `hf:ORG/NAME[@REVISION]`, `mini`, `untrained`, or None for `runs/latest` and, without a
+            run, `mini`.
         encoder: The encoder of `untrained`; None takes the encoder of the default model, so that
             the two can be compared.
         registry: The plugins.
@@ -126,7 +130,8 @@ def resolve_model(
 
     Raises:
         MissingDataError: The model does not exist.
-        UsageError: `encoder` with a trained model, or a model whose plugin is not installed.
+        UsageError: `encoder` with a trained model, a model whose plugin is not installed, or a
+            repository that does not hold a model.
     """
     if model == UNTRAINED:
         return _resolve_untrained(encoder, registry, device)
@@ -136,6 +141,8 @@ def resolve_model(
         return _load_default(registry, device)
     if model == MINI:
         return _load_published(_bundled(), MINI, registry, device)
+    if is_hub_name(model):
+        return _load_from_hub(model, registry, device)
     return load_model(Path(model), registry, device)
 
 
@@ -178,6 +185,15 @@ def _load_published(
 ) -> Model:
     """Load a checkpoint in a folder that must not get results."""
     return replace(_load(checkpoint, name, registry, device), name=name, run=None)
+
+
+def _load_from_hub(reference: str, registry: Registry, device: torch.device) -> Model:
+    snapshot = download(parse_name(reference))
+    try:
+        checkpoint = checkpoints.read_checkpoint(snapshot.folder)
+    except UsageError as error:
+        raise UsageError(f"{snapshot.name} does not hold a model of mscol: {error}") from error
+    return _load_published(checkpoint, str(snapshot.name), registry, device)
 
 
 def _load_default(registry: Registry, device: torch.device) -> Model:

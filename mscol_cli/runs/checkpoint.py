@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ from mscol_cli.system.files import (
 )
 
 BEST = "best"
+Texts = Callable[[Path], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def save_model(
     info: Mapping[str, Any],
     tensors: Mapping[str, Mapping[str, Tensor]],
     settings: str = RUN,
-    texts: Mapping[str, str] | None = None,
+    texts: Texts | None = None,
 ) -> None:
     """Write a checkpoint outside of a run.
 
@@ -107,7 +108,7 @@ def save_model(
         info: Description of the model; layout and step are added.
         tensors: Tensors by file stem (`encoder`, `objective`) and name.
         settings: Name of the file of the description: `run.json` or `config.json`.
-        texts: Further files, by name.
+        texts: Makes further files from the folder with the weights: their texts, by name.
 
     Raises:
         UsageError: The folder is not empty.
@@ -116,7 +117,7 @@ def save_model(
     content = {**STAMP, **info, "step": step}
     final = folder.resolve()
     with _filled(final, content, tensors, settings) as temporary:
-        for name, text in (texts or {}).items():
+        for name, text in (texts(temporary) if texts else {}).items():
             write_text(temporary / name, text)
         # Fails if another process has filled the folder meanwhile.
         temporary.rename(final)

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from mscol_cli.errors import MscolError
-from mscol_cli.runs.checkpoint import Checkpoint, read_weights, run_of, save_model
+from mscol_cli.runs.checkpoint import Checkpoint, Texts, read_weights, run_of, save_model
 from mscol_cli.runs.layout import ENCODER, RUN, STAMP
 from mscol_cli.runs.tracks import CHOSEN_TRACKS
 from mscol_cli.store.header import StoreHeader
@@ -28,7 +28,7 @@ def publish(
     folder: Path,
     half: bool = False,
     settings: str = RUN,
-    texts: Mapping[str, str] | None = None,
+    texts: Texts | None = None,
 ) -> None:
     """Write a checkpoint folder that can be given away: settings and encoder weights.
 
@@ -38,7 +38,8 @@ def publish(
         half: Store matrices and kernels as float16, which halves the file; vectors of values, such
             as running statistics, keep their range and stay float32.
         settings: Name of the file of settings: `run.json` or `config.json`.
-        texts: Further files, by name, such as `CARD.md`.
+        texts: Makes further files from the folder with the weights: their texts, by name, as in
+            `lambda _: {"CARD.md": card}`.
 
     Raises:
         UsageError: The folder is not empty, or the weights are damaged.

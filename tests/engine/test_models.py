@@ -33,7 +33,7 @@ def newest(run: Path) -> Checkpoint:
 def bundled(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for the bundled model."""
     folder = tmp_path / "package" / "mini"
-    publish(newest(trained), folder, half=True, texts=CARD)
+    publish(newest(trained), folder, half=True, texts=lambda _: CARD)
     monkeypatch.setattr(BUNDLED, folder)
     return folder
 
