@@ -14,7 +14,7 @@ from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
 from mscol_cli.engine import references
-from mscol_cli.engine.references import MINI, REFERENCES, UNTRAINED
+from mscol_cli.engine.references import FOLDERS, MINI, REFERENCES, UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, Registry, find_objective, find_part
 from mscol_cli.host.building import build_part
@@ -143,17 +143,25 @@ def resolve_model(
         return _load_published(_bundled(), MINI, registry, device)
     if is_hub_name(model):
         return _load_from_hub(model, registry, device)
-    return load_model(Path(model), registry, device)
+    return load_model(Path(model), registry, device, REFERENCES)
 
 
-def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
+def load_model(
+    path: Path, registry: Registry, device: torch.device, accepted: str = FOLDERS
+) -> Model:
     """Load a run's newest checkpoint, or a checkpoint folder.
+
+    Args:
+        path: A run folder, a checkpoint folder, or the name of a run under `runs/`.
+        registry: The plugins.
+        device: Device to put the weights on.
+        accepted: What the caller accepts, for the message if `path` is nothing of it.
 
     Raises:
         MissingDataError: There is no checkpoint at `path`.
         UsageError: The encoder's plugin is missing, or the weights do not fit.
     """
-    return _load(_find_checkpoint(path), path, registry, device)
+    return _load(_find_checkpoint(path, accepted), path, registry, device)
 
 
 def _load(
@@ -236,10 +244,10 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], sour
         raise UsageError(f"the weights in {source} do not fit this encoder: {reason}") from error
 
 
-def _find_checkpoint(path: Path) -> checkpoints.Checkpoint:
+def _find_checkpoint(path: Path, accepted: str = FOLDERS) -> checkpoints.Checkpoint:
     named, path = path, find_named(path) or path
     if not path.is_dir():
-        raise MissingDataError(f"{named} is not a model: give {REFERENCES}.")
+        raise MissingDataError(f"{named} is not a model: give {accepted}.")
     if (path / f"{ENCODER}.safetensors").exists():
         return checkpoints.read_checkpoint(path)
     latest = checkpoints.latest_checkpoint(path)

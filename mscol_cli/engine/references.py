@@ -13,11 +13,9 @@ MINI = "mini"
 BUNDLED = Path(__file__).parent / MINI
 """Its checkpoint folder: `run.json`, `encoder.safetensors` and `CARD.md`."""
 UNTRAINED = "untrained"
-REFERENCES = (
-    f"a run folder, the name of a run in {RUNS}/, a checkpoint folder, hf:ORG/NAME[@REVISION],"
-    f" '{MINI}' (bundled) or '{UNTRAINED}'"
-)
-"""All references, for help texts and messages."""
+FOLDERS = f"a run folder, the name of a run in {RUNS}/, a checkpoint folder"
+REFERENCES = f"{FOLDERS}, hf:ORG/NAME[@REVISION], '{MINI}' (bundled) or '{UNTRAINED}'"
+"""All references, and those to folders, for help texts and messages."""
 DEFAULT_MODEL = f"{RUNS}/latest; without a run, {MINI}"
 
 

@@ -65,9 +65,11 @@ def download(name: HubName) -> Snapshot:
 
 
 def require_token() -> None:
-    """Raise UsageError if there is no token for uploads."""
+    """Raise UsageError if uploads are forbidden, or there is no token for them."""
     from huggingface_hub import get_token
 
+    if is_offline():
+        raise UsageError(f"{OFFLINE} forbids uploads: unset it, or try --dry-run -o FOLDER.")
     if get_token() is None:
         raise UsageError(
             "an upload needs an access token of the Hub: set HF_TOKEN, or try --dry-run -o FOLDER."

@@ -128,8 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._route(path, path.strip("/").split("/"))
         except _Refused as refused:
             headers = {"X-Error-Code": refused.error, "X-Error-Message": refused.error}
-            # A repository that exists is named by its address.
-            self._send({"error": refused.error, "url": self.served.url}, refused.code, headers)
+            self._send({"error": refused.error}, refused.code, headers)
 
     def _chunks(self) -> bytes:
         parts = []
@@ -170,12 +169,14 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(401, "Unauthorized")
         asked = json.loads(self.body)
         name = f"{asked['organization']}/{asked['name']}"
+        address = {"url": f"{self.served.url}/{name}"}
         if name in self.served.repositories:
-            raise _Refused(409, "You already created this model repo")
+            self._send({**address, "error": "You already created this model repo"}, 409)
+            return
         private = asked.get("visibility") == "private" or bool(asked.get("private"))
         self.served.repositories[name] = Repository(private)
         self.served.repositories[name].commit({".gitattributes": b"*.safetensors lfs\n"})
-        self._send({"url": f"{self.served.url}/{name}"})
+        self._send(address)
 
     def _api(self, repository: Repository, parts: list[str]) -> None:
         kind, revision = [*parts, "revision", "main"][:2] if not parts else parts[:2]

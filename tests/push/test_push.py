@@ -1,5 +1,6 @@
 """`mscol push` and `--model hf:...`, against a server that answers as the Hub does."""
 
+import io
 import json
 import re
 import shutil
@@ -135,6 +136,10 @@ def test_the_cache_serves_offline(
     assert "is not in the cache, and MSCOL_OFFLINE or HF_HUB_OFFLINE" in capsys.readouterr().err
     assert not hub.requests
     monkeypatch.delenv("MSCOL_OFFLINE")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert mscol(*embed) == 4
+    assert "is not in the cache, and MSCOL_OFFLINE or HF_HUB_OFFLINE" in capsys.readouterr().err
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     assert mscol(*embed) == 0
     monkeypatch.setenv("MSCOL_OFFLINE", "1")
     hub.requests.clear()
@@ -250,7 +255,9 @@ def test_a_missing_run_is_named(
     mscol: Command, hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mscol("push", "nowhere", "hf:me/model", "--license", "mit") == 4
-    assert "nowhere is not a model" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "nowhere is not a model: give a run folder" in error
+    assert "mini" not in error
     assert not hub.requests
 
 
@@ -265,7 +272,12 @@ def test_an_upload_needs_a_token(
     monkeypatch.delenv("HF_TOKEN")
     assert mscol(*push) == 2
     assert "set HF_TOKEN" in capsys.readouterr().err
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("MSCOL_OFFLINE", "1")
+    assert mscol(*push) == 2
+    assert "MSCOL_OFFLINE forbids uploads" in capsys.readouterr().err
     assert not hub.requests
+    monkeypatch.delenv("MSCOL_OFFLINE")
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     assert mscol(*push) == 1
     error = capsys.readouterr().err
@@ -350,6 +362,19 @@ def test_the_card_states_scores_data_and_licence_without_paths(
     for path in ("/home", str(store.parent), str(run.parent)):
         assert path not in card
         assert path not in Path("out/config.json").read_text()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_asks_for_the_licence(
+    mscol: Command, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("apache-2.0\n"))
+    assert mscol("push", run, f"hf:{NAME}", "--dry-run", "-o", "out") == 0
+    assert "\nlicense: apache-2.0\n" in Path("out/README.md").read_text()
 
 
 def test_a_pushed_folder_is_a_checkpoint_folder(mscol: Command, run: Path, song: Path) -> None:
