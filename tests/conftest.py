@@ -79,6 +79,20 @@ def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def bundled(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the bundled model `mini`, made of the trained run."""
+    from mscol_cli.runs.checkpoint import latest_checkpoint
+    from mscol_cli.runs.published import publish
+
+    checkpoint = latest_checkpoint(trained)
+    assert checkpoint is not None
+    folder = tmp_path / "package" / "mini"
+    publish(checkpoint, folder, half=True, texts=lambda _: {"CARD.md": "# A card\n"})
+    monkeypatch.setattr("mscol_cli.engine.references.BUNDLED", folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def draft_pictures() -> Iterator[None]:
     """Pictures of pages are coarse PNGs: drawing takes most of the time of a report."""

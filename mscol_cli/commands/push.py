@@ -63,5 +63,5 @@ def push(
     with TerminalProgress() as progress:
         result = push_model(request, progress)
     target = result.folder or result.repository
-    line = f"{target}: {result.model}, {result.probes} probe results on the card"
+    line = f"{target}: {result.model}, probe results on the card: {result.probes}"
     print_result(result, json, [line])

@@ -19,8 +19,6 @@ from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 
 CPU = torch.device("cpu")
-BUNDLED = "mscol_cli.engine.references.BUNDLED"
-CARD = {"CARD.md": "# A card\n"}
 
 
 def newest(run: Path) -> Checkpoint:
@@ -30,17 +28,8 @@ def newest(run: Path) -> Checkpoint:
 
 
 @pytest.fixture
-def bundled(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for the bundled model."""
-    folder = tmp_path / "package" / "mini"
-    publish(newest(trained), folder, half=True, texts=lambda _: CARD)
-    monkeypatch.setattr(BUNDLED, folder)
-    return folder
-
-
-@pytest.fixture
 def no_bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BUNDLED, tmp_path / "nothing")
+    monkeypatch.setattr("mscol_cli.engine.references.BUNDLED", tmp_path / "nothing")
 
 
 @pytest.fixture
