@@ -364,6 +364,34 @@ def test_the_card_states_scores_data_and_licence_without_paths(
         assert path not in Path("out/config.json").read_text()
 
 
+def edit(run: Path, **changes: object) -> None:
+    """Change the settings of the run's checkpoint; None deletes one."""
+    (path,) = (run / "checkpoints").glob("step-*/run.json")
+    info = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({name: value for name, value in info.items() if value is not None}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"store": {"path": "/gone.store", "hash": "0a1b"}}, "| store hash | 0a1b |"),
+        ({"store": None, "training": None}, "is unknown to mscol"),
+        (
+            {"store": None, "imported": {"sources": {"checkpoint-10.index": "0a1b"}}},
+            "| imported.sources.checkpoint-10.index | 0a1b |",
+        ),
+    ],
+)
+def test_the_card_says_what_is_known_of_the_data(
+    mscol: Command, run: Path, changes: dict[str, object], sentence: str
+) -> None:
+    edit(run, **changes)
+    assert mscol("push", run, f"hf:{NAME}", "--license", "mit", "--dry-run", "-o", "out") == 0
+    card = Path("out/README.md").read_text()
+    assert sentence in card
+    assert "gone.store" not in card
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
