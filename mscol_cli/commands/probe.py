@@ -20,6 +20,7 @@ from mscol_cli.commands.shared import (
     numbers,
 )
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.engine.references import DEFAULT_MODEL, REFERENCES
 
 if TYPE_CHECKING:
     from mscol_cli.probe.many import TableRequest
@@ -55,9 +56,9 @@ def probe(
         list[str] | None,
         typer.Option(
             "--model",
-            help="Run folder or name of a run in runs/, checkpoint folder, or 'untrained'; repeat"
-            " to compare models. [default: runs/latest]",
-            metavar="RUN",
+            help=f"{REFERENCES[0].upper()}{REFERENCES[1:]}; repeat to compare models."
+            f" [default: {DEFAULT_MODEL}]",
+            metavar="MODEL",
         ),
     ] = None,
     encoder: UntrainedEncoder = None,

@@ -29,7 +29,7 @@ class ProbeRequest:
     Attributes:
         task: Name of the task.
         data: Folder of the data set; None for `data/TASK`.
-        model: Run or checkpoint folder, `untrained`, or None for `runs/latest`.
+        model: A model reference, as in `engine.models.resolve_model`; None for the default.
         encoder: Encoder of `untrained`.
         seeds: Number of classifiers; None for the recipe's number, or 5.
         output: Folder of the report; None for `RUN/probes/TASK`, or `probes/MODEL-TASK` for a model
