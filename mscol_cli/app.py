@@ -17,6 +17,7 @@ from mscol_cli.commands.import_checkpoint import import_checkpoint
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
 from mscol_cli.commands.probe import probe
+from mscol_cli.commands.push import push
 from mscol_cli.commands.recipes import recipes
 from mscol_cli.commands.report import report
 from mscol_cli.commands.reproduce import reproduce
@@ -41,6 +42,7 @@ app.command()(pretrain)
 app.command()(embed)
 app.command()(probe)
 app.command(name="import")(import_checkpoint)
+app.command()(push)
 app.command()(report)
 app.command()(reproduce)
 app.command()(demo)

@@ -9,6 +9,7 @@ import typer
 
 from mscol_cli.commands.options import describe
 from mscol_cli.contracts.options import Option
+from mscol_cli.engine.references import DEFAULT_MODEL, REFERENCES
 from mscol_cli.errors import PartialFailure
 from mscol_cli.recipes.options import device_option, untrained_encoder
 
@@ -26,9 +27,8 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="Run folder or name of a run in runs/, checkpoint folder, or 'untrained'."
-        " [default: runs/latest]",
-        metavar="RUN",
+        help=f"{REFERENCES[0].upper()}{REFERENCES[1:]}. [default: {DEFAULT_MODEL}]",
+        metavar="MODEL",
     ),
 ]
 Device = Annotated[str, _described("device", device_option())]

@@ -38,7 +38,7 @@ class EmbedRequest:
 
     Attributes:
         inputs: Audio files, folders to search, sealed stores.
-        model: A run or checkpoint folder, `untrained`, or None for `runs/latest`.
+        model: A model reference, as in `engine.models.resolve_model`; None for the default.
         encoder: The encoder of `untrained`.
         output: Output file; its suffix is the format: .npz, .csv or .safetensors.
         windows: Write one vector per window instead of the mean per clip.

@@ -11,7 +11,8 @@ import torch
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import TaskData
 from mscol_cli.engine.devices import pick_device
-from mscol_cli.engine.models import UNTRAINED, Model, resolve_model
+from mscol_cli.engine.models import Model, resolve_model
+from mscol_cli.engine.references import UNTRAINED
 from mscol_cli.errors import Interrupted, MscolError, UsageError
 from mscol_cli.host import Registry, load_registry
 from mscol_cli.host.names import unknown_name
@@ -98,7 +99,7 @@ class _Runner:
     def finish(self, probes: Sequence[ProbeRequest]) -> Iterator[Finished]:
         """Yield the results of all probes that did not fail."""
         for request in probes:
-            name = f"{request.task} {request.model or 'runs/latest'}"
+            name = f"{request.task} {request.model or 'default model'}"
             try:
                 yield self._finish(request)
             except Interrupted:

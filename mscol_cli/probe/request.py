@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.contracts.options import parameter
+from mscol_cli.engine.references import DEFAULT_MODEL, REFERENCES
 from mscol_cli.recipes.options import (
     device_option,
     plugin_options,
@@ -80,7 +81,7 @@ class ProbeRequest(ProbeOptions):
     Attributes:
         task: Name of the task.
         data: Folder of the data set; None for `data/TASK`.
-        model: Run or checkpoint folder, `untrained`, or None for `runs/latest`.
+        model: A model reference, as in `engine.models.resolve_model`; None for the default.
         output: Folder of the report; None for `RUN/probes/TASK`, or `probes/MODEL-TASK` for a model
             without a run.
     """
@@ -106,9 +107,9 @@ class TableRequest(ProbeOptions):
     )
     models: tuple[str, ...] = parameter(
         (),
-        "Run folder or name of a run in runs/, checkpoint folder, or 'untrained'; repeat to compare"
-        " models. [default: runs/latest]",
-        "RUN",
+        f"{REFERENCES[0].upper()}{REFERENCES[1:]}; repeat to compare models."
+        f" [default: {DEFAULT_MODEL}]",
+        "MODEL",
         key="model",
     )
     output: Path | None = parameter(

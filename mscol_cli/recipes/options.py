@@ -137,7 +137,7 @@ def recipe_option() -> Any:
 
 def untrained_encoder() -> Any:
     """The encoder of a model without a run."""
-    about = "Encoder for '--model untrained'. [default: that of runs/latest]"
+    about = "Encoder for '--model untrained'. [default: that of the default model]"
     return parameter(None, about, "NAME")
 
 
