@@ -14,7 +14,7 @@ from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.host import Part, Registry, find_objective, find_part
+from mscol_cli.host import Part, Registry, describe_part, find_objective, find_part
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.encoder import validate_encoder
 from mscol_cli.host.guard import set_label
@@ -35,7 +35,7 @@ class Model:
         name: Label in tables: name and step of the run, or `untrained-<encoder>`.
         hash: SHA-256 of the weights, for caches.
         step: Number of training steps.
-        info: Content of run.json; empty for an untrained model.
+        info: Content of run.json; only the encoder for an untrained model.
         run: Run folder; None for an untrained model.
         folder: Checkpoint folder; None for an untrained model.
     """
@@ -164,7 +164,8 @@ def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
     options = sorted(asdict(part.options).items())
     key = f"untrained {part.name} {part.entry.version} {options} {seed}"
     digest = hashlib.sha256(key.encode()).hexdigest()
-    return Model(encoder.eval().to(device), f"{UNTRAINED}-{part.name}", digest, 0, {}, None)
+    info = {"encoder": describe_part(part)}
+    return Model(encoder.eval().to(device), f"{UNTRAINED}-{part.name}", digest, 0, info, None)
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:
