@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.engine.models import Model
@@ -23,8 +22,8 @@ from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.probe.calibration import Calibration
 from mscol_cli.probe.classifier import ShallowClassifier, clip_scores
 from mscol_cli.probe.windows import BoolArray, ClipWindows, FloatArray
-from mscol_cli.runs.checkpoint import save_model, weights_hash
-from mscol_cli.runs.layout import ENCODER, RUN, is_run
+from mscol_cli.runs.checkpoint import weights_hash
+from mscol_cli.runs.layout import ENCODER, RUN, write_run
 from mscol_cli.system.files import read_json, write_bytes, write_json
 from mscol_cli.system.values import as_json, from_json
 
@@ -119,9 +118,9 @@ class Head:
         return np.asarray(classes == probabilities.argmax(axis=1)[:, None])
 
 
-def serialise(classifier: ShallowClassifier) -> bytes:
-    """Content of `head.safetensors`: weights of the classifier and of its standardisation."""
-    state = classifier.state_dict()
+def serialise(module: nn.Module) -> bytes:
+    """Parameters and buffers of a module as the content of a safetensors file."""
+    state = module.state_dict()
     content: bytes = save({name: tensor.cpu().contiguous() for name, tensor in state.items()})
     return content
 
@@ -156,7 +155,6 @@ def write_head(folder: Path, head: Head, model: Model, tuned: Encoder | None) ->
     """
     # The record is written last, so that it never belongs to other weights.
     (folder / RECORD).unlink(missing_ok=True)
-    _remove_tuned(folder / FINETUNED)
     write_bytes(folder / WEIGHTS, serialise(head.classifier))
     recorded = replace(head.record.model, folder=_relative(model.folder, folder))
     if tuned is not None:
@@ -197,15 +195,11 @@ def read_head(folder: Path) -> Head:
 
 def _write_tuned(folder: Path, record: HeadRecord, model: Model, tuned: Encoder) -> HeadModel:
     origin = {"task": record.task, "seed": record.seed, "model": model.name, "hash": model.hash}
-    info = {**model.info, "finetuned": origin}
-    save_model(folder, model.step, info, {ENCODER: tuned.state_dict()})
+    # Written last again; probes of an earlier encoder in this folder are kept.
+    (folder / RUN).unlink(missing_ok=True)
+    write_bytes(folder / f"{ENCODER}.safetensors", serialise(tuned))
+    write_run(folder, {**model.info, "finetuned": origin, "step": model.step})
     return replace(record.model, hash=weights_hash(folder), folder=folder.name)
-
-
-def _remove_tuned(folder: Path) -> None:
-    """Remove the encoder of an earlier probe, and no other folder of this name."""
-    if is_run(folder) and "finetuned" in read_json(folder / RUN, "model folder"):
-        shutil.rmtree(folder)
 
 
 def _relative(path: Path | None, start: Path) -> str | None:
