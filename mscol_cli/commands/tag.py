@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from mscol_cli.tag.output import Tag
     from mscol_cli.tag.workflow import TagResult
 
-TOP = 5
-
 
 def tag(
     inputs: Annotated[
@@ -38,7 +36,7 @@ def tag(
     ] = None,
     top: Annotated[
         int, typer.Option("-k", "--top", help="Number of classes per file, the most probable.")
-    ] = TOP,
+    ] = 5,
     windows: Annotated[
         bool, typer.Option("--windows", help="Tag each window, with its start in seconds.")
     ] = False,
@@ -58,7 +56,7 @@ def tag(
     for each file."""
     from mscol_cli.tag.workflow import TagRequest, run
 
-    request = TagRequest(tuple(inputs), head, model, top, windows, output, device)
+    request = TagRequest(tuple(inputs), head, top, model, windows, output, device)
     with TerminalProgress() as progress:
         result = run(request, progress)
     if json:

@@ -34,8 +34,8 @@ class TagRequest:
     Attributes:
         inputs: Audio files, and folders to search.
         head: Folder of the result of a probe with a saved head.
-        model: Model reference; None for the model that the head was trained on.
         top: Maximum number of classes per file or window.
+        model: Model reference; None for the model that the head was trained on.
         windows: Also tag each window.
         output: Output file, .csv or .json; None to return the tags.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -43,8 +43,8 @@ class TagRequest:
 
     inputs: tuple[Path, ...]
     head: Path
+    top: int
     model: str | None = None
-    top: int = 5
     windows: bool = False
     output: Path | None = None
     device: str = "auto"
