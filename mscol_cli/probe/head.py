@@ -220,12 +220,16 @@ def _classifier(tensors: Mapping[str, Tensor], classes: int) -> ShallowClassifie
 
 
 def _check(record: HeadRecord) -> None:
-    """Raise ValueError unless each class has its numbers."""
-    calibration = record.calibration
+    """Raise ValueError unless the encoder has a name, and each class finite numbers."""
+    calibration, encoder = record.calibration, record.model.encoder
+    if not isinstance(encoder["name"], str) or not isinstance(encoder["options"], dict):
+        raise ValueError("it names no encoder")
     numbers: list[Sequence[float]] = []
     if record.multilabel:
         numbers = [calibration.slopes, calibration.offsets, record.thresholds]
     elif calibration.temperature is None or not calibration.temperature > 0:
         raise ValueError("it has no temperature")
-    if any(len(values) != len(record.classes) for values in numbers):
+    if any(
+        len(values) != len(record.classes) or not np.isfinite(values).all() for values in numbers
+    ):
         raise ValueError("its calibration is not that of its classes")

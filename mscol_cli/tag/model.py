@@ -54,14 +54,17 @@ def load_head_model(
 
 def _recorded(recorded: HeadModel, folder: Path, registry: Registry, device: torch.device) -> Model:
     if recorded.folder is None:
+        place = "what this mscol builds"
         found = _rebuilt(recorded, registry, device)
     else:
-        found = _at_place(folder / recorded.folder, recorded.hash, registry, device)
+        # Links such as runs/latest are followed, so that the model has the name of its run.
+        path = relative_to_here((folder / recorded.folder).resolve())
+        place = f"at {path}"
+        found = _at_place(path, recorded.hash, registry, device)
     if found is None:
-        place = f" at {_readable(folder, recorded.folder)}" if recorded.folder else ""
         raise MissingDataError(
             f"the head in {folder} needs {_described(recorded.name, recorded.hash)}, which is not"
-            f"{place or ' what this mscol builds'} any more: name it with --model."
+            f" {place} any more: name it with --model."
         )
     return _checked(found, recorded, folder)
 
@@ -100,7 +103,3 @@ def _checked(model: Model, recorded: HeadModel, folder: Path) -> Model:
 
 def _described(name: str, hash_: str) -> str:
     return f"{name} (hash {hash_[:DIGITS]})"
-
-
-def _readable(folder: Path, place: str) -> Path:
-    return relative_to_here((folder / place).resolve())

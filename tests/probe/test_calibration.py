@@ -44,8 +44,8 @@ def test_a_validation_set_without_errors_has_a_finite_temperature() -> None:
     targets, counts = one_hot([0, 1, 2, 0], 3), np.ones(4, dtype=np.int64)
     logits = 50 * targets.astype(np.float64)
     best = fit_calibration(False, logits, counts, targets).probabilities(logits, counts)
-    # Laplace's estimate of four out of four and three classes.
-    np.testing.assert_allclose(best.max(axis=1), 5 / 7, atol=1e-3)
+    # Four clips of four, and a third of one more.
+    np.testing.assert_allclose(best.max(axis=1), 13 / 15, atol=1e-3)
 
 
 def test_the_slope_and_offset_that_made_the_labels_are_found() -> None:

@@ -194,12 +194,14 @@ def test_the_model_is_named_if_the_recorded_one_is_gone(
     assert mscol("tag", clip, "--head", moved, "--model", head.parents[1], "--device", "cpu") == 0
 
 
-def test_a_run_is_moved_with_its_heads(
-    mscol: Command, sounds: Path, head: Path, tmp_path: Path
+def test_a_run_is_moved_with_its_heads_and_found_through_a_link(
+    mscol: Command, capsys: pytest.CaptureFixture[str], sounds: Path, head: Path, tmp_path: Path
 ) -> None:
     moved = Path(shutil.copytree(head.parents[1], tmp_path / "elsewhere"))
+    (tmp_path / "latest").symlink_to(moved)
     clip = sounds / "test" / "hum" / "b10.wav"
-    assert mscol("tag", clip, "--head", moved / "probes" / "sounds", "--device", "cpu") == 0
+    result = tagged(mscol, capsys, clip, "--head", tmp_path / "latest" / "probes" / "sounds")
+    assert result["model"] == "elsewhere@6"
 
 
 def test_another_model_is_refused(
