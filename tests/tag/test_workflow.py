@@ -204,6 +204,26 @@ def test_a_run_is_moved_with_its_heads_and_found_through_a_link(
     assert result["model"] == "elsewhere@6"
 
 
+def test_a_model_that_has_changed_at_its_place_is_not_used(
+    mscol: Command, capsys: pytest.CaptureFixture[str], sounds: Path, head: Path, tmp_path: Path
+) -> None:
+    changed = Path(shutil.copytree(head.parents[1], tmp_path / "changed"))
+    (weights,) = changed.glob("checkpoints/step-*/encoder.safetensors")
+    weights.write_bytes(weights.read_bytes() + b"\0")
+    assert mscol("tag", sounds, "--head", changed / "probes" / "sounds", "--device", "cpu") == 4
+    assert mentions(capsys.readouterr().err, "step-00000006", "--model")
+
+
+def test_a_head_for_another_framing_is_refused(
+    mscol: Command, capsys: pytest.CaptureFixture[str], sounds: Path, head: Path, tmp_path: Path
+) -> None:
+    changed = Path(shutil.copytree(head.parents[1], tmp_path / "changed"))
+    record = changed / "probes" / "sounds" / "head.json"
+    record.write_text(record.read_text().replace('"hop": 15680', '"hop": 15681'))
+    assert mscol("tag", sounds, "--head", record.parent, "--device", "cpu") == 2
+    assert mentions(capsys.readouterr().err, "another hop", "--save")
+
+
 def test_another_model_is_refused(
     mscol: Command, capsys: pytest.CaptureFixture[str], sounds: Path, head: Path
 ) -> None:
