@@ -24,6 +24,7 @@ from mscol_cli.commands.reproduce import reproduce
 from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.store import store
+from mscol_cli.commands.tag import tag
 from mscol_cli.commands.terminal import print_error, print_lines
 from mscol_cli.errors import Interrupted, MscolError, PluginCallError
 
@@ -41,6 +42,7 @@ app.command()(separate)
 app.command()(pretrain)
 app.command()(embed)
 app.command()(probe)
+app.command()(tag)
 app.command(name="import")(import_checkpoint)
 app.command()(push)
 app.command()(report)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
             "pitch",
             "mp3",
         ),
-        OUTPUT: ("output", "reuse", "dry_run", "json"),
+        OUTPUT: ("output", "save", "reuse", "dry_run", "json"),
         PROCESSES: ("device",),
     }
 )
@@ -127,6 +127,14 @@ def probe(
     mp3: Annotated[
         str | None, typer.Option(help="Also test clips encoded as MP3.", metavar="KBPS,...")
     ] = None,
+    save: Annotated[
+        bool,
+        typer.Option(
+            "--save",
+            help="Save the calibrated classifier for 'mscol tag'; with --finetune, also the"
+            " encoder.",
+        ),
+    ] = False,
     reuse: Annotated[
         bool,
         typer.Option(
@@ -172,6 +180,7 @@ def probe(
         attribute=attribute,
         stems=stems,
         corruptions=_corruptions(noise=noise, gain=gain, pitch=pitch, mp3=mp3),
+        save=save,
     )
     request = TableRequest(task, model or (), data or (), common, output, reuse)
     if dry_run:

@@ -42,6 +42,7 @@ class ProbeRequest:
         attribute: Also score every source of the test clips.
         stems: Store with the sources; None for `DIR.store` beside the folder of the data set.
         corruptions: Kind and amount of each corruption of the test clips to score.
+        save: Save the classifier, and the fine-tuned encoder, for `mscol tag`.
     """
 
     task: str
@@ -58,6 +59,7 @@ class ProbeRequest:
     attribute: bool = False
     stems: Path | None = None
     corruptions: Sequence[tuple[str, float]] = ()
+    save: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class ProbeSettings:
         label_fractions: Additional shares of the training clips to train on, ascending.
         stems: Store with the sources of the test clips; None if they are not scored.
         corruptions: Corruptions of the test clips to score.
+        save: Save the classifier, and the fine-tuned encoder.
     """
 
     recipe: str
@@ -83,6 +86,7 @@ class ProbeSettings:
     label_fractions: Sequence[float] = ()
     stems: Path | None = None
     corruptions: Sequence[Corruption] = ()
+    save: bool = False
 
     @property
     def classifiers(self) -> int:
@@ -132,7 +136,9 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     fractions = _fractions(request.label_fractions)
     corruptions = [_corruption(*pair) for pair in dict.fromkeys(request.corruptions)]
     stems = _stems(request)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, stems, corruptions)
+    return ProbeSettings(
+        recipe.name, part, task, protocol, seeds, fractions, stems, corruptions, request.save
+    )
 
 
 def _check_together(request: ProbeRequest, protocol: ProbeProtocol) -> None:
