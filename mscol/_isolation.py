@@ -1,0 +1,19 @@
+"""Keep calls from changing the state of the process that other code relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Restore torch's random state on exit, on the CPU and on GPUs that are in use.
+
+    Models and classifiers are built from seeds of their own.
+    """
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices=gpus):
+        yield
