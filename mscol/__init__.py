@@ -27,7 +27,7 @@ from mscol_cli.errors import (
 
 if TYPE_CHECKING:
     from mscol._model import Model, Windows, load
-    from mscol._workflows import pretrain, probe, separate
+    from mscol._workflows import pretrain, probe, probe_table, separate
     from mscol_cli.engine.waveform_encoder import WaveformEncoder
     from mscol_cli.pretrain.finished import PretrainResult
     from mscol_cli.probe.result import ProbeResult
@@ -57,6 +57,7 @@ __all__ = [
     "load",
     "pretrain",
     "probe",
+    "probe_table",
     "separate",
 ]
 
@@ -72,6 +73,7 @@ _LAZY = {
     "load": "mscol._model:load",
     "pretrain": "mscol._workflows:pretrain",
     "probe": "mscol._workflows:probe",
+    "probe_table": "mscol._workflows:probe_table",
     "separate": "mscol._workflows:separate",
 }
 

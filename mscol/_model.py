@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from mscol._isolation import isolated
+from mscol._options import StrPath
 from mscol._progress import CallbackProgress, ProgressCallback
 from mscol_cli.audio.resample import resample_array
 from mscol_cli.engine.devices import pick_device
@@ -25,7 +26,6 @@ from mscol_cli.engine.waveforms import load_waveform
 from mscol_cli.errors import BadInputError, UsageError
 from mscol_cli.host import load_registry
 
-StrPath: TypeAlias = "str | os.PathLike[str]"
 Errors: TypeAlias = Literal["raise", "nan"]
 FloatArray: TypeAlias = NDArray[np.float32]
 if TYPE_CHECKING:
@@ -210,14 +210,15 @@ class Model:
         sample_rate: int | None,
         paths: Sequence[Path] | None,
         progress: CallbackProgress,
-    ) -> Iterator[ClipEmbedding | BadInputError]:
+    ) -> Generator[ClipEmbedding | BadInputError, None, None]:
         network = self.encoder.network
         device = next(network.parameters()).device
         if paths is not None:
             decode = partial(load_waveform, warn=progress.warn)
-            return embed_files(network, paths, device=device, decode=decode)
-        clip = Clip("the waveform", as_mono(audio, sample_rate, self.sample_rate))
-        return embed_clips(network, [clip], device=device)
+            yield from embed_files(network, paths, device=device, decode=decode)
+        else:
+            clip = Clip("the waveform", as_mono(audio, sample_rate, self.sample_rate))
+            yield from embed_clips(network, [clip], device=device)
 
     def _row(
         self,

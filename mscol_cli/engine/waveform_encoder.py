@@ -52,8 +52,8 @@ class WaveformEncoder(nn.Module):
                 f" least {self.window} samples, one window."
             )
         windows = scale_to(self.network.level, waveforms).unfold(1, self.window, self.hop)
-        vectors = self.network(self.network.frontend(windows.flatten(0, 1)))
-        return vectors.unflatten(0, windows.shape[:2])
+        vectors: Tensor = self.network(self.network.frontend(windows.flatten(0, 1)))
+        return vectors.view(*windows.shape[:2], self.dim)
 
 
 def scale_to(level: Level, waveforms: Tensor) -> Tensor:
@@ -62,4 +62,5 @@ def scale_to(level: Level, waveforms: Tensor) -> Tensor:
         return waveforms
     norm = torch.linalg.vector_norm(waveforms, dim=1, keepdim=True)
     target = REFERENCE_RMS * waveforms.shape[1] ** 0.5 if level == "rms" else 1.0
-    return waveforms * (target / (norm + EPSILON))
+    scaled: Tensor = waveforms * (target / (norm + EPSILON))
+    return scaled

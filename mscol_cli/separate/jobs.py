@@ -70,6 +70,24 @@ def wanted_jobs(request: SeparateRequest) -> int:
     return count
 
 
+def worker_arguments(request: SeparateRequest) -> list[str]:
+    """Command line of one of several workers, without `mscol`."""
+    named = {
+        "--output": request.output,
+        "--separator": request.separator,
+        "--model": request.model,
+        "--recipe": request.recipe,
+        "--export": request.export,
+        "--export-dir": request.export_dir,
+        "--device": request.device,
+    }
+    options = [str(part) for pair in named.items() if pair[1] is not None for part in pair]
+    options += [part for option in request.options for part in ("--opt", option)]
+    options += ["--offline"] if request.offline else []
+    options += ["--retry-failed"] if request.retry_failed else []
+    return ["separate", *options, "--", *map(str, request.inputs)]
+
+
 def run_jobs(
     count: int, arguments: Sequence[str], store: Path, plan: Plan, progress: Progress, stored: int
 ) -> None:
