@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mscol_cli.probe.table import JointTable as ProbeTable
     from mscol_cli.separate.workflow import SeparateResult
     from mscol_cli.store import Store
+    from mscol_cli.vectors import VectorFolder as Vectors
 
 __all__ = [
     "BadInputError",
@@ -51,6 +52,7 @@ __all__ = [
     "SeparateResult",
     "Store",
     "UsageError",
+    "Vectors",
     "WaveformEncoder",
     "Windows",
     "__version__",
@@ -68,6 +70,7 @@ _LAZY = {
     "ProbeTable": "mscol_cli.probe.table:JointTable",
     "SeparateResult": "mscol_cli.separate.workflow:SeparateResult",
     "Store": "mscol_cli.store:Store",
+    "Vectors": "mscol_cli.vectors:VectorFolder",
     "WaveformEncoder": "mscol_cli.engine.waveform_encoder:WaveformEncoder",
     "Windows": "mscol._model:Windows",
     "load": "mscol._model:load",
@@ -78,11 +81,13 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, attribute = _LAZY[name].partition(":")
-    return getattr(import_module(module), attribute)
+if not TYPE_CHECKING:  # a type checker would take any name for one of the package
+
+    def __getattr__(name: str) -> object:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, _, attribute = _LAZY[name].partition(":")
+        return getattr(import_module(module), attribute)
 
 
 def __dir__() -> list[str]:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias, TypedDict
 
 StrPath: TypeAlias = "str | os.PathLike[str]"
-Value: TypeAlias = "bool | int | float | str | Sequence[str]"
-Options: TypeAlias = Mapping[str, Value]
-"""Options of a plugin by name, as in `--opt NAME=VALUE`."""
+Options: TypeAlias = Mapping[str, object]
+"""Options of a plugin by name: numbers, texts, booleans and sequences of texts."""
 
 
 class PretrainOptions(TypedDict, total=False):

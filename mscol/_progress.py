@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import FrameType
 
 
 class MscolWarning(UserWarning):
@@ -70,9 +72,22 @@ class CallbackProgress:
 
     def warn(self, message: str) -> None:
         """Issue a warning."""
-        warnings.warn(message, MscolWarning, stacklevel=2)
+        warnings.warn(message, MscolWarning, stacklevel=_callers())
 
     def _report(self, state: ProgressUpdate) -> None:
         self._state = state
         if self._callback is not None:
             self._callback(state)
+
+
+def _callers() -> int:
+    """`stacklevel` for the caller of `warn` that names the nearest line outside mscol; in a thread
+    of mscol, the outermost line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and _package(frame) in ("mscol", "mscol_cli"):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mscol._isolation import isolated
-from mscol._options import Options, PretrainOptions, ProbeOptions, StrPath, Value
+from mscol._options import Options, PretrainOptions, ProbeOptions, StrPath
 from mscol._progress import CallbackProgress, ProgressCallback
 from mscol_cli.audio.corruption import RANGES
 from mscol_cli.pretrain import workflow as pretraining
@@ -276,5 +276,5 @@ def _assignments(options: Options | None) -> tuple[str, ...]:
     return tuple(f"{name}={_format(value)}" for name, value in (options or {}).items())
 
 
-def _format(value: Value) -> str:
-    return ",".join(value) if isinstance(value, (list, tuple)) else str(value)
+def _format(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
