@@ -106,7 +106,7 @@ def pretrain(
     resume: bool = False,
     progress: ProgressCallback | None = None,
     **options: Unpack[PretrainOptions],
-) -> PretrainResult | None:
+) -> PretrainResult:
     """Pre-train an encoder on a store, as `mscol pretrain` does.
 
     Args:
@@ -125,7 +125,7 @@ def pretrain(
             objective is required, unless a recipe sets it, or with `resume`.
 
     Returns:
-        The run; None in processes of torchrun or srun other than the first.
+        The run. Only the first process of torchrun or srun knows loss and accuracy.
 
     Raises:
         TypeError: An unknown option.

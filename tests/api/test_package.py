@@ -57,7 +57,7 @@ def what_a_type_checker_knows(model: mscol.Model, audio: Tensor) -> None:
     assert_type(model.encoder, mscol.WaveformEncoder)
     assert_type(mscol.load(), mscol.Model)
     assert_type(mscol.separate("music", progress=lambda update: update.done), mscol.SeparateResult)
-    assert_type(mscol.pretrain(objective="msa", steps=10), mscol.PretrainResult | None)
+    assert_type(mscol.pretrain(objective="msa", steps=10), mscol.PretrainResult)
     assert_type(mscol.probe("fma", seeds=1), mscol.ProbeResult)
     assert_type(mscol.probe_table(["fma"], ["a", "b"]), mscol.ProbeTable)
     assert_type(mscol.Store.open("music.store"), mscol.Store)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,17 @@ import mscol
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter
 from tests.helpers.audio import tones, write_audio
 
-PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+TYPES = """
+[mypy]
+strict = true
+[mypy-torch.*,torchaudio.*,torchvision.*,timm.*,scipy.*,sklearn.*,openunmix.*,soundfile.*,av.*]
+follow_imports = skip
+ignore_missing_imports = true
+"""
+"""Settings of a user's mypy, without the types of large packages, which take a minute to read."""
 
 
 @pytest.fixture
@@ -51,5 +63,17 @@ def test_the_code_of_the_page_runs(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_the_page_begins_with_three_lines() -> None:
     assert len([line for line in CODE[0].splitlines() if line]) == 3
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert CODE[0] in readme
+
+
+@pytest.mark.slow
+def test_a_type_checker_accepts_the_code_of_the_page(tmp_path: Path) -> None:
+    (tmp_path / "mypy.ini").write_text(TYPES)
+    (tmp_path / "user.py").write_text("\n".join(CODE))
+    command = [sys.executable, "-m", "mypy", "--cache-dir", os.devnull, "user.py"]
+    environment = {**os.environ, "MYPYPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    # What skipped types make of the modules of mscol is not of interest.
+    assert not [line for line in done.stdout.splitlines() if line.startswith("user.py")]
+    assert "(checked 1 source file)" in done.stdout

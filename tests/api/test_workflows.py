@@ -122,7 +122,6 @@ def test_pretrain_trains_and_resumes_after_an_interrupt(store: Path) -> None:
     with pytest.raises(mscol.Interrupted, match="stopped at step 2 of 4"):
         mscol.pretrain(store, output="run", steps=4, progress=interrupt, **SMALL)
     result = mscol.pretrain(output="run", resume=True)
-    assert result is not None
     assert (result.run, result.steps) == (Path("run"), 4)
     assert mscol.load("run", device="cpu").step == 4
 
