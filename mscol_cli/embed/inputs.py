@@ -51,8 +51,8 @@ class Input:
     track: Callable[[int], Waveform] | None = None
 
     def is_current(self, entry: VectorEntry) -> bool:
-        """Whether an entry has the vectors of this version."""
-        if entry.failure is not None or entry.version != self.version:
+        """Whether an entry has the vectors of this version, or is known to be silent."""
+        if entry.version != self.version or (entry.failure is not None and not is_silent(entry)):
             return False
         return self.track is None or entry.sha256 == self.sha256
 
@@ -97,6 +97,11 @@ class Inputs:
         return not entry.id.startswith(unlisted) and any(
             root in (path, *path.parents) for root in self.roots
         )
+
+
+def is_silent(entry: VectorEntry) -> bool:
+    """Whether a track has no vector because it lacks the source."""
+    return entry.failure is not None and entry.failure.endswith(SILENT)
 
 
 def find_inputs(paths: Sequence[Path], source: str) -> Inputs:
