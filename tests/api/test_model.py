@@ -136,6 +136,17 @@ def test_progress_counts_the_files(model: mscol.Model, songs: Sequence[Path]) ->
     }
 
 
+def test_an_interrupt_ends_the_threads(model: mscol.Model, songs: Sequence[Path]) -> None:
+    def interrupt(update: mscol.ProgressUpdate) -> None:
+        if update.done:
+            raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        model.embed(list(songs) * 5, progress=interrupt)
+    assert threading.active_count() <= before
+
+
 def test_a_run_has_its_facts(trained: Path) -> None:
     model = mscol.load(trained, device="cpu")
     assert model.name == "run@6"
