@@ -166,7 +166,7 @@ class _Shard:
         if self._pending:
             end = (self._rows - sum(entry.rows for entry, _ in self._pending)) * self._row_bytes
             _append(self._data, end, (content for _, content in self._pending))
-            lines = b"".join(entry.to_line() for entry, _ in self._pending)
+            lines = b"".join(entry.to_line(self._data.name) for entry, _ in self._pending)
             _append(self._index, self._index_end, [lines])
             self._index_end += len(lines)
         self._pending.clear()
