@@ -47,7 +47,7 @@ class ProbeOptions(TypedDict, total=False):
     protocol: Options
     classifier: str
     finetune: bool
-    label_fraction: Sequence[float]
+    label_fractions: Sequence[float]
     attribute: bool
     stems: StrPath | None
     noise: Sequence[float]

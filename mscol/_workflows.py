@@ -246,7 +246,7 @@ def _probe_request(task: str, options: ProbeOptions) -> ProbeRequest:
         options=_assignments(options.get("options")),
         protocol=_assignments(protocol),
         recipe=_text(options.get("recipe")),
-        label_fractions=tuple(options.get("label_fraction", ())),
+        label_fractions=tuple(options.get("label_fractions", ())),
         attribute=options.get("attribute", False),
         stems=_path(options.get("stems")),
         corruptions=tuple((kind, amount) for kind in amounts for amount in amounts[kind]),

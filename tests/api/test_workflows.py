@@ -26,9 +26,15 @@ from tests.helpers.commands import VISIBLE
 
 ONLY_IN_A_SHELL = {"json", "dry_run", "check_chunking", "help"}
 OTHER_NAMES = {
-    "pretrain": {"opt": "objective_options", "encoder_opt": "encoder_options"},
+    "pretrain": {"opt": "objective_options", "encoder_opt": "encoder_options", "run": "output"},
     "separate": {"opt": "options"},
-    "probe": {"opt": "options", "reuse": "output"},  # `reuse` is for several probes
+    "probe": {
+        "opt": "options",
+        "label_fraction": "label_fractions",
+        "tasks": "task",
+        "models": "model",
+        "reuse": "output",  # for several probes only
+    },
 }
 SMALL: Mapping[str, Any] = {
     "objective": "msa",
