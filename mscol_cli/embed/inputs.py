@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -94,9 +94,16 @@ class Inputs:
         """Whether the file of an entry, which is not in `clips`, has vanished from the inputs."""
         unlisted = tuple(name for name, _ in self.unlisted)
         path = Path(entry.path)
-        return not entry.id.startswith(unlisted) and any(
+        if entry.id.startswith(unlisted) or not any(
             root in (path, *path.parents) for root in self.roots
-        )
+        ):
+            return False
+        # A file that exists and is not listed is new: another process has just embedded it.
+        return path.is_dir() or not path.exists() or path in self._paths
+
+    @cached_property
+    def _paths(self) -> set[Path]:
+        return {absolute_path(clip.path) for clip in self.clips}
 
 
 def is_silent(entry: VectorEntry) -> bool:

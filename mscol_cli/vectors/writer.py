@@ -75,12 +75,9 @@ class VectorWriter:
         )
         self._append(entry, content)
 
-    def fail(
-        self, name: str, file: FileVersion | None, reason: str, *, sha256: str | None = None
-    ) -> None:
+    def fail(self, name: str, file: FileVersion, reason: str, *, sha256: str | None = None) -> None:
         """Record why a file could not be embedded, replacing its earlier vectors."""
-        stamp = {} if file is None else vars(file)
-        self._append(VectorEntry(name, **stamp, sha256=sha256, failure=reason))
+        self._append(VectorEntry(name, **vars(file), sha256=sha256, failure=reason))
 
     def remove(self, name: str) -> None:
         """Remove a file from the listing."""

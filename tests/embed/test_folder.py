@@ -13,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mscol_cli.embed.inputs import find_inputs
+from mscol_cli.embed.pooling import pool_windows
+from mscol_cli.errors import BadInputError
 from mscol_cli.store import Store
-from mscol_cli.vectors import VectorFolder
+from mscol_cli.vectors import VectorEntry, VectorFolder, VectorHeader
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.messages import mentions
@@ -145,6 +148,37 @@ def test_only_files_below_the_inputs_vanish(
     assert mscol("embed", music, *SMALL, "-o", "v") == 0
     assert "1 files of v are not below the inputs" in capsys.readouterr().err
     assert list(listing(tmp_path / "v")) == ["a/2.wav", "b/2.wav", "song.wav"]
+
+
+def test_a_part_of_the_inputs_gets_shorter_ids(mscol: Command, music: Path, tmp_path: Path) -> None:
+    assert mscol("embed", music, *SMALL, "-o", "v") == 0
+    assert mscol("embed", music / "b", *SMALL, "-o", "v") == 0
+    assert list(listing(tmp_path / "v")) == ["1.wav", "2.wav", "a/1.wav", "a/2.wav"]
+
+
+def test_what_another_process_has_just_added_has_not_vanished(music: Path) -> None:
+    before = find_inputs([music], "mixture")
+    write_audio(music / "later.wav", tones(1.2))
+    later = VectorEntry("later.wav", str(music / "later.wav"))
+    assert not before.has_lost(later)
+    (music / "later.wav").unlink()
+    assert before.has_lost(later)
+
+
+def test_a_broken_link_is_listed_and_vanishes(mscol: Command, music: Path, tmp_path: Path) -> None:
+    (music / "z.wav").symlink_to(tmp_path / "file" / "x")
+    (tmp_path / "file").write_text("")
+    assert mscol("embed", music, *SMALL, "-o", "v") == 3
+    assert list(listing(tmp_path / "v"))[-1] == "z.wav"
+    (music / "z.wav").unlink()
+    assert mscol("embed", music, *SMALL, "-o", "v") == 0
+    assert "z.wav" not in listing(tmp_path / "v")
+
+
+def test_a_vector_too_large_for_half_precision_is_a_failure() -> None:
+    header = VectorHeader("m", "0", "small", 16000, 9, 9, "rms", 2, "mean", "float16")
+    with pytest.raises(BadInputError, match=r"a\.wav: its vector exceeds float16"):
+        pool_windows(np.array([[1.0, 1e5]], np.float32), header, "a.wav")
 
 
 def test_an_id_of_another_file_is_refused(
