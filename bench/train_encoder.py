@@ -2,19 +2,21 @@
 
 Usage:
     python bench/train_encoder.py music FOLDER [--stems STEMS...] [--songs N]
-    python bench/train_encoder.py choose FOLDER [--steps N]
-    python bench/train_encoder.py train FOLDER --objective NAME [--steps N]
-    python bench/train_encoder.py evaluate FOLDER --notes NOTES --styles STYLES
+    python bench/train_encoder.py choose FOLDER [--updates N]
+    python bench/train_encoder.py train FOLDER --objective NAME [--updates N]
+    python bench/train_encoder.py evaluate FOLDER --objective NAME --notes NOTES --styles STYLES
 
 `music` synthesises songs with their stems, adds folders of real stems (STEMS, each with vocals,
 drums, bass and other), and puts them into a store. It also synthesises another collection, with
 other songs and instruments, for validation. `choose` trains one short run per objective and scores
-them on the validation collection. `train` trains the chosen objective. `evaluate` scores the last
-checkpoint and the untrained encoder on tasks that were not used for any choice: instruments of
-recorded notes (NOTES in NSynth's layout) and styles of recorded music (STYLES, a folder per style).
+them on the validation collection. `train` resumes the run of the chosen objective. `evaluate`
+scores the last checkpoint and the untrained encoder on tasks that were not used for any choice:
+instruments of recorded notes (NOTES, a folder per instrument) and styles of recorded music (STYLES,
+a folder per style).
+
 Every step resumes and skips what exists.
 
-`--songs 16 --steps 20` tries the script in a minute.
+`--songs 16 --updates 20` tries the script in a minute.
 """
 
 from __future__ import annotations
@@ -40,12 +42,9 @@ SECONDS, RATE = 20, 16_000
 ENCODER = ("--encoder", "small", "--encoder-opt", "level=rms", "--batch-size", "128")
 OBJECTIVES = {
     "msa": ("--objective", "msa"),
-    "msa-sounding": ("--objective", "msa", "--opt", "silent_share=0"),
     "cola": ("--objective", "cola"),
     "msa-mws": ("--objective", "msa+mws"),
-    "clmr": ("--objective", "clmr"),
 }
-MINI = "mini"
 CLASSIFIERS = ("--classifier", "linear", "--seeds", "1", "--reuse")
 STORE = "stems.store"
 
@@ -65,9 +64,9 @@ def main() -> None:
     elif args.step == "choose":
         choose(args.updates or 1_500)
     elif args.step == "train":
-        train(MINI, args.objective, args.updates or 12_000)
+        train(args.objective, args.updates or 12_000)
     else:
-        evaluate(paths)
+        evaluate(args.objective, paths)
 
 
 def read_arguments() -> argparse.Namespace:
@@ -77,13 +76,13 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="folder of all files")
     parser.add_argument("--stems", type=Path, nargs="*", default=[], help="folders of real stems")
     parser.add_argument("--songs", type=int, default=2_400, help="synthesised songs of 20 s")
-    parser.add_argument("--objective", choices=OBJECTIVES, help="objective of `train`")
+    parser.add_argument("--objective", choices=OBJECTIVES, help="objective that was chosen")
     parser.add_argument("--updates", type=int, help="training steps of each run")
     parser.add_argument("--notes", type=Path, help="recorded notes, a folder per instrument")
     parser.add_argument("--styles", type=Path, help="recorded music, a folder per style")
     args = parser.parse_args()
-    if args.step == "train" and args.objective is None:
-        parser.error("train needs --objective")
+    if args.step in ("train", "evaluate") and args.objective is None:
+        parser.error(f"{args.step} needs --objective")
     return args
 
 
@@ -97,8 +96,9 @@ def make_music(stems: Sequence[Path], songs: int) -> None:
             song = render_song(style, seconds=SECONDS, sample_rate=RATE, seed=seed)
             write_stems(folder, {**song.stems, "mixture": song.mixture})
     for real in stems:
-        song_stems = {name: audio.mean(axis=0) for name, audio in real_song(real).items()}
-        write_stems(Path("stems", real.name), song_stems)
+        if not Path("stems", real.name).exists():
+            mono = {name: audio.mean(axis=0) for name, audio in real_song(real).items()}
+            write_stems(Path("stems", real.name), mono)
     do("separate", "stems", "--separator", "stems", "-o", STORE)
     write_collection(Path("validation"), songs=400, tracks=400, notes=400, seed=VALIDATION)
 
@@ -116,14 +116,14 @@ def choose(updates: int) -> None:
     """Train one run per objective and score all on the validation collection."""
     models = []
     for name in OBJECTIVES:
-        train(name, name, updates)
+        train(name, updates)
         models += ["--model", f"runs/{name}"]
     probe(models, {task: Path("validation", task) for task in ("mtat", "fma", "nsynth")}, "choice")
 
 
-def train(name: str, objective: str, updates: int) -> None:
-    """Train a run, or resume it."""
-    run = Path("runs", name)
+def train(objective: str, updates: int) -> None:
+    """Train the run of an objective, or resume it."""
+    run = Path("runs", objective)
     checkpoint = latest_checkpoint(run) if run.exists() else None
     if checkpoint is None:
         saving = ("--steps", str(updates), "--save-every", "500", "--keep-last", "2")
@@ -132,9 +132,9 @@ def train(name: str, objective: str, updates: int) -> None:
         do("pretrain", "--resume", "--steps", str(updates), "-o", str(run))
 
 
-def evaluate(tasks: dict[str, Path]) -> None:
+def evaluate(objective: str, tasks: dict[str, Path]) -> None:
     """Score the run and the untrained encoder on recorded music."""
-    models = ("--model", f"runs/{MINI}", "--model", "untrained")
+    models = ("--model", f"runs/{objective}", "--model", "untrained")
     for name, folder in tasks.items():
         options = ("--opt", "test=0.4", "--opt", "valid=0.2")
         probe(models, {"folder": folder}, name, options)

@@ -24,7 +24,9 @@ from mscol_cli.commands.reproduce import reproduce
 from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.store import store
+from mscol_cli.commands.tag import tag
 from mscol_cli.commands.terminal import print_error, print_lines
+from mscol_cli.commands.vectors import vectors
 from mscol_cli.errors import Interrupted, MscolError, PluginCallError
 
 app = typer.Typer(
@@ -41,12 +43,14 @@ app.command()(separate)
 app.command()(pretrain)
 app.command()(embed)
 app.command()(probe)
+app.command()(tag)
 app.command(name="import")(import_checkpoint)
 app.command()(push)
 app.command()(report)
 app.command()(reproduce)
 app.command()(demo)
 app.add_typer(store, name="store")
+app.add_typer(vectors, name="vectors")
 app.add_typer(runs, name="runs")
 app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")

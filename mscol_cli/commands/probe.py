@@ -18,7 +18,7 @@ from mscol_cli.probe.request import TableRequest
             *("label_fractions", "attribute", "stems"),
             *("noise", "gain", "pitch", "mp3"),
         ),
-        OUTPUT: ("reuse", "output", "dry_run", "json"),
+        OUTPUT: ("save", "reuse", "output", "dry_run", "json"),
         PROCESSES: ("device",),
     }
 )

@@ -11,7 +11,6 @@ from mscol_cli.commands.options import with_request
 from mscol_cli.commands.panels import OUTPUT, PROCESSES
 from mscol_cli.commands.shared import DryRun, Json, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_result
-from mscol_cli.contracts.options import options_of
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.system.units import format_duration
 
@@ -53,7 +52,7 @@ def separate(
     from mscol_cli.separate.workflow import run
 
     with TerminalProgress() as progress:
-        result = run(request, progress, _command_line(request))
+        result = run(request, progress)
     print_result(result, json, _format_result(result))
     # Only one of several workers fails: torchrun ends the others as soon as one does.
     finish(result.failures if result.sealed else [])
@@ -72,21 +71,6 @@ def _format_result(result: SeparateResult) -> Iterator[str]:
         yield f"segments in which a source sounds: {active}"
     if result.exported:
         yield f"listening copies: {result.exported}"
-
-
-def _command_line(request: SeparateRequest) -> list[str]:
-    """Command line of one of several workers."""
-    options: list[str] = []
-    for item in options_of(SeparateRequest):
-        value = getattr(request, item.name)
-        if item.name in ("inputs", "jobs", "gpus") or value in (None, False):
-            continue
-        if value is True:
-            options.append(item.flag)
-        else:
-            values = value if isinstance(value, tuple) else (value,)
-            options += [text for part in values for text in (item.flag, str(part))]
-    return ["separate", *options, "--", *map(str, request.inputs)]
 
 
 def _dry_run(request: SeparateRequest, json: bool) -> None:

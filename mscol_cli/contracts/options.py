@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, get_type_hints
 
@@ -97,3 +97,23 @@ def options_of(declared: Any) -> list[Option]:
         for item in fields(declared)
         if "help" in item.metadata
     ]
+
+
+def as_words(request: Any, without: Collection[str] = ()) -> list[str]:
+    """The options of a request as words of a command line, without None and False.
+
+    Args:
+        request: An instance of a dataclass with fields of `parameter`.
+        without: Names of fields to leave out, such as those of arguments.
+    """
+    words: list[str] = []
+    for item in options_of(request):
+        value = getattr(request, item.name)
+        if item.name in without or value is None or value is False:
+            continue
+        if value is True:
+            words.append(item.flag)
+        else:
+            parts = value if isinstance(value, tuple) else (value,)
+            words += [word for part in parts for word in (item.flag, str(part))]
+    return words

@@ -16,7 +16,7 @@ from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveCont
 from mscol_cli.engine import references
 from mscol_cli.engine.references import FOLDERS, MINI, REFERENCES, UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.host import Part, Registry, find_objective, find_part
+from mscol_cli.host import Part, Registry, describe_part, find_objective, find_part
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.encoder import validate_encoder
 from mscol_cli.host.guard import set_label
@@ -39,7 +39,7 @@ class Model:
             `untrained-<encoder>`.
         hash: SHA-256 of the weights, for caches.
         step: Number of training steps.
-        info: Content of run.json; empty for an untrained model.
+        info: Content of run.json; only the encoder for an untrained model.
         run: Run or checkpoint folder, for results; None for a model that is not the user's own.
         folder: Checkpoint folder; None for an untrained model.
         note: Why this model was chosen, if no model was named; else empty.
@@ -232,7 +232,8 @@ def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
     options = sorted(asdict(part.options).items())
     key = f"untrained {part.name} {part.entry.version} {options} {seed}"
     digest = hashlib.sha256(key.encode()).hexdigest()
-    return Model(encoder.eval().to(device), f"{UNTRAINED}-{part.name}", digest, 0, {}, None)
+    info = {"encoder": describe_part(part)}
+    return Model(encoder.eval().to(device), f"{UNTRAINED}-{part.name}", digest, 0, info, None)
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:

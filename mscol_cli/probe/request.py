@@ -59,6 +59,10 @@ class ProbeOptions:
     )
     pitch: tuple[float, ...] = parameter((), "Also test pitch-shifted clips.", "SEMITONES,...")
     mp3: tuple[float, ...] = parameter((), "Also test clips encoded as MP3.", "KBPS,...")
+    save: bool = parameter(
+        False,
+        "Save the calibrated classifier for 'mscol tag'; with --finetune, also the encoder.",
+    )
     device: str = device_option()
 
     @property

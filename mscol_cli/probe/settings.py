@@ -36,6 +36,7 @@ class ProbeSettings:
         label_fractions: Additional shares of the training clips to train on, ascending.
         stems: Store with the sources of the test clips; None if they are not scored.
         corruptions: Corruptions of the test clips to score.
+        save: Save the classifier, and the fine-tuned encoder.
     """
 
     recipe: str
@@ -46,6 +47,7 @@ class ProbeSettings:
     label_fractions: Sequence[float] = ()
     stems: Path | None = None
     corruptions: Sequence[Corruption] = ()
+    save: bool = False
 
     @property
     def classifiers(self) -> int:
@@ -95,7 +97,9 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     fractions = _fractions(request.label_fractions)
     corruptions = [_corruption(*pair) for pair in dict.fromkeys(request.corruptions)]
     stems = _stems(request)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, stems, corruptions)
+    return ProbeSettings(
+        recipe.name, part, task, protocol, seeds, fractions, stems, corruptions, request.save
+    )
 
 
 def _check_together(request: ProbeRequest, protocol: ProbeProtocol) -> None:

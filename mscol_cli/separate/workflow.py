@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from mscol_cli.audio import find_audio
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.contracts.separator import Separator
+from mscol_cli.engine.jobs import (
+    is_managed_worker,
+    local_device,
+    rank_and_workers,
+    wanted_jobs,
+)
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.recipes.recipe import to_toml
 from mscol_cli.separate import estimate as estimates
 from mscol_cli.separate.copies import STEMS_MANIFEST, Copies, copies_folder, open_copies
 from mscol_cli.separate.estimate import Estimate
 from mscol_cli.separate.inputs import find_tracks
-from mscol_cli.separate.jobs import (
-    is_managed_worker,
-    local_device,
-    rank_and_workers,
-    run_jobs,
-    wanted_jobs,
-)
+from mscol_cli.separate.jobs import run_jobs, worker_arguments
 from mscol_cli.separate.plan import PendingTracks, find_pending, make_plan
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.separator import build_separator, resolve
@@ -75,15 +74,12 @@ def configuration(request: SeparateRequest) -> str:
     return to_toml(content, "separate")
 
 
-def run(
-    request: SeparateRequest, progress: Progress, arguments: Sequence[str] = ()
-) -> SeparateResult:
+def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     """Separate the inputs into a sealed store, resuming an earlier run.
 
     Args:
         request: Inputs and options.
         progress: Receives progress and notes.
-        arguments: Command line of a worker, if several are requested.
 
     Raises:
         UsageError: An option is invalid, or the store was made with other settings.
@@ -95,7 +91,8 @@ def run(
     managed = is_managed_worker()
     if managed:
         exit_with_parent()
-    jobs, ranks = wanted_jobs(request), rank_and_workers()
+    jobs, ranks = wanted_jobs(request.jobs, request.gpus), rank_and_workers()
+    arguments = worker_arguments(request)
     request = replace(request, device=local_device(request.device))
     output = store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
@@ -188,7 +185,7 @@ def _try_speed(
     if (pending.music.hours or 0.0) < estimates.MIN_TRIAL_HOURS:
         return None
     # Worker processes load their own networks: the trial must leave none in this process.
-    only_process = wanted_jobs(request) == 1
+    only_process = wanted_jobs(request.jobs, request.gpus) == 1
     trial = separator if only_process else build_separator(request, Silent())[0]
     return _speed(request, trial, pending)
 
