@@ -13,6 +13,7 @@ from mscol_cli import __version__
 from mscol_cli.commands.demo import demo
 from mscol_cli.commands.download import download
 from mscol_cli.commands.embed import embed
+from mscol_cli.commands.export import export
 from mscol_cli.commands.import_checkpoint import import_checkpoint
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
@@ -41,6 +42,7 @@ app.command()(pretrain)
 app.command()(embed)
 app.command()(probe)
 app.command(name="import")(import_checkpoint)
+app.command()(export)
 app.command()(report)
 app.command()(reproduce)
 app.command()(demo)
