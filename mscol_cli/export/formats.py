@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import BytesIO, StringIO
 from typing import Any, Literal
 
 import numpy as np
@@ -138,7 +138,7 @@ def _to_torch(program: ExportedProgram) -> Exported:
         return vectors
 
     def content(metadata: Mapping[str, str]) -> bytes:
-        buffer = io.BytesIO()
+        buffer = BytesIO()
         text = json.dumps(metadata, indent=2)
         with _quiet():
             torch.export.save(program, buffer, extra_files={METADATA_FILE: text})
@@ -149,11 +149,11 @@ def _to_torch(program: ExportedProgram) -> Exported:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress warnings and log lines of the exporters, which concern their own code."""
+    """Suppress warnings, log lines and traces that the exporters print about their own code."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

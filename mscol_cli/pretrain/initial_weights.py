@@ -16,8 +16,9 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import UNTRAINED, Model, load_weights, resolve_model
 from mscol_cli.errors import UsageError
 from mscol_cli.host import Registry
+from mscol_cli.host.guard import label_of
 from mscol_cli.pretrain.timm_weights import timm_weights
-from mscol_cli.runs.checkpoint import read_weights
+from mscol_cli.runs.checkpoint import latest_checkpoint, read_weights
 from mscol_cli.runs.layout import INITIAL
 
 TIMM = "timm"
@@ -89,8 +90,8 @@ def load_initial(
     if not matching.loaded:
         other = source.get("encoder", {}).get("name", name)
         raise UsageError(
-            f"--init {reference}: none of its {len(tensors)} tensors fits the encoder, its own"
-            f" encoder is {other}: choose it with --encoder."
+            f"--init {reference}: none of its {len(tensors)} tensors fits {label_of(encoder)}; the"
+            f" encoder of the model is {other}: use --encoder {other}."
         )
     progress.note(f"initial weights {name}, hash {digest[:12]}: {matching.describe()}")
     return {"reference": reference, "model": name, "hash": digest, **asdict(matching), **source}
@@ -116,13 +117,13 @@ def initial_file(encoder: Encoder) -> bytes:
 
 
 def restore_initial(encoder: Encoder, run: Path, info: Mapping[str, Any]) -> None:
-    """Load a run's `init.safetensors`, if the run has initial weights.
+    """Load a run's `init.safetensors`, if it has initial weights and no checkpoint yet.
 
     Raises:
         MissingDataError: The file is missing.
         UsageError: The file is damaged.
     """
-    if "init" in info:
+    if "init" in info and latest_checkpoint(run) is None:
         load_weights(encoder, read_weights(run, INITIAL), run)
 
 

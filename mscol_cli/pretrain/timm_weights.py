@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from logging import ERROR
 from pathlib import Path
 from typing import Any
 
 import timm
 from huggingface_hub import hf_hub_download
+from huggingface_hub.utils import logging
 from torch import Tensor, nn
 
 from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.download.fetch import OFFLINE
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host.guard import label_of
 from mscol_cli.system.files import file_hash
@@ -61,15 +64,22 @@ def _find_network(encoder: Encoder) -> tuple[str, Any]:
 
 
 def _download(repository: str) -> Path:
-    offline = bool(os.environ.get("MSCOL_OFFLINE"))
+    offline = os.environ.get(OFFLINE, "") not in ("", "0")
+    endpoint = os.environ.get("HF_ENDPOINT")
+    before = logging.get_verbosity()
+    # The client logs each retry; the error below is enough.
+    logging.set_verbosity(ERROR)
     try:
-        return Path(hf_hub_download(repository, FILE, local_files_only=offline))
+        path = hf_hub_download(repository, FILE, local_files_only=offline, endpoint=endpoint)
     # Exceptions of the client differ between its versions.
     except Exception as error:
         raise MissingDataError(
             f"the pre-trained weights {repository} are not in the cache and cannot be downloaded"
             f" ({_first_line(error)}): run the command once with access to the Hugging Face Hub."
         ) from error
+    finally:
+        logging.set_verbosity(before)
+    return Path(path)
 
 
 def _adapted(network: nn.Module, described: Mapping[str, Any], path: Path) -> Mapping[str, Tensor]:

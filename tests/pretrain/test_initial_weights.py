@@ -16,13 +16,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mscol_cli.contracts.encoder import Encoder
-from mscol_cli.engine.models import build_encoder
-from mscol_cli.host import find_part, load_registry
+from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain.initial_weights import load_matching
 from mscol_cli.runs.checkpoint import weights_hash
 from tests.conftest import Command
 from tests.helpers.command import run_mscol
 from tests.helpers.messages import mentions
+from tests.helpers.tensorflow import published_variables, write_checkpoint
 
 QUICK = ["--objective", "cola", "--batch-size", 8, "--device", "cpu"]
 REPOSITORY = "timm/tf_efficientnet_b0.ns_jft_in1k"
@@ -198,6 +199,19 @@ def test_options_of_the_encoder_are_those_of_the_model(
     assert info(Path("second"))["encoder"]["options"] == {"level": "rms"}
 
 
+@pytest.mark.slow
+def test_an_imported_model_is_trained_on(mscol: Command, store: Path) -> None:
+    registry, encoder = load_registry(), build("efficientnet_b0")
+    objective = build_objective(find_objective(registry, "msa"), encoder, 0)
+    write_checkpoint(Path("tf/checkpoint-1"), published_variables(encoder, objective, 640_000))
+    assert mscol("import", "tf", "-o", "models/msa") == 0
+    assert mscol("pretrain", store, *QUICK, "--init", "models/msa", "--steps", 1, "-o", "run") == 0
+    recorded = info(Path("run"))["init"]
+    assert (recorded["model"], recorded["missing"]) == ("msa@640000", [])
+    assert recorded["imported"]["importer"]["name"] == "tensorflow"
+    assert same(load_file("run/init.safetensors"), load_file("models/msa/encoder.safetensors"))
+
+
 @contextmanager
 def hub(file: Path) -> Iterator[str]:
     """A server that has one file, as the Hugging Face Hub answers its client."""
@@ -239,7 +253,7 @@ def test_timm_weights_are_downloaded_from_the_hub_and_kept(
     arguments = ["pretrain", store, *QUICK, "--init", "timm", "--dry-run"]
     with hub(timm_file) as url:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+        monkeypatch.setenv("HF_ENDPOINT", url)
         assert mscol(*arguments) == 0
     monkeypatch.setenv("MSCOL_OFFLINE", "1")
     assert mscol(*arguments) == 0
