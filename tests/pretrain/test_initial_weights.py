@@ -21,7 +21,6 @@ from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain.initial_weights import load_matching
 from mscol_cli.runs.checkpoint import weights_hash
 from tests.conftest import Command
-from tests.helpers.command import run_mscol
 from tests.helpers.messages import mentions
 from tests.helpers.tensorflow import published_variables, write_checkpoint
 
@@ -132,13 +131,12 @@ def test_resume_refuses_another_source(
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_two_processes_start_as_one_does(store: Path, trained: Path, tmp_path: Path) -> None:
-    start = ["pretrain", store, *QUICK, "--init", trained, "--steps", 1]
+def test_two_processes_start_as_one_does(mscol: Command, store: Path, trained: Path) -> None:
     losses = []
     for processes in (1, 2):
-        run = tmp_path / f"run {processes}"
-        done = run_mscol(*start, "-o", run, "--processes", processes, folder=tmp_path)
-        assert done.returncode == 0, done.stderr
+        run = Path(f"run {processes}")
+        start = ["pretrain", store, *QUICK, "--init", trained, "--steps", 1, "-o", run]
+        assert mscol(*start, "--processes", processes) == 0
         losses.append(json.loads((run / "metrics.jsonl").read_text())["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
