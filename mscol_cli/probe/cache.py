@@ -18,9 +18,10 @@ from mscol_cli.audio import Corruption, load_corrupted
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.embedding import Decode, embed_files
 from mscol_cli.engine.models import Model
+from mscol_cli.engine.vector_header import vector_header
 from mscol_cli.engine.waveforms import load_waveform
 from mscol_cli.errors import BadInputError, MscolError
-from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter
+from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter
 
 FloatArray = NDArray[np.float32]
 
@@ -48,16 +49,7 @@ def cache_folder() -> Path:
 
 def open_cache(model: Model, corruption: Corruption | None = None) -> VectorFolder:
     """Read the index of a model's cached embeddings; corrupted files have a separate folder."""
-    encoder = model.encoder
-    header = VectorHeader(
-        model.hash,
-        encoder.sample_rate,
-        encoder.crop_samples,
-        encoder.window_hop,
-        encoder.level,
-        encoder.dim,
-        corruption.name if corruption else None,
-    )
+    header = vector_header(model, corruption=corruption.name if corruption else None)
     return VectorFolder(cache_folder() / header.key, header)
 
 
@@ -85,7 +77,7 @@ def embed_cached(
         corruption: Corruption to apply to each file first.
     """
     files = [FileVersion.of(path) for path in paths]
-    parts = [None if file is None else folder.read(file) for file in files]
+    parts = [None if file is None else _read(folder, file) for file in files]
     missing = [row for row, part in enumerate(parts) if part is None]
     progress.advance(len(paths) - len(missing))
     decode: Decode = partial(load_waveform, warn=progress.warn)
@@ -105,6 +97,17 @@ def embed_cached(
     return _joined(parts, failures, folder.header.dim)
 
 
+def _read(folder: VectorFolder, file: FileVersion) -> FloatArray | None:
+    """Cached vectors of a file; None if they are missing or damaged."""
+    entry = folder.find(file.path)
+    if entry is None or entry.version != file or entry.failure is not None:
+        return None
+    try:
+        return folder.read(entry)
+    except MscolError:
+        return None
+
+
 class _Cache:
     """A folder of vectors; after a failed write, nothing more is written."""
 
@@ -117,8 +120,9 @@ class _Cache:
         if file is not None and self._works:
             with self._or_warning():
                 if self._writer is None:
-                    self._writer = VectorWriter(self._folder.path, self._folder.header)
-                self._writer.add(file, windows)
+                    self._writer = VectorWriter(self._folder)
+                self._writer.add(file.path, file, windows)
+                self._writer.flush(only_if_due=True)
 
     def __enter__(self) -> _Cache:
         return self

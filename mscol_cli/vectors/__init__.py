@@ -1,7 +1,16 @@
-"""Folders of embeddings that several processes may fill concurrently, file by file."""
+"""Folders of vectors that several processes may fill concurrently, file by file."""
 
-from mscol_cli.vectors.folder import VectorFolder, VectorWriter
-from mscol_cli.vectors.header import VectorHeader
-from mscol_cli.vectors.records import FileVersion
+from mscol_cli.vectors.folder import VectorFolder
+from mscol_cli.vectors.header import HEADER, VectorHeader, is_vector_folder
+from mscol_cli.vectors.records import FileVersion, VectorEntry
+from mscol_cli.vectors.writer import VectorWriter
 
-__all__ = ["FileVersion", "VectorFolder", "VectorHeader", "VectorWriter"]
+__all__ = [
+    "HEADER",
+    "FileVersion",
+    "VectorEntry",
+    "VectorFolder",
+    "VectorHeader",
+    "VectorWriter",
+    "is_vector_folder",
+]

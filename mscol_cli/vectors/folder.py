@@ -1,179 +1,178 @@
-"""Reading and filling a folder of vectors.
+"""Reading a folder of vectors.
 
-A shard is `NNNNN.f32`, raw little-endian float32 (rows, dim), and `NNNNN.jsonl`, an index with one
-line per file. Vectors are written to disk before their line, so an interrupted process loses only
-what it had not flushed. Only one process at a time writes a shard.
+A shard is `NNNNN.f32` or `NNNNN.f16`, raw little-endian (rows, dim), and `NNNNN.jsonl`, an index
+with one line per file. Lines are only ever appended: a changed file gets another line with a higher
+revision, and so does a removed file, whose line has `removed`.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import time
 import zlib
-from collections.abc import Iterable, Iterator
-from itertools import count
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mscol_cli.system.files import whole_lines
-from mscol_cli.system.locks import Lock
+from mscol_cli.errors import MscolError
 from mscol_cli.vectors.header import VectorHeader
-from mscol_cli.vectors.records import FileVersion, VectorRecord
+from mscol_cli.vectors.records import IndexReader, VectorEntry, index_paths
 
 FloatArray = NDArray[np.float32]
-_TYPE = np.dtype("<f4")
-_FULL_SHARD = 1 << 30  # bytes
-_FLUSH_BYTES, _FLUSH_SECONDS = 1 << 22, 1.0
+IntArray = NDArray[np.int64]
+_SCAN_ROWS = 8192
 
 
 class VectorFolder:
-    """Vectors of files by one model, as of the time when the folder was opened."""
+    """Vectors of files by one model, as of the time when the folder was opened or refreshed.
 
-    def __init__(self, path: Path, header: VectorHeader) -> None:
-        """Read the indexes. The folder may be missing."""
-        self.path, self.header = path, header
-        # Damaged vectors are kept beside their replacement.
-        self._records: dict[FileVersion, list[tuple[Path, VectorRecord]]] = {}
-        for index in sorted(path.glob("*.jsonl")):
-            for record in _read_index(index):
-                entry = index.with_suffix(".f32"), record
-                self._records.setdefault(record.file, []).append(entry)
-
-    def read(self, file: FileVersion) -> FloatArray | None:
-        """Vectors of a file, (windows, dim); None if missing or damaged."""
-        for shard, record in self._records.get(file, []):
-            if (vectors := self._read(shard, record)) is not None:
-                return vectors
-        return None
-
-    def _read(self, shard: Path, record: VectorRecord) -> FloatArray | None:
-        row_bytes = self.header.dim * _TYPE.itemsize
-        try:
-            with shard.open("rb") as data:
-                data.seek(record.row * row_bytes)
-                content = data.read(record.windows * row_bytes)
-        except OSError:
-            return None
-        if len(content) < record.windows * row_bytes or zlib.crc32(content) != record.crc32:
-            return None
-        return np.frombuffer(content, _TYPE).reshape(record.windows, self.header.dim)
-
-
-class VectorWriter:
-    """Context manager that adds the vectors of files to a folder.
-
-    All methods raise OSError if the folder cannot be written.
+    Attributes:
+        path: The folder.
+        header: Content of `vectors.json`.
     """
 
     def __init__(self, path: Path, header: VectorHeader) -> None:
-        """Create the folder if it is missing.
+        """Read the indexes. The folder may be missing; `header` is not compared with its own."""
+        self.path, self.header = path, header
+        self._newest: dict[str, VectorEntry] = {}
+        self._indexes: dict[Path, IndexReader] = {}
+        self.refresh()
+
+    @staticmethod
+    def open(path: Path) -> VectorFolder:
+        """Open an existing folder.
 
         Raises:
-            MscolError: The folder contains vectors of another model.
+            MissingDataError: The folder is missing, or is not a folder of vectors.
+            UsageError: The header is damaged, or that of another version of mscol.
         """
-        path.mkdir(parents=True, exist_ok=True)
-        header.write_or_check(path)
-        self._path, self._header = path, header
-        self._shard: _Shard | None = None
+        return VectorFolder(path, VectorHeader.read(path))
 
-    def add(self, file: FileVersion, vectors: FloatArray) -> None:
-        """Add the vectors of a file, (windows, dim)."""
-        if self._shard is not None and self._shard.is_full:
-            self.close()
-        if self._shard is None:
-            self._shard = next(filter(None, map(self._open, count())))
-        self._shard.add(file, vectors)
+    def refresh(self) -> None:
+        """Read lines that were added to the indexes meanwhile."""
+        for path in index_paths(self.path):
+            for entry in self._indexes.setdefault(path, IndexReader(path)).read():
+                known = self._newest.get(entry.id)
+                if known is None or _rank(entry) >= _rank(known):
+                    self._newest[entry.id] = entry
+        vars(self).pop("entries", None)
 
-    def close(self) -> None:
-        """Flush added vectors and unlock the shard."""
-        if self._shard is not None:
-            self._shard.close()
-            self._shard = None
+    @cached_property
+    def entries(self) -> Sequence[VectorEntry]:
+        """All files, in the order of their ids, with those that failed and without removed ones."""
+        return [entry for _, entry in sorted(self._newest.items()) if not entry.removed]
 
-    def __enter__(self) -> VectorWriter:
-        return self
+    def find(self, name: str) -> VectorEntry | None:
+        """The entry of an id; None if there is none, or the file was removed."""
+        entry = self._newest.get(name)
+        return None if entry is None or entry.removed else entry
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def next_revision(self, name: str) -> int:
+        """Revision of a new line of an id."""
+        return 1 + self._newest[name].revision if name in self._newest else 1
 
-    def _open(self, number: int) -> _Shard | None:
-        """A shard to append to; None if it is full, damaged, or locked by another process."""
-        index = self._path / f"{number:05d}.jsonl"
-        # Without file locks a line may be lost: its file is then embedded again.
-        lock = Lock(index, required=False)
-        if not lock.take():
-            return None
-        shard = _Shard(index, lock, self._header.dim)
-        if shard.is_full or shard.is_damaged:
-            lock.release()
-            return None
-        return shard
+    def start_s(self, entry: VectorEntry) -> NDArray[np.float64]:
+        """Start of the window of each vector of a file, (rows,) in seconds; 0 for a pooled one."""
+        starts = np.arange(entry.rows, dtype=np.int64) * self.header.hop
+        return starts.astype(np.float64) / self.header.sample_rate
 
+    def read(self, entry: VectorEntry) -> FloatArray:
+        """Read the vectors of a file, (rows, dim) float32, and check their CRC.
 
-class _Shard:
-    def __init__(self, index: Path, lock: Lock, dim: int) -> None:
-        self._index, self._data, self._lock = index, index.with_suffix(".f32"), lock
-        self._row_bytes = dim * _TYPE.itemsize
-        ends = [record.row + record.windows for record in _read_index(index)]
-        self._rows = max(ends, default=0)
-        self._index_end = whole_lines(index)
-        self._pending: list[tuple[VectorRecord, bytes]] = []
-        self._flushed = time.monotonic()
-
-    @property
-    def is_full(self) -> bool:
-        return self._rows * self._row_bytes >= _FULL_SHARD
-
-    @property
-    def is_damaged(self) -> bool:
-        size = self._data.stat().st_size if self._data.exists() else 0
-        return size < self._rows * self._row_bytes
-
-    def add(self, file: FileVersion, vectors: FloatArray) -> None:
-        content = np.ascontiguousarray(vectors, _TYPE).tobytes()
-        record = VectorRecord(file, self._rows, len(vectors), zlib.crc32(content))
-        self._pending.append((record, content))
-        self._rows += len(vectors)
-        late = time.monotonic() - self._flushed > _FLUSH_SECONDS
-        if late or (self._rows - self._pending[0][0].row) * self._row_bytes > _FLUSH_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._pending:
-            first, _ = self._pending[0]
-            _append(self._data, first.row * self._row_bytes, (part for _, part in self._pending))
-            lines = [record.to_line().encode() for record, _ in self._pending]
-            _append(self._index, self._index_end, lines)
-            self._index_end += sum(map(len, lines))
-        self._pending.clear()
-        self._flushed = time.monotonic()
-
-    def close(self) -> None:
+        Raises:
+            MscolError: They are missing or damaged.
+        """
+        size, path = self.header.row_bytes, self.shard_path(entry.shard)
         try:
-            self.flush()
-        finally:
-            self._lock.release()
+            with path.open("rb") as file:
+                file.seek(entry.row * size)
+                content = file.read(entry.rows * size)
+        except OSError as error:
+            raise MscolError(f"{path}: cannot be read ({error.strerror})") from error
+        if len(content) < entry.rows * size or zlib.crc32(content) != entry.crc32:
+            raise MscolError(
+                f"{path}: the vectors of {entry.id} are damaged: delete {path.name} and"
+                f" {path.stem}.jsonl, and embed again"
+            )
+        vectors = np.frombuffer(content, self.header.dtype).reshape(entry.rows, self.header.dim)
+        return vectors.astype(np.float32)
 
+    def mapped(self, shard: int) -> NDArray[np.floating[Any]]:
+        """Memory map of a shard, (rows, dim) in the precision of the folder.
 
-def _append(path: Path, end: int, parts: Iterable[bytes]) -> None:
-    """Write after byte `end`, replacing remains of an interrupted process, and sync."""
-    file: BinaryIO
-    with path.open("r+b" if path.exists() else "xb") as file:
-        file.truncate(end)
-        file.seek(end)
-        file.writelines(parts)
-        file.flush()
-        os.fsync(file.fileno())
+        It also has rows of replaced and removed files: `entries` names those in use. Their CRC is
+        not checked.
 
-
-def _read_index(path: Path) -> Iterator[VectorRecord]:
-    """Records of an index; damaged and incomplete lines are skipped."""
-    for line in path.read_bytes().splitlines() if path.exists() else []:
+        Raises:
+            MscolError: The shard is missing or truncated.
+        """
+        path, dim = self.shard_path(shard), self.header.dim
+        rows = max((entry.row + entry.rows for entry in self._in(shard)), default=0)
+        if rows == 0:
+            return np.zeros((0, dim), self.header.dtype)
         try:
-            yield VectorRecord.from_line(json.loads(line))
-        except (ValueError, KeyError, TypeError):
-            continue
+            return np.memmap(path, self.header.dtype, "r", shape=(rows, dim))
+        except (OSError, ValueError) as error:
+            raise MscolError(
+                f"{path}: is missing or truncated: delete it and {path.stem}.jsonl, and embed again"
+            ) from error
+
+    def owners(self) -> IntArray:
+        """Index in `entries` of each row of `matrix`, (rows,)."""
+        return np.repeat(np.arange(len(self.entries)), [entry.rows for entry in self.entries])
+
+    def matrix(self) -> FloatArray:
+        """All vectors in memory, (rows, dim) float32, file by file in the order of `entries`.
+
+        Raises:
+            MscolError: A shard is missing or truncated.
+        """
+        counts = [entry.rows for entry in self.entries]
+        firsts = np.cumsum([0, *counts])
+        matrix = np.empty((int(firsts[-1]), self.header.dim), np.float32)
+        for vectors, owners, windows in self.scan():
+            matrix[firsts[owners] + windows] = vectors
+        return matrix
+
+    def scan(self, rows: int = _SCAN_ROWS) -> Iterator[tuple[FloatArray, IntArray, IntArray]]:
+        """Read all vectors in the order of the disk, in blocks of at most `rows`.
+
+        Yields:
+            Vectors (block, dim) float32, the index in `entries` of the file of each (block,), and
+            its number among the vectors of this file (block,).
+
+        Raises:
+            MscolError: A shard is missing or truncated.
+        """
+        for shard in sorted({entry.shard for entry in self.entries if entry.rows}):
+            mapped = self.mapped(shard)
+            places, owners, windows = self._places(shard)
+            for first in range(0, len(places), rows):
+                part = slice(first, first + rows)
+                yield mapped[places[part]].astype(np.float32), owners[part], windows[part]
+
+    def shard_path(self, shard: int) -> Path:
+        """File with the vectors of a shard."""
+        return self.path / f"{shard:05d}{self.header.suffix}"
+
+    def _in(self, shard: int) -> Iterator[VectorEntry]:
+        return (entry for entry in self.entries if entry.shard == shard)
+
+    def _places(self, shard: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Rows of a shard that are in use, ascending, with entry and number in it, (rows,) each."""
+        found = [
+            (entry.row, entry.rows, index)
+            for index, entry in enumerate(self.entries)
+            if entry.shard == shard and entry.rows
+        ]
+        first, count, owner = np.array(sorted(found), dtype=np.int64).reshape(-1, 3).T
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        return np.repeat(first, count) + within, np.repeat(owner, count), within
+
+
+def _rank(entry: VectorEntry) -> tuple[int, int]:
+    # Two processes may add the same file at once: the higher shard wins. In a shard the later line
+    # of a revision replaces the earlier one.
+    return entry.revision, entry.shard

@@ -1,10 +1,10 @@
-"""Records of an index: the position of each file's vectors."""
+"""Lines of an index: which file a vector is of, and where it is."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,29 +33,96 @@ class FileVersion:
         return FileVersion(str(path.absolute()), status.st_size, status.st_mtime_ns)
 
 
-@dataclass(frozen=True)
-class VectorRecord:
-    """Position of a file's vectors in a shard.
+@dataclass(frozen=True, slots=True)
+class VectorEntry:
+    """One file of a folder of vectors.
 
     Attributes:
-        file: The file.
-        row: Row of the first vector.
-        windows: Number of vectors.
-        crc32: CRC-32 of the vectors' bytes.
+        id: Name of the file, unique in the folder.
+        path: Absolute path of the audio file, or of the store that has the track `id`.
+        size: Size in bytes.
+        mtime_ns: Modification time in nanoseconds; 0 for a track of a store.
+        sha256: SHA-256 of the file, or of the record of a track, hex; None if unknown.
+        windows: Number of windows that were embedded; 0 if the file failed.
+        rows: Number of vectors: `windows`, or 1 if they were pooled; 0 if the file failed.
+        failure: Why the file could not be embedded; None if it was.
+        shard: Number of the shard.
+        row: Row of the first vector in the shard.
+        crc32: CRC-32 of the bytes of the vectors.
+        revision: The line of an id with the highest revision replaces the others.
+        removed: Whether the file is gone.
     """
 
-    file: FileVersion
-    row: int
-    windows: int
-    crc32: int
+    id: str
+    path: str = ""
+    size: int = 0
+    mtime_ns: int = 0
+    sha256: str | None = None
+    windows: int = 0
+    rows: int = 0
+    failure: str | None = None
+    shard: int = 0
+    row: int = 0
+    crc32: int = 0
+    revision: int = 1
+    removed: bool = False
 
-    def to_line(self) -> str:
-        """One line of JSON, with its line end."""
-        return json.dumps(asdict(self), separators=(",", ":")) + "\n"
+    @property
+    def version(self) -> FileVersion:
+        """State of the file when it was embedded."""
+        return FileVersion(self.path, self.size, self.mtime_ns)
+
+    def to_line(self) -> bytes:
+        """One line of JSON, with its line end. The number of the shard is that of the index."""
+        return json.dumps(self._fields(), separators=(",", ":")).encode() + b"\n"
+
+    def _fields(self) -> dict[str, Any]:
+        if self.removed:
+            return {"id": self.id, "revision": self.revision, "rows": 0, "removed": True}
+        names = ["id", "path", "size", "mtime_ns", "sha256", "revision", "rows"]
+        names += ["failure"] if self.failure is not None else ["windows", "row", "crc32"]
+        return {name: getattr(self, name) for name in names}
 
     @staticmethod
-    def from_line(line: Mapping[str, Any]) -> VectorRecord:
-        """Build a record from a parsed line. Raises KeyError, TypeError."""
-        return VectorRecord(
-            FileVersion(**line["file"]), line["row"], line["windows"], line["crc32"]
-        )
+    def from_line(line: bytes, shard: int) -> VectorEntry:
+        """Parse a line. Raises ValueError, KeyError, TypeError."""
+        content: Mapping[str, Any] = json.loads(line)
+        entry = VectorEntry(**{**content, "shard": shard})
+        numbers = (entry.rows, entry.row, entry.windows, entry.revision, entry.size)
+        if not isinstance(entry.id, str) or not all(type(value) is int for value in numbers):
+            raise TypeError("a field has another type")
+        if min(numbers) < 0:
+            raise ValueError("a number is negative")
+        return entry
+
+
+class IndexReader:
+    """Reads an index that grows: only lines that were not read before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._end = path, 0
+        self._shard = int(path.stem)
+
+    def read(self) -> Iterator[VectorEntry]:
+        """Yield new entries. Damaged lines are skipped, an unfinished last line is left."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._end)
+                yield from self._entries(iter(file.readline, b""))
+        except FileNotFoundError:
+            return
+
+    def _entries(self, lines: Iterator[bytes]) -> Iterator[VectorEntry]:
+        for line in lines:
+            if not line.endswith(b"\n"):
+                return
+            self._end += len(line)
+            try:
+                yield VectorEntry.from_line(line, self._shard)
+            except (ValueError, KeyError, TypeError):
+                continue
+
+
+def index_paths(folder: Path) -> list[Path]:
+    """The indexes of a folder, by number of their shard."""
+    return sorted(path for path in folder.glob("*.jsonl") if path.stem.isdecimal())

@@ -6,16 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mscol_cli.errors import MscolError
-from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter, folder
+from mscol_cli.errors import MissingDataError, MscolError, UsageError
+from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter, writer
 
-HEADER = VectorHeader("abc", 16000, 15920, 15680, "unit-rms", dim=3)
+HEADER = VectorHeader("mine@6", "abc", "small", 16000, 15920, 15680, "unit-rms", dim=3)
 A, B = FileVersion("/music/a.wav", 10, 1), FileVersion("/music/\udce9.wav", 20, 2)
 
 
@@ -26,15 +28,27 @@ def vectors(windows: int, first: float = 0.0) -> NDArray[np.float32]:
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     """A folder with one vector of A and three of B."""
-    with VectorWriter(tmp_path / "v", HEADER) as writer:
-        writer.add(A, vectors(1))
-        writer.add(B, vectors(3, 100.0))
+    add(tmp_path / "v", {A: vectors(1), B: vectors(3, 100.0)})
     return tmp_path / "v"
 
 
+def opened(path: Path) -> VectorWriter:
+    return VectorWriter(VectorFolder(path, HEADER))
+
+
+def add(path: Path, files: Mapping[FileVersion, NDArray[np.float32]]) -> None:
+    with opened(path) as writer:
+        for file, rows in files.items():
+            writer.add(file.path, file, rows)
+
+
 def read(path: Path, file: FileVersion) -> list[list[float]] | None:
-    found = VectorFolder(path, HEADER).read(file)
-    return None if found is None else found.tolist()
+    folder = VectorFolder(path, HEADER)
+    entry = folder.find(file.path)
+    if entry is None or entry.version != file:
+        return None
+    rows: list[list[float]] = folder.read(entry).tolist()
+    return rows
 
 
 def test_what_was_added_is_read(filled: Path) -> None:
@@ -53,50 +67,65 @@ def test_another_version_of_a_file_is_another_file(filled: Path) -> None:
 
 def test_a_folder_grows(filled: Path) -> None:
     later = FileVersion("/music/c.wav", 30, 3)
-    with VectorWriter(filled, HEADER) as writer:
-        writer.add(later, vectors(2, 7.0))
+    add(filled, {later: vectors(2, 7.0)})
     assert read(filled, later) == vectors(2, 7.0).tolist()
     assert read(filled, B) == vectors(3, 100.0).tolist()
     assert len(list(filled.glob("*.f32"))) == 1
 
 
 def test_vectors_of_another_model_are_refused(filled: Path) -> None:
-    other = VectorHeader("def", 16000, 15920, 15680, "unit-rms", dim=3)
-    with pytest.raises(MscolError, match="another model"):
-        VectorWriter(filled, other)
+    other = replace(HEADER, model="other@1", model_hash="def")
+    with pytest.raises(UsageError, match="another model, mine@6, not other@1"):
+        VectorWriter(VectorFolder(filled, other))
+
+
+def test_vectors_with_other_settings_are_refused(filled: Path) -> None:
+    other = replace(HEADER, hop=7840, precision="float16")
+    message = "hop 15680, not 7840, precision float32, not float16"
+    with pytest.raises(UsageError, match=message):
+        VectorWriter(VectorFolder(filled, other))
+
+
+def test_the_name_of_a_model_may_change(filled: Path) -> None:
+    VectorWriter(VectorFolder(filled, replace(HEADER, model="renamed@6"))).close()
+    assert VectorFolder.open(filled).header.model == "mine@6"
 
 
 def test_all_that_determines_a_vector_is_in_the_key() -> None:
     changes = {
         "model_hash": "def",
+        "encoder": "large",
         "sample_rate": 22050,
         "window": 15921,
         "hop": 7840,
         "level": "none",
         "dim": 4,
+        "pool": "mean",
+        "precision": "float16",
+        "source": "drums",
         "corruption": "noise",
     }
     keys = {VectorHeader(**{**vars(HEADER), name: value}).key for name, value in changes.items()}
     assert len(keys | {HEADER.key}) == len(changes) + 1
+    assert changes.keys() == vars(HEADER).keys() - {"model"}
 
 
-def test_damaged_vectors_are_absent_until_they_are_added_again(filled: Path) -> None:
+def test_damaged_vectors_are_an_error_until_they_are_added_again(filled: Path) -> None:
     shard = filled / "00000.f32"
     content = bytearray(shard.read_bytes())
     content[1] ^= 1
     shard.write_bytes(content)
-    assert read(filled, A) is None
+    with pytest.raises(MscolError, match=r"/music/a.wav are damaged: delete 00000\.f32"):
+        read(filled, A)
     assert read(filled, B) == vectors(3, 100.0).tolist()
-    with VectorWriter(filled, HEADER) as writer:
-        writer.add(A, vectors(1))
+    add(filled, {A: vectors(1)})
     assert read(filled, A) == vectors(1).tolist()
 
 
 def test_a_shard_that_lost_its_end_is_not_continued(filled: Path) -> None:
     shard = filled / "00000.f32"
     shard.write_bytes(shard.read_bytes()[:-1])
-    with VectorWriter(filled, HEADER) as writer:
-        writer.add(B, vectors(3, 100.0))
+    add(filled, {B: vectors(3, 100.0)})
     assert read(filled, A) == vectors(1).tolist()
     assert read(filled, B) == vectors(3, 100.0).tolist()
 
@@ -105,28 +134,25 @@ def test_a_torn_line_is_written_over(filled: Path) -> None:
     index = filled / "00000.jsonl"
     index.write_bytes(index.read_bytes()[:-5])
     assert read(filled, B) is None
-    with VectorWriter(filled, HEADER) as writer:
-        writer.add(B, vectors(3, 100.0))
+    add(filled, {B: vectors(3, 100.0)})
     assert read(filled, A) == vectors(1).tolist()
     assert read(filled, B) == vectors(3, 100.0).tolist()
 
 
 def test_two_writers_fill_a_shard_each(filled: Path) -> None:
     c, d = FileVersion("/c", 1, 1), FileVersion("/d", 1, 1)
-    with VectorWriter(filled, HEADER) as first, VectorWriter(filled, HEADER) as second:
-        first.add(c, vectors(1, 1.0))
-        second.add(d, vectors(1, 2.0))
+    with opened(filled) as first, opened(filled) as second:
+        first.add(c.path, c, vectors(1, 1.0))
+        second.add(d.path, d, vectors(1, 2.0))
     assert read(filled, c) == vectors(1, 1.0).tolist()
     assert read(filled, d) == vectors(1, 2.0).tolist()
     assert len(list(filled.glob("*.f32"))) == 2
 
 
 def test_a_full_shard_is_followed_by_another(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "_FULL_SHARD", 60)
+    monkeypatch.setattr(writer, "_FULL_SHARD", 60)
     files = [FileVersion(f"/{number}", 1, 1) for number in range(5)]
-    with VectorWriter(filled, HEADER) as writer:
-        for number, file in enumerate(files):
-            writer.add(file, vectors(2, number))
+    add(filled, {file: vectors(2, number) for number, file in enumerate(files)})
     assert [read(filled, file) for file in files] == [vectors(2, n).tolist() for n in range(5)]
     assert len(list(filled.glob("*.f32"))) > 2
 
@@ -136,12 +162,12 @@ import sys
 from itertools import count
 from pathlib import Path
 import numpy as np
-from tests.vectors.test_folder import HEADER, FileVersion, VectorWriter, folder
-folder._FLUSH_SECONDS = 0.0
-with VectorWriter(Path(sys.argv[1]), HEADER) as writer:
+from tests.vectors.test_folder import FileVersion, opened
+with opened(Path(sys.argv[1])) as writer:
     for number in count():
         vectors = np.full((1 + number % 3, 3), number, np.float32)
-        writer.add(FileVersion(f"/{number}", 1, 1), vectors)
+        writer.add(f"/{number}", FileVersion(f"/{number}", 1, 1), vectors)
+        writer.flush()
         print(number, flush=True)
 """
 
@@ -156,9 +182,82 @@ def test_a_killed_writer_loses_nothing_that_was_flushed(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    with VectorWriter(tmp_path / "v", HEADER) as writer:
-        writer.add(A, vectors(1))
+    add(tmp_path / "v", {A: vectors(1)})
     assert read(tmp_path / "v", A) == vectors(1).tolist()
     for number in range(41):
         found = read(tmp_path / "v", FileVersion(f"/{number}", 1, 1))
         assert found == np.full((1 + number % 3, 3), number).tolist()
+
+
+def test_a_changed_file_replaces_and_a_removed_one_is_not_listed(filled: Path) -> None:
+    changed = FileVersion(A.path, 11, 5)
+    with opened(filled) as first, opened(filled) as second:
+        second.add(A.path, A, vectors(1, 5.0))
+        first.remove(B.path)
+    add(filled, {changed: vectors(2, 9.0)})
+    folder = VectorFolder.open(filled)
+    (entry,) = folder.entries
+    assert entry.version == changed
+    assert folder.matrix().tolist() == vectors(2, 9.0).tolist()
+    assert folder.find(B.path) is None
+    add(filled, {B: vectors(1)})
+    assert read(filled, B) == vectors(1).tolist()
+
+
+def test_a_failure_is_listed_without_vectors(filled: Path) -> None:
+    with opened(filled) as writer:
+        writer.fail(A.path, A, "a.wav: is empty")
+    folder = VectorFolder.open(filled)
+    entry = folder.entries[0]
+    assert (entry.failure, entry.rows, entry.windows) == ("a.wav: is empty", 0, 0)
+    assert folder.read(entry).shape == (0, 3)
+    assert folder.owners().tolist() == [1, 1, 1]
+    assert folder.matrix().tolist() == vectors(3, 100.0).tolist()
+
+
+def test_an_open_folder_sees_what_is_added(filled: Path) -> None:
+    folder, later = VectorFolder.open(filled), FileVersion("/music/c.wav", 30, 3)
+    add(filled, {later: vectors(2, 7.0)})
+    assert len(folder.entries) == 2
+    folder.refresh()
+    assert [entry.id for entry in folder.entries] == [A.path, later.path, B.path]
+
+
+def test_all_vectors_are_read_in_blocks(filled: Path) -> None:
+    with opened(filled) as first, opened(filled) as second:
+        first.add("/1", FileVersion("/1", 1, 1), vectors(1, 40.0))
+        second.add("/0", FileVersion("/0", 1, 1), vectors(2, 50.0))
+    folder = VectorFolder.open(filled)
+    blocks = list(folder.scan(rows=3))
+    assert [len(block) for block, _, _ in blocks] == [3, 2, 2]
+    for block, owners, windows in blocks:
+        for row, owner, window in zip(block, owners, windows, strict=True):
+            assert row.tolist() == folder.read(folder.entries[owner])[window].tolist()
+    everything = np.concatenate([folder.read(entry) for entry in folder.entries])
+    np.testing.assert_array_equal(folder.matrix(), everything)
+
+
+def test_half_precision_takes_half_the_space(tmp_path: Path) -> None:
+    folder = VectorFolder(tmp_path / "v", replace(HEADER, precision="float16"))
+    with VectorWriter(folder) as writer:
+        writer.add("a", A, (vectors(2) / 3).astype(np.float32))
+    assert (tmp_path / "v" / "00000.f16").stat().st_size == 2 * 3 * 2
+    read_back = VectorFolder.open(tmp_path / "v").matrix()
+    assert read_back.dtype == np.float32
+    np.testing.assert_allclose(read_back, vectors(2) / 3, rtol=1e-3)
+
+
+def test_windows_start_at_multiples_of_the_hop(filled: Path) -> None:
+    folder = VectorFolder.open(filled)
+    assert folder.start_s(folder.entries[1]).tolist() == [0.0, 0.98, 1.96]
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="is not a folder of vectors"):
+        VectorFolder.open(tmp_path)
+    (tmp_path / "vectors.json").write_text('{"layout": "mscol-vectors 1"}')
+    with pytest.raises(UsageError, match="mscol-vectors 1"):
+        VectorFolder.open(tmp_path)
+    (tmp_path / "vectors.json").write_text('{"layout": "mscol-vectors 2", "dim": "3"}')
+    with pytest.raises(UsageError, match="is damaged"):
+        VectorFolder.open(tmp_path)

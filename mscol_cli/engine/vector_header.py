@@ -1,0 +1,44 @@
+"""Header of the vectors that a model computes."""
+
+from __future__ import annotations
+
+from mscol_cli.engine.models import UNTRAINED, Model
+from mscol_cli.vectors import VectorHeader
+
+
+def vector_header(
+    model: Model,
+    *,
+    hop: int | None = None,
+    pool: str = "none",
+    precision: str = "float32",
+    source: str = "mixture",
+    corruption: str | None = None,
+) -> VectorHeader:
+    """Describe vectors by a model.
+
+    Args:
+        model: The model.
+        hop: Samples from the start of one window to the next; None for that of the encoder.
+        pool: `mean`, `max` or `none`.
+        precision: `float32` or `float16`.
+        source: Source of stores.
+        corruption: Name of a corruption.
+    """
+    encoder = model.encoder
+    # An untrained model has no record: its name is that of its encoder.
+    name = model.info.get("encoder", {}).get("name", model.name.removeprefix(f"{UNTRAINED}-"))
+    return VectorHeader(
+        model=model.name,
+        model_hash=model.hash,
+        encoder=name,
+        sample_rate=encoder.sample_rate,
+        window=encoder.crop_samples,
+        hop=encoder.window_hop if hop is None else hop,
+        level=encoder.level,
+        dim=encoder.dim,
+        pool=pool,
+        precision=precision,
+        source=source,
+        corruption=corruption,
+    )
