@@ -1,4 +1,4 @@
-"""Positions and clusters of clips, the same in every run."""
+"""Positions and clusters of clips, the same in every run if the process has one thread."""
 
 from __future__ import annotations
 
@@ -55,11 +55,9 @@ def lay_out(components: FloatArray, method: str) -> FloatArray:
 def cluster(components: FloatArray, count: int) -> NDArray[np.int64]:
     """(clips,) number of the k-means cluster of each clip, the largest cluster first."""
     from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
 
     count = min(count, len(np.unique(components, axis=0)))
-    with threadpool_limits(1):
-        labels = KMeans(count, n_init=4, random_state=0).fit_predict(components)
+    labels = KMeans(count, n_init=4, random_state=0).fit_predict(components)
     order = np.argsort(-np.bincount(labels, minlength=count), kind="stable")
     rank = np.empty(count, dtype=np.int64)
     rank[order] = np.arange(count)
@@ -68,15 +66,11 @@ def cluster(components: FloatArray, count: int) -> NDArray[np.int64]:
 
 
 def _tsne(components: FloatArray) -> FloatArray:
-    from sklearn.manifold import TSNE as SklearnTSNE
-    from threadpoolctl import threadpool_limits
+    from sklearn import manifold
 
     perplexity = min(PERPLEXITY, (len(components) - 1) / 3)
-    # Sums over several threads are rounded differently in each run.
-    with threadpool_limits(1):
-        positions: FloatArray = SklearnTSNE(
-            2, init="pca", random_state=0, perplexity=perplexity
-        ).fit_transform(components)
+    tsne = manifold.TSNE(2, init="pca", random_state=0, perplexity=perplexity)
+    positions: FloatArray = tsne.fit_transform(components)
     return positions
 
 

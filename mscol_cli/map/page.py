@@ -99,7 +99,8 @@ def _quantised(positions: FloatArray) -> NDArray[np.uint16]:
     middle = (positions.max(axis=0) + positions.min(axis=0)) / 2
     span = float(np.ptp(positions, axis=0).max()) or 1.0
     square = (positions - middle) * (1.0, -1.0) / span + 0.5
-    return np.clip(np.rint(square * 65535), 0, 65535).astype("<u2")
+    scaled: NDArray[np.uint16] = np.clip(np.rint(square * 65535), 0, 65535).astype("<u2")
+    return scaled
 
 
 def _neighbours(
@@ -120,8 +121,11 @@ def _links(links: Sequence[str] | None) -> dict[str, Any] | None:
     present = [link for link in links or () if link]
     if links is None or not present:
         return None
-    base = os.path.commonprefix(present)
-    base = base[: base.rfind("/") + 1]
+    first, last = min(present), max(present)
+    same = next(
+        (at for at, pair in enumerate(zip(first, last, strict=False)) if len({*pair}) > 1), 0
+    )
+    base = first[: first.rfind("/", 0, same) + 1]
     return {"base": base, "names": [link.removeprefix(base) for link in links]}
 
 

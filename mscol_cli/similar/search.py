@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
+Piece = tuple[int, NDArray[np.floating]]
 
-BLOCK_BYTES = 1 << 25
-"""Bytes of vectors that are converted to float32 and multiplied at a time."""
-SCORE_BYTES = 1 << 27
+BLOCK_BYTES = 1 << 20
+"""Bytes of vectors as float32 that are multiplied at a time: they stay in the processor's cache."""
+SCORE_BYTES = 1 << 25
 """Bytes of similarities in memory, unless those of a single query are more."""
 
 
@@ -41,17 +42,19 @@ class ClipVectors:
         """Number of rows of all shards, including rows of no clip."""
         return sum(map(len, self.shards))
 
-    def blocks(self) -> Iterator[tuple[int, FloatArray]]:
-        """Yield all vectors in order: the number of the first row, and (rows, dim) float32."""
+    def pieces(self) -> Iterator[Piece]:
+        """Yield all vectors in order: the number of the first row, and (rows, dim)."""
         start = 0
         for shard in self.shards:
             step = max(1, BLOCK_BYTES // (4 * shard.shape[1]))
             for row in range(0, len(shard), step):
-                yield start + row, np.asarray(shard[row : row + step], dtype=np.float32)
+                yield start + row, shard[row : row + step]
             start += len(shard)
 
     def means(self) -> FloatArray:
-        """(clips, dim) mean vector of each clip."""
+        """(clips, dim) mean vector of each clip, in memory."""
+        if (self.counts == 1).all():
+            return np.concatenate([part for _, part in self.pieces()], dtype=np.float32)[self.first]
         return np.stack([self.clip(clip).mean(axis=0) for clip in range(len(self))])
 
     def clip(self, clip: int) -> FloatArray:
@@ -84,14 +87,14 @@ def nearest(
     queries: FloatArray,
     count: int,
     excluded: Sequence[Iterable[int]] = (),
-    advance: Callable[[int], None] = lambda amount: None,
+    advance: Callable[[int], None] | None = None,
 ) -> list[list[Match]]:
     """Find the clips nearest to each query; the similarity of a clip is that of its best row.
 
     Args:
         vectors: Clips to search.
         queries: (queries, dim).
-        count: Maximum number of neighbours of a query.
+        count: Maximum number of neighbours of a query, at least one.
         excluded: For each query, clips that are left out; empty for none.
         advance: Called with the number of queries that were answered.
 
@@ -103,7 +106,8 @@ def nearest(
     for row in range(0, len(queries), group):
         part = slice(row, row + group)
         answers += _nearest(vectors, queries[part], count, excluded[part])
-        advance(len(queries[part]))
+        if advance is not None:
+            advance(len(queries[part]))
     return answers
 
 
@@ -120,7 +124,7 @@ def _nearest(
     for query, clips in enumerate(excluded):
         best[query, list(clips)] = -np.inf
     kept = min(count, len(vectors))
-    top = np.argpartition(-best, kept - 1, axis=1)[:, :kept] if kept else best[:, :0].astype(int)
+    top = np.argpartition(best, len(vectors) - kept, axis=1)[:, len(vectors) - kept :]
     return [
         _matches(vectors, scores[query], best[query], top[query]) for query in range(len(queries))
     ]
@@ -129,9 +133,11 @@ def _nearest(
 def _similarities(vectors: ClipVectors, queries: FloatArray) -> FloatArray:
     """(queries, rows) cosine similarities to unit vectors."""
     scores = np.empty((len(queries), vectors.rows), dtype=np.float32)
-    for row, block in vectors.blocks():
-        np.matmul(queries, block.T, out=scores[:, row : row + len(block)])
-        scores[:, row : row + len(block)] /= _norms(block)
+    for row, piece in vectors.pieces():
+        block = np.asarray(piece, dtype=np.float32)
+        part = scores[:, row : row + len(block)]
+        np.matmul(queries, block.T, out=part)
+        part /= _norms(block)
     return scores
 
 
@@ -144,7 +150,8 @@ def _norms(vectors: FloatArray) -> FloatArray:
 def _best_of_clips(vectors: ClipVectors, scores: FloatArray) -> FloatArray:
     """(queries, clips) similarity of the best row of each clip."""
     if (vectors.counts == 1).all():
-        return scores[:, vectors.first]
+        every_row = np.array_equal(vectors.first, np.arange(scores.shape[1]))
+        return scores if every_row else scores[:, vectors.first]
     order = np.argsort(vectors.first)
     first = vectors.first[order]
     # Maxima of the rows of a clip and of the rows up to the next clip, alternately.
@@ -171,4 +178,6 @@ def _matches(
 
 def _best_row(vectors: ClipVectors, scores: FloatArray, clip: int) -> int:
     first = int(vectors.first[clip])
+    if vectors.counts[clip] == 1:
+        return 0
     return int(np.argmax(scores[first : first + int(vectors.counts[clip])]))

@@ -121,7 +121,7 @@ def opened(page: Path, profile: Path, width: int = 1200, height: int = 800) -> I
 
     process = subprocess.Popen(
         command(profile, "--remote-debugging-pipe", "--autoplay-policy=no-user-gesture-required"),
-        preexec_fn=connect,  # noqa: PLW1509
+        preexec_fn=connect,
         close_fds=False,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,0 +1,161 @@
+"""Vectors of queries: stored ones, or new ones by the model of the folder."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.engine.devices import pick_device
+from mscol_cli.engine.embedding import Cut, embed_files
+from mscol_cli.engine.models import UNTRAINED, Model, resolve_model
+from mscol_cli.errors import BadInputError, MissingDataError, UsageError
+from mscol_cli.host import load_registry
+from mscol_cli.runs.layout import checkpoint_folder, find_named
+from mscol_cli.similar.library import Library
+from mscol_cli.similar.query import Query
+from mscol_cli.similar.search import FloatArray
+
+
+class QueryEmbedder:
+    """Embeds queries; the model is loaded for the first one that is not in the folder.
+
+    Args:
+        library: The folder of vectors.
+        model: Reference of its model; None for the one that the folder names.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        progress: Receives notes.
+    """
+
+    def __init__(
+        self, library: Library, model: str | None, device: str, progress: Progress
+    ) -> None:
+        self._library, self._reference = library, model
+        self._device, self._progress = pick_device(device), progress
+
+    @cached_property
+    def model(self) -> Model:
+        """The model of the folder.
+
+        Raises:
+            MissingDataError: It does not exist.
+            UsageError: It is another model than that of the folder.
+        """
+        header, folder = self._library.folder.header, self._library.folder.path
+        model, encoder = _reference(header.model)
+        if self._reference is not None:
+            model, encoder = self._reference, None
+            if model == UNTRAINED:
+                encoder = header.encoder
+        try:
+            loaded = resolve_model(model, encoder, load_registry(), self._device)
+        except MissingDataError as error:
+            reason = str(error).rstrip(".")
+            raise MissingDataError(
+                f"{folder} was made by {header.model}, which is not here ({reason}): name it with"
+                " --model"
+            ) from error
+        if loaded.hash != header.model_hash:
+            raise UsageError(
+                f"{folder} was made by {header.model} (hash {header.model_hash[:12]}), not by"
+                f" {loaded.name} (hash {loaded.hash[:12]}): name its model with --model, or embed"
+                " the folder again."
+            )
+        self._progress.note(loaded.describe())
+        if header.source != "mixture":
+            self._progress.warn(
+                f"{folder} holds the source {header.source} of a store; a file is embedded as it is"
+            )
+        return loaded
+
+    def embed(self, query: Query) -> FloatArray:
+        """Vector of a query, (dim,).
+
+        Raises:
+            BadInputError: The file cannot be read, is too short, or ends before the moment.
+            MissingDataError: The model of the folder does not exist.
+            UsageError: `--model` is not the model of the folder.
+        """
+        library = self._library
+        if query.clip is not None and query.is_stored:
+            vectors = library.vectors.clip(query.clip)
+            if query.at_s is None:
+                return self._pooled(vectors)
+            if library.has_windows:
+                window: FloatArray = vectors[self._window(query, query.at_s, len(vectors))]
+                return window
+        if query.path is None:
+            raise BadInputError(
+                f"{query.text}: {library.folder.path} has one vector for the track; embed the store"
+                " with --pool none to search for moments"
+            )
+        return self._pooled(self._new(query, query.path))
+
+    def _window(self, query: Query, at_s: float, windows: int) -> int:
+        """The stored window that starts nearest to a moment."""
+        header = self._library.folder.header
+        end_s = ((windows - 1) * header.hop + header.window) / header.sample_rate
+        if at_s >= end_s + header.hop / header.sample_rate:
+            raise _after_end(query, end_s)
+        return min(round(at_s * header.sample_rate / header.hop), windows - 1)
+
+    def _pooled(self, vectors: FloatArray) -> FloatArray:
+        pooled: FloatArray = (
+            vectors.max(axis=0)
+            if self._library.folder.header.pool == "max"
+            else vectors.mean(axis=0)
+        )
+        return pooled
+
+    def _new(self, query: Query, path: Path) -> FloatArray:
+        encoder = self.model.encoder
+        if query.at_s is None:
+            cut = _windows_every(self._library.folder.header.hop)
+        else:
+            cut = _window_at(query, query.at_s)
+        (result,) = embed_files(encoder, [path], device=self._device, cut=cut)
+        if isinstance(result, BadInputError):
+            raise result
+        return result.windows
+
+
+def _reference(name: str) -> tuple[str, str | None]:
+    """Model and encoder for `resolve_model` from the name of a model, such as `run@100`."""
+    if name.startswith(f"{UNTRAINED}-"):
+        return UNTRAINED, name.removeprefix(f"{UNTRAINED}-")
+    run, _, step = name.rpartition("@")
+    folder = find_named(run) if run and step.isdecimal() else None
+    if folder is None:
+        return run if step.isdecimal() and run else name, None
+    checkpoint = checkpoint_folder(folder, int(step))
+    return str(checkpoint if checkpoint.is_dir() else folder), None
+
+
+def _windows_every(hop: int) -> Cut:
+    """All complete windows of a clip, one every `hop` samples."""
+
+    def cut(encoder: Encoder, samples: int) -> NDArray[np.int64]:
+        count = max(0, 1 + (samples - encoder.crop_samples) // hop)
+        return np.arange(count, dtype=np.int64) * hop
+
+    return cut
+
+
+def _window_at(query: Query, at_s: float) -> Cut:
+    """The window that starts at a moment, or the last one of the clip."""
+
+    def cut(encoder: Encoder, samples: int) -> NDArray[np.int64]:
+        start, last = round(at_s * encoder.sample_rate), samples - encoder.crop_samples
+        if start >= samples:
+            raise _after_end(query, samples / encoder.sample_rate)
+        return np.array([min(start, last)] if last >= 0 else [], dtype=np.int64)
+
+    return cut
+
+
+def _after_end(query: Query, seconds: float) -> BadInputError:
+    return BadInputError(f"{query.text}: the clip ends at {seconds:.1f} s; name an earlier moment")
