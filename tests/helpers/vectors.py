@@ -11,9 +11,7 @@ from numpy.typing import ArrayLike
 
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter
 
-HEADER = VectorHeader(
-    "gone@6", "abc", "small", 16000, 15920, 15680, "unit-rms", dim=3, pool="mean"
-)
+HEADER = VectorHeader("gone@6", "abc", "small", 16000, 15920, 15680, "unit-rms", dim=3, pool="mean")
 
 
 def write_vectors(
