@@ -124,9 +124,13 @@ def _nearest(
     for query, clips in enumerate(excluded):
         best[query, list(clips)] = -np.inf
     kept = min(count, len(vectors))
-    top = np.argpartition(best, len(vectors) - kept, axis=1)[:, len(vectors) - kept :]
+    # Much faster than argpartition, and equally similar clips are all candidates.
+    least = np.partition(best, len(vectors) - kept, axis=1)[:, len(vectors) - kept]
     return [
-        _matches(vectors, scores[query], best[query], top[query]) for query in range(len(queries))
+        _matches(vectors, scores[query], best[query], np.flatnonzero(best[query] >= least[query]))[
+            :kept
+        ]
+        for query in range(len(queries))
     ]
 
 

@@ -41,7 +41,9 @@ class Tab:
         self._number, self._session, self._rest = 0, "", b""
         self.events: list[dict[str, Any]] = []
 
-    def open(self, page: Path, width: int, height: int) -> None:
+    def open(self, page: Path, width: int = 1200, height: int = 800) -> None:
+        """Open a page in a new tab, and forget the one before."""
+        self._session, self.events = "", []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
@@ -110,7 +112,7 @@ class Tab:
 
 
 @contextmanager
-def opened(page: Path, profile: Path, width: int = 1200, height: int = 800) -> Iterator[Tab]:
+def opened(page: Path, profile: Path) -> Iterator[Tab]:
     """A page in a browser of its own, until the context ends."""
     to_browser, to_test = os.pipe(), os.pipe()
 
@@ -130,7 +132,7 @@ def opened(page: Path, profile: Path, width: int = 1200, height: int = 800) -> I
     os.close(to_test[1])
     tab = Tab(to_test[0], to_browser[1])
     try:
-        tab.open(page, width, height)
+        tab.open(page)
         yield tab
         tab.call("Browser.close")
     finally:

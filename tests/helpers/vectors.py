@@ -25,7 +25,9 @@ def write_vectors(
         for name, rows in vectors.items():
             file = None if music is None else music / name
             version = (file and FileVersion.of(file)) or FileVersion(f"/music/{name}", 1, 1)
-            digest = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
+            digest = (
+                hashlib.sha256(file.read_bytes()).hexdigest() if file and file.exists() else None
+            )
             content = np.atleast_2d(np.asarray(rows, dtype=np.float32))
             writer.add(name, version, content, sha256=digest)
     return path
