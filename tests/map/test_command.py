@@ -226,9 +226,10 @@ class TestInABrowser:
         tab.type("song 00")
         tab.value(FRAME)
         x, y = tab.value(
-            "(() => { const map = document.getElementById('map'), box = map.getBoundingClientRect();"
+            "(() => { const map = document.getElementById('map');"
+            "const box = map.getBoundingClientRect(), xs = [], ys = [];"
             "const data = map.getContext('2d').getImageData(0, 0, map.width, map.height).data;"
-            "const colors = ['0,114,178', '213,94,0', '0,158,115', '204,121,167'], xs = [], ys = [];"
+            "const colors = ['0,114,178', '213,94,0', '0,158,115', '204,121,167'];"
             "for (let at = 0; at < data.length; at += 4)"
             " if (colors.includes(data.slice(at, at + 3).join()))"
             " { xs.push((at / 4) % map.width); ys.push(Math.floor(at / 4 / map.width)); }"

@@ -210,13 +210,13 @@ function drawOne(clip, radius) {
 }
 
 function label(clip, away) {
-  const name = shortened(data.names[clip]);
-  const wide = pen.measureText(name).width, x = sx(clip), y = sy(clip);
-  const from = Math.max(2, x + away + wide + 8 > width ? x - away - wide - 4 : x + away);
+  const name = shortened(data.names[clip]), wide = pen.measureText(name).width;
+  const x = Math.max(4, Math.min(width - wide - 4, sx(clip) - wide / 2));
+  const y = sy(clip) > away + 24 ? sy(clip) - away - 10 : sy(clip) + away + 10;
   pen.fillStyle = "rgba(255, 255, 255, 0.9)";
-  pen.fillRect(from - 3, y - 10, wide + 6, 20);
+  pen.fillRect(x - 3, y - 10, wide + 6, 20);
   pen.fillStyle = "#1a1a1a";
-  pen.fillText(name, from, y);
+  pen.fillText(name, x, y);
 }
 
 /* Names mostly differ at their ends. */
@@ -240,11 +240,17 @@ function neighboursOf(clip) {
   return Array.from(own).filter((other) => other < count);
 }
 
+/* The clip nearest to a place; during a search, a match within reach is preferred. */
 function clipAt(x, y, reach) {
+  const match = found ? nearestAt(x, y, reach, (clip) => found[clip] && isShown(clip)) : -1;
+  return match < 0 ? nearestAt(x, y, reach, isShown) : match;
+}
+
+function nearestAt(x, y, reach, accept) {
   let best = -1, distance = reach * reach;
   for (let clip = 0; clip < count; clip++) {
     const apart = (sx(clip) - x) ** 2 + (sy(clip) - y) ** 2;
-    if (apart <= distance && isShown(clip)) [best, distance] = [clip, apart];
+    if (apart <= distance && accept(clip)) [best, distance] = [clip, apart];
   }
   return best;
 }
