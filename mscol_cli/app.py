@@ -26,6 +26,7 @@ from mscol_cli.commands.separate import separate
 from mscol_cli.commands.similar import similar
 from mscol_cli.commands.store import store
 from mscol_cli.commands.terminal import print_error, print_lines
+from mscol_cli.commands.vectors import vectors
 from mscol_cli.errors import Interrupted, MscolError, PluginCallError
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ app.command()(report)
 app.command()(reproduce)
 app.command()(demo)
 app.add_typer(store, name="store")
+app.add_typer(vectors, name="vectors")
 app.add_typer(runs, name="runs")
 app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")

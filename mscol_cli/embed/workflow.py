@@ -1,35 +1,37 @@
-"""embed: model -> audio or store -> windows -> encoder -> file of vectors."""
+"""embed: model -> audio or store -> windows -> encoder -> folder of vectors -> file."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from mscol_cli.audio import AudioListing, clash, find_audio
-from mscol_cli.audio.mono import PIECE, resampled_pieces
-from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.embed.vectors import VectorTable, check_vector_path, write_vectors
+from mscol_cli.embed.inputs import Inputs, find_inputs
+from mscol_cli.embed.pending import KnownContent, Pending, failures_of, is_silent
+from mscol_cli.embed.target import Target, check_output, resolve_target
+from mscol_cli.embed.worker import Worker
 from mscol_cli.engine.devices import pick_device
-from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
+from mscol_cli.engine.jobs import (
+    is_managed_worker,
+    local_device,
+    no_worker_finished,
+    rank_and_workers,
+    run_workers,
+    wanted_jobs,
+)
 from mscol_cli.engine.models import Model, resolve_model
-from mscol_cli.engine.waveforms import load_waveform, read_or_measure
-from mscol_cli.errors import BadInputError
+from mscol_cli.engine.vector_header import vector_header
+from mscol_cli.errors import UsageError
 from mscol_cli.host import load_registry
-from mscol_cli.store import SAMPLE_RATE, Store
-from mscol_cli.store.header import HEADER
-from mscol_cli.system.files import is_regular
-from mscol_cli.system.outcomes import Failures, nothing_usable, writing
+from mscol_cli.system.launcher import exit_with_parent
+from mscol_cli.system.outcomes import MAKE_ROOM, Failures, nothing_usable, resumable, writing
+from mscol_cli.vectors import VectorFolder, VectorHeader
+from mscol_cli.vectors.header import POOLS, PRECISIONS
 
 DEFAULT_OUTPUT = Path("embeddings.npz")
-Named = tuple[str, ClipEmbedding | BadInputError]
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,13 @@ class EmbedRequest:
         inputs: Audio files, folders to search, sealed stores.
         model: A run or checkpoint folder, `untrained`, or None for `runs/latest`.
         encoder: The encoder of `untrained`.
-        output: Output file; its suffix is the format: .npz, .csv or .safetensors.
-        windows: Write one vector per window instead of the mean per clip.
+        output: A folder of vectors, or a file with the suffix of a format.
+        pool: `mean` or `max` over the windows of a file, or `none` for one vector per window.
+        hop: Seconds from the start of one window to the next; None for that of the encoder.
+        precision: `float32` or `float16`.
+        source: Source of the stores to embed.
+        jobs: Number of processes that share the work on this machine.
+        gpus: Number of processes, each with its own GPU.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
     """
 
@@ -49,7 +56,12 @@ class EmbedRequest:
     model: str | None = None
     encoder: str | None = None
     output: Path = DEFAULT_OUTPUT
-    windows: bool = False
+    pool: str = "mean"
+    hop: float | None = None
+    precision: str = "float32"
+    source: str = MIXTURE
+    jobs: int | None = None
+    gpus: int | None = None
     device: str = "auto"
 
 
@@ -58,14 +70,17 @@ class EmbedResult:
     """Result of `mscol embed`.
 
     Attributes:
-        output: The file.
+        output: The folder or file.
         model: Name of the model.
         model_hash: SHA-256 of its weights.
-        clips: Number of clips in the file.
-        windows: Number of embedded windows, also if the file has one row per clip.
+        clips: Number of clips with vectors in the output.
+        windows: Number of embedded windows, also if they were pooled.
         dim: Size of a vector.
+        done_before: Number of inputs that were embedded by an earlier command.
+        removed: Number of vanished files that were removed from the listing.
         failures: Inputs that could not be used, with the reason.
         seconds: Elapsed time.
+        finished: Whether this process wrote the result; one of several workers does.
     """
 
     output: Path
@@ -74,127 +89,183 @@ class EmbedResult:
     clips: int
     windows: int
     dim: int
+    done_before: int = 0
+    removed: int = 0
     failures: Failures = field(default_factory=list)
     seconds: float = 0.0
+    finished: bool = True
 
 
-def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
-    """Embed every input and write one file of vectors.
+CommandLine = Callable[[EmbedRequest], Sequence[str]]
+
+
+def run(
+    request: EmbedRequest, progress: Progress, command_line: CommandLine | None = None
+) -> EmbedResult:
+    """Embed the inputs that the output lacks.
+
+    Args:
+        request: Inputs and options.
+        progress: Receives progress, warnings and notes.
+        command_line: Command line of a worker that serves a request, if several are requested.
 
     Raises:
-        UsageError: The format of the output is unknown, or two clips have the same name.
+        UsageError: An option is invalid, two clips have the same name, or the folder has vectors of
+            another model or with other settings.
         MissingDataError: The model or an input does not exist, or the inputs hold no audio.
-        BadInputError: No input could be used; nothing is written.
+        BadInputError: No input could be used; a file is not written.
         MscolError: The output cannot be written.
+        Interrupted: Stopped by Ctrl-C; the same command resumes.
     """
     begun = time.monotonic()
-    check_vector_path(request.output)
-    sources = _find(request.inputs)
-    device = pick_device(request.device)
+    managed, ranks = is_managed_worker(), rank_and_workers()
+    if managed:
+        exit_with_parent()
+    jobs = wanted_jobs(request.jobs, request.gpus)
+    _check(request)
+    inputs = find_inputs(request.inputs, request.source)
+    device = pick_device("cpu" if jobs > 1 else local_device(request.device))
     model = resolve_model(request.model, request.encoder, load_registry(), device)
-    progress.note(model.describe())
-    progress.begin("embedding", len(sources.names), "clips")
-    results = zip(sources.names, sources.embed(model.encoder, device, progress), strict=True)
-    embedded = _collect(results, request.windows, progress)
-    progress.end()
-    for name, reason in sources.unlisted:
-        progress.warn(f"skipped {reason}")
-        embedded.failures.append((name, reason))
-    if not embedded.clips:
-        raise nothing_usable(embedded.failures, len(sources.names) + len(sources.unlisted))
+    header = _header(request, model)
+    target = resolve_target(request.output, header)
+    is_first = not managed and (ranks is None or ranks[0] == 0)
+    if is_first:
+        progress.note(model.describe())
+    if target.is_file and ranks is not None and not managed:
+        raise UsageError(
+            f"processes of torchrun or srun fill a folder: use -o {request.output.stem}, then"
+            f" 'mscol vectors export {request.output.stem} -o {request.output}'."
+        )
     with writing(request.output):
-        write_vectors(_table(embedded.clips, request.windows, model), request.output)
+        folder = target.create(header)
+    _check_paths(folder, inputs)
+    with resumable(f"finished files are saved in {target.folder}"):
+        with writing(target.folder, MAKE_ROOM):
+            pending = Pending(folder, inputs.clips)
+            done = len(inputs.clips) - len(pending)
+            progress.begin("embedding", len(inputs.clips), "clips")
+            progress.skip(done)
+            if jobs > 1 and command_line is not None:
+                pinned = replace(_pinned(request, model), output=target.folder)
+                _run_jobs(jobs, command_line(pinned), folder, pending, progress)
+            else:
+                known = KnownContent(folder, inputs.clips)
+                worker = Worker(folder, model, device, pending, known.find, progress)
+                worker.run(inputs.clips, *(ranks or (0, 1)))
+            progress.end()
+        if not is_first:
+            return _result(request, folder, [], done, 0, begun, finished=False)
+        return _finish(request, target, folder, inputs, done, begun, progress)
+
+
+def _finish(
+    request: EmbedRequest,
+    target: Target,
+    folder: VectorFolder,
+    inputs: Inputs,
+    done: int,
+    begun: float,
+    progress: Progress,
+) -> EmbedResult:
+    """Remove vanished files and export."""
+    with writing(target.folder, MAKE_ROOM):
+        removed, others = target.remove_vanished(folder, inputs)
+    if others:
+        progress.note(
+            f"{others} files of {target.folder} are not below the inputs and remain in it"
+        )
+    for _, reason in inputs.unlisted:
+        progress.warn(f"skipped {reason}")
+    silent = sum(map(is_silent, folder.entries))
+    if silent:
+        progress.note(f"{silent} tracks have no vector: their {request.source} is silent")
+    failures = failures_of(folder, inputs)
+    names = [clip.id for clip in inputs.clips]
+    if not any(entry.rows for name in names if (entry := folder.find(name)) is not None):
+        target.discard()
+        raise nothing_usable(failures, len(names) + len(inputs.unlisted))
+    with writing(target.output):
+        target.finish(folder)
+    return _result(request, folder, failures, done, removed, begun)
+
+
+def _result(
+    request: EmbedRequest,
+    folder: VectorFolder,
+    failures: Failures,
+    done: int,
+    removed: int,
+    begun: float,
+    finished: bool = True,
+) -> EmbedResult:
+    header = folder.header
     return EmbedResult(
         output=request.output,
-        model=model.name,
-        model_hash=model.hash,
-        clips=len(embedded.clips),
-        windows=embedded.windows,
-        dim=model.encoder.dim,
-        failures=embedded.failures,
+        model=header.model,
+        model_hash=header.model_hash,
+        clips=sum(entry.rows > 0 for entry in folder.entries),
+        windows=sum(entry.windows for entry in folder.entries),
+        dim=header.dim,
+        done_before=done,
+        removed=removed,
+        failures=failures,
         seconds=time.monotonic() - begun,
+        finished=finished,
     )
 
 
-@dataclass(frozen=True)
-class _Sources:
-    """Sources of clips: files, then the mixtures of stores; `names` covers both in this order.
-    `unlisted` are folders that could not be listed, with the reason."""
-
-    names: Sequence[str]
-    files: Sequence[Path]
-    stores: Sequence[Store]
-    unlisted: Failures
-
-    def embed(
-        self, encoder: Encoder, device: torch.device, progress: Progress
-    ) -> Iterator[ClipEmbedding | BadInputError]:
-        decode = partial(load_waveform, warn=progress.warn)
-        yield from embed_files(encoder, self.files, device=device, decode=decode)
-        for store in self.stores:
-            yield from embed_clips(encoder, _mixtures(store, encoder.sample_rate), device=device)
+def _check(request: EmbedRequest) -> None:
+    for option, value, choices in (
+        ("--pool", request.pool, POOLS),
+        ("--precision", request.precision, tuple(PRECISIONS)),
+    ):
+        if value not in choices:
+            raise UsageError(f"{option} is '{value}': use {', '.join(choices)}.")
+    check_output(request.output)
 
 
-@dataclass
-class _Embedded:
-    """Results so far: clips by name, number of windows, and failures."""
-
-    clips: dict[str, ClipEmbedding] = field(default_factory=dict)
-    windows: int = 0
-    failures: Failures = field(default_factory=list)
-
-
-def _find(inputs: Sequence[Path]) -> _Sources:
-    stores = [Store.open(path) for path in inputs if is_regular(path / HEADER)]
-    others = [path for path in inputs if not is_regular(path / HEADER)]
-    listing = find_audio(others) if others or not stores else AudioListing()
-    clips = [(file.name, file.path) for file in listing.files]
-    clips += [(track, store.path) for store in stores for track in store.index.track_ids]
-    _check_unique(clips)
-    paths = [file.path for file in listing.files]
-    return _Sources([name for name, _ in clips], paths, stores, list(listing.failures))
-
-
-def _check_unique(clips: Sequence[tuple[str, Path]]) -> None:
-    seen: dict[str, Path] = {}
-    for name, origin in clips:
-        if name in seen:
-            raise clash(name, seen[name], origin)
-        seen[name] = origin
-
-
-def _mixtures(store: Store, sample_rate: int) -> Iterator[Clip]:
-    for row, track in enumerate(store.index.track_ids):
-        pieces = partial(_mixture_pieces, store, row, sample_rate)
-        yield Clip(f"{store.path}: track {track}", read_or_measure(pieces))
-
-
-def _mixture_pieces(store: Store, row: int, sample_rate: int) -> Iterator[NDArray[np.float32]]:
-    return resampled_pieces(store.pieces(row, 0, PIECE), SAMPLE_RATE, sample_rate)
-
-
-def _collect(results: Iterator[Named], windows: bool, progress: Progress) -> _Embedded:
-    embedded = _Embedded()
-    for name, result in results:
-        if isinstance(result, BadInputError):
-            progress.warn(f"skipped {result}")
-            embedded.failures.append((name, str(result)))
-        else:
-            embedded.windows += len(result.windows)
-            embedded.clips[name] = result if windows else _mean(result)
-        progress.advance(failed=str(len(embedded.failures)))
-    return embedded
-
-
-def _mean(clip: ClipEmbedding) -> ClipEmbedding:
-    return ClipEmbedding(clip.windows.mean(axis=0, keepdims=True), clip.start_s[:1])
-
-
-def _table(clips: Mapping[str, ClipEmbedding], windows: bool, model: Model) -> VectorTable:
-    return VectorTable(
-        np.concatenate([clip.windows for clip in clips.values()]),
-        tuple(name for name, clip in clips.items() for _ in clip.windows),
-        np.concatenate([clip.start_s for clip in clips.values()]) if windows else None,
-        model=model.name,
-        model_hash=model.hash,
+def _header(request: EmbedRequest, model: Model) -> VectorHeader:
+    hop, rate = None, model.encoder.sample_rate
+    if request.hop is not None:
+        hop = round(request.hop * rate) if 0 < request.hop < 1e6 else 0
+        if hop < 1:
+            raise UsageError(f"--hop takes seconds, at least {1 / rate:.6f}, not {request.hop}.")
+    return vector_header(
+        model, hop=hop, pool=request.pool, precision=request.precision, source=request.source
     )
+
+
+def _check_paths(folder: VectorFolder, inputs: Inputs) -> None:
+    """Raise UsageError if an input has the id of another file that still exists."""
+    for clip in inputs.clips:
+        entry = folder.find(clip.id)
+        if entry is None or clip.version is None or entry.path in ("", clip.version.path):
+            continue
+        if Path(entry.path).exists() and not clip.path.samefile(entry.path):
+            raise UsageError(
+                f"{folder.path} has {clip.id} from {entry.path}, and the input is {clip.path}: give"
+                " one folder that holds both, or choose another -o."
+            )
+
+
+def _pinned(request: EmbedRequest, model: Model) -> EmbedRequest:
+    """The request with this model, even if another run becomes `runs/latest` meanwhile."""
+    if model.folder is None:
+        return request
+    return replace(request, model=str(model.folder), encoder=None)
+
+
+def _run_jobs(
+    count: int,
+    arguments: Sequence[str],
+    folder: VectorFolder,
+    pending: Pending,
+    progress: Progress,
+) -> None:
+    if not pending:
+        return
+    kept = f"finished files are saved in {folder.path}"
+    codes = run_workers(count, arguments, progress, lambda: progress.advance(pending.update()))
+    progress.advance(pending.update())
+    if pending:
+        raise no_worker_finished(codes, kept)

@@ -79,11 +79,18 @@ class _Framed:
             yield unfolded[starts]
 
 
-def whole_windows(encoder: Encoder, samples: int) -> NDArray[np.int64]:
-    """First samples (windows,) of all complete windows of a clip, one every `window_hop` samples;
-    a partial window at the end is dropped."""
-    count = max(0, 1 + (samples - encoder.crop_samples) // encoder.window_hop)
-    return np.arange(count, dtype=np.int64) * encoder.window_hop
+def whole_windows(encoder: Encoder, samples: int, hop: int | None = None) -> NDArray[np.int64]:
+    """First samples (windows,) of all complete windows of a clip; a partial window at the end is
+    dropped.
+
+    Args:
+        encoder: The encoder.
+        samples: Length of the clip.
+        hop: Samples from the start of one window to the next; None for the encoder's `window_hop`.
+    """
+    hop = encoder.window_hop if hop is None else hop
+    count = max(0, 1 + (samples - encoder.crop_samples) // hop)
+    return np.arange(count, dtype=np.int64) * hop
 
 
 def embed_files(
@@ -131,9 +138,26 @@ def embed_clips(
 
     Errors among the clips are passed on; a clip shorter than one window becomes an error.
     """
+    for group in embed_groups(encoder, clips, device=device, cut=cut, noise=noise):
+        yield from group
+
+
+def embed_groups(
+    encoder: Encoder,
+    clips: Iterable[Clip | BadInputError],
+    *,
+    device: torch.device,
+    cut: Cut = whole_windows,
+    noise: bool = False,
+) -> Iterator[list[ClipEmbedding | BadInputError]]:
+    """`embed_clips`, by groups of clips that share passes of the encoder.
+
+    Which clips share a pass affects rounding. Clips that follow a group are grouped as if they were
+    the first: work that is saved group by group resumes with the same batches.
+    """
     framed = (_frame(encoder, clip, cut) if isinstance(clip, Clip) else clip for clip in clips)
     for group in _groups(framed, windows_per_pass(device)):
-        yield from _embed_group(encoder, group, device, noise)
+        yield list(_embed_group(encoder, group, device, noise))
 
 
 def embed_clip(encoder: Encoder, waveform: NDArray[np.float32]) -> ClipEmbedding:

@@ -10,19 +10,19 @@ from pathlib import Path
 from mscol_cli.audio import find_audio
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.contracts.separator import Separator
+from mscol_cli.engine.jobs import (
+    is_managed_worker,
+    local_device,
+    rank_and_workers,
+    wanted_jobs,
+)
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.recipes.recipe import to_toml
 from mscol_cli.separate import estimate as estimates
 from mscol_cli.separate.copies import STEMS_MANIFEST, Copies, copies_folder, open_copies
 from mscol_cli.separate.estimate import Estimate
 from mscol_cli.separate.inputs import find_tracks
-from mscol_cli.separate.jobs import (
-    is_managed_worker,
-    local_device,
-    rank_and_workers,
-    run_jobs,
-    wanted_jobs,
-)
+from mscol_cli.separate.jobs import run_jobs
 from mscol_cli.separate.plan import PendingTracks, find_pending, make_plan
 from mscol_cli.separate.separator import SeparateRequest, build_separator, resolve
 from mscol_cli.separate.worker import Worker
@@ -94,7 +94,7 @@ def run(
     managed = is_managed_worker()
     if managed:
         exit_with_parent()
-    jobs, ranks = wanted_jobs(request), rank_and_workers()
+    jobs, ranks = wanted_jobs(request.jobs, request.gpus), rank_and_workers()
     request = replace(request, device=local_device(request.device))
     output = store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
@@ -190,7 +190,7 @@ def _estimate(
     speed = None
     if (pending.music.hours or 0.0) >= estimates.MIN_TRIAL_HOURS:
         # Worker processes load their own networks: the trial must leave none in this process.
-        only_process = wanted_jobs(request) == 1
+        only_process = wanted_jobs(request.jobs, request.gpus) == 1
         trial = separator if only_process else build_separator(request, Silent())[0]
         speed = _speed(request, trial, pending)
     _print_estimate(request, pending, separator, output, exported, speed, progress)

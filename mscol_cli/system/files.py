@@ -104,6 +104,11 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def absolute_path(path: Path) -> Path:
+    """Make a path absolute and remove `..`, without resolving links."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
 def existing_parent(path: Path) -> Path:
     """The path itself if it is a folder, else its nearest existing parent."""
     return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())

@@ -50,14 +50,18 @@ class VectorFolder:
         """
         return VectorFolder(path, VectorHeader.read(path))
 
-    def refresh(self) -> None:
-        """Read lines that were added to the indexes meanwhile."""
+    def refresh(self) -> set[str]:
+        """Read lines that were added to the indexes meanwhile, and return their ids."""
+        added = set()
         for path in index_paths(self.path):
             for entry in self._indexes.setdefault(path, IndexReader(path)).read():
+                added.add(entry.id)
                 known = self._newest.get(entry.id)
                 if known is None or _rank(entry) >= _rank(known):
                     self._newest[entry.id] = entry
-        vars(self).pop("entries", None)
+        if added:
+            vars(self).pop("entries", None)
+        return added
 
     @cached_property
     def entries(self) -> Sequence[VectorEntry]:
@@ -73,6 +77,14 @@ class VectorFolder:
         """Revision of a new line of an id."""
         return 1 + self._newest[name].revision if name in self._newest else 1
 
+    def holds(self, entry: VectorEntry) -> bool:
+        """Whether the shard of an entry is long enough to have its vectors."""
+        end = (entry.row + entry.rows) * self.header.row_bytes
+        try:
+            return entry.rows == 0 or end <= self.shard_path(entry.shard).stat().st_size
+        except OSError:
+            return False
+
     def start_s(self, entry: VectorEntry) -> NDArray[np.float64]:
         """Start of the window of each vector of a file, (rows,) in seconds; 0 for a pooled one."""
         starts = np.arange(entry.rows, dtype=np.int64) * self.header.hop
@@ -84,20 +96,25 @@ class VectorFolder:
         Raises:
             MscolError: They are missing or damaged.
         """
-        size, path = self.header.row_bytes, self.shard_path(entry.shard)
+        path = self.shard_path(entry.shard)
         try:
-            with path.open("rb") as file:
-                file.seek(entry.row * size)
-                content = file.read(entry.rows * size)
+            content = self._content(entry)
         except OSError as error:
             raise MscolError(f"{path}: cannot be read ({error.strerror})") from error
-        if len(content) < entry.rows * size or zlib.crc32(content) != entry.crc32:
+        if not _is_intact(entry, content, self.header.row_bytes):
             raise MscolError(
                 f"{path}: the vectors of {entry.id} are damaged: delete {path.name} and"
                 f" {path.stem}.jsonl, and embed again"
             )
         vectors = np.frombuffer(content, self.header.dtype).reshape(entry.rows, self.header.dim)
         return vectors.astype(np.float32)
+
+    def is_intact(self, entry: VectorEntry) -> bool:
+        """Whether the vectors of a file can be read and have their CRC."""
+        try:
+            return _is_intact(entry, self._content(entry), self.header.row_bytes)
+        except OSError:
+            return False
 
     def mapped(self, shard: int) -> NDArray[np.floating[Any]]:
         """Memory map of a shard, (rows, dim) in the precision of the folder.
@@ -157,6 +174,11 @@ class VectorFolder:
         """File with the vectors of a shard."""
         return self.path / f"{shard:05d}{self.header.suffix}"
 
+    def _content(self, entry: VectorEntry) -> bytes:
+        with self.shard_path(entry.shard).open("rb") as file:
+            file.seek(entry.row * self.header.row_bytes)
+            return file.read(entry.rows * self.header.row_bytes)
+
     def _in(self, shard: int) -> Iterator[VectorEntry]:
         return (entry for entry in self.entries if entry.shard == shard)
 
@@ -176,3 +198,7 @@ def _rank(entry: VectorEntry) -> tuple[int, int]:
     # Two processes may add the same file at once: the higher shard wins. In a shard the later line
     # of a revision replaces the earlier one.
     return entry.revision, entry.shard
+
+
+def _is_intact(entry: VectorEntry, content: bytes, row_bytes: int) -> bool:
+    return len(content) == entry.rows * row_bytes and zlib.crc32(content) == entry.crc32

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.system.files import absolute_path
+
 
 @dataclass(frozen=True)
 class FileVersion:
@@ -30,7 +32,7 @@ class FileVersion:
             status = path.stat()
         except OSError:
             return None
-        return FileVersion(str(path.absolute()), status.st_size, status.st_mtime_ns)
+        return FileVersion(str(absolute_path(path)), status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)

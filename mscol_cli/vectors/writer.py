@@ -13,13 +13,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mscol_cli.system.files import whole_lines
 from mscol_cli.system.locks import Lock
-from mscol_cli.vectors.folder import FloatArray, VectorFolder
+from mscol_cli.vectors.folder import VectorFolder
 from mscol_cli.vectors.header import VectorHeader
 from mscol_cli.vectors.records import FileVersion, IndexReader, VectorEntry
 
@@ -49,7 +50,7 @@ class VectorWriter:
         self,
         name: str,
         file: FileVersion,
-        vectors: FloatArray,
+        vectors: NDArray[np.floating[Any]],
         *,
         windows: int | None = None,
         sha256: str | None = None,
@@ -85,14 +86,19 @@ class VectorWriter:
         """Remove a file from the listing."""
         self._append(VectorEntry(name, removed=True))
 
-    def flush(self, *, only_if_due: bool = False) -> None:
+    def flush(self, *, only_if_due: bool = False) -> bool:
         """Write added entries to disk.
 
         Args:
-            only_if_due: Only if they are older than a second, or more than 4 MiB.
+            only_if_due: Only if the last flush was a second ago, or more than 4 MiB wait.
+
+        Returns:
+            Whether they were written.
         """
-        if self._shard is not None and (self._shard.is_due or not only_if_due):
-            self._shard.flush()
+        if self._shard is None or (only_if_due and not self._shard.is_due):
+            return False
+        self._shard.flush()
+        return True
 
     def close(self) -> None:
         """Flush added entries and unlock the shard."""

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 from safetensors import safe_open
 
 from mscol_cli.contracts.progress import Silent
-from mscol_cli.embed.vectors import VectorTable, check_vector_path, write_vectors
 from mscol_cli.embed.workflow import EmbedRequest, EmbedResult, run
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.messages import mentions
-
-FORMATS = (".npz", ".csv", ".safetensors")
+from tests.helpers.vectors import FORMATS, read_table
 
 
 @pytest.fixture
@@ -34,32 +31,14 @@ def music(tmp_path: Path) -> Path:
 
 def embed(output: Path, *inputs: Path, windows: bool = False) -> EmbedResult:
     request = EmbedRequest(
-        inputs, model="untrained", encoder="small", output=output, windows=windows, device="cpu"
+        inputs,
+        model="untrained",
+        encoder="small",
+        output=output,
+        pool="none" if windows else "mean",
+        device="cpu",
     )
     return run(request, Silent())
-
-
-def read(path: Path) -> VectorTable:
-    if path.suffix.lower() == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            starts = file.get("start_s")
-            return VectorTable(file["embeddings"], tuple(file["ids"].tolist()), starts)
-    if path.suffix == ".safetensors":
-        with safe_open(path, framework="numpy") as file:
-            starts = file.get_tensor("start_s") if "start_s" in file.keys() else None  # noqa: SIM118
-            ids = tuple(json.loads(file.metadata()["ids"]))
-            return VectorTable(file.get_tensor("embeddings"), ids, starts)
-    return read_csv(path)
-
-
-def read_csv(path: Path) -> VectorTable:
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        header, *rows = list(csv.reader(file))
-    first = header.index("e0")
-    assert header[first:] == [f"e{axis}" for axis in range(len(header) - first)]
-    starts = np.array([float(row[1]) for row in rows]) if header[1] == "start_s" else None
-    vectors = np.array([row[first:] for row in rows], dtype=np.float32)
-    return VectorTable(vectors, tuple(row[0] for row in rows), starts)
 
 
 @pytest.mark.parametrize("windows", [False, True])
@@ -67,7 +46,7 @@ def test_every_format_holds_the_same(music: Path, tmp_path: Path, windows: bool)
     tables = []
     for suffix in FORMATS:
         embed(tmp_path / f"out{suffix}", music, windows=windows)
-        tables.append(read(tmp_path / f"out{suffix}"))
+        tables.append(read_table(tmp_path / f"out{suffix}"))
     assert tables[0].embeddings.dtype == np.float32
     for table in tables[1:]:
         assert table.ids == tables[0].ids
@@ -78,7 +57,7 @@ def test_every_format_holds_the_same(music: Path, tmp_path: Path, windows: bool)
 def test_a_file_has_the_mean_of_its_windows(music: Path, tmp_path: Path) -> None:
     result = embed(tmp_path / "clips.npz", music)
     detailed = embed(tmp_path / "windows.npz", music, windows=True)
-    clips, windows = read(result.output), read(detailed.output)
+    clips, windows = read_table(result.output), read_table(detailed.output)
     assert clips.ids == tuple(f"disc {row}/song, one.wav" for row in range(3))
     assert clips.start_s is None
     assert windows.start_s is not None
@@ -91,16 +70,19 @@ def test_a_file_has_the_mean_of_its_windows(music: Path, tmp_path: Path) -> None
     assert detailed.windows == 6
 
 
-@pytest.mark.parametrize("name", ["out.txt", "out", "out.npy", "."])
+@pytest.mark.parametrize("name", ["out.txt", "out.npy", ".", "full"])
 def test_an_output_that_cannot_be_is_refused_before_any_work(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"\.npz, \.csv, \.safetensors"):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"\.npz, \.csv, \.safetensors, \.parquet"):
         embed(tmp_path / name, tmp_path / "gone")
+    assert (tmp_path / "full" / "notes.txt").read_text() == "mine"
 
 
-def test_a_folder_is_no_output(tmp_path: Path) -> None:
-    (tmp_path / "out.csv").mkdir()
-    with pytest.raises(UsageError, match="is a folder"):
-        check_vector_path(tmp_path / "out.csv")
+def test_a_file_or_folder_in_the_way_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="is a file"):
+        embed(tmp_path / "file", tmp_path / "gone")
 
 
 def test_a_bad_file_is_reported_and_the_rest_embedded(music: Path, tmp_path: Path) -> None:
@@ -109,7 +91,7 @@ def test_a_bad_file_is_reported_and_the_rest_embedded(music: Path, tmp_path: Pat
     result = embed(tmp_path / "out.npz", music)
     assert [name for name, _ in result.failures] == ["a.wav", "short.wav"]
     assert "0.995 s" in result.failures[1][1]
-    assert len(read(result.output).ids) == result.clips == 3
+    assert len(read_table(result.output).ids) == result.clips == 3
 
 
 def test_nothing_is_written_when_no_input_can_be_used(tmp_path: Path) -> None:
@@ -132,11 +114,11 @@ def test_an_empty_folder_is_missing_data(tmp_path: Path) -> None:
 def test_the_mixtures_of_a_store_are_embedded(store: Path, tmp_path: Path) -> None:
     result = embed(tmp_path / "store.npz", store)
     opened = Store.open(store)
-    assert read(result.output).ids == opened.index.track_ids
+    assert read_table(result.output).ids == opened.index.track_ids
     write_audio(tmp_path / "first.wav", opened.waveform(0)[None])
-    alone = read(embed(tmp_path / "alone.npz", tmp_path / "first.wav").output)
+    alone = read_table(embed(tmp_path / "alone.npz", tmp_path / "first.wav").output)
     np.testing.assert_allclose(
-        alone.embeddings[0], read(result.output).embeddings[0], rtol=1e-3, atol=1e-4
+        alone.embeddings[0], read_table(result.output).embeddings[0], rtol=1e-3, atol=1e-4
     )
 
 
@@ -144,7 +126,7 @@ def test_ids_of_files_and_tracks_do_not_depend_on_the_other_inputs(
     store: Path, music: Path, tmp_path: Path
 ) -> None:
     result = embed(tmp_path / "all.npz", store, music)
-    names = read(result.output).ids
+    names = read_table(result.output).ids
     assert names[:3] == tuple(f"disc {row}/song, one.wav" for row in range(3))
     assert names[3:] == Store.open(store).index.track_ids
     with pytest.raises(UsageError, match=rf"{names[3]}: {store} and {store}"):
@@ -165,6 +147,9 @@ def test_the_output_names_the_model_and_its_hash(music: Path, tmp_path: Path, su
     if suffix == ".npz":
         with np.load(output, allow_pickle=False) as file:
             found = {name: str(file[name]) for name in ("model", "model_hash")}
+    elif suffix == ".parquet":
+        metadata = parquet.read_schema(output).metadata
+        found = {name.decode(): value.decode() for name, value in metadata.items()}
     elif suffix == ".csv":
         found = json.loads((tmp_path / "out.csv.json").read_text())
     else:
@@ -178,19 +163,6 @@ def test_an_unwritable_output_is_one_line(music: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MscolError, match="file"):
         embed(tmp_path / "file" / "out.npz", music)
-
-
-@pytest.mark.parametrize("suffix", [*FORMATS, ".NPZ"])
-def test_awkward_names_survive(tmp_path: Path, suffix: str) -> None:
-    ids = ('say "a", b\n', "näme/日本", os.fsdecode(b"latin-\xe9.mp3"))
-    vectors = np.array([[0.1, -1e-30], [3.4e38, 1 / 3], [0.0, 7.0]], dtype=np.float32)
-    path = tmp_path / "new" / f"out{suffix}"
-    write_vectors(VectorTable(vectors, ids), path)
-    beside = [f"{path.name}.json"] if suffix == ".csv" else []
-    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, *beside]
-    table = read(path)
-    assert table.ids == ids
-    np.testing.assert_array_equal(table.embeddings, vectors)
 
 
 def test_a_model_is_found_by_the_name_of_its_run(
@@ -226,4 +198,4 @@ def test_the_command_takes_the_latest_run_and_says_what_it_skipped(
     first = printed.err.splitlines()[0]
     assert mentions(first, f"{trained}/checkpoints/step-00000006", "step 6")
     assert "broken.flac" in printed.err
-    assert read(tmp_path / "embeddings.npz").embeddings.shape == (3, 256)
+    assert read_table(tmp_path / "embeddings.npz").embeddings.shape == (3, 256)

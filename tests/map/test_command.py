@@ -17,7 +17,7 @@ from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.browser import BROWSER, Tab, opened
 from tests.helpers.messages import mentions
-from tests.helpers.vectors import write_vectors
+from tests.helpers.folders import write_vectors
 
 needs_browser = [
     pytest.mark.slow,

@@ -1,0 +1,101 @@
+"""`mscol vectors`: inspect, verify and export a folder of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mscol_cli.commands.shared import Json
+from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, print_result
+from mscol_cli.system.units import format_bytes
+
+if TYPE_CHECKING:
+    from mscol_cli.vectors import VectorEntry
+    from mscol_cli.vectors.contents import VectorsInfo
+
+vectors = typer.Typer(help="Inspect, verify or export a folder of vectors.", no_args_is_help=True)
+VectorsFolder = Annotated[
+    Path, typer.Argument(help="A folder of vectors, by 'mscol embed'.", metavar="VECTORS")
+]
+
+
+@vectors.command()
+def info(path: VectorsFolder, json: Json = False) -> None:
+    """Show the model, the windows and the size of a folder."""
+    from mscol_cli.vectors.contents import info as read
+
+    content = read(path)
+    print_result(content, json, _format_info(content))
+
+
+@vectors.command()
+def ls(path: VectorsFolder, json: Json = False) -> None:
+    """List the files: vectors, windows, id, and the reason of a failure."""
+    from mscol_cli.vectors import VectorFolder
+
+    entries = VectorFolder.open(path).entries
+    print_result(entries, json, map(_format_entry, entries))
+
+
+@vectors.command()
+def verify(path: VectorsFolder, json: Json = False) -> None:
+    """Verify the checksum of every vector, the sizes of the shards and the lines of the indexes."""
+    from mscol_cli.vectors.verify import raise_if_damaged, run
+
+    with TerminalProgress() as progress:
+        result = run(path, progress)
+        for name in result.missing:
+            progress.warn(f"{name}: is missing")
+        for line in result.damaged:
+            progress.warn(line)
+    if json:
+        print_json(result)
+    raise_if_damaged(result)
+    if not json:
+        print_lines(
+            f"{path}: the vectors of all {result.clips:,} clips match their checksums"
+            f" ({format_bytes(result.bytes)})"
+        )
+
+
+@vectors.command()
+def export(
+    path: VectorsFolder,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help="File: .npz, .csv, .safetensors or .parquet.", metavar="FILE"
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """Write the vectors of a folder to one file, in bounded memory."""
+    from mscol_cli.vectors.contents import export as write
+
+    result = write(path, output)
+    line = f"{output}: {result.clips:,} clips, {result.vectors:,} vectors, by {result.model}"
+    print_result(result, json, [line])
+
+
+def _format_info(info: VectorsInfo) -> Iterator[str]:
+    header = info.header
+    yield f"{info.folder}: {info.clips:,} clips, {info.vectors:,} vectors, {header.dim} dimensions"
+    yield f"model {header.model}, encoder {header.encoder}, hash {header.model_hash[:12]}"
+    hop, window = (1 / header.sample_rate * size for size in (header.hop, header.window))
+    yield (
+        f"{info.windows:,} windows of {window:.3f} s every {hop:.3f} s, pool {header.pool},"
+        f" {header.precision}, source {header.source}"
+    )
+    unused = f", of which {format_bytes(info.unused)} are unused" if info.unused else ""
+    yield f"{format_bytes(info.bytes)}{unused}"
+    if info.failures:
+        yield f"files without vectors: {info.failures:,} (see 'mscol vectors ls')"
+
+
+def _format_entry(entry: VectorEntry) -> str:
+    name = entry.id if entry.id.isprintable() else repr(entry.id)
+    reason = f": {entry.failure}" if entry.failure is not None else ""
+    return f"{entry.rows:6} {entry.windows:6} {name}{reason}"

@@ -1,0 +1,211 @@
+"""The clips to embed: audio files, and one source of the tracks of stores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mscol_cli.audio import AudioListing, clash, find_audio
+from mscol_cli.audio.mono import PIECE, resampled_pieces
+from mscol_cli.contracts.plans import MIXTURE
+from mscol_cli.engine.embedding import Clip
+from mscol_cli.engine.waveforms import Waveform, load_waveform, read_or_measure
+from mscol_cli.errors import BadInputError, UnreadableInputError, UsageError, input_failure
+from mscol_cli.store import SAMPLE_RATE, Store
+from mscol_cli.store.header import HEADER, TRACKS
+from mscol_cli.store.records import TrackRecord, newest, read_tracks
+from mscol_cli.system.files import absolute_path, file_hash, is_regular
+from mscol_cli.system.outcomes import Failures
+from mscol_cli.vectors import FileVersion, VectorEntry, is_vector_folder
+
+Warn = Callable[[str], None]
+Known = tuple[NDArray[np.float32], int]
+FindKnown = Callable[[str | None], Known | None]
+SILENT = "the source is silent"
+"""End of the reason why a track has no vector of a source that it lacks. This is not a failure."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A clip to embed.
+
+    Attributes:
+        id: Its name, unique among the inputs.
+        path: The audio file, or the store.
+        version: State of the file; None if it cannot be accessed.
+        sha256: Hash of the record of a track; None for a file, which is hashed when it is read.
+        track: Reads a track of a store at a sample rate; None for a file.
+    """
+
+    id: str
+    path: Path
+    version: FileVersion | None
+    sha256: str | None = None
+    track: Callable[[int], Waveform] | None = None
+
+    def is_current(self, entry: VectorEntry) -> bool:
+        """Whether an entry has the vectors of this version."""
+        if entry.failure is not None or entry.version != self.version:
+            return False
+        return self.track is None or entry.sha256 == self.sha256
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A clip that was read, or failed.
+
+    Attributes:
+        input: The input.
+        version: State of the file when it was read.
+        sha256: SHA-256 of the file, or of the record of a track; None if it cannot be read.
+        clip: The clip or its failure; None if its vectors are known.
+        known: Vectors of the same content, and the number of windows they were pooled from.
+    """
+
+    input: Input
+    version: FileVersion | None
+    sha256: str | None
+    clip: Clip | BadInputError | None
+    known: Known | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of `mscol embed`.
+
+    Attributes:
+        clips: Files in the order of the inputs, then tracks of stores.
+        roots: The inputs themselves; files below them that are not in `clips` have vanished.
+        unlisted: Folders that could not be listed, with the reason.
+    """
+
+    clips: Sequence[Input]
+    roots: Sequence[Path]
+    unlisted: Failures
+
+    def has_lost(self, entry: VectorEntry) -> bool:
+        """Whether the file of an entry, which is not in `clips`, has vanished from the inputs."""
+        unlisted = tuple(name for name, _ in self.unlisted)
+        path = Path(entry.path)
+        return not entry.id.startswith(unlisted) and any(
+            root in (path, *path.parents) for root in self.roots
+        )
+
+
+def find_inputs(paths: Sequence[Path], source: str) -> Inputs:
+    """List the clips of files, folders and stores.
+
+    Args:
+        paths: Audio files, folders to search, sealed stores.
+        source: Source of the stores; another than the mixture excludes files.
+
+    Raises:
+        UsageError: Two clips have the same id, a store lacks the source, or an input is a folder of
+            vectors.
+        MissingDataError: An input does not exist, or no input holds audio.
+    """
+    for path in filter(is_vector_folder, paths):
+        raise UsageError(
+            f"{path} is a folder of vectors: 'mscol vectors export {path} -o FILE' exports it."
+        )
+    stores = [Store.open(path) for path in paths if is_regular(path / HEADER)]
+    others = [path for path in paths if not is_regular(path / HEADER)]
+    if source != MIXTURE and others:
+        raise UsageError(f"--source {source} takes stores only, and {others[0]} is not a store.")
+    listing = find_audio(others) if others or not stores else AudioListing()
+    clips = [Input(file.name, file.path, FileVersion.of(file.path)) for file in listing.files]
+    clips += [clip for store in stores for clip in _tracks(store, source)]
+    _check_unique(clips)
+    return Inputs(clips, list(map(absolute_path, paths)), list(listing.failures))
+
+
+def load(one: Input, sample_rate: int, find: FindKnown, warn: Warn | None = None) -> Loaded:
+    """Read a clip. Any exception becomes its failure.
+
+    Args:
+        one: The input.
+        sample_rate: Sample rate of the waveform in Hz.
+        find: Finds the vectors of a SHA-256; a file whose vectors are known is not decoded.
+        warn: Receives warnings of the decoder.
+    """
+    version, digest = one.version, one.sha256
+    try:
+        if one.track is None:
+            version, digest = FileVersion.of(one.path), _hash(one.path)
+        if version is not None and (known := find(digest)) is not None:
+            return Loaded(one, version, digest, None, known)
+        waveform = _read(one, sample_rate, warn)
+        if one.track is None and FileVersion.of(one.path) != version:
+            raise UnreadableInputError(f"{one.path}: changed while it was read; try again")
+    except Exception as error:
+        return Loaded(one, version, digest, input_failure(_name(one), error))
+    return Loaded(one, version, digest, Clip(_name(one), waveform))
+
+
+def _name(one: Input) -> str:
+    return str(one.path) if one.track is None else f"{one.path}: track {one.id}"
+
+
+def _read(one: Input, sample_rate: int, warn: Warn | None) -> Waveform:
+    if one.track is None:
+        return load_waveform(one.path, sample_rate, warn)
+    waveform = one.track(sample_rate)
+    if isinstance(waveform, np.ndarray) and not waveform.any():
+        raise BadInputError(f"{_name(one)}: {SILENT}")
+    return waveform
+
+
+def _hash(path: Path) -> str | None:
+    try:
+        return file_hash(path)
+    except OSError:  # the decoder gives a better reason
+        return None
+
+
+def _check_unique(clips: Sequence[Input]) -> None:
+    seen: dict[str, Path] = {}
+    for clip in clips:
+        if clip.id in seen:
+            raise clash(clip.id, seen[clip.id], clip.path)
+        seen[clip.id] = clip.path
+
+
+def _tracks(store: Store, source: str) -> Iterator[Input]:
+    names = store.header.sources
+    if source not in names:
+        raise UsageError(f"{store.path} has no source '{source}': use {', '.join(names)}.")
+    column = names.index(source)
+    records = newest(read_tracks(store.path / TRACKS))
+    for row, (name, samples) in enumerate(
+        zip(store.index.track_ids, store.track_samples.tolist(), strict=True)
+    ):
+        version = FileVersion(str(absolute_path(store.path)), 2 * samples, 0)
+        digest = _track_hash(store, records[name], source)
+        yield Input(name, store.path, version, digest, partial(_waveform, store, row, column))
+
+
+def _track_hash(store: Store, record: TrackRecord, source: str) -> str:
+    """Hash of what determines the samples of a track: its input files and the separator."""
+    files = {role: stamp.sha256 for role, stamp in record.files.items()}
+    content = [
+        files,
+        asdict(store.header.separator),
+        source,
+        asdict(record.sources[source])["gain"],
+    ]
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _waveform(store: Store, row: int, column: int, sample_rate: int) -> Waveform:
+    return read_or_measure(partial(_pieces, store, row, column, sample_rate))
+
+
+def _pieces(store: Store, row: int, column: int, sample_rate: int) -> Iterator[NDArray[np.float32]]:
+    return resampled_pieces(store.pieces(row, column, PIECE), SAMPLE_RATE, sample_rate)
