@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mscol_cli.map.colouring import Colouring
 from mscol_cli.pages.render import template_html
 from mscol_cli.similar.search import FloatArray, Match
-from mscol_cli.system.files import escaped
+from mscol_cli.system.files import absolute_path, escaped
 
 NOTHING = np.iinfo(np.uint32).max
 """In place of a neighbour that there is not."""
@@ -67,7 +67,7 @@ def audio_link(path: Path, page: Path) -> str:
     """
     if not path.is_file():
         return ""
-    folder = Path(os.path.abspath(page.parent))  # noqa: PTH100 - links are kept
+    folder = absolute_path(page.parent)
     if path.is_relative_to(folder):
         # Begins with ./ so that a colon in a name is not taken for a scheme.
         return "./" + quote(os.fsencode(path.relative_to(folder).as_posix()))

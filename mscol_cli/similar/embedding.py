@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
-from mscol_cli.engine.embedding import Cut, embed_files
+from mscol_cli.engine.embedding import embed_files, whole_windows
 from mscol_cli.engine.models import UNTRAINED, Model, resolve_model
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.host import load_registry
@@ -112,11 +112,9 @@ class QueryEmbedder:
         return pooled
 
     def _new(self, query: Query, path: Path) -> FloatArray:
-        encoder = self.model.encoder
-        if query.at_s is None:
-            cut = _windows_every(self._library.folder.header.hop)
-        else:
-            cut = _window_at(query, query.at_s)
+        encoder, hop = self.model.encoder, self._library.folder.header.hop
+        whole = query.at_s is None
+        cut = partial(whole_windows, hop=hop) if whole else partial(_window_at, query)
         (result,) = embed_files(encoder, [path], device=self._device, cut=cut)
         if isinstance(result, BadInputError):
             raise result
@@ -135,26 +133,12 @@ def _reference(name: str) -> tuple[str, str | None]:
     return str(checkpoint if checkpoint.is_dir() else folder), None
 
 
-def _windows_every(hop: int) -> Cut:
-    """All complete windows of a clip, one every `hop` samples."""
-
-    def cut(encoder: Encoder, samples: int) -> NDArray[np.int64]:
-        count = max(0, 1 + (samples - encoder.crop_samples) // hop)
-        return np.arange(count, dtype=np.int64) * hop
-
-    return cut
-
-
-def _window_at(query: Query, at_s: float) -> Cut:
-    """The window that starts at a moment, or the last one of the clip."""
-
-    def cut(encoder: Encoder, samples: int) -> NDArray[np.int64]:
-        start, last = round(at_s * encoder.sample_rate), samples - encoder.crop_samples
-        if start >= samples:
-            raise _after_end(query, samples / encoder.sample_rate)
-        return np.array([min(start, last)] if last >= 0 else [], dtype=np.int64)
-
-    return cut
+def _window_at(query: Query, encoder: Encoder, samples: int) -> NDArray[np.int64]:
+    """The window that starts at the moment of a query, or the last one of the clip."""
+    start, last = round((query.at_s or 0) * encoder.sample_rate), samples - encoder.crop_samples
+    if start >= samples:
+        raise _after_end(query, samples / encoder.sample_rate)
+    return np.array([min(start, last)] if last >= 0 else [], dtype=np.int64)
 
 
 def _after_end(query: Query, seconds: float) -> BadInputError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.errors import BadInputError
 from mscol_cli.similar.library import Library
-from mscol_cli.system.files import file_hash, is_regular
+from mscol_cli.system.files import absolute_path, file_hash, is_regular
 from mscol_cli.vectors import FileVersion
 
 MOMENT = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
@@ -77,7 +76,7 @@ def _stored(path: Path, library: Library) -> tuple[int | None, bool]:
     version = FileVersion.of(path)
     if version is None:
         return None, False
-    absolute = os.path.abspath(path)  # noqa: PTH100 - links are kept
+    absolute = str(absolute_path(path))
     by_path = None
     for number, entry in enumerate(library.entries):
         if entry.path == absolute:

@@ -16,8 +16,8 @@ from mscol_cli.app import run
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.browser import BROWSER, Tab, opened
-from tests.helpers.messages import mentions
 from tests.helpers.folders import write_vectors
+from tests.helpers.messages import mentions
 
 needs_browser = [
     pytest.mark.slow,

@@ -20,8 +20,8 @@ from mscol_cli.engine.vector_header import vector_header
 from mscol_cli.host import load_registry
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
-from tests.helpers.messages import mentions
 from tests.helpers.folders import HEADER, write_vectors
+from tests.helpers.messages import mentions
 
 NAMES = ("disc 1/a.wav", "disc 1/b.wav", "disc 2/c.wav", "disc 2/d.wav")
 SECONDS = (1.2, 3.1, 4.2, 2.2)
