@@ -1,4 +1,4 @@
-"""Vectors of queries: stored ones, or new ones by the model of the folder."""
+"""Vectors of queries that are not in the folder, by its model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.runs.layout import checkpoint_folder, find_named
 from mscol_cli.similar.library import Library
-from mscol_cli.similar.query import Query
+from mscol_cli.similar.query import Query, after_end, pooled
 from mscol_cli.similar.search import FloatArray
 
 
 class QueryEmbedder:
-    """Embeds queries; the model is loaded for the first one that is not in the folder.
+    """Embeds queries; the model is loaded for the first one.
 
     Args:
         library: The folder of vectors.
@@ -73,45 +73,22 @@ class QueryEmbedder:
         return loaded
 
     def embed(self, query: Query) -> FloatArray:
-        """Vector of a query, (dim,).
+        """Vector of the file of a query, (dim,).
 
         Raises:
-            BadInputError: The file cannot be read, is too short, or ends before the moment.
+            BadInputError: The file cannot be read, is too short, or ends before the moment; or the
+                query is a moment in a track of a store.
             MissingDataError: The model of the folder does not exist.
             UsageError: `--model` is not the model of the folder.
         """
-        library = self._library
-        if query.clip is not None and query.is_stored:
-            vectors = library.vectors.clip(query.clip)
-            if query.at_s is None:
-                return self._pooled(vectors)
-            if library.has_windows:
-                window: FloatArray = vectors[self._window(query, query.at_s, len(vectors))]
-                return window
         if query.path is None:
             raise BadInputError(
-                f"{query.text}: {library.folder.path} has one vector for the track; embed the store"
-                " with --pool none to search for moments"
+                f"{query.text}: {self._library.folder.path} has one vector for this track; embed"
+                " the store with --pool none to search for moments"
             )
-        return self._pooled(self._new(query, query.path))
+        return pooled(self._windows(query, query.path), self._library)
 
-    def _window(self, query: Query, at_s: float, windows: int) -> int:
-        """The stored window that starts nearest to a moment."""
-        header = self._library.folder.header
-        end_s = ((windows - 1) * header.hop + header.window) / header.sample_rate
-        if at_s >= end_s + header.hop / header.sample_rate:
-            raise _after_end(query, end_s)
-        return min(round(at_s * header.sample_rate / header.hop), windows - 1)
-
-    def _pooled(self, vectors: FloatArray) -> FloatArray:
-        pooled: FloatArray = (
-            vectors.max(axis=0)
-            if self._library.folder.header.pool == "max"
-            else vectors.mean(axis=0)
-        )
-        return pooled
-
-    def _new(self, query: Query, path: Path) -> FloatArray:
+    def _windows(self, query: Query, path: Path) -> FloatArray:
         encoder, hop = self.model.encoder, self._library.folder.header.hop
         whole = query.at_s is None
         cut = partial(whole_windows, hop=hop) if whole else partial(_window_at, query)
@@ -137,9 +114,5 @@ def _window_at(query: Query, encoder: Encoder, samples: int) -> NDArray[np.int64
     """The window that starts at the moment of a query, or the last one of the clip."""
     start, last = round((query.at_s or 0) * encoder.sample_rate), samples - encoder.crop_samples
     if start >= samples:
-        raise _after_end(query, samples / encoder.sample_rate)
+        raise after_end(query, samples / encoder.sample_rate)
     return np.array([min(start, last)] if last >= 0 else [], dtype=np.int64)
-
-
-def _after_end(query: Query, seconds: float) -> BadInputError:
-    return BadInputError(f"{query.text}: the clip ends at {seconds:.1f} s; name an earlier moment")

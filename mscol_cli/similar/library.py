@@ -63,3 +63,8 @@ class Library:
         """Start in seconds of a window of a clip; None in a folder of pooled vectors."""
         header = self.folder.header
         return row * header.hop / header.sample_rate if self.has_windows else None
+
+    def row_at(self, at_s: float, windows: int) -> int:
+        """Window of a clip that starts nearest to a moment in seconds, of so many windows."""
+        header = self.folder.header
+        return min(round(at_s * header.sample_rate / header.hop), windows - 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mscol_cli.errors import BadInputError
 from mscol_cli.similar.library import Library
+from mscol_cli.similar.search import FloatArray
 from mscol_cli.system.files import absolute_path, file_hash, is_regular
 from mscol_cli.vectors import FileVersion
 
@@ -57,6 +58,41 @@ def find_query(text: str, library: Library) -> Query:
             " or an id, and a moment in it as NAME@1:23"
         )
     return whole
+
+
+def stored_vector(query: Query, library: Library) -> FloatArray | None:
+    """Vector of a query, (dim,), from those of the folder; None if it must be embedded.
+
+    A moment is the stored window that starts nearest to it.
+
+    Raises:
+        BadInputError: The clip ends before the moment.
+    """
+    if query.clip is None or not query.is_stored:
+        return None
+    vectors = library.vectors.clip(query.clip)
+    if query.at_s is None:
+        return pooled(vectors, library)
+    if not library.has_windows:
+        return None
+    header = library.folder.header
+    end_s = ((len(vectors) - 1) * header.hop + header.window) / header.sample_rate
+    if query.at_s >= end_s + header.hop / header.sample_rate:
+        raise after_end(query, end_s)
+    window: FloatArray = vectors[library.row_at(query.at_s, len(vectors))]
+    return window
+
+
+def pooled(windows: FloatArray, library: Library) -> FloatArray:
+    """Pool windows (windows, dim) to one vector (dim,) as in the folder; by default their mean."""
+    maximum = library.folder.header.pool == "max"
+    vector: FloatArray = windows.max(axis=0) if maximum else windows.mean(axis=0)
+    return vector
+
+
+def after_end(query: Query, seconds: float) -> BadInputError:
+    """The error for a moment after the end of a clip of this duration in seconds."""
+    return BadInputError(f"{query.text}: the clip ends at {seconds:.1f} s; name an earlier moment")
 
 
 def _find(text: str, name: str, library: Library, at_s: float | None = None) -> Query | None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.errors import BadInputError, UsageError
-from mscol_cli.similar.embedding import QueryEmbedder
 from mscol_cli.similar.library import Library
-from mscol_cli.similar.query import Query, find_query
+from mscol_cli.similar.query import Query, find_query, stored_vector
 from mscol_cli.similar.search import FloatArray, Match, nearest
 from mscol_cli.system.outcomes import Failures, nothing_usable
+
+if TYPE_CHECKING:
+    from mscol_cli.similar.embedding import QueryEmbedder
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,13 @@ def run(request: SimilarRequest, progress: Progress) -> SimilarResult:
     if request.count < 1:
         raise UsageError(f"-k must be 1 or more, not {request.count}.")
     library = Library.open(request.folder)
-    embedder = QueryEmbedder(library, request.model, request.device, progress)
+    embed = _Embed(library, request, progress)
     embedded: list[tuple[Query, FloatArray]] = []
     failures: Failures = []
     for text in request.queries:
         try:
             query = find_query(text, library)
-            embedded.append((query, embedder.embed(query)))
+            embedded.append((query, embed(query)))
         except BadInputError as error:
             failures.append((text, str(error)))
     if not embedded:
@@ -130,6 +134,26 @@ def run(request: SimilarRequest, progress: Progress) -> SimilarResult:
         search_seconds=time.monotonic() - searched,
         seconds=time.monotonic() - begun,
     )
+
+
+@dataclass
+class _Embed:
+    """Looks the vector of a query up, or computes it."""
+
+    library: Library
+    request: SimilarRequest
+    progress: Progress
+
+    def __call__(self, query: Query) -> FloatArray:
+        vector = stored_vector(query, self.library)
+        return self._embedder.embed(query) if vector is None else vector
+
+    @cached_property
+    def _embedder(self) -> QueryEmbedder:
+        # Loads torch, which takes longer than a search.
+        from mscol_cli.similar.embedding import QueryEmbedder
+
+        return QueryEmbedder(self.library, self.request.model, self.request.device, self.progress)
 
 
 def _answers(
