@@ -14,11 +14,13 @@ import pytest
 from docs.generate import commands, pages, with_options
 from mscol_cli.contracts import hooks
 from mscol_cli.store import Store
+from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter
 
 ROOT = Path(__file__).parent.parent
 PAGES = pages()
 DEMO = (ROOT / "docs" / "commands" / "demo.md").read_text(encoding="utf-8")
 PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+VECTORS = (ROOT / "docs" / "vectors.md").read_text(encoding="utf-8")
 STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 
@@ -95,6 +97,37 @@ def test_the_code_in_the_store_document_reads_a_store(
     np.testing.assert_allclose(scope["waveform"], vocals, rtol=1e-6)
     levels = opened.index.segment_level[opened.index.segment_track == row]
     np.testing.assert_array_equal(scope["levels"], levels[:, opened.index.sources.index("vocals")])
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_the_code_in_the_document_reads_a_folder_of_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    code = re.findall(r"```python\n(.*?)```", VECTORS, re.DOTALL)[0]
+    assert len([line for line in code.splitlines() if line]) <= 10
+    header = VectorHeader("m@1", "0", "small", 16000, 9, 9, "rms", 3, precision=precision)
+    path, file = tmp_path / "vectors", FileVersion("/a", 1, 1)
+    with (
+        VectorWriter(VectorFolder(path, header)) as one,
+        VectorWriter(VectorFolder(path, header)) as two,
+    ):
+        for name in ("a", "b", "c"):
+            one.add(name, file, np.arange(6, dtype=np.float32).reshape(2, 3))
+        two.fail("d", file, "d: is empty")
+    with VectorWriter(VectorFolder(path, header)) as again:
+        again.add("a", file, np.ones((1, 3), np.float32))
+        again.remove("b")
+    for torn in ("00000.jsonl", f"00000.{'f32' if precision == 'float32' else 'f16'}"):
+        with (path / torn).open("ab") as index:
+            index.write(b"{")
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    (entry, *_) = VectorFolder.open(path).entries
+    assert scope["file"]["id"] == entry.id == "a"
+    assert {line["id"] for line in scope["newest"].values() if line["rows"]} == {"a", "c"}
+    np.testing.assert_array_equal(scope["vectors"], np.ones((1, 3)))
+    assert scope["vectors"].dtype == precision
 
 
 @pytest.mark.slow

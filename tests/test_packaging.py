@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,14 @@ def test_one_version_everywhere() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.findall(r"^version: (.*)$", citation, re.MULTILINE) == [__version__]
     assert version("mscol") == __version__
+
+
+def test_the_description_of_the_package_has_no_link_that_needs_the_checkout() -> None:
+    description = str(metadata("mscol").get_payload())
+    assert description.startswith("# mscol\n")
+    links = re.findall(r"\]\(([^)]*)\)", description)
+    assert links
+    assert [link for link in links if not link.startswith(("https:", "#"))] == []
 
 
 @pytest.mark.slow

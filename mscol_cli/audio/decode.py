@@ -170,7 +170,9 @@ def read_audio(path: Path, warn: Callable[[str], None] | None = None) -> Audio:
     """
     with open_audio(path) as stream:
         blocks = list(stream.blocks())
-        samples = np.concatenate(blocks, axis=1)  # frees blocks that have spare memory
+        # A copy frees a block that is part of a larger array.
+        single = len(blocks) == 1 and blocks[0].base is None
+        samples = blocks[0] if single else np.concatenate(blocks, axis=1)
         if warn is not None and stream.shortfall is not None:
             warn(f"short {path}: {stream.shortfall}")
         return Audio(samples, stream.sample_rate, stream.declared, stream.shortfall)

@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float32]
 Kind = tuple[int, str, int]
 """Sample rate in Hz, layout, channels."""
 
-_PIECE = 1 << 12  # samples; larger arrays cause page faults
+_PIECE = 1 << 14  # samples; larger arrays cause page faults
 _MAX_PLANES = 8
 _TYPE = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 _FULL_SCALE = {"u8": 1 << 7, "s16": 1 << 15, "s32": 1 << 31, "s64": 1 << 63, "flt": 1, "dbl": 1}

@@ -154,6 +154,9 @@ class LibavReader:
             left = self._rest[:, count:]
             self._rest = left if left.shape[1] else next(self._pieces, None)
         self._decoded += filled
+        if self.channels == 1:
+            block.resize((1, filled), refcheck=False)  # in place: frees what was not filled
+            return block
         return block[:, :filled]
 
     def missing_share(self, decoded: int) -> float:

@@ -67,7 +67,9 @@ def declared_seconds(source: SourceFile) -> float | None:
     than its tag declares, other files were joined to it, and their tags are added.
     """
     start = id3_bytes(source)
-    first = next(_tags(source.at(start, _CHUNK)), None)
+    # A tag is in the first frame. Only if other bytes precede that frame is it searched for.
+    searched = _LARGEST_OFFSET + _TAG_BYTES if frame_bytes(source.at(start, 4)) else _CHUNK
+    first = next(_tags(source.at(start, searched)), None)
     if first is None or not first.seconds:
         return None
     if not 0 < first.bytes < source.size - start - _SLACK:

@@ -37,9 +37,13 @@ def open_reader(source: SourceFile, quick: bool = False) -> Reader:
     kind = source.at(start, 4)
     if kind in _SNDFILE:
         return _sndfile(source.part(start) if start else source)
+    is_matroska = kind == b"\x1a\x45\xdf\xa3"
+    if is_matroska:
+        for declared in matroska.declared_formats(source):
+            check_limits(source.path, *declared)
     if quick:
         return _libav(source)
-    if kind == b"\x1a\x45\xdf\xa3":
+    if is_matroska:
         cut = "cut off: its last block is incomplete" if matroska.is_cut(source) else None
         return LibavReader([source], damage=cut)
     return _ogg(source) if kind == b"OggS" else _libav(source)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TypeAlias
 
 import av
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -22,7 +22,6 @@ UNTIMED = ("aac", "ac3", "amr", "dts", "dtshd", "eac3", "mp3", "truehd")
 _MAX_FAILURES = 32
 _GAP_SECONDS = 0.03
 _END = 0.05  # seconds before the declared end, after which failures are not audio
-_is_corrupt = attrgetter("is_corrupt")
 
 
 @dataclass
@@ -61,13 +60,14 @@ def link_frames(
     clock = None if container.format.name in UNTIMED else _Clock(losses)
     mpeg_frames = _MpegFrames(losses) if container.format.name == "mp3" else None
     last = None
+    context = stream.codec_context  # a look-up by PyAV at each access
     for packet in _packets(container, stream, losses):
         failed = losses.failed
         if packet is not None:
             last = packet
             if mpeg_frames is not None and not mpeg_frames.take(packet):
                 continue
-        for frame in _decoded(packet, stream, losses):
+        for frame in _decoded(packet, context, losses):
             if samples := frame.samples:
                 if clock is not None:
                     clock.take(frame)
@@ -97,25 +97,28 @@ def _packets(
     yield None
 
 
-def _decoded(packet: _Packet | None, stream: AudioStream, losses: Losses) -> list[AudioFrame]:
+def _decoded(
+    packet: _Packet | None, context: AudioCodecContext, losses: Losses
+) -> list[AudioFrame]:
     try:
-        frames = stream.decode(packet)
+        frames = context.decode(packet)
     except av.error.EOFError:
         return []
     except (av.FFmpegError, OverflowError):
-        losses.failed += packet is not None and not _is_tag(packet, stream)
+        losses.failed += packet is not None and not _is_tag(packet, context)
         return []
-    if packet is None:
-        losses.failed += any(map(_is_corrupt, frames))
-    elif packet.is_corrupt or any(map(_is_corrupt, frames)):
+    corrupt = packet is not None and packet.is_corrupt
+    for frame in frames:
+        corrupt = corrupt or frame.is_corrupt
+    if corrupt:
         losses.failed += 1
-    else:
+    elif packet is not None:
         losses.decoded += 1
     return frames
 
 
-def _is_tag(packet: _Packet, stream: AudioStream) -> bool:
-    return stream.codec_context.name.startswith("mp3") and mpeg.is_tag(bytes(packet))
+def _is_tag(packet: _Packet, context: AudioCodecContext) -> bool:
+    return context.name.startswith("mp3") and mpeg.is_tag(bytes(packet))
 
 
 class _MpegFrames:
@@ -129,10 +132,10 @@ class _MpegFrames:
         """Check the next packet. Returns False for a part of a tag, which is not decoded."""
         if self._tag_end and (packet.pos or 0) < self._tag_end:
             return False
-        expected = mpeg.frame_bytes(bytes(packet)[:4])
-        if expected in (packet.size, 0):
-            return True
         content = bytes(packet)
+        expected = mpeg.frame_bytes(content[:4])
+        if expected == len(content) or expected == 0:
+            return True
         self._tag_end = (packet.pos or 0) + mpeg.inner_tag_bytes(content)
         if mpeg.is_tag(content):
             return False

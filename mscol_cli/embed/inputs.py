@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -51,8 +51,8 @@ class Input:
     track: Callable[[int], Waveform] | None = None
 
     def is_current(self, entry: VectorEntry) -> bool:
-        """Whether an entry has the vectors of this version."""
-        if entry.failure is not None or entry.version != self.version:
+        """Whether an entry has the vectors of this version, or is known to be silent."""
+        if entry.version != self.version or (entry.failure is not None and not is_silent(entry)):
             return False
         return self.track is None or entry.sha256 == self.sha256
 
@@ -94,9 +94,21 @@ class Inputs:
         """Whether the file of an entry, which is not in `clips`, has vanished from the inputs."""
         unlisted = tuple(name for name, _ in self.unlisted)
         path = Path(entry.path)
-        return not entry.id.startswith(unlisted) and any(
+        if entry.id.startswith(unlisted) or not any(
             root in (path, *path.parents) for root in self.roots
-        )
+        ):
+            return False
+        # A file that exists and is not listed is new: another process has just embedded it.
+        return path.is_dir() or not path.exists() or path in self._paths
+
+    @cached_property
+    def _paths(self) -> set[Path]:
+        return {absolute_path(clip.path) for clip in self.clips}
+
+
+def is_silent(entry: VectorEntry) -> bool:
+    """Whether a track has no vector because it lacks the source."""
+    return entry.failure is not None and entry.failure.endswith(SILENT)
 
 
 def find_inputs(paths: Sequence[Path], source: str) -> Inputs:

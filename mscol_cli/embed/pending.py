@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mscol_cli.embed.inputs import SILENT, Input, Inputs, Known
+from mscol_cli.embed.inputs import Input, Inputs, Known, is_silent
 from mscol_cli.errors import MscolError
 from mscol_cli.system.outcomes import Failures
-from mscol_cli.vectors import VectorEntry, VectorFolder
+from mscol_cli.vectors import VectorFolder, VectorWriter
 
 
 class Pending:
@@ -16,11 +16,19 @@ class Pending:
     An input is done when a line of it was added since, by this process or another.
     """
 
-    def __init__(self, folder: VectorFolder, clips: Sequence[Input]) -> None:
-        """Compare inputs with a folder."""
+    def __init__(self, folder: VectorFolder, clips: Sequence[Input], retry: bool = True) -> None:
+        """Compare inputs with a folder.
+
+        Args:
+            folder: The folder.
+            clips: All inputs.
+            retry: Whether inputs that failed are to be embedded again.
+        """
         self._folder = folder
         self._revisions = {
-            clip.id: folder.next_revision(clip.id) for clip in clips if not _is_done(folder, clip)
+            clip.id: folder.next_revision(clip.id)
+            for clip in clips
+            if not _is_done(folder, clip) and (retry or not _has_failed(folder, clip))
         }
 
     def __len__(self) -> int:
@@ -39,6 +47,23 @@ class Pending:
         for name in done:
             del self._revisions[name]
         return len(done)
+
+    def forget_failures(self) -> None:
+        """Remove the failures of earlier commands from the folder.
+
+        Workers that start later then know that a failure in the folder was found by another worker
+        of the same command. Raises OSError if the folder cannot be written.
+        """
+        failed = [
+            entry.id
+            for entry in self._folder.entries
+            if entry.id in self._revisions and entry.failure is not None
+        ]
+        with VectorWriter(self._folder) as writer:
+            for name in failed:
+                writer.remove(name)
+        self._folder.refresh()
+        self._revisions = {name: self._folder.next_revision(name) for name in self._revisions}
 
 
 class KnownContent:
@@ -75,11 +100,11 @@ def failures_of(folder: VectorFolder, inputs: Inputs) -> Failures:
     return [*found, *inputs.unlisted]
 
 
-def is_silent(entry: VectorEntry) -> bool:
-    """Whether a track has no vector because it lacks the source."""
-    return entry.failure is not None and entry.failure.endswith(SILENT)
-
-
 def _is_done(folder: VectorFolder, clip: Input) -> bool:
     entry = folder.find(clip.id)
     return entry is not None and clip.is_current(entry) and folder.holds(entry)
+
+
+def _has_failed(folder: VectorFolder, clip: Input) -> bool:
+    entry = folder.find(clip.id)
+    return entry is not None and entry.failure is not None

@@ -99,7 +99,8 @@ def check_output(output: Path) -> None:
     if is_vector_folder(output):
         return
     if output.is_dir():
-        if any(output.iterdir()):
+        # A hidden file is what a process leaves that was killed before it wrote the header.
+        if any(not path.name.startswith(".") for path in output.iterdir()):
             known = ", ".join(SUFFIXES)
             raise UsageError(
                 f"{output} is not empty and is not a folder of vectors: name another folder, or a"

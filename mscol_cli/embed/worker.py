@@ -23,9 +23,10 @@ from mscol_cli.embed.pooling import pool_windows
 from mscol_cli.engine.embedding import DECODERS, Clip, ClipEmbedding, embed_groups, whole_windows
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError
+from mscol_cli.system.files import absolute_path
 from mscol_cli.system.locks import Lock
 from mscol_cli.system.prefetch import map_ahead
-from mscol_cli.vectors import VectorFolder, VectorWriter
+from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter
 
 _LOCK = ".lock"
 _FEWEST, _MOST, _UNITS = 8, 256, 64
@@ -181,7 +182,8 @@ class Worker:
                 raise result
             vectors = pool_windows(result.windows, self._folder.header, str(part.input.path))
         except BadInputError as error:
-            writer.fail(name, version, str(error), sha256=digest)
+            unknown = FileVersion(str(absolute_path(part.input.path)), 0, 0)
+            writer.fail(name, version or unknown, str(error), sha256=digest)
             if not str(error).endswith(SILENT):
                 self.failed += 1
                 self._progress.warn(f"skipped {error}")

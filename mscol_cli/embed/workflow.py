@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.embed.inputs import Inputs, find_inputs
-from mscol_cli.embed.pending import KnownContent, Pending, failures_of, is_silent
+from mscol_cli.embed.inputs import Inputs, find_inputs, is_silent
+from mscol_cli.embed.pending import KnownContent, Pending, failures_of
 from mscol_cli.embed.target import Target, check_output, resolve_target
 from mscol_cli.embed.worker import Worker
 from mscol_cli.engine.devices import pick_device
@@ -141,7 +141,7 @@ def run(
     _check_paths(folder, inputs)
     with resumable(f"finished files are saved in {target.folder}"):
         with writing(target.folder, MAKE_ROOM):
-            pending = Pending(folder, inputs.clips)
+            pending = Pending(folder, inputs.clips, retry=not managed)
             done = len(inputs.clips) - len(pending)
             progress.begin("embedding", len(inputs.clips), "clips")
             progress.skip(done)
@@ -264,6 +264,7 @@ def _run_jobs(
 ) -> None:
     if not pending:
         return
+    pending.forget_failures()
     kept = f"finished files are saved in {folder.path}"
     codes = run_workers(count, arguments, progress, lambda: progress.advance(pending.update()))
     progress.advance(pending.update())

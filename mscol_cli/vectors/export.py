@@ -10,6 +10,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -150,9 +151,10 @@ def _write_npz(export: _Export, path: Path) -> None:
 
 def _write_ids(export: _Export, archive: zipfile.ZipFile) -> None:
     dtype = np.dtype(f"<U{max((len(entry.id) for entry in export.entries), default=1)}")
+    names = export.ids()
     with _array(archive, "ids", dtype.str, (export.rows,)) as file:
-        for name in export.ids():
-            file.write(np.array(name, dtype).tobytes())
+        while block := list(islice(names, _BLOCK_ROWS)):
+            file.write(np.array(block, dtype).tobytes())
 
 
 def _array(archive: zipfile.ZipFile, name: str, dtype: str, shape: tuple[int, ...]) -> IO[bytes]:

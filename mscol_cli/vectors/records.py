@@ -74,16 +74,22 @@ class VectorEntry:
         """State of the file when it was embedded."""
         return FileVersion(self.path, self.size, self.mtime_ns)
 
-    def to_line(self) -> bytes:
-        """One line of JSON, with its line end. The number of the shard is that of the index."""
-        return json.dumps(self._fields(), separators=(",", ":")).encode() + b"\n"
+    def to_line(self, shard: str) -> bytes:
+        """One line of JSON, with its line end.
 
-    def _fields(self) -> dict[str, Any]:
+        Args:
+            shard: File name of the shard, for readers other than mscol.
+        """
+        return json.dumps(self._fields(shard), separators=(",", ":")).encode() + b"\n"
+
+    def _fields(self, shard: str) -> dict[str, Any]:
         if self.removed:
             return {"id": self.id, "revision": self.revision, "rows": 0, "removed": True}
         names = ["id", "path", "size", "mtime_ns", "sha256", "revision", "rows"]
-        names += ["failure"] if self.failure is not None else ["windows", "row", "crc32"]
-        return {name: getattr(self, name) for name in names}
+        if self.failure is not None:
+            return {name: getattr(self, name) for name in [*names, "failure"]}
+        names += ["windows", "row", "crc32"]
+        return {**{name: getattr(self, name) for name in names}, "shard": shard}
 
     @staticmethod
     def from_line(line: bytes, shard: int) -> VectorEntry:

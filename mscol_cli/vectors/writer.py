@@ -75,12 +75,9 @@ class VectorWriter:
         )
         self._append(entry, content)
 
-    def fail(
-        self, name: str, file: FileVersion | None, reason: str, *, sha256: str | None = None
-    ) -> None:
+    def fail(self, name: str, file: FileVersion, reason: str, *, sha256: str | None = None) -> None:
         """Record why a file could not be embedded, replacing its earlier vectors."""
-        stamp = {} if file is None else vars(file)
-        self._append(VectorEntry(name, **stamp, sha256=sha256, failure=reason))
+        self._append(VectorEntry(name, **vars(file), sha256=sha256, failure=reason))
 
     def remove(self, name: str) -> None:
         """Remove a file from the listing."""
@@ -166,7 +163,7 @@ class _Shard:
         if self._pending:
             end = (self._rows - sum(entry.rows for entry, _ in self._pending)) * self._row_bytes
             _append(self._data, end, (content for _, content in self._pending))
-            lines = b"".join(entry.to_line() for entry, _ in self._pending)
+            lines = b"".join(entry.to_line(self._data.name) for entry, _ in self._pending)
             _append(self._index, self._index_end, [lines])
             self._index_end += len(lines)
         self._pending.clear()

@@ -29,7 +29,10 @@ def nonsense() -> Iterator[tuple[str, bytes]]:
     for rate in (0, 1, 7):
         yield f"rate-{rate}.ogg", _vorbis(rate, 1)
         yield f"rate-{rate}.m4a", _m4a(rate, 1)
-        yield f"rate-{rate}.mka", _mka(rate)
+    for hertz in (*RATES, float("nan"), float("inf"), -44100.0):
+        yield f"rate-{hertz}.mka", _mka(hertz, 1)
+    for channels in (0, 255):
+        yield f"channels-{channels}.mka", _mka(44100.0, channels)
     yield f"rate-{(1 << 31) - 1}.ogg", _vorbis((1 << 31) - 1, 1)
     yield "channels-0.ogg", _vorbis(44100, 0)
     yield "channels-255.ogg", _vorbis(44100, 255)
@@ -98,10 +101,12 @@ def _m4a(rate: int, channels: int) -> bytes:
     return content[:place] + struct.pack(">I", rate) + content[place + 4 :]
 
 
-def _mka(rate: int) -> bytes:
+def _mka(rate: float, channels: int) -> bytes:
     """PCM in Matroska: its sampling frequency is a float of 64 bits."""
     content = av.encoded("matroska", "pcm_s16le")
-    return _replaced(content, struct.pack(">d", 44100.0), struct.pack(">d", float(rate)))
+    content = _replaced(content, struct.pack(">d", 44100.0), struct.pack(">d", rate))
+    place = content.index(b"\x9f\x81", content.index(b"\x16\x54\xae\x6b"))
+    return content[: place + 2] + bytes([channels]) + content[place + 3 :]
 
 
 def _replaced(content: bytes, old: bytes, new: bytes) -> bytes:

@@ -1,0 +1,127 @@
+"""Time and memory of folders of vectors.
+
+    python bench/vectors.py export [--clips 100000] [--dim 1280]  # all formats, synthetic vectors
+    python bench/vectors.py embed [--clips 5000]                  # short files, an interruption
+
+Each measured command is a process of its own, whose peak memory the system reports. `embed` runs
+the same command uninterrupted, and interrupted by Ctrl-C at half of the files and resumed, and
+compares the vectors bit by bit. Everything is made in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from mscol_cli.system.files import used_bytes
+from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter
+from mscol_cli.vectors.export import SUFFIXES
+
+SECONDS, RATE = 1.2, 16_000
+Watch = Callable[[subprocess.Popen[bytes]], None]
+
+
+def measure(command: Sequence[object], watch: Watch | None = None) -> tuple[float, float, int]:
+    """Seconds, peak memory in MB and exit code of a command of mscol."""
+    begun = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-m", "mscol_cli", *map(str, command)])
+    if watch is not None:
+        watch(process)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    kilobyte = 1 if sys.platform == "darwin" else 1024
+    return time.monotonic() - begun, usage.ru_maxrss * kilobyte / 1e6, process.returncode
+
+
+def fill(path: Path, clips: int, dim: int) -> None:
+    """A folder of random vectors, one per clip."""
+    header = VectorHeader("random@0", "0" * 64, "random", RATE, RATE, RATE, "rms", dim, "mean")
+    rng = np.random.default_rng(0)
+    with VectorWriter(VectorFolder(path, header)) as writer:
+        for row in range(clips):
+            name = f"{row // 1000:03}/{row:06} - a name of usual length.mp3"
+            vector = rng.standard_normal((1, dim), np.float32)
+            version = FileVersion(f"/music/{name}", row, row)
+            writer.add(name, version, vector, windows=30, sha256=f"{row:064x}")
+            writer.flush(only_if_due=True)
+
+
+def export(folder: Path, clips: int, dim: int) -> None:
+    """Time and memory of each format."""
+    fill(folder / "v", clips, dim)
+    print(f"{clips:,} clips of {dim} dimensions: {used_bytes(folder / 'v') / 1e6:,.0f} MB")
+    for suffix in SUFFIXES:
+        output = folder / f"out{suffix}"
+        seconds, memory, code = measure(["vectors", "export", folder / "v", "-o", output])
+        size = output.stat().st_size / 1e6
+        print(f"{suffix}: {seconds:.1f} s, peak {memory:,.0f} MB, {size:,.0f} MB, exit code {code}")
+        output.unlink()
+    seconds, memory, code = measure(["vectors", "verify", folder / "v"])
+    print(f"verify: {seconds:.1f} s, peak {memory:,.0f} MB, exit code {code}")
+
+
+def write_music(folder: Path, clips: int) -> None:
+    """Short files of noise."""
+    rng = np.random.default_rng(0)
+    for row in range(clips):
+        path = folder / f"{row // 100:03}" / f"{row:06}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * rng.standard_normal(int(SECONDS * RATE)), RATE)
+
+
+def done(path: Path) -> int:
+    """Number of lines of the indexes."""
+    return sum(index.read_bytes().count(b"\n") for index in path.glob("*.jsonl"))
+
+
+def embed(folder: Path, clips: int) -> None:
+    """Time and memory of embedding, with and without an interruption."""
+    write_music(folder / "music", clips)
+    command = ["embed", folder / "music", "--model", "untrained", "--encoder", "small"]
+    command += ["--device", "cpu", "-o"]
+    whole, resumed = folder / "whole", folder / "resumed"
+
+    def interrupt(process: subprocess.Popen[bytes]) -> None:
+        while done(resumed) < clips / 2:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+
+    for name, path, watch in (
+        ("uninterrupted", whole, None),
+        ("interrupted at half", resumed, interrupt),
+        ("the same command again", resumed, None),
+        ("once more, nothing to do", resumed, None),
+    ):
+        seconds, memory, code = measure([*command, path], watch)
+        lines = f"{done(path):,} lines"
+        print(f"{name}: {seconds:.1f} s, peak {memory:,.0f} MB, exit code {code}, {lines}")
+    first, second = VectorFolder.open(whole), VectorFolder.open(resumed)
+    same = np.array_equal(first.matrix(), second.matrix())
+    print(f"{len(second.entries):,} files, the same vectors: {same}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=["export", "embed"])
+    parser.add_argument("--clips", type=int)
+    parser.add_argument("--dim", type=int, default=1280)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if chosen.what == "export":
+            export(Path(folder), chosen.clips or 100_000, chosen.dim)
+        else:
+            embed(Path(folder), chosen.clips or 5000)
+
+
+if __name__ == "__main__":
+    main()
