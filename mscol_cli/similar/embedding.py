@@ -105,7 +105,7 @@ def _reference(name: str) -> tuple[str, str | None]:
     run, _, step = name.rpartition("@")
     folder = find_named(run) if run and step.isdecimal() else None
     if folder is None:
-        return run if step.isdecimal() and run else name, None
+        return name, None
     checkpoint = checkpoint_folder(folder, int(step))
     return str(checkpoint if checkpoint.is_dir() else folder), None
 

@@ -92,6 +92,11 @@ def test_links_are_relative_below_the_page_and_can_be_left_out(
     [
         ("id,mood\na/song 00.wav,calm\nb/song 01.wav,wild\n", "", ["calm", "wild", "no value"]),
         ("id,bpm,mood\na/song 00.wav,9,calm\n", "", ["no value", "calm"]),
+        (
+            "id,rank,class,score\na/song 00.wav,1,rock,0.9\na/song 00.wav,2,jazz,0.1\n",
+            "",
+            ["rock"],
+        ),
         ("id,bpm,mood\na/song 00.wav,9,calm\n", ":bpm", ["no value", "9"]),
         ("id,rock,jazz\na/song 00.wav,0.2,0.7\nb/song 01.wav,0.6,0.1\n", "", ["jazz", "rock"]),
     ],
