@@ -18,6 +18,7 @@ from mscol_cli.commands.map import draw_map
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
 from mscol_cli.commands.probe import probe
+from mscol_cli.commands.push import push
 from mscol_cli.commands.recipes import recipes
 from mscol_cli.commands.report import report
 from mscol_cli.commands.reproduce import reproduce
@@ -25,6 +26,7 @@ from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.similar import similar
 from mscol_cli.commands.store import store
+from mscol_cli.commands.tag import tag
 from mscol_cli.commands.terminal import print_error, print_lines
 from mscol_cli.commands.vectors import vectors
 from mscol_cli.errors import Interrupted, MscolError, PluginCallError
@@ -45,7 +47,9 @@ app.command()(embed)
 app.command()(similar)
 app.command(name="map")(draw_map)
 app.command()(probe)
+app.command()(tag)
 app.command(name="import")(import_checkpoint)
+app.command()(push)
 app.command()(report)
 app.command()(reproduce)
 app.command()(demo)
