@@ -12,7 +12,8 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.embedding import embed_files, whole_windows
-from mscol_cli.engine.models import UNTRAINED, Model, resolve_model
+from mscol_cli.engine.models import Model, resolve_model
+from mscol_cli.engine.references import UNTRAINED
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.runs.layout import checkpoint_folder, find_named
