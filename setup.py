@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the folder of builds, and README as it reads outside the checkout."""
+"""What pyproject.toml cannot say: the folder of builds, and README as it reads elsewhere."""
 
 import re
 from atexit import register

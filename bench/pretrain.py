@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -50,6 +51,8 @@ WARM_UP = 2
 """Training steps of each variant that are not measured."""
 Update = Callable[[], float]
 """Runs one training step; returns the seconds it waited for data."""
+PROCESS = ExitStack()
+"""Settings of the process, until it ends."""
 
 
 def main() -> None:
@@ -199,7 +202,7 @@ def mscol(
 ) -> Update:
     """Training step of `mscol pretrain`."""
     if memory:
-        vars(training)["keep_freed_memory"] = lambda: False
+        vars(training)["process_settings"] = nullcontext
     trainer = _training(Store.open(path), replace(_settings(options), **settings), device)
     batches = trainer.source.batches(0, trainer.settings.steps, device)
     return _updates(batches, lambda batch: trainer._update(trainer.model, batch))
@@ -427,6 +430,7 @@ def _training(store: Store, settings: TrainingSettings, device: torch.device) ->
         seed=0,
         store_on=settings.store_on,
     )
+    PROCESS.enter_context(training.process_settings(device))
     return Training(Path("unused"), {}, settings, encoder, objective, source, device)
 
 

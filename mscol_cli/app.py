@@ -17,12 +17,14 @@ from mscol_cli.commands.import_checkpoint import import_checkpoint
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
 from mscol_cli.commands.probe import probe
+from mscol_cli.commands.push import push
 from mscol_cli.commands.recipes import recipes
 from mscol_cli.commands.report import report
 from mscol_cli.commands.reproduce import reproduce
 from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
 from mscol_cli.commands.store import store
+from mscol_cli.commands.tag import tag
 from mscol_cli.commands.terminal import print_error, print_lines
 from mscol_cli.commands.vectors import vectors
 from mscol_cli.errors import Interrupted, MscolError, PluginCallError
@@ -41,7 +43,9 @@ app.command()(separate)
 app.command()(pretrain)
 app.command()(embed)
 app.command()(probe)
+app.command()(tag)
 app.command(name="import")(import_checkpoint)
+app.command()(push)
 app.command()(report)
 app.command()(reproduce)
 app.command()(demo)

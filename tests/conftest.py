@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from mscol_cli.app import run as run_app
 from mscol_cli.synthetic import Collection, write_collection
 from tests.helpers.downloads import Files, Server, serving, write_table
+from tests.helpers.hub import TOKEN, Hub, serving_hub
 
 Command = Callable[..., int]
 Offer = Callable[..., None]
@@ -21,7 +22,7 @@ Offer = Callable[..., None]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what talks to the web server of the fixture."""
     for item in items:
-        if "server" in getattr(item, "fixturenames", ()):
+        if {"server", "hub"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("network")
 
 
@@ -78,6 +79,20 @@ def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def bundled(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the bundled model `mini`, made of the trained run."""
+    from mscol_cli.runs.checkpoint import latest_checkpoint
+    from mscol_cli.runs.published import publish
+
+    checkpoint = latest_checkpoint(trained)
+    assert checkpoint is not None
+    folder = tmp_path / "package" / "mini"
+    publish(checkpoint, folder, half=True, texts=lambda _: {"CARD.md": "# A card\n"})
+    monkeypatch.setattr("mscol_cli.engine.references.BUNDLED", folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def draft_pictures() -> Iterator[None]:
     """Pictures of pages are coarse PNGs: drawing takes most of the time of a report."""
@@ -94,6 +109,30 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr("mscol_cli.download.fetch.PAUSES", (0.0, 0.0))
     with serving() as server:
         yield server
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A model hub on this machine, its client with an empty cache and a token that may write."""
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    home = tmp_path / "hf"
+    with serving_hub() as hub:
+        # The client reads its environment when it is imported.
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        settings = {
+            "ENDPOINT": hub.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": template,
+            "HF_HUB_CACHE": str(home / "hub"),
+            "HF_TOKEN_PATH": str(home / "token"),
+            "HF_HUB_OFFLINE": False,
+            "HF_HUB_DISABLE_XET": True,  # uploads to a storage of another protocol
+        }
+        for name, value in settings.items():
+            monkeypatch.setattr(constants, name, value)
+        yield hub
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ FLOORS: Sequence[set[str]] = [
     {"contracts", "system"},
     {"host", "synthetic", "pages"},
     {"audio", "download", "recipes"},
-    {"api", "store", "vectors"},
+    {"api", "hub", "store", "vectors"},
     {"runs"},
     {"engine"},
     {"embed", "probe", "separate"},
-    {"pretrain", "report"},
+    {"pretrain", "push", "report", "tag"},
     {"importing", "study"},
     {"commands"},
     {"app"},
@@ -67,16 +67,19 @@ ORDER: Mapping[str, Sequence[str]] = {
         "workflow",
     ],
     "probe": [
-        "cache published result windows",
+        "cache published windows",
+        "calibration reliability",
+        "result",
         "attribution notes ranking",
         "metrics",
         "baselines bootstrap classifier page plots tasks",
         "fullbatch minibatch paired settings",
         "clips",
-        "finetune training",
+        "finetune head training",
         "leakage scores",
-        "corrupted label_budget output sources",
-        "table workflow",
+        "corrupted label_budget saving sources",
+        "output table",
+        "workflow",
         "compare",
         "many",
     ],
@@ -120,20 +123,23 @@ Imports = Iterator[tuple[str, str]]
 
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
-    package = next(number for number, part in enumerate(parts) if part.startswith("mscol_"))
+    package = next(
+        number for number, part in enumerate(parts) if part == "mscol" or part.startswith("mscol_")
+    )
     return ".".join(parts[package:]).removesuffix(".__init__")
 
 
 MODULES = {
     module_name(path): path
-    for folder in ("mscol_cli", "plugins")
+    for folder in ("mscol", "mscol_cli", "plugins")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if path.relative_to(ROOT).parts[0] == "mscol_cli"
+    if path.relative_to(ROOT).parts[0] in ("mscol", "mscol_cli")
     or path.parent.name.startswith("mscol_")
     or path.parent.parent.name.startswith("mscol_")
 }
 CORE = [name for name in MODULES if name.startswith("mscol_cli.")]
-PLUGINS = [name for name in MODULES if not name.startswith("mscol_cli")]
+PYTHON = [name for name in MODULES if name.partition(".")[0] == "mscol"]
+PLUGINS = [name for name in MODULES if not name.startswith("mscol_cli") and name not in PYTHON]
 ROOMS = sorted({name.split(".")[1] for name in CORE})
 
 
@@ -182,6 +188,16 @@ def test_a_room_imports_only_from_lower_floors(here: str) -> None:
             assert not top.startswith("mscol_") or top == "mscol_cli", f"{module} names a plugin"
             if top == "mscol_cli" and room(name) != here:
                 assert FLOOR[room(name)] < FLOOR[here], f"{module} imports {name}"
+
+
+def test_the_python_interface_stands_where_the_commands_do() -> None:
+    for module in MODULES:
+        for name in imported(module):
+            if module not in PYTHON:
+                assert name.partition(".")[0] != "mscol", f"{module} imports {name}"
+            elif name.startswith("mscol_"):
+                assert name.startswith("mscol_cli"), f"{module} names a plugin"
+                assert FLOOR[room(name)] < FLOOR["commands"], f"{module} imports {name}"
 
 
 def lines(name: str) -> int:

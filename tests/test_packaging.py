@@ -23,7 +23,8 @@ def test_one_version_everywhere() -> None:
 
 
 def test_the_description_of_the_package_has_no_link_that_needs_the_checkout() -> None:
-    description = str(metadata("mscol").get_payload())
+    description = metadata("mscol").json["description"]
+    assert isinstance(description, str)
     assert description.startswith("# mscol\n")
     links = re.findall(r"\]\(([^)]*)\)", description)
     assert links

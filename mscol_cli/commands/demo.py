@@ -10,11 +10,10 @@ import typer
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import (
     TerminalProgress,
-    plain_table,
     print_json,
     print_lines,
+    print_table,
     redirect_prints,
-    stdout,
 )
 from mscol_cli.system.units import format_duration
 
@@ -35,7 +34,7 @@ def demo(
     """Run all stages on synthesised music: no download, no GPU, a few minutes.
 
     Synthesises a small collection, runs separate, pretrain, embed and probe on it, prints each
-    command line, and compares the pre-trained encoder with the untrained one.
+    command line, and compares the pre-trained encoder with the untrained one and the bundled one.
     """
     from mscol_cli.study.demo import DemoRequest, run
 
@@ -48,19 +47,25 @@ def demo(
 
 
 def _print_table(result: DemoResult) -> None:
-    table = plain_table("probe", "metric", "test clips", "pre-trained", "untrained")
-    for score in result.scores:
-        trained, untrained = _cell(score.pretrained), _cell(score.untrained)
-        table.add_row(score.task, score.metric, str(score.test_clips), trained, untrained)
+    has_mini = any(score.mini for score in result.scores)
+    models = ("pre-trained", "untrained", *(["mini"] if has_mini else []))
+    rows = [
+        (
+            *(score.task, score.metric, str(score.test_clips)),
+            *map(_cell, filter(None, (score.pretrained, score.untrained, score.mini))),
+        )
+        for score in result.scores
+    ]
     print_lines("")
-    stdout().print(table)
+    print_table(("probe", "metric", "test clips", *models), rows)
     print_lines(
         "In brackets: 95 % interval over test clips. It does not include the variation between"
         " pre-training seeds, which can reverse the order. Differences well inside the interval are"
         " not significant: this was a minute of training on less than an hour of music.",
         f"{format_duration(result.seconds)}. Output in {result.folder}: the music in data/, the"
         " store data/mtat.store, the run runs/demo (with TensorBoard curves), embeddings.npz,"
-        " reports in runs/demo/probes and probes/untrained.",
+        " reports in runs/demo/probes, probes/untrained"
+        f"{' and probes/mini' if has_mini else ''}.",
     )
 
 

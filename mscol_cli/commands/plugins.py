@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mscol_cli import __version__
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import print_error, print_folded, print_json, print_table
+from mscol_cli.engine.references import MINI, bundled_info
 from mscol_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ plugins = typer.Typer(help="List plugins by kind, with owner and version.", no_a
 
 @plugins.callback(invoke_without_command=True)
 def overview(context: typer.Context, json: Json = False) -> None:
-    """List plugins by kind, with owner and version, and plugins that failed to load."""
+    """List plugins by kind, with owner and version, the bundled model, and plugins that failed to
+    load."""
     from mscol_cli.host import load_registry
 
     if context.invoked_subcommand is not None:
@@ -58,16 +61,28 @@ def show(
 
 def _print_table(registry: Registry) -> None:
     entries = sorted(registry.entries, key=lambda entry: (entry.kind, entry.card.name))
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (entry.kind, entry.card.name, entry.card.summary, f"{entry.owner} {entry.version}")
         for entry in entries
     ]
+    rows += [("model", name, summary, f"mscol {__version__}") for name, summary in _models()]
     print_table(("kind", "name", "summary", "owner"), rows)
+
+
+def _models() -> list[tuple[str, str]]:
+    """Name and summary of the bundled model, if it is installed."""
+    info = bundled_info()
+    if info is None:
+        return []
+    encoder, objective = info["encoder"]["name"], info["objective"]["name"]
+    summary = f"bundled weights of {encoder}, trained with {objective} for {info['step']:,} steps"
+    return [(MINI, summary)]
 
 
 def _as_json(registry: Registry) -> dict[str, Any]:
     return {
         "plugins": [_entry_as_json(entry) for entry in registry.entries],
+        "models": [{"name": name, "summary": summary} for name, summary in _models()],
         "failed": registry.failures,
         "clashes": registry.clashes(),
     }

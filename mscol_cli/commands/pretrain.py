@@ -108,7 +108,7 @@ def pretrain(
         return
     with TerminalProgress() as progress:
         result = _finished(request, progress) or _train(request, progress)
-    if result is None or not is_first():
+    if not is_first():
         return
     loss = "" if result.loss is None else f", loss {result.loss:.4f}"
     accuracy = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
@@ -133,7 +133,7 @@ def _finished(request: PretrainRequest, progress: TerminalProgress) -> PretrainR
     return result
 
 
-def _train(request: PretrainRequest, progress: TerminalProgress) -> PretrainResult | None:
+def _train(request: PretrainRequest, progress: TerminalProgress) -> PretrainResult:
     from mscol_cli.pretrain.workflow import run
 
     return run(request, progress)

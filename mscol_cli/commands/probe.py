@@ -20,6 +20,7 @@ from mscol_cli.commands.shared import (
     numbers,
 )
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.engine.references import DEFAULT_MODEL, REFERENCES
 
 if TYPE_CHECKING:
     from mscol_cli.probe.many import TableRequest
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
             "pitch",
             "mp3",
         ),
-        OUTPUT: ("output", "reuse", "dry_run", "json"),
+        OUTPUT: ("output", "save", "reuse", "dry_run", "json"),
         PROCESSES: ("device",),
     }
 )
@@ -55,9 +56,9 @@ def probe(
         list[str] | None,
         typer.Option(
             "--model",
-            help="Run folder or name of a run in runs/, checkpoint folder, or 'untrained'; repeat"
-            " to compare models. [default: runs/latest]",
-            metavar="RUN",
+            help=f"{REFERENCES[0].upper()}{REFERENCES[1:]}; repeat to compare models."
+            f" [default: {DEFAULT_MODEL}]",
+            metavar="MODEL",
         ),
     ] = None,
     encoder: UntrainedEncoder = None,
@@ -126,6 +127,14 @@ def probe(
     mp3: Annotated[
         str | None, typer.Option(help="Also test clips encoded as MP3.", metavar="KBPS,...")
     ] = None,
+    save: Annotated[
+        bool,
+        typer.Option(
+            "--save",
+            help="Save the calibrated classifier for 'mscol tag'; with --finetune, also the"
+            " encoder.",
+        ),
+    ] = False,
     reuse: Annotated[
         bool,
         typer.Option(
@@ -171,6 +180,7 @@ def probe(
         attribute=attribute,
         stems=stems,
         corruptions=_corruptions(noise=noise, gain=gain, pitch=pitch, mp3=mp3),
+        save=save,
     )
     request = TableRequest(task, model or (), data or (), common, output, reuse)
     if dry_run:

@@ -117,7 +117,7 @@ def separate(
         _check_chunking(request, json)
         return
     with TerminalProgress() as progress:
-        result = workflow.run(request, progress, _command_line(request))
+        result = workflow.run(request, progress)
     print_result(result, json, _format_result(result))
     # Only one of several workers fails: torchrun ends the others as soon as one does.
     finish(result.failures if result.sealed else [])
@@ -136,24 +136,6 @@ def _format_result(result: SeparateResult) -> Iterator[str]:
         yield f"segments in which a source sounds: {active}"
     if result.exported:
         yield f"listening copies: {result.exported}"
-
-
-def _command_line(request: SeparateRequest) -> list[str]:
-    """Command line of one of several workers."""
-    named = {
-        "--output": request.output,
-        "--separator": request.separator,
-        "--model": request.model,
-        "--recipe": request.recipe,
-        "--export": request.export,
-        "--export-dir": request.export_dir,
-        "--device": request.device,
-    }
-    options = [str(part) for pair in named.items() if pair[1] is not None for part in pair]
-    options += [part for option in request.options for part in ("--opt", option)]
-    options += ["--offline"] if request.offline else []
-    options += ["--retry-failed"] if request.retry_failed else []
-    return ["separate", *options, "--", *map(str, request.inputs)]
 
 
 def _dry_run(request: SeparateRequest, json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mscol_cli.engine.references import DEFAULT_MODEL, REFERENCES
 from mscol_cli.errors import PartialFailure, UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -38,16 +39,15 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="Run folder or name of a run in runs/, checkpoint folder, or 'untrained'."
-        " [default: runs/latest]",
-        metavar="RUN",
+        help=f"{REFERENCES[0].upper()}{REFERENCES[1:]}. [default: {DEFAULT_MODEL}]",
+        metavar="MODEL",
     ),
 ]
 UntrainedEncoder = Annotated[
     str | None,
     typer.Option(
         "--encoder",
-        help="Encoder for '--model untrained'. [default: that of runs/latest]",
+        help="Encoder for '--model untrained'. [default: that of the default model]",
         metavar="NAME",
     ),
 ]

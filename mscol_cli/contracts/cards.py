@@ -59,7 +59,14 @@ class ObjectiveCard(Card):
 
 @dataclass(frozen=True)
 class EncoderCard(Card):
-    """A network that embeds audio: `build(options)` makes a freshly initialised `Encoder`."""
+    """A network that embeds audio: `build(options)` makes a freshly initialised `Encoder`.
+
+    Attributes:
+        standalone: Python code that loads `encoder.safetensors` of the repository `{repository}` by
+            other libraries, without mscol; `mscol push` prints it on the page of a model.
+    """
+
+    standalone: str = ""
 
 
 @dataclass(frozen=True)

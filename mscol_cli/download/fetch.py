@@ -27,6 +27,11 @@ PAUSES = (1.0, 3.0, 9.0)
 GOOD = 64_000_000
 
 
+def is_offline() -> bool:
+    """Whether `MSCOL_OFFLINE` in the environment forbids downloads."""
+    return os.environ.get(OFFLINE, "") not in ("", "0")
+
+
 def fetch_files(
     collection: Collection,
     names: Sequence[str],
@@ -53,7 +58,7 @@ def fetch_files(
     files = [collection.file(name) for name in names]
     progress = progress or Silent()
     missing = [file for file in files if not (folder / file.name).exists()]
-    if missing and (offline or os.environ.get(OFFLINE, "") not in ("", "0")):
+    if missing and (offline or is_offline()):
         raise MissingDataError(
             f"{folder / missing[0].name} does not exist and cannot be downloaded offline: run"
             f" 'mscol download {collection.name}' on a machine with a network and copy the folder"

@@ -40,7 +40,7 @@ class EmbedRequest:
 
     Attributes:
         inputs: Audio files, folders to search, sealed stores.
-        model: A run or checkpoint folder, `untrained`, or None for `runs/latest`.
+        model: A model reference, as in `engine.models.resolve_model`; None for the default.
         encoder: The encoder of `untrained`.
         output: A folder of vectors, or a file with the suffix of a format.
         pool: `mean` or `max` over the windows of a file, or `none` for one vector per window.

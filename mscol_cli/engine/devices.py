@@ -17,6 +17,8 @@ from mscol_cli.system.launcher import Launched, launched
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Constants of glibc's malloc.h."""
+DEFAULT_MMAP_MAX, DEFAULT_TRIM_THRESHOLD = 65_536, 128 * 1024
+"""Their defaults, from the manual page of mallopt."""
 NEVER = 2**31 - 1
 
 
@@ -115,22 +117,29 @@ def _rendezvous(process: Launched) -> str:
     return "env://"
 
 
-def keep_freed_memory() -> bool:
-    """Let the C library reuse the memory of freed tensors instead of returning it to the system.
+@contextmanager
+def keep_freed_memory() -> Iterator[bool]:
+    """Context in which the C library reuses the memory of freed tensors instead of returning it to
+    the system.
 
     A step on the CPU frees and allocates gigabytes of activations. By default the kernel maps and
-    clears new pages each time, which takes a third of the step. With this setting, the process
-    keeps the memory of its largest step until it ends.
+    clears new pages each time, which takes a third of the step. In this context, the process keeps
+    the memory of its largest step.
 
-    Returns:
+    Yields:
         Whether the C library supports it (glibc on Linux).
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
+    library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    mallopt = getattr(library, "mallopt", None)
+    if library is None or mallopt is None:
+        yield False
+        return
+    try:
+        yield bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
+    finally:
+        mallopt(M_MMAP_MAX, DEFAULT_MMAP_MAX)
+        mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_THRESHOLD)
+        library.malloc_trim(0)
 
 
 def memory_in_use(device: torch.device) -> int | None:
@@ -158,10 +167,16 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bf16" else torch.float32
 
 
-def forbid_tf32() -> None:
-    """Disable TF32, with which torch rounds the inputs of convolutions to 10 bits on a GPU.
+@contextmanager
+def forbid_tf32() -> Iterator[None]:
+    """Context without TF32, with which torch rounds the inputs of convolutions to 10 bits on a GPU.
 
     bf16 is the option for speed; front end, similarity and loss are too small a share to gain.
     """
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    matmul, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, convolutions.allow_tf32
+    matmul.allow_tf32 = convolutions.allow_tf32 = False
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, convolutions.allow_tf32 = before

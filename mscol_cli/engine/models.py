@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,20 @@ import torch
 from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
+from mscol_cli.engine import references
+from mscol_cli.engine.references import FOLDERS, MINI, REFERENCES, UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.host import Part, Registry, find_objective, find_part
+from mscol_cli.host import Part, Registry, describe_part, find_objective, find_part
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.encoder import validate_encoder
 from mscol_cli.host.guard import set_label
+from mscol_cli.hub.client import download
+from mscol_cli.hub.names import is_hub_name, parse_name
 from mscol_cli.recipes.options import PartsSettings
 from mscol_cli.runs import checkpoint as checkpoints
-from mscol_cli.runs.layout import ENCODER, RUNS, find_named, latest_run
+from mscol_cli.runs.layout import ENCODER, LATEST, RUNS, find_named, latest_run
 
 DEFAULT_ENCODER = PartsSettings.encoder
-UNTRAINED = "untrained"
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class Model:
 
     Attributes:
         encoder: The network.
-        name: Label in tables: name and step of the run, or `untrained-<encoder>`.
+        name: Label in tables: name and step of the run, `mini`, `hf:ORG/NAME@COMMIT`, or
+            `untrained-<encoder>`.
         hash: SHA-256 of the weights, for caches.
         step: Number of training steps.
-        info: Content of run.json; empty for an untrained model.
-        run: Run folder; None for an untrained model.
+        info: Content of run.json; only the encoder for an untrained model.
+        run: Run or checkpoint folder, for results; None for a model that is not the user's own.
         folder: Checkpoint folder; None for an untrained model.
+        note: Why this model was chosen, if no model was named; else empty.
     """
 
     encoder: Encoder
@@ -47,10 +52,13 @@ class Model:
     info: dict[str, Any]
     run: Path | None
     folder: Path | None = None
+    note: str = ""
 
     def describe(self) -> str:
-        """One line with checkpoint folder, step and the first digits of the hash."""
-        return f"model {self.folder or self.name}, step {self.step}, hash {self.hash[:12]}"
+        """One line with checkpoint folder or name, step and the first digits of the hash."""
+        name = self.name if self.run is None else self.folder
+        chosen = f" ({self.note})" if self.note else ""
+        return f"model {name}{chosen}, step {self.step}, hash {self.hash[:12]}"
 
 
 def build_encoder(part: Part, seed: int) -> Encoder:
@@ -112,32 +120,54 @@ def resolve_model(
     """Resolve the options `--model` and `--encoder`.
 
     Args:
-        model: A run folder, a checkpoint folder, the name of a run under `runs/`, `untrained`, or
-            None for `runs/latest`.
-        encoder: The encoder of `untrained`; None takes the encoder of `runs/latest`, so that the
-            two can be compared, or the default encoder without a run.
+        model: A run folder, a checkpoint folder, the name of a run under `runs/`,
+            `hf:ORG/NAME[@REVISION]`, `mini`, `untrained`, or None for `runs/latest` and, without a
+            run, `mini`.
+        encoder: The encoder of `untrained`; None takes the encoder of the default model, so that
+            the two can be compared.
         registry: The plugins.
         device: Device to put the weights on.
 
     Raises:
         MissingDataError: The model does not exist.
-        UsageError: `encoder` with a trained model, or a model whose plugin is not installed.
+        UsageError: `encoder` with a trained model, a model whose plugin is not installed, or a
+            repository that does not hold a model.
     """
     if model == UNTRAINED:
         return _resolve_untrained(encoder, registry, device)
     if encoder is not None:
         raise UsageError("--encoder needs --model untrained; a trained model has its own encoder.")
-    return load_model(Path(model) if model else _latest(), registry, device)
+    if model is None:
+        return _load_default(registry, device)
+    if model == MINI:
+        return _load_published(_bundled(), MINI, registry, device)
+    if is_hub_name(model):
+        return _load_from_hub(model, registry, device)
+    return load_model(Path(model), registry, device, REFERENCES)
 
 
-def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
+def load_model(
+    path: Path, registry: Registry, device: torch.device, accepted: str = FOLDERS
+) -> Model:
     """Load a run's newest checkpoint, or a checkpoint folder.
+
+    Args:
+        path: A run folder, a checkpoint folder, or the name of a run under `runs/`.
+        registry: The plugins.
+        device: Device to put the weights on.
+        accepted: What the caller accepts, for the message if `path` is nothing of it.
 
     Raises:
         MissingDataError: There is no checkpoint at `path`.
         UsageError: The encoder's plugin is missing, or the weights do not fit.
     """
-    checkpoint = _find_checkpoint(path)
+    return _load(_find_checkpoint(path, accepted), path, registry, device)
+
+
+def _load(
+    checkpoint: checkpoints.Checkpoint, path: Path | str, registry: Registry, device: torch.device
+) -> Model:
+    """Load a checkpoint; `path` names it in messages."""
     recorded = checkpoint.info["encoder"]
     try:
         registry.find("encoder", recorded["name"])
@@ -158,13 +188,52 @@ def load_model(path: Path, registry: Registry, device: torch.device) -> Model:
     )
 
 
+def _load_published(
+    checkpoint: checkpoints.Checkpoint, name: str, registry: Registry, device: torch.device
+) -> Model:
+    """Load a checkpoint in a folder that must not get results."""
+    return replace(_load(checkpoint, name, registry, device), name=name, run=None)
+
+
+def _load_from_hub(reference: str, registry: Registry, device: torch.device) -> Model:
+    snapshot = download(parse_name(reference))
+    try:
+        checkpoint = checkpoints.read_checkpoint(snapshot.folder)
+    except UsageError as error:
+        raise UsageError(f"{snapshot.name} does not hold a model of mscol: {error}") from error
+    return _load_published(checkpoint, str(snapshot.name), registry, device)
+
+
+def _load_default(registry: Registry, device: torch.device) -> Model:
+    checkpoint, is_bundled = _find_default()
+    if not is_bundled:
+        return _load(checkpoint, checkpoint.folder, registry, device)
+    model = _load_published(checkpoint, MINI, registry, device)
+    return replace(model, note=f"bundled, as there is no {RUNS / LATEST}")
+
+
+def _find_default() -> tuple[checkpoints.Checkpoint, bool]:
+    """The checkpoint of `runs/latest` or, without a run, the bundled one; and which it is."""
+    if references.has_bundled() and not (RUNS / LATEST).exists():
+        return _bundled(), True
+    advice = f"train a model with 'mscol pretrain', or give --model: {REFERENCES}."
+    return _find_checkpoint(latest_run(RUNS, advice)), False
+
+
+def _bundled() -> checkpoints.Checkpoint:
+    if not references.has_bundled():
+        raise MissingDataError(f"this installation has no model '{MINI}': install mscol again.")
+    return checkpoints.read_checkpoint(references.BUNDLED)
+
+
 def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
     """Build an untrained encoder with the initial weights of a run of the same seed."""
     encoder = build_encoder(part, seed)
     options = sorted(asdict(part.options).items())
     key = f"untrained {part.name} {part.entry.version} {options} {seed}"
     digest = hashlib.sha256(key.encode()).hexdigest()
-    return Model(encoder.eval().to(device), f"{UNTRAINED}-{part.name}", digest, 0, {}, None)
+    info = {"encoder": describe_part(part)}
+    return Model(encoder.eval().to(device), f"{UNTRAINED}-{part.name}", digest, 0, info, None)
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:
@@ -176,17 +245,10 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], sour
         raise UsageError(f"the weights in {source} do not fit this encoder: {reason}") from error
 
 
-def _latest() -> Path:
-    advice = "train a model with 'mscol pretrain', or name one with --model."
-    return latest_run(RUNS, advice)
-
-
-def _find_checkpoint(path: Path) -> checkpoints.Checkpoint:
+def _find_checkpoint(path: Path, accepted: str = FOLDERS) -> checkpoints.Checkpoint:
     named, path = path, find_named(path) or path
     if not path.is_dir():
-        raise MissingDataError(
-            f"{named} is not a model: name a run or checkpoint folder, or a run under {RUNS}/."
-        )
+        raise MissingDataError(f"{named} is not a model: give {accepted}.")
     if (path / f"{ENCODER}.safetensors").exists():
         return checkpoints.read_checkpoint(path)
     latest = checkpoints.latest_checkpoint(path)
@@ -199,7 +261,7 @@ def _resolve_untrained(encoder: str | None, registry: Registry, device: torch.de
     if encoder is not None:
         return untrained_model(find_part(registry, "encoder", encoder), device)
     try:
-        info = _find_checkpoint(_latest()).info
+        info = _find_default()[0].info
     except MissingDataError:
         return untrained_model(find_part(registry, "encoder", DEFAULT_ENCODER), device)
     # The seed of an imported model is unknown.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mscol_cli.engine.models import UNTRAINED, Model
+from mscol_cli.engine.models import Model
 from mscol_cli.vectors import VectorHeader
 
 
@@ -26,12 +26,10 @@ def vector_header(
         corruption: Name of a corruption.
     """
     encoder = model.encoder
-    # An untrained model has no record: its name is that of its encoder.
-    name = model.info.get("encoder", {}).get("name", model.name.removeprefix(f"{UNTRAINED}-"))
     return VectorHeader(
         model=model.name,
         model_hash=model.hash,
-        encoder=name,
+        encoder=model.info["encoder"]["name"],
         sample_rate=encoder.sample_rate,
         window=encoder.crop_samples,
         hop=encoder.window_hop if hop is None else hop,

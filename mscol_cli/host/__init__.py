@@ -1,6 +1,6 @@
 """The plugin host: loads installed plugins, guards calls into them, finds parts by name."""
 
-from mscol_cli.host.parts import Part, find_objective, find_part
+from mscol_cli.host.parts import Part, describe_part, find_objective, find_part
 from mscol_cli.host.registry import Entry, Failure, Registry, load_registry
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "Failure",
     "Part",
     "Registry",
+    "describe_part",
     "find_objective",
     "find_part",
     "load_registry",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
 from mscol_cli.contracts.cards import ObjectiveCard
@@ -32,6 +32,16 @@ class Part:
     def name(self) -> str:
         """Name of the card."""
         return self.entry.card.name
+
+
+def describe_part(part: Part) -> dict[str, Any]:
+    """An encoder, or one part of an objective, as recorded in run.json."""
+    return {
+        "name": part.name,
+        "owner": part.entry.owner,
+        "version": part.entry.version,
+        "options": asdict(part.options),
+    }
 
 
 def find_part(

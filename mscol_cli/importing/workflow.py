@@ -15,10 +15,18 @@ from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import build_encoder, build_objective, load_weights
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
-from mscol_cli.host import Entry, Part, Registry, find_objective, find_part, load_registry
+from mscol_cli.host import (
+    Entry,
+    Part,
+    Registry,
+    describe_part,
+    find_objective,
+    find_part,
+    load_registry,
+)
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.importer import claims_checkpoint, read_checkpoint
-from mscol_cli.pretrain.settings import describe_objective, describe_part, describe_software
+from mscol_cli.pretrain.settings import describe_objective, describe_software
 from mscol_cli.runs.checkpoint import refuse_occupied, save_model
 from mscol_cli.system.files import file_hash
 from mscol_cli.system.outcomes import writing

@@ -84,10 +84,11 @@ class Listing:
 
 @dataclass(frozen=True)
 class Commands:
-    """Command lines to copy."""
+    """Command lines, or lines of code, to copy."""
 
     kind: ClassVar[str] = "commands"
     lines: Sequence[str]
+    language: str = "bash"
 
 
 @dataclass(frozen=True)

@@ -91,12 +91,12 @@ def _escaped(value: object) -> object:
     )
 
 
-def _code(lines: list[str]) -> str:
+def _code(lines: list[str], language: str) -> str:
     """Render a code block, with a fence that its lines do not contain."""
     text = "\n".join(lines)
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return _Verbatim(f"{fence}bash\n{text}\n{fence}")
+    return _Verbatim(f"{fence}{language}\n{text}\n{fence}")
 
 
 def _data_uri(content: bytes, kind: str) -> str:

@@ -93,17 +93,24 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     )
     if hasattr(config, "signals_to_handle"):  # not in every torch; there it overrides the variable
         config.signals_to_handle = FORWARDED
-    # The launcher's log repeats at length what the failed process has printed.
-    logging.disable(logging.CRITICAL)
     try:
-        with _environment(processes), _handlers_restored():
+        with _environment(processes), _handlers_restored(), _logging_disabled():
             elastic_launch(config, sys.executable)("-m", "mscol_cli", *arguments)
     except SignalException as error:
         raise Interrupted(f"stopped by {error.sigval.name}.") from None
     except ChildFailedError as error:
         raise _failure(error, processes) from None
+
+
+@contextmanager
+def _logging_disabled() -> Iterator[None]:
+    """Disable logging: the launcher's log repeats at length what a failed process has printed."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 @contextmanager
@@ -118,13 +125,18 @@ def _environment(processes: int) -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.clear()
+        # Never empty, not even for a moment: other threads may read it.
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
         os.environ.update(before)
 
 
 @contextmanager
 def _handlers_restored() -> Iterator[None]:
     """Restore signal handlers that the launcher replaces, so that Ctrl-C is not a failure."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # there the launcher replaces none
+        return
     numbers = [getattr(signal, name) for name in FORWARDED.split(",") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
     try:

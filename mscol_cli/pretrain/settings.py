@@ -14,7 +14,7 @@ from mscol_cli import __version__
 from mscol_cli.contracts.options import options_of
 from mscol_cli.engine.devices import pick_device, require_gpus
 from mscol_cli.errors import UsageError
-from mscol_cli.host import Part, Registry, find_objective, find_part
+from mscol_cli.host import Part, Registry, describe_part, find_objective, find_part
 from mscol_cli.host.options import FLAGS, read_value
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.recipes.options import IN_RECIPES, PartsSettings, TrainingSettings
@@ -143,16 +143,6 @@ def process_count(request: PretrainRequest) -> int:
     if request.gpus is not None:
         require_gpus(request.gpus)
     return 1 if count is None else count
-
-
-def describe_part(part: Part) -> dict[str, Any]:
-    """An encoder, or one part of an objective, as recorded in run.json."""
-    return {
-        "name": part.name,
-        "owner": part.entry.owner,
-        "version": part.entry.version,
-        "options": asdict(part.options),
-    }
 
 
 def describe_objective(parts: Sequence[Part]) -> dict[str, Any]:

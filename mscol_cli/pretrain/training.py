@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,14 +78,9 @@ class Training:
             globalise_batch_norm(model, self.device)
         self.model = model.to(self.device)
         self.monitor = TrainingMonitor(self.run, self.device, self.probe)
-        on_gpu = self.device.type == "cuda"
-        if on_gpu:
-            forbid_tf32()
-        else:
-            keep_freed_memory()
         if is_compiled(self.settings.compile, self.device):
             model.compile_encoder(self.device)
-        fused = True if on_gpu else None
+        fused = True if self.device.type == "cuda" else None
         self.optimizer = torch.optim.Adam(model.parameters(), betas=optimizer.BETAS, fused=fused)
 
     def restore(self, progress: Progress) -> None:
@@ -138,7 +133,11 @@ class Training:
         self._warn_of_damage(progress)
         progress.begin("pretrain", self.settings.steps, "steps")
         progress.skip(self.step)
-        with StopRequest() as stop, open_log(self.run, self.step, flat_settings(self.info)) as log:
+        with (
+            process_settings(self.device),
+            StopRequest() as stop,
+            open_log(self.run, self.step, flat_settings(self.info)) as log,
+        ):
             self.monitor.begin(self.step)
             if self.step == 0:
                 self._log_untrained(log)
@@ -273,6 +272,11 @@ class Training:
                 f"step {self.step} could not be written to {self.run} ({error}); {saved}: free disk"
                 " space, then resume with --resume."
             ) from error
+
+
+def process_settings(device: torch.device) -> AbstractContextManager[object]:
+    """Context with the settings of the process that updates need."""
+    return forbid_tf32() if device.type == "cuda" else keep_freed_memory()
 
 
 def stopped(run: Path, step: int, steps: int) -> Interrupted:

@@ -36,16 +36,16 @@ from mscol_cli.runs.record import read_run_folder
 from mscol_cli.runs.tracks import chosen_tracks
 from mscol_cli.store import Store
 from mscol_cli.system import distributed
-from mscol_cli.system.launcher import exit_with_parent
+from mscol_cli.system.launcher import exit_with_parent, is_first
 
 __all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work_launched"]
 
 
-def run(request: PretrainRequest, progress: Progress) -> PretrainResult | None:
+def run(request: PretrainRequest, progress: Progress) -> PretrainResult:
     """Pre-train an encoder, in this process or in several new ones.
 
     Returns:
-        The result; None in processes of torchrun or srun other than the first.
+        The result. Only the first process of torchrun or srun knows loss and accuracy.
 
     Raises:
         UsageError: A name, option or number is invalid.
@@ -59,7 +59,7 @@ def run(request: PretrainRequest, progress: Progress) -> PretrainResult | None:
         folder, parts = prepare_run(request, progress)
         if not _is_finished(folder, progress):
             _train_here(folder, progress, parts)
-    return _result(folder, time.perf_counter() - started) if folder else None
+    return _result(folder, round(time.perf_counter() - started, 2))
 
 
 def work(folder: Path, progress: Progress, parts: Parts | None = None) -> None:
@@ -107,7 +107,7 @@ def _train_here(folder: Path, progress: Progress, parts: Parts | None) -> None:
         raise
 
 
-def _join(request: PretrainRequest, progress: Progress) -> Path | None:
+def _join(request: PretrainRequest, progress: Progress) -> Path:
     """Join a run started by torchrun or srun; the first process prepares it."""
     process_count(request)
     device = pick_device(request.options.get("device", "auto"))
@@ -117,7 +117,7 @@ def _join(request: PretrainRequest, progress: Progress) -> Path | None:
         folder = Path(distributed.broadcast_text(str(prepared), device))
         if not _is_finished(folder, progress if first else Silent()):
             _train(folder, layout.read_run(folder), device, progress, parts)
-        return folder if first else None
+        return folder
 
 
 def _train(
@@ -175,6 +175,10 @@ def _build(
 
 
 def _result(folder: Path, seconds: float) -> PretrainResult:
+    if not is_first():  # this process may not see yet what the first one has just written
+        steps = layout.read_run(folder)["training"]["steps"]
+        checkpoint = layout.checkpoint_folder(folder, steps)
+        return PretrainResult(folder, checkpoint, steps, None, None, seconds)
     latest = checkpoints.latest_checkpoint(folder)
     if latest is None:
         raise MissingDataError(f"{folder} ended without a checkpoint.")
@@ -185,5 +189,5 @@ def _result(folder: Path, seconds: float) -> PretrainResult:
         steps=latest.step,
         loss=last[0].get("loss") if last else None,
         accuracy=last[0].get("accuracy") if last else None,
-        seconds=round(seconds, 2),
+        seconds=seconds,
     )

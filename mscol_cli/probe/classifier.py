@@ -73,7 +73,12 @@ class TrainedProbe:
 
     def clip_scores(self, clips: ClipWindows) -> FloatArray:
         """(clips, classes) mean of window sigmoids if multi-label, else sum of window logits."""
-        return _clip_scores(logits_of(self.model, clips.windows), clips, self.multilabel)
+        return clip_scores(self.model, clips, self.multilabel)
+
+
+def clip_scores(model: ShallowClassifier, clips: ClipWindows, multilabel: bool) -> FloatArray:
+    """(clips, classes) mean of window sigmoids if multi-label, else sum of window logits."""
+    return _clip_scores(logits_of(model, clips.windows), clips, multilabel)
 
 
 def new_classifier(protocol: ProbeProtocol, train: ClipWindows, seed: int) -> ShallowClassifier:

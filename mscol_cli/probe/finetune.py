@@ -44,10 +44,12 @@ class FineTuned:
     Attributes:
         probe: The classifier; epoch 0 is the probe of the frozen encoder.
         test: Test clips, embedded by the fine-tuned encoder.
+        encoder: The fine-tuned encoder, in eval mode.
     """
 
     probe: TrainedProbe
     test: ClipWindows
+    encoder: Encoder
 
 
 def fine_tune(
@@ -68,6 +70,17 @@ def fine_tune(
         progress.begin(f"fine-tuning, seed {seed}", protocol.epochs, "epoch")
         yield _Tuner(protocol, probe, embedded, model.encoder, seed, device).run(progress)
         progress.end()
+
+
+def embed_split(
+    encoder: Encoder, embedded: EmbeddedTask, split: Split, device: torch.device
+) -> ClipWindows:
+    """Embed the clips of a split with another encoder. Raises BadInputError."""
+    paths = [item.path for item in embedded.items[split]]
+    results = list(raise_failures(embed_files(encoder, paths, device=device)))
+    windows = torch.from_numpy(np.concatenate([result.windows for result in results]))
+    counts = np.array([len(result.windows) for result in results], dtype=np.int64)
+    return ClipWindows(windows, counts, embedded.clips[split].targets)
 
 
 def frozen_note(protocol: ProbeProtocol, scores: FloatArray, targets: BoolArray) -> str:
@@ -144,7 +157,7 @@ class _Tuner:
             best_epoch=best.epoch,
             epochs=epoch,
         )
-        return FineTuned(tuned, self._embed("test"))
+        return FineTuned(tuned, self._embed("test"), self.encoder.eval())
 
     def _train_epoch(self) -> None:
         self.encoder.train()
@@ -161,12 +174,7 @@ class _Tuner:
             self.optimizer.step()
 
     def _embed(self, split: Split) -> ClipWindows:
-        """Embed a split with the current encoder. Raises BadInputError."""
-        paths = [item.path for item in self.embedded.items[split]]
-        results = list(raise_failures(embed_files(self.encoder, paths, device=self.device)))
-        windows = torch.from_numpy(np.concatenate([result.windows for result in results]))
-        counts = np.array([len(result.windows) for result in results], dtype=np.int64)
-        return ClipWindows(windows, counts, self.embedded.clips[split].targets)
+        return embed_split(self.encoder, self.embedded, split, self.device)
 
     def _state(self, epoch: int, rank: tuple[float, float]) -> _Best:
         # Every comparison with NaN is false, so such an epoch could never be replaced.

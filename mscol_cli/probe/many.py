@@ -11,7 +11,8 @@ import torch
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import TaskData
 from mscol_cli.engine.devices import pick_device
-from mscol_cli.engine.models import UNTRAINED, Model, resolve_model
+from mscol_cli.engine.models import Model, resolve_model
+from mscol_cli.engine.references import UNTRAINED
 from mscol_cli.errors import Interrupted, MscolError, UsageError
 from mscol_cli.host import Registry, load_registry
 from mscol_cli.host.names import unknown_name
@@ -40,7 +41,7 @@ class TableRequest:
 
     Attributes:
         tasks: Names of tasks.
-        models: Models, each as in `ProbeRequest.model`; empty for `runs/latest`.
+        models: Models, each as in `ProbeRequest.model`; empty for the default.
         data: Folders of data sets, as `TASK=DIR`, or `DIR` for a single task.
         probe: Common options of the probes; its task, model, data and output are ignored.
         output: Folder of the table; None for `probes`.
@@ -122,7 +123,7 @@ class _Runner:
     def finish(self, probes: Sequence[ProbeRequest]) -> Iterator[Finished]:
         """Yield the results of all probes that did not fail."""
         for request in probes:
-            name = f"{request.task} {request.model or 'runs/latest'}"
+            name = f"{request.task} {request.model or 'default model'}"
             try:
                 yield self._finish(request)
             except Interrupted:

@@ -10,8 +10,10 @@ from pathlib import Path
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import MscolError
 from mscol_cli.pages.render import page_markdown
+from mscol_cli.probe.head import RECORD
 from mscol_cli.probe.page import result_page
 from mscol_cli.probe.result import SCORES, ProbeResult, read, write
+from mscol_cli.probe.saving import CalibratedHead
 from mscol_cli.probe.scores import ClipScores, write_scores
 from mscol_cli.probe.settings import ProbeRequest, ProbeSettings
 from mscol_cli.runs.layout import PROBE_REPORT, PROBES
@@ -53,8 +55,10 @@ def check_writable(folder: Path) -> None:
         raise MscolError(f"{folder} cannot be written: choose another folder with -o.")
 
 
-def write_result(result: ProbeResult, clip_scores: ClipScores) -> None:
-    """Write a result with its scores, page and plots. Raises MscolError if that fails."""
+def write_result(
+    result: ProbeResult, clip_scores: ClipScores, head: CalibratedHead | None = None
+) -> None:
+    """Write a result with its scores, page, plots and head. Raises MscolError if that fails."""
     with writing(result.folder):
         if result.picture_path is not None:
             # matplotlib is slow to import.
@@ -68,6 +72,8 @@ def write_result(result: ProbeResult, clip_scores: ClipScores) -> None:
         # The result is written last, so that it never belongs to other scores.
         result.json_path.unlink(missing_ok=True)
         write_scores(result.scores_path, clip_scores)
+        if head is not None:
+            head.write(result.folder)
         write_text(result.markdown_path, page_markdown(result_page(result)))
         write(result)
 
@@ -91,6 +97,8 @@ def why_unfinished(
         result = read(folder)
     except MscolError:
         return "the existing result cannot be read"
+    if settings.save and (result.head is None or not (folder / RECORD).is_file()):
+        return "its classifier was not saved"
     wanted = {
         "task": settings.part.name,
         "data": data,

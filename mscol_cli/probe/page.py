@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mscol_cli.pages.page import Block, Page, Section, Table, listing
+from mscol_cli.pages.page import Block, Page, Section, Table, Text, listing
 from mscol_cli.probe.attribution import attribution_section
 from mscol_cli.probe.metrics import CLASS_ORDER, find_metric
 from mscol_cli.probe.notes import shared_lines
-from mscol_cli.probe.result import ClassScore, ProbeResult, Score, ScoredSet
+from mscol_cli.probe.result import ClassScore, ProbeResult, SavedHead, Score, ScoredSet
 
 FEW = 12
 EXTREMES = 5
@@ -19,6 +19,8 @@ def result_page(result: ProbeResult) -> Page:
     sections = [Section("", list(_blocks(result)))]
     if result.attribution is not None:
         sections.append(attribution_section(result.attribution, result.classes))
+    if result.head is not None:
+        sections.append(Section("Saved classifier", list(_head_blocks(result.head))))
     return Page(f"{result.task}: {result.model}", _how(result), sections)
 
 
@@ -88,6 +90,25 @@ def _corruption_table(result: ProbeResult) -> Iterator[Table]:
     ]
     if rows:
         yield Table("", header, rows)
+
+
+def _head_blocks(head: SavedHead) -> Iterator[Block]:
+    described = head.describe()
+    yield Text(f"{described[0].upper()}{described[1:]}.")
+    header = ("calibrated score", "predictions", "mean score", "true")
+    rows = [
+        (
+            f"{item.low:.1f} to {item.high:.1f}",
+            f"{item.count:,}",
+            f"{item.confidence:.4f}",
+            f"{item.observed:.4f}",
+        )
+        for item in head.after.bins
+    ]
+    yield Table(f"Reliability on {head.test_set}:", header, rows)
+    yield from listing(
+        "Not calibrated, without positives or negatives in validation", head.uncalibrated
+    )
 
 
 def _format(score: Score) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import UsageError
+from mscol_cli.probe.reliability import Reliability
 from mscol_cli.runs.layout import PROBE_REPORT
 from mscol_cli.system.files import read_json, write_json
 from mscol_cli.system.values import as_json, from_json
@@ -239,6 +240,44 @@ class Attribution:
 
 
 @dataclass(frozen=True)
+class SavedHead:
+    """The classifier that a probe saved, and its calibration on validation clips.
+
+    Attributes:
+        seed: Seed of the classifier, the best of all seeds on validation.
+        sha256: Hash of its weights.
+        temperature: Temperature of a single-label task; None for a multi-label task, which has a
+            slope and an offset per class.
+        uncalibrated: Classes of a multi-label task without positive or without negative
+            validation clips, whose scores are unchanged.
+        test_set: Name of the test set of `before` and `after`.
+        clips: Number of its clips.
+        before: Reliability without calibration.
+        after: Reliability with calibration.
+    """
+
+    seed: int
+    sha256: str
+    temperature: float | None
+    uncalibrated: Sequence[str]
+    test_set: str
+    clips: int
+    before: Reliability
+    after: Reliability
+
+    def describe(self) -> str:
+        """One line with seed, calibration and its errors."""
+        kind = "Platt scaling of each class"
+        if self.temperature is not None:
+            kind = f"temperature {self.temperature:.3g}"
+        return (
+            f"classifier of seed {self.seed}, calibrated on validation by {kind}; expected"
+            f" calibration error on {self.test_set} ({self.clips:,} clips): {self.before.error:.4f}"
+            f" before, {self.after.error:.4f} after"
+        )
+
+
+@dataclass(frozen=True)
 class ProbeResult:
     """Result of a probe.
 
@@ -267,6 +306,7 @@ class ProbeResult:
         shared_groups: Groups that training and test clips share.
         attribution: Scores by source of the test clips.
         deformed: Scores on corrupted test clips.
+        head: The saved classifier; None if none was saved.
         folder: Folder of the result; not stored in the file.
     """
 
@@ -294,6 +334,7 @@ class ProbeResult:
     shared_groups: Sequence[SharedGroups] = ()
     attribution: Attribution | None = None
     deformed: Sequence[CorruptedScore] = ()
+    head: SavedHead | None = None
     folder: Path = Path()
 
     @property

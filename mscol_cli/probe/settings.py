@@ -29,7 +29,7 @@ class ProbeRequest:
     Attributes:
         task: Name of the task.
         data: Folder of the data set; None for `data/TASK`.
-        model: Run or checkpoint folder, `untrained`, or None for `runs/latest`.
+        model: A model reference, as in `engine.models.resolve_model`; None for the default.
         encoder: Encoder of `untrained`.
         seeds: Number of classifiers; None for the recipe's number, or 5.
         output: Folder of the report; None for `RUN/probes/TASK`, or `probes/MODEL-TASK` for a model
@@ -42,6 +42,7 @@ class ProbeRequest:
         attribute: Also score every source of the test clips.
         stems: Store with the sources; None for `DIR.store` beside the folder of the data set.
         corruptions: Kind and amount of each corruption of the test clips to score.
+        save: Save the classifier, and the fine-tuned encoder, for `mscol tag`.
     """
 
     task: str
@@ -58,6 +59,7 @@ class ProbeRequest:
     attribute: bool = False
     stems: Path | None = None
     corruptions: Sequence[tuple[str, float]] = ()
+    save: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class ProbeSettings:
         label_fractions: Additional shares of the training clips to train on, ascending.
         stems: Store with the sources of the test clips; None if they are not scored.
         corruptions: Corruptions of the test clips to score.
+        save: Save the classifier, and the fine-tuned encoder.
     """
 
     recipe: str
@@ -83,6 +86,7 @@ class ProbeSettings:
     label_fractions: Sequence[float] = ()
     stems: Path | None = None
     corruptions: Sequence[Corruption] = ()
+    save: bool = False
 
     @property
     def classifiers(self) -> int:
@@ -132,7 +136,9 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     fractions = _fractions(request.label_fractions)
     corruptions = [_corruption(*pair) for pair in dict.fromkeys(request.corruptions)]
     stems = _stems(request)
-    return ProbeSettings(recipe.name, part, task, protocol, seeds, fractions, stems, corruptions)
+    return ProbeSettings(
+        recipe.name, part, task, protocol, seeds, fractions, stems, corruptions, request.save
+    )
 
 
 def _check_together(request: ProbeRequest, protocol: ProbeProtocol) -> None:

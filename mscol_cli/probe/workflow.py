@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +14,18 @@ from mscol_cli.contracts.task import TaskData
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.host import load_registry
-from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.clips import EmbeddedTask, embed_task
 from mscol_cli.probe.corrupted import score_corrupted
-from mscol_cli.probe.finetune import fine_tune, frozen_note
+from mscol_cli.probe.finetune import FineTuned, fine_tune, frozen_note
 from mscol_cli.probe.label_budget import score_budgets
 from mscol_cli.probe.leakage import overlap_note, shared_groups
 from mscol_cli.probe.output import check_writable, default_output, write_result
 from mscol_cli.probe.result import ProbeResult
+from mscol_cli.probe.saving import Trained, calibrate_best
 from mscol_cli.probe.scores import check_splits, find_test_sets, resample_scores, scored_sets
 from mscol_cli.probe.settings import ProbeRequest, ProbeSettings, load_data, resolve_settings
 from mscol_cli.probe.sources import attribute, find_sources
 from mscol_cli.probe.training import timed, train_probes, weight_decays
-from mscol_cli.probe.windows import FloatArray
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
 
@@ -102,26 +101,24 @@ def probe_model(
             attribution = attribute(
                 sources, clip_scores, settings.protocol, probes, model, device, progress
             )
+    head = None
+    if settings.save:
+        with timed(seconds, "head"):
+            head = calibrate_best(settings, data_set, model, embedded, trained, test_sets, device)
     result = replace(
         _result(settings, data_set, model, embedded, trained),
         test_sets=scored,
         label_budgets=budgets,
         deformed=corrupted,
         attribution=attribution,
+        head=head.summary if head is not None else None,
         seconds=seconds,
         folder=output,
     )
-    write_result(result, clip_scores)
+    write_result(result, clip_scores, head)
+    if result.head is not None:
+        progress.note(f"saved in {output}: {result.head.describe()}")
     return result
-
-
-@dataclass(frozen=True)
-class _Trained:
-    """Classifiers, their scores of the test clips (seeds, clips, classes), and notes."""
-
-    probes: Sequence[TrainedProbe]
-    scores: FloatArray
-    notes: Sequence[str] = ()
 
 
 def _train(
@@ -130,16 +127,22 @@ def _train(
     model: Model,
     device: torch.device,
     progress: Progress,
-) -> _Trained:
+) -> Trained:
     protocol, test = settings.protocol, embedded.clips["test"]
     probes = train_probes(settings, embedded, model, device, progress)
     frozen = np.stack([probe.clip_scores(test) for probe in probes])
     if not protocol.finetune:
-        return _Trained(probes, frozen)
-    tuned = list(fine_tune(protocol, probes, embedded, model, device, progress))
-    scores = np.stack([seed.probe.clip_scores(seed.test) for seed in tuned])
+        return Trained(probes, frozen)
+    tuned, scores = [], []
+    best: FineTuned | None = None
+    for seed in fine_tune(protocol, probes, embedded, model, device, progress):
+        tuned.append(seed.probe)
+        scores.append(seed.probe.clip_scores(seed.test))
+        # Only one encoder is kept in memory.
+        if settings.save and (best is None or seed.probe.valid_score > best.probe.valid_score):
+            best = seed
     note = frozen_note(protocol, frozen, test.targets)
-    return _Trained([seed.probe for seed in tuned], scores, [note])
+    return Trained(tuned, np.stack(scores), [note], best)
 
 
 def _warn(missing: Sequence[str], failures: Sequence[tuple[str, str]], progress: Progress) -> None:
@@ -156,7 +159,7 @@ def _result(
     data_set: tuple[Path, TaskData],
     model: Model,
     embedded: EmbeddedTask,
-    trained: _Trained,
+    trained: Trained,
 ) -> ProbeResult:
     """The result without its scores."""
     folder, data = data_set

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.engine.models import UNTRAINED
+from mscol_cli.engine.references import UNTRAINED
 from mscol_cli.errors import MscolError
 from mscol_cli.host import Registry, load_registry
 from mscol_cli.pages.page import Commands, Section, Text

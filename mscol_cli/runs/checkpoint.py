@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import Tensor
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.runs.layout import (
     CHECKPOINTS,
+    CONFIG,
     ENCODER,
     RUN,
     STAMP,
@@ -35,9 +36,11 @@ from mscol_cli.system.files import (
     replace_link,
     sync,
     write_json,
+    write_text,
 )
 
 BEST = "best"
+Texts = Callable[[Path], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,12 @@ def save_checkpoint(
 
 
 def save_model(
-    folder: Path, step: int, info: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
+    folder: Path,
+    step: int,
+    info: Mapping[str, Any],
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    settings: str = RUN,
+    texts: Texts | None = None,
 ) -> None:
     """Write a checkpoint outside of a run.
 
@@ -99,6 +107,8 @@ def save_model(
         step: Number of training steps.
         info: Description of the model; layout and step are added.
         tensors: Tensors by file stem (`encoder`, `objective`) and name.
+        settings: Name of the file of the description: `run.json` or `config.json`.
+        texts: Makes further files from the folder with the weights: their texts, by name.
 
     Raises:
         UsageError: The folder is not empty.
@@ -106,7 +116,9 @@ def save_model(
     refuse_occupied(folder)
     content = {**STAMP, **info, "step": step}
     final = folder.resolve()
-    with _filled(final, content, tensors) as temporary:
+    with _filled(final, content, tensors, settings) as temporary:
+        for name, text in (texts(temporary) if texts else {}).items():
+            write_text(temporary / name, text)
         # Fails if another process has filled the folder meanwhile.
         temporary.rename(final)
 
@@ -122,7 +134,10 @@ def refuse_occupied(folder: Path) -> None:
 
 @contextmanager
 def _filled(
-    final: Path, content: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Tensor]]
+    final: Path,
+    content: Mapping[str, Any],
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    settings: str = RUN,
 ) -> Iterator[Path]:
     """Write a temporary folder beside `final`. The caller renames it to `final`."""
     temporary = final.with_name(f".{final.name}.{os.getpid()}")
@@ -133,7 +148,7 @@ def _filled(
             save_file({name: tensor.contiguous() for name, tensor in named.items()}, file)
             make_readable(file)
             sync(file)
-        write_json(temporary / RUN, content)
+        write_json(temporary / settings, content)
         sync(temporary)
         yield temporary
         sync(final.parent)
@@ -181,15 +196,29 @@ def latest_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint's run.json.
+    """Read a checkpoint's run.json, or the config.json of a model repository.
 
     Raises:
         MissingDataError: The folder is not a checkpoint.
         UsageError: The layout is not supported.
     """
-    info = read_json(folder / RUN, "checkpoint")
+    has_config = (folder / CONFIG).is_file() and not (folder / RUN).is_file()
+    path = folder / (CONFIG if has_config else RUN)
+    info = read_json(path, "checkpoint")
     check_layout(folder, info)
-    return Checkpoint(folder, int(info.get("step", 0)), info)
+    step, encoder = info.get("step", 0), info.get("encoder")
+    if not isinstance(step, int) or not _is_part(encoder):
+        raise UsageError(f"{path} does not describe an encoder: restore it.")
+    return Checkpoint(folder, step, info)
+
+
+def _is_part(described: Any) -> bool:
+    """Whether this is an encoder as recorded in a run.json."""
+    return (
+        isinstance(described, dict)
+        and isinstance(described.get("name"), str)
+        and isinstance(described.get("options"), dict)
+    )
 
 
 def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:

@@ -10,11 +10,30 @@ from typing import NamedTuple
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.jobs import no_worker_finished, run_workers
 from mscol_cli.errors import MscolError
+from mscol_cli.separate.separator import SeparateRequest
 from mscol_cli.store import SAMPLE_RATE
 from mscol_cli.store.header import FAILURES, TRACKS
 from mscol_cli.store.journal import whole_tracks
 from mscol_cli.store.plan import Plan
 from mscol_cli.store.records import read_failures
+
+
+def worker_arguments(request: SeparateRequest) -> list[str]:
+    """Command line of one of several workers, without `mscol`."""
+    named = {
+        "--output": request.output,
+        "--separator": request.separator,
+        "--model": request.model,
+        "--recipe": request.recipe,
+        "--export": request.export,
+        "--export-dir": request.export_dir,
+        "--device": request.device,
+    }
+    options = [str(part) for pair in named.items() if pair[1] is not None for part in pair]
+    options += [part for option in request.options for part in ("--opt", option)]
+    options += ["--offline"] if request.offline else []
+    options += ["--retry-failed"] if request.retry_failed else []
+    return ["separate", *options, "--", *map(str, request.inputs)]
 
 
 def run_jobs(

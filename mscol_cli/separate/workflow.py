@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from mscol_cli.separate import estimate as estimates
 from mscol_cli.separate.copies import STEMS_MANIFEST, Copies, copies_folder, open_copies
 from mscol_cli.separate.estimate import Estimate
 from mscol_cli.separate.inputs import find_tracks
-from mscol_cli.separate.jobs import run_jobs
+from mscol_cli.separate.jobs import run_jobs, worker_arguments
 from mscol_cli.separate.plan import PendingTracks, find_pending, make_plan
 from mscol_cli.separate.separator import SeparateRequest, build_separator, resolve
 from mscol_cli.separate.worker import Worker
@@ -74,15 +73,12 @@ def configuration(request: SeparateRequest) -> str:
     return to_toml(content, "separate")
 
 
-def run(
-    request: SeparateRequest, progress: Progress, arguments: Sequence[str] = ()
-) -> SeparateResult:
+def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     """Separate the inputs into a sealed store, resuming an earlier run.
 
     Args:
         request: Inputs and options.
         progress: Receives progress and notes.
-        arguments: Command line of a worker, if several are requested.
 
     Raises:
         UsageError: An option is invalid, or the store was made with other settings.
@@ -95,6 +91,7 @@ def run(
     if managed:
         exit_with_parent()
     jobs, ranks = wanted_jobs(request.jobs, request.gpus), rank_and_workers()
+    arguments = worker_arguments(request)
     request = replace(request, device=local_device(request.device))
     output = store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)

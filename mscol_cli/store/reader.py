@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -45,13 +46,14 @@ class Store:
         self._scales: dict[Level, NDArray[np.float32]] = {}
 
     @staticmethod
-    def open(path: Path) -> Store:
+    def open(path: str | os.PathLike[str]) -> Store:
         """Open a sealed store.
 
         Raises:
             MissingDataError: The store does not exist, is not sealed, or lacks a file.
             UsageError: The layout is that of another version.
         """
+        path = Path(path)
         header = read_sealed(path)
         require_files(path, header.checksums)
         return Store(path, header, read_table(path / TRACKS, header.sources))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.models import UNTRAINED
+from mscol_cli.engine.references import MINI, UNTRAINED, has_bundled
 from mscol_cli.probe.result import Score, read
 from mscol_cli.probe.tasks import DATA
 from mscol_cli.runs.checkpoint import latest_checkpoint
@@ -18,7 +18,7 @@ from mscol_cli.runs.layout import PROBES
 from mscol_cli.study.chain import run_chain
 from mscol_cli.study.file import read_study
 from mscol_cli.study.plan import make_plan, study_stages
-from mscol_cli.study.results import ProbeStage
+from mscol_cli.study.results import ProbeStage, Probing, bundled_model
 from mscol_cli.study.stages import ComputeOptions, Execute, Stage, Status, StudyPaths
 
 TASKS = ("mtat", "fma", "nsynth")
@@ -53,6 +53,7 @@ class DemoScore:
         test_clips: Number of test clips.
         pretrained: Score, and lower and upper bound of its 95 % interval.
         untrained: The same for the untrained encoder.
+        mini: The same for the bundled model; None if it is not installed.
     """
 
     task: str
@@ -60,6 +61,7 @@ class DemoScore:
     test_clips: int
     pretrained: tuple[float, float, float]
     untrained: tuple[float, float, float]
+    mini: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,20 @@ def run(request: DemoRequest, progress: Progress, execute: Execute) -> DemoResul
 
 
 def demo_stages(request: DemoRequest) -> list[Stage]:
-    """Stages of the study `demo` with one run, the requested sizes, and an additional stage that
-    embeds."""
+    """Stages of the study `demo` with one run and the requested sizes, and additional stages that
+    embed, and that probe the bundled model."""
     study = read_study("demo")
     settings = {**study.runs["msa"].settings, "steps": request.steps}
     run = replace(study.runs["msa"], name=Path(RUN).name, settings=settings)
     study = replace(study, songs=request.songs, seeds=request.seeds, tasks=TASKS)
     study = replace(study, runs={run.name: run}, online_probe=None)
-    stages = study_stages(study, StudyPaths(DATA, Path(RUN).parent, Path(PROBES)), ComputeOptions())
+    paths, compute = StudyPaths(DATA, Path(RUN).parent, Path(PROBES)), ComputeOptions()
+    stages = study_stages(study, paths, compute)
+    if has_bundled():
+        mini = bundled_model(paths.probes / MINI)
+        for task in TASKS:
+            probing = Probing(task, study.recipe, study.seeds, paths, compute)
+            stages.append(ProbeStage(mini, probing, ("music",)))
     first = next(row for row, stage in enumerate(stages) if isinstance(stage, ProbeStage))
     return [*stages[:first], _EmbedStage(stages[first - 1].name), *stages[first:]]
 
@@ -133,12 +141,13 @@ class _EmbedStage(Stage):
 
 
 def _score(task: str) -> DemoScore:
-    folders = Path(RUN, PROBES, task), Path(PROBES, UNTRAINED, task)
-    trained, untrained = (read(folder).test_sets[0] for folder in folders)
+    folders = [Path(RUN, PROBES, task), Path(PROBES, UNTRAINED, task)]
+    if has_bundled():
+        folders.append(Path(PROBES, MINI, task))
+    trained, *others = (read(folder).test_sets[0] for folder in folders)
     metric, score = trained.headline
-    return DemoScore(
-        task, metric, trained.clips, _interval(score), _interval(untrained.headline[1])
-    )
+    intervals = (_interval(other.headline[1]) for other in others)
+    return DemoScore(task, metric, trained.clips, _interval(score), *intervals)
 
 
 def _interval(score: Score) -> tuple[float, float, float]:

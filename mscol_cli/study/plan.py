@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from mscol_cli import __version__
-from mscol_cli.engine.models import UNTRAINED
+from mscol_cli.engine.references import UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.study.file import Study, StudyRun, StudyStore
 from mscol_cli.study.music import MusicStage, SeparateStage

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import torch
 
-from mscol_cli.engine.models import UNTRAINED, untrained_model
+from mscol_cli.engine import references
+from mscol_cli.engine.models import untrained_model
+from mscol_cli.engine.references import MINI, UNTRAINED
 from mscol_cli.errors import MissingDataError
 from mscol_cli.host import find_part, load_registry
 from mscol_cli.probe.output import result_name, why_unfinished
@@ -109,6 +111,15 @@ def model_without_run(encoder: str, folder: Path) -> ProbedModel:
 
     options = ["--model", UNTRAINED, "--encoder", encoder]
     return ProbedModel(f"{UNTRAINED}-{encoder}", options, folder, compute_hash, has_run=False)
+
+
+def bundled_model(folder: Path) -> ProbedModel:
+    """The bundled model, and the folder of its probe results."""
+
+    def compute_hash() -> str:
+        return weights_hash(references.BUNDLED)
+
+    return ProbedModel(MINI, ["--model", MINI], folder, compute_hash, has_run=False)
 
 
 class ProbeStage(Stage):

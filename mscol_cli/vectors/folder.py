@@ -7,6 +7,7 @@ revision, and so does a removed file, whose line has `removed`.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -41,14 +42,14 @@ class VectorFolder:
         self.refresh()
 
     @staticmethod
-    def open(path: Path) -> VectorFolder:
+    def open(path: str | os.PathLike[str]) -> VectorFolder:
         """Open an existing folder.
 
         Raises:
             MissingDataError: The folder is missing, or is not a folder of vectors.
             UsageError: The header is damaged, or that of another version of mscol.
         """
-        return VectorFolder(path, VectorHeader.read(path))
+        return VectorFolder(Path(path), VectorHeader.read(Path(path)))
 
     def refresh(self) -> set[str]:
         """Read lines that were added to the indexes meanwhile, and return their ids."""

@@ -1,0 +1,33 @@
+"""Model references, which `--model` accepts, and the bundled model. Does not import torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mscol_cli.runs.layout import ENCODER, RUN, RUNS
+from mscol_cli.system.files import read_json
+
+MINI = "mini"
+"""Reference and name of the bundled model."""
+BUNDLED = Path(__file__).parent / MINI
+"""Its checkpoint folder: `run.json`, `encoder.safetensors` and `CARD.md`."""
+UNTRAINED = "untrained"
+FOLDERS = f"a run folder, the name of a run in {RUNS}/, a checkpoint folder"
+REFERENCES = f"{FOLDERS}, hf:ORG/NAME[@REVISION], '{MINI}' (bundled) or '{UNTRAINED}'"
+"""All references, and those to folders, for help texts and messages."""
+DEFAULT_MODEL = f"{RUNS}/latest; without a run, {MINI}"
+
+
+def has_bundled() -> bool:
+    """Whether this installation has the bundled model."""
+    return (BUNDLED / f"{ENCODER}.safetensors").is_file()
+
+
+def bundled_info() -> dict[str, Any] | None:
+    """Content of run.json of the bundled model; None if this installation has none.
+
+    Raises:
+        MissingDataError, UsageError: The file is missing or damaged.
+    """
+    return read_json(BUNDLED / RUN, "checkpoint") if has_bundled() else None

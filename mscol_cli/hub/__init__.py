@@ -1,0 +1,1 @@
+"""Model repositories of the Hugging Face Hub."""

@@ -1,0 +1,1 @@
+"""Uploading of models to the Hugging Face Hub."""

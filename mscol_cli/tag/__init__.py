@@ -1,0 +1,1 @@
+"""`mscol tag`: applies the saved classifier of a probe to audio files."""
