@@ -247,6 +247,7 @@ def _probe_request(task: str, options: ProbeOptions) -> ProbeRequest:
         protocol=_assignments(protocol),
         recipe=_text(options.get("recipe")),
         label_fractions=tuple(options.get("label_fractions", ())),
+        save=options.get("save", False),
         attribute=options.get("attribute", False),
         stems=_path(options.get("stems")),
         corruptions=tuple((kind, amount) for kind in amounts for amount in amounts[kind]),

@@ -13,6 +13,7 @@ from mscol_cli import __version__
 from mscol_cli.commands.demo import demo
 from mscol_cli.commands.download import download
 from mscol_cli.commands.embed import embed
+from mscol_cli.commands.export import export
 from mscol_cli.commands.import_checkpoint import import_checkpoint
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
@@ -46,6 +47,7 @@ app.command()(probe)
 app.command()(tag)
 app.command(name="import")(import_checkpoint)
 app.command()(push)
+app.command()(export)
 app.command()(report)
 app.command()(reproduce)
 app.command()(demo)

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 @with_options(
     PRETRAIN,
     {
-        "Objective and encoder": ("objective", "recipe", "encoder", "stems", "opt", "encoder_opt"),
+        "Objective and encoder": (
+            "objective",
+            "recipe",
+            "encoder",
+            "init",
+            "stems",
+            "opt",
+            "encoder_opt",
+        ),
         "Data": ("train_split",),
         "Training": (...,),
         "Checkpoints and evaluation": (..., "probe_every", "resume"),
