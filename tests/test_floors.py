@@ -59,7 +59,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "fetch plan",
         "__init__ workflow",
     ],
-    "engine": ["references", "*", "models", "vector_header"],
+    "engine": ["devices encoding references waveforms", "*", "models", "vector_header"],
     "pretrain": [
         "device_store geometry held_clips metrics_log processes request step timm_weights",
         "batches finished initial_weights monitor online_probe",
@@ -90,6 +90,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "summary",
         "workflow",
     ],
+    "runs": ["layout metrics state tracks", "*", "listing published trained", "plot"],
     "separate": [
         "chunks copies estimate separator",
         "batching jobs plan",
