@@ -165,7 +165,7 @@ def model_files(trained: Path) -> dict[str, bytes]:
         ("hf:me/good@v9", 4, "me/good has no revision 'v9'"),
         ("hf:me/pickle", 2, "lacks config.json and encoder.safetensors"),
         ("hf:me/half", 2, "lacks encoder.safetensors"),
-        ("hf:me/other", 2, "hf:me/other@[0-9a-f]{40} does not hold such a model"),
+        ("hf:me/other", 2, "hf:me/other@[0-9a-f]{40} does not hold a model of mscol"),
         ("hf:me/text", 2, "does not hold a model of mscol: .* cannot be read as JSON"),
         ("hf:me/broken", 2, "encoder.safetensors is damaged"),
         ("hf:me/misfit", 2, "do not fit this encoder"),
