@@ -19,6 +19,7 @@ class PretrainOptions(TypedDict, total=False):
 
     objective: str
     encoder: str
+    init: str
     train_split: str
     steps: int
     batch_size: int
@@ -48,11 +49,11 @@ class ProbeOptions(TypedDict, total=False):
     classifier: str
     finetune: bool
     label_fractions: Sequence[float]
+    save: bool
     attribute: bool
     stems: StrPath | None
     noise: Sequence[float]
     gain: Sequence[float]
     pitch: Sequence[float]
     mp3: Sequence[float]
-    save: bool
     device: str

@@ -13,7 +13,9 @@ from mscol_cli import __version__
 from mscol_cli.commands.demo import demo
 from mscol_cli.commands.download import download
 from mscol_cli.commands.embed import embed
+from mscol_cli.commands.export import export
 from mscol_cli.commands.import_checkpoint import import_checkpoint
+from mscol_cli.commands.map import draw_map
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
 from mscol_cli.commands.probe import probe
@@ -23,6 +25,7 @@ from mscol_cli.commands.report import report
 from mscol_cli.commands.reproduce import reproduce
 from mscol_cli.commands.runs import runs
 from mscol_cli.commands.separate import separate
+from mscol_cli.commands.similar import similar
 from mscol_cli.commands.store import store
 from mscol_cli.commands.tag import tag
 from mscol_cli.commands.terminal import print_error, print_lines
@@ -42,10 +45,13 @@ app.command()(download)
 app.command()(separate)
 app.command()(pretrain)
 app.command()(embed)
+app.command()(similar)
+app.command(name="map")(draw_map)
 app.command()(probe)
 app.command()(tag)
 app.command(name="import")(import_checkpoint)
 app.command()(push)
+app.command()(export)
 app.command()(report)
 app.command()(reproduce)
 app.command()(demo)

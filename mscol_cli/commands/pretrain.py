@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @with_request(
     {
         "Objective and encoder": (
-            *("objective", "recipe", "encoder", "stems"),
+            *("objective", "recipe", "encoder", "init", "stems"),
             *("objective_options", "encoder_options"),
         ),
         "Data": ("train_split",),

@@ -51,9 +51,21 @@ class WaveformEncoder(nn.Module):
                 f"waveforms have shape {tuple(waveforms.shape)}: pass (batch, samples) with at"
                 f" least {self.window} samples, one window."
             )
-        windows = scale_to(self.network.level, waveforms).unfold(1, self.window, self.hop)
+        windows = self.cut(waveforms)
         vectors: Tensor = self.network(self.network.frontend(windows.flatten(0, 1)))
         return vectors.view(*windows.shape[:2], self.dim)
+
+    def cut(self, waveforms: Tensor) -> Tensor:
+        """Scale waveforms (batch, samples) and cut all complete windows: (batch, windows, window).
+
+        A partial window at the end is dropped.
+        """
+        count = (waveforms.shape[1] - self.window) // self.hop + 1
+        device = waveforms.device
+        # Not `unfold`: its export is restricted to clips of more than one window.
+        starts = torch.arange(count, device=device)[:, None] * self.hop
+        scaled = scale_to(self.network.level, waveforms)
+        return scaled[:, starts + torch.arange(self.window, device=device)]
 
 
 def scale_to(level: Level, waveforms: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.hub.names import HubName
 
 FILES = ("config.json", "encoder.safetensors")
-"""The files of a repository that are downloaded."""
+"""The files of a model of mscol."""
 _LIBRARY = {"library_name": "mscol", "library_version": __version__}
 
 
@@ -35,15 +35,15 @@ class Snapshot:
     name: HubName
 
 
-def download(name: HubName) -> Snapshot:
-    """Download settings and weights of a model, or find them in the cache.
+def download(name: HubName, files: Sequence[str] = FILES) -> Snapshot:
+    """Download files of a repository, or find them in the cache.
 
     The cache is used if the network is down, with HF_HUB_OFFLINE, and with MSCOL_OFFLINE.
 
     Raises:
         MissingDataError: The repository or revision does not exist, is not accessible, or cannot be
             downloaded.
-        UsageError: The repository holds no model of mscol.
+        UsageError: The repository lacks one of the files.
     """
     from huggingface_hub import snapshot_download
 
@@ -51,16 +51,14 @@ def download(name: HubName) -> Snapshot:
         path = snapshot_download(
             name.repository,
             revision=name.revision,
-            allow_patterns=list(FILES),
+            allow_patterns=list(files),
             local_files_only=is_offline(),
             **_LIBRARY,
         )
     folder = Path(path)
-    missing = [file for file in FILES if not (folder / file).is_file()]
+    missing = [file for file in files if not (folder / file).is_file()]
     if missing:
-        raise UsageError(
-            f"{name} does not hold a model of mscol: it lacks {' and '.join(missing)}."
-        )
+        raise UsageError(f"{name} does not hold such a model: it lacks {' and '.join(missing)}.")
     return Snapshot(folder, HubName(name.repository, folder.name))
 
 

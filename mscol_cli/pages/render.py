@@ -48,10 +48,15 @@ def write_page(page: Page, folder: Path) -> tuple[Path, Path]:
 
 def page_html(page: Page) -> str:
     """Render a page as a single HTML file; all values are escaped."""
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    return template_html("page.html", page=page, style=style)
+
+
+def template_html(name: str, **values: object) -> str:
+    """Render a template as HTML; all values are escaped."""
     environment = _environment(autoescape=True)
     environment.filters["data_uri"] = _data_uri
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return environment.get_template("page.html").render(page=page, style=style)
+    return environment.get_template(name).render(values)
 
 
 def page_markdown(page: Page) -> str:

@@ -98,6 +98,7 @@ def recorded_options(info: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "objective": info.get("objective", {}).get("name"),
         "encoder": info.get("encoder", {}).get("name"),
+        "init": info.get("init", {}).get("reference", ""),
         "train_split": info.get("train_split"),
         **info.get("training", {}),
     }

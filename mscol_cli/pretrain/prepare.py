@@ -18,6 +18,7 @@ from mscol_cli.engine.trial import check_objective, try_objective
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, find_objective, find_part, load_registry
 from mscol_cli.pretrain.finished import recorded_options, run_to_resume
+from mscol_cli.pretrain.initial_weights import initial_file, load_initial
 from mscol_cli.pretrain.online_probe import describe_online
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.pretrain.settings import (
@@ -33,11 +34,11 @@ from mscol_cli.recipes.options import Role, TrainingSettings, named
 from mscol_cli.recipes.recipe import Recipe, read_recipe
 from mscol_cli.runs import layout
 from mscol_cli.runs.checkpoint import latest_checkpoint
-from mscol_cli.runs.layout import RECIPE, RUNS
+from mscol_cli.runs.layout import INITIAL, RECIPE, RUNS
 from mscol_cli.runs.state import training_lock
 from mscol_cli.runs.tracks import tracks_file
 from mscol_cli.store import Store, sealed_stores
-from mscol_cli.system.files import write_text
+from mscol_cli.system.files import escaped, write_bytes
 from mscol_cli.system.values import as_json
 
 Parts = tuple[Encoder, Objective]
@@ -83,18 +84,22 @@ def dry_run(request: PretrainRequest, progress: Progress) -> str:
 def _create(request: PretrainRequest, progress: Progress) -> tuple[Path, Parts]:
     settings = resolve_settings(request, load_registry())
     store = Store.open(request.store or _newest_store(progress))
-    tracks, parts = _build_checked(settings, store, progress)
+    tracks, parts, init = _build_checked(settings, store, progress)
     described = {**settings.describe(), **describe_online(request.probe_every, load_registry())}
     names = described["objective"]["name"], described["encoder"]["name"]
-    files = {RECIPE: settings.to_toml(), **tracks_file(tracks)}
+    texts = {RECIPE: settings.to_toml(), **tracks_file(tracks)}
+    files = {name: escaped(text).encode("utf-8") for name, text in texts.items()}
+    if init:
+        described["init"] = init
+        files[f"{INITIAL}.safetensors"] = initial_file(parts[0])
     if request.run:
         folder = request.run
         layout.refuse_used(folder, files)
         folder.mkdir(parents=True, exist_ok=True)
     else:
         folder = layout.new_run(RUNS, *names)
-    for name, text in files.items():
-        write_text(folder / name, text)
+    for name, content in files.items():
+        write_bytes(folder / name, content)
     layout.write_run(folder, {**described, "store": _describe_store(store)})
     progress.note(f"run {folder}: {names[0]} with {names[1]}")
     return folder, parts
@@ -102,19 +107,24 @@ def _create(request: PretrainRequest, progress: Progress) -> tuple[Path, Parts]:
 
 def _build_checked(
     settings: RunSettings, store: Store, progress: Progress
-) -> tuple[list[str] | None, Parts]:
-    """Select the tracks to train on, build encoder and objective, and try them on these tracks."""
+) -> tuple[list[str] | None, Parts, dict[str, Any]]:
+    """Select the tracks to train on, build encoder and objective, and try them on these tracks.
+
+    Returns:
+        The tracks, the parts, and the description of the initial weights; empty for random ones.
+    """
     tracks = select_tracks(store, settings.train_split, load_registry(), progress)
     store = store if tracks is None else store.only(tracks)
     encoder = build_encoder(settings.encoder, settings.training.seed)
     _check_rate(encoder.sample_rate, store)
     _check_sources(settings.objective[0], store)
+    init = load_initial(encoder, settings.init, load_registry(), progress) if settings.init else {}
     objective = build_objective(settings.objective, encoder, settings.training.seed)
     for note in check_objective(objective, store.index, settings.training.batch_size):
         progress.warn(note)
     # Before the run folder is created: an invalid objective must not leave one.
     try_objective(objective, encoder, store.index, settings.training.batch_size)
-    return tracks, (encoder, objective)
+    return tracks, (encoder, objective), init
 
 
 def _newest_store(progress: Progress) -> Path:

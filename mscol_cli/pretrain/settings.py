@@ -16,6 +16,7 @@ from mscol_cli.engine.devices import pick_device, require_gpus
 from mscol_cli.errors import UsageError
 from mscol_cli.host import Part, Registry, describe_part, find_objective, find_part
 from mscol_cli.host.options import FLAGS, read_value
+from mscol_cli.pretrain.initial_weights import source_encoder
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.recipes.options import IN_RECIPES, PartsSettings, TrainingSettings
 from mscol_cli.recipes.recipe import Recipe, read_recipe, to_toml
@@ -30,6 +31,7 @@ class RunSettings:
         recipe: Name of the recipe; empty for none.
         objective: The pretext task and its augmentations.
         encoder: The network.
+        init: Model with the initial weights, `timm`, or empty for random weights.
         train_split: `all`, TASK or TASK=DIR.
         training: Options of training.
     """
@@ -37,6 +39,7 @@ class RunSettings:
     recipe: str
     objective: Sequence[Part]
     encoder: Part
+    init: str
     train_split: str
     training: TrainingSettings
 
@@ -48,6 +51,7 @@ class RunSettings:
             "train_split": self.train_split,
             "objective": describe_objective(self.objective),
             "encoder": describe_part(self.encoder),
+            **({"init": {"reference": self.init}} if self.init else {}),
             "training": asdict(self.training),
         }
 
@@ -56,6 +60,7 @@ class RunSettings:
         parts = {
             "objective": "+".join(part.name for part in self.objective),
             "encoder": self.encoder.name,
+            "init": self.init or None,
             "train_split": self.train_split,
         }
         values = {**parts, **asdict(self.training)}
@@ -97,6 +102,8 @@ def resolve_settings(request: PretrainRequest, registry: Registry) -> RunSetting
     recipe = read_recipe(request.recipe)
     parts = PartsSettings()
     options = recipe.settings("pretrain", request.options)
+    source = source_encoder(options.get("init", ""), registry)
+    options = {**({"encoder": source["name"]} if source else {}), **options}
     parts = replace(parts, **{name: options.pop(name) for name in vars(parts).keys() & options})
     if not parts.objective:
         names = ", ".join(entry.card.name for entry in registry.of_kind("objective"))
@@ -108,13 +115,14 @@ def resolve_settings(request: PretrainRequest, registry: Registry) -> RunSetting
         recipe.preset("objectives"),
         request.stems,
     )
-    encoder = find_part(
-        registry, "encoder", parts.encoder, request.encoder_options, recipe.preset("encoders")
-    )
+    preset = recipe.preset("encoders")
+    if source and source["name"] == parts.encoder:
+        preset = {**preset, parts.encoder: {**source["options"], **preset.get(parts.encoder, {})}}
+    encoder = find_part(registry, "encoder", parts.encoder, request.encoder_options, preset)
     training = TrainingSettings(**options, processes=process_count(request))
     check_training(training)
     pick_device(training.device)
-    return RunSettings(recipe.name, objective, encoder, parts.train_split, training)
+    return RunSettings(recipe.name, objective, encoder, parts.init, parts.train_split, training)
 
 
 def with_recipe(request: PretrainRequest, recipe: Recipe) -> PretrainRequest:

@@ -22,6 +22,7 @@ from mscol_cli.errors import Interrupted, MissingDataError, MscolError, UsageErr
 from mscol_cli.host import load_registry
 from mscol_cli.pretrain.batches import CropSource
 from mscol_cli.pretrain.finished import PretrainResult, finished_note, finished_result
+from mscol_cli.pretrain.initial_weights import restore_initial
 from mscol_cli.pretrain.online_probe import online_probe
 from mscol_cli.pretrain.prepare import Parts, dry_run, prepare_run
 from mscol_cli.pretrain.processes import launch
@@ -155,6 +156,7 @@ def _build(
     settings = TrainingSettings(**info["training"])
     if parts is None:
         encoder = build_encoder(recorded_encoder(info, registry), settings.seed)
+        restore_initial(encoder, folder, info)
         objective = build_objective(recorded_objective(info, registry), encoder, settings.seed)
     else:
         encoder, objective = parts

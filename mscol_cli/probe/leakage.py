@@ -31,7 +31,7 @@ def overlap_note(model: Model, items: Sequence[TaskItem], root: Path, task: str)
     A clip counts if the run's store has a track of the same path below `root`, made from a file of
     the same size. The list is empty if the store is missing, or if the model has none.
     """
-    files = _files_of(model)
+    files = _files_of(model.run, model.info)
     test = [item for item in items if item.split == "test"]
     overlap = sum(_is_among(item.path, root, files) for item in test)
     if not overlap:
@@ -42,17 +42,24 @@ def overlap_note(model: Model, items: Sequence[TaskItem], root: Path, task: str)
     ]
 
 
-def _files_of(model: Model) -> Mapping[str, set[int]]:
-    """Sizes in bytes of the input files of each track, by track id."""
-    trained_on: Mapping[str, Any] | None = model.info.get("store")
-    if model.run is None or trained_on is None:
-        return {}
+def _files_of(run: Path | None, info: Mapping[str, Any]) -> Mapping[str, set[int]]:
+    """Sizes in bytes of the input files of each track, by track id; also of those that a run's
+    initial weights were trained on."""
+    files: dict[str, set[int]] = {}
+    if initial := info.get("init"):
+        files |= _files_of(Path(initial["run"]) if "run" in initial else None, initial)
+    trained_on: Mapping[str, Any] | None = info.get("store")
+    if run is None or trained_on is None:
+        return files
     try:
         store = Store.open(Path(trained_on["path"]))
-    except MscolError:
-        return {}
-    chosen = set(chosen_tracks(model.run, store).index.track_ids)
-    return {name: sizes for name, sizes in store.file_sizes().items() if name in chosen}
+        chosen = set(chosen_tracks(run, store).index.track_ids)
+    except (MscolError, OSError):
+        return files
+    for name, sizes in store.file_sizes().items():
+        if name in chosen:
+            files[name] = files.get(name, set()) | sizes
+    return files
 
 
 def _is_among(path: Path, root: Path, files: Mapping[str, set[int]]) -> bool:

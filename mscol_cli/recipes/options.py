@@ -63,6 +63,13 @@ class PartsSettings:
         "result",
     )
     encoder: str = setting("efficientnet_b0", "Encoder.", "result")
+    init: str = setting(
+        "",
+        "Start from the encoder weights of a model (as for --model), or from timm's pre-trained"
+        " weights. Without --encoder, the encoder is that of the model.",
+        "result",
+        metavar="MODEL|timm",
+    )
     train_split: str = setting(
         "all",
         "Train on the training clips of this probe task only (data in data/TASK, or TASK=DIR), so"

@@ -22,6 +22,8 @@ CONFIG = "config.json"
 """Name of run.json in a model repository, where tools expect it."""
 ENCODER, OBJECTIVE, OPTIMIZER = WEIGHTS = "encoder", "objective", "optimizer"
 """Stems of the safetensors files of a checkpoint."""
+INITIAL = "init"
+"""Stem of the safetensors file with the initial weights of a run that starts from a model."""
 PROBES, PROBE_REPORT = "probes", "probe.json"
 """Folder of a run's probe results, one folder each, and the report in each."""
 
@@ -129,12 +131,12 @@ def is_run(folder: Path) -> bool:
     return (folder / RUN).is_file()
 
 
-def refuse_used(run: Path, files: Mapping[str, str]) -> None:
+def refuse_used(run: Path, files: Mapping[str, bytes]) -> None:
     """Check that a run folder is new. Files of an interrupted start of the same run are allowed.
 
     Args:
         run: The folder.
-        files: Names and texts of the files written before the settings.
+        files: Names and contents of the files written before the settings.
 
     Raises:
         UsageError: The folder contains other files.
@@ -143,7 +145,7 @@ def refuse_used(run: Path, files: Mapping[str, str]) -> None:
         raise UsageError(f"{run} already contains files: choose another -o, or add --resume.")
 
 
-def _left_behind(path: Path, files: Mapping[str, str]) -> bool:
+def _left_behind(path: Path, files: Mapping[str, bytes]) -> bool:
     if path.name in files:
-        return path.read_text(encoding="utf-8") == files[path.name]
+        return path.read_bytes() == files[path.name]
     return any(path in leftovers(path.with_name(name)) for name in files)

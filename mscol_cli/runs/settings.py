@@ -16,6 +16,9 @@ BUNDLED = "plugin mscol"
 def flat_settings(info: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by dotted name, without software. Options of a part follow the name of the part."""
     left_out = (*STAMP, *SOFTWARE, *PLUGIN)
+    if "init" in info:
+        # Not the names of tensors, and not the training of the source.
+        info = {**info, "init": {name: info["init"][name] for name in ("reference", "hash")}}
     return {name: value for name, value in flatten(_by_part(info)).items() if name not in left_out}
 
 

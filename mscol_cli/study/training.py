@@ -120,6 +120,7 @@ def _comparable(info: Mapping[str, Any]) -> dict[str, Any]:
         **{part["name"]: part["options"] for part in objective["parts"]},
         "encoder": info["encoder"]["name"],
         info["encoder"]["name"]: info["encoder"]["options"],
+        "init": info.get("init", {}).get("reference", ""),
         "train_split": info["train_split"],
         **training,
     }

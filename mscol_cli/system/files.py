@@ -17,7 +17,7 @@ from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageE
 from mscol_cli.system.units import format_bytes
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write` with a temporary file beside `path`, sync the file, and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: writers such as numpy's append a missing suffix.
@@ -44,7 +44,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write text as UTF-8, atomically; see `escaped` for names that are not UTF-8."""
-    write_atomically(path, lambda temporary: _fill(temporary, text))
+    write_bytes(path, escaped(text).encode("utf-8"))
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
@@ -185,10 +185,6 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
     write_atomically(path, fill)
-
-
-def _fill(path: Path, text: str) -> None:
-    path.write_text(escaped(text), encoding="utf-8")
 
 
 def free_bytes(folder: Path) -> int:

@@ -169,7 +169,11 @@ class VectorFolder:
             places, owners, windows = self._places(shard)
             for first in range(0, len(places), rows):
                 part = slice(first, first + rows)
-                yield mapped[places[part]].astype(np.float32), owners[part], windows[part]
+                yield (
+                    mapped[places[part]].astype(np.float32, copy=False),
+                    owners[part],
+                    windows[part],
+                )
 
     def shard_path(self, shard: int) -> Path:
         """File with the vectors of a shard."""

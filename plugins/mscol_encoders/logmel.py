@@ -54,7 +54,7 @@ class LogMel(nn.Module):
 
     def forward(self, waveforms: Tensor) -> Tensor:
         """Waveforms (batch, samples), at least 400 long, to (batch, frames, 64) float32."""
-        if waveforms.device.type != "cpu":
+        if waveforms.device.type != "cpu" or torch.compiler.is_exporting():
             return self._transform(waveforms)
         # A few rows at a time: if spectra fit in the CPU's cache, this takes half the time.
         return torch.cat(

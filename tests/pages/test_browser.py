@@ -1,8 +1,6 @@
 """What a browser makes of a report."""
 
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,15 +9,8 @@ import pytest
 from mscol_cli.pages.page import Page, Section, Table
 from mscol_cli.pages.render import write_page
 from tests.conftest import Command
+from tests.helpers.browser import BROWSER, browse
 
-BROWSER = next(
-    (
-        path
-        for name in ("chromium", "chromium-browser", "google-chrome")
-        if (path := shutil.which(name))
-    ),
-    "",
-)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not BROWSER, reason="no browser to look with"),
@@ -44,13 +35,6 @@ def page(mscol: Command, trained: Path, tmp_path: Path) -> Path:
     """A report on a run."""
     assert mscol("report", trained, "-o", tmp_path / "report", "--neighbours", 1) == 0
     return tmp_path / "report" / "report.html"
-
-
-def browse(page: Path, profile: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Open a page in a browser of its own, without a window."""
-    fixed = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
-    command = [BROWSER, *fixed, *options, page.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
 
 
 def test_a_browser_shows_headings_tables_and_pictures(page: Path, tmp_path: Path) -> None:

@@ -48,7 +48,11 @@ def test_probes_tables_and_reports_count_the_test_clips_seen_in_pre_training(
         assert mscol("probe", "mtat", "--model", run, "--seeds", 1) == 0
         page = capsys.readouterr().out
         assert ("test clips were in the pre-training music" in page) == (split == "all")
+    train = ["pretrain", *QUICK, "--steps", 1, "--train-split", "mtat"]
+    assert mscol(*train, "--init", "all", "-o", "tuned") == 0
+    assert mscol("probe", "mtat", "--model", "tuned", "--seeds", 1) == 0
     note = "were in the pre-training music of this encoder"
+    assert note in capsys.readouterr().out  # in that of its initial weights
     models = ("--model", "all", "--model", "train", "--seeds", 1)
     assert mscol("probe", "mtat", *models, "--reuse", "-o", "table") == 0
     page = capsys.readouterr().out

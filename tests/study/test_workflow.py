@@ -186,9 +186,10 @@ def test_a_study_that_has_changed_is_refused(
 def test_outputs_that_were_made_otherwise_are_refused(
     mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    edit_json(Path("studies/study/first/run.json"), train_split="mtat")
+    changes = {"train_split": "mtat", "init": {"reference": "other"}}
+    edit_json(Path("studies/study/first/run.json"), **changes)
     assert mscol("reproduce", finished) == 2
-    assert re.search(r"first .*train_split .*mtat.*all", capsys.readouterr().err)
+    assert re.search(r"first .*init .*other.*train_split .*mtat.*all", capsys.readouterr().err)
 
 
 def test_a_store_that_was_separated_otherwise_is_refused(

@@ -1,0 +1,1 @@
+"""Export of encoders to ONNX and torch.export."""

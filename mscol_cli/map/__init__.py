@@ -1,0 +1,1 @@
+"""`mscol map`: a folder of vectors as a map in one page."""

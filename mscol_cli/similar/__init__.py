@@ -1,0 +1,1 @@
+"""`mscol similar`: the nearest neighbours of files in a folder of vectors."""
