@@ -159,7 +159,7 @@ def _write_ids(export: _Export, archive: zipfile.ZipFile) -> None:
 
 def _array(archive: zipfile.ZipFile, name: str, dtype: str, shape: tuple[int, ...]) -> IO[bytes]:
     """Begin an array in an archive; its bytes follow."""
-    file = archive.open(f"{name}.npy", "w", force_zip64=True)
+    file = archive.open(zipfile.ZipInfo(f"{name}.npy"), mode="w", force_zip64=True)
     header = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     return file
