@@ -138,7 +138,7 @@ def export_vectors(folder: VectorFolder, path: Path) -> int:
 def _write_npz(export: _Export, path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, text in export.provenance.items():
-            with archive.open(f"{name}.npy", "w") as file:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), mode="w") as file:
                 np.lib.format.write_array(file, np.array(text, np.str_), allow_pickle=False)
         _write_ids(export, archive)
         if export.has_windows:
