@@ -11,8 +11,8 @@ drums, bass and other), and puts them into a store. It also synthesises another 
 other songs and instruments, for validation. `choose` trains one short run per objective and scores
 them on the validation collection. `train` resumes the run of the chosen objective. `evaluate`
 scores the last checkpoint and the untrained encoder on tasks that were not used for any choice:
-instruments of recorded notes (NOTES, a folder per instrument) and styles of recorded music (STYLES,
-a folder per style).
+instruments of recorded notes (NOTES, in NSynth's layout) and styles of recorded music (STYLES, a
+folder per style).
 
 Every step resumes and skips what exists.
 
@@ -78,7 +78,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--songs", type=int, default=2_400, help="synthesised songs of 20 s")
     parser.add_argument("--objective", choices=OBJECTIVES, help="objective that was chosen")
     parser.add_argument("--updates", type=int, help="training steps of each run")
-    parser.add_argument("--notes", type=Path, help="recorded notes, a folder per instrument")
+    parser.add_argument("--notes", type=Path, help="recorded notes, in NSynth's layout")
     parser.add_argument("--styles", type=Path, help="recorded music, a folder per style")
     args = parser.parse_args()
     if args.step in ("train", "evaluate") and args.objective is None:
@@ -118,7 +118,7 @@ def choose(updates: int) -> None:
     for name in OBJECTIVES:
         train(name, updates)
         models += ["--model", f"runs/{name}"]
-    probe(models, {task: Path("validation", task) for task in ("mtat", "fma", "nsynth")}, "choice")
+    probe(models, {task: Path("validation", task) for task in ("mtat", "fma", "nsynth")}, "results/choice")
 
 
 def train(objective: str, updates: int) -> None:
@@ -135,9 +135,21 @@ def train(objective: str, updates: int) -> None:
 def evaluate(objective: str, tasks: dict[str, Path]) -> None:
     """Score the run and the untrained encoder on recorded music."""
     models = ("--model", f"runs/{objective}", "--model", "untrained")
+    if "notes" in tasks:
+        tasks["notes"] = by_instrument(tasks["notes"])
     for name, folder in tasks.items():
         options = ("--opt", "test=0.4", "--opt", "valid=0.2")
-        probe(models, {"folder": folder}, name, options)
+        probe(models, {"folder": folder}, f"results/{name}", options)
+
+
+def by_instrument(notes: Path) -> Path:
+    """Link notes, named INSTRUMENT-PITCH-VELOCITY.wav, into a folder per instrument."""
+    for note in (notes / "audio").glob("*.wav"):
+        link = Path("notes", note.name.rsplit("-", 2)[0], note.name)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.exists():
+            link.symlink_to(note)
+    return Path("notes")
 
 
 def probe(
