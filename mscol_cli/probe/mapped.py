@@ -17,14 +17,14 @@ from mscol_cli.vectors import release
 IntArray = NDArray[np.int64]
 Source = NDArray[np.floating[Any]]
 
-MAX_BYTES = 3 << 29
+MAX_BYTES = 1 << 30
 """On a CPU, at most this much of a split is kept in memory."""
 _READ_ROWS, _READ_BYTES = 2048, 1 << 26
 _COLUMN_BYTES = 1 << 29
 
 
 def max_bytes(device: torch.device) -> int:
-    """Memory for windows on a device: 1.5 GiB on a CPU, half of the memory of a GPU."""
+    """Memory for windows on a device: 1 GiB on a CPU, half of the memory of a GPU."""
     if device.type != "cuda":
         return MAX_BYTES
     return int(torch.cuda.get_device_properties(device).total_memory) // 2
