@@ -2,15 +2,20 @@
 
     python bench/vectors.py export [--clips 100000] [--dim 1280]  # all formats, synthetic vectors
     python bench/vectors.py embed [--clips 5000]                  # short files, an interruption
+    python bench/vectors.py probe [--clips 305979] [--dim 256]    # NSynth's size, all cached
 
 Each measured command is a process of its own, whose peak memory the system reports. `embed` runs
 the same command uninterrupted, and interrupted by Ctrl-C at half of the files and resumed, and
-compares the vectors bit by bit. Everything is made in a temporary folder.
+compares the vectors bit by bit. `probe` has the layout of NSynth with empty files, and a cache of
+random vectors, four for a note of 4 s, 256 (`small`) or 1280 dimensions (`efficientnet_b0`).
+Arguments that it does not know are options of `mscol probe`. Everything is made in a temporary
+folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -22,7 +27,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
 
+from mscol_cli.cache.folder import vectors_folder
+from mscol_cli.engine.models import resolve_model
+from mscol_cli.engine.vector_header import vector_header
+from mscol_cli.host import load_registry
 from mscol_cli.system.files import used_bytes
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter
 from mscol_cli.vectors.export import SUFFIXES
@@ -110,15 +120,61 @@ def embed(folder: Path, clips: int) -> None:
     print(f"{len(second.entries):,} files, the same vectors: {same}")
 
 
+def write_notes(folder: Path, notes: int) -> list[Path]:
+    """NSynth's layout with its shares of the splits and empty files, in a random order."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for split, share in (("train", 289_205), ("valid", 12_678), ("test", 4_096)):
+        audio = folder / f"nsynth-{split}" / "audio"
+        audio.mkdir(parents=True)
+        count = round(notes * share / 305_979)
+        names = {f"{split}_{row:06}": {"instrument_family": row % 11} for row in range(count)}
+        for name in names:
+            (audio / f"{name}.wav").touch()
+            paths.append(audio / f"{name}.wav")
+        (audio.parent / "examples.json").write_text(json.dumps(names))
+    return [paths[row] for row in rng.permutation(len(paths))]
+
+
+def probe(folder: Path, notes: int, dim: int, options: Sequence[str]) -> None:
+    """Time and memory of a probe whose vectors are all cached."""
+    encoder = {256: "small", 1280: "efficientnet_b0"}[dim]
+    os.environ["MSCOL_CACHE"] = str(folder / "cache")
+    model = resolve_model("untrained", encoder, load_registry(), torch.device("cpu"))
+    centres = np.random.default_rng(0).standard_normal((11, dim), np.float32)
+    header = vector_header(model)
+    path = vectors_folder() / header.key
+    rng = np.random.default_rng(1)
+    with VectorWriter(VectorFolder(path, header)) as writer:
+        for audio in write_notes(folder / "nsynth", notes):
+            version = FileVersion.of(audio)
+            assert version is not None
+            vectors = (
+                8 * rng.standard_normal((4, dim), np.float32) + centres[int(audio.stem[-6:]) % 11]
+            )
+            writer.add(version.path, version, vectors)
+            writer.flush(only_if_due=True)
+    print(f"{notes:,} notes, {dim} dimensions: {used_bytes(path) / 1e6:,.0f} MB")
+    command = ["probe", "nsynth", "--data", folder / "nsynth", "--model", "untrained"]
+    command += ["--encoder", encoder, "--device", "cpu", "-o", folder / "out", *options]
+    seconds, memory, code = measure(command)
+    print(f"{seconds:.1f} s, peak {memory:,.0f} MB, exit code {code}")
+    result = json.loads((folder / "out" / "probe.json").read_text())
+    print(result["seconds"], result["test_sets"][0]["metrics"]["accuracy"]["value"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=["export", "embed"])
+    parser.add_argument("what", choices=["export", "embed", "probe"])
     parser.add_argument("--clips", type=int)
     parser.add_argument("--dim", type=int, default=1280)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    parser.add_argument("--folder", type=Path, help="parent of the temporary folder")
+    chosen, options = parser.parse_known_args()
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         if chosen.what == "export":
             export(Path(folder), chosen.clips or 100_000, chosen.dim)
+        elif chosen.what == "probe":
+            probe(Path(folder), chosen.clips or 305_979, chosen.dim, options)
         else:
             embed(Path(folder), chosen.clips or 5000)
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mscol_cli import __version__
+from mscol_cli.commands.cache import cache
 from mscol_cli.commands.demo import demo
 from mscol_cli.commands.download import download
 from mscol_cli.commands.embed import embed
@@ -58,6 +59,7 @@ app.command()(demo)
 app.add_typer(store, name="store")
 app.add_typer(vectors, name="vectors")
 app.add_typer(runs, name="runs")
+app.add_typer(cache, name="cache")
 app.add_typer(plugins, name="plugins")
 app.add_typer(recipes, name="recipes")
 app.command(name="worker", hidden=True)(pretrain_worker)

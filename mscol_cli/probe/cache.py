@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from weakref import finalize
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mscol_cli.audio import Corruption, load_corrupted
+from mscol_cli.cache.folder import in_use, lock_for_use, vectors_folder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.embedding import Decode, embed_files
 from mscol_cli.engine.models import Model
 from mscol_cli.engine.vector_header import vector_header
 from mscol_cli.engine.waveforms import load_waveform
 from mscol_cli.errors import BadInputError, MscolError
-from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter
+from mscol_cli.probe.mapped import MAX_BYTES, MappedWindows
+from mscol_cli.probe.windows import Windows
+from mscol_cli.vectors import FileVersion, VectorEntry, VectorFolder, VectorWriter
 
 FloatArray = NDArray[np.float32]
 
@@ -31,26 +33,27 @@ class Embedded:
     """Embeddings of a list of files.
 
     Attributes:
-        windows: (windows, dim) float32, concatenated over files.
+        windows: (windows, dim) float32, concatenated over files; on disk if they are too large for
+            memory.
         counts: (files,) int64 windows per file, 0 for a file that could not be embedded.
         failures: Reason of each failure, by row of the file.
     """
 
-    windows: Tensor
+    windows: Windows
     counts: NDArray[np.int64]
     failures: Mapping[int, str]
 
 
-def cache_folder() -> Path:
-    """Return `$MSCOL_CACHE/vectors`, or `~/.cache/mscol/vectors`."""
-    root = os.environ.get("MSCOL_CACHE")
-    return (Path(root) if root else Path.home() / ".cache" / "mscol") / "vectors"
+@contextmanager
+def open_cache(model: Model, corruption: Corruption | None = None) -> Iterator[VectorFolder]:
+    """Context manager of a model's cached embeddings, which are not pruned meanwhile.
 
-
-def open_cache(model: Model, corruption: Corruption | None = None) -> VectorFolder:
-    """Read the index of a model's cached embeddings; corrupted files have a separate folder."""
+    Corrupted files have a separate folder.
+    """
     header = vector_header(model, corruption=corruption.name if corruption else None)
-    return VectorFolder(cache_folder() / header.key, header)
+    path = vectors_folder() / header.key
+    with in_use(path):
+        yield VectorFolder(path, header)
 
 
 def embed_cached(
@@ -75,10 +78,13 @@ def embed_cached(
         device: Device of the encoder.
         progress: Receives warnings and the progress.
         corruption: Corruption to apply to each file first.
+
+    Raises:
+        MscolError: Embeddings that were written to the cache cannot be read again.
     """
     files = [FileVersion.of(path) for path in paths]
-    parts = [None if file is None else _read(folder, file) for file in files]
-    missing = [row for row, part in enumerate(parts) if part is None]
+    entries = _find_intact(folder, files)
+    missing = [row for row, entry in enumerate(entries) if entry is None]
     progress.advance(len(paths) - len(missing))
     decode: Decode = partial(load_waveform, warn=progress.warn)
     if corruption is not None:
@@ -91,38 +97,65 @@ def embed_cached(
             if isinstance(result, BadInputError):
                 failures[row] = str(result)
             else:
-                parts[row] = result.windows
-                cache.add(files[row], result.windows)
+                cache.add(row, files[row], result.windows)
             progress.advance()
-    return _joined(parts, failures, folder.header.dim)
+    folder.refresh()
+    for row, file in cache.stored.items():
+        entries[row] = _reread(folder, file)
+    windows, counts = _joined(folder, entries, cache.unstored)
+    return Embedded(windows, counts, failures)
 
 
-def _read(folder: VectorFolder, file: FileVersion) -> FloatArray | None:
-    """Cached vectors of a file; None if they are missing or damaged."""
+def _find_intact(
+    folder: VectorFolder, files: Sequence[FileVersion | None]
+) -> list[VectorEntry | None]:
+    """Cached vectors of files; None if they are missing or damaged, or of another version."""
+    entries = [None if file is None else folder.find(file.path) for file in files]
+    found = [
+        entry if entry is not None and entry.version == file and entry.failure is None else None
+        for entry, file in zip(entries, files, strict=True)
+    ]
+    damaged = folder.damaged([entry for entry in found if entry is not None])
+    return [None if entry is None or entry.id in damaged else entry for entry in found]
+
+
+def _reread(folder: VectorFolder, file: FileVersion) -> VectorEntry:
     entry = folder.find(file.path)
-    if entry is None or entry.version != file or entry.failure is not None:
-        return None
-    try:
-        return folder.read(entry)
-    except MscolError:
-        return None
+    if entry is None or not folder.holds(entry):
+        raise MscolError(
+            f"{folder.path} lost embeddings that were written to it: set MSCOL_CACHE to a folder on"
+            " a local disk."
+        )
+    return entry
 
 
 class _Cache:
-    """A folder of vectors; after a failed write, nothing more is written."""
+    """A folder of vectors; after a failed write, nothing more is written.
+
+    Attributes:
+        stored: Files whose vectors are in the folder, by row.
+        unstored: Vectors that are not, by row.
+    """
 
     def __init__(self, folder: VectorFolder, progress: Progress) -> None:
         self._folder, self._progress = folder, progress
         self._writer: VectorWriter | None = None
         self._works = True
+        self._waiting: dict[int, FileVersion] = {}
+        self.stored: dict[int, FileVersion] = {}
+        self.unstored: dict[int, FloatArray] = {}
 
-    def add(self, file: FileVersion | None, windows: FloatArray) -> None:
+    def add(self, row: int, file: FileVersion | None, windows: FloatArray) -> None:
+        # Vectors are kept until they are on disk.
+        self.unstored[row] = windows
         if file is not None and self._works:
             with self._or_warning():
                 if self._writer is None:
                     self._writer = VectorWriter(self._folder)
                 self._writer.add(file.path, file, windows)
-                self._writer.flush(only_if_due=True)
+                self._waiting[row] = file
+                if self._writer.flush(only_if_due=True):
+                    self._flushed()
 
     def __enter__(self) -> _Cache:
         return self
@@ -131,6 +164,14 @@ class _Cache:
         if self._writer is not None:
             with self._or_warning():
                 self._writer.close()
+                if self._works:
+                    self._flushed()
+
+    def _flushed(self) -> None:
+        for row in self._waiting:
+            del self.unstored[row]
+        self.stored |= self._waiting
+        self._waiting.clear()
 
     @contextmanager
     def _or_warning(self) -> Iterator[None]:
@@ -144,8 +185,30 @@ class _Cache:
             self._works = False
 
 
-def _joined(parts: Sequence[FloatArray | None], failures: Mapping[int, str], dim: int) -> Embedded:
-    counts = np.array([0 if part is None else len(part) for part in parts], dtype=np.int64)
-    empty = np.zeros((0, dim), dtype=np.float32)
-    windows = np.concatenate([empty, *(part for part in parts if part is not None)])
-    return Embedded(torch.from_numpy(windows), counts, failures)
+def _joined(
+    folder: VectorFolder,
+    entries: Sequence[VectorEntry | None],
+    unstored: Mapping[int, FloatArray],
+) -> tuple[Windows, NDArray[np.int64]]:
+    """Windows of all files, and the number of windows of each."""
+    shards = sorted({entry.shard for entry in entries if entry is not None})
+    empty = np.zeros((0, folder.header.dim), np.float32)
+    # Last, the windows that are only in memory.
+    sources = [*map(folder.mapped, shards), np.concatenate([empty, *unstored.values()])]
+    starts = np.cumsum([0, *map(len, sources)])
+    start_of = dict(zip(shards, starts.tolist(), strict=False))
+    firsts, counts = np.zeros((2, len(entries)), np.int64)
+    for row, entry in enumerate(entries):
+        if entry is not None:
+            firsts[row], counts[row] = start_of[entry.shard] + entry.row, entry.rows
+    first = int(starts[-2])
+    for row, windows in unstored.items():
+        firsts[row], counts[row] = first, len(windows)
+        first += len(windows)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    mapped = MappedWindows(sources, np.repeat(firsts, counts) + within)
+    if mapped.nbytes <= MAX_BYTES:
+        return mapped.load(), counts
+    if (lock := lock_for_use(folder.path)) is not None:
+        finalize(mapped, lock.release)
+    return mapped, counts

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mscol_cli.contracts.task import ProbeProtocol
+from mscol_cli.probe.mapped import MappedWindows
 from mscol_cli.probe.metrics import METRICS
-from mscol_cli.probe.windows import ClipWindows, FloatArray
+from mscol_cli.probe.windows import ClipWindows, FloatArray, Windows, blocks
 
 WINDOWS_AT_ONCE = 1 << 16
 
@@ -89,12 +90,15 @@ def new_classifier(protocol: ProbeProtocol, train: ClipWindows, seed: int) -> Sh
         return ShallowClassifier(mean, scale, protocol.hidden, train.targets.shape[1])
 
 
-def moments(windows: Tensor, standardise: bool) -> tuple[Tensor, Tensor]:
+def moments(windows: Windows, standardise: bool) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (dim,) of windows (windows, dim), on the CPU; 0 and 1 unless
     `standardise`."""
     if not standardise:
         return torch.zeros(windows.shape[1]), torch.ones(windows.shape[1])
-    variance, mean = torch.var_mean(windows, dim=0, correction=0)
+    if isinstance(windows, MappedWindows):
+        variance, mean = windows.variance_and_mean
+    else:
+        variance, mean = torch.var_mean(windows, dim=0, correction=0)
     scale = variance.sqrt()
     # Constant dimensions carry no information; division would amplify their rounding noise.
     constant = scale <= 1e-6 * mean.abs().clamp_min(1e-6)
@@ -131,11 +135,11 @@ def loss_of(protocol: ProbeProtocol, logits: Tensor, targets: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def logits_of(model: ShallowClassifier, windows: Tensor) -> NDArray[np.float32]:
+def logits_of(model: ShallowClassifier, windows: Windows) -> NDArray[np.float32]:
     """Logits (windows, classes) of windows (windows, dim), in eval mode and in chunks."""
     model.eval()
     device = model.get_buffer("mean").device
-    parts = [model(part.to(device)).cpu() for part in torch.split(windows, WINDOWS_AT_ONCE)]
+    parts = [model(part.to(device)).cpu() for part in blocks(windows, WINDOWS_AT_ONCE)]
     logits: NDArray[np.float32] = torch.cat(parts).numpy()
     return logits
 

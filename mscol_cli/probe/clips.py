@@ -15,7 +15,7 @@ from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError
 from mscol_cli.probe.cache import Embedded, embed_cached, open_cache
 from mscol_cli.probe.minibatch import DrawEpoch, Epoch
-from mscol_cli.probe.windows import BoolArray, ClipWindows
+from mscol_cli.probe.windows import BoolArray, ClipWindows, select
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
@@ -43,15 +43,16 @@ def embed_task(
     items: dict[Split, Sequence[TaskItem]] = {}
     clips: dict[Split, ClipWindows] = {}
     failures: list[tuple[str, str]] = []
-    cache = open_cache(model)
-    for split in SPLITS:
-        listed = [item for item in data.items if item.split == split]
-        embeddings = embed_cached(cache, model, [item.path for item in listed], device, progress)
-        failures += [(listed[row].id, reason) for row, reason in embeddings.failures.items()]
-        kept = np.flatnonzero(embeddings.counts)
-        items[split] = [listed[row] for row in kept]
-        targets = clip_targets(items[split], len(data.classes))
-        clips[split] = ClipWindows(embeddings.windows, embeddings.counts[kept], targets)
+    with open_cache(model) as cache:
+        for split in SPLITS:
+            listed = [item for item in data.items if item.split == split]
+            paths = [item.path for item in listed]
+            embeddings = embed_cached(cache, model, paths, device, progress)
+            failures += [(listed[row].id, reason) for row, reason in embeddings.failures.items()]
+            kept = np.flatnonzero(embeddings.counts)
+            items[split] = [listed[row] for row in kept]
+            targets = clip_targets(items[split], len(data.classes))
+            clips[split] = ClipWindows(embeddings.windows, embeddings.counts[kept], targets)
     progress.end()
     return EmbeddedTask(items, clips, failures)
 
@@ -59,8 +60,8 @@ def embed_task(
 def select_clips(embedded: EmbeddedTask, split: Split, kept: BoolArray) -> EmbeddedTask:
     """Select clips of a split; `kept` is a (clips,) mask."""
     clips, items = embedded.clips[split], embedded.items[split]
-    windows = clips.windows[torch.from_numpy(np.repeat(kept, clips.counts))]
-    chosen = ClipWindows(windows, clips.counts[kept], clips.targets[kept])
+    mask = np.repeat(kept, clips.counts)
+    chosen = ClipWindows(select(clips.windows, mask), clips.counts[kept], clips.targets[kept])
     return EmbeddedTask(
         {**embedded.items, split: [items[row] for row in np.flatnonzero(kept).tolist()]},
         {**embedded.clips, split: chosen},

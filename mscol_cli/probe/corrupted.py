@@ -51,8 +51,9 @@ def _embed(
 ) -> EmbeddedTask:
     items = embedded.items["test"]
     progress.begin(corruption.name, len(items), "clip")
-    cache, paths = open_cache(model, corruption), [item.path for item in items]
-    embeddings = embed_cached(cache, model, paths, device, progress, corruption)
+    paths = [item.path for item in items]
+    with open_cache(model, corruption) as cache:
+        embeddings = embed_cached(cache, model, paths, device, progress, corruption)
     progress.end()
     if embeddings.failures:
         reason = next(iter(embeddings.failures.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,8 @@ from mscol_cli.probe.classifier import (
     selection_score,
     targets_of,
 )
-from mscol_cli.probe.windows import ClipWindows
+from mscol_cli.probe.mapped import max_bytes
+from mscol_cli.probe.windows import ClipWindows, Windows, blocks
 
 WEIGHT_DECAYS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """From strong to weak; the strongest of equal candidates is kept."""
@@ -29,6 +30,8 @@ LBFGS_STEPS = 100
 ADAM_STEPS = 500
 ADAM_RATE = 3e-3
 CHECK_EVERY = 10
+BLOCK = 1 << 14
+"""Windows in a block, if all at once do not fit."""
 PATIENCE = 5
 
 
@@ -38,23 +41,34 @@ class _Problem:
 
     Attributes:
         protocol: Protocol with the loss and the `select` metric.
-        windows: (windows, dim) standardised windows, on the device.
+        blocks: Function that reads the standardised windows (block, dim) in order, on the device.
         targets: Target of each window.
         valid: Validation clips.
         weight_decay: Half of it times the sum of squared weights is added to the mean loss.
     """
 
     protocol: ProbeProtocol
-    windows: Tensor
+    blocks: Callable[[], Iterable[Tensor]]
     targets: Tensor
     valid: ClipWindows
     weight_decay: float = 0.0
 
-    def loss(self, model: ShallowClassifier) -> Tensor:
+    def backward(self, model: ShallowClassifier) -> Tensor:
+        """Add the gradients of the loss, block by block, and return the loss."""
+        loss, first = self._penalty(model), 0
+        total = torch.zeros_like(loss)
+        for windows in self.blocks():
+            targets = self.targets[first : first + len(windows)]
+            share = len(windows) / len(self.targets)
+            loss = share * loss_of(self.protocol, model.layers(windows), targets) + loss
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            total, first, loss = total + loss.detach(), first + len(windows), torch.zeros_like(loss)
+        return total
+
+    def _penalty(self, model: ShallowClassifier) -> Tensor:
         weights = [weight for weight in model.layers.parameters() if weight.dim() > 1]
         squares = torch.stack([weight.square().sum() for weight in weights]).sum()
-        loss = loss_of(self.protocol, model.layers(self.windows), self.targets)
-        return loss + 0.5 * self.weight_decay * squares
+        return 0.5 * self.weight_decay * squares
 
 
 @dataclass(frozen=True)
@@ -77,15 +91,16 @@ def train_full_batch(
     Args:
         protocol: Protocol with `classifier`, `standardise`, `select`, and `hidden` for `mlp` (0
             means 512 units).
-        train: Training clips, on the device to train on, which stores the windows twice.
+        train: Training clips, on the device to train on. If that cannot store the windows twice
+            and what training needs, they are read in blocks; the sums then differ by rounding.
         valid: Validation clips, on the same device.
         seed: Random seed of the initial weights of `mlp`.
     """
     linear = protocol.classifier == "linear"
     sized = replace(protocol, hidden=0 if linear else protocol.hidden or HIDDEN)
     model = new_classifier(sized, train, seed).to(train.windows.device)
-    windows = (train.windows - model.get_buffer("mean")) / model.get_buffer("scale")
-    problem = _Problem(sized, windows, targets_of(sized, train)[train.owners()], valid)
+    standardised = _standardised(model, train.windows, sized.hidden + train.targets.shape[1])
+    problem = _Problem(sized, standardised, targets_of(sized, train)[train.owners()], valid)
     candidates = list((_linear if linear else _mlp)(model, problem))
     # max returns the first of equal candidates.
     best = max(candidates, key=lambda candidate: candidate.rank)
@@ -94,6 +109,25 @@ def train_full_batch(
     return TrainedProbe(
         model.eval(), multilabel, best.rank[0], best.update, tried, best.weight_decay
     )
+
+
+def _standardised(
+    model: ShallowClassifier, windows: Windows, units: int
+) -> Callable[[], Iterable[Tensor]]:
+    """Function that iterates over the standardised windows: all at once if that fits.
+
+    Args:
+        model: Classifier with the standardisation.
+        windows: Windows (windows, dim).
+        units: Number of units, with those of a hidden layer, and logits.
+    """
+    mean, scale = model.get_buffer("mean"), model.get_buffer("scale")
+    # The windows, twice; the units with their gradients.
+    values = 2 * windows.shape[1] + 3 * units
+    if isinstance(windows, Tensor) and 4 * len(windows) * values <= max_bytes(windows.device):
+        whole = (windows - mean) / scale
+        return lambda: [whole]
+    return lambda: ((block - mean) / scale for block in blocks(windows, BLOCK))
 
 
 def _linear(model: ShallowClassifier, problem: _Problem) -> Iterator[_Candidate]:
@@ -117,11 +151,9 @@ def _minimise(model: ShallowClassifier, problem: _Problem) -> int:
 
     def closure() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        loss = problem.loss(model)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        return loss
+        return problem.backward(model)
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]  # as above
+    optimizer.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return int(optimizer.state[next(model.parameters())]["n_iter"])
 
 
@@ -138,7 +170,7 @@ def _descend(model: ShallowClassifier, problem: _Problem) -> _Candidate:
     best = _Candidate((-math.inf, 0.0), 0, problem.weight_decay, {})
     for update in range(1, ADAM_STEPS + 1):
         optimizer.zero_grad(set_to_none=True)
-        problem.loss(model).backward()  # type: ignore[no-untyped-call]  # as above
+        problem.backward(model)
         optimizer.step()
         if update % CHECK_EVERY == 0:
             candidate = _candidate(model, problem, update)

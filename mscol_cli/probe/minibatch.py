@@ -22,7 +22,7 @@ from mscol_cli.probe.classifier import (
     selection_score,
     targets_of,
 )
-from mscol_cli.probe.windows import ClipWindows
+from mscol_cli.probe.windows import ClipWindows, batches_of
 
 # The published protocols count epochs in blocks of 8,192 windows: 64 updates of 128 windows.
 # Smaller sets are repeated within an epoch, because 50 epochs would be too few for them.
@@ -94,9 +94,9 @@ def _train_epoch(
 ) -> None:
     model.train()
     targets, owners = targets_of(protocol, train), train.owners()
-    for rows in _batches(len(owners), protocol, generator):
-        rows = rows.to(owners.device)
-        loss = loss_of(protocol, model(train.windows[rows]), targets[owners[rows]])
+    batches = _batches(len(owners), protocol, generator)
+    for rows, windows in batches_of(train.windows, batches):
+        loss = loss_of(protocol, model(windows), targets[owners[rows]])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimizer.param_groups[0]["eps"] = keras_epsilon(_updates(optimizer))

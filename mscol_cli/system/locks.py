@@ -18,17 +18,18 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 
 
 class Lock:
-    """Exclusive lock on a file or folder. The context manager waits for the lock, unless `take` has
-    acquired it before.
+    """Lock on a file or folder. The context manager waits for the lock, unless `take` has acquired
+    it before.
 
     Args:
         path: A folder, or a file, which is created if its folder exists.
         required: Whether to fail on a file system without locks; if false, the lock has no effect
             there.
+        shared: Whether several processes may hold the lock at once, all of them with `shared`.
     """
 
-    def __init__(self, path: Path, *, required: bool = True) -> None:
-        self._path, self._required = path, required
+    def __init__(self, path: Path, *, required: bool = True, shared: bool = False) -> None:
+        self._path, self._required, self._shared = path, required, shared
         self._descriptor: int | None = None
 
     def take(self, wait: bool = False) -> bool:
@@ -70,7 +71,8 @@ class Lock:
 
     def _lock(self, descriptor: int, wait: bool) -> bool:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            kind = fcntl.LOCK_SH if self._shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind | (0 if wait else fcntl.LOCK_NB))
         except OSError as error:
             if error.errno in _TAKEN:
                 return False

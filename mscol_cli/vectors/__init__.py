@@ -1,6 +1,6 @@
 """Folders of vectors that several processes may fill concurrently, file by file."""
 
-from mscol_cli.vectors.folder import VectorFolder
+from mscol_cli.vectors.folder import VectorFolder, release
 from mscol_cli.vectors.header import HEADER, VectorHeader, is_vector_folder
 from mscol_cli.vectors.records import FileVersion, VectorEntry
 from mscol_cli.vectors.writer import VectorWriter
@@ -13,4 +13,5 @@ __all__ = [
     "VectorHeader",
     "VectorWriter",
     "is_vector_folder",
+    "release",
 ]

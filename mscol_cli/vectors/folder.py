@@ -7,10 +7,12 @@ revision, and so does a removed file, whose line has `removed`.
 
 from __future__ import annotations
 
+import mmap
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,27 @@ class VectorFolder:
         except OSError:
             return False
 
+    def damaged(self, entries: Iterable[VectorEntry]) -> set[str]:
+        """Ids of the files whose vectors are missing or do not have their CRC.
+
+        Reads in the order of the disk, so it is faster than `is_intact` of many files.
+        """
+        damaged: set[str] = set()
+        for shard, group in groupby(sorted(entries, key=_on_disk), key=lambda entry: entry.shard):
+            try:
+                mapped = self.mapped(shard)
+            except MscolError:
+                damaged |= {entry.id for entry in group if not self.is_intact(entry)}
+                continue
+            for number, entry in enumerate(group):
+                vectors = mapped[entry.row : entry.row + entry.rows]
+                if len(vectors) != entry.rows or zlib.crc32(vectors.data) != entry.crc32:
+                    damaged.add(entry.id)
+                if number % _SCAN_ROWS == 0:
+                    release(mapped)
+            release(mapped)
+        return damaged
+
     def mapped(self, shard: int) -> NDArray[np.floating[Any]]:
         """Memory map of a shard, (rows, dim) in the precision of the folder.
 
@@ -197,6 +220,20 @@ class VectorFolder:
         first, count, owner = np.array(sorted(found), dtype=np.int64).reshape(-1, 3).T
         within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         return np.repeat(first, count) + within, np.repeat(owner, count), within
+
+
+def release(mapped: NDArray[Any]) -> None:
+    """Unload the pages of a memory map, which count as memory of this process.
+
+    The map can still be read.
+    """
+    pages = getattr(mapped, "_mmap", None)
+    if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
+
+
+def _on_disk(entry: VectorEntry) -> tuple[int, int]:
+    return entry.shard, entry.row
 
 
 def _rank(entry: VectorEntry) -> tuple[int, int]:

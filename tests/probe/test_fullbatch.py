@@ -50,12 +50,12 @@ def test_linear_is_the_optimum_that_scikit_learn_finds(monkeypatch: pytest.Monke
     monkeypatch.setattr(fullbatch, "WEIGHT_DECAYS", (0.01,))
     train, valid = (gaussian_clips(genres(size), seed=size, distance=1.0) for size in (120, 41))
     model = train_full_batch(LINEAR, train, valid, 0).model
-    windows = train.windows.numpy()
+    windows = train.windows[:].numpy()
     windows = (windows - windows.mean(0)) / windows.std(0)
     labels = train.targets.argmax(1)[train.owners().numpy()]
     slow = LogisticRegression(C=1 / (0.01 * len(windows)), tol=1e-8, max_iter=10_000)
     wanted = slow.fit(windows, labels).predict_proba(windows)
-    found = model(train.windows).softmax(dim=1).detach().numpy()
+    found = model(train.windows[:]).softmax(dim=1).detach().numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-3)
 
 

@@ -1,0 +1,1 @@
+"""The cache of embeddings: a folder of vectors for each model."""
