@@ -7,13 +7,19 @@ import signal
 import sys
 from types import FrameType
 
-from mscol_cli.app import run
-from mscol_cli.commands.terminal import escape_unencodable
+from mscol_cli.errors import Interrupted
 from mscol_cli.system.launcher import STOPPING
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    try:
+        # Ctrl-C while modules are imported, as in the processes of --jobs, prints no traceback.
+        from mscol_cli.app import run
+        from mscol_cli.commands.terminal import escape_unencodable
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted.\n")
+        sys.exit(Interrupted.exit_code)
     escape_unencodable()
     # What Ctrl-C does, a scheduler's signals do too: stop, keep what is done, exit 130.
     for number in STOPPING:

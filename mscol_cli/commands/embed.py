@@ -12,6 +12,7 @@ from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
 from mscol_cli.commands.shared import Device, Json, ModelOption, UntrainedEncoder, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.errors import UsageError
+from mscol_cli.system.units import counted
 
 if TYPE_CHECKING:
     from mscol_cli.embed.workflow import EmbedRequest, EmbedResult
@@ -108,8 +109,8 @@ def _format_result(result: EmbedResult) -> Iterator[str]:
     changes += [f"{result.removed:,} removed"] if result.removed else []
     note = f" ({', '.join(changes)})" if changes else ""
     yield (
-        f"{result.output}: {result.clips:,} clips{note}, {result.windows:,} windows,"
-        f" {result.dim} dimensions, by {result.model}"
+        f"{result.output}: {counted(result.clips, 'clip')}{note},"
+        f" {counted(result.windows, 'window')}, {result.dim} dimensions, by {result.model}"
     )
 
 

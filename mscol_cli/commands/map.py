@@ -9,6 +9,7 @@ import typer
 
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import TerminalProgress, print_result
+from mscol_cli.system.units import counted
 
 
 def draw_map(
@@ -47,7 +48,7 @@ def draw_map(
     with TerminalProgress() as progress:
         result = run(request, progress)
     line = (
-        f"{result.output}: {result.clips:,} clips by {result.model}, {result.layout},"
+        f"{result.output}: {counted(result.clips, 'clip')} by {result.model}, {result.layout},"
         f" {result.playable:,} with audio, coloured by {', '.join(result.colours)}"
     )
     print_result(result, json, [line])

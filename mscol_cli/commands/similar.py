@@ -14,6 +14,7 @@ from mscol_cli.commands.terminal import (
     print_json,
     print_lines,
     print_table,
+    printable,
 )
 from mscol_cli.errors import UsageError
 
@@ -74,7 +75,7 @@ def similar(
 
 def _print_answers(answers: Sequence[Answer]) -> None:
     for number, answer in enumerate(answers):
-        print_lines(*([""] if number else []), f"{' '.join(answer.query.split())}:")
+        print_lines(*([""] if number else []), f"{printable(answer.query)}:")
         windows = any(item.start_s is not None for item in answer.neighbours)
         header = ("similarity", *(("start",) if windows else ()), "clip")
         print_table(header, [_row(item) for item in answer.neighbours])
@@ -82,7 +83,7 @@ def _print_answers(answers: Sequence[Answer]) -> None:
 
 def _row(neighbour: Neighbour) -> tuple[str, ...]:
     start = () if neighbour.start_s is None else (_clock(neighbour.start_s),)
-    return f"{neighbour.similarity:.3f}", *start, " ".join(neighbour.id.split())
+    return f"{neighbour.similarity:.3f}", *start, printable(neighbour.id)
 
 
 def _clock(seconds: float) -> str:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mscol_cli.commands.shared import Json, finish
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, print_result
+from mscol_cli.commands.terminal import (
+    TerminalProgress,
+    print_json,
+    print_lines,
+    print_result,
+    printable,
+)
 from mscol_cli.system.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
@@ -134,7 +140,7 @@ def _format_tracks(tracks: list[TrackInfo]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for track, row in zip(tracks, rows, strict=True):
         cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        yield " ".join([*cells, _printable(track.id)])
+        yield " ".join([*cells, printable(track.id)])
 
 
 def _cell(value: object) -> str:
@@ -146,15 +152,10 @@ def _cell(value: object) -> str:
 def _format_manifest(lines: list[ManifestLine]) -> Iterator[str]:
     for line in lines:
         lengths = f"{_seconds(line.seconds)} {_seconds(line.declared_seconds)}"
-        name = f"{_printable(line.input)} [{line.role}]" if line.role else _printable(line.input)
-        reason = f": {_printable(line.reason)}" if line.reason else ""
+        name = f"{printable(line.input)} [{line.role}]" if line.role else printable(line.input)
+        reason = f": {printable(line.reason)}" if line.reason else ""
         yield f"{line.status:6} {lengths} {(line.sha256 or '-')[:12]:12} {name}{reason}"
 
 
 def _seconds(seconds: float | None) -> str:
     return f"{'-':>9}" if seconds is None else f"{seconds:9.2f}"
-
-
-def _printable(text: str) -> str:
-    """A name from a file system, with line breaks and control characters escaped."""
-    return text if text.isprintable() else repr(text)

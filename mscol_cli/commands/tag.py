@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mscol_cli.commands.shared import Device, Json, finish
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, print_table
+from mscol_cli.commands.terminal import (
+    TerminalProgress,
+    print_json,
+    print_lines,
+    print_table,
+    printable,
+)
+from mscol_cli.system.units import counted
 
 if TYPE_CHECKING:
     from mscol_cli.tag.output import Tag
@@ -63,12 +70,15 @@ def tag(
         print_json(result)
     elif output is not None:
         print_lines(
-            f"{output}: {result.clips} files, tagged as in {result.task}, by {result.model}"
+            f"{output}: {counted(result.clips, 'file')}, tagged as in {result.task},"
+            f" by {result.model}"
         )
     elif windows:
         print_table(("file", "start", "tags"), list(_window_rows(result)))
     else:
-        rows = [(file.id, _format(file.tags, result.multilabel)) for file in result.files]
+        rows = [
+            (printable(file.id), _format(file.tags, result.multilabel)) for file in result.files
+        ]
         print_table(("file", "tags"), rows)
     finish(result.failures)
 
@@ -76,7 +86,11 @@ def tag(
 def _window_rows(result: TagResult) -> Iterator[tuple[str, str, str]]:
     for file in result.files:
         for window in file.windows or ():
-            yield file.id, f"{window.start_s:.2f} s", _format(window.tags, result.multilabel)
+            yield (
+                printable(file.id),
+                f"{window.start_s:.2f} s",
+                _format(window.tags, result.multilabel),
+            )
 
 
 def _format(tags: Sequence[Tag], multilabel: bool) -> str:

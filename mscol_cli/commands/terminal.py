@@ -121,6 +121,12 @@ def print_lines(*lines: str) -> None:
     file.flush()
 
 
+def printable(name: str) -> str:
+    """A name from a file system as one word of a line: line breaks, control characters and
+    characters that change the direction of writing are escaped, and the name quoted."""
+    return name if name.isprintable() else repr(name)
+
+
 def print_folded(*lines: str) -> None:
     """Print lines on stdout, wrapped at words with an indent on a terminal."""
     width = terminal_width()

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, print_result
-from mscol_cli.system.units import format_bytes
+from mscol_cli.commands.terminal import (
+    TerminalProgress,
+    print_json,
+    print_lines,
+    print_result,
+    printable,
+)
+from mscol_cli.system.units import counted, format_bytes
 
 if TYPE_CHECKING:
     from mscol_cli.vectors import VectorEntry
@@ -76,18 +82,20 @@ def export(
     from mscol_cli.vectors.contents import export as write
 
     result = write(path, output)
-    line = f"{output}: {result.clips:,} clips, {result.vectors:,} vectors, by {result.model}"
+    size = f"{counted(result.clips, 'clip')}, {counted(result.vectors, 'vector')}"
+    line = f"{output}: {size}, by {result.model}"
     print_result(result, json, [line])
 
 
 def _format_info(info: VectorsInfo) -> Iterator[str]:
     header = info.header
-    yield f"{info.folder}: {info.clips:,} clips, {info.vectors:,} vectors, {header.dim} dimensions"
+    size = f"{counted(info.clips, 'clip')}, {counted(info.vectors, 'vector')}"
+    yield f"{info.folder}: {size}, {header.dim} dimensions"
     yield f"model {header.model}, encoder {header.encoder}, hash {header.model_hash[:12]}"
     hop, window = (1 / header.sample_rate * size for size in (header.hop, header.window))
     yield (
-        f"{info.windows:,} windows of {window:.3f} s every {hop:.3f} s, pool {header.pool},"
-        f" {header.precision}, source {header.source}"
+        f"{counted(info.windows, 'window')} of {window:.3f} s every {hop:.3f} s,"
+        f" pool {header.pool}, {header.precision}, source {header.source}"
     )
     unused = f", of which {format_bytes(info.unused)} are unused" if info.unused else ""
     yield f"{format_bytes(info.bytes)}{unused}"
@@ -96,6 +104,5 @@ def _format_info(info: VectorsInfo) -> Iterator[str]:
 
 
 def _format_entry(entry: VectorEntry) -> str:
-    name = entry.id if entry.id.isprintable() else repr(entry.id)
-    reason = f": {entry.failure}" if entry.failure is not None else ""
-    return f"{entry.rows:6} {entry.windows:6} {name}{reason}"
+    reason = f": {printable(entry.failure)}" if entry.failure is not None else ""
+    return f"{entry.rows:6} {entry.windows:6} {printable(entry.id)}{reason}"

@@ -28,10 +28,12 @@ from mscol_cli.errors import UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.system.launcher import exit_with_parent
 from mscol_cli.system.outcomes import MAKE_ROOM, Failures, nothing_usable, resumable, writing
+from mscol_cli.system.units import counted
 from mscol_cli.vectors import VectorFolder, VectorHeader
 from mscol_cli.vectors.header import POOLS, PRECISIONS
 
 DEFAULT_OUTPUT = Path("embeddings.npz")
+MAX_HOP_S = 1e6
 
 
 @dataclass(frozen=True)
@@ -171,14 +173,12 @@ def _finish(
     with writing(target.folder, MAKE_ROOM):
         removed, others = target.remove_vanished(folder, inputs)
     if others:
-        progress.note(
-            f"{others} files of {target.folder} are not below the inputs and remain in it"
-        )
+        progress.note(f"{target.folder} keeps {counted(others, 'file')} of other inputs")
     for _, reason in inputs.unlisted:
         progress.warn(f"skipped {reason}")
     silent = sum(map(is_silent, folder.entries))
     if silent:
-        progress.note(f"{silent} tracks have no vector: their {request.source} is silent")
+        progress.note(f"no vector for {counted(silent, 'track')}: {request.source} is silent")
     failures = failures_of(folder, inputs)
     names = [clip.id for clip in inputs.clips]
     if not any(entry.rows for name in names if (entry := folder.find(name)) is not None):
@@ -227,9 +227,11 @@ def _check(request: EmbedRequest) -> None:
 def _header(request: EmbedRequest, model: Model) -> VectorHeader:
     hop, rate = None, model.encoder.sample_rate
     if request.hop is not None:
-        hop = round(request.hop * rate) if 0 < request.hop < 1e6 else 0
+        hop = round(request.hop * rate) if 0 < request.hop < MAX_HOP_S else 0
         if hop < 1:
-            raise UsageError(f"--hop takes seconds, at least {1 / rate:.6f}, not {request.hop}.")
+            raise UsageError(
+                f"--hop takes seconds, from {1 / rate:.6f} to {MAX_HOP_S:,.0f}, not {request.hop}."
+            )
     return vector_header(
         model, hop=hop, pool=request.pool, precision=request.precision, source=request.source
     )

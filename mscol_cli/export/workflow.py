@@ -119,7 +119,7 @@ def _resolve_output(request: ExportRequest) -> tuple[Path, Format]:
     by_suffix = {suffix: format for format, suffix in SUFFIXES.items()}
     by_name = {str(format): format for format in SUFFIXES}
     if request.format is not None and request.format not in by_name:
-        raise UsageError(f"--format is {' or '.join(by_name)}, not '{request.format}'.")
+        raise UsageError(f"--format is '{request.format}': use {', '.join(by_name)}.")
     wanted = by_name[request.format] if request.format else None
     if request.output is None:
         format = wanted or "onnx"
@@ -137,7 +137,7 @@ def _resolve_pool(name: str) -> Pool:
     for pool in POOLS:
         if name == pool:
             return pool
-    raise UsageError(f"--pool is {' or '.join(POOLS)}, not '{name}'.")
+    raise UsageError(f"--pool is '{name}': use {', '.join(POOLS)}.")
 
 
 def _compare(encoder: Encoder, exported: Exported, pool: Pool) -> float:

@@ -61,7 +61,10 @@ def _read(path: Path) -> dict[str, Mapping[str, str]]:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file, restval="")
             if ID not in (reader.fieldnames or ()):
-                raise UsageError(f"{path} has no column 'id': write one, as 'mscol tag' does.")
+                raise UsageError(
+                    f"{path} has no column 'id', separated by commas: it has"
+                    f" {', '.join(reader.fieldnames or ()) or 'none'}."
+                )
             for row in reader:
                 cells = {name: cell.strip() for name, cell in row.items() if name and name != ID}
                 rows.setdefault(row[ID], cells)

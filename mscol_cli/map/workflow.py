@@ -21,6 +21,7 @@ from mscol_cli.similar.library import Library
 from mscol_cli.similar.search import ClipVectors, FloatArray, Match, nearest
 from mscol_cli.system.files import write_text
 from mscol_cli.system.outcomes import writing
+from mscol_cli.system.units import counted
 
 FOLDER, CLUSTER = "folder", "cluster"
 NEIGHBOURS = 10
@@ -100,7 +101,8 @@ def run(request: MapRequest, progress: Progress) -> MapResult:
     links = _links(library, request)
     content = Map(
         title=request.title or f"Map of {request.folder.resolve().name}",
-        lead=f"{len(ids):,} clips by {library.folder.header.model}. {DISTANCES[layout.method]}",
+        lead=f"{counted(len(ids), 'clip')} by {library.folder.header.model}."
+        f" {DISTANCES[layout.method]}",
         footer=f"mscol {__version__}, layout by {layout.method}",
         ids=ids,
         links=links,
@@ -138,7 +140,7 @@ def _lay_out(library: Library, clusters: int, progress: Progress) -> _Layout:
     # Sums over several threads would be rounded differently in each run.
     with threadpool_limits(1):
         components = reduce_vectors(vectors)
-        progress.note(f"layout of {clips:,} clips by {method}{_wait(clips, method)}")
+        progress.note(f"layout of {counted(clips, 'clip')} by {method}{_wait(clips, method)}")
         positions = lay_out(components, method)
         groups = by_cluster(cluster(components, clusters).tolist())
     progress.begin("neighbours", clips, "clips")

@@ -90,7 +90,9 @@ def _provenance(run: Path, store: Mapping[str, Any]) -> dict[str, Any]:
     if header.hash != store["hash"]:
         return known
     chosen = run / CHOSEN_TRACKS
-    trained = len(chosen.read_text(encoding="utf-8").splitlines()) if chosen.is_file() else header.tracks
+    trained = (
+        len(chosen.read_text(encoding="utf-8").splitlines()) if chosen.is_file() else header.tracks
+    )
     return {
         **known,
         "tracks": header.tracks,

@@ -29,7 +29,7 @@ def playlist(answers: Sequence[Answer]) -> Iterator[str]:
 
 
 def _one_line(text: str) -> str:
-    return escaped(" ".join(text.split()))
+    return escaped(text if text.isprintable() else repr(text))
 
 
 def _location(path: Path) -> str:

@@ -56,7 +56,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise MissingDataError(f"{path.parent} is not a {what}: it has no {path.name}.") from None
     except (ValueError, OSError) as error:
         raise UsageError(

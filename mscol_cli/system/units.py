@@ -1,4 +1,4 @@
-"""Human-readable bytes and durations."""
+"""Human-readable bytes, durations and counts."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def format_duration(seconds: float) -> str:
             return f"{seconds / size:.{_digits(seconds / size)}f} {unit}"
     days = seconds / 86_400
     return f"{days:.{_digits(days)}f} days"
+
+
+def counted(count: int, noun: str) -> str:
+    """Format a number with a regular noun: `1 clip`, `1,000 clips`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _digits(value: float) -> int:

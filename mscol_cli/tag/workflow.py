@@ -126,7 +126,7 @@ def run(request: TagRequest, progress: Progress) -> TagResult:
 
 def _check(request: TagRequest) -> None:
     if request.top < 1:
-        raise UsageError(f"--top must be at least 1, not {request.top}.")
+        raise UsageError(f"-k must be 1 or more, not {request.top}.")
     if request.output is not None:
         check_tag_path(request.output)
 

@@ -115,13 +115,22 @@ class VectorHeader:
                 " another folder."
             )
         if names:
-            changes = ", ".join(f"{name} {existing[name]}, not {wanted[name]}" for name in names)
+            changes = ", ".join(
+                f"{name} {_format(name, existing)}, not {_format(name, wanted)}" for name in names
+            )
             raise UsageError(
                 f"{folder} contains vectors with other settings ({changes}): choose another folder."
             )
 
     def _decisive(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if name != "model"}
+
+
+def _format(name: str, fields: Mapping[str, Any]) -> str:
+    """A setting in the unit of its option: windows and hops in seconds."""
+    if name in ("window", "hop"):
+        return f"{fields[name] / fields['sample_rate']:.6g} s"
+    return str(fields[name])
 
 
 def is_vector_folder(path: Path) -> bool:

@@ -41,7 +41,7 @@ def test_names_that_are_not_utf8_go_through_every_command(
     assert b"caf\xe9/caf\xe9.wav" in Path("a.csv").read_bytes()
     capsys.readouterr()
     assert mscol("embed", data / "a" / f"{LATIN_1}.wav", "-o", f"{LATIN_1}.npz", *UNTRAINED) == 0
-    assert capsys.readouterr().out.startswith(f"{ESCAPED}.npz: 1 clips")
+    assert capsys.readouterr().out.startswith(f"{ESCAPED}.npz: 1 clip,")
 
 
 @pytest.mark.slow

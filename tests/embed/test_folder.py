@@ -146,7 +146,7 @@ def test_only_files_below_the_inputs_vanish(
     (music / "a" / "1.wav").unlink()
     capsys.readouterr()
     assert mscol("embed", music, *SMALL, "-o", "v") == 0
-    assert "1 files of v are not below the inputs" in capsys.readouterr().err
+    assert "v keeps 1 file of other inputs" in capsys.readouterr().err
     assert list(listing(tmp_path / "v")) == ["a/2.wav", "b/2.wav", "song.wav"]
 
 
@@ -194,7 +194,7 @@ def test_an_id_of_another_file_is_refused(
     ("options", "message"),
     [
         (["--encoder", "sample_cnn"], "another model, untrained-small, not untrained-sample_cnn"),
-        (["--hop", "0.5"], "hop 15680, not 8000"),
+        (["--hop", "0.5"], "hop 0.98 s, not 0.5 s"),
         (["--pool", "max"], "pool mean, not max"),
         (["--windows"], "pool mean, not none"),
         (["--precision", "float16"], "precision float32, not float16"),
@@ -285,7 +285,7 @@ def test_a_silent_source_has_no_vector_and_is_no_failure(
     assert mscol("separate", "stems", "--separator", "stems", "-o", "s") == 0
     capsys.readouterr()
     assert mscol("embed", "s", *SMALL, "--source", "vocals", "-o", "v") == 0
-    assert "1 tracks have no vector: their vocals is silent" in capsys.readouterr().err
+    assert "no vector for 1 track: vocals is silent" in capsys.readouterr().err
     assert [entry.rows for entry in VectorFolder.open(tmp_path / "v").entries] == [0, 1]
 
 

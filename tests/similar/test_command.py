@@ -249,3 +249,25 @@ def test_bad_options_are_refused(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert mentions(printed.err, *facts)
+
+
+def test_a_name_is_one_line_and_cannot_control_the_terminal(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["two\nlines", "\x1b[31mred", "\u202ertl"]
+    folder = write_vectors(tmp_path / "v", {name: [1, row, 0] for row, name in enumerate(names)})
+    for options in ((), ("--m3u",)):
+        assert mscol("similar", names[0], "--in", folder, *options) == 0
+        out = capsys.readouterr().out
+        assert all(line.isprintable() for line in out.splitlines())
+        assert out.count("lines") == 1
+    assert mscol("vectors", "ls", folder) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_a_file_is_not_a_folder_of_vectors(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "v.npz").write_bytes(b"")
+    assert mscol("similar", "a", "--in", tmp_path / "v.npz") == 4
+    assert "v.npz is not a folder of vectors" in capsys.readouterr().err

@@ -174,3 +174,20 @@ def test_processes_of_srun_train_what_one_process_does(
     line = ["mscol_cli", "pretrain", str(store), "--objective", "msa", *QUICK, "-o", "run"]
     together([([*line, "--processes", "2"], task(number)) for number in range(2)], tmp_path)
     assert last_line(tmp_path / "run")["loss"] == pytest.approx(last_line(alone)["loss"], rel=1e-5)
+
+
+def test_an_interruption_while_modules_are_imported_prints_one_line() -> None:
+    script = """
+import sys
+from mscol_cli.__main__ import main
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "mscol_cli.app":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+main()
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (130, "error: interrupted.\n")

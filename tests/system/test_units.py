@@ -2,13 +2,21 @@
 
 import pytest
 
-from mscol_cli.system.units import format_bytes, format_duration
+from mscol_cli.system.units import counted, format_bytes, format_duration
 
 
 def test_bytes_have_three_digits_and_a_unit() -> None:
     texts = {0: "0 bytes", 999: "999 bytes", 1000: "1.00 kB", 999_600: "1.00 MB"}
     texts |= {35_637_796: "35.6 MB", 23_815_298_079: "23.8 GB", 5 * 10**15: "5000 TB"}
     assert {count: format_bytes(count) for count in texts} == texts
+
+
+def test_counts_have_a_singular() -> None:
+    assert [counted(count, "clip") for count in (0, 1, 2000)] == [
+        "0 clips",
+        "1 clip",
+        "2,000 clips",
+    ]
 
 
 @pytest.mark.parametrize(

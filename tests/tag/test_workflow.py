@@ -271,7 +271,7 @@ def test_a_missing_head_and_a_bad_output_are_refused_first(
     assert mscol("tag", sounds, "--head", head, "-o", "tags.txt") == 2
     assert mentions(capsys.readouterr().err, ".csv", ".json")
     assert mscol("tag", sounds, "--head", head, "-k", 0) == 2
-    assert "--top" in capsys.readouterr().err
+    assert "-k must be 1 or more" in capsys.readouterr().err
 
 
 def test_a_head_of_an_untrained_encoder_builds_it_again(

@@ -81,7 +81,7 @@ def test_vectors_of_another_model_are_refused(filled: Path) -> None:
 
 def test_vectors_with_other_settings_are_refused(filled: Path) -> None:
     other = replace(HEADER, hop=7840, precision="float16")
-    message = "hop 15680, not 7840, precision float32, not float16"
+    message = "hop 0.98 s, not 0.49 s, precision float32, not float16"
     with pytest.raises(UsageError, match=message):
         VectorWriter(VectorFolder(filled, other))
 
