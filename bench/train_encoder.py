@@ -118,7 +118,11 @@ def choose(updates: int) -> None:
     for name in OBJECTIVES:
         train(name, updates)
         models += ["--model", f"runs/{name}"]
-    probe(models, {task: Path("validation", task) for task in ("mtat", "fma", "nsynth")}, "results/choice")
+    probe(
+        models,
+        {task: Path("validation", task) for task in ("mtat", "fma", "nsynth")},
+        "results/choice",
+    )
 
 
 def train(objective: str, updates: int) -> None:
