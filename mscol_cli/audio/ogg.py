@@ -11,6 +11,7 @@ from mscol_cli.errors import BadInputError
 
 _HEADER = 27
 _FIRST, _LAST = 2, 4
+_NO_PACKET = -1  # position of a page in which no packet ends
 _CHECKSUM = slice(22, 26)
 _CHUNK = 1 << 16
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -24,12 +25,14 @@ class OggPages:
         links: Start and end in bytes of each logical file; a chained file has several.
         lengths: Samples of each link with a single page of audio; None for other links.
         lost: Number of missing pages inside.
+        trimmed: Whether a page ends before the first sample, as editors trim the start of a file.
         ended: Whether every stream has its last page.
     """
 
     links: list[tuple[int, int]] = field(default_factory=list)
     lengths: list[int | None] = field(default_factory=list)
     lost: int = 0
+    trimmed: bool = False
     ended: bool = True
 
     @property
@@ -73,6 +76,7 @@ def scan_pages(source: SourceFile) -> OggPages:
         heads = bool(page.flags & _FIRST)
         pages.lost += _lost_before(page, numbers, source)
         numbers[page.stream] = page.number
+        pages.trimmed |= page.position < _NO_PACKET
         if page.position > 0:
             positions[-1].append(page.position)
         if page.flags & _LAST:

@@ -18,7 +18,7 @@ from mscol_cli.errors import BadInputError
 _SNDFILE = frozenset(
     {b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"dns.", b"fLaC"}
 )
-
+_OGG_HEAD = 64  # bytes in which a Vorbis stream names itself
 
 Reader = SndfileReader | LibavReader
 
@@ -42,11 +42,20 @@ def open_reader(source: SourceFile, quick: bool = False) -> Reader:
         for declared in matroska.declared_formats(source):
             check_limits(source.path, *declared)
     if quick:
-        return _libav(source)
+        return _quickly(source)
     if is_matroska:
         cut = "cut off: its last block is incomplete" if matroska.is_cut(source) else None
         return LibavReader([source], damage=cut)
     return _ogg(source) if kind == b"OggS" else _libav(source)
+
+
+def _quickly(source: SourceFile) -> Reader:
+    try:
+        return _libav(source)
+    except (av.FFmpegError, NoAudioError):
+        if not _is_vorbis(source):
+            raise
+        return SndfileReader(source)
 
 
 def _sndfile(source: SourceFile) -> Reader:
@@ -72,8 +81,11 @@ def _sndfile(source: SourceFile) -> Reader:
     raise refusal
 
 
-def _ogg(source: SourceFile) -> LibavReader:
+def _ogg(source: SourceFile) -> Reader:
     pages = scan_pages(source)
+    if pages.trimmed and len(pages.links) == 1 and _is_vorbis(source):
+        # FFmpeg refuses such files, or takes their first packet for damaged.
+        return SndfileReader(source, pages.damage)
     parts = [source.part(*link) for link in pages.links] if len(pages.links) > 1 else [source]
     try:
         return LibavReader(parts, damage=pages.damage, lengths=pages.lengths)
@@ -81,6 +93,10 @@ def _ogg(source: SourceFile) -> LibavReader:
         if pages.damage is None:
             raise
         raise BadInputError(f"{source.path}: {pages.damage}; copy or download it again") from None
+
+
+def _is_vorbis(source: SourceFile) -> bool:
+    return b"\x01vorbis" in source.at(0, _OGG_HEAD)
 
 
 def _libav(source: SourceFile) -> LibavReader:

@@ -1,4 +1,4 @@
-"""Reader for PCM containers and FLAC: libsndfile."""
+"""Reader for PCM containers, FLAC and some Ogg Vorbis: libsndfile."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ class SndfileReader:
         sample_rate: Hz.
         channels: Number of channels.
         declared: Duration in seconds by the header; None if the header has none.
-        lossless: Always true: a missing sample is detected.
-        damage: Always None: libsndfile raises an error instead.
+        lossless: Whether the codec is lossless, so that a missing sample is detected.
+        damage: Known damage of the container; for others, libsndfile raises an error.
         better_by_ffmpeg: Whether the codec is MP3 or ALAC, where libsndfile misses damage.
     """
 
-    lossless = True
-    damage: str | None = None
-
-    def __init__(self, source: SourceFile) -> None:
+    def __init__(self, source: SourceFile, damage: str | None = None) -> None:
         """Open a file. Raises soundfile.LibsndfileError if libsndfile cannot read it."""
+        self.damage = damage
         self._data = data_bytes(source)
         if self._data is not None and self._data.declared is None:
             _finish_header(source, self._data)
+        source.seek(0)
         self._file = _ForwardFile(source)
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
+        self.lossless = self._file.format != "OGG"
         self.better_by_ffmpeg = self._file.subtype.startswith(("MPEG", "ALAC"))
         self.declared = self._declared()
         known = self._file.format == "FLAC" and self.declared is not None

@@ -17,6 +17,7 @@ from mscol_cli.audio.matroska import is_cut
 from mscol_cli.audio.mpeg import frame_bytes, is_tag
 from mscol_cli.audio.source import SourceFile
 from mscol_cli.errors import BadInputError, UnreadableInputError
+from tests.audio.table.edit import ogg_page, ogg_pages, ogg_position
 from tests.helpers.audio import tones, write_audio
 
 
@@ -121,6 +122,29 @@ def test_vorbis_in_a_single_page_is_read_to_the_sample(
     path.write_bytes(links * path.read_bytes())
     decoded = read_audio(path).samples[0]
     np.testing.assert_allclose(decoded, np.tile(expected, links), atol=5e-7)
+
+
+@pytest.mark.parametrize("trimmed", [104, 2000])
+@pytest.mark.parametrize("cut", [False, True])
+def test_vorbis_whose_start_was_trimmed_is_read_as_libvorbis_does(
+    tmp_path: Path, trimmed: int, cut: bool
+) -> None:
+    path = write_audio(tmp_path / "a.ogg", tones(8.0, 44100), 44100)
+    pages = ogg_pages(path.read_bytes())
+    (first, *_) = positions = [ogg_position(page) for page in pages if ogg_position(page) > 0]
+    assert len(positions) > 2
+    shifted = [
+        ogg_page(page, later=-first - trimmed if ogg_position(page) > 0 else 0) for page in pages
+    ]
+    path.write_bytes(b"".join(shifted[:-1] if cut else shifted))
+    expected = soundfile.read(path, dtype="float32")[0]
+    audio = read_audio(path)
+    np.testing.assert_array_equal(audio.samples[0], expected)
+    assert len(expected) > 44100
+    assert audio.shortfall == ("cut off: its last page is missing" if cut else None)
+    header = audio_header(path)
+    assert header is not None
+    assert header.seconds == pytest.approx(len(expected) / 44100, abs=0.5)
 
 
 def test_blocks_stay_small_where_resampling_makes_them_long(tmp_path: Path) -> None:

@@ -118,9 +118,14 @@ def ogg_pages(content: bytes) -> list[bytes]:
     return pages
 
 
+def ogg_position(page: bytes) -> int:
+    """The position at the end of a page, in samples."""
+    return int(struct.unpack("<q", page[6:14])[0])
+
+
 def ogg_page(page: bytes, *, flags: int | None = None, later: int = 0) -> bytes:
     """A page with other flags, or a later position, and a checksum that is right again."""
-    position = struct.unpack("<q", page[6:14])[0]
+    position = ogg_position(page)
     position += later if position >= 0 else 0
     kept = page[5] if flags is None else flags
     blank = page[:5] + bytes([kept]) + struct.pack("<q", position) + page[14:22] + bytes(4)
