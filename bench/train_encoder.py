@@ -4,25 +4,27 @@ Usage:
     python bench/train_encoder.py music FOLDER [--stems STEMS...] [--songs N]
     python bench/train_encoder.py choose FOLDER [--updates N]
     python bench/train_encoder.py train FOLDER --objective NAME [--updates N]
-    python bench/train_encoder.py evaluate FOLDER --objective NAME --notes NOTES --styles STYLES
+    python bench/train_encoder.py refine FOLDER --objective NAME --recordings DIR [--updates N]
+    python bench/train_encoder.py evaluate FOLDER --notes NOTES --styles STYLES
+    python bench/train_encoder.py bundle FOLDER --card CARD.md
 
 `music` synthesises songs with their stems, adds folders of real stems (STEMS, each with vocals,
 drums, bass and other), and puts them into a store. It also synthesises another collection, with
 other songs and instruments, for validation. `choose` trains one short run per objective and scores
-them on the validation collection. `train` resumes the run of the chosen objective. `evaluate`
-scores the last checkpoint and the untrained encoder on tasks that were not used for any choice:
-instruments of recorded notes (NOTES, in NSynth's layout) and styles of recorded music (STYLES, a
-folder per style).
+them on the validation collection. `train` resumes the run of the chosen objective, and `refine`
+goes on from its weights with recorded music in DIR. `evaluate` scores the result, the run before
+and the untrained encoder on instruments of recorded notes (NOTES, in NSynth's layout) and styles of
+recorded music (STYLES, a folder per style). `bundle` makes the result the model `mini`.
 
-Every step resumes and skips what exists.
-
-`--songs 16 --updates 20` tries the script in a minute.
+Every step resumes and skips what exists. `--songs 16 --updates 20` tries the script in some
+minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +35,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.mini_music import Stems, real_song
 from mscol_cli.app import run as mscol
 from mscol_cli.audio import write_audio
+from mscol_cli.engine.references import BUNDLED
 from mscol_cli.runs.checkpoint import latest_checkpoint
+from mscol_cli.runs.published import publish
 from mscol_cli.synthetic import render_song, style_names, write_collection
 
 TRAINING, VALIDATION = 7005, 7006
@@ -45,6 +49,8 @@ OBJECTIVES = {
     "cola": ("--objective", "cola"),
     "msa-mws": ("--objective", "msa+mws"),
 }
+STEPS = ("music", "choose", "train", "refine", "evaluate", "bundle")
+REFINED = Path("runs", "refined")
 CLASSIFIERS = ("--classifier", "linear", "--seeds", "1", "--reuse")
 STORE = "stems.store"
 
@@ -56,32 +62,39 @@ def main() -> None:
         name: getattr(args, name).resolve() for name in ("notes", "styles") if getattr(args, name)
     }
     stems = [folder.resolve() for folder in args.stems]
+    recordings, card = args.recordings.resolve(), args.card.resolve()
     args.folder.mkdir(parents=True, exist_ok=True)
     os.chdir(args.folder)
     os.environ.setdefault("MSCOL_CACHE", str(Path("cache").absolute()))
     if args.step == "music":
         make_music(stems, args.songs)
     elif args.step == "choose":
-        choose(args.updates or 1_500)
+        choose(args.updates or 400)
     elif args.step == "train":
-        train(args.objective, args.updates or 12_000)
+        train(args.objective, args.updates or 7_000)
+    elif args.step == "refine":
+        refine(args.objective, recordings, args.updates or 4_000)
+    elif args.step == "evaluate":
+        evaluate(paths)
     else:
-        evaluate(args.objective, paths)
+        bundle(card)
 
 
 def read_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("step", choices=("music", "choose", "train", "evaluate"))
+    parser.add_argument("step", choices=STEPS)
     parser.add_argument("folder", type=Path, help="folder of all files")
     parser.add_argument("--stems", type=Path, nargs="*", default=[], help="folders of real stems")
-    parser.add_argument("--songs", type=int, default=2_400, help="synthesised songs of 20 s")
+    parser.add_argument("--songs", type=int, default=1_200, help="synthesised songs of 20 s")
     parser.add_argument("--objective", choices=OBJECTIVES, help="objective that was chosen")
     parser.add_argument("--updates", type=int, help="training steps of each run")
+    parser.add_argument("--recordings", type=Path, default=Path(), help="recorded music")
+    parser.add_argument("--card", type=Path, default=Path(), help="model card of `bundle`")
     parser.add_argument("--notes", type=Path, help="recorded notes, in NSynth's layout")
     parser.add_argument("--styles", type=Path, help="recorded music, a folder per style")
     args = parser.parse_args()
-    if args.step in ("train", "evaluate") and args.objective is None:
+    if args.step in ("train", "refine") and args.objective is None:
         parser.error(f"{args.step} needs --objective")
     return args
 
@@ -127,23 +140,47 @@ def choose(updates: int) -> None:
 
 def train(objective: str, updates: int) -> None:
     """Train the run of an objective, or resume it."""
-    run = Path("runs", objective)
+    fit(Path("runs", objective), updates, (STORE, *OBJECTIVES[objective]))
+
+
+def refine(objective: str, recordings: Path, updates: int) -> None:
+    """Train from the weights of a run on recorded music."""
+    store = "recordings.store"
+    do("separate", str(recordings), "--separator", "none", "-o", store)
+    start = ("--init", str(Path("runs", objective)))
+    fit(REFINED, updates, (store, *OBJECTIVES[objective], *start))
+
+
+def fit(run: Path, updates: int, options: Sequence[str]) -> None:
+    """Begin a run, or resume it."""
     checkpoint = latest_checkpoint(run) if run.exists() else None
     if checkpoint is None:
-        saving = ("--steps", str(updates), "--save-every", "500", "--keep-last", "2")
-        do("pretrain", STORE, *OBJECTIVES[objective], *ENCODER, *saving, "-o", str(run))
+        saving = ("--steps", str(updates), "--save-every", "250", "--keep-last", "2")
+        do("pretrain", *options, *ENCODER, *saving, "-o", str(run))
     elif checkpoint.step < updates:
         do("pretrain", "--resume", "--steps", str(updates), "-o", str(run))
 
 
-def evaluate(objective: str, tasks: dict[str, Path]) -> None:
-    """Score the run and the untrained encoder on recorded music."""
-    models = ("--model", f"runs/{objective}", "--model", "untrained")
+def evaluate(tasks: dict[str, Path]) -> None:
+    """Score the result, the runs before it and the untrained encoder on recorded music."""
+    runs = [REFINED, *(Path("runs", name) for name in OBJECTIVES)]
+    models = [word for run in runs if run.exists() for word in ("--model", str(run))]
     if "notes" in tasks:
         tasks["notes"] = by_instrument(tasks["notes"])
     for name, folder in tasks.items():
         options = ("--opt", "test=0.4", "--opt", "valid=0.2")
-        probe(models, {"folder": folder}, f"results/{name}", options)
+        data = {"folder": folder}
+        probe([*models, "--model", "untrained"], data, f"results/{name}", options)
+
+
+def bundle(card: Path) -> None:
+    """Replace the bundled model."""
+    checkpoint = latest_checkpoint(REFINED)
+    if checkpoint is None:
+        raise SystemExit(f"{REFINED} has no checkpoint: run `refine` first")
+    shutil.rmtree(BUNDLED, ignore_errors=True)
+    text = card.read_text(encoding="utf-8")
+    publish(checkpoint, BUNDLED, half=True, texts=lambda _: {"CARD.md": text})
 
 
 def by_instrument(notes: Path) -> Path:
