@@ -309,7 +309,9 @@ def test_killed_at_twelve_moments_the_vectors_are_the_same(
 _INTERRUPTED = """
 import signal, sys
 import mscol_cli.embed.workflow, soundfile, torchaudio
+from mscol_cli.vectors import writer
 from tests.processes.signalled import run
+writer._FLUSH_SECONDS = 0.0  # a fast machine embeds all files before it writes the first
 sys.exit(run(int(sys.argv[1]), signal.SIGINT, sys.argv[2:]))
 """
 
@@ -322,7 +324,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_resumes(
 ) -> None:
     command = ["embed", str(many), *SMALL, "-o", output]
     done = subprocess.run(
-        [sys.executable, "-c", _INTERRUPTED, "7", *command],
+        [sys.executable, "-c", _INTERRUPTED, "10", *command],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         cwd=tmp_path,
         capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,7 +125,8 @@ def test_an_exception_of_an_objective_names_it(
     ("change", "code", "message"),
     [
         ("Pretext.loss = later(Pretext.loss, 3, lambda: 1 / 0)", 1, "step 2: ZeroDivisionError"),
-        ("Pretext.plan = later(Pretext.plan, 5, lambda: 1 / 0)", 1, "step 2: ZeroDivisionError"),
+        # Threads plan ahead, so the fifth plan may be that of the third step.
+        ("Pretext.plan = later(Pretext.plan, 5, lambda: 1 / 0)", 1, "step [23]: ZeroDivision"),
         ("Pretext.plan = later(Pretext.plan, 5, lambda: None)", 2, "plan returned NoneType"),
     ],
 )
@@ -133,7 +135,7 @@ def test_every_step_is_guarded(
 ) -> None:
     arguments = ["pretrain", store, "--objective", "pretext", *PRETRAIN, "--steps", 3]
     found, line = refused(LATER + change, *arguments)
-    assert f"objective 'pretext' (mine 1): {message}" in line
+    assert re.search(rf"objective 'pretext' \(mine 1\): {message}", line)
     assert found == code
 
 
