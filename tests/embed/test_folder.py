@@ -311,6 +311,7 @@ import signal, sys
 import mscol_cli.embed.workflow, soundfile, torchaudio
 from mscol_cli.vectors import writer
 from tests.processes.signalled import run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit "ignore"
 writer._FLUSH_SECONDS = 0.0  # a fast machine embeds all files before it writes the first
 sys.exit(run(int(sys.argv[1]), signal.SIGINT, sys.argv[2:]))
 """
