@@ -56,9 +56,10 @@ def load(
     """Load an encoder, as `--model` and `--encoder` do on the command line.
 
     Args:
-        model: A run folder, a checkpoint folder, the name of a run under `runs/`, or `untrained`;
-            None for `runs/latest`.
-        encoder: Name of the encoder for `untrained`; None for that of `runs/latest`.
+        model: A run folder, a checkpoint folder, the name of a run under `runs/`, `mini`,
+            `hf:ORG/NAME[@REVISION]`, or `untrained`; None for `runs/latest`, or `mini` if it does
+            not exist.
+        encoder: Name of the encoder for `untrained`; None for that of the default model.
         device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
 
     Raises:
@@ -78,10 +79,11 @@ class Model:
         encoder: The network with its front end, in eval mode: waveforms (batch, samples) to
             vectors (batch, dim), differentiable. `embed` uses it where it is, so
             `model.encoder.to(...)` moves the model.
-        name: Name of the run and step, or `untrained-<encoder>`.
+        name: Name of the run and step, `mini`, the repository at its commit, or
+            `untrained-<encoder>`.
         hash: SHA-256 of the weights as loaded, hex.
         step: Number of training steps.
-        info: Content of the run's run.json; empty for an untrained model.
+        info: Content of the run's run.json; only the encoder for an untrained model.
         folder: Checkpoint folder; None for an untrained model.
     """
 

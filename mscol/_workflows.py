@@ -163,8 +163,7 @@ def probe(
 
     Args:
         task: Name of the task.
-        model: A run or checkpoint folder, the name of a run, or `untrained`; None for
-            `runs/latest`.
+        model: A model, as for `mscol.load`; None for `runs/latest`, or `mini` if it does not exist.
         data: Folder of the data set; None for `data/TASK`.
         output: Folder of the report; None for `RUN/probes/TASK`.
         progress: Called with every `ProgressUpdate`.

@@ -209,7 +209,7 @@ def _load_default(registry: Registry, device: torch.device) -> Model:
     if not is_bundled:
         return _load(checkpoint, checkpoint.folder, registry, device)
     model = _load_published(checkpoint, MINI, registry, device)
-    return replace(model, note=f"bundled, as there is no {RUNS / LATEST}")
+    return replace(model, note=f"bundled; {RUNS / LATEST} does not exist")
 
 
 def _find_default() -> tuple[checkpoints.Checkpoint, bool]:

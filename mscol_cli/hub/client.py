@@ -63,7 +63,7 @@ def download(name: HubName, files: Sequence[str] = FILES) -> Snapshot:
 
 
 def require_token() -> None:
-    """Raise UsageError if uploads are forbidden, or there is no token for them."""
+    """Raise UsageError if uploads are forbidden or the access token is missing."""
     from huggingface_hub import get_token
 
     if is_offline():

@@ -63,7 +63,7 @@ def map_html(content: Map) -> str:
 def audio_link(path: Path, page: Path) -> str:
     """Address of an audio file: relative if it is below the folder of the page, else absolute.
 
-    Empty if there is no such file.
+    Empty if the file does not exist.
     """
     if not path.is_file():
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mscol_cli.pages.page import Section, Table, Text, listing
-from mscol_cli.probe.result import HIGHER, LOWER, Attribution, PairedScore
+from mscol_cli.probe.attributed import HIGHER, LOWER, Attribution, PairedScore
 
 HEADING = "Scores by source"
 

@@ -8,7 +8,8 @@ from mscol_cli.pages.page import Block, Page, Section, Table, Text, listing
 from mscol_cli.probe.attribution import attribution_section
 from mscol_cli.probe.metrics import CLASS_ORDER, find_metric
 from mscol_cli.probe.notes import shared_lines
-from mscol_cli.probe.result import ClassScore, ProbeResult, SavedHead, Score, ScoredSet
+from mscol_cli.probe.result import ClassScore, ProbeResult, Score, ScoredSet
+from mscol_cli.probe.saved_head import SavedHead
 
 FEW = 12
 EXTREMES = 5

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mscol_cli.probe.attributed import PairedScore
 from mscol_cli.probe.bootstrap import Resampled, difference, resample
 from mscol_cli.probe.metrics import PAIRED, scored_classes
-from mscol_cli.probe.result import PairedScore
 from mscol_cli.probe.windows import BoolArray, FloatArray
 
 MIN_CLIPS = 10

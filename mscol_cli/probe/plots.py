@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from mscol_cli.pages.curves import Curve, Panel, draw_panels, log_ticks
 from mscol_cli.pages.heat import draw_heat
 from mscol_cli.pages.pictures import save_pictures
+from mscol_cli.probe.attributed import Attribution, PairedScore
 from mscol_cli.probe.attribution import ordered_classes
 from mscol_cli.probe.metrics import find_metric
-from mscol_cli.probe.result import Attribution, LabelBudget, PairedScore, ProbeResult
+from mscol_cli.probe.result import LabelBudget, ProbeResult
 
 
 def draw_label_curves(result: ProbeResult, path: Path) -> None:

@@ -26,7 +26,7 @@ from mscol_cli.probe.head import (
 )
 from mscol_cli.probe.metrics import scored_classes
 from mscol_cli.probe.reliability import reliability
-from mscol_cli.probe.result import SavedHead
+from mscol_cli.probe.saved_head import SavedHead
 from mscol_cli.probe.settings import ProbeSettings
 from mscol_cli.probe.windows import BoolArray, ClipWindows, FloatArray
 

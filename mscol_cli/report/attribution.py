@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from mscol_cli.pages.page import Block, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
+from mscol_cli.probe.attributed import HIGHER, LOWER, Attribution, HeardSource
 from mscol_cli.probe.attribution import HEADING, format_difference
 from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.plots import attribution_figure
-from mscol_cli.probe.result import HIGHER, LOWER, Attribution, HeardSource, ProbeResult
+from mscol_cli.probe.result import ProbeResult
 from mscol_cli.report.material import NO_BREAK, Material, file_name
 
 INTRO = (

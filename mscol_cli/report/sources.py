@@ -12,10 +12,11 @@ from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.pages.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
+from mscol_cli.probe.attributed import HIGHER, LOWER, PairedScore
 from mscol_cli.probe.metrics import PAIRED, find_metric
 from mscol_cli.probe.paired import MIN_CLIPS, PairedColumn, score_columns
 from mscol_cli.probe.plots import class_heat
-from mscol_cli.probe.result import HIGHER, LOWER, PairedScore, ScoredSet
+from mscol_cli.probe.result import ScoredSet
 from mscol_cli.probe.scores import ClipScores, read_scores
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.report.material import NO_BREAK, FoundProbe, Group, Material, file_name

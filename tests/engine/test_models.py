@@ -118,7 +118,7 @@ def test_without_a_run_embed_uses_mini_and_says_so(
     mscol: Command, bundled: Path, song: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mscol("embed", song, "-o", "v.npz", "--device", "cpu") == 0
-    assert "model mini (bundled, as there is no runs/latest), step 6" in capsys.readouterr().err
+    assert "model mini (bundled; runs/latest does not exist), step 6" in capsys.readouterr().err
     with np.load("v.npz") as file:
         assert file["embeddings"].shape == (1, 256)
 
@@ -144,7 +144,7 @@ def test_results_of_mini_are_written_beside_the_user_not_into_the_package(
 ) -> None:
     options = ["--seeds", 1, "--device", "cpu", "--protocol", "epochs=1"]
     assert mscol("probe", "fma", "--data", collection.fma, *options) == 0
-    assert "bundled, as there is no runs/latest" in capsys.readouterr().err
+    assert "bundled; runs/latest does not exist" in capsys.readouterr().err
     assert list(Path("probes").glob("mini-fma*/probe.json"))
     assert not (bundled / "probes").exists()
 
