@@ -12,7 +12,7 @@ from mscol_cli.audio.decode import (
     read_audio,
     shortfall,
 )
-from mscol_cli.audio.files import AudioListing, clash, find_audio
+from mscol_cli.audio.files import AudioListing, check_unique, find_audio
 from mscol_cli.audio.resample import StreamResampler, resample, resample_array
 from mscol_cli.audio.write import (
     bytes_per_sample,
@@ -32,7 +32,7 @@ __all__ = [
     "audio_header",
     "bytes_per_sample",
     "check_format",
-    "clash",
+    "check_unique",
     "durations",
     "find_audio",
     "headroom",

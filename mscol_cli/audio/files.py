@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -46,7 +46,7 @@ def find_audio(inputs: Sequence[Path]) -> AudioListing:
     A folder is searched recursively for files with a known suffix; an input that is a file is taken
     with any suffix. The name of a file is its path below the input folder, with `/` between parts,
     or its file name if it is the input itself. Files of two inputs can therefore share a name,
-    which `clash` reports.
+    which `check_unique` reports.
 
     Raises:
         UsageError: One input lies inside another, so that a file would have two names.
@@ -185,9 +185,17 @@ def _merge(listings: Sequence[AudioListing]) -> AudioListing:
     )
 
 
-def clash(name: str, first: Path, second: Path) -> UsageError:
-    """The error for two files, or two stores with tracks, of the same name."""
-    return UsageError(
-        f"two inputs are named {name}: {first} and {second}. Names are paths below the input"
-        " folder: give one folder that holds both, or take one input at a time."
-    )
+def check_unique(inputs: Iterable[tuple[str, Path]]) -> None:
+    """Raise UsageError if two files, or two stores with tracks, have the same name.
+
+    Args:
+        inputs: Name and path of each input.
+    """
+    seen: dict[str, Path] = {}
+    for name, path in inputs:
+        if name in seen:
+            raise UsageError(
+                f"two inputs are named {name}: {seen[name]} and {path}. Names are paths below the"
+                " input folder: give one folder that holds both, or take one input at a time."
+            )
+        seen[name] = path

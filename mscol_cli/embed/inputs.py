@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mscol_cli.audio import AudioListing, clash, find_audio
+from mscol_cli.audio import AudioListing, check_unique, find_audio
 from mscol_cli.audio.mono import PIECE, resampled_pieces
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.engine.embedding import Clip
@@ -134,7 +134,7 @@ def find_inputs(paths: Sequence[Path], source: str) -> Inputs:
     listing = find_audio(others) if others or not stores else AudioListing()
     clips = [Input(file.name, file.path, FileVersion.of(file.path)) for file in listing.files]
     clips += [clip for store in stores for clip in _tracks(store, source)]
-    _check_unique(clips)
+    check_unique((clip.id, clip.path) for clip in clips)
     return Inputs(clips, list(map(absolute_path, paths)), list(listing.failures))
 
 
@@ -179,14 +179,6 @@ def _hash(path: Path) -> str | None:
         return file_hash(path)
     except OSError:  # the decoder gives a better reason
         return None
-
-
-def _check_unique(clips: Sequence[Input]) -> None:
-    seen: dict[str, Path] = {}
-    for clip in clips:
-        if clip.id in seen:
-            raise clash(clip.id, seen[clip.id], clip.path)
-        seen[clip.id] = clip.path
 
 
 def _tracks(store: Store, source: str) -> Iterator[Input]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mscol_cli.audio.files import clash
+from mscol_cli.audio.files import check_unique
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
@@ -222,17 +222,9 @@ def unique_ids(tracks: Sequence[TrackInput]) -> list[TrackInput]:
     """
     count = Counter(track.id for track in tracks)
     renamed = [_with_suffix(track) if count[track.id] > 1 else track for track in tracks]
-    _check_unique([track for track in renamed if track.problem is None])
+    usable = [track for track in renamed if track.problem is None]
+    check_unique((track.id, next(iter(track.files.values()), Path(track.id))) for track in usable)
     return [_checked(track) for track in renamed]
-
-
-def _check_unique(tracks: Sequence[TrackInput]) -> None:
-    seen: dict[str, Path] = {}
-    for track in tracks:
-        path = next(iter(track.files.values()), Path(track.id))
-        if track.id in seen:
-            raise clash(track.id, seen[track.id], path)
-        seen[track.id] = path
 
 
 def _checked(track: TrackInput) -> TrackInput:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from mscol_cli.audio import AudioListing, clash, find_audio
+from mscol_cli.audio import AudioListing, check_unique, find_audio
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import pick_device
@@ -96,7 +96,7 @@ def run(request: TagRequest, progress: Progress) -> TagResult:
     _check(request)
     head = read_head(request.head)
     listing = find_audio(request.inputs)
-    _check_unique(listing)
+    check_unique((file.name, file.path) for file in listing.files)
     device = pick_device(request.device)
     model = load_head_model(head, request.head, request.model, load_registry(), device)
     progress.note(model.describe())
@@ -129,14 +129,6 @@ def _check(request: TagRequest) -> None:
         raise UsageError(f"-k must be 1 or more, not {request.top}.")
     if request.output is not None:
         check_tag_path(request.output)
-
-
-def _check_unique(listing: AudioListing) -> None:
-    seen: dict[str, Path] = {}
-    for file in listing.files:
-        if file.name in seen:
-            raise clash(file.name, seen[file.name], file.path)
-        seen[file.name] = file.path
 
 
 def _tag(
