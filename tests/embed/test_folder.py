@@ -251,6 +251,7 @@ def test_windows_are_pooled_at_any_hop(mscol: Command, music: Path, tmp_path: Pa
     assert (tmp_path / "mean" / "00000.f16").stat().st_size == 2 * 256
 
 
+@pytest.mark.slow
 def test_one_source_of_a_store_is_embedded(
     mscol: Command, store: Path, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -108,6 +108,7 @@ def test_a_store_that_does_not_fit_says_so(
     assert mentions(" ".join(capsys.readouterr().err.split()), "1.00 MB", "--store-on host")
 
 
+@pytest.mark.slow
 def test_where_the_store_is_held_changes_no_weight(
     mscol: Command, store: Path, tmp_path: Path
 ) -> None:

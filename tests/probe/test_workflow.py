@@ -103,6 +103,7 @@ def headline(result: ProbeResult) -> Mapping[str, Score]:
     return result.test_sets[0].metrics
 
 
+@pytest.mark.slow
 def test_sounds_that_differ_are_told_apart(sounds: Path) -> None:
     result = probe("folder", "valid=0.25", "test=0.25", seeds=2)
     score = headline(result)["accuracy"]

@@ -144,6 +144,7 @@ def test_contradictions_are_refused(
     assert not (music.parent / "music.store").exists()
 
 
+@pytest.mark.slow
 def test_only_failures_are_tried_again(mscol: Command, music: Path, capsys: Capture) -> None:
     run = ["separate", music, "--separator", "none", "--json"]
     assert mscol(*run) == 3
