@@ -183,6 +183,7 @@ class ProbeResult:
         seconds: Duration of each stage.
         multilabel: Whether a clip may have several labels.
         weight_decays: Weight decay of the classifier of each seed, if chosen on validation.
+        valid_scores: The protocol's `select` metric on validation clips, of each seed's classifier.
         label_budgets: Scores with fewer labelled clips.
         shared_groups: Groups that training and test clips share.
         attribution: Scores by source of the test clips.
@@ -211,6 +212,7 @@ class ProbeResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     multilabel: bool = False
     weight_decays: Sequence[float] = ()
+    valid_scores: Sequence[float] = ()
     label_budgets: Sequence[LabelBudget] = ()
     shared_groups: Sequence[SharedGroups] = ()
     attribution: Attribution | None = None
