@@ -280,7 +280,8 @@ def _option_changes(
     return [
         change
         for options, part in zip([*recorded.values(), encoder["options"]], parts, strict=True)
-        for change in _changes(asdict(part.options), options)
+        # Options that are newer than the run have the defaults that it was trained with.
+        for change in _changes(asdict(part.options), {**asdict(type(part.options)()), **options})
     ]
 
 

@@ -18,7 +18,7 @@ class Cola(Association):
     """
 
     def __init__(self, options: PairOptions, context: ObjectiveContext) -> None:
-        super().__init__(context)
+        super().__init__(options, context)
         self.options = options
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:

@@ -34,7 +34,7 @@ class MusicSourceAssociation(Association):
     """
 
     def __init__(self, options: MsaOptions, context: ObjectiveContext) -> None:
-        super().__init__(context)
+        super().__init__(options, context)
         self.options = options
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:

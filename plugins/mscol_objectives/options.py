@@ -8,7 +8,24 @@ from mscol_cli.api import option
 
 
 @dataclass(frozen=True)
-class PairOptions:
+class AssociationOptions:
+    """Options of the similarity and the loss that all objectives but `clmr` share."""
+
+    similarity: str = option(
+        "bilinear",
+        "logits: a W p as published, or cosines divided by a learned temperature",
+        choices=("bilinear", "cosine"),
+    )
+    similarity_std: float = option(
+        0.05, "standard deviation of the initial W of similarity=bilinear", minimum=0.0
+    )
+    temperature: float = option(
+        0.1, "initial temperature of similarity=cosine", minimum=0.01, maximum=100.0
+    )
+
+
+@dataclass(frozen=True)
+class PairOptions(AssociationOptions):
     """Options of objectives that cut both crops of a pair from one segment."""
 
     last_offset: bool = option(

@@ -14,13 +14,14 @@ from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.trial import try_objective
 from mscol_cli.host import Entry, find_objective, find_part, load_registry
 from mscol_cli.host.building import build_part
-from mscol_objectives.association import BilinearSimilarity, association_logits
+from mscol_objectives.association import association_logits
 from mscol_objectives.cola import Cola
 from mscol_objectives.msa import MusicSourceAssociation
 from mscol_objectives.mws import draw_augmentation, mask, shift_down, warp_time
 from mscol_objectives.options import MsaOptions, PairOptions, RandomMaskAugmentationOptions
 from mscol_objectives.random_mask import RandomMask
 from mscol_objectives.sampling import draw_segments
+from mscol_objectives.similarity import BilinearSimilarity
 
 CONTEXT = ObjectiveContext(embedding_dim=24, crop_samples=15_920, start_grid=160)
 SEGMENT = 62_960
@@ -67,7 +68,7 @@ def test_the_loss_is_that_of_the_paper(silent_rows: int) -> None:
     rng = np.random.default_rng(0)
     anchor, positive = np.tanh(rng.standard_normal((2, 8, 512)))
     silent = np.arange(8) % 8 < silent_rows
-    similarity = BilinearSimilarity()
+    similarity = BilinearSimilarity(std=0.05)
     logits, targets = association_logits(
         torch.tensor(anchor, dtype=torch.float32),
         torch.tensor(positive, dtype=torch.float32),
