@@ -55,6 +55,23 @@ def association_logits(
     return logits.masked_fill(absent, -torch.inf), targets
 
 
+def reverse_loss(logits: Tensor, silent: Tensor) -> Tensor:
+    """Cross-entropy from positives to anchors, the mean over positives that sound.
+
+    Silent positives belong to no anchor in particular; their anchors are negatives of the others.
+
+    Args:
+        logits: (batch, batch + 1), those of `association_logits`.
+        silent: (batch,) bool.
+
+    Returns:
+        A scalar, 0 if all positives are silent.
+    """
+    rows = logits[:, :-1].T.masked_fill(silent[:, None], 0)
+    losses = F.cross_entropy(rows, torch.arange(len(rows), device=rows.device), reduction="none")
+    return losses.masked_fill(silent, 0).sum() / (~silent).sum().clamp(min=1)
+
+
 class Association(Objective):
     """Base class of objectives that identify the positive of each anchor within the batch.
 
@@ -65,6 +82,7 @@ class Association(Objective):
     def __init__(self, options: AssociationOptions, context: ObjectiveContext) -> None:
         super().__init__()
         self.context = context
+        self.symmetric = options.symmetric
         self.head = ProjectionHead(context.embedding_dim)
         self.similarity = build_similarity(options)
 
@@ -85,7 +103,10 @@ class Association(Objective):
         correct = (logits.argmax(1) == targets).float()
         metrics = {"accuracy": correct.mean(), **accuracy_by_source(correct, labels)}
         metrics |= {"logit_std": logit_std(logits), **self.similarity.metrics()}
-        return F.cross_entropy(logits, targets), metrics
+        loss = F.cross_entropy(logits, targets)
+        if self.symmetric:
+            loss = (loss + reverse_loss(logits, silent)) / 2
+        return loss, metrics
 
 
 def accuracy_by_source(correct: Tensor, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -22,6 +22,9 @@ class AssociationOptions:
     temperature: float = option(
         0.1, "initial temperature of similarity=cosine", minimum=0.01, maximum=100.0
     )
+    symmetric: bool = option(
+        False, "mean of the losses from anchors to positives and from positives to anchors"
+    )
 
 
 @dataclass(frozen=True)

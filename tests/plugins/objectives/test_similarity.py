@@ -9,7 +9,7 @@ from torch import Tensor
 from mscol_cli.api import ObjectiveContext
 from mscol_objectives.cola import Cola
 from mscol_objectives.options import PairOptions
-from mscol_objectives.similarity import CosineSimilarity
+from mscol_objectives.similarity import BilinearSimilarity, CosineSimilarity
 
 CONTEXT = ObjectiveContext(embedding_dim=24, crop_samples=15_920, start_grid=160)
 
@@ -54,6 +54,36 @@ def test_the_temperature_is_learned_reported_and_bounded() -> None:
     assert similarity.log_temperature.grad
     similarity.log_temperature.data.fill_(-20.0)
     assert similarity.metrics()["temperature"].item() == pytest.approx(0.01)
+
+
+def slow_reverse(anchor: Tensor, positive: Tensor, silent: list[bool], weight: Tensor) -> Tensor:
+    """Each positive that sounds looks for its anchor among all anchors."""
+    losses = []
+    for row, candidate in enumerate(positive):
+        if not silent[row]:
+            logits = torch.stack([a @ weight @ candidate for a in anchor])
+            losses.append(logits.logsumexp(0) - logits[row])
+    return torch.stack(losses).mean() if losses else torch.zeros((), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("silent_rows", [0, 3, 8])
+def test_the_symmetric_loss_is_the_mean_of_both_directions(silent_rows: int) -> None:
+    objective = Cola(PairOptions(symmetric=True), CONTEXT).double()
+    similarity = objective.similarity
+    assert isinstance(similarity, BilinearSimilarity)
+    rows = embeddings(8)
+    inputs = (rows["anchor"], similarity.weight)
+    silent = torch.arange(8) < silent_rows
+    fast, _ = objective.loss(objective.project(rows), {"silent": silent})
+    objective.symmetric = False
+    projections = objective.project(rows)
+    forward, _ = objective.loss(projections, {"silent": silent})
+    reverse = slow_reverse(
+        projections["anchor"], projections["positive"], silent.tolist(), similarity.weight
+    )
+    slow = (forward + reverse) / 2
+    torch.testing.assert_close(fast, slow)
+    torch.testing.assert_close(torch.autograd.grad(fast, inputs), torch.autograd.grad(slow, inputs))
 
 
 @pytest.mark.parametrize(
