@@ -88,7 +88,7 @@ class Association(Objective):
 
     def project(self, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Project each view, (rows, embedding_dim) to (rows, 512)."""
-        return {view: self.head(embeddings[view]) for view in ("anchor", "positive")}
+        return {view: self.head(rows) for view, rows in embeddings.items()}
 
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]

@@ -71,15 +71,21 @@ class RandomMaskOptions(RandomMaskAugmentationOptions, PairOptions):
 
 
 @dataclass(frozen=True)
-class MsaOptions(PairOptions):
-    """Options of `msa`."""
+class SourceOptions(PairOptions):
+    """Options of objectives that learn from sources."""
 
     stems: tuple[str, ...] = option((), "sources to associate, a,b,c; empty for all in the store")
-    silent_share: float = option(
-        0.5, "share of batches that may hold silent positives", minimum=0.0, maximum=1.0
-    )
     silence_threshold: float = option(
         0.01, "mean |x| of a segment, full scale 1, above which a source sounds", minimum=0.0
+    )
+
+
+@dataclass(frozen=True)
+class MsaOptions(SourceOptions):
+    """Options of `msa`."""
+
+    silent_share: float = option(
+        0.5, "share of batches that may hold silent positives", minimum=0.0, maximum=1.0
     )
     silence_windows: str = option(
         "aligned",
@@ -87,6 +93,17 @@ class MsaOptions(PairOptions):
         choices=("aligned", "drifting"),
     )
     silent_fill: float = option(0.0, "feature value of a silent positive")
+
+
+@dataclass(frozen=True)
+class MultiPositiveOptions(SourceOptions):
+    """Options of `multi-positive`."""
+
+    negatives: str = option(
+        "all",
+        "other candidates of a positive: all sources of all rows, or the same source of other rows",
+        choices=("all", "same-source"),
+    )
 
 
 @dataclass(frozen=True)

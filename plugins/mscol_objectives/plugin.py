@@ -7,6 +7,7 @@ from mscol_objectives.options import (
     ClmrAugmentationOptions,
     ClmrOptions,
     MsaOptions,
+    MultiPositiveOptions,
     MwsAugmentationOptions,
     MwsOptions,
     PairOptions,
@@ -30,6 +31,8 @@ S3T_PAPER = (
     "Zhao et al.: S3T, Self-Supervised Pre-Training with Swin Transformer for Music"
     " Classification, ICASSP 2022, arXiv 2202.10139"
 )
+
+SUPCON_PAPER = "Khosla et al.: Supervised Contrastive Learning, NeurIPS 2020, arXiv 2004.11362"
 
 
 @hookimpl
@@ -67,6 +70,15 @@ def mscol_objectives() -> list[ObjectiveCard]:
             "mscol_objectives.msa:MusicSourceAssociation",
             MsaOptions,
             MSA_PAPER,
+            needs_sources=True,
+            sources_option="stems",
+        ),
+        ObjectiveCard(
+            "multi-positive",
+            "a crop of the mixture and one of each of its sources, all of them positives",
+            "mscol_objectives.multi_positive:MultiPositive",
+            MultiPositiveOptions,
+            SUPCON_PAPER,
             needs_sources=True,
             sources_option="stems",
         ),

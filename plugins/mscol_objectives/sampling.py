@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
-from mscol_cli.api import Crops, IntArray, ObjectiveContext, StoreIndex
+from mscol_cli.api import MIXTURE, Crops, IntArray, ObjectiveContext, StoreIndex, UsageError
+
+
+def find_stems(index: StoreIndex, names: Collection[str]) -> list[int]:
+    """Rows of the sources that are not the mixture: the named ones, or all if none is named.
+
+    Raises:
+        UsageError: The store has no source of that name.
+    """
+    known = [name for name in index.sources if name != MIXTURE]
+    if unknown := sorted(set(names) - set(known)):
+        raise UsageError(
+            f"the store has no stem '{unknown[0]}': choose --stems from {','.join(known)}."
+        )
+    return [index.sources.index(name) for name in names or known]
 
 
 def draw_segments(candidates: IntArray, size: int, rng: np.random.Generator) -> IntArray:
