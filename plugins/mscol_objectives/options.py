@@ -107,6 +107,18 @@ class MultiPositiveOptions(SourceOptions):
 
 
 @dataclass(frozen=True)
+class SubmixturesOptions(SourceOptions):
+    """Options of `submixtures`."""
+
+    anchor: str = option(
+        "rest",
+        "what a random sub-mixture is associated with: the rest of the sources, or the mixture",
+        choices=("rest", "mixture"),
+    )
+    aligned: bool = option(False, "both crops begin at the same sample, as in COCOLA")
+
+
+@dataclass(frozen=True)
 class ClmrAugmentationOptions:
     """Options of CLMR's augmentations: the probability of each step."""
 

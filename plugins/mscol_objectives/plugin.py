@@ -13,6 +13,7 @@ from mscol_objectives.options import (
     PairOptions,
     RandomMaskAugmentationOptions,
     RandomMaskOptions,
+    SubmixturesOptions,
 )
 
 COLA_PAPER = (
@@ -33,6 +34,11 @@ S3T_PAPER = (
 )
 
 SUPCON_PAPER = "Khosla et al.: Supervised Contrastive Learning, NeurIPS 2020, arXiv 2004.11362"
+
+COCOLA_PAPER = (
+    "Ciranni et al.: COCOLA, Coherence-Oriented Contrastive Learning of Musical Audio"
+    " Representations, ICASSP 2025, arXiv 2404.16969"
+)
 
 
 @hookimpl
@@ -79,6 +85,15 @@ def mscol_objectives() -> list[ObjectiveCard]:
             "mscol_objectives.multi_positive:MultiPositive",
             MultiPositiveOptions,
             SUPCON_PAPER,
+            needs_sources=True,
+            sources_option="stems",
+        ),
+        ObjectiveCard(
+            "submixtures",
+            "a random sub-mixture of the sources and the sub-mixture of the others",
+            "mscol_objectives.submixtures:Submixtures",
+            SubmixturesOptions,
+            COCOLA_PAPER,
             needs_sources=True,
             sources_option="stems",
         ),
