@@ -71,6 +71,20 @@ class RandomMaskOptions(RandomMaskAugmentationOptions, PairOptions):
 
 
 @dataclass(frozen=True)
+class RemixAugmentationOptions:
+    """Options of the random gains of sources."""
+
+    range_db: float = option(
+        12.0, "largest gain of a source, up or down, dB", minimum=0.0, maximum=60.0
+    )
+
+
+@dataclass(frozen=True)
+class RemixOptions(RemixAugmentationOptions, PairOptions):
+    """Options of `remix`."""
+
+
+@dataclass(frozen=True)
 class SourceOptions(PairOptions):
     """Options of objectives that learn from sources."""
 

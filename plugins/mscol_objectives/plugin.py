@@ -13,6 +13,8 @@ from mscol_objectives.options import (
     PairOptions,
     RandomMaskAugmentationOptions,
     RandomMaskOptions,
+    RemixAugmentationOptions,
+    RemixOptions,
     SubmixturesOptions,
 )
 
@@ -69,6 +71,15 @@ def mscol_objectives() -> list[ObjectiveCard]:
             MSA_PAPER,
             augmentation="mscol_objectives.random_mask:RandomMask",
             augmentation_options=RandomMaskAugmentationOptions,
+        ),
+        ObjectiveCard(
+            "remix",
+            "COLA with a random gain of each source in both crops",
+            "mscol_objectives.remix:RemixCola",
+            RemixOptions,
+            needs_sources=True,
+            augmentation="mscol_objectives.remix:Remix",
+            augmentation_options=RemixAugmentationOptions,
         ),
         ObjectiveCard(
             "msa",
