@@ -17,7 +17,7 @@ from mscol_cli.api import (
 )
 from mscol_objectives.association import OF_SOURCE, Association
 from mscol_objectives.options import MsaOptions
-from mscol_objectives.sampling import cut, draw_segments, find_stems, repeats
+from mscol_objectives.sampling import cut, draw_excerpts, find_stems, repeats
 
 GROUP = 128
 
@@ -84,7 +84,9 @@ class MusicSourceAssociation(Association):
         source = int(rng.choice(stems))
         any_segment = rng.random() < self.options.silent_share
         candidates = np.arange(index.segments) if any_segment else self._active(index, source)
-        return draw_segments(candidates, size, rng), np.full(size, source)
+        return draw_excerpts(index, candidates, size, self.options.excerpts, rng), np.full(
+            size, source
+        )
 
     def _active(self, index: StoreIndex, source: int) -> IntArray:
         return index.active_segments(source, self.options.silence_threshold, self._drifting)

@@ -12,7 +12,7 @@ from mscol_cli.api import CropPlan, IntArray, ObjectiveContext, StoreIndex, Usag
 from mscol_objectives.association import Association
 from mscol_objectives.logits import logit_std
 from mscol_objectives.options import MultiPositiveOptions
-from mscol_objectives.sampling import cut, draw_segments, find_stems, repeats
+from mscol_objectives.sampling import cut, draw_excerpts, find_stems, repeats
 
 POSITIVE, SOUNDS = "positive/", "sounds/"
 """Prefixes of views and labels, such as `positive/vocals` and `sounds/vocals`."""
@@ -46,7 +46,9 @@ class MultiPositive(Association):
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """Segments in which a source sounds; an offset for the mixture and for each source."""
-        segments = draw_segments(self._segments(index), batch_size, rng)
+        segments = draw_excerpts(
+            index, self._segments(index), batch_size, self.options.excerpts, rng
+        )
         last = self.options.last_offset
         views = {"anchor": cut(index, segments, 0, self.context, rng, last)}
         labels = {}

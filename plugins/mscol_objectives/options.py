@@ -34,6 +34,9 @@ class PairOptions(AssociationOptions):
     last_offset: bool = option(
         True, "a crop may end where its segment ends; false excludes that one offset of 295"
     )
+    excerpts: int = option(
+        1, "segments of each track in a batch: hard negatives of one another", minimum=1
+    )
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,33 @@ def draw_segments(candidates: IntArray, size: int, rng: np.random.Generator) -> 
     return np.concatenate(shuffled)[:size]
 
 
+def draw_excerpts(
+    index: StoreIndex, candidates: IntArray, size: int, excerpts: int, rng: np.random.Generator
+) -> IntArray:
+    """Draw segments (size,), `excerpts` of each track that has so many candidates.
+
+    Args:
+        index: Index of the store.
+        candidates: (candidates,) rows of segments.
+        size: Number of segments.
+        excerpts: Segments of one track, neighbours in the result; 1 draws segments without regard
+            to tracks. If tracks run out, further segments of them are drawn.
+        rng: Random generator.
+    """
+    if excerpts == 1:
+        return draw_segments(candidates, size, rng)
+    order = rng.permutation(candidates)
+    track = index.segment_track[order]
+    by_track = np.argsort(track, kind="stable")
+    first = np.searchsorted(track[by_track], track[by_track])
+    rank, begin = np.empty_like(by_track), np.empty_like(by_track)
+    rank[by_track] = np.arange(len(order)) - first
+    begin[by_track] = by_track[first]
+    # Tracks in the order of their first segment; what exceeds `excerpts` comes last.
+    queue = order[np.lexsort((rank, begin, rank >= excerpts))]
+    return np.resize(queue, size)
+
+
 def repeats(segments: int, batch_size: int, verb: str) -> list[str]:
     """Warning lines if there are fewer segments than rows in a batch."""
     if segments >= batch_size:

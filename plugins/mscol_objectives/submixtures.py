@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mscol_cli.api import CropPlan, IntArray, ObjectiveContext, StoreIndex, UsageError
 from mscol_objectives.association import Association
 from mscol_objectives.options import SubmixturesOptions
-from mscol_objectives.sampling import cut, draw_segments, find_stems, repeats
+from mscol_objectives.sampling import cut, draw_excerpts, find_stems, repeats
 
 
 class Submixtures(Association):
@@ -38,7 +38,9 @@ class Submixtures(Association):
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """Segments, offsets, and a partition of the sources of each segment."""
-        segments = draw_segments(self._segments(index), batch_size, rng)
+        segments = draw_excerpts(
+            index, self._segments(index), batch_size, self.options.excerpts, rng
+        )
         last = self.options.last_offset
         anchor, positive = (cut(index, segments, 0, self.context, rng, last) for _ in range(2))
         if self.options.aligned:
