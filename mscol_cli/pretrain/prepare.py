@@ -117,6 +117,7 @@ def _build_checked(
     store = store if tracks is None else store.only(tracks)
     encoder = build_encoder(settings.encoder, settings.training.seed)
     _check_rate(encoder.sample_rate, store)
+    _check_weights(encoder, settings.encoder)
     _check_sources(settings.objective, store)
     init = load_initial(encoder, settings.init, load_registry(), progress) if settings.init else {}
     objective = build_objective(settings.objective, encoder, settings.training.seed)
@@ -143,6 +144,11 @@ def _check_rate(sample_rate: int, store: Store) -> None:
             f"the encoder needs {sample_rate} Hz, {store.path} has {store.index.sample_rate} Hz:"
             " choose another encoder."
         )
+
+
+def _check_weights(encoder: Encoder, part: Part) -> None:
+    if not any(weights.requires_grad for weights in encoder.parameters()):
+        raise UsageError(f"encoder '{part.name}' has no weights to train: choose another encoder.")
 
 
 def _check_sources(objective: Sequence[Part], store: Store) -> None:
