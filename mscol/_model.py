@@ -57,8 +57,8 @@ def load(
 
     Args:
         model: A run folder, a checkpoint folder, the name of a run under `runs/`, `mini`,
-            `hf:ORG/NAME[@REVISION]`, or `untrained`; None for `runs/latest`, or `mini` if it does
-            not exist.
+            `hf:ORG/NAME[@REVISION]`, `untrained`, or `logmel`; None for `runs/latest`, or `mini` if
+            it does not exist.
         encoder: Name of the encoder for `untrained`; None for that of the default model.
         device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
 
@@ -79,8 +79,8 @@ class Model:
         encoder: The network with its front end, in eval mode: waveforms (batch, samples) to
             vectors (batch, dim), differentiable. `embed` uses it where it is, so
             `model.encoder.to(...)` moves the model.
-        name: Name of the run and step, `mini`, the repository at its commit, or
-            `untrained-<encoder>`.
+        name: Name of the run and step, `mini`, the repository at its commit,
+            `untrained-<encoder>`, or `logmel`.
         hash: SHA-256 of the weights as loaded, hex.
         step: Number of training steps.
         info: Content of the run's run.json; only the encoder for an untrained model.

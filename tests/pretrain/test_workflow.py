@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,6 +168,18 @@ def test_a_resumed_run_refuses_other_settings(
     assert mscol("pretrain", "--resume", "-o", trained, *changed) == 2
     message = capsys.readouterr().err
     assert "(learning_rate 0.001 -> 0.1; silent_share 0.5 -> 0.0)" in message
+
+
+def test_an_option_that_is_newer_than_a_run_has_its_default(
+    mscol: Command, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "older"))
+    recorded = json.loads((run / "run.json").read_text())
+    del recorded["objective"]["parts"][0]["options"]["similarity"]
+    (run / "run.json").write_text(json.dumps(recorded))
+    changed = ["--opt", "similarity=bilinear", "--opt", "silent_share=0"]
+    assert mscol("pretrain", "--resume", "-o", run, *changed) == 2
+    assert "(silent_share 0.5 -> 0.0)" in capsys.readouterr().err
 
 
 def test_a_run_folder_in_use_is_refused(
