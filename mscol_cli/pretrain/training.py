@@ -141,6 +141,8 @@ class Training:
             self.monitor.begin(self.step)
             if self.step == 0:
                 self._log_untrained(log)
+            if self.settings.steps == 0:
+                self.save(log, scheduled=True)
             self.meter.begin()
             batches = self.source.batches(self.step, self.settings.steps, self.device)
             for batch in self.meter.waiting(batches):

@@ -161,6 +161,21 @@ def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+@pytest.mark.slow
+def test_no_steps_save_the_untrained_encoder_which_can_be_trained_later(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    options = [store, "--objective", "msa", *QUICK, "--seed", 5]
+    assert mscol("pretrain", *options, "--steps", 0, "-o", tmp_path / "later") == 0
+    encoder = build_encoder(find_part(load_registry(), "encoder", "small"), seed=5)
+    saved = load_file(tmp_path / "later/checkpoints/step-00000000/encoder.safetensors")
+    assert all(torch.equal(saved[name], value) for name, value in encoder.state_dict().items())
+    assert mscol("pretrain", "--resume", "--steps", 2, "-o", tmp_path / "later") == 0
+    assert mscol("pretrain", *options, "--steps", 2, "-o", tmp_path / "whole") == 0
+    later, whole = weights(tmp_path / "later"), weights(tmp_path / "whole")
+    assert all(torch.equal(later[name], whole[name]) for name in whole)
+
+
 def test_a_resumed_run_refuses_other_settings(
     mscol: Command, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
