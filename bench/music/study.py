@@ -32,7 +32,7 @@ TASKS = ("mtat", "nsynth", "fma")
 BATCH = 128
 MEASURED_STEPS = 30
 ROUND = 100
-MINI = {"separator": "openunmix", "model": "mini", "options": ["niter=0"]}
+MINI: dict[str, object] = {"separator": "openunmix", "model": "mini", "options": ["niter=0"]}
 STORES: dict[str, dict[str, object]] = {
     "recorded": MINI,
     "rendered": {"separator": "stems"},
