@@ -53,13 +53,13 @@ def _local_gpu(count: int) -> int:
     return process.local_rank if process is not None and count > 1 else 0
 
 
-def require_gpus(count: int) -> None:
-    """Raise UsageError if this machine has fewer GPUs."""
+def require_gpus(count: int, instead: str) -> None:
+    """Raise UsageError, with the options to use instead, if this machine has fewer GPUs."""
     available = torch.cuda.device_count()
     if available < count:
         raise UsageError(
             f"--gpus {count} needs {count} GPUs, this machine has {available}: lower --gpus, or use"
-            f" --processes {count} --device cpu."
+            f" {instead}."
         )
 
 

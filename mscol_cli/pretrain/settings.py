@@ -149,7 +149,7 @@ def process_count(request: PretrainRequest) -> int:
             )
         return launcher.processes
     if request.gpus is not None:
-        require_gpus(request.gpus)
+        require_gpus(request.gpus, f"--processes {request.gpus} --device cpu")
     return 1 if count is None else count
 
 

@@ -80,7 +80,7 @@ def test_every_command_explains_itself(
         (["pretrain", "--objective", "cola", "--stems", "vocals"], 2, "stems"),
         (["pretrain", "--objective", "msa", "--opt", "silent_share=2"], 2, "at most 1"),
         (["pretrain", "--objective", "cola", "--processes", "3"], 2, "--batch-size 128"),
-        (["pretrain", "--objective", "cola", "--gpus", "99"], 2, "--gpus 99"),
+        (["pretrain", "--objective", "cola", "--gpus", "99"], 2, "--processes 99"),
         (["pretrain", "--objective", "cola", "--gpus", "1", "--processes", "1"], 2, "--processes"),
         (["separate", "nowhere"], 4, "nowhere"),
         (["separate", ".", "--separator", "umx"], 2, "'umx'"),

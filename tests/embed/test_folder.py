@@ -220,6 +220,7 @@ def test_a_folder_with_other_vectors_is_refused(
         (["--hop", "nan"], "--hop takes seconds"),
         (["--source", "drums"], "takes stores only"),
         (["--jobs", 2, "--gpus", 2], "--jobs"),
+        (["--gpus", 99], "--jobs 99"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_written(

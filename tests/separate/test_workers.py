@@ -133,7 +133,7 @@ def test_slurm_ranks_are_workers_too(
     [
         (["--jobs", 2, "--gpus", 2], "--jobs"),
         (["--jobs", 0], "--jobs"),
-        (["--gpus", 99], "--gpus 99"),
+        (["--gpus", 99], "--jobs 99"),
     ],
 )
 def test_contradictions_are_refused(
