@@ -73,7 +73,7 @@ def test_every_command_explains_itself(
         (["pretrain", "nowhere.store", "--objective", "msa"], 4, "nowhere.store"),
         (["pretrain", "--objective", "cola", "--encoder", "smal"], 2, "'small'"),
         (["pretrain", "--objective", "cola", "--device", "gpu"], 2, "'gpu'"),
-        (["pretrain", "--objective", "cola", "--steps", "0"], 2, "--steps"),
+        (["pretrain", "--objective", "cola", "--steps", "-1"], 2, "--steps"),
         (["pretrain", "--objective", "cola", "--batch-size", "1"], 2, "at least 2"),
         (["pretrain", "--objective", "cola", "--lr", "-1"], 2, "--lr"),
         (["pretrain", "--objective", "cola", "--opt", "deep=1"], 2, "deep"),
