@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mscol_cli.audio.files import AUDIO_SUFFIXES
+from mscol_cli.audio.suffixes import AUDIO_SUFFIXES
 from mscol_cli.contracts.task import Split
 from mscol_cli.system.files import inside
 
@@ -90,10 +90,12 @@ def fetch(name: str, folder: Path) -> Path:
     return max(folder.glob(f"{name}_*.deb"))
 
 
-def run(*command: str, cwd: Path | None = None) -> None:
+def run(
+    *command: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> None:
     """Run a program; exits with its last line of output if it fails or is missing."""
     try:
-        result = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+        result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     except FileNotFoundError:
         raise SystemExit(f"{command[0]} is missing: install it (apt install ...)") from None
     if result.returncode:

@@ -26,19 +26,35 @@ Floats = NDArray[np.float32]
 RATE, FRAME, FRAMES_PER_SECOND = 8_000, 2_048, 2
 LOWEST_HZ, SEMITONES = 110.0, 48
 QUERY_SECONDS = 40
+QUIET_DB, FLAT_DB = 15.0, 2.0
 SAME = 0.6
-VARIANTS = re.compile(r"[-_ ](fast|f|old|enhanced|remake|sd|chip)$")
+VARIANTS = re.compile(r"([-_ ](fast|f|old|enhanced|remake|sd|chip))+$")
 
 
 def fingerprint(path: Path) -> Floats:
-    """Level of each semitone over time in dB, (frames, 48), minus its mean over time."""
+    """Shape of the spectrum over time, (frames, 48), of unit energy per frame or quieter.
+
+    It is the level of each semitone in dB minus the mean of its frame and of its band. Frames that
+    are `QUIET_DB` below the mean level of the track are zero.
+    """
     audio = load_mono(path, RATE)
     step = RATE // FRAMES_PER_SECOND
     _, _, spectrum = stft(audio, RATE, nperseg=FRAME, noverlap=0, padded=True)
     power = np.abs(spectrum).astype(np.float32).T ** 2
     per_frame = _averaged(power, step / FRAME)
     levels = 10 * np.log10(per_frame @ _semitone_bands() + 1e-8)
-    return np.asarray(levels - levels.mean(axis=0), np.float32)
+    return shape(np.asarray(levels, np.float32))
+
+
+def shape(levels: Floats) -> Floats:
+    """Normalise levels in dB, (frames, bands), as `fingerprint` does."""
+    centred = levels - levels.mean(axis=0)
+    loudness = centred.mean(axis=1, keepdims=True)
+    sounds = loudness >= -QUIET_DB
+    shapes = np.where(sounds, centred - loudness, 0)
+    shapes = shapes - shapes.mean(axis=0)
+    deviation = np.sqrt((shapes**2).mean(axis=1, keepdims=True))
+    return np.asarray(sounds * shapes / np.maximum(deviation, FLAT_DB), np.float32)
 
 
 def _averaged(power: Floats, width: float) -> Floats:
@@ -75,7 +91,8 @@ def similarities(prints: Sequence[Floats]) -> Floats:
         wanted = np.conj(np.fft.rfft(query, size, axis=0)).astype(np.complex64)
         for column, other in enumerate(prints):
             if column != row and len(other) >= len(query):
-                products = np.fft.irfft((spectra[column] * wanted).sum(axis=1), size)
+                sums = (spectra[column] * wanted).sum(axis=1)
+                products = np.fft.irfft(sums, size).astype(np.float32)
                 found[row, column] = _best(products, query, other)
     return np.asarray(np.maximum(found, found.T))
 
@@ -89,7 +106,9 @@ def _middle(levels: Floats) -> Floats:
 def _best(products: Floats, query: Floats, other: Floats) -> float:
     energy = np.concatenate([[0.0], np.cumsum((other.astype(np.float64) ** 2).sum(axis=1))])
     window = energy[len(query) :] - energy[: -len(query)]
-    norms = np.sqrt(window * (query.astype(np.float64) ** 2).sum()) + 1e-6
+    wanted = (query.astype(np.float64) ** 2).sum()
+    # Windows of silence have no correlation.
+    norms = np.sqrt(np.maximum(window, wanted / 2) * wanted) + 1e-6
     return float((products[: len(window)] / norms).max())
 
 
