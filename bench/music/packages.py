@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
@@ -137,6 +138,13 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], str | None]) -> 
             count += 1
         if not count:
             raise SystemExit(f"{archive} has none of the files that are expected in it")
+
+
+def link(path: Path, target: Path) -> None:
+    """Give a file a second name, unless that exists."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        os.link(path, target)
 
 
 @contextmanager

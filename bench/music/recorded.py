@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.music.packages import LICENCE, RECORDED, Package, fetch, unpack_music
+from bench.music.packages import LICENCE, RECORDED, Package, fetch, link, unpack_music
 from bench.music.pieces import SAME, Floats, fingerprint, group, similarities
 from mscol_cli.audio import audio_header, find_audio
 from mscol_cli.contracts.task import Split
@@ -79,7 +78,7 @@ def make_recorded(
         tracks = _with_excerpts(tracks, prints, excerpts)
     for track in tracks:
         if track.kept:
-            _link(folder / "unpacked" / track.path, folder / track.split / track.path)
+            link(folder / "unpacked" / track.path, folder / track.split / track.path)
     write_manifest(folder / MANIFEST, tracks)
     return tracks
 
@@ -138,12 +137,6 @@ def _with_excerpts(
     for query, row in zip(*np.nonzero(similarity >= SAME), strict=True):
         names[int(row)].append(files[int(query)].name)
     return [replace(track, excerpts=";".join(names[row])) for row, track in enumerate(tracks)]
-
-
-def _link(path: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        os.link(path, target)
 
 
 def write_manifest(path: Path, tracks: Sequence[Track]) -> None:
