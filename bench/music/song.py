@@ -98,7 +98,7 @@ def draw_song(
     key, bars = draw_key(rng), ceil(seconds * tempo / 60 / file.beats)
     colour = pick_weighted(rng, COLOURS.get(file.style, ANY_COLOUR))
     chords = tuple(progression(rng, key, bars, colour))
-    shares = {"vocals": 0.5, "drums": 0.88, "bass": 0.94, "other": 1.0}
+    shares = {"vocals": 0.65, "drums": 0.88, "bass": 0.94, "other": 1.0}
     return Song(
         file=file,
         grooves=(pick(rng, file.grooves), pick(rng, file.grooves)),
