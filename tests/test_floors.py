@@ -61,8 +61,11 @@ ORDER: Mapping[str, Sequence[str]] = {
     ],
     "engine": ["devices encoding references waveforms", "*", "models", "vector_header"],
     "pretrain": [
-        "device_store geometry held_clips metrics_log processes request step timm_weights",
-        "batches finished initial_weights monitor online_probe",
+        "device_store geometry held_clips metrics_log modes processes request timm_weights",
+        "batches finished initial_weights online_probe step",
+        "monitor step_check",
+        "settling",
+        "adapting",
         "settings train_split training",
         "prepare",
         "workflow",
