@@ -54,13 +54,13 @@ def _local_gpu(count: int) -> int:
     return process.local_rank if process is not None and count > 1 else 0
 
 
-def require_gpus(count: int) -> None:
-    """Raise UsageError if this machine has fewer GPUs."""
+def require_gpus(count: int, option: str = "--gpus") -> None:
+    """Raise UsageError, which names the option, if this machine has fewer GPUs."""
     available = torch.cuda.device_count()
     if available < count:
         raise UsageError(
-            f"--gpus {count} needs {count} GPUs, this machine has {available}: lower --gpus, or use"
-            f" --processes {count} --device cpu."
+            f"{option} {count} needs {count} GPUs, this machine has {available}: lower {option}, or"
+            f" use --processes {count} --device cpu."
         )
 
 

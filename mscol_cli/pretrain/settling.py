@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -41,8 +41,7 @@ class Settled:
         return {
             "precision": NAMES[self.mode.precision],
             "compiled": self.mode.compiled,
-            "difference": compared
-            and {"loss": compared.loss, "gradient": compared.gradient, "pairs": self.rows},
+            "difference": compared and {**asdict(compared), "pairs": self.rows},
         }
 
 
@@ -88,7 +87,7 @@ def settle(
     if search.problems:
         progress.warn(f"{'; '.join(search.problems)}: training continues in {settled.mode}.")
     elif settled.difference is not None:
-        progress.note(f"{settled.mode}; differs from float32 by {settled.difference}")
+        progress.note(f"{settled.mode}; difference from float32: {settled.difference}")
     return settled
 
 
@@ -129,7 +128,7 @@ class _Search:
         limit = LIMITS[mode.precision]
         if not difference.is_within(limit):
             self.problems.append(
-                f"{mode}: the step differs from float32 by {difference} (at most {limit})"
+                f"{mode}: the step differs from float32 ({difference}; limit: {limit})"
             )
         return difference
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mscol_cli.engine.devices import random_state_kept, release_memory
 from mscol_cli.engine.trial import saved_state
@@ -32,23 +33,31 @@ class Difference:
     Attributes:
         loss: Of the loss, relative to the loss in float32.
         gradient: L2 norm of the difference of all gradients, relative to that of the gradients in
-            float32: 1 for a gradient of 0, 2 for the opposite gradient.
+            float32.
+        cosine: Cosine of a weight's gradient with that in float32, median over the weights.
     """
 
-    loss: float
-    gradient: float
+    loss: float = 0.0
+    gradient: float = 0.0
+    cosine: float = 1.0
 
     def is_within(self, limit: Difference) -> bool:
-        """Whether both are within a limit; NaN never is."""
-        return self.loss <= limit.loss and self.gradient <= limit.gradient
+        """Whether the difference is as small as a limit; NaN never is."""
+        is_close = self.loss <= limit.loss and self.gradient <= limit.gradient
+        return is_close and self.cosine >= limit.cosine
 
     def __str__(self) -> str:
-        return f"{100 * self.loss:.2g} % in its loss and {self.gradient:.2g} in its gradient"
+        loss, gradient = f"loss {100 * self.loss:.2g} %", f"gradient {100 * self.gradient:.2g} %"
+        return f"{loss}, {gradient}, cosine {self.cosine:.2g}"
 
 
-LIMITS = {torch.float32: Difference(0.01, 0.1), torch.bfloat16: Difference(0.2, 0.9)}
-"""Largest differences, by precision. In bf16 a randomly initialised EfficientNet-B0 differs by 0.02
-and 0.5, as its gradient depends on every rounding; a wrong gradient differs by 1 or more."""
+LIMITS = {
+    torch.float32: Difference(loss=0.01, gradient=0.1, cosine=0.9),
+    torch.bfloat16: Difference(loss=0.3, gradient=4.0, cosine=0.1),
+}
+"""Largest differences by precision. At its random start the gradient of EfficientNet-B0 depends on
+every rounding: in bf16 it differed by up to 210 % with 32 pairs, and the cosine was at least 0.28.
+A gradient that is wrong has a cosine near 0 or below."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ class StepCheck:
         assert self._reference is not None
         self._model.use(mode, self._device)
         if mode == PLAIN and self._processes == 1:
-            return Difference(0.0, 0.0)
+            return Difference()
         passes = GRAPH_PASSES if mode.compiled and uses_graphs(self._device) else 1
         for _ in range(passes):
             step = self._kept(self._step)
@@ -182,22 +191,27 @@ class StepCheck:
 
 
 def _compare(step: _Step, reference: _Step) -> Difference:
-    differences, norms = [], []
-    for gradient, exact in zip(step.gradients, reference.gradients, strict=True):
-        if gradient is None and exact is None:
-            continue
-        gradient = torch.zeros_like(exact) if gradient is None else gradient  # type: ignore[arg-type]
-        exact = torch.zeros_like(gradient) if exact is None else exact
-        differences.append((gradient - exact).norm())
-        norms.append(exact.norm())
+    pairs = [
+        (_or_zeros(gradient, exact), _or_zeros(exact, gradient))
+        for gradient, exact in zip(step.gradients, reference.gradients, strict=True)
+        if gradient is not None or exact is not None
+    ]
+    difference = torch.stack([(gradient - exact).norm() for gradient, exact in pairs])
+    norms = torch.stack([exact.norm() for _, exact in pairs])
+    cosines = torch.stack([functional.cosine_similarity(*pair, dim=0) for pair in pairs])
     return Difference(
         _ratio(abs(step.loss - reference.loss), abs(reference.loss)),
-        _ratio(_norm(differences), _norm(norms)),
+        _ratio(float(difference.double().norm()), float(norms.double().norm())),
+        float(cosines[norms > 0].median()) if bool(norms.any()) else 1.0,
     )
 
 
-def _norm(norms: Sequence[Tensor]) -> float:
-    return float(torch.stack([norm.double() for norm in norms]).norm()) if norms else 0.0
+def _or_zeros(gradient: Tensor | None, other: Tensor | None) -> Tensor:
+    """A flat gradient, zeros if the loss does not depend on the weight."""
+    if gradient is not None:
+        return gradient.flatten()
+    assert other is not None
+    return torch.zeros_like(other).flatten()
 
 
 def _ratio(difference: float, reference: float) -> float:
@@ -210,6 +224,6 @@ def _agreed(difference: Difference, device: torch.device) -> Difference:
     """The largest difference of any process, so that all come to the same decision."""
     if distributed.world_size() == 1:
         return difference
-    pair = torch.tensor([[difference.loss, difference.gradient]], device=device)
-    loss, gradient = distributed.gather(pair).max(dim=0).values.tolist()
-    return Difference(loss, gradient)
+    own = [[difference.loss, difference.gradient, -difference.cosine]]
+    loss, gradient, cosine = distributed.gather(torch.tensor(own, device=device)).amax(0).tolist()
+    return Difference(loss, gradient, -cosine)

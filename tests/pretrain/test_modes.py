@@ -132,7 +132,9 @@ class WrongInHalf(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         found: Tensor = self.inner(rows)
-        return found if found.dtype is torch.float32 else found * 30 - found.flip(0) * 50
+        if found.dtype is torch.float32:
+            return found
+        return torch.randn(found.shape, generator=torch.Generator().manual_seed(0)) + 0 * found
 
 
 def wrong_in_half() -> Pretraining:
@@ -147,7 +149,7 @@ def test_bf16_that_differs_too_much_becomes_fp32_and_stays_compiled(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_compiler(monkeypatch, faithful)
-    monkeypatch.setitem(LIMITS, BF16, Difference(1e-9, 1e-9))
+    monkeypatch.setitem(LIMITS, BF16, Difference())
     found, warnings = settled(store, ModeChoice(BOTH))
     assert found.mode == COMPILED
     assert len(warnings) == 1
@@ -157,7 +159,7 @@ def test_bf16_that_differs_too_much_becomes_fp32_and_stays_compiled(
 def test_bf16_that_computes_something_else_becomes_fp32(store: Path) -> None:
     found, warnings = settled(store, ModeChoice(HALF), wrong_in_half())
     assert found.mode == PLAIN
-    assert mentions(warnings[0], "differs from float32 by", "in its gradient")
+    assert mentions(warnings[0], "differs from float32 (loss", "cosine")
 
 
 def test_an_explicit_bf16_is_kept_with_a_warning(store: Path) -> None:
