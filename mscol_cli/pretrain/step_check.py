@@ -61,11 +61,19 @@ A gradient that is wrong has a cosine near 0 or below."""
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
+    """Result of a step.
+
+    Attributes:
+        loss: The loss.
+        gradients: Gradient of each weight; None if the loss does not depend on it.
+    """
+
     loss: float
     gradients: Sequence[Tensor | None]
 
     def is_finite(self) -> bool:
+        """Whether loss and gradients are finite."""
         tensors = [gradient for gradient in self.gradients if gradient is not None]
         return math.isfinite(self.loss) and all(bool(each.isfinite().all()) for each in tensors)
 
@@ -103,7 +111,7 @@ class StepCheck:
         self.rows = len(next(iter(batch.waveforms.values())))
         if self._processes > 1:
             self.rows = min(self.rows, max(2, MAX_SHARED_ROWS // self._processes))
-        self._reference: _Step | None = None
+        self._reference: Step | None = None
 
     def is_possible(self) -> bool:
         """Compute the step in eager float32, with half the rows as often as memory is short.
@@ -138,9 +146,9 @@ class StepCheck:
         passes = GRAPH_PASSES if mode.compiled and uses_graphs(self._device) else 1
         for _ in range(passes):
             step = self._kept(self._step)
-        return _agreed(_compare(step, self._reference), self._device)
+        return _agreed(compare(step, self._reference), self._device)
 
-    def _kept(self, compute: Callable[[], _Step]) -> _Step:
+    def _kept(self, compute: Callable[[], Step]) -> Step:
         """Run one step, and restore what it changes."""
         restore = saved_state(self._model)
         try:
@@ -166,7 +174,7 @@ class StepCheck:
             {name: label[: self.rows] for name, label in labels.items()},
         )
 
-    def _plain_step(self) -> _Step:
+    def _plain_step(self) -> Step:
         waveforms, labels = (
             {name: distributed.gather(rows) for name, rows in tensors.items()}
             for tensors in self._rows()
@@ -177,20 +185,21 @@ class StepCheck:
             validate_loss(loss, label_of(self._model.objective))
             # Not `backward`: it would also call the hooks of DistributedDataParallel.
             gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-        return _Step(loss.item(), gradients)
+        return Step(loss.item(), gradients)
 
-    def _step(self) -> _Step:
+    def _step(self) -> Step:
         loss, _ = self._trained(*self._rows())
         loss.backward()
         # Copies: a CUDA graph writes the next gradients to the same memory.
         gradients = [None if p.grad is None else p.grad.clone() for p in self._parameters()]
-        return _Step(loss.item(), gradients)
+        return Step(loss.item(), gradients)
 
     def _parameters(self) -> list[nn.Parameter]:
         return [p for p in self._model.parameters() if p.requires_grad]
 
 
-def _compare(step: _Step, reference: _Step) -> Difference:
+def compare(step: Step, reference: Step) -> Difference:
+    """Difference of a step from the same step in another mode, on the same device."""
     pairs = [
         (_or_zeros(gradient, exact), _or_zeros(exact, gradient))
         for gradient, exact in zip(step.gradients, reference.gradients, strict=True)
