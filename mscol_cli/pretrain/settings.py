@@ -150,6 +150,8 @@ def process_count(request: PretrainRequest) -> int:
         return launcher.processes
     if request.gpus is not None:
         require_gpus(request.gpus, f"--processes {request.gpus} --device cpu")
+    elif count is not None and count > 1 and pick_device(device).type == "cuda":
+        require_gpus(count, f"--processes {count} --device cpu", "--processes")
     return 1 if count is None else count
 
 
