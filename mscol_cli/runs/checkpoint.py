@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,6 @@ from mscol_cli.runs.layout import (
     ENCODER,
     RUN,
     STAMP,
-    STEP_PREFIX,
     WEIGHTS,
     check_layout,
     checkpoint_folder,
@@ -38,6 +36,7 @@ from mscol_cli.system.files import (
     write_json,
     write_text,
 )
+from mscol_cli.system.temporary import remove_leftovers, temporary_folder
 
 BEST = "best"
 Texts = Callable[[Path], Mapping[str, str]]
@@ -140,9 +139,7 @@ def _filled(
     settings: str = RUN,
 ) -> Iterator[Path]:
     """Write a temporary folder beside `final`. The caller renames it to `final`."""
-    temporary = final.with_name(f".{final.name}.{os.getpid()}")
-    temporary.mkdir(parents=True)
-    try:
+    with temporary_folder(final) as temporary:
         for stem, named in tensors.items():
             file = temporary / f"{stem}.safetensors"
             save_file({name: tensor.contiguous() for name, tensor in named.items()}, file)
@@ -152,8 +149,6 @@ def _filled(
         sync(temporary)
         yield temporary
         sync(final.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def run_of(folder: Path) -> Path:
@@ -181,12 +176,12 @@ def _loss(folder: Path) -> float:
 
 def prune(run: Path, keep: int) -> None:
     """Delete all but the best and the last `keep` checkpoints of a run, and temporary folders of
-    interrupted processes. No checkpoint must be being written."""
+    interrupted processes."""
     best = (run / CHECKPOINTS / BEST).resolve().name
     old = (folder for folder in checkpoint_folders(run)[:-keep] if folder.name != best)
-    unfinished = (run / CHECKPOINTS).glob(f".{STEP_PREFIX}*")
-    for folder in [*old, *unfinished]:
+    for folder in old:
         shutil.rmtree(folder)
+    remove_leftovers(run / CHECKPOINTS)
 
 
 def latest_checkpoint(path: Path) -> Checkpoint | None:

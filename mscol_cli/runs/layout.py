@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.system.files import leftovers, read_json, relative_to_here, replace_link, write_json
+from mscol_cli.system.files import read_json, relative_to_here, replace_link, write_json
+from mscol_cli.system.temporary import is_temporary
 
 STAMP: Mapping[str, Any] = {"format": "mscol-run", "version": 1}
 """Format and version of a run.json."""
@@ -148,4 +149,4 @@ def refuse_used(run: Path, files: Mapping[str, bytes]) -> None:
 def _left_behind(path: Path, files: Mapping[str, bytes]) -> bool:
     if path.name in files:
         return path.read_bytes() == files[path.name]
-    return any(path in leftovers(path.with_name(name)) for name in files)
+    return is_temporary(path.name)

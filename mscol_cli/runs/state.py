@@ -12,6 +12,7 @@ from pathlib import Path
 from mscol_cli.errors import Interrupted, MscolError, UsageError
 from mscol_cli.system.files import read_json, write_json
 from mscol_cli.system.locks import Lock
+from mscol_cli.system.temporary import is_alive
 
 STATE, _LOCK = "state.json", ".lock"
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
@@ -89,20 +90,10 @@ def read_state(run: Path) -> RunState | None:
         return None
     content = read_json(run / STATE, "run folder")
     state = RunState(**{name: content[name] for name in asdict(RunState("")) if name in content})
-    exited = state.host == socket.gethostname() and not _is_alive(state.process)
+    exited = state.host == socket.gethostname() and not is_alive(state.process)
     if state.state == RUNNING and exited:
         return replace(state, state=INTERRUPTED, reason="its process is gone")
     return state
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _reason(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from mscol_cli.store import FileStamp, SeparatorIdentity
 from mscol_cli.store.journal import append_shared
 from mscol_cli.store.records import hashes, read_lines
 from mscol_cli.store.spool import Spool, blocks
-from mscol_cli.system.files import inside, leftovers, real_path, whole_lines
+from mscol_cli.system.files import inside, real_path, whole_lines
 from mscol_cli.system.outcomes import explained
 from mscol_cli.system.prefetch import map_ahead
 
@@ -198,9 +198,6 @@ def _peak(track_id: str, sources: Mapping[str, Spool]) -> float:
 
 
 def _write_copy(path: Path, source: Spool, gain: float, sample_rate: int) -> None:
-    # Temporary files of interrupted processes.
-    for entry in leftovers(path):
-        entry.unlink()
     scaled = (block * np.float32(gain) for block in blocks(source))
     write_blocks(path, scaled, (source.channels or 1, len(source)), sample_rate)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mscol_cli.errors import UsageError
-from mscol_cli.system.files import is_regular, leftovers, read_json, write_json
+from mscol_cli.system.files import is_regular, read_json, write_json
 from mscol_cli.system.locks import Lock
 from mscol_cli.system.values import from_json
 
@@ -95,8 +95,6 @@ class VectorHeader:
         """
         with Lock(folder, required=False):
             if not (folder / HEADER).exists():
-                for path in leftovers(folder / HEADER):
-                    path.unlink()
                 write_json(folder / HEADER, {"layout": LAYOUT, **asdict(self)})
                 return
         self.check(folder)
