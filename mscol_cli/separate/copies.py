@@ -18,6 +18,7 @@ from mscol_cli.store.journal import append_shared
 from mscol_cli.store.records import hashes, read_lines
 from mscol_cli.store.spool import Spool, blocks
 from mscol_cli.system.files import inside, real_path, whole_lines
+from mscol_cli.system.json_files import INVALID
 from mscol_cli.system.outcomes import explained
 from mscol_cli.system.prefetch import map_ahead
 
@@ -214,7 +215,7 @@ def copies_done(folder: Path, separator: SeparatorIdentity) -> Done:
         lines = list(read_lines(folder / STEMS_MANIFEST, whole_lines(folder / STEMS_MANIFEST)))
         differences = _differences(lines, separator)
         done = {(line["id"], line["format"]): line["inputs"] for line in lines[1:]}
-    except (MscolError, AttributeError, KeyError, TypeError):
+    except (MscolError, *INVALID):
         raise UsageError(
             f"{folder / STEMS_MANIFEST} is damaged: choose another --export-dir."
         ) from None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
+from mscol_cli.errors import BadInputError, MscolError
 from mscol_cli.system.temporary import remove_leftovers, temporary_path
 from mscol_cli.system.units import format_bytes
 
@@ -38,26 +38,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write text as UTF-8, atomically; see `escaped` for names that are not UTF-8."""
     write_bytes(path, escaped(text).encode("utf-8"))
-
-
-def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        MissingDataError: The file does not exist.
-        UsageError: The file is not a JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingDataError(f"{path.parent} is not a {what}: it has no {path.name}.") from None
-    except (ValueError, OSError) as error:
-        raise UsageError(
-            f"{path} cannot be read as JSON ({error}): restore or delete it."
-        ) from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} is not a JSON object: restore or delete it.")
-    return content
 
 
 def inside(folder: Path, name: str) -> Path:

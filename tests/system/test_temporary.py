@@ -114,11 +114,11 @@ def test_a_large_folder_is_not_scanned_before_every_file(
 
     def scandir(folder: Path) -> list[os.DirEntry[str]]:
         seen.append(folder)
-        patch.setattr(temporary.time, "monotonic", lambda: now + 1)  # a slow scan
+        patch.setattr(time, "monotonic", lambda: now + 1)  # a slow scan
         return []
 
     with monkeypatch.context() as patch:
-        patch.setattr(temporary.os, "scandir", scandir)
+        patch.setattr(os, "scandir", scandir)
         for _ in range(10):
             remove_leftovers(tmp_path)
     assert len(seen) == 1
