@@ -96,7 +96,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "summary",
         "workflow",
     ],
-    "runs": ["layout metrics state tracks", "*", "listing published trained", "plot"],
+    "runs": ["metrics schema state tracks", "layout", "*", "listing published trained", "plot"],
     "separate": [
         "chunks copies estimate request",
         "separator",

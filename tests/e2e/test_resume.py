@@ -17,7 +17,7 @@ import torch
 from mscol_cli.errors import UsageError
 from mscol_cli.runs.state import training_lock
 from tests.conftest import Command, run_in
-from tests.helpers.files import digests
+from tests.helpers.files import digests, leave_behind
 from tests.helpers.messages import mentions
 
 Capture = pytest.CaptureFixture[str]
@@ -255,6 +255,32 @@ def test_a_resume_elsewhere_says_that_numbers_are_rounded_otherwise(
     assert mscol(*line, 14) == 0
     torch.set_num_threads(threads)
     assert f"threads 1 -> {threads + 1}" in capsys.readouterr().err
+
+
+def test_the_best_checkpoint_is_chosen_after_a_kill_before_it_was(
+    mscol: Command, whole: Path, half: Path
+) -> None:
+    shutil.rmtree(half)
+    shutil.copytree(whole, half, symlinks=True)
+    losses = {
+        path.name: json.loads((path / "run.json").read_text())["loss"]
+        for path in (half / "checkpoints").glob("step-*")
+    }
+    (half / "checkpoints" / "best").unlink()
+    (half / "checkpoints" / "best").symlink_to(max(losses, key=losses.__getitem__))
+    (half / "state.json").write_text('{"state": "interrupted"}')
+    assert mscol("pretrain", "--resume", "-o", half) == 0
+    assert best(half) == best(whole) == min(losses, key=losses.__getitem__)
+
+
+def test_a_run_whose_settings_were_being_written_begins_again(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    leave_behind(run / "run.json").write_text('{"format": "mscol-run", "ver')
+    line = ["pretrain", store, "--objective", "mws", *QUICK, "--steps", 2, "-o", run]
+    assert mscol(*line) == 0
+    assert not [*run.glob(".run.*")]
 
 
 def test_one_command_begins_and_goes_on(

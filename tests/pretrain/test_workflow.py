@@ -25,6 +25,7 @@ from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.files import leave_behind
 from tests.helpers.messages import mentions
 
 QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
@@ -219,7 +220,7 @@ def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_p
     objective = build_objective(find_objective(registry, "msa"), encoder, seed=0)
     source = CropSource(Store.open(store), objective, 8, encoder.crop_samples, "norm", seed=0)
     training = Training(tmp_path, {}, TrainingSettings(), encoder, objective, source, cpu)
-    (tmp_path / "checkpoints" / ".step-00000007.123").mkdir(parents=True)  # of a killed process
+    leave_behind(tmp_path / "checkpoints" / "step-00000007").mkdir()
     training.save()
     training.step += 1
     with torch.no_grad():
