@@ -168,7 +168,7 @@ def test_loud_sources_are_turned_down_together(
     write_audio(tmp_path / "music" / "loud" / "bass.wav", bass)
     write_audio(tmp_path / "music" / "loud" / "drums.wav", drums)
     assert mscol(*SEPARATE, "--export", "flac") == 0
-    assert "1 tracks" in capsys.readouterr().err
+    assert "1 track " in capsys.readouterr().err
     assert lines(tmp_path / "music-stems")[1]["gain"] == pytest.approx(0.5)
     for name, true in (("bass", bass), ("drums", drums)):
         copy = read_audio(tmp_path / "music-stems" / "loud" / f"{name}.flac").samples

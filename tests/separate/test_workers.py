@@ -175,7 +175,7 @@ def test_a_renamed_input_is_known_by_its_content(
     assert mscol("separate", music, "--separator", "none") == 3
     said = capsys.readouterr().err
     assert re.search(r"\bthree\b.*\b03\b", said)
-    assert "1 tracks of" in said
+    assert "1 track not" in said
     assert "such as 04" in said
 
 

@@ -154,7 +154,7 @@ def test_new_changed_and_removed_files_are_noticed(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "music.store")
     assert (result.tracks, result.done_before) == (4, 1)
     assert mentions(heard.notes[0], "2 tracks", "1 ", "5.5 s")
-    assert mentions(heard.notes[-1], "1 tracks", str(store.path), "such as 0")
+    assert mentions(heard.notes[-1], "1 track ", str(store.path), "such as 0")
     assert snr(store.waveform(1), tones(4.0, seed=7)[0]) > 80
 
 
