@@ -40,9 +40,9 @@ STORES: dict[str, dict[str, object]] = {
 }
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Write and run the studies."""
-    args = read_arguments()
+    args = read_arguments(arguments)
     args.folder.mkdir(parents=True, exist_ok=True)
     os.chdir(args.folder)
     shutil.copy(RECIPE, "recipe.toml")
@@ -56,7 +56,7 @@ def main() -> None:
             raise SystemExit(code)
 
 
-def read_arguments() -> argparse.Namespace:
+def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="folder with `data`; everything is written here")
@@ -65,7 +65,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--updates", type=int, help="training steps of each run")
     parser.add_argument("--budget", type=float, default=24.0, help="hours of training in all")
     parser.add_argument("--dry-run", action="store_true", help="print the studies only")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def known_updates() -> int | None:
