@@ -18,7 +18,13 @@ from mscol._options import StrPath
 from mscol._progress import CallbackProgress, ProgressCallback
 from mscol_cli.audio.resample import resample_array
 from mscol_cli.engine.devices import pick_device
-from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
+from mscol_cli.engine.embedding import (
+    Clip,
+    ClipEmbedding,
+    device_of,
+    embed_clips,
+    embed_files,
+)
 from mscol_cli.engine.models import Model as LoadedModel
 from mscol_cli.engine.models import resolve_model
 from mscol_cli.engine.waveform_encoder import WaveformEncoder
@@ -214,7 +220,7 @@ class Model:
         progress: CallbackProgress,
     ) -> Generator[ClipEmbedding | BadInputError, None, None]:
         network = self.encoder.network
-        device = next(network.parameters()).device
+        device = device_of(network)
         if paths is not None:
             decode = partial(load_waveform, warn=progress.warn)
             yield from embed_files(network, paths, device=device, decode=decode)

@@ -58,8 +58,8 @@ class PartsSettings:
 
     objective: str = setting(
         "",
-        "Objective: msa, cola, mws, random-mask, clmr or that of a plugin. msa+mws trains msa on"
-        " crops augmented as in mws.",
+        "Objective: msa, cola, mws, random-mask, clmr, multi-positive, submixtures, remix or that"
+        " of a plugin. msa+mws trains msa on crops augmented as in mws.",
         "result",
     )
     encoder: str = setting("efficientnet_b0", "Encoder.", "result")

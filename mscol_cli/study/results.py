@@ -66,11 +66,18 @@ class Probing:
     @property
     def request(self) -> ProbeRequest:
         """Request for the probe, without a model."""
-        return ProbeRequest(self.task, recipe=self.recipe, seeds=self.seeds)
+        return ProbeRequest(self.task, recipe=self.recipe, seeds=self._classifiers)
+
+    @cached_property
+    def _classifiers(self) -> int | None:
+        """The number of classifiers, unless the task trains none."""
+        request = ProbeRequest(self.task, recipe=self.recipe)
+        trained = resolve_settings(request, load_registry()).classifiers
+        return self.seeds if trained else None
 
     def words(self) -> list[str]:
         """Options of the `probe` command."""
-        options = words({"recipe": self.recipe, "seeds": self.seeds})
+        options = words({"recipe": self.recipe, "seeds": self._classifiers})
         return [*options, *self.paths.data_options(self.task), *self.compute.words(many=False)]
 
 
