@@ -75,7 +75,7 @@ class MagnaTagATune(Task):
         items, missing = with_audio(kept, folder)
         test_sets = _test_sets(items)
         notes = [
-            *_test_notes(test_sets),
+            *(_test_notes(test_sets) if tags is TOP_TAGS else ()),
             ORDER_NOTE if tags is TOP_TAGS else f"tags of {TAGS}, in its order",
             *_tag_notes(tags, classes),
             *_corrupt_notes(clips),

@@ -108,6 +108,7 @@ def test_a_collection_may_list_its_own_tags(folder: Path) -> None:
     assert data.classes == ("rap", "guitar")
     assert tags(data)["2"] == {"rap", "guitar"}
     assert "tags of tags.txt, in its order" in data.notes
+    assert not any("4332" in note for note in data.notes)
     assert any("not annotated" in note and "polka" in note for note in data.notes)
 
 
