@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from bench.music.grooves import GrooveFile
 from bench.music.instruments import FONTS, Instruments
 from bench.music.song import STEMS
 from bench.music.synth import library
-from bench.music.tasks import make_tasks
+from bench.music.tasks import FIRST_ID, make_tasks
 from mscol_cli.api import NoOptions
 from mscol_tasks.fma import FmaSmall
 from mscol_tasks.mtat import MagnaTagATune
@@ -128,6 +130,25 @@ def test_every_task_reads_all_its_items(tasks: Path) -> None:
         assert (splits.count("train"), splits.count("test")) == (train, test)
     assert len(style.classes) == 8
     assert set(tags.classes) <= set(ALL_TAGS)
+
+
+def test_a_larger_collection_keeps_ids_and_clips(
+    tasks: Path, instruments: Instruments, tmp_path: Path
+) -> None:
+    tables = shutil.ignore_patterns("examples.json", "tracks.csv", "annotations*.csv", "tags.txt")
+    tasks = shutil.copytree(tasks, tmp_path / "tasks", copy_function=os.link, ignore=tables)
+    before = {path: path.stat().st_ino for path in (tasks / "mtat").rglob("*.flac")}
+    make_tasks(tasks, instruments, {"train": 9, "valid": 4, "test": 5}, 2.0, 1, 1)
+    after = {path: path.stat().st_ino for path in (tasks / "mtat").rglob("*.flac")}
+    assert before.items() < after.items()
+    assert len(after) == len(before) + 1
+    for path in after:
+        (number,) = (int(word) for word in path.stem.split("-")[3:4])
+        split, first = next(
+            (split, first) for split, first in reversed(FIRST_ID.items()) if number >= first
+        )
+        source = tasks / "clips" / "tags" / split / f"{number - first:05d}" / "mixture.flac"
+        assert path.samefile(source)
 
 
 def test_no_groove_and_no_soundfont_is_in_training_and_test(tasks: Path) -> None:
