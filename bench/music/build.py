@@ -2,7 +2,7 @@
 
 Usage:
     python -m bench.music.build recorded FOLDER --packages-dir DEBS [--excerpts MUSIC]
-    python -m bench.music.build rendered FOLDER --packages-dir DEBS [--hours N] [--jobs N]
+    python -m bench.music.build rendered FOLDER --packages-dir DEBS [--train CLIPS] [--jobs N]
     python -m bench.music.build tasks FOLDER --packages-dir DEBS [--notes NOTES] [--jobs N]
 
 DEBS is a folder of .deb files; missing packages are downloaded into it with `apt-get download`.
@@ -15,6 +15,8 @@ tracks from which the files of another folder were cut.
 
 `tasks` writes data for the tasks of `mscol probe`: `mtat`, `fma`, `nsynth` and, with real notes in
 the layout of a split of NSynth, `nsynth-real`.
+
+`--train`, `--valid` and `--test` are numbers of clips; for `tasks`, items of each task.
 
 Every step resumes and skips what exists; the same seed gives the same music.
 """
@@ -39,11 +41,11 @@ def main(arguments: list[str] | None = None) -> None:
         print(summary(make_recorded(args.folder, packages, args.excerpts)))
         return
     instruments = unpack_instruments(args.instruments or packages / "unpacked", packages)
-    if args.step == "rendered":
-        make_rendered(args.folder, instruments, args.hours, args.seconds, args.seed, args.jobs)
-        return
     counts: dict[Split, int] = {"train": args.train, "valid": args.valid, "test": args.test}
-    make_tasks(args.folder, instruments, counts, args.seconds, args.seed, args.jobs, args.notes)
+    if args.step == "rendered":
+        make_rendered(args.folder, instruments, counts, args.seconds, args.seed, args.jobs)
+    else:
+        make_tasks(args.folder, instruments, counts, args.seconds, args.seed, args.jobs, args.notes)
 
 
 def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -57,14 +59,14 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
         step.add_argument("folder", type=Path, help="output folder")
         step.add_argument("--packages-dir", type=Path, required=True, help="folder of .deb files")
     recorded.add_argument("--excerpts", type=Path, help="other music, cut from the same tracks")
-    for step, seconds in ((rendered, 20.0), (tasks, 10.0)):
+    defaults = {rendered: (20.0, 720, 100, 400), tasks: (10.0, 1_600, 250, 450)}
+    for step, (seconds, *counts) in defaults.items():
         step.add_argument("--instruments", type=Path, help="folder of unpacked packages")
         step.add_argument("--seconds", type=float, default=seconds, help="duration of a clip")
+        for split, count in zip(("train", "valid", "test"), counts, strict=True):
+            step.add_argument(f"--{split}", type=int, default=count, help=f"items of {split}")
         step.add_argument("--seed", type=int, default=0, help="random seed")
         step.add_argument("--jobs", type=int, default=1, help="processes")
-    rendered.add_argument("--hours", type=float, default=4.0, help="hours of training music")
-    for split, count in (("train", 1_600), ("valid", 250), ("test", 450)):
-        tasks.add_argument(f"--{split}", type=int, default=count, help=f"{split} items per task")
     tasks.add_argument("--notes", type=Path, help="real notes, in the layout of a split of NSynth")
     return parser.parse_args(arguments)
 

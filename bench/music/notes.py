@@ -109,6 +109,8 @@ def write_notes(
 ) -> None:
     """Write notes in the layout of NSynth, as 16 kHz WAV files of 4 s.
 
+    Notes outside the range of an instrument, which are silent, are left out.
+
     Args:
         root: Folder of the data set.
         counts: Number of notes in each split.
@@ -128,8 +130,8 @@ def write_notes(
     for _ in in_parallel(partial(_write_batch, root, instruments), batches, jobs):
         pass
     for split in SPLITS:
-        described = {note.name: _describe(note) for note in notes if note.split == split}
-        write_split(root, split, described)
+        written = [note for note in notes if note.split == split and note.path(root).exists()]
+        write_split(root, split, {note.name: _describe(note) for note in written})
 
 
 def _write_batch(root: Path, instruments: Instruments, notes: Sequence[RenderedNote]) -> None:
@@ -145,7 +147,7 @@ def _write_batch(root: Path, instruments: Instruments, notes: Sequence[RenderedN
         audio = font.render({CHANNEL: note.program}, events, NOTE_SECONDS)[CHANNEL]
         peak = float(np.abs(audio).max())
         if peak < SILENT:
-            raise SystemExit(f"{note.name} is silent: the soundfont lacks this note")
+            continue
         part = note.path(root).with_suffix(".part")
         write_wav(part, audio * (0.25 + 0.6 * note.velocity / 127) / peak, RATE)
         part.replace(note.path(root))

@@ -6,7 +6,7 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,11 +161,11 @@ def _members(archive: Path, wanted: Callable[[str], str | None]) -> Iterator[tup
     command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        with tarfile.open(fileobj=process.stdout, mode="r|") as files:
+        with suppress(tarfile.TarError), tarfile.open(fileobj=process.stdout, mode="r|") as files:
             for entry in files:
                 path = wanted(entry.name.removeprefix("./")) if entry.isreg() else None
                 file = files.extractfile(entry) if path else None
                 if file is not None and path is not None:
                     yield file.read(), path
     if process.returncode:
-        raise SystemExit(f"{archive} cannot be unpacked: download it again")
+        raise SystemExit(f"{archive} cannot be unpacked: remove it, and download it again")

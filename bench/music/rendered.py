@@ -1,9 +1,9 @@
-"""Rendered music for pre-training: clips over the grooves and soundfonts of the training split."""
+"""Rendered music with true stems, split by groove and soundfont."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.music.clips import Request, write_clips
@@ -15,18 +15,24 @@ from mscol_cli.contracts.task import Split
 def make_rendered(
     folder: Path,
     instruments: Instruments,
-    hours: float,
+    counts: Mapping[Split, int],
     seconds: float = 20.0,
     seed: int = 0,
     jobs: int = 1,
 ) -> None:
-    """Write clips to `train`, and a tenth as many to `valid`.
+    """Write clips to the folders `train`, `valid` and `test`.
 
     A clip is a folder with vocals, drums, bass, other and mixture, as `mscol separate --separator
-    stems` reads them. A larger number of hours adds clips.
+    stems` reads them. Larger numbers add clips.
+
+    Args:
+        folder: Output folder.
+        instruments: Grooves and soundfonts.
+        counts: Number of clips in each split.
+        seconds: Duration of a clip.
+        seed: Seed of everything.
+        jobs: Processes.
     """
-    clips = round(hours * 3600 / seconds)
-    counts: dict[Split, int] = {"train": clips, "valid": max(1, clips // 10)}
     requests = [
         request
         for split, count in counts.items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from bench.music.clips import ALL_TAGS, MIXTURE, Request, read_clip, write_clips
@@ -25,11 +26,13 @@ from mscol_cli.synthetic.mtat import FOLDERS, write_annotations
 from mscol_cli.system.files import write_text
 
 MIN_TRAIN_CLIPS = 3
+# Ids of clips do not depend on the number of clips, so that a collection can grow.
+FIRST_ID: dict[Split, int] = {"train": 1, "valid": 300_001, "test": 600_001}
 
 
 @dataclass(frozen=True)
 class TaskClip:
-    """A clip of a task: its number from 1, its split and its folder."""
+    """A clip of a task: its id, its split and its folder."""
 
     number: int
     split: Split
@@ -114,10 +117,8 @@ def _render(
     requests: Sequence[tuple[Split, Request]], instruments: Instruments, jobs: int
 ) -> list[TaskClip]:
     report(write_clips([request for _, request in requests], instruments, jobs), "clips")
-    return [
-        TaskClip(number, split, request.folder)
-        for number, (split, request) in enumerate(requests, start=1)
-    ]
+    numbers = {split: count(first) for split, first in FIRST_ID.items()}
+    return [TaskClip(next(numbers[split]), split, request.folder) for split, request in requests]
 
 
 def write_styles(root: Path, clips: Sequence[TaskClip]) -> None:
@@ -149,7 +150,7 @@ def write_tags(root: Path, clips: Sequence[TaskClip], seconds: int) -> None:
         rows.append((clip.number, set(info["tags"]), path))
         counts.update(info["tags"] if clip.split == "train" else ())
     write_annotations(root, ALL_TAGS, rows)
-    frequent = [tag for tag, count in counts.most_common() if count >= MIN_TRAIN_CLIPS]
+    frequent = [tag for tag, clips in counts.most_common() if clips >= MIN_TRAIN_CLIPS]
     write_text(root / "tags.txt", "\n".join(frequent) + "\n")
 
 
