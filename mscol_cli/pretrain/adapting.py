@@ -60,6 +60,8 @@ class Adaptation:
             seed: Seed of the random numbers of the update.
             step: Number of completed updates.
         """
+        if self._choice.problem:
+            self._progress.warn(f"{self._choice.problem}: training is in {self._choice.mode}.")
         if not is_checked(self._choice, self._device):
             return
         batch = with_room(self._batches.first, self._batches, self._progress)
@@ -69,6 +71,9 @@ class Adaptation:
         with located(f"step {step + 1}"):
             self._settled = settle(self._choice, check, self._batches, self._progress)
         if self._device.type == "cuda":
+            if check.is_partial and self._settled.mode.compiled:
+                # CUDA graphs of another batch size would keep their memory.
+                torch.compiler.reset()
             # The comparison needs more than training.
             release_memory()
             torch.cuda.reset_peak_memory_stats(self._device)
