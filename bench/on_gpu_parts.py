@@ -437,7 +437,10 @@ def learning(bench: Bench) -> None:
         values = [line["loss"] for line in metrics_of(run)]
         third = max(1, len(values) // 3)
         losses[place] = [values[0], sum(values[-third:]) / third]
-    bench.report(exit_codes=codes, losses=losses)
+    falls = all(last < first for first, last in losses.values())
+    bench.report(exit_codes=codes, losses=losses, falls=falls)
+    if not (falls or bench.smoke):
+        raise SystemExit("the loss does not fall")
 
 
 PARTS: dict[str, Callable[[Bench], None]] = {

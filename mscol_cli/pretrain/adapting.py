@@ -50,6 +50,7 @@ class Adaptation:
         self._device, self._progress = device, progress
         self._settled = Settled(choice.mode)
         self._frontend_rows = model.frontend_rows
+        self._store_on = batches.source.store_on
         self._is_first = True
 
     def settle(self, trained: nn.Module, seed: int, step: int) -> None:
@@ -60,6 +61,8 @@ class Adaptation:
             seed: Seed of the random numbers of the update.
             step: Number of completed updates.
         """
+        if self._choice.problem:
+            self._progress.warn(f"{self._choice.problem}: training is in {self._choice.mode}.")
         if not is_checked(self._choice, self._device):
             return
         batch = with_room(self._batches.first, self._batches, self._progress)
@@ -69,6 +72,9 @@ class Adaptation:
         with located(f"step {step + 1}"):
             self._settled = settle(self._choice, check, self._batches, self._progress)
         if self._device.type == "cuda":
+            if check.is_partial and self._settled.mode.compiled:
+                # CUDA graphs of another batch size would keep their memory.
+                torch.compiler.reset()
             # The comparison needs more than training.
             release_memory()
             torch.cuda.reset_peak_memory_stats(self._device)
@@ -91,13 +97,14 @@ class Adaptation:
         return with_room(traceless, self._batches, self._progress)
 
     def has_changed(self) -> bool:
-        """Whether the last update halved the batch of the front end, of which this warns."""
-        rows = self._model.frontend_rows
-        if rows == self._frontend_rows:
-            return False
-        self._frontend_rows = rows
-        self._progress.warn(f"out of memory: the front end now takes {rows} crops at a time.")
-        return True
+        """Whether the last update halved the batch of the front end, of which this warns, or moved
+        the store."""
+        before = self._frontend_rows, self._store_on
+        self._frontend_rows = rows = self._model.frontend_rows
+        self._store_on = self._batches.source.store_on
+        if rows != before[0]:
+            self._progress.warn(f"out of memory: the front end now takes {rows} crops at a time.")
+        return (rows, self._store_on) != before
 
     def record(self, run: Path, info: Mapping[str, Any]) -> dict[str, Any]:
         """Write the decisions to run.json; returns its new content."""
@@ -133,8 +140,9 @@ class Adaptation:
                 options.append("--store-on host")
             if NAMES[self._model.precision] == "fp32":
                 options.append("--precision bf16")
-            options += ["--gpus with more GPUs"] if self._device.type == "cuda" else []
+            options += ["more --gpus"] if self._device.type == "cuda" else []
+            resume = f"resume with {' or '.join(options)}, or " if options else ""
             raise MscolError(
-                f"{run}: {self._device} is out of memory with {pairs} pairs per process. Resume"
-                f" with {' or '.join(options)}, or start a new run with a lower --batch-size."
+                f"{run}: {self._device} is out of memory with {pairs} pairs per process: {resume}"
+                "start a new run with a lower --batch-size."
             ) from error

@@ -78,8 +78,6 @@ def settle(
         MscolError: An explicit `--compile on` fails, or no mode of several processes agrees.
         torch.OutOfMemoryError: The step does not fit.
     """
-    if choice.problem:
-        progress.warn(f"{choice.problem}: the encoder is {choice.mode}.")
     if not with_room(check.is_possible, batches, progress):
         return Settled(choice.mode)
     search = _Search(choice, check, batches, progress)

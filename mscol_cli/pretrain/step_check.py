@@ -47,7 +47,7 @@ class Difference:
         return is_close and self.cosine >= limit.cosine
 
     def __str__(self) -> str:
-        loss, gradient = f"loss {100 * self.loss:.2g} %", f"gradient {100 * self.gradient:.2g} %"
+        loss, gradient = f"loss {100 * self.loss:.3g} %", f"gradient {100 * self.gradient:.3g} %"
         return f"{loss}, {gradient}, cosine {self.cosine:.2g}"
 
 
@@ -112,6 +112,11 @@ class StepCheck:
         if self._processes > 1:
             self.rows = min(self.rows, max(2, MAX_SHARED_ROWS // self._processes))
         self._reference: Step | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only a part of the rows is compared."""
+        return self.rows < len(next(iter(self._batch.waveforms.values())))
 
     def is_possible(self) -> bool:
         """Compute the step in eager float32, with half the rows as often as memory is short.

@@ -115,13 +115,14 @@ class TrainingSettings:
     )
     precision: str = setting(
         "auto",
-        "Precision of the encoder. auto: bf16 on a GPU that supports it, otherwise fp32.",
+        "Precision of the encoder. auto: bf16 on a GPU that supports it, if the step agrees with"
+        " fp32; otherwise fp32.",
         "where",
         choices=("auto", "fp32", "bf16"),
     )
     compile: str = setting(
         "auto",
-        "Compile the encoder. auto: on for a GPU, off for a CPU.",
+        "Compile the encoder. auto: on for a single GPU, if the compiled step agrees with float32.",
         "where",
         choices=("auto", "on", "off"),
     )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from bench.on_gpu import PARTS, REPOSITORY
+from bench import on_gpu, on_gpu_parts
+from bench.on_gpu import PARTS, REPOSITORY, Part
+from bench.on_gpu_process import Bench
 from bench.on_gpu_table import MARKERS, table, write_between
 
 SCRIPT = REPOSITORY / "bench" / "on_gpu.py"
@@ -58,6 +62,24 @@ def test_a_part_without_time_is_skipped_and_a_failed_one_costs_only_itself(tmp_p
     assert run(tmp_path, "--only", "machine", "--minutes", "0.01").returncode == 0
     parts = json.loads((tmp_path / "out" / "on_gpu.json").read_text())["parts"]
     assert parts == {"machine": {"skipped": "no time was left"}}
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_a_part_that_hangs_is_stopped_and_keeps_what_it_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hanging(bench: Bench) -> None:
+        bench.report(first=1)
+        time.sleep(60)
+
+    monkeypatch.setitem(on_gpu_parts.PARTS, "hanging", hanging)
+    monkeypatch.setattr(on_gpu, "MIN_SECONDS", 1)
+    options = Namespace(smoke=True, device="cpu", out=tmp_path, work=tmp_path)
+    result = on_gpu._run(Part("hanging", 2, 1), 2.0, options, {})
+    assert result["first"] == 1
+    assert result["error"] == "stopped after 2 s"
+    assert result["seconds"] < 30
 
 
 def test_the_parts_fit_into_nine_minutes() -> None:

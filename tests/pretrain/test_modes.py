@@ -18,11 +18,10 @@ from mscol_cli.errors import MscolError
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain import batches, modes, step
 from mscol_cli.pretrain.batches import Batch, BatchStream, CropSource
-from mscol_cli.pretrain.modes import PLAIN, Mode, ModeChoice, choose_mode
+from mscol_cli.pretrain.modes import PLAIN, Mode, ModeChoice
 from mscol_cli.pretrain.settling import Settled, settle
 from mscol_cli.pretrain.step import Pretraining
 from mscol_cli.pretrain.step_check import LIMITS, Difference, StepCheck
-from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.messages import mentions
@@ -178,13 +177,28 @@ def test_an_explicit_compilation_that_fails_is_an_error(
         settled(store, ModeChoice(COMPILED, keeps_compiled=True))
 
 
-def test_a_missing_compiler_costs_one_warning(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modes, "auto_mode", lambda _: BOTH)
+def test_several_processes_that_disagree_with_one_are_an_error(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StepCheck, "difference", lambda *_: Difference(0.5, 2.0, -1.0))
+    with pytest.raises(MscolError, match="loss 50 %, gradient 200 %, cosine -1"):
+        settled(store, ModeChoice(PLAIN))
+
+
+def test_a_missing_compiler_costs_one_warning(
+    mscol: Command,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(modes, "auto_mode", lambda _: COMPILED)
     monkeypatch.setattr(modes, "missing_compiler", lambda: "there is no C compiler")
-    choice = choose_mode(TrainingSettings(), CPU)
-    found, warnings = settled(store, choice)
-    assert found.mode == HALF
-    assert warnings == ["there is no C compiler: the encoder is bf16, not compiled."]
+    run = ["pretrain", store, "--objective", "cola", *SMALL, "-o", tmp_path / "run"]
+    assert mscol(*run) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("there is no C compiler: training is in fp32, not compiled.") == 1
+    assert not compute_of(tmp_path / "run")["compiled"]
 
 
 def test_the_comparison_leaves_no_trace(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,12 +312,23 @@ class Full(Encoder):
         return self.linear(features)
 
 
+class Once(Full):
+    failed = False
+
+    def forward(self, features):
+        if not self.failed and len(features) > 4:
+            self.failed = True
+            raise torch.OutOfMemoryError("no room beside the store")
+        return super().forward(features)
+
+
 @hookimpl
 def mscol_encoders():
     return [
         EncoderCard("roomy", "all fits", lambda options: Full(1000, 1000)),
         EncoderCard("front", "a small front end", lambda options: Full(5, 1000)),
         EncoderCard("full", "a small network", lambda options: Full(1000, 5)),
+        EncoderCard("once", "no room at first", lambda options: Once(1000, 1000)),
     ]
 """
 
@@ -345,27 +370,49 @@ def test_a_step_without_room_names_the_options_to_change(
 
 
 @pytest.mark.usefixtures("full")
+@pytest.mark.parametrize(("encoder", "code"), [("once", 0), ("full", 1)])
 def test_a_store_that_auto_put_on_the_device_gives_way_to_the_step(
     mscol: Command,
     store: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    encoder: str,
+    code: int,
 ) -> None:
     monkeypatch.setattr(batches, "keeps_on_device", lambda place, *_: place != "host")
-    held: list[bool] = []
-    leave = BatchStream.leave_device
-
-    def leave_device(self: BatchStream) -> bool:
-        held.append(leave(self))
-        return held[-1]
-
-    monkeypatch.setattr(BatchStream, "leave_device", leave_device)
-    assert mscol(*full_run(store, "full", tmp_path / "run")) == 1
+    assert mscol(*full_run(store, encoder, tmp_path / "run")) == code
     said = " ".join(capsys.readouterr().err.split())
-    assert held == [True]
-    assert mentions(said, "the store is now read from the host", "--batch-size")
-    assert "Resume with --store-on" not in said
+    assert said.count("the store is now read from the host") == 1
+    assert "resume with --store-on" not in said
+    if code == 0:
+        assert compute_of(tmp_path / "run")["store_on"] == "host"
+        assert mscol(*full_run(store, "roomy", tmp_path / "all")) == 0
+        one, other = weights(tmp_path / "all"), weights(tmp_path / "run")
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_the_step_of_two_processes_agrees_with_that_of_one(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    run = [
+        "pretrain",
+        store,
+        "--objective",
+        "msa",
+        *SMALL,
+        "--processes",
+        2,
+        "-o",
+        tmp_path / "run",
+    ]
+    assert mscol(*run, "--precision", "bf16") == 0
+    found = compute_of(tmp_path / "run")["difference"]
+    assert found["pairs"] == 4
+    assert found["loss"] < 0.02
+    assert found["cosine"] > 0.9
 
 
 @pytest.mark.slow
