@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 @with_request(
     {
         OUTPUT: ("output", "export", "export_dir", "retry_failed", "dry_run", "json"),
-        "Separator": ("recipe", "separator", "model", "offline", "options", "check_chunking"),
+        "Separator": (
+            "recipe",
+            "separator",
+            "model",
+            "offline",
+            "options",
+            "precision",
+            "check_chunking",
+        ),
         PROCESSES: ("jobs", "gpus", "device"),
     }
 )

@@ -126,7 +126,7 @@ def _format_store(info: StoreInfo) -> Iterator[str]:
         yield f"inputs that failed: {info.failures}"
     yield f"separator: {separator.name}, by {separator.owner} {separator.version}"
     for name, value in {**separator.options, **separator.passport}.items():
-        yield f"  {name}: {','.join(value) if isinstance(value, list) else value}"
+        yield f"  {name}: {','.join(map(str, value)) if isinstance(value, list) else value}"
     if info.active is not None:
         yield "segments in which a source sounds:"
         yield from (f"  {name}: {share:.1%}" for name, share in info.active.items())

@@ -76,6 +76,7 @@ def test_copies_have_the_separators_own_rate_and_channels(
     assert not absent.samples.any()
 
 
+@pytest.mark.slow
 def test_copies_hold_what_the_network_gave(mscol: Command, tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", ("vocals", "drums"))
     song = write_audio(tmp_path / "song.flac", tones(3.0, 44100, 2), 44100)
@@ -116,6 +117,7 @@ def test_a_second_run_writes_nothing(mscol: Command, music: Path, tmp_path: Path
     assert digests(tmp_path / "music.store") == store
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_made_and_the_store_stays(
     mscol: Command, music: Path, tmp_path: Path, capsys: Capture
 ) -> None:

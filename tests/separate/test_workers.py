@@ -133,7 +133,7 @@ def test_slurm_ranks_are_workers_too(
     [
         (["--jobs", 2, "--gpus", 2], "--jobs"),
         (["--jobs", 0], "--jobs"),
-        (["--gpus", 99], "--gpus 99"),
+        (["--gpus", 99], "--jobs 99"),
     ],
 )
 def test_contradictions_are_refused(
@@ -144,6 +144,7 @@ def test_contradictions_are_refused(
     assert not (music.parent / "music.store").exists()
 
 
+@pytest.mark.slow
 def test_only_failures_are_tried_again(mscol: Command, music: Path, capsys: Capture) -> None:
     run = ["separate", music, "--separator", "none", "--json"]
     assert mscol(*run) == 3

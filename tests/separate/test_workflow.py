@@ -216,6 +216,7 @@ def test_stems_of_unequal_rates_and_lengths_are_aligned(tmp_path: Path) -> None:
     assert result.active["vocals"] == 0.0
 
 
+@pytest.mark.slow
 def test_openunmix_stems_reach_the_store_as_the_package_makes_them(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", ("vocals", "drums"))
     song = write_audio(tmp_path / "song.flac", tones(3.0, 44100, 2), 44100)
