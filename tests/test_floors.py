@@ -59,7 +59,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "fetch plan request",
         "workflow",
     ],
-    "engine": ["devices encoding references waveforms", "*", "models", "vector_header"],
+    "engine": ["devices encoding folding references waveforms", "*", "models", "vector_header"],
     "pretrain": [
         "device_store geometry held_clips metrics_log processes request step timm_weights",
         "batches finished initial_weights monitor online_probe",
