@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.runs.layout import ENCODER, RUN, RUNS
-from mscol_cli.system.files import read_json
+from mscol_cli.system.json_files import read_json
 
 MINI = "mini"
 """Reference and name of the bundled model."""

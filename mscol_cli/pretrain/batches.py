@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -75,7 +75,7 @@ class CropSource:
         validate_plan(plan, index, self.crop_samples, self.batch_size, label)
         return plan
 
-    def batches(self, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
+    def batches(self, start: int, stop: int, device: torch.device) -> Generator[Batch, None, None]:
         """Yield this process's rows of updates `start` to `stop` (exclusive)."""
         resident: DeviceStore | None = None
         if keeps_on_device(self.store_on, self.store, device):
@@ -96,6 +96,62 @@ class CropSource:
             for view, crops in plan.views.items()
         }
         return _Read(crops, plan.labels)
+
+
+class BatchStream:
+    """Batches of consecutive updates, whose store can leave the device.
+
+    Attributes:
+        source: Source of the batches; its `store_on` is where the store is: `device` or `host`.
+    """
+
+    def __init__(self, source: CropSource, start: int, stop: int, device: torch.device) -> None:
+        """Read batches of updates `start` to `stop` (exclusive)."""
+        on_device = keeps_on_device(source.store_on, source.store, device)
+        self._may_leave = on_device and source.store_on == "auto"
+        self.source = replace(source, store_on="device" if on_device else "host")
+        self._step, self._stop, self._device = start, stop, device
+        self._first: Batch | None = None
+        self._batches = self._opened()
+
+    def __iter__(self) -> BatchStream:
+        return self
+
+    def __next__(self) -> Batch:
+        batch = self.first()
+        if batch is None:
+            raise StopIteration
+        self._first = None
+        return batch
+
+    def first(self) -> Batch | None:
+        """The next batch, without removing it; None after the last one."""
+        if self._first is None and self._step < self._stop:
+            self._first = next(self._batches)
+            self._step += 1
+        return self._first
+
+    def leave_device(self) -> bool:
+        """Read the store from the host from now on, to free memory of the device.
+
+        Returns:
+            Whether this frees memory. It does not if the store is on the host, or on the device
+            because of `--store-on device`.
+        """
+        if not self._may_leave:
+            return False
+        self._may_leave = False
+        self.close()
+        self.source = replace(self.source, store_on="host")
+        self._batches = self._opened()
+        return True
+
+    def close(self) -> None:
+        """Stop reading ahead, and free the store."""
+        self._batches.close()
+
+    def _opened(self) -> Generator[Batch, None, None]:
+        return self.source.batches(self._step, self._stop, self._device)
 
 
 class _Prepared(Protocol):

@@ -122,7 +122,10 @@ def _how(result: ProbeResult) -> str:
     if result.is_retrieval:
         return f"Store: {result.data}. No classifier: cosines of clip embeddings."
     recipe = f" Recipe: {result.recipe}." if result.recipe else ""
-    return f"Data: {result.data}. Classifiers trained: {result.seeds}{_kind(result)}.{recipe}"
+    chosen = ", ".join(f"{score:.4f}" for score in result.valid_scores)
+    valid = f" Validation {result.protocol['select']}: {chosen}." if chosen else ""
+    trained = f"Classifiers trained: {result.seeds}{_kind(result)}.{valid}"
+    return f"Data: {result.data}. {trained}{recipe}"
 
 
 def _kind(result: ProbeResult) -> str:

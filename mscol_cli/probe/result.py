@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.errors import UsageError
 from mscol_cli.probe.attributed import Attribution
 from mscol_cli.probe.saved_head import SavedHead
 from mscol_cli.runs.layout import PROBE_REPORT
-from mscol_cli.system.files import read_json, write_json
+from mscol_cli.system.files import write_json
+from mscol_cli.system.json_files import parsing, read_json
 from mscol_cli.system.values import as_json, from_json
 
 PAGE, SCORES = "probe.md", "scores.safetensors"
@@ -185,6 +185,7 @@ class ProbeResult:
         seconds: Duration of each stage.
         multilabel: Whether a clip may have several labels.
         weight_decays: Weight decay of the classifier of each seed, if chosen on validation.
+        valid_scores: The protocol's `select` metric on validation clips, of each seed's classifier.
         label_budgets: Scores with fewer labelled clips.
         shared_groups: Groups that training and test clips share.
         attribution: Scores by source of the test clips.
@@ -213,6 +214,7 @@ class ProbeResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     multilabel: bool = False
     weight_decays: Sequence[float] = ()
+    valid_scores: Sequence[float] = ()
     label_budgets: Sequence[LabelBudget] = ()
     shared_groups: Sequence[SharedGroups] = ()
     attribution: Attribution | None = None
@@ -293,9 +295,5 @@ def read(folder: Path) -> ProbeResult:
         UsageError: The result cannot be read.
     """
     content = read_json(folder / PROBE_REPORT, "result of a probe")
-    try:
+    with parsing(folder / PROBE_REPORT, "probe again."):
         return replace(from_json(ProbeResult, content), folder=folder)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"{folder / PROBE_REPORT} cannot be read ({error}): probe again."
-        ) from error

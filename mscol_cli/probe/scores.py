@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from mscol_cli.contracts.plans import IntArray
 from mscol_cli.contracts.task import ProbeProtocol, TaskData
@@ -23,6 +22,8 @@ from mscol_cli.probe.metrics import METRICS, class_metrics, confusion, scored_cl
 from mscol_cli.probe.result import ClassScore, Score, ScoredSet
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.system.files import write_atomically
+from mscol_cli.system.json_files import INVALID
+from mscol_cli.system.tensors import save_tensors
 
 LAYOUT = "mscol-clip-scores 1"
 
@@ -237,7 +238,7 @@ def write_scores(path: Path, clip_scores: ClipScores) -> None:
         "groups": list(clip_scores.groups),
     }
     metadata = {"layout": LAYOUT, "names": json.dumps({**names, "resampled": keys})}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    write_atomically(path, lambda temporary: save_tensors(temporary, tensors, metadata))
 
 
 def read_scores(path: Path) -> ClipScores:
@@ -251,7 +252,7 @@ def read_scores(path: Path) -> ClipScores:
         raise MissingDataError(f"{path} does not exist: run the probe again to compare its result.")
     try:
         return _read(path)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (OSError, SafetensorError, *INVALID) as error:
         raise UsageError(f"{path} is damaged ({error}): run the probe again.") from error
 
 

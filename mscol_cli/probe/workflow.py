@@ -32,7 +32,7 @@ from mscol_cli.probe.settings import (
     resolve_settings,
 )
 from mscol_cli.probe.sources import attribute, find_sources
-from mscol_cli.probe.training import timed, train_probes, weight_decays
+from mscol_cli.probe.training import timed, train_probes, valid_scores, weight_decays
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
 
@@ -213,5 +213,6 @@ def _result(
         notes=(*trained.notes, *overlap, *data.notes),
         multilabel=settings.protocol.multilabel,
         weight_decays=weight_decays(settings.protocol, trained.probes),
+        valid_scores=valid_scores(settings.protocol, trained.probes),
         shared_groups=tuple(shared_groups(embedded.items)),
     )

@@ -16,6 +16,7 @@ from mscol_cli.probe.result import ProbeResult, Score, ScoredSet, read
 from mscol_cli.probe.table import JointTable
 from mscol_cli.runs.layout import LATEST, PROBE_REPORT, PROBES, RECIPE, RUN, RUNS, find_named
 from mscol_cli.runs.trained import FoundRun, read_run
+from mscol_cli.system.json_files import INVALID
 
 T = TypeVar("T")
 Failures = list[tuple[str, str]]
@@ -187,7 +188,7 @@ def _readable(
             yield read(folder)
         except MscolError as error:
             failures.append((str(folder), str(error)))
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        except (*INVALID, OSError) as error:
             failures.append((str(folder), f"{folder} cannot be read ({error}): recreate it."))
 
 

@@ -70,10 +70,9 @@ class Store:
     @cached_property
     def index(self) -> StoreIndex:
         """Tracks, sorted by id, and their segments: the information available to objectives."""
-        segments = self._table.segments
+        segments, levels = self._table.segments, self._levels()
         track = np.repeat(np.arange(len(segments)), segments)
         within = np.arange(len(track)) - np.repeat(np.cumsum(segments) - segments, segments)
-        levels = _load(self.path / LEVELS)
         levels = levels[np.repeat(self._table.level_row, segments) + within]
         return StoreIndex(
             sources=self.header.sources,
@@ -86,6 +85,22 @@ class Store:
             segment_level=levels[..., 0],
             published_level=levels[..., 1],
         )
+
+    def _levels(self) -> NDArray[np.float32]:
+        """The levels of all segments, (rows, sources, 2). Raises MscolError if they do not have the
+        rows and sources that the tracks refer to."""
+        levels: NDArray[np.float32] = _load(self.path / LEVELS)
+        first, segments, rows = self._table.level_row, self._table.segments, len(levels)
+        shape = (len(self.header.sources), 2)
+        # Subtracted, as the sum of damaged numbers may overflow.
+        inside = (first >= 0) & (segments >= 0) & (segments <= rows) & (first <= rows - segments)
+        fits = levels.shape[1:] == shape and bool(inside.all())
+        if not fits:
+            raise MscolError(
+                f"{self.path / LEVELS} does not fit {TRACKS} and {HEADER}: restore the store, or"
+                " separate again with -o"
+            )
+        return levels
 
     def active_shares(self) -> dict[str, float]:
         """Share of active segments (mean |x| above 0.01), by source."""

@@ -22,7 +22,8 @@ from mscol_cli.study.results import (
 )
 from mscol_cli.study.stages import ComputeOptions, Stage, State, StudyPaths
 from mscol_cli.study.training import PretrainStage
-from mscol_cli.system.files import read_json, write_json
+from mscol_cli.system.files import write_json
+from mscol_cli.system.json_files import read_json
 from mscol_cli.system.values import differences
 
 Planned = State | Literal["not needed"]
@@ -158,7 +159,9 @@ def check_record(folder: Path, study: Study, begun: bool) -> None:
     path = folder / STUDY
     if not path.is_file():
         return
-    recorded = read_json(path, "study").get("study", {})
+    recorded = read_json(path, "study").get("study")
+    if not isinstance(recorded, dict):
+        raise UsageError(f"{path} is damaged (no study): restore or delete it.")
     changed = [
         f"{name} was {_value(old)}, now {_value(new)}"
         for name, old, new in differences(recorded, study.content)

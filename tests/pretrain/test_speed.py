@@ -23,7 +23,9 @@ from mscol_cli.pretrain.device_store import (
     keeps_on_device,
     store_bytes,
 )
-from mscol_cli.pretrain.step import Pretraining, is_compiled
+from mscol_cli.pretrain.modes import PLAIN, Mode, choose_mode
+from mscol_cli.pretrain.step import Pretraining
+from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.messages import mentions
@@ -121,6 +123,7 @@ def test_a_store_that_does_not_fit_says_so(
     assert mentions(" ".join(capsys.readouterr().err.split()), "1.00 MB", "--store-on host")
 
 
+@pytest.mark.slow
 def test_where_the_store_is_held_changes_no_weight(
     mscol: Command, store: Path, tmp_path: Path
 ) -> None:
@@ -182,14 +185,14 @@ def test_a_bf16_step_is_close_to_a_float32_one(encoder: str, gap: float, cosine:
 def test_auto_is_plain_float32_on_a_cpu() -> None:
     assert pick_precision("auto", CPU) is torch.float32
     assert pick_precision("bf16", CPU) is torch.bfloat16
-    assert not is_compiled("auto", CPU)
+    assert choose_mode(TrainingSettings(), CPU).mode == PLAIN
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 def test_a_compiled_encoder_gives_the_same_gradients() -> None:
     plain, compiled = model(), model()
-    compiled.compile_encoder(CPU)
+    compiled.use(Mode(compiled=True), CPU)
     inputs = batch(plain.encoder.crop_samples)
     one, other = gradient(plain, inputs), gradient(compiled, inputs)
     assert float(other[0]) == pytest.approx(float(one[0]), rel=1e-4)
