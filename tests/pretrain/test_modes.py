@@ -259,6 +259,7 @@ def weights(run: Path) -> dict[str, Tensor]:
     return load_file(next(run.glob("checkpoints/step-*2")) / "encoder.safetensors")
 
 
+@pytest.mark.slow
 def test_the_decision_is_recorded(
     mscol: Command,
     store: Path,
@@ -343,6 +344,7 @@ def full_run(store: Path, encoder: str, run: Path) -> list[object]:
     return ["pretrain", store, *options, "-o", run]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_a_front_end_without_room_takes_fewer_crops_at_a_time(
     mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -369,6 +371,7 @@ def test_a_step_without_room_names_the_options_to_change(
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 @pytest.mark.parametrize(("encoder", "code"), [("once", 0), ("full", 1)])
 def test_a_store_that_auto_put_on_the_device_gives_way_to_the_step(
