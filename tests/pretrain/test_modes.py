@@ -1,6 +1,8 @@
 """`auto` is never worse than eager float32: modes that fail, differ or need too much memory."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,6 +185,18 @@ def test_several_processes_that_disagree_with_one_are_an_error(
     monkeypatch.setattr(StepCheck, "difference", lambda *_: Difference(0.5, 2.0, -1.0))
     with pytest.raises(MscolError, match="loss 50 %, gradient 200 %, cosine -1"):
         settled(store, ModeChoice(PLAIN))
+
+
+def test_a_compiler_that_a_signal_stopped_is_an_interruption(
+    mscol: Command, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminated(encoder: Encoder, rows: Tensor) -> Tensor:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError("g++ was terminated")
+
+    with_compiler(monkeypatch, terminated)
+    run = ["pretrain", store, "--objective", "cola", *SMALL, "--compile", "on"]
+    assert mscol(*run, "-o", tmp_path / "run") == 130
 
 
 def test_a_missing_compiler_costs_one_warning(
