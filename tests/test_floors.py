@@ -73,7 +73,7 @@ ORDER: Mapping[str, Sequence[str]] = {
     "probe": [
         "mapped published request",
         "windows",
-        "cache",
+        "cache rank_metrics",
         "attributed calibration reliability",
         "saved_head",
         "result",
@@ -83,8 +83,8 @@ ORDER: Mapping[str, Sequence[str]] = {
         "fullbatch minibatch paired settings",
         "clips",
         "finetune head training",
-        "leakage scores",
-        "corrupted label_budget saving sources",
+        "leakage retrieval scores",
+        "corrupted label_budget retrieved saving sources",
         "output table",
         "workflow",
         "compare",
@@ -96,7 +96,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "summary",
         "workflow",
     ],
-    "runs": ["layout metrics state tracks", "*", "listing published trained", "plot"],
+    "runs": ["metrics schema state tracks", "layout", "*", "listing published trained", "plot"],
     "separate": [
         "chunks copies estimate request",
         "separator",

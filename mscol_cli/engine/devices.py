@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -21,6 +22,9 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 DEFAULT_MMAP_MAX, DEFAULT_TRIM_THRESHOLD = 65_536, 128 * 1024
 """Their defaults, from the manual page of mallopt."""
 NEVER = 2**31 - 1
+
+_keepers = 0
+_keepers_lock = threading.Lock()
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -54,13 +58,13 @@ def _local_gpu(count: int) -> int:
     return process.local_rank if process is not None and count > 1 else 0
 
 
-def require_gpus(count: int, option: str = "--gpus") -> None:
-    """Raise UsageError, which names the option, if this machine has fewer GPUs."""
+def require_gpus(count: int, instead: str, option: str = "--gpus") -> None:
+    """Raise UsageError, with the options to use instead, if this machine has fewer GPUs."""
     available = torch.cuda.device_count()
     if available < count:
         raise UsageError(
             f"{option} {count} needs {count} GPUs, this machine has {available}: lower {option}, or"
-            f" use --processes {count} --device cpu."
+            f" use {instead}."
         )
 
 
@@ -131,22 +135,29 @@ def keep_freed_memory() -> Iterator[bool]:
 
     A step on the CPU frees and allocates gigabytes of activations. By default the kernel maps and
     clears new pages each time, which takes a third of the step. In this context, the process keeps
-    the memory of its largest step.
+    the memory of its largest step. Contexts can be nested, also those of several threads.
 
     Yields:
         Whether the C library supports it (glibc on Linux).
     """
+    global _keepers
     library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
     mallopt = getattr(library, "mallopt", None)
     if library is None or mallopt is None:
         yield False
         return
+    with _keepers_lock:
+        _keepers += 1
+        is_supported = bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
     try:
-        yield bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
+        yield is_supported
     finally:
-        mallopt(M_MMAP_MAX, DEFAULT_MMAP_MAX)
-        mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_THRESHOLD)
-        library.malloc_trim(0)
+        with _keepers_lock:
+            _keepers -= 1
+            if not _keepers:
+                mallopt(M_MMAP_MAX, DEFAULT_MMAP_MAX)
+                mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_THRESHOLD)
+                library.malloc_trim(0)
 
 
 def random_state_kept(device: torch.device) -> AbstractContextManager[None]:

@@ -163,7 +163,8 @@ class _Prepared(Protocol):
 
 @dataclass(frozen=True)
 class _Read:
-    """Crops as stored, int16 and a factor per row: half the bytes to copy to a device."""
+    """Crops as stored, int16 and a factor per row: half the bytes to copy to a device. Crops with
+    gains are mixed on the host, float32."""
 
     samples: Mapping[str, tuple[Tensor, Tensor]]
     labels: Mapping[str, NDArray[np.generic]]
@@ -203,7 +204,8 @@ def _labels(labels: Mapping[str, NDArray[np.generic]], device: torch.device) -> 
 
 
 def _pinned(
-    gathered: tuple[NDArray[np.int16], NDArray[np.float32]], device: torch.device
+    gathered: tuple[NDArray[np.int16] | NDArray[np.float32], NDArray[np.float32]],
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     stored, factor = gathered
     return pinned(torch.from_numpy(stored), device), pinned(torch.from_numpy(factor), device)

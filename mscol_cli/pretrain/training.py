@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mscol_cli.contracts.encoder import Encoder
@@ -35,10 +34,11 @@ from mscol_cli.pretrain.step import Pretraining, data_parallel
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs import checkpoint as checkpoints
 from mscol_cli.runs.checkpoint import restorable, set_aside
-from mscol_cli.runs.layout import RUNS, point_latest
+from mscol_cli.runs.layout import RUN, RUNS, point_latest
 from mscol_cli.runs.metrics import format_damage, split_damaged
 from mscol_cli.runs.settings import flat_settings
 from mscol_cli.system import distributed
+from mscol_cli.system.json_files import parsing
 
 
 @dataclass
@@ -93,7 +93,8 @@ class Training:
             load_weights(module, restored.tensors[name], restored.checkpoint.folder)
         load_flat_state(self.optimizer, restored.tensors["optimizer"])
         self.step = restored.checkpoint.step
-        self.meter = Meter(self.settings.batch_size, restored.checkpoint.info.get("meter"))
+        with parsing(restored.checkpoint.folder / RUN, "delete this checkpoint."):
+            self.meter = Meter(self.settings.batch_size, restored.checkpoint.info.get("meter"))
         self._note_rounding(restored.checkpoint.info.get("machine", {}), progress)
         # All processes must have read the folder before one changes it.
         distributed.wait_for_all()
@@ -101,7 +102,7 @@ class Training:
             progress.warn(f"{problem} Resuming from step {self.step} instead.")
             if distributed.rank() == 0:
                 set_aside(folder)
-        self._point_latest()
+        self._finish_saving()
 
     def _note_rounding(self, before: Mapping[str, Any], progress: Progress) -> None:
         now = describe_machine(self.device)
@@ -137,7 +138,7 @@ class Training:
             StopRequest() as stop,
             adapted.advising(self.run, self.settings.batch_size // distributed.world_size()),
             closing(batches),
-            open_log(self.run, self.step, flat_settings(self.info)) as log,
+            open_log(self.run, self.step, flat_settings(self.info), progress.warn) as log,
         ):
             with self._interruptible(stop):
                 adapted.settle(trained, _step_seed(self.settings.seed, self.step), self.step)
@@ -145,6 +146,8 @@ class Training:
             self.monitor.begin(self.step)
             if self.step == 0:
                 self._log_untrained(log)
+            if self.settings.steps == 0:
+                self.save(log, scheduled=True)
             self.meter.begin()
             for batch in self.meter.waiting(batches):
                 self.meter.add(adapted.compute(partial(self._update, trained, batch)))
@@ -255,18 +258,27 @@ class Training:
             state = {
                 **self.info,
                 "loss": score,
+                "scheduled": scheduled,
                 "meter": self.meter.state(),
                 "machine": describe_machine(self.device),
             }
-            folder = checkpoints.save_checkpoint(self.run, self.step, state, self._tensors())
-        if scheduled:
-            checkpoints.keep_best(self.run, folder)
+            checkpoints.save_checkpoint(self.run, self.step, state, self._tensors())
+            self._finish_saving()
+
+    def _finish_saving(self) -> None:
+        """Update `best` and `runs/latest`, and delete old checkpoints, in the first process.
+
+        Repeated after a restart, as a kill may come between a checkpoint and these steps.
+        """
+        if distributed.rank() != 0:
+            return
+        checkpoints.keep_best(self.run)
         self._point_latest()
         checkpoints.prune(self.run, self.settings.keep_last)
 
     def _point_latest(self) -> None:
         """Point `runs/latest` at this run, once: if two runs train, the later one keeps it."""
-        if distributed.rank() == 0 and not self._is_latest:
+        if not self._is_latest:
             self._is_latest = True
             point_latest(RUNS, self.run)
 
@@ -281,7 +293,7 @@ class Training:
     def _writing(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             latest = checkpoints.latest_checkpoint(self.run)
             saved = f"the checkpoint of step {latest.step} is kept" if latest else "none was saved"
             raise MscolError(

@@ -19,7 +19,7 @@ from mscol_cli.store.header import StoreHeader
 
 DATA = "data"
 """Key of the training music in the settings of a published model."""
-_STATE = ("loss", "meter", "machine", COMPUTE, "store", "step", *STAMP)
+_STATE = ("loss", "scheduled", "meter", "machine", COMPUTE, "store", "step", *STAMP)
 """Settings of a checkpoint that only its run needs, or that are written again."""
 _FOLDERS = re.compile(r"""(?<![^\s=,;'"(])(?:~?/|[A-Za-z]:[\\/])(?:[^\s,;'")]*[\\/])?""")
 
