@@ -55,6 +55,11 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @property
+    def is_requested(self) -> bool:
+        """Whether this process should stop."""
+        return self._requested
+
     def agreed(self) -> bool:
         """Whether any process should stop; all processes must call this after every update.
 

@@ -140,7 +140,8 @@ class Training:
             closing(batches),
             open_log(self.run, self.step, flat_settings(self.info), progress.warn) as log,
         ):
-            adapted.settle(trained, _step_seed(self.settings.seed, self.step), self.step)
+            with self._interruptible(stop):
+                adapted.settle(trained, _step_seed(self.settings.seed, self.step), self.step)
             self.info = adapted.record(self.run, self.info)
             self.monitor.begin(self.step)
             if self.step == 0:
@@ -157,6 +158,17 @@ class Training:
             if log is not None:
                 log.finish()
         progress.end()
+
+    @contextmanager
+    def _interruptible(self, stop: StopRequest) -> Iterator[None]:
+        """Context in which a failure after a signal is an interruption: the processes of a compiler
+        receive it, too, and fail."""
+        try:
+            yield
+        except MscolError:
+            if not stop.is_requested:
+                raise
+            raise stopped(self.run, self.step, self.settings.steps) from None
 
     def _warn_of_damage(self, progress: Progress) -> None:
         # Opening the log removes damaged lines.
