@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
-from mscol_cli.errors import UsageError
-from mscol_cli.system.launcher import Launched, launched
+from mscol_cli.errors import MscolError, UsageError
+from mscol_cli.system.launcher import TIMEOUT, Launched, launched, timeout_s
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Constants of glibc's malloc.h."""
@@ -85,6 +86,7 @@ def process_group(device: torch.device) -> Iterator[None]:
 
     Raises:
         UsageError: The launcher gives no address or port.
+        MscolError: The processes cannot connect within the time limit.
     """
     process = launched()
     if process is None:
@@ -92,18 +94,33 @@ def process_group(device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        init_method=_rendezvous(process),
-        rank=process.rank,
-        world_size=process.processes,
-    )
+    _connect(process, "nccl" if device.type == "cuda" else "gloo")
     try:
         yield
         # A process that leaves early closes connections that others may still be reading from.
         dist.barrier()
     finally:
         dist.destroy_process_group()
+
+
+def _connect(process: Launched, backend: str) -> None:
+    address, limit = _rendezvous(process), timeout_s()
+    try:
+        dist.init_process_group(
+            backend,
+            init_method=address,
+            rank=process.rank,
+            world_size=process.processes,
+            timeout=timedelta(seconds=limit),
+        )
+    # torch raises errors of many kinds for a port in use, an unknown host and a missing process.
+    except (RuntimeError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise MscolError(
+            f"process {process.rank} of {process.processes} cannot connect to"
+            f" {process.address}:{process.port} ({reason}): check that all processes run, and that"
+            f" the host is known and the port free; {TIMEOUT} sets the limit of {limit:g} s."
+        ) from error
 
 
 def _rendezvous(process: Launched) -> str:
