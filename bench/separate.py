@@ -1,21 +1,22 @@
 """Speed of Open-Unmix: mscol, a loop over the Separator of openunmix, and one process per file.
 
-    python bench/separate.py [--hidden 512] [--channels 2] [--clips 8] [--seconds 30] [--rounds 3]
+    python bench/separate.py [--hidden 512] [--channels 2] [--precision bf16] [--write]
 
 All variants separate the same noise with the same random weights, of the size of a published model,
 and one iteration of the Wiener filter. They run alternately in one process; the table has medians.
 The weights of umxl have 1,024 hidden units, those of umxhq 512. Decoding and storing are excluded.
-The process per file loads torch, openunmix and the weights each time, as `umx` does.
+The process per file loads torch, openunmix and the weights each time, as `umx` does. Times are CPU
+seconds of all threads and processes, so they depend little on other programs.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -27,6 +28,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from bench.table import Row, machine, today, write_rows
 from mscol_cli.api import MIXTURE, SeparatorContext
 from mscol_separators.open_unmix import OpenUnmixSeparator
 from mscol_separators.options import STEMS, OpenUnmixOptions
@@ -44,10 +46,10 @@ with torch.no_grad():
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Duration of a call in seconds."""
-    begun = time.perf_counter()
+    """CPU time of a call in seconds, with that of processes that it starts."""
+    begun = os.times()
     work()
-    return time.perf_counter() - begun
+    return sum(os.times()[:4]) - sum(begun[:4])
 
 
 def batched(separator: OpenUnmixSeparator, clips: list[Tensor]) -> Callable[[], None]:
@@ -81,8 +83,10 @@ def process(folder: Path, clip: Path) -> Callable[[], object]:
     return lambda: subprocess.run(command, check=True)
 
 
-def measure(hidden: int, channels: int, arguments: argparse.Namespace, folder: Path) -> list[str]:
-    """One row of the table."""
+def measure(
+    hidden: int, channels: int, arguments: argparse.Namespace, folder: Path
+) -> tuple[list[str], Row]:
+    """One row of the printed table, and one of bench/README.md."""
     model = write_model(folder / f"{hidden}", STEMS, hidden_size=hidden)
     noise = torch.Generator().manual_seed(0)
     clips = [
@@ -90,14 +94,29 @@ def measure(hidden: int, channels: int, arguments: argparse.Namespace, folder: P
         for _ in range(arguments.clips)
     ]
     torch.save(clips[0], folder / "clip.pt")
-    separator = OpenUnmixSeparator(OpenUnmixOptions(), SeparatorContext(model=str(model)))
-    works = [batched(separator, clips), loop(model, clips[:2]), process(model, folder / "clip.pt")]
+    context = SeparatorContext(model=str(model), precision=arguments.precision)
+    separator = OpenUnmixSeparator(OpenUnmixOptions(), context)
+    works: list[Callable[[], object]] = [batched(separator, clips), loop(model, clips[:1])]
+    if not arguments.no_process:
+        works.append(process(model, folder / "clip.pt"))
     for work in works:
         work()  # loads networks and fills caches
     rounds = [[timed(work) for work in works] for _ in range(arguments.rounds)]
     medians = [median(times) for times in zip(*rounds, strict=True)]
-    ours, theirs, per_process = medians[0] / len(clips), medians[1] / 2, medians[2]
-    return [
+    ours, theirs = medians[0] / len(clips), medians[1]
+    per_process = medians[2] if len(medians) > 2 else float("nan")
+    shape = f"{hidden} units, {channels} channel" + "s" * (channels > 1)
+    row = Row(
+        what=f"separate, {shape}, {arguments.precision}: {arguments.seconds / ours:.1f} times real"
+        " time per CPU",
+        against=f"loop over openunmix: {arguments.seconds / theirs:.1f}",
+        ratio=round(theirs / ours, 2),
+        date=today(),
+        machine=machine(arguments.threads),
+        command=f"bench/separate.py --hidden {hidden} --channels {channels}"
+        f" --precision {arguments.precision}",
+    )
+    cells = [
         f"{hidden}",
         f"{channels}",
         f"{1 / ours:.3f}",
@@ -106,6 +125,7 @@ def measure(hidden: int, channels: int, arguments: argparse.Namespace, folder: P
         f"{theirs / ours:.2f}",
         f"{per_process / ours:.2f}",
     ]
+    return cells, row
 
 
 def main() -> None:
@@ -116,7 +136,10 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
+    parser.add_argument("--no-process", action="store_true", help="no process per file")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--write", action="store_true", help="write bench/results/separate.json")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print(
@@ -132,8 +155,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for hidden in arguments.hidden:
             for channels in arguments.channels:
-                row = measure(hidden, channels, arguments, Path(folder) / f"{channels}")
-                print("| " + " | ".join(row) + " |", flush=True)
+                cells, row = measure(hidden, channels, arguments, Path(folder) / f"{channels}")
+                print("| " + " | ".join(cells) + " |", flush=True)
+                if arguments.write:
+                    write_rows("separate", [row])
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ def separate(
     gpus: int | None = None,
     retry_failed: bool = False,
     device: str = "auto",
+    precision: str = "fp32",
     progress: ProgressCallback | None = None,
 ) -> SeparateResult:
     """Separate music into sources and write them to a store, as `mscol separate` does.
@@ -60,6 +61,7 @@ def separate(
         gpus: Number of processes, each with its own GPU.
         retry_failed: Retry only inputs that failed in an earlier run.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        precision: `fp32`, `bf16`, `fp16` or `auto`, for the networks of Open-Unmix.
         progress: Called with every `ProgressUpdate`.
 
     Returns:
@@ -77,6 +79,7 @@ def separate(
         separator=separator,
         model=_text(model),
         device=device,
+        precision=precision,
         options=_assignments(options),
         recipe=_text(recipe),
         export=export,

@@ -26,6 +26,8 @@ class SeparatorContext:
         offline: Whether downloads are forbidden.
         plan_only: Whether only attributes of the separator are needed: nothing is separated, and
             weights may be missing.
+        precision: The user's `--precision`: `auto`, `fp32`, `bf16` or `fp16`. A separator that
+            computes in another one than `fp32` records it in its passport as `precision`.
     """
 
     device: str = "cpu"
@@ -33,6 +35,7 @@ class SeparatorContext:
     progress: Progress = field(default_factory=Silent)
     offline: bool = False
     plan_only: bool = False
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)

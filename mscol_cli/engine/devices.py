@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +23,9 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 DEFAULT_MMAP_MAX, DEFAULT_TRIM_THRESHOLD = 65_536, 128 * 1024
 """Their defaults, from the manual page of mallopt."""
 NEVER = 2**31 - 1
+
+_keepers = 0
+_keepers_lock = threading.Lock()
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -54,13 +59,13 @@ def _local_gpu(count: int) -> int:
     return process.local_rank if process is not None and count > 1 else 0
 
 
-def require_gpus(count: int) -> None:
-    """Raise UsageError if this machine has fewer GPUs."""
+def require_gpus(count: int, instead: str, option: str = "--gpus") -> None:
+    """Raise UsageError, with the options to use instead, if this machine has fewer GPUs."""
     available = torch.cuda.device_count()
     if available < count:
         raise UsageError(
-            f"--gpus {count} needs {count} GPUs, this machine has {available}: lower --gpus, or use"
-            f" --processes {count} --device cpu."
+            f"{option} {count} needs {count} GPUs, this machine has {available}: lower {option}, or"
+            f" use {instead}."
         )
 
 
@@ -82,7 +87,7 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the process group of a launched process; does nothing for a single process.
+    """Join the process group of a launched process; a single process only makes `device` current.
 
     Raises:
         UsageError: The launcher gives no address or port.
@@ -90,7 +95,8 @@ def process_group(device: torch.device) -> Iterator[None]:
     """
     process = launched()
     if process is None:
-        yield
+        with current_gpu(device):
+            yield
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -123,6 +129,11 @@ def _connect(process: Launched, backend: str) -> None:
         ) from error
 
 
+def current_gpu(device: torch.device) -> AbstractContextManager[object]:
+    """Context in which a GPU is the current one, as parts of torch expect; empty for a CPU."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
 def _rendezvous(process: Launched) -> str:
     if not process.address or not process.port:
         raise UsageError(
@@ -141,22 +152,41 @@ def keep_freed_memory() -> Iterator[bool]:
 
     A step on the CPU frees and allocates gigabytes of activations. By default the kernel maps and
     clears new pages each time, which takes a third of the step. In this context, the process keeps
-    the memory of its largest step.
+    the memory of its largest step. Contexts can be nested, also those of several threads.
 
     Yields:
         Whether the C library supports it (glibc on Linux).
     """
+    global _keepers
     library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
     mallopt = getattr(library, "mallopt", None)
     if library is None or mallopt is None:
         yield False
         return
+    with _keepers_lock:
+        _keepers += 1
+        is_supported = bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
     try:
-        yield bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
+        yield is_supported
     finally:
-        mallopt(M_MMAP_MAX, DEFAULT_MMAP_MAX)
-        mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_THRESHOLD)
-        library.malloc_trim(0)
+        with _keepers_lock:
+            _keepers -= 1
+            if not _keepers:
+                mallopt(M_MMAP_MAX, DEFAULT_MMAP_MAX)
+                mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_THRESHOLD)
+                library.malloc_trim(0)
+
+
+def random_state_kept(device: torch.device) -> AbstractContextManager[None]:
+    """Context after which torch's random state is as before, on the CPU and on `device`."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def release_memory() -> None:
+    """Return memory that the caching allocator of a GPU holds, after tensors were freed."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def memory_in_use(device: torch.device) -> int | None:

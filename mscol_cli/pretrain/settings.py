@@ -90,6 +90,9 @@ def check_training(settings: TrainingSettings) -> None:
             f"--device {settings.device} is one GPU for {settings.processes} processes: use"
             " --device cuda."
         )
+    # Processes that share a GPU could not communicate.
+    if settings.processes > 1 and not launched() and pick_device(settings.device).type == "cuda":
+        require_gpus(settings.processes, "--device cpu", "--processes")
     if settings.batch_size % settings.processes:
         raise UsageError(
             f"--batch-size {settings.batch_size} is not divisible by the"
@@ -154,7 +157,7 @@ def process_count(request: PretrainRequest) -> int:
             )
         return launcher.processes
     if request.gpus is not None:
-        require_gpus(request.gpus)
+        require_gpus(request.gpus, f"--processes {request.gpus} --device cpu")
     return 1 if count is None else count
 
 

@@ -107,7 +107,7 @@ class Group:
     def column_title(self, test_set: ScoredSet, metric: str) -> str:
         """Title of a column of scores."""
         name = "" if len(self.test_sets) == 1 else f"{test_set.name}, "
-        return f"{find_metric(metric).label} ({name}{test_set.clips:,} clips)"
+        return f"{find_metric(metric).label} ({name}{test_set.clips:,} {test_set.unit})"
 
 
 def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Material:

@@ -40,3 +40,9 @@ class SeparateRequest:
     jobs: int | None = parameter(None, "Separate in N processes on this machine.")
     gpus: int | None = parameter(None, "Separate in N processes, each with one GPU.")
     retry_failed: bool = parameter(False, "Retry only inputs that failed in an earlier run.")
+    precision: str = parameter(
+        "fp32",
+        "Precision of the networks: fp32, bf16, fp16 on a GPU, or auto, which is bf16 where it is"
+        " faster and costs less than 0.05 dB.",
+        "auto|fp32|bf16|fp16",
+    )

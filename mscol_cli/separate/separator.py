@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, SeparatorContext
 from mscol_cli.engine.devices import pick_device
+from mscol_cli.errors import UsageError
 from mscol_cli.host import Part, find_part, load_registry
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.separator import validate_separator
@@ -15,6 +16,7 @@ from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.store import SeparatorIdentity
 
 DEFAULT_SEPARATOR = "openunmix"
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 def build_separator(
@@ -33,10 +35,21 @@ def build_separator(
         PluginError: The separator breaks its contract.
         PluginCallError: The plugin raised an exception.
     """
+    if request.precision not in PRECISIONS:
+        raise UsageError(f"--precision is '{request.precision}': use {', '.join(PRECISIONS)}.")
     part, model = resolve(request)
-    context = SeparatorContext(str(pick_device(request.device)), model, progress, request.offline)
-    separator: Separator = build_part(part, Separator, replace(context, plan_only=plan_only))
+    context = SeparatorContext(
+        device=str(pick_device(request.device)),
+        model=model,
+        progress=progress,
+        offline=request.offline,
+        plan_only=plan_only,
+        precision=request.precision,
+    )
+    separator: Separator = build_part(part, Separator, context)
     validate_separator(separator)
+    if request.precision not in ("auto", separator.passport.get("precision", "fp32")):
+        raise UsageError(f"separator '{part.name}' has no --precision {request.precision}.")
     if "licence" in separator.passport:
         weights = separator.passport.get("model", part.name)
         progress.note(f"weights: {weights}, licence: {separator.passport['licence']}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mscol_cli.contracts.levels import Level, level_factor
-from mscol_cli.contracts.plans import Crops, StoreIndex
+from mscol_cli.contracts.plans import Crops, IntArray, StoreIndex
 from mscol_cli.errors import MscolError
 from mscol_cli.store.arrays import INT16_PEAK
 from mscol_cli.store.header import (
@@ -109,7 +109,7 @@ class Store:
 
     def gather(
         self, crops: Crops, samples: int, level: Level = "norm"
-    ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.int16] | NDArray[np.float32], NDArray[np.float32]]:
         """Cut crops out of the shards.
 
         Args:
@@ -119,13 +119,49 @@ class Store:
 
         Returns:
             Crops, (batch, samples) int16, and the factors that scale them to the level, (batch,).
+            Crops with gains are float32 at the level already, and their factors 1.
         """
+        if crops.gains is not None:
+            return self._mix(crops, crops.gains, samples, level), np.ones(len(crops.track), "f4")
         cut = np.zeros((len(crops.track), samples), dtype=np.int16)
         length = np.clip(self._table.samples[crops.track] - crops.start, 0, samples).tolist()
         first = (self._table.offset[crops.track, crops.source] + crops.start).tolist()
         for row, shard in enumerate(self._table.shard[crops.track].tolist()):
             cut[row, : length[row]] = self._open(shard)[first[row] : first[row] + length[row]]
         return cut, self.factors(level)[crops.track, crops.source]
+
+    def _mix(
+        self, crops: Crops, gains: NDArray[np.float32], samples: int, level: Level
+    ) -> NDArray[np.float32]:
+        factors = self.mix_factors(crops.track, gains, level)
+        mix = np.zeros((len(crops.track), samples), dtype=np.float32)
+        for source in range(factors.shape[1]):
+            rows = np.flatnonzero(factors[:, source])
+            of_source = Crops(crops.track[rows], np.full(len(rows), source), crops.start[rows])
+            mix[rows] += self.gather(of_source, samples)[0] * factors[rows, source, None]
+        return mix
+
+    def mix_factors(
+        self, track: IntArray, gains: NDArray[np.float32], level: Level
+    ) -> NDArray[np.float32]:
+        """Factors of stored samples whose sum over sources is a mixture at a level.
+
+        The norm of the complete mixture is computed from the norms of its sources as if they were
+        uncorrelated, which is exact for one source.
+
+        Args:
+            track: (batch,) rows of tracks.
+            gains: (batch, sources).
+            level: Level of the mixture.
+
+        Returns:
+            (batch, sources).
+        """
+        table = self._table
+        norm = np.linalg.norm(gains * table.norm[track], axis=1)
+        factor = gains * level_factor(level, norm, table.samples[track])[:, None]
+        factors: NDArray[np.float32] = (table.gain[track] * factor).astype(np.float32)
+        return factors
 
     def waveform(self, track: int, source: int = 0) -> NDArray[np.float32]:
         """A source of a track before level normalisation, (samples,)."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from mscol_cli import __version__
-from mscol_cli.engine.references import UNTRAINED
+from mscol_cli.engine.references import LOGMEL, UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.study.file import Study, StudyRun, StudyStore
 from mscol_cli.study.music import MusicStage, SeparateStage
@@ -132,8 +132,15 @@ def _probes(
         for run in runs:
             yield ProbeStage(model_of_run(run.folder), probing, (*music, run.name))
         for encoder in study.untrained:
-            folder = paths.probes / UNTRAINED / (encoder if len(study.untrained) > 1 else "")
+            folder = _folder_without_run(paths.probes, encoder, study.untrained)
             yield ProbeStage(model_without_run(encoder, folder), probing, music)
+
+
+def _folder_without_run(probes: Path, encoder: str, encoders: Sequence[str]) -> Path:
+    if encoder == LOGMEL:
+        return probes / LOGMEL
+    several = len(set(encoders) - {LOGMEL}) > 1
+    return probes / UNTRAINED / (encoder if several else "")
 
 
 def _with_recipe(part: Part, recipe: str | None) -> Part:

@@ -63,7 +63,7 @@ class LogMel(nn.Module):
 
     def _transform(self, waveforms: Tensor) -> Tensor:
         frames = waveforms.unfold(-1, FRAME_LENGTH, HOP_LENGTH) * self.window
-        magnitude = torch.fft.rfft(frames, n=N_FFT).abs()
+        magnitude = _magnitude(torch.fft.rfft(frames, n=N_FFT))
         log_mel: Tensor = (magnitude @ self.mel).clamp(*MAGNITUDE_RANGE).log()
         return log_mel
 
@@ -95,6 +95,17 @@ def channels_last(x: Tensor) -> Tensor:
     """
     is_faster = x.device.type == "cpu" or x.dtype in (torch.bfloat16, torch.float16)
     return x.contiguous(memory_format=torch.channels_last) if is_faster else x
+
+
+def _magnitude(spectrum: Tensor) -> Tensor:
+    """Absolute values; in inference mode by a formula that differs in rounding, in half the time.
+
+    Magnitudes are far from overflow, and those that underflow are clipped later.
+    """
+    if not torch.is_inference_mode_enabled():
+        return spectrum.abs()
+    real, imaginary = spectrum.real, spectrum.imag
+    return (real * real).addcmul_(imaginary, imaginary).sqrt_()
 
 
 def mel_matrix() -> NDArray[np.float64]:

@@ -25,8 +25,14 @@ class TargetNetwork(nn.Module):
         bins: Number of input bins per channel, from 0 Hz.
     """
 
-    def __init__(self, network: OpenUnmix) -> None:
-        """Copy the weights of `network`."""
+    def __init__(self, network: OpenUnmix, precision: torch.dtype = torch.float32) -> None:
+        """Copy the weights of `network`.
+
+        Args:
+            network: The network.
+            precision: Type of recurrent layers and of those after them. The first layer stays in
+                float32: it subtracts the means of magnitudes.
+        """
         super().__init__()
         self.bins = int(network.nb_bins)
         self.channels = network.fc3.out_features // int(network.nb_output_bins)
@@ -49,6 +55,9 @@ class TargetNetwork(nn.Module):
             out_scale=network.output_scale.repeat(self.channels),
             out_shift=network.output_mean.repeat(self.channels),
         )
+        self.precision = precision
+        for part in (self.forwards, self.backwards, self.inner, self.leave):
+            part.to(precision)
 
     def encode(self, magnitudes: Tensor, lengths: Sequence[int]) -> Tensor:
         """Encode complete clips.
@@ -62,7 +71,7 @@ class TargetNetwork(nn.Module):
             (frames, clips, hidden), the input of `masks`.
         """
         enter = self.enter if magnitudes.shape[-1] == self.enter.in_features else self.enter_equal
-        first = states = torch.tanh_(enter(magnitudes))
+        first = states = torch.tanh_(enter(magnitudes)).to(self.precision)
         order = _reversal(lengths, magnitudes.device)
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
             states = torch.cat(
@@ -72,7 +81,7 @@ class TargetNetwork(nn.Module):
 
     def masks(self, hidden: Tensor) -> Tensor:
         """Map (frames, hidden) to non-negative masks (channels, frames, all bins)."""
-        masks: Tensor = torch.relu_(self.leave(hidden))
+        masks: Tensor = torch.relu_(self.leave(hidden).float())
         return masks.view(len(hidden), self.channels, -1).transpose(0, 1)
 
 

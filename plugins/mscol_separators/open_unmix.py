@@ -12,6 +12,7 @@ import torch
 from mscol_cli.api import MIXTURE, Chunking, Separator, SeparatorContext, UsageError, file_hash
 from mscol_separators.models import find_model, load_target
 from mscol_separators.networks import TargetNetwork
+from mscol_separators.precision import DTYPES, pick_precision
 from mscol_separators.spectra import Overlap, Spectra
 from mscol_separators.wiener import filter_equal_channels, filter_stereo
 
@@ -47,17 +48,23 @@ class OpenUnmixSeparator(Separator):
         _check(self._model.targets, self._model.channels, options.niter)
         self._options = options
         self._device = context.device
+        largest = max(self._model.hidden_size.values(), default=0)
+        precision = pick_precision(context.precision, context.device, largest)
+        self._dtype = DTYPES[precision]
         self.sources = self._model.targets
         self.sample_rate = self._model.sample_rate
         window = options.wiener_win_len * self._model.n_hop
         self.chunking = Chunking(samples=_CHUNK_WINDOWS * window, overlap=_OVERLAP_WINDOWS * window)
         self.batch_samples = _batch_seconds(context.device) * self._model.sample_rate
-        self.passport = {
+        passport = {
             "network": f"openunmix {version('openunmix')}",
             "model": self._model.name,
             "licence": self._model.licence,
             **{f"{name} sha256": file_hash(path) for name, path in self._model.weights.items()},
         }
+        if precision != "fp32":
+            passport["precision"] = precision
+        self.passport = passport
 
     def separate(self, audio: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Estimate every target from the mix."""
@@ -158,7 +165,9 @@ class OpenUnmixSeparator(Separator):
 
     @cached_property
     def _networks(self) -> list[TargetNetwork]:
-        loaded = (TargetNetwork(load_target(self._model, name)) for name in self.sources)
+        loaded = (
+            TargetNetwork(load_target(self._model, name), self._dtype) for name in self.sources
+        )
         return [network.to(self._device).eval() for network in loaded]
 
 

@@ -14,6 +14,7 @@ import torch
 from mscol_cli.api import MissingDataError, SeparatorContext, UsageError
 from mscol_separators.open_unmix import OpenUnmixSeparator
 from mscol_separators.options import STEMS, OpenUnmixOptions
+from mscol_separators.precision import pick_precision
 from tests.conftest import Command, Offer
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.downloads import Server, contents, remote
@@ -101,6 +102,7 @@ def test_channels_that_are_alike_cost_no_digits(alike: Path, channels: int, nite
         assert not mine < snr(single[number], exact) + 10
 
 
+@pytest.mark.slow
 def test_tracks_of_one_batch_do_not_hear_each_other(folder: Path) -> None:
     lengths, separator = [(3.0, 2), (1.0, 1), (0.7, 2), (3.0, 1), (2.2, 2)], build(folder)
     batch = [
@@ -279,3 +281,60 @@ def test_two_weight_files_of_one_target_are_refused(
 def test_a_target_does_not_take_the_weights_of_one_with_a_longer_name(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", ("drums", "drums_soft"))
     assert build(model, targets=("drums",), niter=0).sources == ("drums",)
+
+
+def test_bf16_is_recorded_and_close_to_float32(four: Path) -> None:
+    mixture = {"mixture": torch.from_numpy(tones(1.0, 44100, 2))}
+    exact = OpenUnmixSeparator(OpenUnmixOptions(), SeparatorContext(model=str(four)))
+    rounded = OpenUnmixSeparator(
+        OpenUnmixOptions(), SeparatorContext(model=str(four), precision="bf16")
+    )
+    assert "precision" not in exact.passport
+    assert rounded.passport["precision"] == "bf16"
+    expected, found = exact.separate(mixture), rounded.separate(mixture)
+    ratios = [snr(found[name], expected[name]) for name in STEMS]
+    assert min(ratios) > 30
+    assert max(ratios) < 90
+
+
+def test_fp16_needs_a_gpu(four: Path) -> None:
+    with pytest.raises(UsageError, match="fp16"):
+        OpenUnmixSeparator(OpenUnmixOptions(), SeparatorContext(model=str(four), precision="fp16"))
+
+
+@pytest.mark.parametrize(
+    ("device", "units", "has_bf16", "precision"),
+    [
+        ("cpu", 512, True, "bf16"),
+        ("cpu", 512, False, "fp32"),
+        ("cpu", 112, True, "fp32"),
+        ("cuda:0", 512, True, "fp32"),
+    ],
+)
+def test_auto_takes_bf16_for_large_networks_on_a_cpu_that_has_it(
+    device: str, units: int, has_bf16: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mscol_separators.precision.cpu_has_bf16", lambda: has_bf16)
+    assert pick_precision("auto", device, units) == precision
+
+
+def test_a_store_is_not_resumed_with_another_precision(
+    mscol: Command, four: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song, store = tmp_path / "song.wav", tmp_path / "s.store"
+    write_audio(song, tones(4.0, 44100, 2), 44100)
+    command = ["separate", str(song), "--model", str(four), "-o", str(store)]
+    assert mscol(*command, "--precision", "bf16") == 0
+    assert mscol(*command) == 2
+    assert "precision bf16 -> none" in capsys.readouterr().err
+
+
+def test_a_separator_without_networks_has_no_precision(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_audio(tmp_path / "in" / "song.wav", tones(4.0))
+    command = ["separate", str(tmp_path / "in"), "--separator", "none"]
+    for precision in ("bf16", "int8"):
+        assert mscol(*command, "--precision", precision) == 2
+        assert "--precision" in capsys.readouterr().err
+    assert mscol(*command, "--precision", "auto") == 0
