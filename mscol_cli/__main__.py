@@ -29,8 +29,8 @@ def main() -> None:
     # and work of seconds takes minutes. Read when torch is loaded; processes started here have it.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    # Warnings of its sockets, several for each attempt to connect; errors are exceptions.
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # torch logs each attempt to connect, with a C++ backtrace; what fails is an exception, too.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     try:
         code = run()
     except KeyboardInterrupt:  # a second one, while the first was reported
