@@ -22,6 +22,7 @@ from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain.batches import CropSource
 from mscol_cli.pretrain.training import Training, learning_rate
 from mscol_cli.recipes.options import TrainingSettings
+from mscol_cli.runs.layout import STAMP
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
@@ -219,7 +220,8 @@ def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_p
     encoder = build_encoder(find_part(registry, "encoder", "small"), seed=0)
     objective = build_objective(find_objective(registry, "msa"), encoder, seed=0)
     source = CropSource(Store.open(store), objective, 8, encoder.crop_samples, "norm", seed=0)
-    training = Training(tmp_path, {}, TrainingSettings(), encoder, objective, source, cpu)
+    info = {**STAMP, "encoder": {"name": "small", "options": {}}}
+    training = Training(tmp_path, info, TrainingSettings(), encoder, objective, source, cpu)
     leave_behind(tmp_path / "checkpoints" / "step-00000007").mkdir()
     training.save()
     training.step += 1
