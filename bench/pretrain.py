@@ -45,6 +45,7 @@ from mscol_cli.pretrain.training import Training
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 
+ENCODER = "efficientnet_b0"
 CROP = 15_920
 """Crop length in samples, 0.995 s."""
 WARM_UP = 2
@@ -190,10 +191,10 @@ def _summary(times: list[tuple[float, float]], batch: int) -> dict[str, float]:
 
 def timed(update: Update, device: torch.device) -> tuple[float, float]:
     """Duration of a step and the time it waited for data, in seconds."""
-    _finish(device)
+    finish(device)
     started = time.perf_counter()
     waited = update()
-    _finish(device)
+    finish(device)
     return time.perf_counter() - started, waited
 
 
@@ -203,7 +204,13 @@ def mscol(
     """Training step of `mscol pretrain`."""
     if memory:
         vars(training)["process_settings"] = nullcontext
-    trainer = _training(Store.open(path), replace(_settings(options), **settings), device)
+    settings = {**vars(_settings(options)), **settings}
+    trainer = _training(
+        Store.open(path),
+        TrainingSettings(**settings),
+        device,
+        vars(options).get("encoder", ENCODER),
+    )
     batches = trainer.source.batches(0, trainer.settings.steps, device)
     return _updates(batches, lambda batch: trainer._update(trainer.model, batch))
 
@@ -318,11 +325,11 @@ def in_own_process(measure: Callable[..., dict[str, Any]], *arguments: object) -
 
 
 def sustained(
-    store: Path, options: argparse.Namespace, device: torch.device, size: int
+    store: Path, options: argparse.Namespace, device: torch.device, size: int, **settings: Any
 ) -> dict[str, Any]:
     """Sustained pairs per second at one batch size."""
     options = argparse.Namespace(**{**vars(options), "batch": size})
-    update = mscol(store, options, device)
+    update = mscol(store, options, device, **settings)
     for _ in range(3):
         timed(update, device)
     started, count, waited = time.perf_counter(), 0, 0.0
@@ -331,8 +338,8 @@ def sustained(
         count += 1
         # Otherwise the host would queue steps ahead of the GPU.
         if count % 10 == 0:
-            _finish(device)
-    _finish(device)
+            finish(device)
+    finish(device)
     seconds = time.perf_counter() - started
     result = {
         "batch": size,
@@ -347,7 +354,8 @@ def sustained(
 
 def roofline(store: Store, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """FLOPs and bytes per pair, speed of a matrix product and a copy, and a profile."""
-    trainer = _training(store, replace(_settings(options), compile="off"), device)
+    encoder = vars(options).get("encoder", ENCODER)
+    trainer = _training(store, replace(_settings(options), compile="off"), device, encoder)
     batch = next(trainer.source.batches(0, 1, device))
     # The backward pass costs twice the forward pass. The counter of torch overestimates the
     # backward pass of grouped convolutions.
@@ -356,8 +364,8 @@ def roofline(store: Store, options: argparse.Namespace, device: torch.device) ->
     result = {
         "gflop_per_pair": 3 * counter.get_total_flops() / options.batch / 1e9,
         "activation_megabytes_per_pair": _saved_bytes(trainer, batch) / options.batch / 1e6,
-        "matmul_tflops": _matmul_flops(device) / 1e12,
-        "copy_gigabytes_per_second": _copy_bytes(device) / 1e9,
+        "matmul_tflops": matmul_flops(device) / 1e12,
+        "copy_gigabytes_per_second": copy_bytes(device) / 1e9,
     }
     compute = 1e12 * result["matmul_tflops"] / (1e9 * result["gflop_per_pair"])
     # Each saved activation is written once and read by the next layer and the backward pass, and
@@ -391,20 +399,24 @@ def _profile(trainer: Training, batch: Batch) -> None:
         kinds.append(ProfilerActivity.CUDA)
     with profile(activities=kinds) as profiler:
         trainer._update(trainer.model, batch)
-        _finish(trainer.device)
+        finish(trainer.device)
     order = "self_cuda_time_total" if len(kinds) > 1 else "self_cpu_time_total"
     print(profiler.key_averages().table(sort_by=order, row_limit=20))
 
 
-def _matmul_flops(device: torch.device, size: int = 8192) -> float:
-    size = size if device.type == "cuda" else 1024
-    kind = torch.bfloat16 if device.type == "cuda" else torch.float32
+def matmul_flops(
+    device: torch.device, kind: torch.dtype | None = None, size: int | None = None
+) -> float:
+    """FLOP/s of a product of random matrices, on a GPU in bf16 unless `kind` is another type."""
+    size = size or (8192 if device.type == "cuda" else 1024)
+    kind = kind or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     left, right = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
     return 2 * size**3 / _median(lambda: left @ right, device)
 
 
-def _copy_bytes(device: torch.device) -> float:
-    source = torch.ones(2**30 // 4 if device.type == "cuda" else 2**26, device=device)
+def copy_bytes(device: torch.device, count: int | None = None) -> float:
+    """Bytes per second that a copy reads and writes, of `count` float32 numbers."""
+    source = torch.ones(count or (2**29 if device.type == "cuda" else 2**26), device=device)
     target = torch.empty_like(source)
     return 2 * source.numel() * 4 / _median(lambda: target.copy_(source), device)
 
@@ -417,9 +429,11 @@ def _median(work: Callable[[], Any], device: torch.device) -> float:
     return statistics.median(timed(update, device)[0] for _ in range(20))
 
 
-def _training(store: Store, settings: TrainingSettings, device: torch.device) -> Training:
+def _training(
+    store: Store, settings: TrainingSettings, device: torch.device, name: str = ENCODER
+) -> Training:
     registry = load_registry()
-    encoder = build_encoder(find_part(registry, "encoder", "efficientnet_b0"), seed=0)
+    encoder = build_encoder(find_part(registry, "encoder", name), seed=0)
     objective = build_objective(find_objective(registry, "msa"), encoder, seed=0)
     source = CropSource(
         store,
@@ -449,7 +463,8 @@ def _synthesise(folder: Path) -> Path:
     return store
 
 
-def _finish(device: torch.device) -> None:
+def finish(device: torch.device) -> None:
+    """Wait for a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -39,6 +39,7 @@ from mscol_cli.vectors.export import SUFFIXES
 
 SECONDS, RATE = 1.2, 16_000
 Watch = Callable[[subprocess.Popen[bytes]], None]
+Measure = Callable[[Sequence[object]], tuple[float, float, int]]
 
 
 def measure(command: Sequence[object], watch: Watch | None = None) -> tuple[float, float, int]:
@@ -136,8 +137,10 @@ def write_notes(folder: Path, notes: int) -> list[Path]:
     return [paths[row] for row in rng.permutation(len(paths))]
 
 
-def probe(folder: Path, notes: int, dim: int, options: Sequence[str]) -> None:
-    """Time and memory of a probe whose vectors are all cached."""
+def probe(
+    folder: Path, notes: int, dim: int, options: Sequence[str], run: Measure = measure
+) -> None:
+    """Time and memory of a probe whose vectors are all cached; `run` measures the command."""
     encoder = {256: "small", 1280: "efficientnet_b0"}[dim]
     os.environ["MSCOL_CACHE"] = str(folder / "cache")
     model = resolve_model("untrained", encoder, load_registry(), torch.device("cpu"))
@@ -157,7 +160,7 @@ def probe(folder: Path, notes: int, dim: int, options: Sequence[str]) -> None:
     print(f"{notes:,} notes, {dim} dimensions: {used_bytes(path) / 1e6:,.0f} MB")
     command = ["probe", "nsynth", "--data", folder / "nsynth", "--model", "untrained"]
     command += ["--encoder", encoder, "--device", "cpu", "-o", folder / "out", *options]
-    seconds, memory, code = measure(command)
+    seconds, memory, code = run(command)
     print(f"{seconds:.1f} s, peak {memory:,.0f} MB, exit code {code}")
     result = json.loads((folder / "out" / "probe.json").read_text())
     print(result["seconds"], result["test_sets"][0]["metrics"]["accuracy"]["value"])

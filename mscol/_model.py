@@ -18,7 +18,13 @@ from mscol._options import StrPath
 from mscol._progress import CallbackProgress, ProgressCallback
 from mscol_cli.audio.resample import resample_array
 from mscol_cli.engine.devices import pick_device
-from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips, embed_files
+from mscol_cli.engine.embedding import (
+    Clip,
+    ClipEmbedding,
+    device_of,
+    embed_clips,
+    embed_files,
+)
 from mscol_cli.engine.models import Model as LoadedModel
 from mscol_cli.engine.models import resolve_model
 from mscol_cli.engine.waveform_encoder import WaveformEncoder
@@ -57,8 +63,8 @@ def load(
 
     Args:
         model: A run folder, a checkpoint folder, the name of a run under `runs/`, `mini`,
-            `hf:ORG/NAME[@REVISION]`, or `untrained`; None for `runs/latest`, or `mini` if it does
-            not exist.
+            `hf:ORG/NAME[@REVISION]`, `untrained`, or `logmel`; None for `runs/latest`, or `mini` if
+            it does not exist.
         encoder: Name of the encoder for `untrained`; None for that of the default model.
         device: `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`.
 
@@ -79,8 +85,8 @@ class Model:
         encoder: The network with its front end, in eval mode: waveforms (batch, samples) to
             vectors (batch, dim), differentiable. `embed` uses it where it is, so
             `model.encoder.to(...)` moves the model.
-        name: Name of the run and step, `mini`, the repository at its commit, or
-            `untrained-<encoder>`.
+        name: Name of the run and step, `mini`, the repository at its commit,
+            `untrained-<encoder>`, or `logmel`.
         hash: SHA-256 of the weights as loaded, hex.
         step: Number of training steps.
         info: Content of the run's run.json; only the encoder for an untrained model.
@@ -214,7 +220,7 @@ class Model:
         progress: CallbackProgress,
     ) -> Generator[ClipEmbedding | BadInputError, None, None]:
         network = self.encoder.network
-        device = next(network.parameters()).device
+        device = device_of(network)
         if paths is not None:
             decode = partial(load_waveform, warn=progress.warn)
             yield from embed_files(network, paths, device=device, decode=decode)

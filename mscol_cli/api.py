@@ -21,7 +21,14 @@ from mscol_cli.contracts.hooks import hookimpl
 from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.options import NoOptions, option
 from mscol_cli.contracts.tags import TOP_TAGS
-from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskItem
+from mscol_cli.contracts.task import (
+    ProbeProtocol,
+    Split,
+    StemRetrieval,
+    Task,
+    TaskData,
+    TaskItem,
+)
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
 from mscol_cli.system.files import file_hash, inside
 
@@ -77,6 +84,7 @@ __all__ = [
     "SeparatorCard",
     "SeparatorContext",
     "Split",
+    "StemRetrieval",
     "StoreIndex",
     "Task",
     "TaskCard",

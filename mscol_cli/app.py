@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Sequence
 from typing import Annotated
@@ -31,7 +32,7 @@ from mscol_cli.commands.store import store
 from mscol_cli.commands.tag import tag
 from mscol_cli.commands.terminal import print_error, print_lines
 from mscol_cli.commands.vectors import vectors
-from mscol_cli.errors import Interrupted, MscolError, PluginCallError
+from mscol_cli.errors import Interrupted, MscolError, PluginCallError, UsageError
 
 app = typer.Typer(
     name="mscol",
@@ -92,6 +93,7 @@ def options(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; every error is one line on stderr."""
     try:
+        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
         # `obj` is for commands that run other command lines: they do not import this module.
         code = app(args=arguments, standalone_mode=False, obj=run)
     except (KeyboardInterrupt, typer.Abort):
@@ -108,6 +110,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if code == Interrupted.exit_code:
         return _fail(Interrupted("interrupted."), code)
     return code if isinstance(code, int) else 0
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Raise UsageError for an empty argument: as a path it would be the current folder."""
+    for position, argument in enumerate(arguments):
+        option, equals, value = argument.partition("=")
+        if option.startswith("--") and equals and not value:
+            raise UsageError(f"{option} is empty: give it a value, or omit it.")
+        if not argument:
+            before = arguments[position - 1] if position else ""
+            name = before if before.startswith("-") and before != "--" else "an argument"
+            raise UsageError(f"{name} is empty: give it a value, or omit it.")
 
 
 def _fail(error: Exception, code: int, message: str | None = None) -> int:

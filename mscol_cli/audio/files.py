@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -46,7 +47,8 @@ def find_audio(inputs: Sequence[Path]) -> AudioListing:
     A folder is searched recursively for files with a known suffix; an input that is a file is taken
     with any suffix. The name of a file is its path below the input folder, with `/` between parts,
     or its file name if it is the input itself. Files of two inputs can therefore share a name,
-    which `check_unique` reports.
+    which `check_unique` reports. An input that is a broken link, or that may not be accessed, is
+    listed as a file, and fails when it is opened.
 
     Raises:
         UsageError: One input lies inside another, so that a file would have two names.
@@ -64,15 +66,20 @@ def find_audio(inputs: Sequence[Path]) -> AudioListing:
 
 def _list(source: Path) -> AudioListing:
     try:
-        source.stat()
-    except FileNotFoundError:
-        raise MissingDataError(f"{source}: no such file or folder") from None
+        if stat.S_ISDIR(source.stat().st_mode):
+            return _Walk(source).listing()
+    except PermissionError:
+        pass  # a file that fails when it is opened; the other inputs do not depend on it
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise MissingDataError(f"{source}: cannot be read ({reason})") from None
-    if source.is_dir():
-        return _Walk(source).listing()
+        if not os.path.lexists(source):
+            raise MissingDataError(f"{source}: {_why_missing(error)}") from None
     return AudioListing([InputFile(source, source.name)])
+
+
+def _why_missing(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file or folder"
+    return f"cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
 def _why(listing: AudioListing) -> str:

@@ -11,6 +11,7 @@ from mscol_cli.audio.source import SourceFile
 # Sizes that ffmpeg, SoX, arecord and others write for "unknown", just below 2 and 4 GiB.
 _STREAMED = (range(0x7FFFF000, 0x80001000), range(0xFFFFF000, 0x100000000))
 _FLAC_HEAD = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+_VOC_TYPES, _VOC_PADDING = range(1, 10), 4096  # bytes
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -35,8 +36,8 @@ class DataBytes:
 
 
 def data_bytes(source: SourceFile) -> DataBytes | None:
-    """Locate the audio of a WAV, RF64, W64, AIFF, CAF, AU or MP4 file; None for other files, or if
-    the file has no audio chunk."""
+    """Locate the audio of a WAV, RF64, W64, AIFF, CAF, AU, MP4 or VOC file; None for other files,
+    or if the file has no audio chunk."""
     head = source.at(0, 16)
     kind = head[:4]
     if kind in (b"RIFF", b"RF64", b"BW64"):
@@ -55,7 +56,7 @@ def data_bytes(source: SourceFile) -> DataBytes | None:
         return _data_bytes(source, start, size)
     if head[4:8] == b"ftyp":
         return _first(source, _mp4_boxes(source), b"mdat")
-    return None
+    return _voc(source) if head == b"Creative Voice F" else None
 
 
 def wave_format(source: SourceFile) -> tuple[int, int] | None:
@@ -118,6 +119,17 @@ def _wave(source: SourceFile) -> DataBytes | None:
         if name == b"data":
             return _data_bytes(source, start, large if size == 0xFFFFFFFF and large else size)
     return None
+
+
+def _voc(source: SourceFile) -> DataBytes:
+    """All blocks of a VOC file: a type, a size in 24 bits, content. The last one has type 0."""
+    start = offset = _number(source.at(20, 2), "little")
+    while (head := source.at(offset, 4)) and head[0] in _VOC_TYPES:
+        offset += 4 + _number(head[1:], "little")
+    # Decoders stop at another type: a hole in the audio if much follows. SoX writes a size that is
+    # 8 bytes too small.
+    end = source.size if source.size - offset > _VOC_PADDING else offset
+    return DataBytes(start, end - start, min(offset, source.size) - start)
 
 
 def _first(source: SourceFile, chunks: Iterator[_Chunk], wanted: bytes) -> DataBytes | None:

@@ -9,7 +9,7 @@ from mscol_cli.audio import mpeg
 from mscol_cli.audio.headers import caf_samples, data_bytes, is_fragmented
 from mscol_cli.audio.source import SourceFile
 
-_EXACT = {"ape", "dsf", "flac", "mov", "mpc", "mpc8", "oma", "shn", "tak", "tta", "voc", "wv"}
+_EXACT = {"ape", "dsf", "flac", "mov", "mpc", "mpc8", "oma", "shn", "tak", "tta", "wv"}
 _ASF_PROPERTIES = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MICROSECONDS = 1_000_000
 

@@ -19,7 +19,7 @@ from mscol_cli.study.request import DemoRequest
 from mscol_cli.system.units import format_duration
 
 if TYPE_CHECKING:
-    from mscol_cli.study.demo import DemoResult
+    from mscol_cli.study.demo import DemoResult, DemoScore
 
 
 @with_request()
@@ -27,7 +27,8 @@ def demo(context: typer.Context, request: DemoRequest, json: Json = False) -> No
     """Run all stages on synthesised music: no download, no GPU, a few minutes.
 
     Synthesises a small collection, runs separate, pretrain, embed and probe on it, prints each
-    command line, and compares the pre-trained encoder with the untrained one and the bundled one.
+    command line, and compares the pre-trained encoder with the untrained one, statistics of the
+    log-mel, and the bundled encoder.
     """
     from mscol_cli.study.demo import run
 
@@ -41,11 +42,11 @@ def demo(context: typer.Context, request: DemoRequest, json: Json = False) -> No
 
 def _print_table(result: DemoResult) -> None:
     has_mini = any(score.mini for score in result.scores)
-    models = ("pre-trained", "untrained", *(["mini"] if has_mini else []))
+    models = ("pre-trained", "untrained", "logmel", *(["mini"] if has_mini else []))
     rows = [
         (
             *(score.task, score.metric, str(score.test_clips)),
-            *map(_cell, filter(None, (score.pretrained, score.untrained, score.mini))),
+            *map(_cell, filter(None, _scores(score))),
         )
         for score in result.scores
     ]
@@ -57,9 +58,13 @@ def _print_table(result: DemoResult) -> None:
         " not significant: this was a minute of training on less than an hour of music.",
         f"{format_duration(result.seconds)}. Output in {result.folder}: the music in data/, the"
         " store data/mtat.store, the run runs/demo (with TensorBoard curves), embeddings.npz,"
-        " reports in runs/demo/probes, probes/untrained"
+        " reports in runs/demo/probes, probes/untrained, probes/logmel"
         f"{' and probes/mini' if has_mini else ''}.",
     )
+
+
+def _scores(score: DemoScore) -> tuple[tuple[float, float, float] | None, ...]:
+    return score.pretrained, score.untrained, score.logmel, score.mini
 
 
 def _cell(score: tuple[float, float, float]) -> str:

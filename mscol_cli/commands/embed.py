@@ -30,7 +30,9 @@ def embed(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            help="Audio files, folders searched recursively, or sealed stores.", metavar="INPUT"
+            help="Audio files, folders searched recursively, or sealed stores.",
+            metavar="INPUT",
+            readable=False,
         ),
     ],
     model: ModelOption = None,

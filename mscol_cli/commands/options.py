@@ -97,7 +97,7 @@ def describe(item: Option) -> Any:
     about = item.metadata
     shown = {"help": about["help"], "metavar": about["metavar"] or None, "min": about["least"]}
     if about["positional"]:
-        return typer.Argument(**shown)
+        return typer.Argument(**shown, readable=False)  # one unreadable input must not end all
     return typer.Option(*filter(None, (about["short"], item.flag)), **shown)
 
 

@@ -10,6 +10,7 @@ from rich.table import Table as TerminalTable
 from mscol_cli.commands.columns import GAP, Row, split_to_fit
 from mscol_cli.commands.terminal import print_folded, print_lines, stdout, terminal_width
 from mscol_cli.pages.page import Block, Listing, Page, Table, Text
+from mscol_cli.system.text import visible
 
 BORDERS = 2
 """Characters that the frame of a table adds per column, besides the gap of plain columns."""
@@ -47,7 +48,7 @@ def _blocks(page: Page) -> Iterator[Block | str]:
 
 
 def _print_heading(text: str) -> None:
-    stdout().print(f"[bold]{escape(text)}[/bold]")
+    stdout().print(f"[bold]{escape(visible(text))}[/bold]")
 
 
 def _print_table(block: Table, width: int) -> None:
@@ -78,4 +79,4 @@ def _narrowest(rows: Sequence[Row]) -> int:
 
 def _cells(row: Sequence[str]) -> Row:
     """Cells without line breaks."""
-    return [" ".join(cell.split()) for cell in row]
+    return [visible(" ".join(cell.split())) for cell in row]

@@ -12,7 +12,7 @@ from mscol_cli.commands.panels import OUTPUT, PROCESSES
 from mscol_cli.commands.shared import DryRun, Json, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.separate.request import SeparateRequest
-from mscol_cli.system.units import format_duration
+from mscol_cli.system.units import counted, format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.separate.workflow import SeparateResult
@@ -71,8 +71,9 @@ def _format_result(result: SeparateResult) -> Iterator[str]:
         yield f"{result.store}: all tracks are done, another worker seals the store"
         return
     yield (
-        f"{result.store}: {result.tracks:,} tracks, {format_duration(3600 * result.hours)} of music"
-        f" ({result.done_before} were done before), in {format_duration(result.seconds)}"
+        f"{result.store}: {counted(result.tracks, 'track')},"
+        f" {format_duration(3600 * result.hours)} of music ({result.done_before} were done before),"
+        f" in {format_duration(result.seconds)}"
     )
     active = ", ".join(f"{name} {share:.0%}" for name, share in result.active.items())
     if active:

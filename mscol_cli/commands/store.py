@@ -16,7 +16,7 @@ from mscol_cli.commands.terminal import (
     print_result,
     printable,
 )
-from mscol_cli.system.units import format_bytes, format_duration
+from mscol_cli.system.units import counted, format_bytes, format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.store.contents import ManifestLine, StoreInfo, TrackInfo
@@ -68,8 +68,8 @@ def verify(path: StoreFolder, json: Json = False) -> None:
     raise_if_damaged(result)
     if not json:
         print_lines(
-            f"{path}: all {result.files} files match their checksums"
-            f" ({format_bytes(result.bytes)}, {result.tracks} tracks)"
+            f"{path}: all {counted(result.files, 'file')} match their checksums"
+            f" ({format_bytes(result.bytes)}, {counted(result.tracks, 'track')})"
         )
 
 
@@ -107,8 +107,8 @@ def export(
         result = run(request, progress)
     scaled = f", {result.scaled} tracks scaled down to full scale" if result.scaled else ""
     line = (
-        f"{result.output}: {result.written} files of {result.tracks} tracks written"
-        f" ({result.kept} existed before{scaled})"
+        f"{result.output}: {counted(result.written, 'file')} of {counted(result.tracks, 'track')}"
+        f" written ({result.kept} existed before{scaled})"
     )
     print_result(result, json, [line])
     finish(result.failures)
@@ -126,7 +126,7 @@ def _format_store(info: StoreInfo) -> Iterator[str]:
         yield f"inputs that failed: {info.failures}"
     yield f"separator: {separator.name}, by {separator.owner} {separator.version}"
     for name, value in {**separator.options, **separator.passport}.items():
-        yield f"  {name}: {','.join(value) if isinstance(value, list) else value}"
+        yield f"  {name}: {','.join(map(str, value)) if isinstance(value, list) else value}"
     if info.active is not None:
         yield "segments in which a source sounds:"
         yield from (f"  {name}: {share:.1%}" for name, share in info.active.items())

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 def tag(
     inputs: Annotated[
         list[Path],
-        typer.Argument(help="Audio files, and folders searched recursively.", metavar="INPUT"),
+        typer.Argument(
+            help="Audio files, and folders searched recursively.", metavar="INPUT", readable=False
+        ),
     ],
     head: Annotated[
         Path,

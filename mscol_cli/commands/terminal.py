@@ -32,7 +32,7 @@ from rich.text import Text
 
 from mscol_cli.commands.columns import Row, aligned
 from mscol_cli.contracts.progress import NO_BAR
-from mscol_cli.system.files import escaped
+from mscol_cli.system.text import visible
 from mscol_cli.system.values import as_json
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def stderr() -> Console:
 
 def print_error(message: str) -> None:
     """Print an error as one line on stderr, wrapped at words on a terminal."""
-    _print(stderr(), Text.assemble(("error: ", "bold red"), escaped(" ".join(message.split()))))
+    _print(stderr(), Text.assemble(("error: ", "bold red"), visible(" ".join(message.split()))))
 
 
 def _print(console: Console, text: Text) -> None:
@@ -114,10 +114,10 @@ def print_result(result: Any, json: bool, lines: Iterable[str]) -> None:
 
 
 def print_lines(*lines: str) -> None:
-    """Print lines on stdout unchanged."""
+    """Print lines on stdout; only what a terminal would obey is escaped."""
     # One write: a store may have a hundred thousand lines, and the console is slow for each.
     file = stdout().file
-    file.write(escaped("".join(f"{line}\n" for line in lines)))
+    file.write(visible("".join(f"{line}\n" for line in lines)))
     file.flush()
 
 
@@ -178,7 +178,7 @@ def print_table(header: Row, rows: Sequence[Row]) -> None:
         return
     table = plain_table(*header)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(visible(cell)) for cell in row))
     stdout().print(table)
 
 
@@ -307,6 +307,7 @@ class TerminalProgress:
     def begin(self, title: str, total: int | None, unit: str) -> None:
         """Start a bar; ends the previous one."""
         self.end()
+        title = visible(title)
         if os.environ.get(NO_BAR):
             return
         if not self._console.is_terminal:
@@ -328,7 +329,8 @@ class TerminalProgress:
             return
         self._bar.advance(self._task, amount)
         if fields:
-            self._bar.update(self._task, shown=format_fields(fields, self._fields_width))
+            shown = visible(format_fields(fields, self._fields_width))
+            self._bar.update(self._task, shown=shown)
 
     def skip(self, amount: int) -> None:
         """Move the bar by units that were done in an earlier run, without counting for the rate."""
@@ -348,11 +350,11 @@ class TerminalProgress:
 
     def note(self, message: str) -> None:
         """Print a line on stderr."""
-        _print(self._console, Text(escaped(message)))
+        _print(self._console, Text(visible(message)))
 
     def warn(self, message: str) -> None:
         """Print a highlighted line on stderr."""
-        line = escaped(" ".join(message.split()))
+        line = visible(" ".join(message.split()))
         _print(self._console, Text.assemble(("warning: ", "yellow"), line))
 
     def __enter__(self) -> TerminalProgress:

@@ -32,8 +32,11 @@ class Augmented(Objective):
         return self.objective.check(index, batch_size)
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
-        """The objective's plan, with the parameters of the augmentations added to its labels."""
+        """The objective's plan, mixed by the augmentations, with their parameters added to its
+        labels."""
         plan = self.objective.plan(index, rng, batch_size)
+        for augmentation in self._all():
+            plan = augmentation.mix(plan, index, rng)
         labels = dict(plan.labels)
         for number, augmentation in enumerate(self._all()):
             drawn = augmentation.draw(plan, rng)

@@ -45,8 +45,8 @@ class ObjectiveCard(Card):
             `augmentation(options, context)` makes an `Augmentation`, which `--objective msa+NAME`
             applies to the crops of `msa`.
         augmentation_options: Dataclass of the augmentation's options.
-        needs_sources: Whether it learns from separated sources: stores that hold only mixtures are
-            refused.
+        needs_sources: Whether it learns from separated sources, or its augmentation mixes them:
+            stores that hold only mixtures are refused.
         sources_option: Name of the option, a tuple of names, that limits which sources it learns
             from: `pretrain --stems` sets it, and `report` compares runs by it.
     """

@@ -32,6 +32,9 @@ class Encoder(nn.Module, ABC):
     def frontend(self, waveforms: Tensor) -> Tensor:
         """Compute features from waveforms; augmentations change them before `forward`.
 
+        Each row depends on its own waveform only: with little memory, it is called with a part of
+        the batch.
+
         Args:
             waveforms: (batch, samples) float32 at `sample_rate` and `level`; `samples` is
                 `crop_samples`.

@@ -120,8 +120,19 @@ class Objective(nn.Module, ABC):
 class Augmentation(nn.Module):
     """A change of crops that any objective can be trained with, as in `--objective msa+mws`.
 
-    It may change all views or some, but not which crops are cut or the loss.
+    It may change all views or some, and the sources that crops are mixed of, but not their tracks,
+    their positions or the loss.
     """
+
+    def mix(self, plan: CropPlan, index: StoreIndex, rng: np.random.Generator) -> CropPlan:
+        """Change the gains of sources in the crops, before they are cut; by default none.
+
+        Args:
+            plan: The crops and labels of the objective.
+            index: Index of the store.
+            rng: Generator that depends on seed and step only.
+        """
+        return plan
 
     def draw(self, plan: CropPlan, rng: np.random.Generator) -> Mapping[str, NDArray[Any]]:
         """Draw all random parameters of one update.

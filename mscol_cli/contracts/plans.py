@@ -72,15 +72,22 @@ class Crops:
         source: (batch,) row of `StoreIndex.sources`.
         start: (batch,) first sample of the crop in its track. The crop must end inside the track;
             in a track shorter than a crop it must be 0, and zeros are appended.
+        gains: (batch, sources) factors of all sources of the store, in its order: each crop is
+            their weighted sum in place of one `source`. With 0 and 1 it is a stem or a sub-mixture,
+            with random gains a re-mix. A row may use the mixture or other sources, not both. The
+            sum is scaled to the encoder's level, so that only the ratios of gains matter unless
+            that level is `none`.
     """
 
     track: IntArray
     source: IntArray
     start: IntArray
+    gains: NDArray[np.float32] | None = None
 
     def rows(self, keep: slice) -> Crops:
         """The crops of some rows of the batch."""
-        return Crops(self.track[keep], self.source[keep], self.start[keep])
+        gains = None if self.gains is None else self.gains[keep]
+        return Crops(self.track[keep], self.source[keep], self.start[keep], gains)
 
 
 @dataclass(frozen=True)

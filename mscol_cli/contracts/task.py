@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from mscol_cli.contracts.options import option
+from mscol_cli.errors import MissingDataError
 
 Split = Literal["train", "valid", "test"]
 
@@ -130,3 +131,26 @@ class Task(ABC):
             MissingDataError: The metadata or all audio is missing; the message names the file that
                 was looked for.
         """
+
+
+class StemRetrieval(Task):
+    """Base class of tasks without labels: find the stem that belongs to other stems of its track.
+
+    The data is a store with sources. Clip embeddings of the frozen encoder are compared by cosine;
+    no classifier is trained.
+
+    Attributes:
+        query: What is given: `rest`, the mixture of all other sources of a track, or `stem`, each
+            of them on its own.
+        candidates: What is searched: `all` stems of all tracks, or those of the same `source`.
+    """
+
+    protocol = ProbeProtocol(
+        metrics=("recall_at_1", "recall_at_5", "recall_at_10", "median_rank"), select="recall_at_1"
+    )
+    query: Literal["rest", "stem"] = "rest"
+    candidates: Literal["all", "source"] = "all"
+
+    def load(self, folder: Path) -> TaskData:
+        """Raise MissingDataError: stems have no labels and no splits."""
+        raise MissingDataError(f"{folder}: stem retrieval has no labelled clips; use another task.")

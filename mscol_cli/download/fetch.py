@@ -93,7 +93,8 @@ def fetch(
             except web.Unavailable as error:
                 problems.append(f"{url} {error}")
                 continue
-            record.finish(file.name, checksum, part.finish(path), url)
+            record.finish(file.name, checksum, part.size, url)
+            part.finish(path)
             return path
         raise _unavailable(path, part, problems)
 

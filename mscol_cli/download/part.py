@@ -45,12 +45,11 @@ class Part(AbstractContextManager["Part"]):
         self._file.truncate(0)
         self.size = 0
 
-    def finish(self, path: Path) -> int:
-        """Flush the file to the disk and rename it to its final name. Returns its size in bytes."""
+    def finish(self, path: Path) -> None:
+        """Flush the file to the disk and rename it to its final name."""
         os.fsync(self._file.fileno())
         self.path.replace(path)
         sync(path.parent)
-        return self.size
 
     def __exit__(self, *_: object) -> None:
         self._file.close()

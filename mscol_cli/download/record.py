@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mscol_cli.download.checksum import Checksum
 from mscol_cli.download.table import Archive
-from mscol_cli.system.files import read_json, write_json
+from mscol_cli.system.files import write_json
+from mscol_cli.system.json_files import parsing, read_json
+from mscol_cli.system.values import from_json
+
+
+@dataclass(frozen=True)
+class _Content:
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    under_way: Mapping[str, int] = field(default_factory=dict)
+    archives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Record:
     """Downloaded files with their origin, sizes of partial downloads, and unpacked archives."""
 
     def __init__(self, folder: Path, collection: str) -> None:
-        """Read an existing record. Raises UsageError if it is not JSON."""
+        """Read an existing record. Raises UsageError if it is damaged."""
         self._path = folder / f".mscol-{collection}.json"
         content = read_json(self._path, "download") if self._path.exists() else {}
-        self._files: dict[str, Any] = content.get("files", {})
-        self._totals: dict[str, int] = content.get("under_way", {})
-        self._archives: dict[str, Any] = content.get("archives", {})
+        with parsing(self._path, "delete it, and files are checked again."):
+            read = from_json(_Content, content)
+        self._files = {name: dict(file) for name, file in read.files.items()}
+        self._totals = dict(read.under_way)
+        self._archives = {name: dict(archive) for name, archive in read.archives.items()}
 
     def total(self, name: str) -> int | None:
-        """Size in bytes of a partly downloaded file, as reported by its server."""
-        return self._totals.get(name)
+        """Size in bytes of a partly downloaded file, as reported by its server or recorded."""
+        recorded = self._files.get(name, {}).get("bytes")
+        return self._totals.get(name, recorded)
 
     def start(self, name: str, total: int | None) -> None:
         """Record that a download has started."""
@@ -38,15 +51,24 @@ class Record:
         return str(checksum) if checksum else None
 
     def finish(self, name: str, checksum: Checksum, size: int, url: str) -> None:
-        """Record that a file is complete, with its size in bytes."""
+        """Record that a file is complete, with its size in bytes.
+
+        Called before the file gets its name, so that no kill leaves a file without hash and
+        address; the address of the same file is then kept.
+        """
         self._totals.pop(name, None)
-        self._files[name] = {"hash": str(checksum), "bytes": size, "url": url}
+        if self.hash_of(name) != str(checksum):
+            self._files[name] = {"hash": str(checksum), "bytes": size, "url": url}
         self._write()
 
     def is_unpacked(self, archive: Archive) -> bool:
         """Whether this version of the archive is completely unpacked."""
         state = self._archives.get(archive.name, {})
         return bool(state.get("unpacked")) and state.get("parts") == _checksums(archive)
+
+    def is_needless(self, archive: Archive) -> bool:
+        """Whether the archive is unpacked and was to be deleted."""
+        return self.is_unpacked(archive) and self._archives[archive.name].get("kept") is False
 
     def is_started(self, archive: Archive) -> bool:
         """Whether unpacking has started."""
@@ -57,9 +79,9 @@ class Record:
         self._archives[archive.name] = {"unpacked": False, "parts": _checksums(archive)}
         self._write()
 
-    def finish_unpacking(self, archive: Archive, members: int) -> None:
-        """Record that an archive is completely unpacked."""
-        state = {"unpacked": True, "members": members, "parts": _checksums(archive)}
+    def finish_unpacking(self, archive: Archive, members: int, kept: bool) -> None:
+        """Record that an archive is completely unpacked, and whether it is kept."""
+        state = {"unpacked": True, "members": members, "parts": _checksums(archive), "kept": kept}
         self._archives[archive.name] = state
         self._write()
 

@@ -19,10 +19,10 @@ from mscol_cli.download.joined import SeekError, open_joined
 from mscol_cli.download.tar import tar_members
 from mscol_cli.errors import MscolError
 from mscol_cli.system.files import require_space
+from mscol_cli.system.temporary import remove_leftovers, temporary_path
 
 BLOCK = 1 << 20
 END_RECORD, MAX_COMMENT = 22, 65535  # bytes at the end of a zip
-TEMPORARY = ".unpacking.part"
 DAMAGE = (BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, SeekError)
 UNSUPPORTED = (NotImplementedError, RuntimeError)  # a method zipfile lacks, a password
 
@@ -177,7 +177,8 @@ def _write(target: Path, content: IO[bytes], size: int, watch: Callable[[int], N
     """Write a member of `size` bytes, never more. Raises EOFError for another size."""
     left = size
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(TEMPORARY)
+    remove_leftovers(target.parent)
+    temporary = temporary_path(target)
     try:
         with temporary.open("wb") as file:
             while block := content.read(BLOCK):

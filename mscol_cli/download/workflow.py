@@ -101,6 +101,7 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
             _fetch_all(collection, left, folder, record, progress)
             for archive in left.archives:
                 _unpack(archive, folder, record, request.keep_archives, progress)
+            _delete_needless(collection, folder, record)
     return DownloadResult(
         collection=collection.name,
         title=collection.title,
@@ -151,11 +152,15 @@ def _unpack(archive: Archive, folder: Path, record: Record, keep: bool, progress
     parts = [folder / part.name for part in archive.parts]
     record.start_unpacking(archive)
     members = unpack(archive.name, archive.kind, parts, folder, progress)
-    record.finish_unpacking(archive, members)
+    record.finish_unpacking(archive, members, keep)
     progress.note(f"{archive.name}: unpacked to {folder}, files: {members}")
-    if not keep:
-        for part in parts:
-            part.unlink()
+
+
+def _delete_needless(collection: Collection, folder: Path, record: Record) -> None:
+    """Delete unpacked archives, also those that a killed process was about to delete."""
+    for archive in filter(record.is_needless, collection.archives):
+        for part in archive.parts:
+            (folder / part.name).unlink(missing_ok=True)
 
 
 def _file_result(

@@ -48,6 +48,13 @@ class _Replacement(nn.modules.batchnorm._BatchNorm):
 class GlobalBatchNormOnGpu(_Replacement, nn.SyncBatchNorm):
     """torch's SyncBatchNorm, which does not support CPUs."""
 
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise (batch, channels, ...) per channel."""
+        if distributed.world_size() > 1:
+            return super().forward(input)
+        # SyncBatchNorm does not know `distributed.alone`.
+        return cast(Tensor, self.after(nn.modules.batchnorm._BatchNorm.forward(self, input)))
+
 
 class GlobalBatchNorm(_Replacement):
     """Batch normalisation on a CPU, for a batch in one process or split over several.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -57,13 +58,13 @@ def _local_gpu(count: int) -> int:
     return process.local_rank if process is not None and count > 1 else 0
 
 
-def require_gpus(count: int) -> None:
-    """Raise UsageError if this machine has fewer GPUs."""
+def require_gpus(count: int, instead: str, option: str = "--gpus") -> None:
+    """Raise UsageError, with the options to use instead, if this machine has fewer GPUs."""
     available = torch.cuda.device_count()
     if available < count:
         raise UsageError(
-            f"--gpus {count} needs {count} GPUs, this machine has {available}: lower --gpus, or use"
-            f" --processes {count} --device cpu."
+            f"{option} {count} needs {count} GPUs, this machine has {available}: lower {option}, or"
+            f" use {instead}."
         )
 
 
@@ -85,14 +86,15 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the process group of a launched process; does nothing for a single process.
+    """Join the process group of a launched process; a single process only makes `device` current.
 
     Raises:
         UsageError: The launcher gives no address or port.
     """
     process = launched()
     if process is None:
-        yield
+        with current_gpu(device):
+            yield
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -108,6 +110,11 @@ def process_group(device: torch.device) -> Iterator[None]:
         dist.barrier()
     finally:
         dist.destroy_process_group()
+
+
+def current_gpu(device: torch.device) -> AbstractContextManager[object]:
+    """Context in which a GPU is the current one, as parts of torch expect; empty for a CPU."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _rendezvous(process: Launched) -> str:
@@ -151,6 +158,18 @@ def keep_freed_memory() -> Iterator[bool]:
                 mallopt(M_MMAP_MAX, DEFAULT_MMAP_MAX)
                 mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_THRESHOLD)
                 library.malloc_trim(0)
+
+
+def random_state_kept(device: torch.device) -> AbstractContextManager[None]:
+    """Context after which torch's random state is as before, on the CPU and on `device`."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def release_memory() -> None:
+    """Return memory that the caching allocator of a GPU holds, after tensors were freed."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def memory_in_use(device: torch.device) -> int | None:

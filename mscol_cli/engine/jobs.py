@@ -62,7 +62,7 @@ def wanted_jobs(jobs: int | None, gpus: int | None) -> int:
     if count < 1:
         raise UsageError("--jobs and --gpus take a number of 1 or more.")
     if gpus is not None:
-        require_gpus(gpus)
+        require_gpus(gpus, f"--jobs {gpus}")
     return count
 
 

@@ -14,7 +14,7 @@ from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
 from mscol_cli.engine import references
-from mscol_cli.engine.references import FOLDERS, MINI, REFERENCES, UNTRAINED
+from mscol_cli.engine.references import FOLDERS, LOGMEL, MINI, REFERENCES, UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, Registry, describe_part, find_objective, find_part
 from mscol_cli.host.building import build_part
@@ -35,8 +35,8 @@ class Model:
 
     Attributes:
         encoder: The network.
-        name: Label in tables: name and step of the run, `mini`, `hf:ORG/NAME@COMMIT`, or
-            `untrained-<encoder>`.
+        name: Label in tables: name and step of the run, `mini`, `hf:ORG/NAME@COMMIT`,
+            `untrained-<encoder>`, or `logmel`.
         hash: SHA-256 of the weights, for caches.
         step: Number of training steps.
         info: Content of run.json; only the encoder for an untrained model.
@@ -121,8 +121,8 @@ def resolve_model(
 
     Args:
         model: A run folder, a checkpoint folder, the name of a run under `runs/`,
-            `hf:ORG/NAME[@REVISION]`, `mini`, `untrained`, or None for `runs/latest` and, without a
-            run, `mini`.
+            `hf:ORG/NAME[@REVISION]`, `mini`, `untrained`, `logmel`, or None for `runs/latest` and,
+            without a run, `mini`.
         encoder: The encoder of `untrained`; None takes the encoder of the default model, so that
             the two can be compared.
         registry: The plugins.
@@ -137,6 +137,8 @@ def resolve_model(
         return _resolve_untrained(encoder, registry, device)
     if encoder is not None:
         raise UsageError("--encoder needs --model untrained; a trained model has its own encoder.")
+    if model == LOGMEL:
+        return untrained_model(find_part(registry, "encoder", LOGMEL), device)
     if model is None:
         return _load_default(registry, device)
     if model == MINI:
@@ -227,13 +229,17 @@ def _bundled() -> checkpoints.Checkpoint:
 
 
 def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
-    """Build an untrained encoder with the initial weights of a run of the same seed."""
+    """Build an untrained encoder with the initial weights of a run of the same seed.
+
+    An encoder without weights has its own name, as in `logmel`.
+    """
     encoder = build_encoder(part, seed)
     options = sorted(asdict(part.options).items())
     key = f"untrained {part.name} {part.entry.version} {options} {seed}"
     digest = hashlib.sha256(key.encode()).hexdigest()
     info = {"encoder": describe_part(part)}
-    return Model(encoder.eval().to(device), f"{UNTRAINED}-{part.name}", digest, 0, info, None)
+    name = f"{UNTRAINED}-{part.name}" if any(True for _ in encoder.parameters()) else part.name
+    return Model(encoder.eval().to(device), name, digest, 0, info, None)
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:

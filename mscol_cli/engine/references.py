@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.runs.layout import ENCODER, RUN, RUNS
-from mscol_cli.system.files import read_json
+from mscol_cli.system.json_files import read_json
 
 MINI = "mini"
 """Reference and name of the bundled model."""
 BUNDLED = Path(__file__).parent / MINI
 """Its checkpoint folder: `run.json`, `encoder.safetensors` and `CARD.md`."""
 UNTRAINED = "untrained"
+LOGMEL = "logmel"
+"""Reference and name of the baseline: log-mel statistics, an encoder without weights."""
 FOLDERS = f"a run folder, the name of a run in {RUNS}/, a checkpoint folder"
-REFERENCES = f"{FOLDERS}, hf:ORG/NAME[@REVISION], '{MINI}' (bundled) or '{UNTRAINED}'"
+REFERENCES = (
+    f"{FOLDERS}, hf:ORG/NAME[@REVISION], '{MINI}' (bundled), '{UNTRAINED}' or '{LOGMEL}' (a"
+    " baseline)"
+)
 """All references, and those to folders, for help texts and messages."""
 DEFAULT_MODEL = f"{RUNS}/latest; without a run, {MINI}"
 

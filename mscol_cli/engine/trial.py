@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 
@@ -56,23 +56,33 @@ def try_objective(
         PluginCallError: One of its methods, or the encoder's front end, raised an exception.
     """
     _plan(objective, encoder, index, batch_size)
-    with torch.random.fork_rng(devices=()), _state_kept(objective, encoder):
+    with torch.random.fork_rng(devices=()), state_kept(objective, encoder):
         _try_crops(objective, encoder, _plan(objective, encoder, index, CROPS))
         plan = _plan(objective, encoder, index, min(batch_size, LOSS_ROWS))
         _try_loss(objective, encoder.dim, plan)
 
 
 @contextmanager
-def _state_kept(*modules: nn.Module) -> Iterator[None]:
+def state_kept(*modules: nn.Module) -> Iterator[None]:
     """Restore parameters and buffers, which a call may change, as in batch normalisation."""
+    restore = saved_state(*modules)
+    yield
+    restore()
+
+
+def saved_state(*modules: nn.Module) -> Callable[[], None]:
+    """Copy parameters and buffers; returns a function that restores them, in place."""
     tensors = [
         tensor for module in modules for tensor in chain(module.parameters(), module.buffers())
     ]
     before = [tensor.detach().clone() for tensor in tensors]
-    yield
-    with torch.no_grad():
-        for tensor, value in zip(tensors, before, strict=True):
-            tensor.copy_(value)
+
+    def restore() -> None:
+        with torch.no_grad():
+            for tensor, value in zip(tensors, before, strict=True):
+                tensor.copy_(value)
+
+    return restore
 
 
 def _plan(objective: Objective, encoder: Encoder, index: StoreIndex, batch_size: int) -> CropPlan:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.map.colouring import Colouring, by_category, by_number
+from mscol_cli.system.text import from_csv_cell
 
 ID = "id"
 MAX_NUMERIC_CATEGORIES = 8
@@ -67,7 +68,7 @@ def _read(path: Path) -> dict[str, Mapping[str, str]]:
                 )
             for row in reader:
                 cells = {name: cell.strip() for name, cell in row.items() if name and name != ID}
-                rows.setdefault(row[ID], cells)
+                rows.setdefault(from_csv_cell(row[ID]), cells)
     except FileNotFoundError:
         raise MissingDataError(
             f"{path}: no such file; --color takes folder, cluster, or a CSV file."

@@ -14,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mscol_cli.errors import MscolError
 from mscol_cli.pages.page import Block, Neighbours, Page, Picture, Pictures
-from mscol_cli.system.files import inside, read_json, write_bytes, write_json, write_text
+from mscol_cli.system.files import inside, write_bytes, write_json, write_text
+from mscol_cli.system.json_files import INVALID, read_json
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES, SOUNDS = "pictures", "sounds"
@@ -174,7 +175,7 @@ def _listed(folder: Path) -> list[Entry]:
     try:
         content = read_json(folder / WRITTEN, "report")
         return [(str(entry["file"]), str(entry["sha256"])) for entry in content["files"]]
-    except (MscolError, LookupError, TypeError):
+    except (MscolError, *INVALID):
         return []
 
 

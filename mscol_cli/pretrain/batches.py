@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -75,7 +75,7 @@ class CropSource:
         validate_plan(plan, index, self.crop_samples, self.batch_size, label)
         return plan
 
-    def batches(self, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
+    def batches(self, start: int, stop: int, device: torch.device) -> Generator[Batch, None, None]:
         """Yield this process's rows of updates `start` to `stop` (exclusive)."""
         resident: DeviceStore | None = None
         if keeps_on_device(self.store_on, self.store, device):
@@ -98,6 +98,62 @@ class CropSource:
         return _Read(crops, plan.labels)
 
 
+class BatchStream:
+    """Batches of consecutive updates, whose store can leave the device.
+
+    Attributes:
+        source: Source of the batches; its `store_on` is where the store is: `device` or `host`.
+    """
+
+    def __init__(self, source: CropSource, start: int, stop: int, device: torch.device) -> None:
+        """Read batches of updates `start` to `stop` (exclusive)."""
+        on_device = keeps_on_device(source.store_on, source.store, device)
+        self._may_leave = on_device and source.store_on == "auto"
+        self.source = replace(source, store_on="device" if on_device else "host")
+        self._step, self._stop, self._device = start, stop, device
+        self._first: Batch | None = None
+        self._batches = self._opened()
+
+    def __iter__(self) -> BatchStream:
+        return self
+
+    def __next__(self) -> Batch:
+        batch = self.first()
+        if batch is None:
+            raise StopIteration
+        self._first = None
+        return batch
+
+    def first(self) -> Batch | None:
+        """The next batch, without removing it; None after the last one."""
+        if self._first is None and self._step < self._stop:
+            self._first = next(self._batches)
+            self._step += 1
+        return self._first
+
+    def leave_device(self) -> bool:
+        """Read the store from the host from now on, to free memory of the device.
+
+        Returns:
+            Whether this frees memory. It does not if the store is on the host, or on the device
+            because of `--store-on device`.
+        """
+        if not self._may_leave:
+            return False
+        self._may_leave = False
+        self.close()
+        self.source = replace(self.source, store_on="host")
+        self._batches = self._opened()
+        return True
+
+    def close(self) -> None:
+        """Stop reading ahead, and free the store."""
+        self._batches.close()
+
+    def _opened(self) -> Generator[Batch, None, None]:
+        return self.source.batches(self._step, self._stop, self._device)
+
+
 class _Prepared(Protocol):
     """An update whose work on the host is done."""
 
@@ -107,7 +163,8 @@ class _Prepared(Protocol):
 
 @dataclass(frozen=True)
 class _Read:
-    """Crops as stored, int16 and a factor per row: half the bytes to copy to a device."""
+    """Crops as stored, int16 and a factor per row: half the bytes to copy to a device. Crops with
+    gains are mixed on the host, float32."""
 
     samples: Mapping[str, tuple[Tensor, Tensor]]
     labels: Mapping[str, NDArray[np.generic]]
@@ -147,7 +204,8 @@ def _labels(labels: Mapping[str, NDArray[np.generic]], device: torch.device) -> 
 
 
 def _pinned(
-    gathered: tuple[NDArray[np.int16], NDArray[np.float32]], device: torch.device
+    gathered: tuple[NDArray[np.int16] | NDArray[np.float32], NDArray[np.float32]],
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     stored, factor = gathered
     return pinned(torch.from_numpy(stored), device), pinned(torch.from_numpy(factor), device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import numpy as np
 import torch
@@ -45,6 +46,7 @@ class DeviceStore:
         self._offset = torch.from_numpy(offset).to(device)
         self._length = torch.from_numpy(np.array(samples)).to(device)
         self._factor = torch.from_numpy(store.factors(level)).to(device)
+        self._mix_factors = partial(store.mix_factors, level=level)
 
     def waveforms(self, crops: Crops, samples: int) -> Tensor:
         """Cut crops, padded with zeros where a track is too short.
@@ -61,11 +63,21 @@ class DeviceStore:
             copied(torch.from_numpy(np.ascontiguousarray(indices, np.int64)), self.device)
             for indices in (crops.track, crops.source, crops.start)
         )
+        if crops.gains is None:
+            return self._cut(track, source, start, samples) * self._factor[track, source][:, None]
+        host_factors = torch.from_numpy(self._mix_factors(crops.track, crops.gains))
+        factors = copied(host_factors, self.device)
+        mix = torch.zeros(len(track), samples, device=self.device)
+        for row, factor in enumerate(factors.unbind(1)):
+            mix += self._cut(track, torch.full_like(track, row), start, samples) * factor[:, None]
+        return mix
+
+    def _cut(self, track: Tensor, source: Tensor, start: Tensor, samples: int) -> Tensor:
         sample = torch.arange(samples, device=self.device)
         inside = sample < (self._length[track] - start)[:, None]
         index = (self._offset[track, source] + start)[:, None] + sample
         stored = self._samples[torch.where(inside, index, 0)]
-        return torch.where(inside, stored, 0).float() * self._factor[track, source][:, None]
+        return torch.where(inside, stored, 0).float()
 
 
 def store_bytes(store: Store) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -149,39 +150,33 @@ class Meter:
 class MetricsLog:
     """Writes a line of metrics.jsonl and TensorBoard scalars for each logged step."""
 
-    def __init__(self, run: Path, start: int, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, run: Path, start: int, settings: Mapping[str, Any], warn: Callable[[str], None]
+    ) -> None:
         """Continue a run's log after `start` updates, and drop later lines.
 
         Args:
             run: The run folder.
             start: Number of completed updates.
             settings: Settings by dotted name, for TensorBoard's HPARAMS tab.
+            warn: Receives a warning if TensorBoard's files cannot be written.
         """
         self._path = run / METRICS
         # Before the first update only an online probe is logged, which is repeated.
         _keep_until(self._path, start or -1)
         self._file = self._path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=start + 1)
-        # The summary of the experiment is not written: TensorBoard then builds one from the
-        # settings and metrics of all runs. torch has no types for hparams.
-        _, began, self._finished = hparams(_hparams(settings), {})  # type: ignore[no-untyped-call]
-        self._add(began)
+        self._board = _Board(run / "tensorboard", start, settings, warn)
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Write the finite values of a step."""
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+        self._board.write(step, values)
 
     def finish(self) -> None:
         """Mark the run as finished in TensorBoard, which uses the first mark it reads."""
-        self._add(self._finished)
-
-    def _add(self, summary: Any) -> None:
-        if self._board.file_writer is not None:
-            self._board.file_writer.add_summary(summary)
+        self._board.finish()
 
     def sync(self) -> None:
         """Flush all lines to disk."""
@@ -193,13 +188,72 @@ class MetricsLog:
         self._board.close()
 
 
+class _Board:
+    """TensorBoard's event files. Training does not need them: the first error is a warning, and
+    nothing more is written."""
+
+    def __init__(
+        self, folder: Path, start: int, settings: Mapping[str, Any], warn: Callable[[str], None]
+    ) -> None:
+        self._folder, self._warn = folder, warn
+        self._writer: SummaryWriter | None = None
+        self._hook = threading.excepthook
+        threading.excepthook = self._on_thread_error
+        # The summary of the experiment is not written: TensorBoard then builds one from the
+        # settings and metrics of all runs. torch has no types for hparams.
+        _, began, self._finished = hparams(_hparams(settings), {})  # type: ignore[no-untyped-call]
+        with self._or_warning():
+            self._writer = SummaryWriter(str(folder), purge_step=start + 1)
+            self._add(began)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        with self._or_warning():
+            for name, value in values.items():
+                if self._writer is not None:
+                    self._writer.add_scalar(name, value, step)
+
+    def finish(self) -> None:
+        with self._or_warning():
+            self._add(self._finished)
+
+    def close(self) -> None:
+        with self._or_warning():
+            if self._writer is not None:
+                self._writer.close()
+        threading.excepthook = self._hook
+
+    def _add(self, summary: Any) -> None:
+        if self._writer is not None and self._writer.file_writer is not None:
+            self._writer.file_writer.add_summary(summary)
+
+    @contextmanager
+    def _or_warning(self) -> Iterator[None]:
+        try:
+            yield
+        # A full disk, a folder that was removed, and what TensorBoard raises for them.
+        except Exception as error:
+            self._writer = None
+            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            self._warn(
+                f"{self._folder} cannot be written ({reason}); training continues without it."
+            )
+
+    def _on_thread_error(self, error: threading.ExceptHookArgs) -> None:
+        # TensorBoard writes in a thread and raises its error again in the next call.
+        if not type(error.thread).__module__.startswith("tensorboard."):
+            self._hook(error)
+
+
 def open_log(
-    run: Path, start: int, settings: Mapping[str, Any] | None = None
+    run: Path,
+    start: int,
+    settings: Mapping[str, Any] | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> AbstractContextManager[MetricsLog | None]:
     """Open the run's log in the first process; None in the others, which must not write to it."""
     if distributed.rank() != 0:
         return nullcontext()
-    return closing(MetricsLog(run, start, settings or {}))
+    return closing(MetricsLog(run, start, settings or {}, warn))
 
 
 def _hparams(settings: Mapping[str, Any]) -> dict[str, float | str]:

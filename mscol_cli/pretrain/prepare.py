@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,8 @@ def _build_checked(
     store = store if tracks is None else store.only(tracks)
     encoder = build_encoder(settings.encoder, settings.training.seed)
     _check_rate(encoder.sample_rate, store)
-    _check_sources(settings.objective[0], store)
+    _check_weights(encoder, settings.encoder)
+    _check_sources(settings.objective, store)
     init = load_initial(encoder, settings.init, load_registry(), progress) if settings.init else {}
     objective = build_objective(settings.objective, encoder, settings.training.seed)
     for note in check_objective(objective, store.index, settings.training.batch_size):
@@ -145,9 +146,14 @@ def _check_rate(sample_rate: int, store: Store) -> None:
         )
 
 
-def _check_sources(objective: Part, store: Store) -> None:
-    card = objective.entry.card
-    needed = isinstance(card, ObjectiveCard) and card.needs_sources
+def _check_weights(encoder: Encoder, part: Part) -> None:
+    if not any(weights.requires_grad for weights in encoder.parameters()):
+        raise UsageError(f"encoder '{part.name}' has no weights to train: choose another encoder.")
+
+
+def _check_sources(objective: Sequence[Part], store: Store) -> None:
+    cards = [part.entry.card for part in objective]
+    needed = any(isinstance(card, ObjectiveCard) and card.needs_sources for card in cards)
     if needed and set(store.index.sources) <= {MIXTURE}:
         raise UsageError(
             "the store has only mixtures, no sources: separate again with"
@@ -280,7 +286,8 @@ def _option_changes(
     return [
         change
         for options, part in zip([*recorded.values(), encoder["options"]], parts, strict=True)
-        for change in _changes(asdict(part.options), options)
+        # Options that are newer than the run have the defaults that it was trained with.
+        for change in _changes(asdict(part.options), {**asdict(type(part.options)()), **options})
     ]
 
 

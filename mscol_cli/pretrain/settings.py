@@ -72,12 +72,17 @@ class RunSettings:
         return to_toml(content, "pretrain")
 
 
+MAX_SEED = 2**63
+
+
 def check_training(settings: TrainingSettings) -> None:
     """Check settings of training. Raises UsageError."""
     if settings.batch_size < 2:
         raise UsageError("--batch-size must be at least 2: one pair has no negatives.")
     if not 0 < settings.learning_rate < float("inf"):
         raise UsageError(f"--lr must be a number above 0, not {settings.learning_rate}.")
+    if settings.seed >= MAX_SEED:
+        raise UsageError(f"--seed must be below 2^63, not {settings.seed}.")
     for item in options_of(settings):
         read_value(item, getattr(settings, item.name), FLAGS)
     if settings.processes > 1 and settings.device.startswith("cuda:"):
@@ -85,6 +90,9 @@ def check_training(settings: TrainingSettings) -> None:
             f"--device {settings.device} is one GPU for {settings.processes} processes: use"
             " --device cuda."
         )
+    # Processes that share a GPU could not communicate.
+    if settings.processes > 1 and not launched() and pick_device(settings.device).type == "cuda":
+        require_gpus(settings.processes, "--device cpu", "--processes")
     if settings.batch_size % settings.processes:
         raise UsageError(
             f"--batch-size {settings.batch_size} is not divisible by the"
@@ -149,7 +157,7 @@ def process_count(request: PretrainRequest) -> int:
             )
         return launcher.processes
     if request.gpus is not None:
-        require_gpus(request.gpus)
+        require_gpus(request.gpus, f"--processes {request.gpus} --device cpu")
     return 1 if count is None else count
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import os
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,7 +13,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
+from mscol_cli.engine.devices import release_memory
 from mscol_cli.host.guard import guarded, label_of, plugin_call
+from mscol_cli.pretrain.modes import Mode
 from mscol_cli.system import distributed
 
 BUCKET_MEGABYTES = 5
@@ -28,6 +28,10 @@ class Pretraining(nn.Module):
 
     The projections of all processes are gathered before the loss, so that every process computes
     the loss of the global batch.
+
+    Attributes:
+        frontend_rows: Maximum number of rows at a time in the front end; None for all. It is halved
+            when the device has no memory for them.
     """
 
     def __init__(
@@ -45,11 +49,24 @@ class Pretraining(nn.Module):
         self.objective = objective
         self.precision = precision
         self._local_embeddings: Mapping[str, Tensor] = {}
+        self.frontend_rows: int | None = None
         self._compiled: Callable[[Tensor], Tensor] | None = None
 
-    def compile_encoder(self, device: torch.device) -> None:
-        """Compile the encoder for its device, at the first update."""
-        self._compiled = compiled(self.encoder, device)
+    def use(self, mode: Mode, device: torch.device) -> None:
+        """Compute the next updates in a mode; the encoder is compiled at the first of them."""
+        self.precision = mode.precision
+        self._compiled = compiled(self.encoder, device) if mode.compiled else None
+
+    @contextmanager
+    def plain(self) -> Iterator[None]:
+        """Context in which updates are computed in eager float32, by this process alone."""
+        mode = self.precision, self._compiled
+        self.precision, self._compiled = torch.float32, None
+        try:
+            with distributed.alone():
+                yield
+        finally:
+            self.precision, self._compiled = mode
 
     def forward(
         self, waveforms: Mapping[str, Tensor], labels: Mapping[str, Tensor]
@@ -66,8 +83,8 @@ class Pretraining(nn.Module):
         # A CUDA graph may overwrite the memory of the last embeddings.
         self._local_embeddings = {}
         waveforms = guarded(self.objective, self.objective.augment_waveforms)(waveforms, labels)
-        plain = _per_view(guarded(self.encoder, self.encoder.frontend), waveforms)
-        features = guarded(self.objective, self.objective.augment_features)(plain, labels)
+        unchanged = _per_view(self._frontend, waveforms)
+        features = guarded(self.objective, self.objective.augment_features)(unchanged, labels)
         embeddings = _per_view(self._encode, features)
         self._local_embeddings = {view: rows.detach() for view, rows in embeddings.items()}
         projections = _gathered(guarded(self.objective, self.objective.project)(embeddings))
@@ -81,6 +98,21 @@ class Pretraining(nn.Module):
             (batch, dim) by view.
         """
         return _gathered(self._local_embeddings)
+
+    def _frontend(self, waveforms: Tensor) -> Tensor:
+        frontend = guarded(self.encoder, self.encoder.frontend)
+        rows = self.frontend_rows or len(waveforms)
+        while True:
+            try:
+                if rows >= len(waveforms):
+                    return frontend(waveforms)
+                return torch.cat([frontend(part) for part in torch.split(waveforms, rows)])
+            except torch.OutOfMemoryError:
+                if rows == 1:
+                    raise
+            # After the handler: the exception holds the tensors of the failed attempt.
+            release_memory()
+            rows = self.frontend_rows = -(-rows // 2)
 
     def _encode(self, features: Tensor) -> Tensor:
         encode = self._compiled or self.encoder
@@ -103,17 +135,6 @@ def _per_view(
     return dict(zip(views, torch.split(rows, [len(view) for view in views.values()]), strict=True))
 
 
-def is_compiled(name: str, device: torch.device) -> bool:
-    """Whether to compile; `auto` does on a GPU if Triton and a C compiler are installed."""
-    return name == "on" or (name == "auto" and device.type == "cuda" and _can_compile())
-
-
-def _can_compile() -> bool:
-    compilers = (os.environ.get("CC"), "gcc", "clang")
-    has_compiler = any(shutil.which(name) for name in compilers if name)
-    return has_compiler and importlib.util.find_spec("triton") is not None
-
-
 def compiled(encoder: Encoder, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Compile the encoder's forward pass; on a single GPU its kernels run as CUDA graphs.
 
@@ -121,10 +142,18 @@ def compiled(encoder: Encoder, device: torch.device) -> Callable[[Tensor], Tenso
     optimiser's learning rate and epsilon change with every update, which a graph cannot record.
     With several processes, graphs cannot record the collectives of batch normalisation.
     """
-    graphs = device.type == "cuda" and distributed.world_size() == 1
-    mode = "reduce-overhead" if graphs else None
-    call: Callable[[Tensor], Tensor] = torch.compile(encoder.forward, mode=mode, dynamic=False)
+    # The random numbers of the eager encoder: stochastic depth skips the same blocks, so that the
+    # two can be compared. A fused generator would save next to nothing.
+    options: dict[str, Any] = {"triton.cudagraphs": uses_graphs(device), "fallback_random": True}
+    call: Callable[[Tensor], Tensor] = torch.compile(
+        encoder.forward, dynamic=False, options=options
+    )
     return call
+
+
+def uses_graphs(device: torch.device) -> bool:
+    """Whether a compiled encoder runs as CUDA graphs: on a single GPU."""
+    return device.type == "cuda" and distributed.world_size() == 1
 
 
 def data_parallel(model: nn.Module) -> nn.Module:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mscol_cli.contracts.encoder import Encoder
@@ -18,29 +18,27 @@ from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine import optimizer
 from mscol_cli.engine.batch_norm import globalise_batch_norm
-from mscol_cli.engine.devices import (
-    describe_machine,
-    forbid_tf32,
-    keep_freed_memory,
-    pick_precision,
-)
+from mscol_cli.engine.devices import describe_machine, forbid_tf32, keep_freed_memory
 from mscol_cli.engine.models import load_weights
 from mscol_cli.engine.optimizer import flat_state, load_flat_state
 from mscol_cli.errors import Interrupted, MscolError
 from mscol_cli.host.checks.objective import validate_loss, validate_metrics
 from mscol_cli.host.guard import label_of, located
-from mscol_cli.pretrain.batches import Batch, CropSource
+from mscol_cli.pretrain.adapting import Adaptation
+from mscol_cli.pretrain.batches import Batch, BatchStream, CropSource
 from mscol_cli.pretrain.metrics_log import Meter, MetricsLog, open_log
+from mscol_cli.pretrain.modes import choose_mode
 from mscol_cli.pretrain.monitor import OnlineProbe, TrainingMonitor, training_failure
 from mscol_cli.pretrain.processes import StopRequest
-from mscol_cli.pretrain.step import Pretraining, data_parallel, is_compiled
+from mscol_cli.pretrain.step import Pretraining, data_parallel
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs import checkpoint as checkpoints
 from mscol_cli.runs.checkpoint import restorable, set_aside
-from mscol_cli.runs.layout import RUNS, point_latest
+from mscol_cli.runs.layout import RUN, RUNS, point_latest
 from mscol_cli.runs.metrics import format_damage, split_damaged
 from mscol_cli.runs.settings import flat_settings
 from mscol_cli.system import distributed
+from mscol_cli.system.json_files import parsing
 
 
 @dataclass
@@ -71,15 +69,14 @@ class Training:
         self.step = 0
         self._is_latest = False
         self.meter = Meter(self.settings.batch_size)
-        precision = pick_precision(self.settings.precision, self.device)
-        model = Pretraining(self.encoder, self.objective, precision)
+        self.choice = choose_mode(self.settings, self.device)
+        model = Pretraining(self.encoder, self.objective)
         # On a single GPU, CUDA graphs can record the kernels of torch's batch normalisation.
         if distributed.world_size() > 1 or self.device.type == "cpu":
             globalise_batch_norm(model, self.device)
         self.model = model.to(self.device)
         self.monitor = TrainingMonitor(self.run, self.device, self.probe)
-        if is_compiled(self.settings.compile, self.device):
-            model.compile_encoder(self.device)
+        model.use(self.choice.mode, self.device)
         fused = True if self.device.type == "cuda" else None
         self.optimizer = torch.optim.Adam(model.parameters(), betas=optimizer.BETAS, fused=fused)
 
@@ -96,7 +93,8 @@ class Training:
             load_weights(module, restored.tensors[name], restored.checkpoint.folder)
         load_flat_state(self.optimizer, restored.tensors["optimizer"])
         self.step = restored.checkpoint.step
-        self.meter = Meter(self.settings.batch_size, restored.checkpoint.info.get("meter"))
+        with parsing(restored.checkpoint.folder / RUN, "delete this checkpoint."):
+            self.meter = Meter(self.settings.batch_size, restored.checkpoint.info.get("meter"))
         self._note_rounding(restored.checkpoint.info.get("machine", {}), progress)
         # All processes must have read the folder before one changes it.
         distributed.wait_for_all()
@@ -104,7 +102,7 @@ class Training:
             progress.warn(f"{problem} Resuming from step {self.step} instead.")
             if distributed.rank() == 0:
                 set_aside(folder)
-        self._point_latest()
+        self._finish_saving()
 
     def _note_rounding(self, before: Mapping[str, Any], progress: Progress) -> None:
         now = describe_machine(self.device)
@@ -124,8 +122,8 @@ class Training:
 
         Raises:
             Interrupted: Stopped by a signal; a checkpoint of the last update is on disk.
-            MscolError: The loss is not finite, or the run folder cannot be written; the last
-                checkpoint is kept.
+            MscolError: The loss is not finite, the device has too little memory, `--compile on`
+                fails, or the run folder cannot be written; the last checkpoint is kept.
             PluginError: The objective breaks its contract.
             PluginCallError: The objective or the encoder raised an exception.
         """
@@ -133,18 +131,27 @@ class Training:
         self._warn_of_damage(progress)
         progress.begin("pretrain", self.settings.steps, "steps")
         progress.skip(self.step)
+        batches = BatchStream(self.source, self.step, self.settings.steps, self.device)
+        adapted = Adaptation(self.choice, self.model, batches, self.device, progress)
         with (
             process_settings(self.device),
             StopRequest() as stop,
-            open_log(self.run, self.step, flat_settings(self.info)) as log,
+            adapted.advising(self.run, self.settings.batch_size // distributed.world_size()),
+            closing(batches),
+            open_log(self.run, self.step, flat_settings(self.info), progress.warn) as log,
         ):
+            adapted.settle(trained, _step_seed(self.settings.seed, self.step), self.step)
+            self.info = adapted.record(self.run, self.info)
             self.monitor.begin(self.step)
             if self.step == 0:
                 self._log_untrained(log)
+            if self.settings.steps == 0:
+                self.save(log, scheduled=True)
             self.meter.begin()
-            batches = self.source.batches(self.step, self.settings.steps, self.device)
             for batch in self.meter.waiting(batches):
-                self.meter.add(self._update(trained, batch))
+                self.meter.add(adapted.compute(partial(self._update, trained, batch)))
+                if adapted.has_changed():
+                    self.info = adapted.record(self.run, self.info)
                 progress.advance(1, **self.meter.shown)
                 self._after_update(log, stop)
             if log is not None:
@@ -239,18 +246,27 @@ class Training:
             state = {
                 **self.info,
                 "loss": score,
+                "scheduled": scheduled,
                 "meter": self.meter.state(),
                 "machine": describe_machine(self.device),
             }
-            folder = checkpoints.save_checkpoint(self.run, self.step, state, self._tensors())
-        if scheduled:
-            checkpoints.keep_best(self.run, folder)
+            checkpoints.save_checkpoint(self.run, self.step, state, self._tensors())
+            self._finish_saving()
+
+    def _finish_saving(self) -> None:
+        """Update `best` and `runs/latest`, and delete old checkpoints, in the first process.
+
+        Repeated after a restart, as a kill may come between a checkpoint and these steps.
+        """
+        if distributed.rank() != 0:
+            return
+        checkpoints.keep_best(self.run)
         self._point_latest()
         checkpoints.prune(self.run, self.settings.keep_last)
 
     def _point_latest(self) -> None:
         """Point `runs/latest` at this run, once: if two runs train, the later one keeps it."""
-        if distributed.rank() == 0 and not self._is_latest:
+        if not self._is_latest:
             self._is_latest = True
             point_latest(RUNS, self.run)
 
@@ -265,7 +281,7 @@ class Training:
     def _writing(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             latest = checkpoints.latest_checkpoint(self.run)
             saved = f"the checkpoint of step {latest.step} is kept" if latest else "none was saved"
             raise MscolError(

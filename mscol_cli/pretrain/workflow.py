@@ -104,7 +104,7 @@ def _train_here(folder: Path, progress: Progress, parts: Parts | None) -> None:
         # If another process than the first failed, the state was not recorded.
         recorded = state.read_state(folder)
         if recorded is None or recorded.state != state.FAILED:
-            state.record(folder, state.FAILED, str(error))
+            state.try_to_record(folder, state.FAILED, str(error))
         raise
 
 

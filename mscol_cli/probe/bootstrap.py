@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mscol_cli.contracts.plans import IntArray
 from mscol_cli.probe.metrics import resampled_metrics
 from mscol_cli.probe.windows import BoolArray, FloatArray, Weights
 
@@ -61,18 +62,20 @@ def resample(
     metric: str,
     scores: FloatArray,
     targets: BoolArray,
+    groups: IntArray | None = None,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Resampled:
     """Same as `resample_all`, for one metric."""
-    return resample_all([metric], scores, targets, resamples=resamples, seed=seed)[metric]
+    return resample_all([metric], scores, targets, groups, resamples=resamples, seed=seed)[metric]
 
 
 def resample_all(
     metrics: Sequence[str],
     scores: FloatArray,
     targets: BoolArray,
+    groups: IntArray | None = None,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -86,14 +89,17 @@ def resample_all(
         metrics: Names of metrics that are reported.
         scores: (seeds, clips, classes) clip scores.
         targets: (clips, classes) labels.
+        groups: (clips,) number of the group of each clip, such as a track with several queries;
+            complete groups are drawn. None if clips are independent.
         resamples: Number of resamples.
         seed: Random seed. The same seed draws the same clips for all metrics and models.
     """
     value = _mean_over_seeds(metrics, scores, targets, np.ones((len(targets), 1), np.float32))
-    rng = np.random.default_rng(seed)
+    rng, units = np.random.default_rng(seed), len(targets) if groups is None else groups.max() + 1
     blocks = [
-        _mean_over_seeds(metrics, scores, targets, _draw(rng, len(targets), size))
+        _mean_over_seeds(metrics, scores, targets, drawn if groups is None else drawn[groups])
         for size in _blocks(resamples)
+        for drawn in [_draw(rng, units, size)]
     ]
     return {
         metric: Resampled(

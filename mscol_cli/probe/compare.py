@@ -76,7 +76,8 @@ def _scores(result: ProbeResult) -> Iterator[tuple[Key, Score]]:
 
 
 def _columns(finished: Sequence[Finished]) -> list[Column]:
-    """The first metric of a single-label task is the headline; for tagging, as in papers, all."""
+    """The first metric of a single-label task is the headline; for tagging and retrieval, as in
+    papers, all."""
     columns: dict[Key, Column] = {}
     for result in (probe.result for probe in finished):
         for test_set in result.test_sets:
@@ -86,8 +87,9 @@ def _columns(finished: Sequence[Finished]) -> list[Column]:
                     test_set.name,
                     metric,
                     test_set.clips,
-                    headline=number == 0 or result.multilabel,
+                    headline=number == 0 or result.multilabel or result.is_retrieval,
                     baselines={name: values[metric] for name, values in test_set.baselines.items()},
+                    unit=test_set.unit,
                 )
                 before = columns.setdefault(column.key, column)
                 if before.clips != column.clips:

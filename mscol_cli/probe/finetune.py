@@ -19,6 +19,7 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol, Split
 from mscol_cli.engine.batch_norm import globalise_batch_norm
+from mscol_cli.engine.devices import random_state_kept
 from mscol_cli.engine.embedding import DECODERS, at_level, embed_files, random_crops
 from mscol_cli.engine.encoding import encode
 from mscol_cli.engine.models import Model
@@ -139,7 +140,7 @@ class _Tuner:
         )
         epoch = 0
         # Dropout in the encoder uses torch's generator.
-        with torch.random.fork_rng():
+        with random_state_kept(self.device):
             torch.manual_seed(int(self.rng.integers(1 << 62)))
             while epoch < self.protocol.epochs and epoch - best.epoch < self.protocol.patience:
                 epoch += 1

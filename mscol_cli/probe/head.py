@@ -24,7 +24,8 @@ from mscol_cli.probe.classifier import ShallowClassifier, clip_scores
 from mscol_cli.probe.windows import BoolArray, ClipWindows, FloatArray
 from mscol_cli.runs.checkpoint import weights_hash
 from mscol_cli.runs.layout import ENCODER, RUN, write_run
-from mscol_cli.system.files import read_json, write_bytes, write_json
+from mscol_cli.system.files import write_bytes, write_json
+from mscol_cli.system.json_files import INVALID, read_json
 from mscol_cli.system.values import as_json, from_json
 
 RECORD, WEIGHTS = "head.json", "head.safetensors"
@@ -186,7 +187,7 @@ def read_head(folder: Path) -> Head:
         if content_hash(weights) != record.sha256:
             raise ValueError(f"{WEIGHTS} does not have the recorded hash")
         return Head(record, _classifier(load(weights), len(record.classes)))
-    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
+    except (OSError, SafetensorError, RuntimeError, *INVALID) as error:
         reason = " ".join(str(error).split())[:300]
         raise UsageError(
             f"the head in {folder} is damaged ({reason}): probe again with --save."

@@ -42,6 +42,17 @@ def overlap_note(model: Model, items: Sequence[TaskItem], root: Path, task: str)
     ]
 
 
+def store_note(model: Model, store: Store) -> list[str]:
+    """A note if tracks of a store were in the pre-training music: of the same id and size."""
+    files = _files_of(model.run, model.info)
+    sizes = store.file_sizes()
+    tracks = store.index.track_ids
+    overlap = sum(bool(sizes[name] & files.get(name, set())) for name in tracks)
+    if not overlap:
+        return []
+    return [f"{overlap} of {len(tracks)} tracks were in the pre-training music of this encoder"]
+
+
 def _files_of(run: Path | None, info: Mapping[str, Any]) -> Mapping[str, set[int]]:
     """Sizes in bytes of the input files of each track, by track id; also of those that a run's
     initial weights were trained on."""

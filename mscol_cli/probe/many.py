@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.contracts.task import TaskData
+from mscol_cli.contracts.task import StemRetrieval, TaskData
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.engine.references import UNTRAINED
@@ -21,7 +21,13 @@ from mscol_cli.probe.compare import Finished, join
 from mscol_cli.probe.output import check_writable, default_output, why_unfinished
 from mscol_cli.probe.request import ProbeOptions, ProbeRequest, TableRequest
 from mscol_cli.probe.result import read
-from mscol_cli.probe.settings import ProbeSettings, data_folder, load_data, resolve_settings
+from mscol_cli.probe.settings import (
+    ProbeSettings,
+    data_folder,
+    load_data,
+    refuse_classifier_options,
+    resolve_settings,
+)
 from mscol_cli.probe.table import JointTable, joint_dict, joint_page
 from mscol_cli.probe.workflow import probe_model
 from mscol_cli.runs.layout import PROBES
@@ -68,6 +74,8 @@ def run(request: TableRequest, progress: Progress) -> JointTable:
     """
     registry = load_registry()
     settings = {probe.task: resolve_settings(probe, registry) for probe in one_per_task(request)}
+    if all(isinstance(item.task, StemRetrieval) for item in settings.values()):
+        refuse_classifier_options(request, ", ".join(settings))
     output = request.output or DEFAULT_OUTPUT
     check_writable(output)
     runner = _Runner(registry, settings, pick_device(request.device), request.reuse, progress)

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from mscol_cli.errors import UsageError
+from mscol_cli.probe.rank_metrics import median_rank, recall_at, weighted_median_rank
 from mscol_cli.probe.ranking import Ranking, sum_rows
 from mscol_cli.probe.windows import BoolArray, FloatArray, Weights
 
@@ -42,6 +43,7 @@ class Metric:
         single_label: Whether the metric suits single-label tasks.
         multilabel: Whether the metric suits multi-label tasks.
         higher_is_better: Whether higher values are better.
+        retrieval: Whether scores are those of retrieval: ranks and candidates of queries.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Metric:
     single_label: bool = True
     multilabel: bool = False
     higher_is_better: bool = True
+    retrieval: bool = False
 
     @property
     def label(self) -> str:
@@ -181,7 +184,30 @@ _ALL = (
         "binary_accuracy", "binary accuracy", binary_accuracy, single_label=False, multilabel=True
     ),
 )
-METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}
+CUTOFFS: Mapping[str, int | None] = {
+    **{f"recall_at_{k}": k for k in (1, 5, 10)},
+    "median_rank": None,
+}
+"""Metrics of retrieval, with the number of candidates that recall looks at."""
+
+
+def _retrieval(name: str, k: int | None) -> Metric:
+    title = "median normalised rank" if k is None else f"R@{k}"
+    score, weighted = (median_rank, weighted_median_rank) if k is None else recall_at(k)
+    return Metric(
+        name,
+        title,
+        score,
+        weighted,
+        single_label=False,
+        higher_is_better=k is not None,
+        retrieval=True,
+    )
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric for metric in (*_ALL, *(_retrieval(name, k) for name, k in CUTOFFS.items()))
+}
 PAIRED = METRICS["roc_auc"]
 """Metric of comparisons per class: chance is 0.5 at any prevalence."""
 CLASS_ORDER = METRICS["average_precision"]
@@ -202,9 +228,13 @@ def class_metrics(multilabel: bool) -> dict[str, ClassMetric]:
     }
 
 
-def check_metrics(protocol: ProbeProtocol, task: str) -> None:
+def check_metrics(protocol: ProbeProtocol, task: str, retrieval: bool = False) -> None:
     """Raise UsageError if the protocol of a task has unknown or unsuitable metrics."""
-    suitable = [metric for metric in METRICS.values() if metric.suits(protocol.multilabel)]
+    suitable = [
+        metric
+        for metric in METRICS.values()
+        if (metric.retrieval if retrieval else metric.suits(protocol.multilabel))
+    ]
     reported = [metric.name for metric in suitable if metric.is_reported]
     for name, allowed in (
         (protocol.select, [metric.name for metric in suitable]),

@@ -43,7 +43,8 @@ def _blocks(result: ProbeResult) -> Iterator[Block]:
 
 
 def _score_table(result: ProbeResult) -> Table:
-    header = ("test set", "metric", "score", "95 % interval over clips", "std over seeds")
+    over = "tracks" if result.is_retrieval else "clips"
+    header = ("test set", "metric", "score", f"95 % interval over {over}", "std over seeds")
     rows = [
         row
         for test_set in result.test_sets
@@ -118,8 +119,13 @@ def _format(score: Score) -> tuple[str, str, str]:
 
 
 def _how(result: ProbeResult) -> str:
+    if result.is_retrieval:
+        return f"Store: {result.data}. No classifier: cosines of clip embeddings."
     recipe = f" Recipe: {result.recipe}." if result.recipe else ""
-    return f"Data: {result.data}. Classifiers trained: {result.seeds}{_kind(result)}.{recipe}"
+    chosen = ", ".join(f"{score:.4f}" for score in result.valid_scores)
+    valid = f" Validation {result.protocol['select']}: {chosen}." if chosen else ""
+    trained = f"Classifiers trained: {result.seeds}{_kind(result)}.{valid}"
+    return f"Data: {result.data}. {trained}{recipe}"
 
 
 def _kind(result: ProbeResult) -> str:
@@ -145,7 +151,8 @@ def class_blocks(test_set: ScoredSet) -> Iterator[Block]:
 
 
 def _class_table(test_set: ScoredSet) -> Iterator[Block]:
-    title, shown = "Classes", list(test_set.classes)
+    title = "Classes" if test_set.unit == "clips" else "Sources"
+    shown = list(test_set.classes)
     if len(shown) > FEW:
         scored = sorted(
             (row for row in shown if row.scores.get(CLASS_ORDER.name) is not None),
@@ -155,7 +162,8 @@ def _class_table(test_set: ScoredSet) -> Iterator[Block]:
         title = f"Best and worst {EXTREMES} of {len(scored)} classes by {CLASS_ORDER.title}"
         shown = [*scored[:EXTREMES], *scored[-EXTREMES:]]
     titles = [find_metric(name).title for name in test_set.classes[0].scores]
-    header = ("class", "test clips", *titles)
+    kind = "class" if test_set.unit == "clips" else "source"
+    header = (kind, f"test {test_set.unit}", *titles)
     yield Table(f"{title}, {test_set.name}:", header, [_class_row(row) for row in shown])
 
 

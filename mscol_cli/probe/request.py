@@ -102,7 +102,7 @@ class TableRequest(ProbeOptions):
 
     tasks: tuple[str, ...] = parameter(
         ...,
-        "One or more tasks: mtat, nsynth, fma, folder or one of a plugin.",
+        "One or more tasks: mtat, nsynth, fma, folder, stems or one of a plugin.",
         "TASK",
         positional=True,
     )

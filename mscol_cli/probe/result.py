@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.errors import UsageError
 from mscol_cli.probe.attributed import Attribution
 from mscol_cli.probe.saved_head import SavedHead
 from mscol_cli.runs.layout import PROBE_REPORT
-from mscol_cli.system.files import read_json, write_json
+from mscol_cli.system.files import write_json
+from mscol_cli.system.json_files import parsing, read_json
 from mscol_cli.system.values import as_json, from_json
 
 PAGE, SCORES = "probe.md", "scores.safetensors"
@@ -76,6 +76,7 @@ class ScoredSet:
         confusion: For a single-label task, clips by true class (rows) and predicted class
             (columns), in label order, summed over seeds.
         baselines: Metrics of trivial classifiers, `chance` and `majority class`, by name.
+        unit: What is scored: `clips`, or `queries` of stem retrieval.
     """
 
     name: str
@@ -85,6 +86,7 @@ class ScoredSet:
     classes: Sequence[ClassScore] = ()
     confusion: Sequence[Sequence[int]] = ()
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    unit: str = "clips"
 
     @property
     def headline(self) -> tuple[str, Score]:
@@ -94,7 +96,7 @@ class ScoredSet:
     @property
     def title(self) -> str:
         """Name and size of the test set."""
-        return f"{self.name} ({self.clips:,} clips)"
+        return f"{self.name} ({self.clips:,} {self.unit})"
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ class ProbeResult:
         model: Name of the model.
         model_hash: Hash of the weights.
         model_step: Number of training steps of the model.
-        seeds: Number of trained classifiers.
+        seeds: Number of trained classifiers; 0 for stem retrieval.
         test_sets: Scores, the headline set first.
         counts: Number of embedded clips, by split.
         windows: Number of windows, by split.
@@ -183,6 +185,7 @@ class ProbeResult:
         seconds: Duration of each stage.
         multilabel: Whether a clip may have several labels.
         weight_decays: Weight decay of the classifier of each seed, if chosen on validation.
+        valid_scores: The protocol's `select` metric on validation clips, of each seed's classifier.
         label_budgets: Scores with fewer labelled clips.
         shared_groups: Groups that training and test clips share.
         attribution: Scores by source of the test clips.
@@ -211,12 +214,18 @@ class ProbeResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     multilabel: bool = False
     weight_decays: Sequence[float] = ()
+    valid_scores: Sequence[float] = ()
     label_budgets: Sequence[LabelBudget] = ()
     shared_groups: Sequence[SharedGroups] = ()
     attribution: Attribution | None = None
     deformed: Sequence[CorruptedScore] = ()
     head: SavedHead | None = None
     folder: Path = Path()
+
+    @property
+    def is_retrieval(self) -> bool:
+        """Whether stems were retrieved, without a classifier."""
+        return self.seeds == 0
 
     @property
     def json_path(self) -> Path:
@@ -286,9 +295,5 @@ def read(folder: Path) -> ProbeResult:
         UsageError: The result cannot be read.
     """
     content = read_json(folder / PROBE_REPORT, "result of a probe")
-    try:
+    with parsing(folder / PROBE_REPORT, "probe again."):
         return replace(from_json(ProbeResult, content), folder=folder)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"{folder / PROBE_REPORT} cannot be read ({error}): probe again."
-        ) from error

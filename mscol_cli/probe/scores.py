@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from mscol_cli.contracts.plans import IntArray
 from mscol_cli.contracts.task import ProbeProtocol, TaskData
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.probe.baselines import baselines
@@ -22,6 +22,8 @@ from mscol_cli.probe.metrics import METRICS, class_metrics, confusion, scored_cl
 from mscol_cli.probe.result import ClassScore, Score, ScoredSet
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.system.files import write_atomically
+from mscol_cli.system.json_files import INVALID
+from mscol_cli.system.tensors import save_tensors
 
 LAYOUT = "mscol-clip-scores 1"
 
@@ -194,6 +196,8 @@ class ClipScores:
         targets: (clips, classes) labels.
         members: Masks (clips,) by test set.
         resampled: Resampled metrics, by test set and metric.
+        groups: Group of each test clip, such as the track of a query; empty if clips are
+            independent.
     """
 
     ids: Sequence[str]
@@ -202,10 +206,17 @@ class ClipScores:
     targets: BoolArray
     members: Mapping[str, BoolArray]
     resampled: Mapping[tuple[str, str], Resampled]
+    groups: Sequence[str] = ()
 
     def rows_of(self, test_set: str) -> dict[str, int]:
         """Rows of the clips of a test set, by id."""
         return {self.ids[row]: row for row in np.flatnonzero(self.members[test_set]).tolist()}
+
+    def group_numbers(self, rows: Sequence[int]) -> IntArray | None:
+        """(rows,) numbers of the groups of some clips; None if clips are independent."""
+        if not self.groups:
+            return None
+        return np.unique([self.groups[row] for row in rows], return_inverse=True)[1]
 
 
 def write_scores(path: Path, clip_scores: ClipScores) -> None:
@@ -224,9 +235,10 @@ def write_scores(path: Path, clip_scores: ClipScores) -> None:
         "ids": list(clip_scores.ids),
         "classes": list(clip_scores.classes),
         "sets": list(clip_scores.members),
+        "groups": list(clip_scores.groups),
     }
     metadata = {"layout": LAYOUT, "names": json.dumps({**names, "resampled": keys})}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    write_atomically(path, lambda temporary: save_tensors(temporary, tensors, metadata))
 
 
 def read_scores(path: Path) -> ClipScores:
@@ -240,7 +252,7 @@ def read_scores(path: Path) -> ClipScores:
         raise MissingDataError(f"{path} does not exist: run the probe again to compare its result.")
     try:
         return _read(path)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (OSError, SafetensorError, *INVALID) as error:
         raise UsageError(f"{path} is damaged ({error}): run the probe again.") from error
 
 
@@ -263,14 +275,15 @@ def resampled_pair(
         raise UsageError("they were tested on other classes or clips: probe both on one data set.")
     if not np.array_equal(targets, second.targets[other_rows]):
         raise UsageError("their test clips have other labels: probe both on one data set.")
-    if not scored_classes(targets).any():
+    if not METRICS[metric].retrieval and not scored_classes(targets).any():
         raise UsageError("their common test clips have no class with positives and negatives.")
     stored = first.resampled[test_set, metric], second.resampled[test_set, metric]
     if list(first_rows) == list(second_rows) and len(stored[0].draws) == len(stored[1].draws):
         return *stored, len(common)
+    groups = first.group_numbers(rows)
     return (
-        resample(metric, first.scores[:, rows], targets),
-        resample(metric, second.scores[:, other_rows], targets),
+        resample(metric, first.scores[:, rows], targets, groups),
+        resample(metric, second.scores[:, other_rows], targets, groups),
         len(common),
     )
 
@@ -293,4 +306,5 @@ def _read(path: Path) -> ClipScores:
             (test_set, metric): Resampled(value, draws)
             for (test_set, metric), (value, draws) in zip(names["resampled"], drawn, strict=True)
         },
+        groups=names.get("groups", ()),
     )

@@ -9,16 +9,17 @@ from typing import Any
 
 from mscol_cli.audio import Corruption
 from mscol_cli.audio.corruption import RANGES
-from mscol_cli.contracts.task import ProbeProtocol, Task, TaskData
+from mscol_cli.contracts.options import options_of
+from mscol_cli.contracts.task import ProbeProtocol, StemRetrieval, Task, TaskData
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, Registry, find_part
 from mscol_cli.host.checks.task import load_task
 from mscol_cli.host.options import override, split_assignment
 from mscol_cli.probe.metrics import check_metrics
-from mscol_cli.probe.request import ProbeRequest
+from mscol_cli.probe.request import ProbeOptions, ProbeRequest
 from mscol_cli.probe.tasks import DATA, build_task
 from mscol_cli.recipes.recipe import read_recipe, to_toml
-from mscol_cli.store import store_beside
+from mscol_cli.store import Store, store_beside
 
 DEFAULT_SEEDS = 5
 
@@ -52,7 +53,9 @@ class ProbeSettings:
     @property
     def classifiers(self) -> int:
         """Number of different classifiers; `linear` on a frozen encoder does not depend on the
-        seed."""
+        seed, and stem retrieval trains none."""
+        if isinstance(self.task, StemRetrieval):
+            return 0
         same = self.protocol.classifier == "linear" and not self.protocol.finetune
         return 1 if same else self.seeds
 
@@ -67,6 +70,8 @@ class ProbeSettings:
 
     def described_protocol(self) -> dict[str, Any]:
         """Options of the protocol that `--protocol` can change, by name."""
+        if isinstance(self.task, StemRetrieval):
+            return {}
         return {
             item.name: getattr(self.protocol, item.name)
             for item in fields(self.protocol)
@@ -88,7 +93,7 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     requested = dict(split_assignment(text, owner) for text in request.assignments)
     preset = recipe.preset("protocols").get(request.task, {})
     protocol = override(task.protocol, {**preset, **requested}, owner)
-    check_metrics(protocol, request.task)
+    check_metrics(protocol, request.task, isinstance(task, StemRetrieval))
     default = 1 if protocol.finetune else DEFAULT_SEEDS
     seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", default)
     if seeds < 1:
@@ -113,6 +118,21 @@ def _check_together(request: ProbeRequest, protocol: ProbeProtocol) -> None:
         raise UsageError(
             f"classifier {protocol.classifier} is trained on all windows at once: use it without"
             " crops=random (set by recipe smc23), or with --protocol crops=windows."
+        )
+
+
+def refuse_classifier_options(request: ProbeOptions, name: str) -> None:
+    """Raise UsageError if a request has options that a task without classifiers ignores."""
+    defaults = {item.name: item.default for item in options_of(ProbeOptions)}
+    unused = [
+        item.flag
+        for item in options_of(ProbeOptions)
+        if item.name not in ("encoder", "options", "recipe", "device")
+        and getattr(request, item.name) != defaults[item.name]
+    ]
+    if unused:
+        raise UsageError(
+            f"'{name}' retrieves stems and trains no classifier: omit {', '.join(unused)}."
         )
 
 
@@ -153,6 +173,9 @@ def load_data(settings: ProbeSettings, folder: Path | None) -> tuple[Path, TaskD
     """
     name = settings.part.name
     folder = data_folder(settings, folder)
+    if isinstance(settings.task, StemRetrieval):
+        Store.open(folder)
+        return folder, TaskData((), ())
     if not folder.is_dir():
         raise MissingDataError(
             f"{folder} is not a folder: put the data of '{name}' there (see 'mscol download'), or"

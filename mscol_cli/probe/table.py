@@ -25,6 +25,7 @@ class Column:
         clips: Number of scored test clips; 0 if it differs between models.
         headline: Whether the column is in the printed table; JSON has all columns.
         baselines: Scores of trivial classifiers, by name.
+        unit: What is scored, such as `clips`.
     """
 
     task: str
@@ -33,6 +34,7 @@ class Column:
     clips: int
     headline: bool
     baselines: Mapping[str, float] = field(default_factory=dict)
+    unit: str = "clips"
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -43,7 +45,7 @@ class Column:
     def title(self) -> str:
         """Name of the column, with the test set unless that is `test`."""
         test_set = "" if self.test_set == "test" else f" {self.test_set}"
-        size = f" ({self.clips:,} clips)" if self.clips else ""
+        size = f" ({self.clips:,} {self.unit})" if self.clips else ""
         return f"{self.task}{test_set} {self.metric}{size}"
 
 

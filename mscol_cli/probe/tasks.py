@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mscol_cli.contracts.task import Task
+from mscol_cli.contracts.task import StemRetrieval, Task
 from mscol_cli.host import Part
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.task import validate_task
@@ -30,7 +30,7 @@ def build_task(part: Part) -> Task:
     """
     task: Task = build_part(part, Task)
     validate_task(task)
-    check_metrics(task.protocol, part.name)
+    check_metrics(task.protocol, part.name, isinstance(task, StemRetrieval))
     return task
 
 

@@ -14,6 +14,7 @@ from mscol_cli.engine.models import Model
 from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.clips import EmbeddedTask, RandomCrops, same_windows
 from mscol_cli.probe.fullbatch import train_full_batch
+from mscol_cli.probe.metrics import METRICS
 from mscol_cli.probe.minibatch import DrawEpoch, train_probe
 from mscol_cli.probe.settings import ProbeSettings
 
@@ -55,6 +56,12 @@ def weight_decays(protocol: ProbeProtocol, probes: Sequence[TrainedProbe]) -> tu
     """Weight decay of each classifier; empty for a protocol that does not choose it."""
     chosen = protocol.classifier != "published"
     return tuple(probe.weight_decay for probe in probes) if chosen else ()
+
+
+def valid_scores(protocol: ProbeProtocol, probes: Sequence[TrainedProbe]) -> tuple[float, ...]:
+    """The `select` metric of each classifier on validation clips."""
+    rank = METRICS[protocol.select].rank
+    return tuple(rank(probe.valid_score) for probe in probes)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.contracts.task import TaskData
+from mscol_cli.contracts.task import StemRetrieval, TaskData
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.host import load_registry
@@ -22,11 +22,17 @@ from mscol_cli.probe.leakage import overlap_note, shared_groups
 from mscol_cli.probe.output import check_writable, default_output, write_result
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult
+from mscol_cli.probe.retrieved import retrieve_stems
 from mscol_cli.probe.saving import Trained, calibrate_best
 from mscol_cli.probe.scores import check_splits, find_test_sets, resample_scores, scored_sets
-from mscol_cli.probe.settings import ProbeSettings, load_data, resolve_settings
+from mscol_cli.probe.settings import (
+    ProbeSettings,
+    load_data,
+    refuse_classifier_options,
+    resolve_settings,
+)
 from mscol_cli.probe.sources import attribute, find_sources
-from mscol_cli.probe.training import timed, train_probes, weight_decays
+from mscol_cli.probe.training import timed, train_probes, valid_scores, weight_decays
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
 
@@ -47,6 +53,8 @@ def run(request: ProbeRequest, progress: Progress) -> ProbeResult:
     """
     registry = load_registry()
     settings = resolve_settings(request, registry)
+    if isinstance(settings.task, StemRetrieval):
+        refuse_classifier_options(request, request.task)
     data_set = load_data(settings, request.data)
     device = pick_device(request.device)
     model = resolve_model(request.model, request.encoder, registry, device)
@@ -71,6 +79,8 @@ def probe_model(
         MscolError: The output cannot be written.
     """
     folder, data = data_set
+    if isinstance(settings.task, StemRetrieval):
+        return _retrieve(settings, settings.task, folder, model, output, device, progress)
     tested = [item for item in data.items if item.split == "test"]
     sources = find_sources(settings.stems, tested, folder) if settings.stems else None
     seconds: dict[str, float] = {}
@@ -119,6 +129,24 @@ def probe_model(
     write_result(result, clip_scores, head)
     if result.head is not None:
         progress.note(f"saved in {output}: {result.head.describe()}")
+    return result
+
+
+def _retrieve(
+    settings: ProbeSettings,
+    task: StemRetrieval,
+    folder: Path,
+    model: Model,
+    output: Path,
+    device: torch.device,
+    progress: Progress,
+) -> ProbeResult:
+    seconds: dict[str, float] = {}
+    with timed(seconds, "retrieval"):
+        result, scores = retrieve_stems(settings, task, folder, model, device, progress)
+    _warn((), result.failures, progress)
+    result = replace(result, seconds=seconds, folder=output)
+    write_result(result, scores)
     return result
 
 
@@ -185,5 +213,6 @@ def _result(
         notes=(*trained.notes, *overlap, *data.notes),
         multilabel=settings.protocol.multilabel,
         weight_decays=weight_decays(settings.protocol, trained.probes),
+        valid_scores=valid_scores(settings.protocol, trained.probes),
         shared_groups=tuple(shared_groups(embedded.items)),
     )

@@ -25,6 +25,7 @@ from mscol_cli.runs.layout import CONFIG, PROBE_REPORT, PROBES
 from mscol_cli.runs.published import portable, publish
 from mscol_cli.system.files import used_bytes
 from mscol_cli.system.outcomes import writing
+from mscol_cli.system.temporary import temporary_folder
 from mscol_cli.system.units import format_bytes
 
 CARD = "README.md"
@@ -108,8 +109,9 @@ def run(request: PushRequest, progress: Progress) -> PushResult:
     if request.output is not None:
         with writing(request.output):
             return _write(request, name, model, probes, registry, request.output)
-    with tempfile.TemporaryDirectory(prefix="mscol-push-") as parent:
-        folder = Path(parent) / "model"
+    with temporary_folder(Path(tempfile.gettempdir()) / "push") as parent:
+        parent.chmod(0o700)
+        folder = parent / "model"
         result = _write(request, name, model, probes, registry, folder)
         progress.note(f"uploading {format_bytes(result.bytes)} to {name}")
         message = f"Upload {model.name} with mscol"

@@ -58,8 +58,8 @@ class PartsSettings:
 
     objective: str = setting(
         "",
-        "Objective: msa, cola, mws, random-mask, clmr or that of a plugin. msa+mws trains msa on"
-        " crops augmented as in mws.",
+        "Objective: msa, cola, mws, random-mask, clmr, multi-positive, submixtures, remix or that"
+        " of a plugin. msa+mws trains msa on crops augmented as in mws.",
         "result",
     )
     encoder: str = setting("efficientnet_b0", "Encoder.", "result")
@@ -83,7 +83,9 @@ class PartsSettings:
 class TrainingSettings:
     """Length, batch size, learning rate, saving and device."""
 
-    steps: int = setting(10_000, "Number of training steps.", "length", minimum=1)
+    steps: int = setting(
+        10_000, "Number of training steps; 0 saves the untrained encoder.", "length", minimum=0
+    )
     batch_size: int = setting(128, "Pairs per step, over all processes.", "result")
     learning_rate: float = setting(1e-3, "Learning rate.", "result", key="lr")
     schedule: str = setting(
@@ -113,13 +115,14 @@ class TrainingSettings:
     )
     precision: str = setting(
         "auto",
-        "Precision of the encoder. auto: bf16 on a GPU that supports it, otherwise fp32.",
+        "Precision of the encoder. auto: bf16 on a GPU that supports it, if the step agrees with"
+        " fp32; otherwise fp32.",
         "where",
         choices=("auto", "fp32", "bf16"),
     )
     compile: str = setting(
         "auto",
-        "Compile the encoder. auto: on for a GPU, off for a CPU.",
+        "Compile the encoder. auto: on for a single GPU, if the compiled step agrees with float32.",
         "where",
         choices=("auto", "on", "off"),
     )

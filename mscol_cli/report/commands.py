@@ -103,7 +103,7 @@ def _probe(probe: FoundProbe, registry: Registry) -> str:
     result = probe.result
     words: list[object] = ["probe", result.task, "--data", result.data, *_model(probe)]
     words += ["--recipe", result.recipe] if result.recipe else []
-    words += ["--seeds", result.seeds]
+    words += ["--seeds", result.seeds] if result.seeds else []
     for option, name, value in _changed(result, registry):
         words += _assigned(option, name, value)
     if result.label_fractions:

@@ -16,6 +16,7 @@ from mscol_cli.probe.result import ProbeResult, Score, ScoredSet, read
 from mscol_cli.probe.table import JointTable
 from mscol_cli.runs.layout import LATEST, PROBE_REPORT, PROBES, RECIPE, RUN, RUNS, find_named
 from mscol_cli.runs.trained import FoundRun, read_run
+from mscol_cli.system.json_files import INVALID
 
 T = TypeVar("T")
 Failures = list[tuple[str, str]]
@@ -106,7 +107,7 @@ class Group:
     def column_title(self, test_set: ScoredSet, metric: str) -> str:
         """Title of a column of scores."""
         name = "" if len(self.test_sets) == 1 else f"{test_set.name}, "
-        return f"{find_metric(metric).label} ({name}{test_set.clips:,} clips)"
+        return f"{find_metric(metric).label} ({name}{test_set.clips:,} {test_set.unit})"
 
 
 def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Material:
@@ -187,7 +188,7 @@ def _readable(
             yield read(folder)
         except MscolError as error:
             failures.append((str(folder), str(error)))
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        except (*INVALID, OSError) as error:
             failures.append((str(folder), f"{folder} cannot be read ({error}): recreate it."))
 
 

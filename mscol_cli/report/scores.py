@@ -57,7 +57,7 @@ def _scores(group: Group) -> Iterator[Block]:
         (
             probe.model,
             *(cell(score_of(probe, *column)) for column in group.columns),
-            str(probe.result.seeds),
+            str(probe.result.seeds or "-"),
         )
         for probe in group.probes
     ]
@@ -94,6 +94,8 @@ def cell(score: Score | None, *, spread: bool = True) -> str:
 
 
 def _protocol(result: ProbeResult) -> str:
+    if result.is_retrieval:
+        return f"cosines of clip embeddings; {result.counts['test']:,} queries"
     hidden = result.protocol.get("hidden")
     classifier = f"{hidden} hidden units" if hidden else "linear classifier"
     clips = ", ".join(f"{count:,} {split}" for split, count in result.counts.items())

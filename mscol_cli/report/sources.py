@@ -64,7 +64,7 @@ def sources_section(material: Material) -> Section:
     blocks: list[Block] = []
     for group in material.groups:
         models = trained_on(group)
-        if len(models) > 1:
+        if len(models) > 1 and not group.probes[0].result.is_retrieval:
             blocks += _group(group, models)
     return Section(HEADING, [Text(INTRO), *blocks] if blocks else ())
 

@@ -43,7 +43,9 @@ def summary_section(material: Material) -> Section:
 
 
 def _title(group: Group, test_set: ScoredSet, metric: str) -> str:
-    return f"{group.where(test_set)}: {find_metric(metric).label} ({test_set.clips:,} clips)"
+    return (
+        f"{group.where(test_set)}: {find_metric(metric).label} ({test_set.clips:,} {test_set.unit})"
+    )
 
 
 def _row(model: str, columns: Sequence[Column]) -> tuple[str, ...]:

@@ -195,4 +195,4 @@ def _without_seed(info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _clips(test_set: ScoredSet) -> str:
-    return f"{test_set.clips:,} test clips"
+    return f"{test_set.clips:,} test {test_set.unit}"

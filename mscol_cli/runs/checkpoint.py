@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
@@ -22,22 +21,16 @@ from mscol_cli.runs.layout import (
     ENCODER,
     RUN,
     STAMP,
-    STEP_PREFIX,
     WEIGHTS,
     check_layout,
     checkpoint_folder,
     checkpoint_folders,
     step_of,
 )
-from mscol_cli.system.files import (
-    file_hash,
-    make_readable,
-    read_json,
-    replace_link,
-    sync,
-    write_json,
-    write_text,
-)
+from mscol_cli.system.files import file_hash, replace_link, sync, write_json, write_text
+from mscol_cli.system.json_files import read_json
+from mscol_cli.system.temporary import remove_leftovers, temporary_folder
+from mscol_cli.system.tensors import save_tensors
 
 BEST = "best"
 Texts = Callable[[Path], Mapping[str, str]]
@@ -85,6 +78,8 @@ def save_checkpoint(
         tensors: Tensors by file stem (`encoder`, `objective`, `optimizer`) and name.
     """
     final = checkpoint_folder(run, step)
+    # Without parents: a run that was removed meanwhile is not made again.
+    final.parent.mkdir(exist_ok=True)
     with _filled(final, {**info, "step": step}, tensors) as temporary:
         if final.exists():
             shutil.rmtree(final)
@@ -140,20 +135,13 @@ def _filled(
     settings: str = RUN,
 ) -> Iterator[Path]:
     """Write a temporary folder beside `final`. The caller renames it to `final`."""
-    temporary = final.with_name(f".{final.name}.{os.getpid()}")
-    temporary.mkdir(parents=True)
-    try:
+    with temporary_folder(final) as temporary:
         for stem, named in tensors.items():
-            file = temporary / f"{stem}.safetensors"
-            save_file({name: tensor.contiguous() for name, tensor in named.items()}, file)
-            make_readable(file)
-            sync(file)
+            save_tensors(temporary / f"{stem}.safetensors", named)
         write_json(temporary / settings, content)
         sync(temporary)
         yield temporary
         sync(final.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def run_of(folder: Path) -> Path:
@@ -163,30 +151,35 @@ def run_of(folder: Path) -> Path:
     return folder.parent.parent if inside else folder
 
 
-def keep_best(run: Path, folder: Path) -> None:
-    """Point `RUN/checkpoints/best` at a checkpoint unless an earlier one has a lower `loss`."""
-    link = run / CHECKPOINTS / BEST
-    if _loss(link) < _loss(folder):
-        return
-    replace_link(link, Path(folder.name))
+def keep_best(run: Path) -> None:
+    """Point `RUN/checkpoints/best` at the scheduled checkpoint with the lowest `loss`; the last of
+    several. It is never pruned, so the existing checkpoints determine it."""
+    candidates = [folder for folder in reversed(checkpoint_folders(run)) if _is_scheduled(folder)]
+    if candidates:
+        replace_link(run / CHECKPOINTS / BEST, Path(min(candidates, key=_loss).name))
+
+
+def _is_scheduled(folder: Path) -> bool:
+    """Whether a checkpoint is one that an undisturbed run has, too."""
+    try:
+        return bool(read_checkpoint(folder).info.get("scheduled"))
+    except (MissingDataError, UsageError):
+        return False
 
 
 def _loss(folder: Path) -> float:
-    try:
-        loss = read_checkpoint(folder).info.get("loss")
-    except (MissingDataError, UsageError):
-        return math.inf
-    return math.inf if loss is None else float(loss)
+    loss = read_checkpoint(folder).info.get("loss")
+    return float(loss) if isinstance(loss, (int, float)) else math.inf
 
 
 def prune(run: Path, keep: int) -> None:
     """Delete all but the best and the last `keep` checkpoints of a run, and temporary folders of
-    interrupted processes. No checkpoint must be being written."""
+    interrupted processes."""
     best = (run / CHECKPOINTS / BEST).resolve().name
     old = (folder for folder in checkpoint_folders(run)[:-keep] if folder.name != best)
-    unfinished = (run / CHECKPOINTS).glob(f".{STEP_PREFIX}*")
-    for folder in [*old, *unfinished]:
+    for folder in old:
         shutil.rmtree(folder)
+    remove_leftovers(run / CHECKPOINTS)
 
 
 def latest_checkpoint(path: Path) -> Checkpoint | None:
@@ -206,19 +199,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     path = folder / (CONFIG if has_config else RUN)
     info = read_json(path, "checkpoint")
     check_layout(folder, info)
-    step, encoder = info.get("step", 0), info.get("encoder")
-    if not isinstance(step, int) or not _is_part(encoder):
-        raise UsageError(f"{path} does not describe an encoder: restore it.")
-    return Checkpoint(folder, step, info)
-
-
-def _is_part(described: Any) -> bool:
-    """Whether this is an encoder as recorded in a run.json."""
-    return (
-        isinstance(described, dict)
-        and isinstance(described.get("name"), str)
-        and isinstance(described.get("options"), dict)
-    )
+    return Checkpoint(folder, info.get("step", 0), info)
 
 
 def read_weights(folder: Path, stem: str) -> dict[str, Tensor]:

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MissingDataError, UsageError
-from mscol_cli.system.files import leftovers, read_json, relative_to_here, replace_link, write_json
+from mscol_cli.runs.schema import RecordedRun
+from mscol_cli.system.files import relative_to_here, replace_link, write_json
+from mscol_cli.system.json_files import parsing, read_json
+from mscol_cli.system.temporary import is_temporary
+from mscol_cli.system.values import from_json
 
 STAMP: Mapping[str, Any] = {"format": "mscol-run", "version": 1}
 """Format and version of a run.json."""
@@ -29,13 +33,15 @@ PROBES, PROBE_REPORT = "probes", "probe.json"
 
 
 def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
-    """Check the layout of a run.json. Raises UsageError."""
+    """Check layout and structure of a run.json. Raises UsageError."""
     stamp = {key: info.get(key) for key in STAMP}
     if stamp != STAMP:
         raise UsageError(
             f"{folder} has layout {' '.join(map(str, stamp.values()))}, this mscol reads"
             f" {' '.join(map(str, STAMP.values()))}: use the mscol that wrote it, or train again."
         )
+    with parsing(folder / RUN):
+        from_json(RecordedRun, info)
 
 
 def checkpoint_folders(run: Path) -> list[Path]:
@@ -148,4 +154,4 @@ def refuse_used(run: Path, files: Mapping[str, bytes]) -> None:
 def _left_behind(path: Path, files: Mapping[str, bytes]) -> bool:
     if path.name in files:
         return path.read_bytes() == files[path.name]
-    return any(path in leftovers(path.with_name(name)) for name in files)
+    return is_temporary(path.name)

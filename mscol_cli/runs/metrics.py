@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 METRICS = "metrics.jsonl"
+_MAX_STEP = 2**63
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
@@ -33,12 +34,14 @@ def format_damage(run: Path, lines: int) -> str:
 def _parse(text: str) -> dict[str, float] | None:
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     numbers = isinstance(values, dict) and all(map(_is_number, values.values()))
-    return values if numbers and values.get("step", -1) >= 0 else None
+    return values if numbers and 0 <= values.get("step", -1) < _MAX_STEP else None
 
 
 def _is_number(value: object) -> bool:
     # Python parses NaN and Infinity, which mscol never writes.
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    if isinstance(value, int):
+        return abs(value) < _MAX_STEP
+    return isinstance(value, float) and math.isfinite(value)

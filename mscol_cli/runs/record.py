@@ -16,11 +16,12 @@ from mscol_cli.runs.layout import (
     RUNS,
     checkpoint_folders,
     find_named,
+    read_run,
     step_of,
 )
 from mscol_cli.runs.metrics import METRICS, format_damage, split_damaged
 from mscol_cli.runs.state import FINISHED, STATE, RunState, read_state
-from mscol_cli.system.files import read_json
+from mscol_cli.system.json_files import INVALID, read_json
 
 UNKNOWN, IMPORTED, DAMAGED = "stopped", "imported", "damaged"
 
@@ -158,16 +159,9 @@ def read_run_folder(folder: Path, probes: bool = True) -> RunRecord:
 
 def _info(folder: Path, problems: list[str]) -> dict[str, Any]:
     try:
-        info = read_json(folder / RUN, "run folder")
+        info = read_run(folder)
     except MscolError as error:
         problems.append(str(error))
-        return {}
-    training = info.get("training", {"steps": 0, "batch_size": 0})
-    parts = (info.get("objective"), info.get("encoder"), training)
-    if not all(isinstance(part, dict) for part in parts) or not all(
-        isinstance(training.get(name), int) for name in ("steps", "batch_size")
-    ):
-        problems.append(f"{folder / RUN} lacks the settings of a run.")
         return {}
     return info
 
@@ -189,7 +183,7 @@ def _state(
     try:
         if (state := read_state(folder)) is not None:
             return state
-    except (MscolError, TypeError) as error:
+    except MscolError as error:
         problems.append(str(error))
     if not info:
         return RunState(DAMAGED)
@@ -209,7 +203,7 @@ def _probes(folder: Path, problems: list[str]) -> list[ProbeScore]:
             value, low, high = (float(score[name]) for name in ("value", "low", "high"))
             step = int(content.get("model_step", 0))
             task = str(content.get("task", path.parent.name))
-        except (MscolError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
+        except (MscolError, *INVALID, StopIteration):
             problems.append(f"{path} is not a readable probe report.")
             continue
         scores.append(ProbeScore(path.parent.name, task, metric, value, low, high, step))

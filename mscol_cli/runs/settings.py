@@ -11,11 +11,15 @@ from mscol_cli.system.values import flatten
 SOFTWARE = ("mscol", "torch", "git")
 PLUGIN = ("encoder.owner", "encoder.version")
 BUNDLED = "plugin mscol"
+COMPUTE = "compute"
+"""Key of run.json: how the last process of the run computed its steps."""
 
 
 def flat_settings(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by dotted name, without software. Options of a part follow the name of the part."""
+    """Settings by dotted name, without software and what `auto` chose. Options of a part follow the
+    name of the part."""
     left_out = (*STAMP, *SOFTWARE, *PLUGIN)
+    info = {name: value for name, value in info.items() if name != COMPUTE}
     if "init" in info:
         # Not the names of tensors, and not the training of the source.
         info = {**info, "init": {name: info["init"][name] for name in ("reference", "hash")}}

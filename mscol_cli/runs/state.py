@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mscol_cli.errors import Interrupted, MscolError, UsageError
-from mscol_cli.system.files import read_json, write_json
+from mscol_cli.system.files import write_json
+from mscol_cli.system.json_files import parsing, read_json
 from mscol_cli.system.locks import Lock
+from mscol_cli.system.temporary import is_alive
+from mscol_cli.system.values import from_json
 
 STATE, _LOCK = "state.json", ".lock"
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
@@ -46,10 +50,10 @@ def track_state(run: Path) -> Iterator[None]:
         try:
             yield
         except (Interrupted, KeyboardInterrupt) as error:
-            _try_to_record(run, INTERRUPTED, str(error) or "stopped at once")
+            try_to_record(run, INTERRUPTED, str(error) or "stopped at once")
             raise
         except BaseException as error:
-            _try_to_record(run, FAILED, _reason(error))
+            try_to_record(run, FAILED, _reason(error))
             raise
         record(run, FINISHED)
 
@@ -68,14 +72,17 @@ def training_lock(run: Path) -> Iterator[None]:
         yield
 
 
-def _try_to_record(run: Path, state: str, reason: str) -> None:
-    # If the disk is full, the original error matters.
+def try_to_record(run: Path, state: str, reason: str) -> None:
+    """Record a state if possible: if the disk is full, the original error matters."""
     with suppress(OSError):
         record(run, state, reason)
 
 
 def record(run: Path, state: str, reason: str = "") -> None:
-    """Write the state of a run, with host and process id."""
+    """Write the state of a run, with host and process id. Raises OSError, also if the run was
+    removed."""
+    if not run.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(run))
     write_json(run / STATE, asdict(RunState(state, reason, socket.gethostname(), os.getpid())))
 
 
@@ -88,21 +95,12 @@ def read_state(run: Path) -> RunState | None:
     if not (run / STATE).exists():
         return None
     content = read_json(run / STATE, "run folder")
-    state = RunState(**{name: content[name] for name in asdict(RunState("")) if name in content})
-    exited = state.host == socket.gethostname() and not _is_alive(state.process)
+    with parsing(run / STATE):
+        state = from_json(RunState, content)
+    exited = state.host == socket.gethostname() and not is_alive(state.process)
     if state.state == RUNNING and exited:
         return replace(state, state=INTERRUPTED, reason="its process is gone")
     return state
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _reason(error: BaseException) -> str:

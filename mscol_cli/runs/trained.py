@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.errors import UsageError
-from mscol_cli.runs.layout import RUN, check_layout
 from mscol_cli.runs.record import RunRecord, read_run_folder
 
 
@@ -40,11 +39,8 @@ class FoundRun(RunRecord):
 
 
 def read_run(label: str, folder: Path) -> FoundRun:
-    """Read a run with valid settings. Raises MscolError, KeyError, TypeError."""
+    """Read a run with valid settings. Raises MscolError."""
     record = read_run_folder(folder, probes=False)
     if not record.info:
         raise UsageError("; ".join(record.problems))
-    check_layout(folder, record.info)
-    if not isinstance(record.info["encoder"]["name"], str):
-        raise UsageError(f"{folder / RUN} names no encoder: restore it, or leave the run out.")
     return FoundRun(**vars(record), label=label)

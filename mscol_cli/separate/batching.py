@@ -6,7 +6,6 @@ so that repeating a group gives bit-identical results, whatever was done before.
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import Tensor
 from mscol_cli.audio import StreamResampler
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.separator import Separator, TrackInput
+from mscol_cli.engine.devices import release_memory
 from mscol_cli.errors import BadInputError, PluginCallError
 from mscol_cli.host.checks.separator import validate_separated
 from mscol_cli.host.checks.values import breach
@@ -113,9 +113,7 @@ class Batcher:
 
     def _without_room(self, batch: Sequence[Chunk]) -> BadInputError:
         self.limit = min(self.limit, sum(chunk.samples for chunk in batch) // 2)
-        gc.collect()  # tensors of the failed attempt
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()  # tensors of the failed attempt
         seconds = batch[0].samples / batch[0].sample_rate
         return BadInputError(
             f"a chunk of {seconds:.0f} s does not fit into device memory: free some, or use"

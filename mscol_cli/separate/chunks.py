@@ -13,7 +13,6 @@ from mscol_cli.audio import AudioStream, StreamResampler, open_audio
 from mscol_cli.contracts.separator import Chunking, TrackInput
 from mscol_cli.errors import BadInputError, input_failure
 from mscol_cli.store import MINIMUM, SAMPLE_RATE, FileStamp
-from mscol_cli.system.files import is_regular
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,9 @@ def _read_chunks(
 ) -> Iterator[Chunk]:
     if track.problem is not None:
         raise BadInputError(track.problem)
-    stamps = {role: FileStamp.of(path) for role, path in track.files.items() if is_regular(path)}
     with ExitStack() as stack:
         files = {role: stack.enter_context(open_audio(path)) for role, path in track.files.items()}
+        stamps = {role: FileStamp.of(path) for role, path in track.files.items()}
         rate = sample_rate or max(file.sample_rate for file in files.values())
         buffers = _DecodedBuffers(files, rate)
         size = chunking.samples if chunking else None

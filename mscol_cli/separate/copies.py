@@ -17,7 +17,8 @@ from mscol_cli.store import FileStamp, SeparatorIdentity
 from mscol_cli.store.journal import append_shared
 from mscol_cli.store.records import hashes, read_lines
 from mscol_cli.store.spool import Spool, blocks
-from mscol_cli.system.files import inside, leftovers, real_path, whole_lines
+from mscol_cli.system.files import inside, real_path, whole_lines
+from mscol_cli.system.json_files import INVALID
 from mscol_cli.system.outcomes import explained
 from mscol_cli.system.prefetch import map_ahead
 
@@ -198,9 +199,6 @@ def _peak(track_id: str, sources: Mapping[str, Spool]) -> float:
 
 
 def _write_copy(path: Path, source: Spool, gain: float, sample_rate: int) -> None:
-    # Temporary files of interrupted processes.
-    for entry in leftovers(path):
-        entry.unlink()
     scaled = (block * np.float32(gain) for block in blocks(source))
     write_blocks(path, scaled, (source.channels or 1, len(source)), sample_rate)
 
@@ -217,7 +215,7 @@ def copies_done(folder: Path, separator: SeparatorIdentity) -> Done:
         lines = list(read_lines(folder / STEMS_MANIFEST, whole_lines(folder / STEMS_MANIFEST)))
         differences = _differences(lines, separator)
         done = {(line["id"], line["format"]): line["inputs"] for line in lines[1:]}
-    except (MscolError, AttributeError, KeyError, TypeError):
+    except (MscolError, *INVALID):
         raise UsageError(
             f"{folder / STEMS_MANIFEST} is damaged: choose another --export-dir."
         ) from None

@@ -17,7 +17,7 @@ from mscol_cli.errors import MscolError
 from mscol_cli.host.guard import label_of, plugin_call
 from mscol_cli.store import SAMPLE_RATE
 from mscol_cli.system.files import free_bytes, is_regular
-from mscol_cli.system.units import format_bytes, format_duration
+from mscol_cli.system.units import counted, format_bytes, format_duration
 
 _MAX_HEADERS = 500
 """Files whose headers are read; the duration of the others is extrapolated from their size."""
@@ -165,7 +165,7 @@ def print_estimate(estimate: Estimate, progress: Progress) -> None:
     if estimate.hours is not None:
         length = f"{about}{format_duration(3600 * estimate.hours)} of music"
     before = f" ({estimate.done} are done)" if estimate.done else ""
-    progress.note(f"to separate: {estimate.tracks} tracks{before}, {length}")
+    progress.note(f"to separate: {counted(estimate.tracks, 'track')}{before}, {length}")
     for folder, needed in estimate.bytes_needed.items():
         available = estimate.bytes_free[folder]
         progress.note(f"disk: {format_bytes(needed)} for {folder}, {format_bytes(available)} free")

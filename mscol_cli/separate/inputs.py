@@ -13,6 +13,7 @@ from mscol_cli.errors import UsageError
 from mscol_cli.host.checks import separator as checks
 from mscol_cli.separate.plan import unique_ids
 from mscol_cli.system.files import real_path
+from mscol_cli.system.units import counted
 
 STEMS = frozenset({"bass", "drums", "other", "vocals"})
 """Usual names of true stems. A folder with two of them is unlikely to be an album."""
@@ -61,9 +62,10 @@ def _check_stems(tracks: Sequence[TrackInput], separator: Separator, progress: P
     if not folders:
         return
     folder, example = next(iter(folders.items()))
+    others = counted(len(folders) - 1, "more folder")
     finding = (
         f"{folder} looks like true stems ({', '.join(example)})"
-        f"{f', and so do {len(folders) - 1} more folders' if len(folders) > 1 else ''}"
+        f"{f', and {others} like it' if len(folders) > 1 else ''}"
     )
     if separator.sources and all(path.parent in folders for path in mixtures):
         raise UsageError(f"{finding}, and there is no other audio: use --separator stems.")

@@ -23,6 +23,7 @@ from mscol_cli.store.plan import Plan, PlannedTrack
 from mscol_cli.store.records import Stored, hashes, matches
 from mscol_cli.store.writer import find_header
 from mscol_cli.system.files import is_regular
+from mscol_cli.system.units import counted
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def _note_changes(
                 removed.remove(name)
     if removed:
         progress.note(
-            f"{len(removed)} tracks of {store} are not among the inputs and remain in it, such as"
+            f"{store} keeps {counted(len(removed), 'track')} not among the inputs, such as"
             f" {removed[0]}"
         )
 

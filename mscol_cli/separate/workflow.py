@@ -32,6 +32,7 @@ from mscol_cli.store.plan import Plan
 from mscol_cli.system.files import real_path
 from mscol_cli.system.launcher import exit_with_parent
 from mscol_cli.system.outcomes import MAKE_ROOM, Failures, nothing_usable, resumable, writing
+from mscol_cli.system.units import counted
 
 __all__ = ["SeparateRequest", "SeparateResult", "dry_run", "run"]
 
@@ -222,6 +223,6 @@ def _failures(output: Path) -> Failures:
 def _note_scaled(copies: Copies | None, progress: Progress) -> None:
     if copies is not None and copies.scaled:
         progress.note(
-            f"{copies.scaled} tracks would have clipped: all their sources were attenuated by the"
-            f" gain in {copies.folder / STEMS_MANIFEST}"
+            f"{counted(copies.scaled, 'track')} would have clipped: all sources were attenuated by"
+            f" the gain in {copies.folder / STEMS_MANIFEST}"
         )

@@ -12,8 +12,9 @@ from typing import Any
 
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.store.segments import SAMPLE_RATE
-from mscol_cli.system.files import read_json, write_json
-from mscol_cli.system.values import differences
+from mscol_cli.system.files import write_json
+from mscol_cli.system.json_files import parsing, read_json
+from mscol_cli.system.values import differences, from_json
 
 _FORMAT, _VERSION = "mscol-store", 2
 HEADER = "store.json"
@@ -129,14 +130,13 @@ class StoreHeader:
         path = folder / HEADER
         content = read_json(path, "store")
         _check_version(path, content)
-        try:
-            separator = SeparatorIdentity(**content["separator"])
-            known = {item.name: content[item.name] for item in fields(StoreHeader)}
-        except (KeyError, TypeError):
-            raise UsageError(
-                f"{path} is incomplete: restore it, or separate again with -o"
-            ) from None
-        return StoreHeader(**{**known, "sources": tuple(known["sources"]), "separator": separator})
+        with parsing(path, "restore it, or separate again with -o"):
+            header = from_json(
+                StoreHeader, {item.name: content[item.name] for item in fields(StoreHeader)}
+            )
+            if not header.sources or len({*header.sources}) < len(header.sources):
+                raise ValueError("sources must be different names")
+        return header
 
 
 def read_sealed(folder: Path) -> StoreHeader:

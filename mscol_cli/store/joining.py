@@ -24,13 +24,13 @@ from mscol_cli.store.records import (
 )
 from mscol_cli.system.files import (
     file_hash,
-    leftovers,
     sync,
     whole_lines,
     write_atomically,
     write_text,
 )
 from mscol_cli.system.locks import Lock
+from mscol_cli.system.temporary import remove_leftovers
 
 _LOCK = ".lock"
 Records = dict[str, TrackRecord]
@@ -174,9 +174,7 @@ def _sealed(
 def _clean(store: Path) -> None:
     """Remove work files, and temporary files of interrupted processes."""
     shutil.rmtree(store / WORK, ignore_errors=True)
-    for name in (HEADER, TRACKS, LEVELS, FAILURES):
-        for path in leftovers(store / name):
-            path.unlink()
+    remove_leftovers(store, locked=True)
     (store / _LOCK).unlink(missing_ok=True)
     if not any(store.iterdir()):
         store.rmdir()

@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from mscol_cli.contracts.separator import TrackInput
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store.header import StoreHeader
-from mscol_cli.system.files import read_json, write_text
+from mscol_cli.system.files import write_text
+from mscol_cli.system.json_files import parsing, read_json
+from mscol_cli.system.values import from_json
 
 WORK = "work"
 PLAN = f"{WORK}/plan.json"
@@ -122,12 +123,5 @@ class Plan:
             if not path.exists():  # sealed by another process in between
                 return None
             raise
-        try:
-            units = tuple(_unit(unit) for unit in content["units"])
-            return Plan(content["line_bytes"], content["level_rows"], units)
-        except (KeyError, TypeError):
-            raise MscolError(f"{path} is damaged; separate again with -o") from None
-
-
-def _unit(content: Mapping[str, Any]) -> Unit:
-    return Unit(content["number"], tuple(PlannedTrack(**track) for track in content["tracks"]))
+        with parsing(path, "separate again with -o"):
+            return from_json(Plan, content)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mscol_cli.contracts.levels import Level, level_factor
-from mscol_cli.contracts.plans import Crops, StoreIndex
+from mscol_cli.contracts.plans import Crops, IntArray, StoreIndex
 from mscol_cli.errors import MscolError
 from mscol_cli.store.arrays import INT16_PEAK
 from mscol_cli.store.header import (
@@ -70,10 +70,9 @@ class Store:
     @cached_property
     def index(self) -> StoreIndex:
         """Tracks, sorted by id, and their segments: the information available to objectives."""
-        segments = self._table.segments
+        segments, levels = self._table.segments, self._levels()
         track = np.repeat(np.arange(len(segments)), segments)
         within = np.arange(len(track)) - np.repeat(np.cumsum(segments) - segments, segments)
-        levels = _load(self.path / LEVELS)
         levels = levels[np.repeat(self._table.level_row, segments) + within]
         return StoreIndex(
             sources=self.header.sources,
@@ -87,6 +86,22 @@ class Store:
             published_level=levels[..., 1],
         )
 
+    def _levels(self) -> NDArray[np.float32]:
+        """The levels of all segments, (rows, sources, 2). Raises MscolError if they do not have the
+        rows and sources that the tracks refer to."""
+        levels: NDArray[np.float32] = _load(self.path / LEVELS)
+        first, segments, rows = self._table.level_row, self._table.segments, len(levels)
+        shape = (len(self.header.sources), 2)
+        # Subtracted, as the sum of damaged numbers may overflow.
+        inside = (first >= 0) & (segments >= 0) & (segments <= rows) & (first <= rows - segments)
+        fits = levels.shape[1:] == shape and bool(inside.all())
+        if not fits:
+            raise MscolError(
+                f"{self.path / LEVELS} does not fit {TRACKS} and {HEADER}: restore the store, or"
+                " separate again with -o"
+            )
+        return levels
+
     def active_shares(self) -> dict[str, float]:
         """Share of active segments (mean |x| above 0.01), by source."""
         shares = (self.index.segment_level > ACTIVE_LEVEL).mean(axis=0)
@@ -94,7 +109,7 @@ class Store:
 
     def gather(
         self, crops: Crops, samples: int, level: Level = "norm"
-    ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.int16] | NDArray[np.float32], NDArray[np.float32]]:
         """Cut crops out of the shards.
 
         Args:
@@ -104,13 +119,49 @@ class Store:
 
         Returns:
             Crops, (batch, samples) int16, and the factors that scale them to the level, (batch,).
+            Crops with gains are float32 at the level already, and their factors 1.
         """
+        if crops.gains is not None:
+            return self._mix(crops, crops.gains, samples, level), np.ones(len(crops.track), "f4")
         cut = np.zeros((len(crops.track), samples), dtype=np.int16)
         length = np.clip(self._table.samples[crops.track] - crops.start, 0, samples).tolist()
         first = (self._table.offset[crops.track, crops.source] + crops.start).tolist()
         for row, shard in enumerate(self._table.shard[crops.track].tolist()):
             cut[row, : length[row]] = self._open(shard)[first[row] : first[row] + length[row]]
         return cut, self.factors(level)[crops.track, crops.source]
+
+    def _mix(
+        self, crops: Crops, gains: NDArray[np.float32], samples: int, level: Level
+    ) -> NDArray[np.float32]:
+        factors = self.mix_factors(crops.track, gains, level)
+        mix = np.zeros((len(crops.track), samples), dtype=np.float32)
+        for source in range(factors.shape[1]):
+            rows = np.flatnonzero(factors[:, source])
+            of_source = Crops(crops.track[rows], np.full(len(rows), source), crops.start[rows])
+            mix[rows] += self.gather(of_source, samples)[0] * factors[rows, source, None]
+        return mix
+
+    def mix_factors(
+        self, track: IntArray, gains: NDArray[np.float32], level: Level
+    ) -> NDArray[np.float32]:
+        """Factors of stored samples whose sum over sources is a mixture at a level.
+
+        The norm of the complete mixture is computed from the norms of its sources as if they were
+        uncorrelated, which is exact for one source.
+
+        Args:
+            track: (batch,) rows of tracks.
+            gains: (batch, sources).
+            level: Level of the mixture.
+
+        Returns:
+            (batch, sources).
+        """
+        table = self._table
+        norm = np.linalg.norm(gains * table.norm[track], axis=1)
+        factor = gains * level_factor(level, norm, table.samples[track])[:, None]
+        factors: NDArray[np.float32] = (table.gain[track] * factor).astype(np.float32)
+        return factors
 
     def waveform(self, track: int, source: int = 0) -> NDArray[np.float32]:
         """A source of a track before level normalisation, (samples,)."""

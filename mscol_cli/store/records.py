@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mscol_cli.errors import MscolError
 from mscol_cli.store.segments import SAMPLE_RATE
 from mscol_cli.system.files import file_hash
+from mscol_cli.system.json_files import INVALID, format_invalid
+from mscol_cli.system.values import from_flat
 
 Kind = TypeVar("Kind")
 
@@ -100,9 +102,10 @@ class TrackRecord:
 
     @staticmethod
     def from_line(line: Mapping[str, Any]) -> TrackRecord:
-        """Build a record from a parsed line. Raises KeyError, TypeError, AttributeError."""
-        sources = {name: _known(SourceRecord, values) for name, values in line["sources"].items()}
-        return _known(TrackRecord, {**line, "files": _stamps(line["files"]), "sources": sources})
+        """Build a record from a parsed line. Raises INVALID."""
+        sources = {name: from_flat(SourceRecord, item) for name, item in line["sources"].items()}
+        nested = {"files": _stamps(line["files"]), "sources": sources}
+        return from_flat(TrackRecord, line, **nested)
 
 
 @dataclass(frozen=True)
@@ -125,18 +128,12 @@ class FailureRecord:
 
     @staticmethod
     def from_line(line: Mapping[str, Any]) -> FailureRecord:
-        """Build a record from a parsed line. Raises KeyError, TypeError, AttributeError."""
-        return _known(FailureRecord, {**line, "files": _stamps(line.get("files", {}))})
+        """Build a record from a parsed line. Raises INVALID."""
+        return from_flat(FailureRecord, line, files=_stamps(line.get("files", {})))
 
 
 def _stamps(files: Mapping[str, Any]) -> dict[str, FileStamp]:
-    return {role: _known(FileStamp, stamp) for role, stamp in files.items()}
-
-
-def _known(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
-    """A record of the known fields; others may come from a newer version."""
-    names = [item.name for item in fields(kind)]  # type: ignore[arg-type]
-    return kind(**{name: values[name] for name in names if name in values})
+    return {role: from_flat(FileStamp, stamp) for role, stamp in files.items()}
 
 
 class Stored:
@@ -206,9 +203,10 @@ def _read(
     for line in read_lines(path, size):
         try:
             record = from_line(line)
-        except (KeyError, TypeError, AttributeError):
+        except INVALID as error:
             raise MscolError(
-                f"{path}: lacks fields of its {kind}; separate again with -o"
+                f"{path}: a line of its {kind} is damaged ({format_invalid(error)}); separate again"
+                " with -o"
             ) from None
         yield record
 
@@ -227,7 +225,7 @@ def read_lines(path: Path, size: int | None = None) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(content.splitlines(), 1):
         try:
             yield json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise MscolError(f"{path}: line {number} is damaged; separate again with -o") from None
 
 

@@ -90,8 +90,6 @@ def check_records(folder: Path, header: StoreHeader) -> list[str]:
     """
     try:
         return list(_inconsistencies(folder, header, list(read_tracks(folder / TRACKS))))
-    except (KeyError, TypeError, AttributeError):
-        return [f"{TRACKS}: lacks fields of its tracks"]
     except MscolError as error:
         return [str(error)]
 

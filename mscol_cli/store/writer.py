@@ -39,7 +39,8 @@ from mscol_cli.store.records import (
 )
 from mscol_cli.store.segments import MINIMUM, SAMPLE_RATE, segment_levels
 from mscol_cli.store.spool import Samples
-from mscol_cli.system.files import file_hash, leftovers, sync, write_text
+from mscol_cli.system.files import file_hash, sync, write_text
+from mscol_cli.system.temporary import remove_leftovers
 
 SHARD_BYTES = 1 << 30
 
@@ -180,9 +181,9 @@ class StoreWriter:
         """Remove temporary files and unused shards of an interrupted process."""
         used = {self.path / shard_name(number) for number in range(self._number + 1)}
         unused = set((self.path / SHARDS).glob("*.npy")) - used
-        temporary = [path for name in (HEADER, FAILURES) for path in leftovers(self.path / name)]
-        for path in (*unused, *temporary):
+        for path in unused:
             path.unlink()
+        remove_leftovers(self.path, locked=True)
 
     def _next_shard(self, full: GrowingArray) -> GrowingArray:
         full.finish()

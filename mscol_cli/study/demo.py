@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.references import MINI, UNTRAINED, has_bundled
+from mscol_cli.engine.references import LOGMEL, MINI, UNTRAINED, has_bundled
 from mscol_cli.probe.result import Score, read
 from mscol_cli.probe.tasks import DATA
 from mscol_cli.runs.checkpoint import latest_checkpoint
@@ -37,6 +37,7 @@ class DemoScore:
         test_clips: Number of test clips.
         pretrained: Score, and lower and upper bound of its 95 % interval.
         untrained: The same for the untrained encoder.
+        logmel: The same for log-mel statistics.
         mini: The same for the bundled model; None if it is not installed.
     """
 
@@ -45,6 +46,7 @@ class DemoScore:
     test_clips: int
     pretrained: tuple[float, float, float]
     untrained: tuple[float, float, float]
+    logmel: tuple[float, float, float]
     mini: tuple[float, float, float] | None = None
 
 
@@ -125,7 +127,7 @@ class _EmbedStage(Stage):
 
 
 def _score(task: str) -> DemoScore:
-    folders = [Path(RUN, PROBES, task), Path(PROBES, UNTRAINED, task)]
+    folders = [Path(RUN, PROBES, task), *(Path(PROBES, name, task) for name in (UNTRAINED, LOGMEL))]
     if has_bundled():
         folders.append(Path(PROBES, MINI, task))
     trained, *others = (read(folder).test_sets[0] for folder in folders)

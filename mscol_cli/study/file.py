@@ -84,7 +84,7 @@ class Study:
         title: One-line title.
         recipe: Default recipe of all stages; None for no recipe.
         tasks: Probe tasks of all models.
-        untrained: Encoders that are also probed untrained.
+        untrained: Encoders that are also probed untrained, and `logmel`, the baseline.
         seeds: Classifiers per probe; None for the recipe's number, or the default.
         songs: Number of synthesised songs; None for downloaded data sets.
         online_probe: Training steps between online scores, and their task; None for no online

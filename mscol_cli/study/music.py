@@ -15,7 +15,7 @@ from mscol_cli.store.header import HEADER
 from mscol_cli.study.file import StudyStore
 from mscol_cli.study.stages import ComputeOptions, Execute, Stage, Status, words
 from mscol_cli.synthetic import Collection, write_collection
-from mscol_cli.system.files import read_json
+from mscol_cli.system.json_files import read_json
 from mscol_cli.system.values import format_differences
 
 COLLECTION = "collection.json"

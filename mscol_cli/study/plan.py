@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from mscol_cli import __version__
-from mscol_cli.engine.references import UNTRAINED
+from mscol_cli.engine.references import LOGMEL, UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.study.file import Study, StudyRun, StudyStore
 from mscol_cli.study.music import MusicStage, SeparateStage
@@ -22,7 +22,8 @@ from mscol_cli.study.results import (
 )
 from mscol_cli.study.stages import ComputeOptions, Stage, State, StudyPaths
 from mscol_cli.study.training import PretrainStage
-from mscol_cli.system.files import read_json, write_json
+from mscol_cli.system.files import write_json
+from mscol_cli.system.json_files import read_json
 from mscol_cli.system.values import differences
 
 Planned = State | Literal["not needed"]
@@ -131,8 +132,15 @@ def _probes(
         for run in runs:
             yield ProbeStage(model_of_run(run.folder), probing, (*music, run.name))
         for encoder in study.untrained:
-            folder = paths.probes / UNTRAINED / (encoder if len(study.untrained) > 1 else "")
+            folder = _folder_without_run(paths.probes, encoder, study.untrained)
             yield ProbeStage(model_without_run(encoder, folder), probing, music)
+
+
+def _folder_without_run(probes: Path, encoder: str, encoders: Sequence[str]) -> Path:
+    if encoder == LOGMEL:
+        return probes / LOGMEL
+    several = len(set(encoders) - {LOGMEL}) > 1
+    return probes / UNTRAINED / (encoder if several else "")
 
 
 def _with_recipe(part: Part, recipe: str | None) -> Part:
@@ -151,7 +159,9 @@ def check_record(folder: Path, study: Study, begun: bool) -> None:
     path = folder / STUDY
     if not path.is_file():
         return
-    recorded = read_json(path, "study").get("study", {})
+    recorded = read_json(path, "study").get("study")
+    if not isinstance(recorded, dict):
+        raise UsageError(f"{path} is damaged (no study): restore or delete it.")
     changed = [
         f"{name} was {_value(old)}, now {_value(new)}"
         for name, old, new in differences(recorded, study.content)

@@ -11,7 +11,7 @@ import torch
 
 from mscol_cli.engine import references
 from mscol_cli.engine.models import untrained_model
-from mscol_cli.engine.references import MINI, UNTRAINED
+from mscol_cli.engine.references import LOGMEL, MINI, UNTRAINED
 from mscol_cli.errors import MissingDataError
 from mscol_cli.host import find_part, load_registry
 from mscol_cli.probe.output import result_name, why_unfinished
@@ -66,11 +66,18 @@ class Probing:
     @property
     def request(self) -> ProbeRequest:
         """Request for the probe, without a model."""
-        return ProbeRequest(self.task, recipe=self.recipe, seeds=self.seeds)
+        return ProbeRequest(self.task, recipe=self.recipe, seeds=self._classifiers)
+
+    @cached_property
+    def _classifiers(self) -> int | None:
+        """The number of classifiers, unless the task trains none."""
+        request = ProbeRequest(self.task, recipe=self.recipe)
+        trained = resolve_settings(request, load_registry()).classifiers
+        return self.seeds if trained else None
 
     def words(self) -> list[str]:
         """Options of the `probe` command."""
-        options = words({"recipe": self.recipe, "seeds": self.seeds})
+        options = words({"recipe": self.recipe, "seeds": self._classifiers})
         return [*options, *self.paths.data_options(self.task), *self.compute.words(many=False)]
 
 
@@ -104,14 +111,17 @@ def model_of_run(run: Path) -> ProbedModel:
 
 
 def model_without_run(encoder: str, folder: Path) -> ProbedModel:
-    """An untrained encoder, and the folder of its probe results."""
+    """An untrained encoder or the baseline `logmel`, and the folder of its probe results."""
 
     def compute_hash() -> str:
         part = find_part(load_registry(), "encoder", encoder)
         return untrained_model(part, torch.device("cpu")).hash
 
     options = ["--model", UNTRAINED, "--encoder", encoder]
-    return ProbedModel(f"{UNTRAINED}-{encoder}", options, folder, compute_hash, has_run=False)
+    name = f"{UNTRAINED}-{encoder}"
+    if encoder == LOGMEL:
+        options, name = ["--model", LOGMEL], LOGMEL
+    return ProbedModel(name, options, folder, compute_hash, has_run=False)
 
 
 def bundled_model(folder: Path) -> ProbedModel:

@@ -1,9 +1,7 @@
 """Atomic writing of a collection: four data sets in their original layouts."""
 
 import json
-import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from mscol_cli.synthetic import fma, mtat, musdb, nsynth
 from mscol_cli.synthetic.catalogue import TRAIN, Entry, catalogue
 from mscol_cli.synthetic.song import render_song
 from mscol_cli.synthetic.styles import STYLES
+from mscol_cli.system.temporary import temporary_folder
 
 Progress = Callable[[int, int], None]
 """Called with (jobs done, all jobs) after each song and batch of notes."""
@@ -162,17 +161,11 @@ def _collection(root: Path, recipe: Recipe, *, reused: bool) -> Collection:
 @contextmanager
 def _all_or_nothing(root: Path) -> Iterator[Path]:
     """A temporary folder beside ``root``, renamed to it at the end or deleted on an exception."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{root.name}.", suffix=".partial", dir=root.parent))
-    try:
+    with temporary_folder(root) as folder:
         yield folder
-        folder.chmod(0o755)
         if root.exists():
             root.rmdir()
         folder.rename(root)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _write(folder: Path, recipe: Recipe, workers: int, progress: Progress) -> None:

@@ -1,6 +1,7 @@
 """FMA-small's layout: numbered mp3 clips, and ``tracks.csv`` with its two-row header."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 from mscol_cli.synthetic.catalogue import TEST, TRAIN, VALID, Entry
@@ -58,6 +59,16 @@ def write_tracks(root: Path, entries: list[Entry], seconds: float) -> None:
         model = entries[extra * len(entries) // 4]
         genre = model.style if subset == "medium" else ""
         rows[track_id(model) + 11] = _row(model, subset, genre, seconds)
+    write_table(root, rows)
+
+
+def write_table(root: Path, rows: Mapping[int, Row]) -> None:
+    """Write ``fma_metadata/tracks.csv`` with a row per track id; fields without a value are empty.
+
+    Args:
+        root: folder of the data set.
+        rows: cells by column group and field, by track id.
+    """
     path = root / "fma_metadata" / "tracks.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -5,6 +5,7 @@ literature uses since Pons et al., 2017).
 """
 
 import csv
+from collections.abc import Sequence, Set
 from math import ceil
 from pathlib import Path
 
@@ -55,16 +56,30 @@ def write_tables(
     ids = [2 + 4 * entry.index + entry.index % 3 for entry in entries]
     columns = sorted(TOP_TAGS + RARE_TAGS, key=slug)
     annotations = _drop_tags(tags, stream(seed, "listeners"))
-    with (root / "annotations_final.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerow(["clip_id", *columns, "mp3_path"])
-        for clip_id, annotated, path in zip(ids, annotations, paths, strict=True):
-            writer.writerow([clip_id, *(int(tag in annotated) for tag in columns), path])
+    write_annotations(root, columns, list(zip(ids, annotations, paths, strict=True)))
     with (root / "clip_info_final.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(INFO_COLUMNS)
         for clip_id, entry, path in zip(ids, entries, paths, strict=True):
             writer.writerow(_information(clip_id, entry, path, seconds, seed))
+
+
+def write_annotations(
+    root: Path, tags: Sequence[str], clips: Sequence[tuple[int, Set[str], str]]
+) -> None:
+    """Write ``annotations_final.csv``.
+
+    Args:
+        root: folder of the data set.
+        tags: columns, one per tag.
+        clips: id, tags and path of each clip.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "annotations_final.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writerow(["clip_id", *tags, "mp3_path"])
+        for clip_id, annotated, path in clips:
+            writer.writerow([clip_id, *(int(tag in annotated) for tag in tags), path])
 
 
 def _drop_tags(tags: list[frozenset[str]], rng: Rng) -> list[set[str]]:

@@ -1,6 +1,7 @@
 """NSynth's layout: ``nsynth-{train,valid,test}`` with ``examples.json`` and ``audio``."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,10 +89,15 @@ def write_examples(root: Path, notes: list[NoteEntry], seed: int) -> None:
     """Write the ``examples.json`` of each split."""
     for split in ("train", "valid", "test"):
         described = {n.name(seed): _describe(n, seed) for n in notes if n.split == split}
-        path = root / f"nsynth-{split}" / "examples.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(described, indent=1, sort_keys=True) + "\n"
-        path.write_text(text, encoding="utf-8")
+        write_split(root, split, described)
+
+
+def write_split(root: Path, split: str, notes: Mapping[str, Mapping[str, object]]) -> None:
+    """Write the ``examples.json`` of a split: fields by the name of the note."""
+    path = root / f"nsynth-{split}" / "examples.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(notes, indent=1, sort_keys=True) + "\n"
+    path.write_text(text, encoding="utf-8")
 
 
 def _describe(note: NoteEntry, seed: int) -> dict[str, object]:

@@ -5,12 +5,17 @@ Every function also works without a process group, as for a world size of 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+_thread = threading.local()
+"""Whether `alone` is active, by thread: others read batches at the same time."""
 
 
 def is_running() -> bool:
@@ -18,14 +23,29 @@ def is_running() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Context in which this thread computes as a single process, without collectives."""
+    before = _is_alone()
+    _thread.alone = True
+    try:
+        yield
+    finally:
+        _thread.alone = before
+
+
+def _is_alone() -> bool:
+    return getattr(_thread, "alone", False) or not is_running()
+
+
 def rank() -> int:
     """Rank of this process; 0 without a process group."""
-    return dist.get_rank() if is_running() else 0
+    return 0 if _is_alone() else dist.get_rank()
 
 
 def world_size() -> int:
     """Number of processes."""
-    return dist.get_world_size() if is_running() else 1
+    return 1 if _is_alone() else dist.get_world_size()
 
 
 def lost_another(error: BaseException) -> bool:

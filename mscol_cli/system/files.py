@@ -6,35 +6,28 @@ import errno
 import hashlib
 import json
 import os
-import re
 import shutil
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
+from mscol_cli.errors import BadInputError, MscolError
+from mscol_cli.system.temporary import remove_leftovers, temporary_path
 from mscol_cli.system.units import format_bytes
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write` with a temporary file beside `path`, sync the file, and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: writers such as numpy's append a missing suffix.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    remove_leftovers(path.parent)
+    temporary = temporary_path(path)
     try:
         write(temporary)
         sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def leftovers(path: Path) -> list[Path]:
-    """Temporary files of `write_atomically` that killed processes left behind."""
-    pattern = re.compile(rf"\.{re.escape(path.stem)}\.\d+{re.escape(path.suffix)}")
-    entries = path.parent.iterdir() if path.parent.is_dir() else ()
-    return [entry for entry in entries if pattern.fullmatch(entry.name)]
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -45,26 +38,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write text as UTF-8, atomically; see `escaped` for names that are not UTF-8."""
     write_bytes(path, escaped(text).encode("utf-8"))
-
-
-def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        MissingDataError: The file does not exist.
-        UsageError: The file is not a JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingDataError(f"{path.parent} is not a {what}: it has no {path.name}.") from None
-    except (ValueError, OSError) as error:
-        raise UsageError(
-            f"{path} cannot be read as JSON ({error}): restore or delete it."
-        ) from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} is not a JSON object: restore or delete it.")
-    return content
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -165,10 +138,13 @@ def replace_link(link: Path, target: Path) -> None:
         link: The link, in an existing folder.
         target: Content of the link; a relative path starts at the link's folder.
     """
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target, target_is_directory=True)
-    temporary.replace(link)
+    remove_leftovers(link.parent)
+    temporary = temporary_path(link)
+    try:
+        temporary.symlink_to(target, target_is_directory=True)
+        temporary.replace(link)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def make_readable(path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_LARGEST = 2**63
 
 
 def as_json(value: Any) -> Any:
@@ -38,6 +40,26 @@ def from_json(kind: type[T], content: Any) -> T:
     """
     value: T = _read(kind, content)
     return value
+
+
+def from_flat(kind: type[T], content: Mapping[str, Any], **nested: Any) -> T:
+    """`from_json` for dataclasses of plain values, several times as fast.
+
+    Args:
+        kind: The dataclass.
+        content: Values by field.
+        nested: Values of other fields, which are not checked.
+
+    Raises:
+        LookupError, TypeError, ValueError: A field is missing or of another type.
+    """
+    values = dict(nested)
+    for name, allowed in _plain_types(cast(Any, kind)).items():
+        if name in content and name not in nested:
+            value = values[name] = content[name]
+            if type(value) not in allowed or (type(value) is int and abs(value) >= _LARGEST):
+                raise TypeError(f"{name}: {value!r} is not a valid value")
+    return kind(**values)
 
 
 def flatten(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -82,20 +104,55 @@ def _read(kind: Any, content: Any) -> Any:
     if hasattr(kind, "from_json"):
         return kind.from_json(content)
     if isinstance(kind, type) and is_dataclass(kind):
-        types = get_type_hints(kind)
-        names = [item.name for item in fields(kind) if item.name in content]
-        return kind(**{name: _read(types[name], content[name]) for name in names})
+        if not isinstance(content, Mapping):
+            raise TypeError(f"{content!r} is not an object")
+        types = _types(kind)
+        names = [name for name in types if name in content]
+        return kind(**{name: _read_field(types[name], content[name], name) for name in names})
     origin, inner = get_origin(kind), get_args(kind)
     if origin is UnionType:
         return None if content is None else _read(inner[0], content)
     if origin is Mapping:
+        if not isinstance(content, Mapping):
+            raise TypeError(f"{content!r} is not an object")
         return {name: _read(inner[1], item) for name, item in content.items()}
+    if origin in (Sequence, tuple) and not isinstance(content, (list, tuple)):
+        raise TypeError(f"{content!r} is not a list")
     if origin is tuple and inner[-1] is not Ellipsis:
         return tuple(_read(type_, item) for type_, item in zip(inner, content, strict=True))
     if origin in (Sequence, tuple):
         return tuple(_read(inner[0], item) for item in content)
-    if kind is float and isinstance(content, int):
+    if kind is Any:
+        return content
+    if kind is float and type(content) is int:
         return float(content)
-    if kind is not Any and not isinstance(content, kind):
+    # In Python, true is an integer.
+    if not isinstance(content, kind) or (type(content) is bool and kind is not bool):
         raise TypeError(f"{content!r} is not of type {kind.__name__}")
+    if kind is int and abs(content) >= _LARGEST:
+        raise OverflowError(f"{content} needs more than 64 bits")
     return content
+
+
+def _read_field(kind: Any, content: Any, name: str) -> Any:
+    try:
+        return _read(kind, content)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+
+
+@cache
+def _plain_types(kind: type) -> dict[str, frozenset[type]]:
+    """Types that JSON has for the fields of a dataclass of plain values, by name."""
+    found = {}
+    for name, type_ in _types(kind).items():
+        allowed = {*(get_args(type_) if get_origin(type_) is UnionType else (type_,))}
+        found[name] = frozenset(allowed | {int} if float in allowed else allowed)
+    return found
+
+
+@cache
+def _types(kind: type) -> dict[str, Any]:
+    """Types of the fields of a dataclass, by name."""
+    types = get_type_hints(kind)
+    return {item.name: types[item.name] for item in fields(kind)}

@@ -11,6 +11,7 @@ from typing import Any
 
 from mscol_cli.errors import UsageError
 from mscol_cli.system.files import write_atomically, write_json
+from mscol_cli.system.text import csv_cell
 from mscol_cli.system.values import as_json
 
 
@@ -114,16 +115,16 @@ def _write_csv(files: Iterable[TaggedFile], path: Path, provenance: Provenance) 
 
 def _rows(tagged: TaggedFile) -> Iterator[list[str]]:
     if tagged.windows is None:
-        yield from ([tagged.id, *cells] for cells in _cells(tagged.tags))
+        yield from ([csv_cell(tagged.id), *cells] for cells in _cells(tagged.tags))
         return
     for window in tagged.windows:
         for cells in _cells(window.tags):
-            yield [tagged.id, repr(float(window.start_s)), *cells]
+            yield [csv_cell(tagged.id), repr(float(window.start_s)), *cells]
 
 
 def _cells(tags: Sequence[Tag]) -> Iterator[list[str]]:
     for rank, tag in enumerate(tags, 1):
-        yield [str(rank), tag.name, f"{tag.score:.6f}", str(tag.assigned).lower()]
+        yield [str(rank), csv_cell(tag.name), f"{tag.score:.6f}", str(tag.assigned).lower()]
 
 
 def _write_json(files: Iterable[TaggedFile], path: Path, provenance: Provenance) -> None:

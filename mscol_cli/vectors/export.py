@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mscol_cli.errors import UsageError
 from mscol_cli.system.files import escaped, write_atomically, write_json
+from mscol_cli.system.text import csv_cell
 from mscol_cli.vectors.folder import VectorFolder
 from mscol_cli.vectors.records import VectorEntry
 
@@ -205,7 +206,7 @@ def _csv_rows(block: _Block, has_windows: bool) -> Iterator[list[str]]:
     for name, start, vector in zip(block.ids, block.start_s, block.vectors, strict=True):
         starts = [repr(float(start))] if has_windows else []
         # Nine digits distinguish any two float32 values.
-        yield [name, *starts, *(f"{value:.9g}" for value in vector.tolist())]
+        yield [csv_cell(name), *starts, *(f"{value:.9g}" for value in vector.tolist())]
 
 
 def _write_parquet(export: _Export, path: Path) -> None:

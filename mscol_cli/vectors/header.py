@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from mscol_cli.errors import UsageError
-from mscol_cli.system.files import is_regular, leftovers, read_json, write_json
+from mscol_cli.system.files import is_regular, write_json
+from mscol_cli.system.json_files import parsing, read_json
 from mscol_cli.system.locks import Lock
 from mscol_cli.system.values import from_json
 
@@ -95,8 +96,6 @@ class VectorHeader:
         """
         with Lock(folder, required=False):
             if not (folder / HEADER).exists():
-                for path in leftovers(folder / HEADER):
-                    path.unlink()
                 write_json(folder / HEADER, {"layout": LAYOUT, **asdict(self)})
                 return
         self.check(folder)
@@ -144,10 +143,10 @@ def _parse(folder: Path, content: Mapping[str, Any]) -> VectorHeader:
             f"{folder / HEADER} has the layout {content.get('layout')!r}, this version of mscol"
             f" reads {LAYOUT!r}: embed again into another folder."
         )
-    try:
+    with parsing(folder / HEADER, "restore it."):
         header = from_json(VectorHeader, content)
-    except (LookupError, TypeError, ValueError) as error:
-        raise UsageError(f"{folder / HEADER} is damaged ({error}): restore it.") from error
-    if header.precision not in PRECISIONS or header.dim < 1 or header.hop < 1:
-        raise UsageError(f"{folder / HEADER} is damaged (precision, dim or hop): restore it.")
+        if header.precision not in PRECISIONS:
+            raise ValueError(f"precision is {header.precision!r}")
+        if min(header.dim, header.hop, header.window, header.sample_rate) < 1:
+            raise ValueError("dim, hop, window or sample_rate is not positive")
     return header

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.system.files import absolute_path
+from mscol_cli.system.json_files import INVALID
+
+_LARGEST = 2**63
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,18 @@ class VectorEntry:
 
     @staticmethod
     def from_line(line: bytes, shard: int) -> VectorEntry:
-        """Parse a line. Raises ValueError, KeyError, TypeError."""
+        """Parse a line. Raises INVALID."""
         content: Mapping[str, Any] = json.loads(line)
         entry = VectorEntry(**{**content, "shard": shard})
-        numbers = (entry.rows, entry.row, entry.windows, entry.revision, entry.size)
-        if not isinstance(entry.id, str) or not all(type(value) is int for value in numbers):
-            raise TypeError("a field has another type")
-        if min(numbers) < 0:
-            raise ValueError("a number is negative")
+        numbers = (entry.rows, entry.row, entry.windows, entry.revision, entry.size, entry.crc32)
+        texts = (entry.id, entry.path, entry.sha256 or "", entry.failure or "")
+        # One by one, as a folder may have millions of lines.
+        if not all(type(value) is int for value in (*numbers, entry.mtime_ns)):
+            raise TypeError("a number has another type")
+        if not all(isinstance(value, str) for value in texts):
+            raise TypeError("a text has another type")
+        if min(numbers) < 0 or max(*numbers, abs(entry.mtime_ns)) >= _LARGEST:
+            raise ValueError("a number is too small or too large")
         return entry
 
 
@@ -127,7 +134,7 @@ class IndexReader:
             self._end += len(line)
             try:
                 yield VectorEntry.from_line(line, self._shard)
-            except (ValueError, KeyError, TypeError):
+            except INVALID:
                 continue
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mscol_cli.contracts.progress import ByteMeter, Progress
 from mscol_cli.errors import MissingDataError, MscolError
+from mscol_cli.system.json_files import INVALID
 from mscol_cli.vectors.folder import VectorFolder
 from mscol_cli.vectors.records import VectorEntry, index_paths
 
@@ -87,5 +88,5 @@ def _damaged_lines(index: Path) -> Iterator[str]:
                 return
             try:
                 VectorEntry.from_line(line, 0)
-            except (ValueError, KeyError, TypeError):
+            except INVALID:
                 yield f"{index.name}: line {number} is damaged"

@@ -47,7 +47,7 @@ SAMPLE_CNN_PAPER = (
 
 @hookimpl
 def mscol_encoders() -> list[EncoderCard]:
-    """The published encoder, a small one, and the encoder of CLMR."""
+    """The published encoder, a small one, the encoder of CLMR, and a baseline."""
     return [
         EncoderCard(
             "efficientnet_b0",
@@ -68,5 +68,11 @@ def mscol_encoders() -> list[EncoderCard]:
             "SampleCNN on 2.7 s of raw audio, 512 dimensions, as in CLMR",
             "mscol_encoders.sample_cnn:SampleCNN",
             reference=SAMPLE_CNN_PAPER,
+        ),
+        EncoderCard(
+            "logmel",
+            "mean and standard deviation of each log-mel band, 128 dimensions: a baseline",
+            "mscol_encoders.statistics:LogMelStatistics",
+            LogMelOptions,
         ),
     ]

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from mscol_cli.api import Objective, ObjectiveContext
 from mscol_objectives.logits import logit_std
+from mscol_objectives.options import AssociationOptions
+from mscol_objectives.similarity import PROJECTION_DIM, build_similarity
 
-PROJECTION_DIM = 512
 LAYER_NORM_EPSILON = 1e-3  # Keras' default; torch's is 1e-5
-SIMILARITY_STD = 0.05  # Keras' random_normal
 OF_SOURCE = "source/"
 """Prefix of the label of rows whose positive is of a source, such as `source/vocals`."""
 
@@ -27,19 +27,6 @@ class ProjectionHead(nn.Sequential):
         nn.init.zeros_(linear.bias)
         norm = nn.LayerNorm(PROJECTION_DIM, eps=LAYER_NORM_EPSILON)
         super().__init__(linear, norm, nn.Tanh())
-
-
-class BilinearSimilarity(nn.Module):
-    """Bilinear logits a W p of all anchors a and positives p, without a temperature."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(PROJECTION_DIM, PROJECTION_DIM))
-        nn.init.normal_(self.weight, std=SIMILARITY_STD)
-
-    def forward(self, anchor: Tensor, positive: Tensor) -> Tensor:
-        """Compute logits (anchors, positives) of (anchors, 512) and (positives, 512)."""
-        return anchor @ self.weight @ positive.T
 
 
 def association_logits(
@@ -68,6 +55,23 @@ def association_logits(
     return logits.masked_fill(absent, -torch.inf), targets
 
 
+def reverse_loss(logits: Tensor, silent: Tensor) -> Tensor:
+    """Cross-entropy from positives to anchors, the mean over positives that sound.
+
+    Silent positives belong to no anchor in particular; their anchors are negatives of the others.
+
+    Args:
+        logits: (batch, batch + 1), those of `association_logits`.
+        silent: (batch,) bool.
+
+    Returns:
+        A scalar, 0 if all positives are silent.
+    """
+    rows = logits[:, :-1].T.masked_fill(silent[:, None], 0)
+    losses = F.cross_entropy(rows, torch.arange(len(rows), device=rows.device), reduction="none")
+    return losses.masked_fill(silent, 0).sum() / (~silent).sum().clamp(min=1)
+
+
 class Association(Objective):
     """Base class of objectives that identify the positive of each anchor within the batch.
 
@@ -75,15 +79,16 @@ class Association(Objective):
     `source/vocals`, (batch,) bool, which adds the accuracy of its rows, `accuracy/vocals`.
     """
 
-    def __init__(self, context: ObjectiveContext) -> None:
+    def __init__(self, options: AssociationOptions, context: ObjectiveContext) -> None:
         super().__init__()
         self.context = context
+        self.symmetric = options.symmetric
         self.head = ProjectionHead(context.embedding_dim)
-        self.similarity = BilinearSimilarity()
+        self.similarity = build_similarity(options)
 
     def project(self, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Project each view, (rows, embedding_dim) to (rows, 512)."""
-        return {view: self.head(embeddings[view]) for view in ("anchor", "positive")}
+        return {view: self.head(rows) for view, rows in embeddings.items()}
 
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
@@ -97,8 +102,11 @@ class Association(Objective):
         logits, targets = association_logits(anchor, positive, silent, self.similarity)
         correct = (logits.argmax(1) == targets).float()
         metrics = {"accuracy": correct.mean(), **accuracy_by_source(correct, labels)}
-        metrics["logit_std"] = logit_std(logits)
-        return F.cross_entropy(logits, targets), metrics
+        metrics |= {"logit_std": logit_std(logits), **self.similarity.metrics()}
+        loss = F.cross_entropy(logits, targets)
+        if self.symmetric:
+            loss = (loss + reverse_loss(logits, silent)) / 2
+        return loss, metrics
 
 
 def accuracy_by_source(correct: Tensor, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:

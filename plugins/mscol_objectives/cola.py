@@ -7,7 +7,7 @@ import numpy as np
 from mscol_cli.api import CropPlan, ObjectiveContext, StoreIndex
 from mscol_objectives.association import Association
 from mscol_objectives.options import PairOptions
-from mscol_objectives.sampling import cut, draw_segments, repeats
+from mscol_objectives.sampling import cut, draw_excerpts, repeats
 
 
 class Cola(Association):
@@ -18,7 +18,7 @@ class Cola(Association):
     """
 
     def __init__(self, options: PairOptions, context: ObjectiveContext) -> None:
-        super().__init__(context)
+        super().__init__(options, context)
         self.options = options
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
@@ -27,7 +27,9 @@ class Cola(Association):
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """Two crops of the mixture per segment, at independent offsets."""
-        segments = draw_segments(np.arange(index.segments), batch_size, rng)
+        segments = draw_excerpts(
+            index, np.arange(index.segments), batch_size, self.options.excerpts, rng
+        )
         last = self.options.last_offset
         return CropPlan(
             {

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from mscol_cli.api import (
-    MIXTURE,
     CropPlan,
     IntArray,
     ObjectiveContext,
@@ -18,7 +17,7 @@ from mscol_cli.api import (
 )
 from mscol_objectives.association import OF_SOURCE, Association
 from mscol_objectives.options import MsaOptions
-from mscol_objectives.sampling import cut, draw_segments, repeats
+from mscol_objectives.sampling import cut, draw_excerpts, find_stems, repeats
 
 GROUP = 128
 
@@ -34,13 +33,13 @@ class MusicSourceAssociation(Association):
     """
 
     def __init__(self, options: MsaOptions, context: ObjectiveContext) -> None:
-        super().__init__(context)
+        super().__init__(options, context)
         self.options = options
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
         """Refuse stems that are not in the store or always silent; warn of repeats."""
         notes = []
-        for source in self._stems(index):
+        for source in find_stems(index, self.options.stems):
             active = len(self._active(index, source))
             name = index.sources[source]
             if not active:
@@ -54,7 +53,7 @@ class MusicSourceAssociation(Association):
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """A source and a kind of batch per group of rows, then segments and offsets per row."""
         sizes = [min(GROUP, batch_size - start) for start in range(0, batch_size, GROUP)]
-        stems = self._stems(index)
+        stems = find_stems(index, self.options.stems)
         groups = [self._group(index, stems, rng, size) for size in sizes]
         segments = np.concatenate([segments for segments, _ in groups])
         source = np.concatenate([source for _, source in groups])
@@ -85,7 +84,9 @@ class MusicSourceAssociation(Association):
         source = int(rng.choice(stems))
         any_segment = rng.random() < self.options.silent_share
         candidates = np.arange(index.segments) if any_segment else self._active(index, source)
-        return draw_segments(candidates, size, rng), np.full(size, source)
+        return draw_excerpts(index, candidates, size, self.options.excerpts, rng), np.full(
+            size, source
+        )
 
     def _active(self, index: StoreIndex, source: int) -> IntArray:
         return index.active_segments(source, self.options.silence_threshold, self._drifting)
@@ -93,12 +94,3 @@ class MusicSourceAssociation(Association):
     @property
     def _drifting(self) -> bool:
         return self.options.silence_windows == "drifting"
-
-    def _stems(self, index: StoreIndex) -> list[int]:
-        known = [name for name in index.sources if name != MIXTURE]
-        stems = self.options.stems or known
-        if unknown := sorted(set(stems) - set(known)):
-            raise UsageError(
-                f"the store has no stem '{unknown[0]}': choose --stems from {','.join(known)}."
-            )
-        return [index.sources.index(name) for name in stems]

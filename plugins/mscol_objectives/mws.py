@@ -83,6 +83,7 @@ class MaskWarpShift(Augmentation):
         """(batch,) frames from the anchor's start to the positive's; crops of different waveforms
         get a distance without overlap."""
         same = (anchor.track == positive.track) & (anchor.source == positive.source)
+        same &= anchor.gains is None and positive.gains is None
         frames = (positive.start - anchor.start) // self.hop_length
         return np.where(same, frames, FRAMES)
 

@@ -8,11 +8,34 @@ from mscol_cli.api import option
 
 
 @dataclass(frozen=True)
-class PairOptions:
+class AssociationOptions:
+    """Options of the similarity and the loss that all objectives but `clmr` share."""
+
+    similarity: str = option(
+        "bilinear",
+        "logits: a W p as published, or cosines divided by a learned temperature",
+        choices=("bilinear", "cosine"),
+    )
+    similarity_std: float = option(
+        0.05, "standard deviation of the initial W of similarity=bilinear", minimum=0.0
+    )
+    temperature: float = option(
+        0.1, "initial temperature of similarity=cosine", minimum=0.01, maximum=100.0
+    )
+    symmetric: bool = option(
+        False, "mean of the losses from anchors to positives and from positives to anchors"
+    )
+
+
+@dataclass(frozen=True)
+class PairOptions(AssociationOptions):
     """Options of objectives that cut both crops of a pair from one segment."""
 
     last_offset: bool = option(
         True, "a crop may end where its segment ends; false excludes that one offset of 295"
+    )
+    excerpts: int = option(
+        1, "segments of each track in a batch: hard negatives of one another", minimum=1
     )
 
 
@@ -51,15 +74,35 @@ class RandomMaskOptions(RandomMaskAugmentationOptions, PairOptions):
 
 
 @dataclass(frozen=True)
-class MsaOptions(PairOptions):
-    """Options of `msa`."""
+class RemixAugmentationOptions:
+    """Options of the random gains of sources."""
+
+    range_db: float = option(
+        12.0, "largest gain of a source, up or down, dB", minimum=0.0, maximum=60.0
+    )
+
+
+@dataclass(frozen=True)
+class RemixOptions(RemixAugmentationOptions, PairOptions):
+    """Options of `remix`."""
+
+
+@dataclass(frozen=True)
+class SourceOptions(PairOptions):
+    """Options of objectives that learn from sources."""
 
     stems: tuple[str, ...] = option((), "sources to associate, a,b,c; empty for all in the store")
-    silent_share: float = option(
-        0.5, "share of batches that may hold silent positives", minimum=0.0, maximum=1.0
-    )
     silence_threshold: float = option(
         0.01, "mean |x| of a segment, full scale 1, above which a source sounds", minimum=0.0
+    )
+
+
+@dataclass(frozen=True)
+class MsaOptions(SourceOptions):
+    """Options of `msa`."""
+
+    silent_share: float = option(
+        0.5, "share of batches that may hold silent positives", minimum=0.0, maximum=1.0
     )
     silence_windows: str = option(
         "aligned",
@@ -67,6 +110,29 @@ class MsaOptions(PairOptions):
         choices=("aligned", "drifting"),
     )
     silent_fill: float = option(0.0, "feature value of a silent positive")
+
+
+@dataclass(frozen=True)
+class MultiPositiveOptions(SourceOptions):
+    """Options of `multi-positive`."""
+
+    negatives: str = option(
+        "all",
+        "other candidates of a positive: all sources of all rows, or the same source of other rows",
+        choices=("all", "same-source"),
+    )
+
+
+@dataclass(frozen=True)
+class SubmixturesOptions(SourceOptions):
+    """Options of `submixtures`."""
+
+    anchor: str = option(
+        "rest",
+        "what a random sub-mixture is associated with: the rest of the sources, or the mixture",
+        choices=("rest", "mixture"),
+    )
+    aligned: bool = option(False, "both crops begin at the same sample, as in COCOLA")
 
 
 @dataclass(frozen=True)

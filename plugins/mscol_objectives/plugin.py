@@ -7,11 +7,15 @@ from mscol_objectives.options import (
     ClmrAugmentationOptions,
     ClmrOptions,
     MsaOptions,
+    MultiPositiveOptions,
     MwsAugmentationOptions,
     MwsOptions,
     PairOptions,
     RandomMaskAugmentationOptions,
     RandomMaskOptions,
+    RemixAugmentationOptions,
+    RemixOptions,
+    SubmixturesOptions,
 )
 
 COLA_PAPER = (
@@ -29,6 +33,13 @@ CLMR_PAPER = (
 S3T_PAPER = (
     "Zhao et al.: S3T, Self-Supervised Pre-Training with Swin Transformer for Music"
     " Classification, ICASSP 2022, arXiv 2202.10139"
+)
+
+SUPCON_PAPER = "Khosla et al.: Supervised Contrastive Learning, NeurIPS 2020, arXiv 2004.11362"
+
+COCOLA_PAPER = (
+    "Ciranni et al.: COCOLA, Coherence-Oriented Contrastive Learning of Musical Audio"
+    " Representations, ICASSP 2025, arXiv 2404.16969"
 )
 
 
@@ -62,11 +73,38 @@ def mscol_objectives() -> list[ObjectiveCard]:
             augmentation_options=RandomMaskAugmentationOptions,
         ),
         ObjectiveCard(
+            "remix",
+            "COLA with a random gain of each source in both crops",
+            "mscol_objectives.remix:RemixCola",
+            RemixOptions,
+            needs_sources=True,
+            augmentation="mscol_objectives.remix:Remix",
+            augmentation_options=RemixAugmentationOptions,
+        ),
+        ObjectiveCard(
             "msa",
             "a crop of the mixture and one of its own separated sources",
             "mscol_objectives.msa:MusicSourceAssociation",
             MsaOptions,
             MSA_PAPER,
+            needs_sources=True,
+            sources_option="stems",
+        ),
+        ObjectiveCard(
+            "multi-positive",
+            "a crop of the mixture and one of each of its sources, all of them positives",
+            "mscol_objectives.multi_positive:MultiPositive",
+            MultiPositiveOptions,
+            SUPCON_PAPER,
+            needs_sources=True,
+            sources_option="stems",
+        ),
+        ObjectiveCard(
+            "submixtures",
+            "a random sub-mixture of the sources and the sub-mixture of the others",
+            "mscol_objectives.submixtures:Submixtures",
+            SubmixturesOptions,
+            COCOLA_PAPER,
             needs_sources=True,
             sources_option="stems",
         ),

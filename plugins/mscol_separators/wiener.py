@@ -143,9 +143,10 @@ class _Model:
             mixture: (2, real and imaginary, frames, bins).
             filtered: (sources, 2, real and imaginary, frames, bins), the output.
         """
-        # Blocks of few frames fit in the cache of a CPU.
-        for start in range(0, mixture.shape[2], _BLOCK):
-            part = slice(start, start + _BLOCK)
+        # Blocks of few frames fit in the cache of a CPU; a GPU needs few large kernels.
+        size = _BLOCK if mixture.device.type == "cpu" else mixture.shape[2]
+        for start in range(0, mixture.shape[2], size):
+            part = slice(start, start + size)
             powers = self.powers[:, part]
             whitened = self._whiten(powers, _turned(self.axes, _pair(mixture[:, :, part])))
             for power, gain, output in zip(powers, self.gains, filtered[..., part, :], strict=True):

@@ -29,7 +29,7 @@ SPLITS: dict[str, Split] = {
 # Empty or cut-off mp3 files of the distribution, all in the training folders.
 CORRUPT = frozenset({"35644", "55753", "57881"})
 TIMES = re.compile(r"-\d+-\d+$")
-TABLE = "annotations_final.csv"
+TABLE, TAGS = "annotations_final.csv", "tags.txt"
 ORDER_NOTE = (
     "tags in the order of the filtered split's top50_tags.txt: 'female voice' before 'metal'"
 )
@@ -46,6 +46,8 @@ class MagnaTagATune(Task):
 
     Tags are in order of frequency, with "female voice" before "metal" as in the `top50_tags.txt` of
     the filtered split; label arrays of other projects often have these two in reverse order.
+
+    Other collections in this layout may list their own tags in `DATA/tags.txt`, one per line.
     """
 
     protocol = ProbeProtocol(
@@ -61,7 +63,8 @@ class MagnaTagATune(Task):
     def load(self, folder: Path) -> TaskData:
         """Read the annotations and find the clips."""
         columns, rows = read_table(folder / TABLE, "\t", ("clip_id", "mp3_path"))
-        classes = tuple(tag for tag in TOP_TAGS if tag in columns)
+        tags = _own_tags(folder / TAGS) or TOP_TAGS
+        classes = tuple(tag for tag in tags if tag in columns)
         if not classes:
             raise MissingDataError(
                 f"{folder / TABLE} has no columns for tags: unpack the original file."
@@ -72,9 +75,9 @@ class MagnaTagATune(Task):
         items, missing = with_audio(kept, folder)
         test_sets = _test_sets(items)
         notes = [
-            *_test_notes(test_sets),
-            ORDER_NOTE,
-            *_tag_notes(classes),
+            *(_test_notes(test_sets) if tags is TOP_TAGS else ()),
+            ORDER_NOTE if tags is TOP_TAGS else f"tags of {TAGS}, in its order",
+            *_tag_notes(tags, classes),
             *_corrupt_notes(clips),
             *absence_notes(classes, items),
         ]
@@ -122,8 +125,22 @@ def _groups(path: str) -> dict[str, str]:
     return {"artist": name.partition("-")[0], "song": song} if song != name else {}
 
 
-def _tag_notes(classes: Sequence[str]) -> list[str]:
-    absent = [tag for tag in TOP_TAGS if tag not in classes]
+def _own_tags(path: Path) -> tuple[str, ...]:
+    """Tags of a file with one per line; none if there is no file."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        return ()
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path} is not text in UTF-8 ({error}): write it again.") from error
+    tags = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not tags:
+        raise BadInputError(f"{path} has no tags: write one per line, or remove the file.")
+    return tags
+
+
+def _tag_notes(tags: Sequence[str], classes: Sequence[str]) -> list[str]:
+    absent = [tag for tag in tags if tag not in classes]
     return [f"not annotated in {TABLE}: {', '.join(absent)}"] if absent else []
 
 

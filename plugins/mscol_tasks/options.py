@@ -18,3 +18,19 @@ class FolderOptions:
         "regular expression: files with one name before its match share a split; empty for none",
     )
     seed: int = option(0, "random seed of the split", minimum=0)
+
+
+@dataclass(frozen=True)
+class StemsOptions:
+    """Options of `stems`."""
+
+    query: str = option(
+        "rest",
+        "what is given: the mixture of all other sources, or each of them on its own",
+        choices=("rest", "stem"),
+    )
+    candidates: str = option(
+        "all",
+        "what is searched: all stems of all tracks, or those of the same source",
+        choices=("all", "source"),
+    )

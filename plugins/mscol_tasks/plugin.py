@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mscol_cli.api import TaskCard, hookimpl
-from mscol_tasks.options import FolderOptions
+from mscol_tasks.options import FolderOptions, StemsOptions
 
 
 @hookimpl
 def mscol_tasks() -> list[TaskCard]:
-    """The four tasks."""
+    """Four tasks with labels, and stem retrieval."""
     return [
         TaskCard(
             name="mtat",
@@ -36,5 +36,13 @@ def mscol_tasks() -> list[TaskCard]:
             summary="your own data: a folder of audio per class, split here or by folders",
             build="mscol_tasks.folder:FolderTask",
             options=FolderOptions,
+        ),
+        TaskCard(
+            name="stems",
+            summary="stem retrieval on a store with sources: which stem belongs to the others?",
+            build="mscol_tasks.stems:Stems",
+            options=StemsOptions,
+            reference="Riou, Lattner, Hadjeres, Anslow, Peeters: Stem-JEPA, ISMIR 2024,"
+            " arXiv 2408.02514",
         ),
     ]

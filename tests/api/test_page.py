@@ -46,6 +46,7 @@ def elsewhere(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         writer.add("song.mp3", FileVersion("song.mp3", 1, 1), np.ones((2, 3), np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("elsewhere")
 def test_the_code_of_the_page_runs(capfd: pytest.CaptureFixture[str]) -> None:
     scope: dict[str, Any] = {}

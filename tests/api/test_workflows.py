@@ -111,6 +111,7 @@ def test_separate_makes_a_store_and_lists_what_it_skipped(collection: Collection
     assert store.index.track_ids == ("song",)
 
 
+@pytest.mark.slow
 def test_separate_takes_options_of_the_separator(collection: Collection) -> None:
     with pytest.raises(mscol.UsageError, match="no_such"):
         mscol.separate(collection.stems, "a.store", separator="stems", options={"no_such": 1})
@@ -120,6 +121,7 @@ def test_separate_takes_options_of_the_separator(collection: Collection) -> None
     assert (recorded["lowpass_hz"], recorded["mix"]) == (4000, "random")
 
 
+@pytest.mark.slow
 def test_pretrain_trains_and_resumes_after_an_interrupt(store: Path) -> None:
     def interrupt(update: mscol.ProgressUpdate) -> None:
         if update.stage == "pretrain" and update.done == 2:

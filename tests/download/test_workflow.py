@@ -11,6 +11,7 @@ import pytest
 
 from mscol_cli import __version__
 from mscol_cli.api import NoOptions
+from mscol_cli.download.part import Part
 from mscol_cli.download.plan import make_plan
 from mscol_cli.download.record import Record
 from mscol_cli.download.table import find_collection
@@ -19,6 +20,15 @@ from mscol_tasks.mtat import MagnaTagATune
 from tests.conftest import Command, Offer
 from tests.helpers.downloads import Server, contents, make_tar, make_zip, remote, sha256
 from tests.helpers.messages import mentions
+
+
+class Killed(BaseException):
+    """A kill: nothing catches it."""
+
+
+def killed(*_: object) -> None:
+    raise Killed
+
 
 MUSIC = random.Random(0).randbytes(1_000_000)
 
@@ -153,6 +163,37 @@ def test_a_folder_that_is_a_file_is_named(
     assert mscol("download", "mine", "-o", "taken") == 1
     assert mentions(capsys.readouterr().err, "taken", "File exists")
     assert Path("taken").read_text() == "mine"
+
+
+def test_a_kill_between_record_and_name_loses_neither_hash_nor_address(
+    mscol: Command, server: Server, offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(mine=[remote(server, "a.bin", MUSIC, hash=None)])
+    folder = Path("data/mine")
+    with monkeypatch.context() as patch:
+        patch.setattr(Part, "finish", killed)
+        with pytest.raises(Killed):
+            mscol("download", "mine")
+    asked, record = len(server.requests), (folder / ".mscol-mine.json").read_bytes()
+    assert not (folder / "a.bin").exists()
+    assert mscol("download", "mine") == 0
+    assert contents(folder) == {"a.bin": MUSIC}
+    assert len(server.requests) == asked
+    assert (folder / ".mscol-mine.json").read_bytes() == record
+    assert json.loads(record)["files"]["a.bin"]["hash"] == sha256(MUSIC)
+
+
+def test_an_archive_that_was_about_to_be_deleted_is_deleted_by_the_next_command(
+    mscol: Command, server: Server, offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(mine=[remote(server, "clips.zip", make_zip({"0/a.mp3": MUSIC}), unpack="zip")])
+    with monkeypatch.context() as patch:
+        patch.setattr("mscol_cli.download.workflow._delete_needless", killed)
+        with pytest.raises(Killed):
+            mscol("download", "mine")
+    assert Path("data/mine/clips.zip").exists()
+    assert mscol("download", "mine") == 0
+    assert contents(Path("data/mine")) == {"0/a.mp3": MUSIC}
 
 
 def test_without_a_hash_that_of_what_came_is_kept_on_record(

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mscol_cli.engine.waveforms import Waveform, load_waveform
@@ -69,6 +70,27 @@ def test_a_pipe_and_a_link_to_a_device_are_named_and_never_opened(
     errors = capsys.readouterr().err
     assert errors.count("radio.wav: ") == 3
     assert errors.count("zero.wav: ") == 3
+
+
+def test_an_unreadable_argument_does_not_keep_the_others_from_being_processed(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_audio(tmp_path / "fine.wav", tones(2.0))
+    for name in ("secret.wav", "locked/x.wav"):
+        write_audio(tmp_path / name, tones(2.0))
+    for link, target in (("one.wav", "two.wav"), ("two.wav", "one.wav"), ("away.wav", "gone.wav")):
+        (tmp_path / link).symlink_to(target)
+    (tmp_path / "secret.wav").chmod(0)
+    (tmp_path / "locked").chmod(0)
+    inputs = ("secret.wav", "locked/x.wav", "one.wav", "away.wav", "fine.wav")
+    with without_root_rights():
+        assert mscol("separate", *inputs, "--separator", "none", "-o", "a.store") == 3
+        assert mscol("embed", *inputs, "locked", "-o", "out.npz", *UNTRAINED) == 3
+    (tmp_path / "locked").chmod(0o755)
+    errors = capsys.readouterr().err
+    for reason in ("secret.wav: no permission", "x.wav: no permission", "one.wav: ", "away.wav: "):
+        assert errors.count(reason) == 2
+    assert np.load("out.npz")["ids"].tolist() == ["fine.wav"]
 
 
 def test_a_folder_that_cannot_be_listed_is_named_by_every_command(

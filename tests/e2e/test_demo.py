@@ -19,7 +19,7 @@ def test_the_demo_runs_the_four_commands_and_compares(
     assert mscol("demo", "-o", "kept", *SMALL) == 0
     captured = capsys.readouterr()
     lines = [line for line in captured.err.splitlines() if line.startswith("$ mscol ")]
-    assert [line.split()[2] for line in lines] == ["separate", "pretrain", "embed", *["probe"] * 9]
+    assert [line.split()[2] for line in lines] == ["separate", "pretrain", "embed", *["probe"] * 12]
     assert "--separator openunmix --model mini" in lines[0]
     assert Store.open(Path("kept/data/mtat.store")).header.separator.passport["model"] == "mini"
     heard = Path("kept/runs/demo/tracks.txt").read_text().splitlines()
@@ -27,7 +27,7 @@ def test_the_demo_runs_the_four_commands_and_compares(
     table = captured.out[captured.out.rindex("pre-trained") :]
     probed = [
         f"{folder}/{task}"
-        for folder in ("runs/demo/probes", "probes/untrained", "probes/mini")
+        for folder in ("runs/demo/probes", "probes/untrained", "probes/logmel", "probes/mini")
         for task in ("mtat", "fma", "nsynth")
     ]
     for name in probed:
@@ -39,6 +39,7 @@ def test_the_demo_runs_the_four_commands_and_compares(
         "runs/demo",
         "embeddings.npz",
         "probes/untrained",
+        "probes/logmel",
         "probes/mini",
     ):
         assert (tmp_path / "kept" / made).exists()

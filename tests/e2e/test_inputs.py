@@ -128,6 +128,7 @@ def test_an_unfinished_store_is_not_trained_on(
     assert "is not finished" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_random_mask_and_mws_train_where_there_are_no_sources_but_msa_does_not(
     mscol: Command, music: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ import torch
 from mscol_cli.errors import UsageError
 from mscol_cli.runs.state import training_lock
 from tests.conftest import Command, run_in
-from tests.helpers.files import digests
+from tests.helpers.files import digests, leave_behind
 from tests.helpers.messages import mentions
 
 Capture = pytest.CaptureFixture[str]
@@ -32,6 +32,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
 del sys.argv[1]
 main()
 """
+
+pytestmark = pytest.mark.slow
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:
@@ -74,7 +76,6 @@ def half(whole: Path, tmp_path: Path) -> Path:
     return run
 
 
-@pytest.mark.slow
 @pytest.mark.processes
 def test_a_run_that_is_stopped_and_killed_equals_a_whole_one(
     whole: Path, store: Path, tmp_path: Path
@@ -103,7 +104,6 @@ def test_a_run_that_is_stopped_and_killed_equals_a_whole_one(
     assert best(tmp_path / "parts") == best(whole)
 
 
-@pytest.mark.slow
 def test_a_full_disk_costs_no_checkpoint(mscol: Command, whole: Path, half: Path) -> None:
     size = (half / "checkpoints" / "step-00000012" / "optimizer.safetensors").stat().st_size
     line = [LIMITED, size - 1, "pretrain", "--resume", "-o", half]
@@ -119,7 +119,6 @@ def test_a_full_disk_costs_no_checkpoint(mscol: Command, whole: Path, half: Path
     assert tensors(half) == tensors(whole)
 
 
-@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_the_updates_since_the_one_before(
     mscol: Command, whole: Path, half: Path, capsys: Capture
 ) -> None:
@@ -132,7 +131,6 @@ def test_a_damaged_checkpoint_costs_the_updates_since_the_one_before(
     assert metrics(half) == metrics(whole)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"{half\n", b"\x00\xff\n", b"[1]\n", b'{"loss": 2}\n'])
 def test_damaged_lines_of_the_metrics_are_said_and_dropped(
     mscol: Command, whole: Path, half: Path, capsys: Capture, damage: bytes
@@ -153,7 +151,6 @@ def test_a_run_is_trained_by_one_at_a_time(mscol: Command, half: Path, capsys: C
     assert not (half / "state.json").read_text().count("failed")
 
 
-@pytest.mark.slow
 @pytest.mark.processes
 def test_processes_end_when_what_launched_them_is_killed(store: Path, tmp_path: Path) -> None:
     options = [*QUICK, "--steps", 100_000, "--save-every", 1, "--processes", 2, "-o", "run"]
@@ -164,7 +161,6 @@ def test_processes_end_when_what_launched_them_is_killed(store: Path, tmp_path: 
     wait_until(lambda: is_free(tmp_path / "run"))
 
 
-@pytest.mark.slow
 @pytest.mark.processes
 def test_a_process_that_is_left_alone_says_so_and_where_to_go_on(
     store: Path, tmp_path: Path
@@ -237,7 +233,6 @@ def test_the_last_checkpoints_are_kept_and_the_best(
     assert mscol("embed", store, "--model", run / "checkpoints" / "best", "-o", "x.npz") == 0
 
 
-@pytest.mark.slow
 @pytest.mark.processes
 def test_what_changes_at_a_resume_is_said(mscol: Command, half: Path, capsys: Capture) -> None:
     changes = ["--steps", 16, "--processes", 2, "--keep-last", 1, "--precision", "bf16"]
@@ -248,7 +243,6 @@ def test_what_changes_at_a_resume_is_said(mscol: Command, half: Path, capsys: Ca
     assert json.loads((half / "run.json").read_text())["training"]["processes"] == 2
 
 
-@pytest.mark.slow
 def test_a_resume_elsewhere_says_that_numbers_are_rounded_otherwise(
     mscol: Command, half: Path, capsys: Capture
 ) -> None:
@@ -261,6 +255,32 @@ def test_a_resume_elsewhere_says_that_numbers_are_rounded_otherwise(
     assert mscol(*line, 14) == 0
     torch.set_num_threads(threads)
     assert f"threads 1 -> {threads + 1}" in capsys.readouterr().err
+
+
+def test_the_best_checkpoint_is_chosen_after_a_kill_before_it_was(
+    mscol: Command, whole: Path, half: Path
+) -> None:
+    shutil.rmtree(half)
+    shutil.copytree(whole, half, symlinks=True)
+    losses = {
+        path.name: json.loads((path / "run.json").read_text())["loss"]
+        for path in (half / "checkpoints").glob("step-*")
+    }
+    (half / "checkpoints" / "best").unlink()
+    (half / "checkpoints" / "best").symlink_to(max(losses, key=losses.__getitem__))
+    (half / "state.json").write_text('{"state": "interrupted"}')
+    assert mscol("pretrain", "--resume", "-o", half) == 0
+    assert best(half) == best(whole) == min(losses, key=losses.__getitem__)
+
+
+def test_a_run_whose_settings_were_being_written_begins_again(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    leave_behind(run / "run.json").write_text('{"format": "mscol-run", "ver')
+    line = ["pretrain", store, "--objective", "mws", *QUICK, "--steps", 2, "-o", run]
+    assert mscol(*line) == 0
+    assert not [*run.glob(".run.*")]
 
 
 def test_one_command_begins_and_goes_on(
@@ -295,7 +315,6 @@ def test_one_command_with_a_recipe_begins_and_goes_on(
     assert differences in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_a_run_goes_on_with_its_store_in_another_place(
     mscol: Command, store: Path, half: Path, whole: Path, tmp_path: Path, capsys: Capture
 ) -> None:

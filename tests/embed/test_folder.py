@@ -220,6 +220,7 @@ def test_a_folder_with_other_vectors_is_refused(
         (["--hop", "nan"], "--hop takes seconds"),
         (["--source", "drums"], "takes stores only"),
         (["--jobs", 2, "--gpus", 2], "--jobs"),
+        (["--gpus", 99], "--jobs 99"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_written(
@@ -251,6 +252,7 @@ def test_windows_are_pooled_at_any_hop(mscol: Command, music: Path, tmp_path: Pa
     assert (tmp_path / "mean" / "00000.f16").stat().st_size == 2 * 256
 
 
+@pytest.mark.slow
 def test_one_source_of_a_store_is_embedded(
     mscol: Command, store: Path, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -1,5 +1,6 @@
 """Batch normalisation on a CPU: torch's values and gradients, in sums that lose nothing."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -78,3 +79,13 @@ def test_names_and_what_comes_after_are_kept_on_any_device(device: str) -> None:
     assert list(replaced.state_dict()) == names
     # SyncBatchNorm takes a CPU where there is one process.
     torch.testing.assert_close(replaced(rows), expected)
+
+
+def test_synchronised_batch_norm_of_a_gpu_is_torchs_in_a_single_process() -> None:
+    plain = nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4)).train()
+    synchronised = copy.deepcopy(plain)
+    globalise_batch_norm(synchronised, torch.device("cuda"))
+    images = torch.randn(5, 2, 8, 8)
+    assert torch.equal(plain(images), synchronised(images))
+    states = plain.state_dict(), synchronised.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

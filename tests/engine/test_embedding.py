@@ -263,6 +263,7 @@ def test_a_clip_of_one_segment_is_cut_anywhere() -> None:
     assert len(random_crops(np.random.default_rng(0))(encoder, 15_919)) == 0
 
 
+@pytest.mark.slow
 def test_noise_keeps_stochastic_depth_on_and_batch_statistics_off() -> None:
     encoder = build_encoder(find_part(load_registry(), "encoder", "efficientnet_b0"), seed=0)
     clip = Clip("a", tones(12.0)[0])

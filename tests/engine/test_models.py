@@ -123,6 +123,7 @@ def test_without_a_run_embed_uses_mini_and_says_so(
         assert file["embeddings"].shape == (1, 256)
 
 
+@pytest.mark.slow
 def test_a_run_comes_before_mini(
     mscol: Command, bundled: Path, trained: Path, song: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,10 +80,12 @@ def assert_embeds(run: Callable[[Array], Array], encoder: Encoder) -> None:
         np.testing.assert_allclose(run(batch), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_onnx_computes_what_embed_computes(small: Path) -> None:
     assert_embeds(run_onnx(small), build("small"))
 
 
+@pytest.mark.slow
 def test_onnx_names_its_dimensions_and_describes_itself(small: Path) -> None:
     model = onnx.load(small)
     onnx.checker.check_model(model)
@@ -107,6 +109,7 @@ def test_onnx_names_its_dimensions_and_describes_itself(small: Path) -> None:
     assert [path.name for path in small.parent.iterdir()] == ["small.onnx"]
 
 
+@pytest.mark.slow
 def test_torch_export_of_a_run_computes_what_embed_computes(
     mscol: Command, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +124,7 @@ def test_torch_export_of_a_run_computes_what_embed_computes(
     assert_embeds(run_torch(Path("model.pt2")), model.encoder)
 
 
+@pytest.mark.slow
 def test_windows_are_kept_on_request(mscol: Command, net: str) -> None:
     assert mscol("export", "untrained", "--encoder", net, "--pool", "none", "-o", "model.pt2") == 0
     encoder = build(net)
@@ -138,6 +142,7 @@ def test_the_other_encoders_are_exported(mscol: Command, name: str) -> None:
     assert_embeds(run_onnx(Path("model.onnx")), build(name))
 
 
+@pytest.mark.slow
 def test_a_model_that_differs_from_torch_is_not_written(
     mscol: Command,
     net: str,
@@ -150,6 +155,7 @@ def test_a_model_that_differs_from_torch_is_not_written(
     assert not Path("out").exists()
 
 
+@pytest.mark.slow
 def test_an_encoder_that_cannot_be_traced_is_one_line(
     mscol: Command,
     tmp_path: Path,
@@ -198,6 +204,7 @@ def test_a_model_that_is_not_there_is_missing_data(
     assert "gone" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_output_that_cannot_be_written_is_one_line(
     mscol: Command, net: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

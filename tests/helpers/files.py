@@ -2,12 +2,16 @@
 
 import ctypes
 import os
+import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+
+from mscol_cli.system.temporary import machine_id, temporary_path
 
 _CAPABILITIES = 0x20080522
 _READ_ANYTHING = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
@@ -43,3 +47,22 @@ def without_root_rights() -> Iterator[None]:
     finally:
         rights[0] = before
         assert libc.capset(header, rights) == 0
+
+
+def leave_behind(path: Path, **owner: object) -> Path:
+    """A temporary name beside `path`, whose folder exists, as of a process that was killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    owner = {"machine": machine_id(), "process": ended_process(), **owner}
+    name = re.sub(
+        r"mscol-[0-9a-f]+-\d+-[0-9a-f]{8}",
+        "mscol-{machine}-{process}-00000000".format(**owner),
+        temporary_path(path).name,
+    )
+    return path.with_name(name)
+
+
+def ended_process() -> int:
+    """Id of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid

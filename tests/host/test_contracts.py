@@ -25,7 +25,7 @@ NAN = "Pretext.loss = lambda s, e, l: (e['anchor'].mean() * float('nan'), {})"
 SHIFTED = """
 def plan(self, index, rng, batch_size):
     zero = np.zeros(batch_size + {rows}, np.int64)
-    crops = Crops(zero + {track}, zero + {source}, zero + {start})
+    crops = Crops(zero + {track}, zero + {source}, zero + {start}, {gains})
     return CropPlan({{"anchor": crops}}, {{"mask": np.zeros(batch_size + {labels})}})
 Pretext.plan = plan
 """
@@ -42,7 +42,11 @@ def later(method, number, fail):
 
 def shifted(**changes: object) -> str:
     return SHIFTED.format(
-        **{**dict.fromkeys(("rows", "track", "source", "start", "labels"), 0), **changes}
+        **{
+            **dict.fromkeys(("rows", "track", "source", "start", "labels"), 0),
+            "gains": None,
+            **changes,
+        }
     )
 
 
@@ -76,6 +80,15 @@ def refused(
         (shifted(source=9), "source in view 'anchor' of plan has 9"),
         (shifted(rows=1), "track in view 'anchor' of plan has shape (5,), not (4,)"),
         (shifted(start=0.5), "start in view 'anchor' of plan is of type float64, not integers"),
+        (shifted(gains="np.ones((4, 9))"), "gains in view 'anchor' of plan has shape (4, 9), not"),
+        (
+            shifted(gains="np.ones((batch_size, len(index.sources)))"),
+            "gains in view 'anchor' of plan mixes 'mixture' with other sources",
+        ),
+        (
+            shifted(gains="np.full((batch_size, len(index.sources)), np.nan)"),
+            "gains in view 'anchor' of plan has a value that is not finite",
+        ),
         (shifted(labels=1), "label 'mask' of plan has shape (5,), not (4, ...)"),
         (NAN, "loss is nan at the first update, not a finite number"),
         ("Pretext.loss = lambda s, e, l: (e['anchor'].mean(1), {})", "is a tensor of 4 numbers"),

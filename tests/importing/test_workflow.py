@@ -123,6 +123,7 @@ def test_a_checkpoint_has_several_names(checkpoint: Path, mscol: Command, form: 
     assert imported["sources"].keys() == {"checkpoint-10.index", DATA}
 
 
+@pytest.mark.slow
 def test_an_imported_model_is_used_as_a_run_is(
     published: Published,
     checkpoint: Path,

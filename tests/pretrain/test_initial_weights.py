@@ -89,6 +89,7 @@ def test_a_run_starts_from_the_weights_of_another(
     assert mentions(capsys.readouterr().out, "init.reference", "init.hash")
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_and_resume_keeps_the_weights_and_the_record(
     mscol: Command, store: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_seed_repeats_and_resume_keeps_the_weights_and_the_record(
         assert same(one, other)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_without_a_checkpoint_starts_from_the_same_weights(
     mscol: Command, store: Path, trained: Path
 ) -> None:
@@ -259,6 +261,7 @@ def test_timm_weights_need_an_encoder_of_timm(
     assert mentions(capsys.readouterr().err, "efficientnet_b0", "small")
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_timm_is_one_line(
     mscol: Command, store: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -87,6 +87,7 @@ def test_every_logged_step_says_how_training_goes(trained: Path) -> None:
     assert set(board.Tags()["scalars"]) >= WATCHED
 
 
+@pytest.mark.slow
 def test_watching_changes_no_weight(store: Path, tmp_path: Path) -> None:
     often, once = (train(store, tmp_path / str(every), every) for every in (1, 4))
     assert len(metrics(tmp_path / "1")) == 4
@@ -108,6 +109,7 @@ def test_two_processes_see_what_one_sees(mscol: Command, store: Path, tmp_path: 
         assert two[name] == pytest.approx(one[name], rel=1e-4), name
 
 
+@pytest.mark.slow
 def test_time_is_counted_over_resumed_stretches(
     mscol: Command, store: Path, tmp_path: Path
 ) -> None:
@@ -136,6 +138,7 @@ class SlowProbe:
         return 0.5
 
 
+@pytest.mark.slow
 def test_the_time_of_a_probe_is_not_counted(store: Path, tmp_path: Path) -> None:
     probe, began = SlowProbe(), time.perf_counter()
     train(store, tmp_path / "run", 4, probe)
@@ -278,6 +281,7 @@ def test_every_name_that_the_trainer_logs_is_reserved(trained: Path) -> None:
         assert all(f"`{name}`" in str(text) for name in RESERVED)
 
 
+@pytest.mark.slow
 def test_a_run_says_how_it_ended(mscol: Command, store: Path, trained: Path) -> None:
     assert json.loads((trained / "state.json").read_text())["state"] == "finished"
     start = ["pretrain", store, "--objective", "cola", *QUICK, "--steps", 30, "-o", "run"]

@@ -23,7 +23,9 @@ from mscol_cli.pretrain.device_store import (
     keeps_on_device,
     store_bytes,
 )
-from mscol_cli.pretrain.step import Pretraining, is_compiled
+from mscol_cli.pretrain.modes import PLAIN, Mode, choose_mode
+from mscol_cli.pretrain.step import Pretraining
+from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.messages import mentions
@@ -71,6 +73,19 @@ def test_a_crop_past_the_end_of_its_track_ends_in_zeros_on_the_device(store: Pat
     assert not cut[0, 100:].any()
 
 
+def test_mixtures_made_on_the_device_are_those_of_the_host_bit_for_bit(store: Path) -> None:
+    opened, rng = Store.open(store), np.random.default_rng(0)
+    gains = rng.uniform(0, 2, (8, len(opened.header.sources))).astype(np.float32)
+    gains[:, 0], gains[::2, 1] = 0, 0
+    tracks = rng.integers(0, len(opened.track_samples), 8)
+    starts = opened.track_samples[tracks] - rng.integers(100, 30_000, 8)
+    crops = Crops(tracks, np.zeros_like(tracks), starts, gains).rows(slice(1, 7))
+    mix, _ = opened.gather(crops, 15_920, "rms")
+    cut = DeviceStore(opened, "rms", CPU).waveforms(crops, 15_920)
+    assert torch.equal(cut, torch.from_numpy(mix))
+    assert mix.any(axis=1).all()
+
+
 def test_a_part_of_a_store_takes_only_its_own_room(store: Path) -> None:
     opened = Store.open(store)
     some = opened.only(opened.index.track_ids[3:5])
@@ -108,6 +123,7 @@ def test_a_store_that_does_not_fit_says_so(
     assert mentions(" ".join(capsys.readouterr().err.split()), "1.00 MB", "--store-on host")
 
 
+@pytest.mark.slow
 def test_where_the_store_is_held_changes_no_weight(
     mscol: Command, store: Path, tmp_path: Path
 ) -> None:
@@ -169,14 +185,14 @@ def test_a_bf16_step_is_close_to_a_float32_one(encoder: str, gap: float, cosine:
 def test_auto_is_plain_float32_on_a_cpu() -> None:
     assert pick_precision("auto", CPU) is torch.float32
     assert pick_precision("bf16", CPU) is torch.bfloat16
-    assert not is_compiled("auto", CPU)
+    assert choose_mode(TrainingSettings(), CPU).mode == PLAIN
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 def test_a_compiled_encoder_gives_the_same_gradients() -> None:
     plain, compiled = model(), model()
-    compiled.compile_encoder(CPU)
+    compiled.use(Mode(compiled=True), CPU)
     inputs = batch(plain.encoder.crop_samples)
     one, other = gradient(plain, inputs), gradient(compiled, inputs)
     assert float(other[0]) == pytest.approx(float(one[0]), rel=1e-4)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.files import leave_behind
 from tests.helpers.messages import mentions
 
 QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
@@ -160,6 +162,21 @@ def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+@pytest.mark.slow
+def test_no_steps_save_the_untrained_encoder_which_can_be_trained_later(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    options = [store, "--objective", "msa", *QUICK, "--seed", 5]
+    assert mscol("pretrain", *options, "--steps", 0, "-o", tmp_path / "later") == 0
+    encoder = build_encoder(find_part(load_registry(), "encoder", "small"), seed=5)
+    saved = load_file(tmp_path / "later/checkpoints/step-00000000/encoder.safetensors")
+    assert all(torch.equal(saved[name], value) for name, value in encoder.state_dict().items())
+    assert mscol("pretrain", "--resume", "--steps", 2, "-o", tmp_path / "later") == 0
+    assert mscol("pretrain", *options, "--steps", 2, "-o", tmp_path / "whole") == 0
+    later, whole = weights(tmp_path / "later"), weights(tmp_path / "whole")
+    assert all(torch.equal(later[name], whole[name]) for name in whole)
+
+
 def test_a_resumed_run_refuses_other_settings(
     mscol: Command, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,6 +184,18 @@ def test_a_resumed_run_refuses_other_settings(
     assert mscol("pretrain", "--resume", "-o", trained, *changed) == 2
     message = capsys.readouterr().err
     assert "(learning_rate 0.001 -> 0.1; silent_share 0.5 -> 0.0)" in message
+
+
+def test_an_option_that_is_newer_than_a_run_has_its_default(
+    mscol: Command, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "older"))
+    recorded = json.loads((run / "run.json").read_text())
+    del recorded["objective"]["parts"][0]["options"]["similarity"]
+    (run / "run.json").write_text(json.dumps(recorded))
+    changed = ["--opt", "similarity=bilinear", "--opt", "silent_share=0"]
+    assert mscol("pretrain", "--resume", "-o", run, *changed) == 2
+    assert "(silent_share 0.5 -> 0.0)" in capsys.readouterr().err
 
 
 def test_a_run_folder_in_use_is_refused(
@@ -191,7 +220,7 @@ def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_p
     objective = build_objective(find_objective(registry, "msa"), encoder, seed=0)
     source = CropSource(Store.open(store), objective, 8, encoder.crop_samples, "norm", seed=0)
     training = Training(tmp_path, {}, TrainingSettings(), encoder, objective, source, cpu)
-    (tmp_path / "checkpoints" / ".step-00000007.123").mkdir(parents=True)  # of a killed process
+    leave_behind(tmp_path / "checkpoints" / "step-00000007").mkdir()
     training.save()
     training.step += 1
     with torch.no_grad():

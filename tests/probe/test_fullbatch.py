@@ -59,6 +59,7 @@ def test_linear_is_the_optimum_that_scikit_learn_finds(monkeypatch: pytest.Monke
     np.testing.assert_allclose(found, wanted, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_linear_does_not_depend_on_the_seed() -> None:
     train, valid = (gaussian_clips(genres(size), seed=size) for size in (120, 41))
     first, second = (train_full_batch(LINEAR, train, valid, seed).model for seed in (0, 1))

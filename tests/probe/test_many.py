@@ -78,6 +78,7 @@ def test_differences_agree_with_the_scores_that_they_compare(
     assert 0 < compared["p"] <= 1
 
 
+@pytest.mark.slow
 def test_a_task_that_fails_does_not_lose_the_others(
     mscol: Command, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

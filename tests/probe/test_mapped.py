@@ -73,6 +73,7 @@ def test_mini_batches_train_the_same_classifier(tmp_path: Path, hidden: int) -> 
     assert same(expected, train_probe(protocol, lambda _: disk, 0, CPU), test, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classifier", ["linear", "mlp"])
 def test_full_batches_train_the_same_classifier(tmp_path: Path, classifier: str) -> None:
     protocol = replace(PROTOCOL, classifier=classifier)
@@ -82,6 +83,7 @@ def test_full_batches_train_the_same_classifier(tmp_path: Path, classifier: str)
     assert same(expected, train_full_batch(protocol, *disk, 0), test, tmp_path)
 
 
+@pytest.mark.slow
 def test_full_batches_in_blocks_differ_only_by_rounding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ def test_one_clip_of_many_makes_no_difference(seed: int) -> None:
     assert found.p > 0.5
 
 
+@pytest.mark.slow
 def test_under_no_difference_small_p_values_are_rare() -> None:
     p = [
         difference(

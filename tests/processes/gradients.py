@@ -31,6 +31,13 @@ from mscol_objectives.cola import Cola
 
 GROUPS = [(dtype, processes) for dtype in ("float64", "float32") for processes in (1, 2, 4)]
 ROWS = 64
+VARIANTS = {
+    "msa+mws": (),
+    "msa+remix": (),
+    "msa symmetric": ("similarity=cosine", "symmetric=true", "excerpts=2"),
+    "multi-positive symmetric": ("similarity=cosine", "symmetric=true", "negatives=same-source"),
+}
+"""Options by the name of an objective and a word of explanation."""
 SEED = 6
 """With it msa draws silent positives, and clmr each of its steps, the rare noise as well."""
 
@@ -63,10 +70,11 @@ class WithoutProject(Cola):
         return super().loss(Cola.project(self, embeddings), labels)
 
 
-def update(objective: Sequence[Part], encoder: Part, dtype: torch.dtype) -> dict[str, Tensor]:
+def update(
+    label: str, objective: Sequence[Part], encoder: Part, dtype: torch.dtype
+) -> dict[str, Tensor]:
     network = build_encoder(encoder, seed=0)
     task = build_objective(objective, network, seed=0)
-    label = "+".join(part.name for part in objective)
     return {f"{label}/{name}": value for name, value in compute(network, task, dtype).items()}
 
 
@@ -107,8 +115,9 @@ def write_updates(output: Path, dtype: torch.dtype) -> None:
     names = [entry.card.name for entry in registry.of_kind("objective")]
     with process_group(pick_device("cpu")):
         found: dict[str, Tensor] = {}
-        for name in [*names, "msa+mws"]:
-            found |= update(find_objective(registry, name), encoder, dtype)
+        for label, options in [*((name, ()) for name in names), *VARIANTS.items()]:
+            objective = find_objective(registry, label.partition(" ")[0], options)
+            found |= update(label, objective, encoder, dtype)
         found |= without_project(encoder, dtype, find_objective(registry, "cola")[0])
         if distributed.rank() == 0:
             save_file({name: value.contiguous() for name, value in found.items()}, output)

@@ -19,8 +19,9 @@ Call = tuple[ModuleType, str]
 CHANGES: Sequence[Call] = [(os, name) for name in ("fsync", "replace", "rename", "unlink", "mkdir")]
 
 
-def arm(moments: int, number: signal.Signals, calls: Sequence[Call]) -> None:
-    """Have this process signal itself at the so manyth of these calls."""
+def arm(moments: int, number: signal.Signals, calls: Sequence[Call]) -> Callable[[], int]:
+    """Have this process signal itself at the so manyth of these calls. Returns how to ask for the
+    number of calls so far."""
     left = moments
 
     def counted(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,6 +36,7 @@ def arm(moments: int, number: signal.Signals, calls: Sequence[Call]) -> None:
 
     for module, name in calls:
         setattr(module, name, counted(getattr(module, name)))
+    return lambda: moments - left
 
 
 def run(
@@ -56,3 +58,22 @@ def run(
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def count_changes(arguments: Sequence[str]) -> int:
+    """Number of changes to the disk of an undisturbed process."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        changes = arm(1 << 40, signal.SIGKILL, CHANGES)
+        try:
+            sys.argv = ["mscol", *arguments]
+            main()
+        except SystemExit:
+            os.write(writer, str(changes()).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        return int(file.read())

@@ -45,6 +45,7 @@ def pages() -> tuple[str, str]:
     return html.read_text(encoding="utf-8"), markdown.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_probes_and_training_came_to(mscol: Command, study: Path) -> None:
     assert mscol("report", study, "-o", study / "report") == 0
     html, markdown = (study / f"report/report.{kind}" for kind in ("html", "md"))
@@ -334,6 +335,7 @@ def test_a_run_whose_store_is_gone_is_reported_without_it(mscol: Command, study:
     assert "Nearest neighbours" not in markdown
 
 
+@pytest.mark.slow
 def test_a_damaged_folder_costs_only_itself(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -348,6 +350,7 @@ def test_a_damaged_folder_costs_only_itself(
     assert "other" in (study / "report/report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -165,7 +165,9 @@ def test_the_list_as_json_of_another_folder(
     ("file", "content", "problem"),
     [
         ("run.json", "{", "JSON"),
-        ("run.json", '{"objective": 3}', "lacks the settings of a run"),
+        ("run.json", '{"objective": 3}', "has layout None None"),
+        ("run.json", '{"format": "mscol-run", "version": 1}', "run.json is damaged"),
+        ("state.json", '{"state": ["running"]}', "state.json is damaged"),
         ("run.json", None, "run.json"),
         ("state.json", "[]", "not a JSON object"),
         ("metrics.jsonl", 'nonsense\n{"step": 2, "loss": 3}\n', "1 damaged line"),

@@ -43,6 +43,7 @@ def served(server: Server, offer: Offer, tmp_path: Path, monkeypatch: pytest.Mon
     return server
 
 
+@pytest.mark.slow
 def test_the_licence_is_said_before_the_first_byte_and_kept_in_the_store(
     mscol: Command, served: Server, capsys: Capture
 ) -> None:

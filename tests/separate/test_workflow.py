@@ -154,7 +154,7 @@ def test_new_changed_and_removed_files_are_noticed(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "music.store")
     assert (result.tracks, result.done_before) == (4, 1)
     assert mentions(heard.notes[0], "2 tracks", "1 ", "5.5 s")
-    assert mentions(heard.notes[-1], "1 tracks", str(store.path), "such as 0")
+    assert mentions(heard.notes[-1], "1 track ", str(store.path), "such as 0")
     assert snr(store.waveform(1), tones(4.0, seed=7)[0]) > 80
 
 
@@ -216,6 +216,7 @@ def test_stems_of_unequal_rates_and_lengths_are_aligned(tmp_path: Path) -> None:
     assert result.active["vocals"] == 0.0
 
 
+@pytest.mark.slow
 def test_openunmix_stems_reach_the_store_as_the_package_makes_them(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", ("vocals", "drums"))
     song = write_audio(tmp_path / "song.flac", tones(3.0, 44100, 2), 44100)

@@ -334,7 +334,7 @@ def test_export_turns_down_what_exceeds_full_scale(
     store = Store.open(write_store(Path("a.store"), "x", gain=4.0))
     assert store.peak(0) > 1
     assert mscol("store", "export", "a.store", "x", "-o", "out") == 0
-    assert "1 tracks" in capsys.readouterr().out
+    assert "1 track " in capsys.readouterr().out
     for number, source in enumerate(store.index.sources):
         copy = read_audio(tmp_path / "out" / "x" / f"{source}.flac").samples[0]
         expected = store.waveform(0, number) / store.peak(0)

@@ -108,6 +108,34 @@ def test_a_crop_is_zero_past_the_end_and_in_silence(store: Store) -> None:
     assert scale[2] == 0.0
 
 
+def test_a_gain_of_one_is_the_stem_bit_for_bit(store: Store) -> None:
+    track, source, start = integers(1, 1, 2, 0), integers(0, 1, 1, 2), integers(7, 150_000, 0, 0)
+    gains = np.eye(3, dtype=np.float32)[source]
+    for level in ("norm", "rms", "none"):
+        stored, factor = store.gather(Crops(track, source, start), 16_000, level)
+        mix, ones = store.gather(Crops(track, np.zeros_like(source), start, gains), 16_000, level)
+        assert mix.dtype == np.float32
+        np.testing.assert_array_equal(mix * ones[:, None], stored * factor[:, None])
+
+
+def test_gains_mix_the_sources_in_their_ratio_at_the_level_of_a_clip(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    stems = {name: rng.standard_normal(160_000).astype(np.float32) for name in ("bass", "vocals")}
+    stems["bass"] *= 0.1
+    with StoreWriter(tmp_path / "mix.store", tuple(stems), SeparatorIdentity("test")) as writer:
+        mixture = stems["bass"] + stems["vocals"]
+        writer.add("a", {"mixture": FileStamp("a", 1, 1, "")}, {"mixture": mixture, **stems})
+        writer.seal()
+    gains = np.array([[0, 1, 1], [0, 8, 0.5], [0, 0, 0]], np.float32)
+    crops = Crops(integers(0, 0, 0), integers(0, 0, 0), integers(0, 500, 0), gains)
+    mix, _ = Store.open(tmp_path / "mix.store").gather(crops, 16_000)
+    for row in (0, 1):
+        whole = gains[row, 1] * stems["bass"] + gains[row, 2] * stems["vocals"]
+        expected = (whole / np.linalg.norm(whole))[[0, 500][row] :][:16_000]
+        np.testing.assert_allclose(mix[row], expected, atol=np.abs(expected).max() / 100)
+    assert not mix[2].any()
+
+
 def test_a_quiet_source_keeps_its_precision(store: Store) -> None:
     np.testing.assert_allclose(store.waveform(1, 1), waveforms("b")["bass"], atol=1e-8)
 

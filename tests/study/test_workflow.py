@@ -171,6 +171,7 @@ def test_an_interrupted_study_goes_on_to_the_same_weights(
     assert digest(resumed) == digest(Path("whole/first", weights))
 
 
+@pytest.mark.slow
 def test_a_study_that_has_changed_is_refused(
     mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,6 +184,7 @@ def test_a_study_that_has_changed_is_refused(
     assert digests(Path("studies")) == before
 
 
+@pytest.mark.slow
 def test_outputs_that_were_made_otherwise_are_refused(
     mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,6 +194,7 @@ def test_outputs_that_were_made_otherwise_are_refused(
     assert re.search(r"first .*init .*other.*train_split .*mtat.*all", capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_a_store_that_was_separated_otherwise_is_refused(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,6 +217,7 @@ def test_only_what_has_no_valid_output_is_done_again(
     assert json.loads(RESULT.read_text())["model_hash"] != "another"
 
 
+@pytest.mark.slow
 def test_a_failed_stage_stops_the_chain_with_its_exit_code(
     mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,8 +43,12 @@ def test_loss_gradients_and_statistics_equal_those_of_one_process(
         "clmr",
         "cola",
         "msa",
+        "msa symmetric",
+        "multi-positive",
+        "multi-positive symmetric",
         "mws",
         "random-mask",
+        "submixtures",
     }
     assert len(many["msa+mws/embeddings of positive"]) == 64
     assert torch.equal(many["without project/loss"], many["cola/loss"])

@@ -284,6 +284,7 @@ def test_a_head_of_an_untrained_encoder_builds_it_again(
     assert tagged(mscol, capsys, sounds / "test", "--head", "out")["model"] == "untrained-small"
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_encoder_is_saved_and_used(
     mscol: Command, capsys: pytest.CaptureFixture[str], sounds: Path
 ) -> None:
@@ -305,6 +306,7 @@ def test_a_fine_tuned_encoder_is_saved_and_used(
     assert mscol("embed", sounds / "test", "--model", "out/finetuned", "-o", "v.npz") == 0
 
 
+@pytest.mark.slow
 def test_several_models_save_a_head_each_and_reuse_needs_it(
     mscol: Command, capsys: pytest.CaptureFixture[str], sounds: Path, run: Path, tmp_path: Path
 ) -> None:

@@ -142,3 +142,11 @@ def test_verify_names_what_is_damaged(mscol: Command, folder: Path, capsys: Capt
     (folder / "00001.f32").unlink()
     assert mscol("vectors", "verify", folder) == 4
     assert "00001.f32: is missing" in capsys.readouterr().err
+
+
+def test_ids_in_csv_are_no_formulas(tmp_path: Path) -> None:
+    names = ("=1+1.wav", "-a.wav", "b.wav")
+    add(tmp_path / "v", {FileVersion(name, 1, 1): vectors(1) for name in names})
+    export_vectors(VectorFolder.open(tmp_path / "v"), tmp_path / "v.csv")
+    rows = (tmp_path / "v.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["'-a.wav", "'=1+1.wav", "b.wav"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mscol_cli.contracts.plans import CropPlan, Crops, StoreIndex
@@ -125,6 +126,8 @@ def _check_crops(
         _check_array(getattr(crops, name), "i", f"{name} in {what}", batch_size, label)
     _check_range(crops.track, len(index.track_samples), f"track in {what}", "tracks", label)
     _check_range(crops.source, len(index.sources), f"source in {what}", "sources", label)
+    if crops.gains is not None:
+        _check_gains(crops.gains, f"gains in {what}", index, batch_size, label)
     # In a track shorter than a crop, the only valid start is 0.
     last = np.maximum(index.track_samples[crops.track] - crop_samples, 0)
     outside = (crops.start < 0) | (crops.start > last)
@@ -139,11 +142,24 @@ def _check_crops(
         )
 
 
+def _check_gains(
+    gains: NDArray[Any], what: str, index: StoreIndex, batch_size: int, label: str
+) -> None:
+    _check_array(gains, "f", what, batch_size, label)
+    if gains.shape != (shape := (batch_size, len(index.sources))):
+        raise breach(label, f"{what} has shape {gains.shape}, not {shape}")
+    if not np.isfinite(gains).all():
+        raise breach(label, f"{what} has a value that is not finite")
+    # The level of a mixture is computed as if its sources were uncorrelated.
+    if ((gains[:, 0] != 0) & gains[:, 1:].any(1)).any():
+        raise breach(label, f"{what} mixes '{index.sources[0]}' with other sources")
+
+
 def _check_array(values: object, kinds: str, what: str, batch_size: int, label: str) -> None:
     if not isinstance(values, np.ndarray):
         raise breach(label, f"{what} is {type(values).__name__}, not a NumPy array")
     if values.dtype.kind not in kinds:
-        expected = "integers" if kinds == "i" else "numbers or booleans"
+        expected = {"i": "integers", "f": "floats"}.get(kinds, "numbers or booleans")
         raise breach(label, f"{what} is of type {values.dtype}, not {expected}")
     if values.ndim == 0 or len(values) != batch_size or (kinds == "i" and values.ndim != 1):
         shape = f"({batch_size},)" if kinds == "i" else f"({batch_size}, ...)"

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import get_args
 
-from mscol_cli.contracts.task import ProbeProtocol, Split, Task, TaskData, TaskItem
+from mscol_cli.contracts.task import (
+    ProbeProtocol,
+    Split,
+    StemRetrieval,
+    Task,
+    TaskData,
+    TaskItem,
+)
 from mscol_cli.host.checks.values import attribute, breach, is_whole
 from mscol_cli.host.guard import guarded, label_of
 
@@ -21,6 +28,10 @@ def validate_task(task: Task) -> None:
         raise breach(
             label, f"metrics of its protocol are {protocol.metrics!r}, not a tuple of names"
         )
+    if isinstance(task, StemRetrieval):
+        for name, known in (("query", ("rest", "stem")), ("candidates", ("all", "source"))):
+            if (value := getattr(task, name)) not in known:
+                raise breach(label, f"{name} is {value!r}, not {' or '.join(known)}")
 
 
 def load_task(task: Task, folder: Path) -> TaskData:

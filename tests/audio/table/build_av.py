@@ -1,4 +1,4 @@
-"""Files with a container of their own: MP4, Matroska, ASF, ADTS, TTA, WavPack, AMR, AC-3."""
+"""Files with a container of their own: MP4, Matroska, ASF, ADTS, TTA, WavPack, VOC, AMR, AC-3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.audio.table import edit
 from tests.audio.table.chirp import chirp
 from tests.audio.table.encode import ffmpeg
 
-_FIXED_RATE = {"libopus": 48000, "libopencore_amrnb": 8000}
+_FIXED_RATE = {"libopus": 48000, "libopencore_amrnb": 8000, "pcm_alaw": 8000}
 _OPTIONS = {"wmav2": {"b": "128k"}, "aac": {"b": "96k"}, "libopencore_amrnb": {"b": "12.2k"}}
 _FORMAT = {"tta": "s16", "flac": "s16", "alac": "s16p"}
 

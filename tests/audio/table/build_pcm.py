@@ -125,3 +125,12 @@ def caf_unknown_size() -> bytes:
     content = written("CAF", "PCM_16")
     place = content.index(b"data") + 4
     return content[:place] + struct.pack(">q", -1) + content[place + 8 :]
+
+
+def voc_by_sox() -> bytes:
+    """One block of VOC, whose size lacks 8 of the 12 bytes of its own header."""
+    samples = wav().partition(b"data")[2][4:]
+    block = b"\x09" + (len(samples) + 4).to_bytes(3, "little")
+    kind = struct.pack("<IBBHI", 44100, 16, 1, 4, 0)
+    head = b"Creative Voice File\x1a" + struct.pack("<HHH", 26, 0x10A, 0x1129)
+    return head + block + kind + samples + bytes(1)

@@ -49,6 +49,8 @@ def test_it_says_how_to_cut(encoder: Encoder) -> None:
 
 @pytest.mark.slow
 def test_every_parameter_learns(encoder: Encoder) -> None:
+    if not list(encoder.parameters()):
+        pytest.skip("it has no weights")
     encoder.train().zero_grad()
     encoder(encoder.frontend(crops(encoder, batch=8))).square().mean().backward()
     for name, parameter in encoder.named_parameters():

@@ -49,6 +49,7 @@ def test_the_test_writes_several_blocks_and_shares_key_prefixes(index: Path) -> 
     assert content.count(b"network/layer-") < 10
 
 
+@pytest.mark.slow
 def test_no_byte_of_an_index_can_change_unnoticed(index: Path) -> None:
     content, whole = index.read_bytes(), open_bundle(index)
     for position in range(len(content)):

@@ -14,13 +14,14 @@ from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.trial import try_objective
 from mscol_cli.host import Entry, find_objective, find_part, load_registry
 from mscol_cli.host.building import build_part
-from mscol_objectives.association import BilinearSimilarity, association_logits
+from mscol_objectives.association import association_logits
 from mscol_objectives.cola import Cola
 from mscol_objectives.msa import MusicSourceAssociation
 from mscol_objectives.mws import draw_augmentation, mask, shift_down, warp_time
 from mscol_objectives.options import MsaOptions, PairOptions, RandomMaskAugmentationOptions
 from mscol_objectives.random_mask import RandomMask
-from mscol_objectives.sampling import draw_segments
+from mscol_objectives.sampling import draw_excerpts, draw_segments
+from mscol_objectives.similarity import BilinearSimilarity
 
 CONTEXT = ObjectiveContext(embedding_dim=24, crop_samples=15_920, start_grid=160)
 SEGMENT = 62_960
@@ -67,7 +68,7 @@ def test_the_loss_is_that_of_the_paper(silent_rows: int) -> None:
     rng = np.random.default_rng(0)
     anchor, positive = np.tanh(rng.standard_normal((2, 8, 512)))
     silent = np.arange(8) % 8 < silent_rows
-    similarity = BilinearSimilarity()
+    similarity = BilinearSimilarity(std=0.05)
     logits, targets = association_logits(
         torch.tensor(anchor, dtype=torch.float32),
         torch.tensor(positive, dtype=torch.float32),
@@ -144,6 +145,35 @@ def test_segments_of_a_batch_are_distinct_while_they_last() -> None:
     counts = np.bincount(draw_segments(np.arange(10), 25, rng))
     assert counts.min() == 2
     assert counts.max() == 3
+
+
+def test_excerpts_of_one_track_are_drawn_together_and_differ() -> None:
+    index = make_index()
+    drawn = draw_excerpts(index, np.arange(200), 32, 4, np.random.default_rng(0))
+    tracks, counts = np.unique(drawn // 5, return_counts=True)
+    assert len(set(drawn)) == 32
+    assert counts.tolist() == [4] * 8
+    assert len(set(tracks)) == 8
+    rng = np.random.default_rng(0)
+    many = [draw_excerpts(index, np.arange(200), 16, 2, rng) for _ in range(150)]
+    assert len(np.unique(many)) == 200
+
+
+def test_excerpts_that_run_out_are_filled_and_repeat_last() -> None:
+    index = make_index(tracks=2)
+    candidates = np.array([0, 1, 2, 5])
+    drawn = draw_excerpts(index, candidates, 8, 2, np.random.default_rng(0))
+    assert sorted(drawn[:4]) == candidates.tolist()
+    assert np.bincount(drawn)[candidates].tolist() == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("name", ["cola", "msa", "multi-positive", "submixtures"])
+def test_every_objective_takes_several_excerpts_of_a_track(name: str) -> None:
+    part = find_objective(load_registry(), name, ["excerpts=4"])
+    objective: Objective = build_part(part[0], Objective, CONTEXT)
+    plan = objective.plan(make_index(), np.random.default_rng(1), 32)
+    counts = np.bincount(plan.views["anchor"].track, minlength=40)
+    assert set(counts) == {0, 4}
 
 
 def test_msa_draws_one_source_per_group_and_silence_half_of_the_time() -> None:

@@ -187,6 +187,7 @@ def test_clmr_pretrains_sample_cnn_and_the_run_embeds_audio(
         np.testing.assert_allclose(found["start_s"], [0, 42_847 / 16_000])
 
 
+@pytest.mark.slow
 def test_msa_trains_under_the_augmentations_of_clmr(
     mscol: Command, store: Path, tmp_path: Path
 ) -> None:
@@ -197,6 +198,7 @@ def test_msa_trains_under_the_augmentations_of_clmr(
     assert "temperature" not in parts[1]["options"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["mws", "random-mask"])
 def test_an_objective_that_needs_a_spectrogram_refuses_raw_audio(
     mscol: Command, store: Path, objective: str, capsys: pytest.CaptureFixture[str]

@@ -218,6 +218,7 @@ def test_a_random_mask_is_a_sigmoid_of_a_bilinear_field_written_slowly() -> None
         assert masked[row, frame, band].item() == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_share_a_random_mask_keeps_is_what_half_of_it_lies_above() -> None:
     augment = RandomMask(RandomMaskAugmentationOptions(keep=0.25), CONTEXT)
     at = np.zeros(2_000, np.int64)

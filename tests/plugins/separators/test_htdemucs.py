@@ -90,6 +90,7 @@ def test_the_inverse_of_a_spectrogram_is_the_waveform_inside_the_edges() -> None
 # --- segments ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 1, 7.72, 7.74, 7.8, 13.5, 13.6, 29.1, 60])
 def test_windows_sum_to_one_over_a_track_of_any_length(seconds: float) -> None:
     waveform = torch.randn(2, round(seconds * RATE))
@@ -133,6 +134,7 @@ def test_stems_are_what_the_network_says_of_the_mix(
         torch.testing.assert_close(separated[name], gain * mixture, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_both_halves_of_the_network_add_up(tmp_path: Path, model: Path) -> None:
     both = write_model(tmp_path / "both.onnx", GAINS, (0.1, 0.2, 0.3, 0.4))
     mixture = chord(9)
@@ -189,6 +191,7 @@ def song(tmp_path: Path) -> Path:
     return write_audio(tmp_path / "music" / "song.wav", chord(2).numpy(), RATE)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("installed")
 def test_a_store_is_filled_and_says_by_what(mscol: Command, model: Path, song: Path) -> None:
     assert mscol("separate", "music", "--separator", "htdemucs", "--model", model) == 0

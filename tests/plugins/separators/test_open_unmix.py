@@ -102,6 +102,7 @@ def test_channels_that_are_alike_cost_no_digits(alike: Path, channels: int, nite
         assert not mine < snr(single[number], exact) + 10
 
 
+@pytest.mark.slow
 def test_tracks_of_one_batch_do_not_hear_each_other(folder: Path) -> None:
     lengths, separator = [(3.0, 2), (1.0, 1), (0.7, 2), (3.0, 1), (2.2, 2)], build(folder)
     batch = [

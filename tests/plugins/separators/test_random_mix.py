@@ -115,6 +115,7 @@ def test_too_few_tracks_to_mix_at_random_are_refused(
     assert not (tmp_path / "music.store").exists()
 
 
+@pytest.mark.slow
 def test_bleed_puts_the_rest_of_the_mixture_into_every_stem(mscol: Command, music: Path) -> None:
     line = ("separate", music, "--separator", "stems")
     mscol(*line, "-o", "true.store")

@@ -18,7 +18,7 @@ every_task = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.c
 
 
 def test_the_bundled_tasks_are_installed() -> None:
-    assert {"mtat", "nsynth", "fma", "folder"} <= {entry.card.name for entry in ENTRIES}
+    assert {"mtat", "nsynth", "fma", "folder", "stems"} <= {entry.card.name for entry in ENTRIES}
 
 
 @every_task

@@ -102,6 +102,25 @@ def test_tags_that_are_not_annotated_are_no_classes(tmp_path: Path) -> None:
     assert any("not annotated" in note and "guitar" in note for note in data.notes)
 
 
+def test_a_collection_may_list_its_own_tags(folder: Path) -> None:
+    (folder / "tags.txt").write_text("rap\n\nguitar\nrap\npolka\n")
+    data = load(folder)
+    assert data.classes == ("rap", "guitar")
+    assert tags(data)["2"] == {"rap", "guitar"}
+    assert "tags of tags.txt, in its order" in data.notes
+    assert not any("4332" in note for note in data.notes)
+    assert any("not annotated" in note and "polka" in note for note in data.notes)
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"\n", "no tags"), (b"caf\xe9", "UTF-8")])
+def test_a_list_of_tags_that_cannot_be_used_is_refused(
+    folder: Path, content: bytes, reason: str
+) -> None:
+    (folder / "tags.txt").write_bytes(content)
+    with pytest.raises(BadInputError, match=rf"tags\.txt .*{reason}"):
+        load(folder)
+
+
 def test_no_annotations_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match=r"annotations_final\.csv"):
         load(tmp_path)

@@ -1,0 +1,65 @@
+"""Rendered music with true stems, split by groove and soundfont."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from bench.music.clips import Request, write_clips
+from bench.music.grooves import find_grooves, split_grooves
+from bench.music.instruments import Instruments, fonts_of
+from mscol_cli.contracts.task import Split
+
+
+def make_rendered(
+    folder: Path,
+    instruments: Instruments,
+    counts: Mapping[Split, int],
+    seconds: float = 20.0,
+    seed: int = 0,
+    jobs: int = 1,
+) -> None:
+    """Write clips to the folders `train`, `valid` and `test`.
+
+    A clip is a folder with vocals, drums, bass, other and mixture, as `mscol separate --separator
+    stems` reads them. Larger numbers add clips.
+
+    Args:
+        folder: Output folder.
+        instruments: Grooves and soundfonts.
+        counts: Number of clips in each split.
+        seconds: Duration of a clip.
+        seed: Seed of everything.
+        jobs: Processes.
+    """
+    requests = [
+        request
+        for split, count in counts.items()
+        for request in clip_requests(folder / split, instruments, split, count, seconds, seed)
+    ]
+    report(write_clips(requests, instruments, jobs), "clips")
+
+
+def clip_requests(
+    folder: Path,
+    instruments: Instruments,
+    split: Split,
+    count: int,
+    seconds: float,
+    seed: int,
+) -> list[Request]:
+    """Requests for clips of a split, in folders with numbers."""
+    files = split_grooves(find_grooves(instruments.grooves))[split]
+    fonts = fonts_of(split)
+    return [
+        Request(folder / f"{number:05d}", files, fonts, seconds, (seed, "rendered", split, number))
+        for number in range(count)
+    ]
+
+
+def report(work: Iterable[None], what: str) -> None:
+    """Do the work, and print the progress to stderr."""
+    for done, _ in enumerate(work, start=1):
+        if done % 100 == 0:
+            print(f"{done} {what}", file=sys.stderr)

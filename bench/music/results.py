@@ -1,0 +1,189 @@
+"""Write the results of the study of the music bench.
+
+Usage:
+    python -m bench.music.results FOLDER [-o bench/music/RESULTS.md]
+
+FOLDER is that of `python -m bench.music.study`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bench.music.rows import GROUPS, STEMS, Row
+from bench.music.scores import Key, Scored, compare, read_rows
+from mscol_cli.probe.bootstrap import Difference
+from mscol_cli.probe.published import PUBLISHED
+from mscol_cli.runs.layout import RUN, read_run
+from mscol_cli.runs.metrics import read_metrics
+from mscol_cli.system.files import write_text
+
+COLUMNS: Mapping[str, Key] = {
+    "tags, ROC-AUC": ("mtat", "filtered", "roc_auc"),
+    "tags, AP": ("mtat", "filtered", "average_precision"),
+    "instruments": ("nsynth", "test", "accuracy"),
+    "styles": ("fma", "test", "accuracy"),
+}
+BASELINES = {"logmel": "mean and deviation of log-mel bands"}
+PAPER = {
+    "cola": "COLA",
+    "mws": "COLA + MWS",
+    "random-mask": "COLA + Random Mask",
+    "msa": "COLA + MSA",
+    "clmr": "CLMR",
+}
+CLAIMS = (
+    ("MSA is ahead of COLA", (("msa", "cola"),)),
+    ("MSA is ahead of MWS, except on instruments", (("msa", "mws"),)),
+    ("MSA is ahead of random masks", (("msa", "random-mask"),)),
+    ("MSA of all sources is ahead of each alone", tuple(("msa", f"msa-{one}") for one in STEMS)),
+    (
+        "Vocals and other are the best single sources",
+        (
+            ("msa-vocals", "msa-bass"),
+            ("msa-vocals", "msa-drums"),
+            ("msa-other", "msa-bass"),
+            ("msa-other", "msa-drums"),
+        ),
+    ),
+    ("True stems are ahead of separated ones", (("rendered-true", "rendered-separated"),)),
+)
+
+Rows = Mapping[str, Mapping[Key, Scored]]
+
+
+def main() -> None:
+    """Read the studies and write the page."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="folder of the studies")
+    parser.add_argument("-o", "--output", type=Path, default=Path("bench/music/RESULTS.md"))
+    args = parser.parse_args()
+    write_text(args.output, "\n".join(page(args.folder)) + "\n")
+
+
+def page(folder: Path) -> Iterator[str]:
+    """Lines of the page."""
+    rows = read_rows(folder)
+    listed = [row for group in GROUPS.values() for row in group if row.name in rows]
+    yield "# Results of the music bench\n"
+    yield "Written by `python -m bench.music.results`; the rows are in `bench/music/rows.py`.\n"
+    yield from _settings(folder, listed)
+    yield "\n## Scores\n"
+    yield (
+        "Means over the seeds of pre-training; 95 % intervals over test clips and seeds together"
+        " (over clips alone for one seed)."
+    )
+    yield ""
+    yield from _scores(rows, listed)
+    for reference in ("untrained", "logmel", "cola"):
+        if reference in rows:
+            yield f"\n## Difference from {reference}\n"
+            yield from _differences(rows, listed, reference)
+    yield "\n## The paper's claims\n"
+    yield from _claims(rows)
+    yield "\n## Validation scores\n"
+    yield "Choices are made by these, not by test scores.\n"
+    yield from _validation(rows, listed)
+
+
+def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A Markdown table; all columns but the first are aligned to the right."""
+    yield f"| {' | '.join(header)} |"
+    yield f"|---|{'---:|' * (len(header) - 1)}"
+    for line in lines:
+        yield f"| {' | '.join(line)} |"
+
+
+def _settings(folder: Path, rows: Sequence[Row]) -> Iterator[str]:
+    header = ("row", "what", "objective", "seeds", "updates", "hours per run")
+    lines = []
+    for row in rows:
+        runs = [path.parent for path in sorted(folder.glob(f"*/{row.name}-[0-9]*/{RUN}"))]
+        training = read_run(runs[0])["training"]
+        ends = [read_metrics(run)[-1:] for run in runs]
+        hours = [end[0]["elapsed_s"] / 3600 for end in ends if end and row.trained]
+        mean = f"{sum(hours) / len(hours):.2f}" if hours else "-"
+        options = " ".join((row.objective, *row.options)) if row.trained else "-"
+        steps = f"{training['steps']:,}"
+        lines.append((row.name, row.about, options, str(len(runs)), steps, mean))
+    lines += [(name, about, "-", "-", "-", "-") for name, about in BASELINES.items()]
+    yield from table(header, lines)
+
+
+def _scores(rows: Rows, listed: Sequence[Row]) -> Iterator[str]:
+    lines = [
+        (name, *(_score(rows[name].get(key)) for key in COLUMNS.values()))
+        for name in (*BASELINES, *(row.name for row in listed))
+        if name in rows
+    ]
+    yield from table(("row", *COLUMNS), lines)
+    yield "\nIn the paper, on MagnaTagATune, NSynth and FMA:\n"
+    published = {(one.framework, one.task, one.test_set, one.metric): one for one in PUBLISHED}
+    yield from table(
+        ("row", *COLUMNS),
+        [
+            (name, *(_published(published.get((framework, *key))) for key in COLUMNS.values()))
+            for name, framework in PAPER.items()
+        ],
+    )
+
+
+def _published(score: object) -> str:
+    return f"{getattr(score, 'value', 0.0):.3f}" if score is not None else "-"
+
+
+def _score(score: Scored | None) -> str:
+    if score is None:
+        return "-"
+    low, high = score.resampled.interval()
+    return f"{score.resampled.value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _differences(rows: Rows, listed: Sequence[Row], reference: str) -> Iterator[str]:
+    names = [name for name in (*BASELINES, *(row.name for row in listed)) if name in rows]
+    lines = [
+        (name, *(_difference(compare(rows, name, reference, key)) for key in COLUMNS.values()))
+        for name in names
+        if name != reference
+    ]
+    yield from table(("row", *COLUMNS), lines)
+
+
+def _difference(one: Difference | None) -> str:
+    if one is None:
+        return "-"
+    text = f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+    return f"**{text}**" if settled(one) else text
+
+
+def settled(one: Difference) -> bool:
+    """Whether the interval excludes 0."""
+    return one.low > 0 or one.high < 0
+
+
+def _claims(rows: Rows) -> Iterator[str]:
+    lines = []
+    for claim, pairs in CLAIMS:
+        for first, second in pairs:
+            values = [compare(rows, first, second, key) for key in COLUMNS.values()]
+            if any(values):
+                cells = (_difference(value) for value in values)
+                lines.append((claim, f"{first} - {second}", *cells))
+    yield from table(("claim", "difference", *COLUMNS), lines)
+
+
+def _validation(rows: Rows, listed: Sequence[Row]) -> Iterator[str]:
+    keys = [COLUMNS[name] for name in ("tags, ROC-AUC", "instruments", "styles")]
+    lines = []
+    for name in (*BASELINES, *(row.name for row in listed)):
+        if name in rows:
+            found = [rows[name].get(key) for key in keys]
+            means = [sum(one.valid) / len(one.valid) if one else float("nan") for one in found]
+            lines.append((name, *(f"{mean:.3f}" for mean in means)))
+    yield from table(("row", "tags", "instruments", "styles"), lines)
+
+
+if __name__ == "__main__":
+    main()

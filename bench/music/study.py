@@ -1,0 +1,134 @@
+"""Run the study of the music bench: pre-train every row, probe it, and report.
+
+Usage:
+    python -m bench.music.study FOLDER --budget HOURS [--groups main improved] [--seeds 3]
+
+FOLDER has a folder `data` with the music and the tasks of `python -m bench.music.build`. Each group
+of rows (see bench/music/rows.py) becomes a study of its own, `FOLDER/GROUP.toml`, which `mscol
+reproduce` runs in `FOLDER/GROUP`; it resumes. The number of updates follows from the budget and
+from the speed of this machine, measured on the first call, and stays the same afterwards.
+`--updates N` sets it. `--dry-run` prints the studies and how long they take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+import tomli_w
+
+from bench.music.rows import GROUPS, Row
+from mscol_cli.app import run as mscol
+from mscol_cli.recipes.recipe import read_toml
+
+RECIPE = Path(__file__).with_name("recipe.toml")
+TASKS = ("mtat", "nsynth", "fma")
+BATCH = 128
+MEASURED_STEPS = 30
+ROUND = 100
+MINI: dict[str, object] = {"separator": "openunmix", "model": "mini", "options": ["niter=0"]}
+STORES: dict[str, dict[str, object]] = {
+    "recorded": MINI,
+    "rendered": {"separator": "stems"},
+    "separated": {**MINI, "inputs": "rendered-mixtures"},
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write and run the studies."""
+    args = read_arguments(arguments)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(args.folder)
+    shutil.copy(RECIPE, "recipe.toml")
+    rows = [row for group in args.groups for row in GROUPS[group]]
+    updates = args.updates or known_updates() or affordable(rows, args.seeds, args.budget)
+    for group in args.groups:
+        path = Path(f"{group}.toml")
+        path.write_text(study_text(group, GROUPS[group], updates, args.seeds), encoding="utf-8")
+        dry = ["--dry-run"] if args.dry_run else ["--keep-going"]
+        if code := mscol(["reproduce", str(path), "-o", group, *dry]):
+            raise SystemExit(code)
+
+
+def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="folder with `data`; everything is written here")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--seeds", type=int, default=3, help="runs per row")
+    parser.add_argument("--updates", type=int, help="training steps of each run")
+    parser.add_argument("--budget", type=float, default=24.0, help="hours of training in all")
+    parser.add_argument("--dry-run", action="store_true", help="print the studies only")
+    return parser.parse_args(arguments)
+
+
+def known_updates() -> int | None:
+    """Training steps of the studies that were begun before; None if there are none."""
+    for path in map(Path, (f"{group}.toml" for group in GROUPS)):
+        if path.exists():
+            steps = [run["steps"] for run in read_toml(path, "")[1]["runs"].values()]
+            return int(max(steps))
+    return None
+
+
+def affordable(rows: Sequence[Row], seeds: int, hours: float) -> int:
+    """Training steps per run that fit in a budget, at the speed of this machine."""
+    cost = seeds * sum(row.cost for row in rows if row.trained)
+    updates = 3600 * hours / (cost * seconds_per_update())
+    return max(ROUND, int(updates) // ROUND * ROUND)
+
+
+def seconds_per_update() -> float:
+    """Measure a short run of `cola` on the first store."""
+    inputs, store = Path("data/recorded"), Path("data/recorded.store")
+    if not store.exists():
+        options = ["--separator", "openunmix", "--model", "mini", "--opt", "niter=0"]
+        if code := mscol(["separate", str(inputs), *options, "-o", str(store)]):
+            raise SystemExit(code)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder, "run")
+        steps = ["--steps", str(MEASURED_STEPS), "--recipe", "recipe.toml"]
+        if code := mscol(["pretrain", str(store), "--objective", "cola", *steps, "-o", str(run)]):
+            raise SystemExit(code)
+        lines = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+        return BATCH / float(median(line["pairs_per_second"] for line in lines if line["step"]))
+
+
+def study_text(group: str, rows: Sequence[Row], updates: int, seeds: int) -> str:
+    """The file of a study."""
+    stores = {row.store: STORES[row.store] for row in rows}
+    content = {
+        "title": f"the music bench: {group}",
+        "recipe": "recipe.toml",
+        "tasks": list(TASKS),
+        "untrained": ["logmel"],
+        "stores": stores,
+        "runs": dict(runs(rows, updates, seeds)),
+    }
+    return tomli_w.dumps(content)
+
+
+def runs(rows: Sequence[Row], updates: int, seeds: int) -> Iterator[tuple[str, dict[str, object]]]:
+    """Tables of the runs, all rows of a seed before the next seed."""
+    for seed in range(seeds):
+        for row in rows:
+            yield (
+                f"{row.name}-{seed}",
+                {
+                    "store": row.store,
+                    "objective": row.objective,
+                    "options": list(row.options),
+                    "steps": updates if row.trained else 0,
+                    "seed": seed,
+                },
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Probe tasks on rendered music, in the layouts of MagnaTagATune, NSynth and FMA.
+
+Clips of validation and test have grooves that training lacks, and those of test have a soundfont
+that training lacks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from bench.music.clips import ALL_TAGS, MIXTURE, Request, read_clip, write_clips
+from bench.music.grooves import STYLE_TASK, find_grooves, split_grooves
+from bench.music.instruments import Instruments, fonts_of
+from bench.music.notes import SPLITS, write_notes, write_real_test
+from bench.music.packages import link
+from bench.music.rendered import report
+from mscol_cli.contracts.task import Split
+from mscol_cli.synthetic.files import slug
+from mscol_cli.synthetic.fma import SPLITS as FMA_SPLITS
+from mscol_cli.synthetic.fma import clip_path, write_table
+from mscol_cli.synthetic.mtat import FOLDERS, write_annotations
+from mscol_cli.system.files import write_text
+
+MIN_TRAIN_CLIPS = 3
+# Ids of clips do not depend on the number of clips, so that a collection can grow.
+FIRST_ID: dict[Split, int] = {"train": 1, "valid": 300_001, "test": 600_001}
+
+
+@dataclass(frozen=True)
+class TaskClip:
+    """A clip of a task: its id, its split and its folder."""
+
+    number: int
+    split: Split
+    folder: Path
+
+    @property
+    def audio(self) -> Path:
+        return self.folder / f"{MIXTURE}.flac"
+
+
+def make_tasks(
+    folder: Path,
+    instruments: Instruments,
+    counts: Mapping[Split, int],
+    seconds: float = 10.0,
+    seed: int = 0,
+    jobs: int = 1,
+    real_notes: Path | None = None,
+) -> None:
+    """Write the folders `mtat`, `fma`, `nsynth` and, with real notes, `nsynth-real`.
+
+    Args:
+        folder: Output folder; rendered clips are kept in its folder `clips`.
+        instruments: Grooves and soundfonts.
+        counts: Number of items of each split, in each task; rounded up so that styles and families
+            of notes have equally many.
+        seconds: Duration of a clip.
+        seed: Seed of everything.
+        jobs: Processes.
+        real_notes: Folder with `examples.json` and `audio`, as a split of NSynth.
+    """
+    write_notes(folder / "nsynth", dict(counts), instruments, seed, jobs)
+    if real_notes:
+        write_real_test(folder / "nsynth-real", folder / "nsynth", real_notes)
+    styles = style_requests(folder / "clips" / "style", instruments, counts, seconds, seed)
+    write_styles(folder / "fma", _render(styles, instruments, jobs))
+    tags = tag_requests(folder / "clips" / "tags", instruments, counts, seconds, seed)
+    write_tags(folder / "mtat", _render(tags, instruments, jobs), round(seconds))
+
+
+def style_requests(
+    folder: Path,
+    instruments: Instruments,
+    counts: Mapping[Split, int],
+    seconds: float,
+    seed: int,
+) -> list[tuple[Split, Request]]:
+    """Clips of the eight styles in turn."""
+    splits, requests = split_grooves(find_grooves(instruments.grooves)), []
+    for split in SPLITS:
+        for number in range(-(-counts[split] // len(STYLE_TASK)) * len(STYLE_TASK)):
+            style = STYLE_TASK[number % len(STYLE_TASK)]
+            files = [file for file in splits[split] if file.style == style]
+            target = folder / split / f"{number:05d}"
+            keys = (seed, "style", split, number)
+            request = Request(target, files, fonts_of(split), seconds, keys, with_stems=False)
+            requests.append((split, request))
+    return requests
+
+
+def tag_requests(
+    folder: Path,
+    instruments: Instruments,
+    counts: Mapping[Split, int],
+    seconds: float,
+    seed: int,
+) -> list[tuple[Split, Request]]:
+    """Clips over any groove."""
+    splits, requests = split_grooves(find_grooves(instruments.grooves)), []
+    for split in SPLITS:
+        for number in range(counts[split]):
+            target = folder / split / f"{number:05d}"
+            keys = (seed, "tags", split, number)
+            request = Request(
+                target, splits[split], fonts_of(split), seconds, keys, with_stems=False
+            )
+            requests.append((split, request))
+    return requests
+
+
+def _render(
+    requests: Sequence[tuple[Split, Request]], instruments: Instruments, jobs: int
+) -> list[TaskClip]:
+    report(write_clips([request for _, request in requests], instruments, jobs), "clips")
+    numbers = {split: count(first) for split, first in FIRST_ID.items()}
+    return [TaskClip(next(numbers[split]), split, request.folder) for split, request in requests]
+
+
+def write_styles(root: Path, clips: Sequence[TaskClip]) -> None:
+    """Write the layout of FMA-small; an artist is a family of grooves."""
+    described = {clip: read_clip(clip.folder) for clip in clips}
+    artists = sorted({info["groove_family"] for info in described.values()})
+    rows: dict[int, dict[tuple[str, str], str | int]] = {}
+    for clip, info in described.items():
+        path = root / clip_path(clip.number)
+        link(clip.audio, path.with_suffix(clip.audio.suffix))
+        rows[clip.number] = {
+            ("artist", "id"): 1 + artists.index(info["groove_family"]),
+            ("artist", "name"): info["groove_family"],
+            ("set", "split"): FMA_SPLITS[clip.split],
+            ("set", "subset"): "small",
+            ("track", "genre_top"): info["style"].capitalize(),
+            ("track", "title"): f"{info['groove']} {clip.number}",
+        }
+    write_table(root, rows)
+
+
+def write_tags(root: Path, clips: Sequence[TaskClip], seconds: int) -> None:
+    """Write the layout of MagnaTagATune, with tags of our own in `tags.txt`."""
+    rows, counts = list[tuple[int, set[str], str]](), Counter[str]()
+    for clip in clips:
+        info = read_clip(clip.folder)
+        path = _tag_path(clip, info["groove_family"], info["soundfont"], seconds)
+        link(clip.audio, root / path)
+        rows.append((clip.number, set(info["tags"]), path))
+        counts.update(info["tags"] if clip.split == "train" else ())
+    write_annotations(root, ALL_TAGS, rows)
+    frequent = [tag for tag, clips in counts.most_common() if clips >= MIN_TRAIN_CLIPS]
+    write_text(root / "tags.txt", "\n".join(frequent) + "\n")
+
+
+def _tag_path(clip: TaskClip, family: str, soundfont: str, seconds: int) -> str:
+    """Path of a clip; clips of one family of grooves share a folder."""
+    folders = FOLDERS[clip.split]
+    folder = folders[sum(family.encode()) % len(folders)]
+    name = f"{slug(family)}-{soundfont}-01-{clip.number}-0-{seconds}"
+    return f"{folder}/{name}{clip.audio.suffix}"

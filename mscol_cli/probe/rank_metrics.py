@@ -1,0 +1,56 @@
+"""Metrics of retrieval: recall at k and median normalised rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from mscol_cli.probe.windows import BoolArray, FloatArray, Weights
+
+COLUMNS = ("rank", "candidates")
+"""Columns of the scores of queries: rank of the target, 1 for the first, and how many were ranked.
+"""
+Score = Callable[[FloatArray, BoolArray], float]
+Weighted = Callable[[FloatArray, BoolArray, Weights], FloatArray]
+
+
+def recall_at(k: int) -> tuple[Score, Weighted]:
+    """Share of queries (queries, 2) whose target is among the first k, plain and weighted."""
+    return partial(_recall, k), partial(_weighted_recall, k)
+
+
+def normalised_ranks(scores: FloatArray) -> FloatArray:
+    """(queries,) ranks of the targets, 0 for the first candidate and 1 for the last."""
+    return np.asarray((scores[:, 0] - 1) / (scores[:, 1] - 1))
+
+
+def median_rank(scores: FloatArray, _: BoolArray) -> float:
+    """Median normalised rank of queries (queries, 2)."""
+    return float(np.median(normalised_ranks(scores)))
+
+
+def weighted_median_rank(scores: FloatArray, _: BoolArray, weights: Weights) -> FloatArray:
+    """(resamples,) median normalised rank; weights (queries, resamples)."""
+    ranks = normalised_ranks(scores)
+    order = np.argsort(ranks, kind="stable")
+    count = np.cumsum(weights[order], axis=0, dtype=np.float64)
+    half = count[-1] / 2
+    # The mean of both middle values, which are one unless the number is even.
+    lower, upper = (count >= half).argmax(axis=0), (count > half).argmax(axis=0)
+    return np.asarray((ranks[order][lower] + ranks[order][upper]) / 2)
+
+
+def chance(candidates: FloatArray, k: int | None) -> float:
+    """Expected recall at k of a random order, or for k None the median normalised rank."""
+    return 0.5 if k is None else float(np.minimum(k / candidates, 1).mean())
+
+
+def _recall(k: int, scores: FloatArray, _: BoolArray) -> float:
+    return float((scores[:, 0] <= k).mean())
+
+
+def _weighted_recall(k: int, scores: FloatArray, _: BoolArray, weights: Weights) -> FloatArray:
+    hits = weights[scores[:, 0] <= k].sum(axis=0, dtype=np.float64)
+    return np.asarray(hits / weights.sum(axis=0, dtype=np.float64))

@@ -1,0 +1,190 @@
+"""Stem retrieval: which stem of a store belongs to the other stems of its track?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import torch
+
+from mscol_cli.audio import resample_array
+from mscol_cli.contracts.plans import MIXTURE
+from mscol_cli.contracts.progress import Progress
+from mscol_cli.contracts.task import StemRetrieval
+from mscol_cli.engine.embedding import Clip, embed_clips
+from mscol_cli.engine.models import Model
+from mscol_cli.errors import BadInputError, MissingDataError, UsageError
+from mscol_cli.probe.windows import BoolArray, FloatArray
+from mscol_cli.store import ACTIVE_LEVEL, SAMPLE_RATE, Store
+
+TIE = 1e-9
+"""Cosines that differ by less are equal up to rounding."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some sources of a track, which are mixed and embedded.
+
+    Attributes:
+        track: Row of the track in the store.
+        sources: Rows of the sources.
+    """
+
+    track: int
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A part of a track, and the source that belongs to it."""
+
+    given: Part
+    target: Part
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """Ranks of the targets of all queries.
+
+    Attributes:
+        queries: The queries.
+        ranks: (queries, 2) rank of the target, 1 for the first, and number of candidates.
+        windows: Number of embedded windows.
+        silent: Number of silent stems, which are left out, by source.
+        failures: Track and reason of each track that could not be embedded.
+    """
+
+    queries: Sequence[Query]
+    ranks: FloatArray
+    windows: int
+    silent: dict[str, int]
+    failures: Sequence[tuple[str, str]]
+
+
+def retrieve(
+    store: Store, task: StemRetrieval, model: Model, device: torch.device, progress: Progress
+) -> Retrieved:
+    """Embed stems and queries, and rank all candidates of each query by cosine.
+
+    Raises:
+        UsageError: The store has fewer than two sources.
+        MissingDataError: Fewer than two tracks have stems to retrieve.
+    """
+    sounds = find_sounding(store)
+    queries = make_queries(sounds, task.query)
+    stems = [Part(track, (source,)) for track, source in np.argwhere(sounds).tolist()]
+    parts = list(dict.fromkeys(chain(stems, (query.given for query in queries))))
+    vectors, windows, failures = _embed(store, parts, model, device, progress)
+    failed = {track for track, _ in failures}
+    kept = [query for query in queries if query.given.track not in failed]
+    stems = [part for part in stems if part.track not in failed]
+    if len({query.target.track for query in kept}) < 2:
+        raise MissingDataError(
+            f"{store.path} has fewer than two tracks in which two sources sound: there is nothing"
+            " to retrieve."
+        )
+    names = [name for name in store.index.sources if name != MIXTURE]
+    silent = {name: int((~sounds[:, store.index.sources.index(name)]).sum()) for name in names}
+    ranks = rank_targets(kept, stems, vectors, same_source=task.candidates == "source")
+    named = [(store.index.track_ids[track], reason) for track, reason in failures]
+    return Retrieved(kept, ranks, windows, silent, named)
+
+
+def find_sounding(store: Store) -> BoolArray:
+    """(tracks, sources) whether a source sounds in any segment; never for the mixture.
+
+    Raises:
+        UsageError: The store has fewer than two sources.
+    """
+    index = store.index
+    if len(index.sources) < 3:
+        raise UsageError(f"{store.path} has fewer than two sources: separate its music first.")
+    sounds = np.zeros((len(index.track_ids), len(index.sources)), dtype=bool)
+    np.logical_or.at(sounds, index.segment_track, index.segment_level > ACTIVE_LEVEL)
+    sounds[:, index.sources.index(MIXTURE)] = False
+    return sounds
+
+
+def make_queries(sounds: BoolArray, kind: str) -> list[Query]:
+    """Queries for every source that sounds together with others.
+
+    Args:
+        sounds: (tracks, sources).
+        kind: `rest`, one query per target from the mixture of all others, or `stem`, one from each
+            of them.
+    """
+    queries = []
+    for track, target in np.argwhere(sounds).tolist():
+        others = [source for source in np.flatnonzero(sounds[track]).tolist() if source != target]
+        given = [tuple(others)] if kind == "rest" and others else [(source,) for source in others]
+        queries += [Query(Part(track, some), Part(track, (target,))) for some in given]
+    return queries
+
+
+def rank_targets(
+    queries: Sequence[Query],
+    stems: Sequence[Part],
+    vectors: dict[Part, FloatArray],
+    *,
+    same_source: bool,
+) -> FloatArray:
+    """Rank the target of each query among its candidates by cosine; equal ones share a rank.
+
+    Stems that a query consists of are not among its candidates.
+
+    Args:
+        queries: The queries.
+        stems: All stems that sound.
+        vectors: (dim,) vectors of length 1 of stems and queries.
+        same_source: Whether candidates are of the target's source only.
+
+    Returns:
+        (queries, 2) rank, 1 for the first, and number of candidates.
+    """
+    matrix = np.stack([vectors[stem] for stem in stems])
+    track = np.array([stem.track for stem in stems])
+    source = np.array([stem.sources[0] for stem in stems])
+    ranks = np.empty((len(queries), 2))
+    for row, query in enumerate(queries):
+        own, target = track == query.target.track, query.target.sources[0]
+        candidates = ~(own & np.isin(source, query.given.sources))
+        if same_source:
+            candidates &= source == target
+        cosines = matrix @ vectors[query.given]
+        gap = cosines[candidates] - cosines[own & (source == target)]
+        equal = (np.abs(gap) <= TIE).sum() - 1  # the target itself
+        ranks[row] = 1 + (gap > TIE).sum() + equal / 2, candidates.sum()
+    return ranks
+
+
+def _embed(
+    store: Store, parts: Sequence[Part], model: Model, device: torch.device, progress: Progress
+) -> tuple[dict[Part, FloatArray], int, list[tuple[int, str]]]:
+    """Vectors of length 1, by part; the number of windows; rows and reasons of failed tracks."""
+    progress.begin("embedding", len(parts), "clip")
+    vectors: dict[Part, FloatArray] = {}
+    failures: dict[int, str] = {}
+    windows = 0
+    clips = _clips(store, parts, model.encoder.sample_rate)
+    results = embed_clips(model.encoder, clips, device=device)
+    for part, result in zip(parts, results, strict=True):
+        if isinstance(result, BadInputError):
+            failures.setdefault(part.track, str(result))
+        else:
+            mean = result.windows.mean(axis=0, dtype=np.float64)
+            vectors[part] = mean / max(float(np.linalg.norm(mean)), np.finfo(np.float64).tiny)
+            windows += len(result.windows)
+        progress.advance()
+    progress.end()
+    return vectors, windows, list(failures.items())
+
+
+def _clips(store: Store, parts: Sequence[Part], sample_rate: int) -> Iterator[Clip]:
+    index = store.index
+    for part in parts:
+        mixture = sum(store.waveform(part.track, source) for source in part.sources)
+        names = " + ".join(index.sources[source] for source in part.sources)
+        waveform = resample_array(np.asarray(mixture, np.float32), SAMPLE_RATE, sample_rate)
+        yield Clip(f"{index.track_ids[part.track]}, {names}", waveform)

@@ -1,0 +1,79 @@
+"""Sub-mixtures: associate some sources of a song with its other sources."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mscol_cli.api import CropPlan, IntArray, ObjectiveContext, StoreIndex, UsageError
+from mscol_objectives.association import Association
+from mscol_objectives.options import SubmixturesOptions
+from mscol_objectives.sampling import cut, draw_excerpts, find_stems, repeats
+
+
+class Submixtures(Association):
+    """A random sub-mixture identifies the sub-mixture of all other sources of its segment.
+
+    The idea is COCOLA's (arXiv 2404.16969), whose crops are aligned in time; here their offsets are
+    independent unless `aligned`. Only sources that sound in the segment take part; how many of them
+    are in the positive is uniform, and so is which. With `anchor=mixture` the anchor is the mixture
+    in place of the rest.
+    """
+
+    def __init__(self, options: SubmixturesOptions, context: ObjectiveContext) -> None:
+        super().__init__(options, context)
+        self.options = options
+
+    def check(self, index: StoreIndex, batch_size: int) -> list[str]:
+        """Refuse a store in which two sources never sound together; warn of repeats."""
+        segments = len(self._segments(index))
+        if not segments:
+            raise UsageError(
+                "no segment of the store has two sources that sound (mean |x| above"
+                f" {self.options.silence_threshold}), so that there are no sub-mixtures."
+            )
+        return repeats(segments, batch_size, "has two sources sounding in only")
+
+    def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
+        """Segments, offsets, and a partition of the sources of each segment."""
+        segments = draw_excerpts(
+            index, self._segments(index), batch_size, self.options.excerpts, rng
+        )
+        last = self.options.last_offset
+        anchor, positive = (cut(index, segments, 0, self.context, rng, last) for _ in range(2))
+        if self.options.aligned:
+            positive = replace(positive, start=anchor.start)
+        some, rest = draw_partitions(self._sounds(index)[segments], rng)
+        positive = replace(positive, gains=some.astype(np.float32))
+        if self.options.anchor == "rest":
+            anchor = replace(anchor, gains=rest.astype(np.float32))
+        return CropPlan({"anchor": anchor, "positive": positive})
+
+    def _sounds(self, index: StoreIndex) -> NDArray[np.bool_]:
+        """(segments, sources) whether a source sounds and is one to learn from."""
+        stems = np.isin(np.arange(len(index.sources)), find_stems(index, self.options.stems))
+        return (index.segment_level > self.options.silence_threshold) & stems
+
+    def _segments(self, index: StoreIndex) -> IntArray:
+        """Rows of the segments in which at least two sources sound."""
+        return np.flatnonzero(self._sounds(index).sum(1) > 1)
+
+
+def draw_partitions(
+    sounds: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Divide the sources of each row into two sub-mixtures, none of them empty.
+
+    Args:
+        sounds: (rows, sources), at least two in each row.
+        rng: Random generator.
+
+    Returns:
+        The sources of both sub-mixtures, (rows, sources) each.
+    """
+    order = np.where(sounds, rng.random(sounds.shape), 1.0).argsort(1).argsort(1)
+    size = rng.integers(1, sounds.sum(1))
+    some = order < size[:, None]
+    return some, sounds & ~some

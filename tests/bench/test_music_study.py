@@ -1,0 +1,62 @@
+"""bench/music: the study of rows and seeds, and intervals over clips and seeds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.music.results import page
+from bench.music.rows import GROUPS
+from bench.music.scores import pool
+from bench.music.study import main, study_text
+from mscol_cli.probe.bootstrap import Resampled
+from mscol_cli.study.file import read_study
+from mscol_cli.study.plan import study_stages
+from mscol_cli.study.stages import ComputeOptions, StudyPaths
+from mscol_cli.synthetic import Collection
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_row_has_settings_that_pretrain_takes(group: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{group}.toml"
+    path.write_text(study_text(group, GROUPS[group], updates=300, seeds=2))
+    (tmp_path / "recipe.toml").write_text(Path("bench/music/recipe.toml").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        paths = StudyPaths(Path("data"), tmp_path / group, tmp_path / "probes")
+        stages = study_stages(read_study(str(path)), paths, ComputeOptions())
+        runs = [stage for stage in stages if stage.name.startswith("pretrain ")]
+        assert len(runs) == 2 * len(GROUPS[group])
+        assert {stage.status().state for stage in runs} == {"to do"}
+        for stage in runs:
+            settings = stage.resolve()  # type: ignore[attr-defined]
+            assert settings.training.steps == (0 if "untrained" in stage.name else 300)
+            assert settings.encoder.options.level == "rms"
+
+
+def test_the_interval_of_several_runs_includes_their_spread() -> None:
+    runs = [(Resampled(value, np.full(1000, value)), 0.5) for value in (0.4, 0.6)]
+    low, high = pool(runs).resampled.interval()
+    assert pool(runs).resampled.value == pytest.approx(0.5)
+    assert low == pytest.approx(0.4, abs=0.02)
+    assert high == pytest.approx(0.6, abs=0.02)
+    assert pool(runs[:1]).resampled.interval() == pytest.approx((0.4, 0.4))
+
+
+@pytest.mark.slow
+def test_a_study_runs_and_its_results_compare_rows(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bench"
+    (folder / "data").mkdir(parents=True)
+    for task in ("mtat", "nsynth", "fma"):
+        (folder / "data" / task).symlink_to(collection.root / task)
+    (folder / "data/recorded").symlink_to(collection.root / "mtat")
+    monkeypatch.chdir(tmp_path)
+    main([str(folder), "--groups", "main", "--seeds", "2", "--updates", "2"])
+    text = "\n".join(page(folder))
+    assert "| untrained | initial weights | - | 2 | 0 | - |" in text
+    assert "| msa | mixture and one separated source, as published | msa | 2 | 2 |" in text
+    row = next(line for line in text.splitlines() if line.startswith("| MSA is ahead of COLA |"))
+    assert row.count("[") == 4
+    assert "## Difference from logmel" in text

@@ -1,0 +1,82 @@
+"""A command that is killed at any change to the disk leads to the same result when run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mscol_cli.synthetic import Collection
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "tests" / "processes" / "killed_at_each_change.py"
+TRAINING = ["--encoder", "small", "--batch-size", 8, "--device", "cpu", "--steps", 4]
+
+pytestmark = [pytest.mark.slow, pytest.mark.processes]
+
+
+def kill_each(
+    folder: Path, arguments: Sequence[object], limit: int = 40, refuses_finished: bool = False
+) -> None:
+    """Fail unless every kill of a command leads to the result of an undisturbed run.
+
+    A command that `refuses_finished` ends with 2 if the kill came after its result.
+    """
+    line = [sys.executable, SCRIPT, folder, limit, *arguments]
+    done = subprocess.run(
+        [*map(str, line)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        cwd=folder.parent,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["tried"] > 1
+    allowed = [["exit code 0", "exit code 2"]] if refuses_finished else []
+    different = {at: names for at, names in result["different"].items() if names not in allowed}
+    assert different == {}
+
+
+def test_pretrain(store: Path, tmp_path: Path) -> None:
+    options = [*TRAINING, "--save-every", 1, "--keep-last", 2, "--resume", "-o", "out/run"]
+    kill_each(tmp_path / "out", ["pretrain", store, "--objective", "mws", *options])
+
+
+def songs(collection: Collection) -> list[Path]:
+    return sorted(path for path in collection.mtat.rglob("*") if path.suffix in (".mp3", ".wav"))[
+        :3
+    ]
+
+
+def test_embed(collection: Collection, trained: Path, tmp_path: Path) -> None:
+    options = ["--model", trained, "--device", "cpu", "-o", "out/vectors"]
+    kill_each(tmp_path / "out", ["embed", *songs(collection), *options], limit=15)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "csv"])
+def test_embed_to_a_file(
+    collection: Collection, trained: Path, tmp_path: Path, suffix: str
+) -> None:
+    options = ["--model", trained, "--device", "cpu", "-o", f"out/vectors.{suffix}"]
+    kill_each(tmp_path / "out", ["embed", *songs(collection), *options], limit=15)
+
+
+def test_store_export(store: Path, tmp_path: Path) -> None:
+    options = ["--all", "--source", "vocals", "-o", "out/audio"]
+    kill_each(tmp_path / "out", ["store", "export", store, *options], limit=15)
+
+
+def test_plot(trained: Path, tmp_path: Path) -> None:
+    kill_each(tmp_path / "out", ["runs", "plot", trained, "-o", "out/curves.png"])
+
+
+def test_push_to_a_folder(trained: Path, tmp_path: Path) -> None:
+    options = ["--license", "mit", "--dry-run", "-o", "out/model"]
+    kill_each(tmp_path / "out", ["push", trained, "hf:org/name", *options], refuses_finished=True)

@@ -1,0 +1,44 @@
+"""Safetensors files: a full disk is an OSError that names the file."""
+
+import errno
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mscol_cli.system.tensors import save_tensors
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """No file of this process can exceed 1 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_file_that_does_not_fit_is_an_error_of_the_system(tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    with pytest.raises(OSError, match="File too large") as raised:
+        save_tensors(path, {"weights": torch.zeros(1000)})
+    assert raised.value.errno == errno.EFBIG
+    assert raised.value.filename == str(path)
+
+
+def test_the_mode_is_that_of_new_files(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        save_tensors(tmp_path / "a.safetensors", {"weights": torch.ones(2, 1).T}, {"layout": "1"})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == 0o640
+    assert load_file(tmp_path / "a.safetensors")["weights"].tolist() == [[1, 1]]
