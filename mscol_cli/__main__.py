@@ -8,11 +8,14 @@ import sys
 from types import FrameType
 
 from mscol_cli.errors import Interrupted
-from mscol_cli.system.launcher import STOPPING
+from mscol_cli.system.launcher import STOPPING, end_with_command, ignore_signals
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    # What Ctrl-C does, a scheduler's signals do too: stop, keep what is done, exit 130.
+    for number in STOPPING:
+        signal.signal(number, _interrupt)
     try:
         # Ctrl-C while modules are imported, as in the processes of --jobs, prints no traceback.
         from mscol_cli.app import run
@@ -21,17 +24,27 @@ def main() -> None:
         sys.stderr.write("error: interrupted.\n")
         sys.exit(Interrupted.exit_code)
     escape_unencodable()
-    # What Ctrl-C does, a scheduler's signals do too: stop, keep what is done, exit 130.
-    for number in STOPPING:
-        signal.signal(number, _interrupt)
+    end_with_command()
     # Threads of torch that spin where they wait take the cores from each other on a busy machine,
     # and work of seconds takes minutes. Read when torch is loaded; processes started here have it.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    sys.exit(run())
+    # torch logs each attempt to connect, with a C++ backtrace; what fails is an exception, too.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
+    try:
+        code = run()
+    except KeyboardInterrupt:  # a second one, while the first was reported
+        code = Interrupted.exit_code
+    except SystemExit as ended:  # a process for which another one speaks
+        code = ended.code if isinstance(ended.code, int) else 1
+    # The outcome is decided: a signal while Python ends must not change the exit code.
+    ignore_signals((signal.SIGINT, *STOPPING))
+    sys.exit(code)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # Schedulers repeat signals. They must not interrupt what the first one has begun.
+    ignore_signals(STOPPING)
     raise KeyboardInterrupt
 
 

@@ -21,6 +21,7 @@ PAGES = pages()
 DEMO = (ROOT / "docs" / "commands" / "demo.md").read_text(encoding="utf-8")
 PLUGINS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 VECTORS = (ROOT / "docs" / "vectors.md").read_text(encoding="utf-8")
+RELIABILITY = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 STORE = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 
@@ -153,3 +154,18 @@ def test_links_between_documents_lead_somewhere() -> None:
 def _anchors(document: Path) -> set[str]:
     headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", RELIABILITY)
+    assert len(named) > 30
+    for file, test in named:
+        code = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert f"def {test}(" in code, f"{file}::{test}"
+
+
+def test_every_environment_variable_is_listed() -> None:
+    internal = {"MSCOL_LAUNCHER", "MSCOL_NO_BAR"}
+    for path in [*(ROOT / "mscol_cli").rglob("*.py"), *(ROOT / "mscol").rglob("*.py")]:
+        names = {*re.findall(r'"(MSCOL_[A-Z_]+)"', path.read_text(encoding="utf-8"))}
+        assert all(f"`{name}`" in RELIABILITY for name in names - internal), path

@@ -23,6 +23,7 @@ from mscol_cli.audio import write_audio
 Item = TypeVar("Item")
 
 CLIP, MIXTURE = "clip.json", "mixture"
+MIXTURE_FILE = f"{MIXTURE}.flac"
 SLOW, FAST = 88, 132
 ALL_TAGS = (
     *TAGS, *STYLES, "slow", "fast", "major", "minor", "quiet", "loud", "vocals", "no vocals",

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bench.music.clips import Request, write_clips
+from bench.music.clips import MIXTURE_FILE, Request, write_clips
 from bench.music.grooves import find_grooves, split_grooves
 from bench.music.instruments import Instruments, fonts_of
+from bench.music.packages import link
 from mscol_cli.contracts.task import Split
 
 
@@ -23,7 +24,8 @@ def make_rendered(
     """Write clips to the folders `train`, `valid` and `test`.
 
     A clip is a folder with vocals, drums, bass, other and mixture, as `mscol separate --separator
-    stems` reads them. Larger numbers add clips.
+    stems` reads them. `mixtures` has the same splits with a file per clip, for other separators.
+    Larger numbers add clips.
 
     Args:
         folder: Output folder.
@@ -33,12 +35,11 @@ def make_rendered(
         seed: Seed of everything.
         jobs: Processes.
     """
-    requests = [
-        request
-        for split, count in counts.items()
-        for request in clip_requests(folder / split, instruments, split, count, seconds, seed)
-    ]
-    report(write_clips(requests, instruments, jobs), "clips")
+    for split, count in counts.items():
+        requests = clip_requests(folder / split, instruments, split, count, seconds, seed)
+        report(write_clips(requests, instruments, jobs), f"{split} clips")
+        for clip in (request.folder for request in requests):
+            link(clip / MIXTURE_FILE, folder / "mixtures" / split / f"{clip.name}.flac")
 
 
 def clip_requests(

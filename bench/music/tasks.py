@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from bench.music.clips import ALL_TAGS, MIXTURE, Request, read_clip, write_clips
+from bench.music.clips import ALL_TAGS, MIXTURE_FILE, Request, read_clip, write_clips
 from bench.music.grooves import STYLE_TASK, find_grooves, split_grooves
 from bench.music.instruments import Instruments, fonts_of
 from bench.music.notes import SPLITS, write_notes, write_real_test
@@ -40,7 +40,7 @@ class TaskClip:
 
     @property
     def audio(self) -> Path:
-        return self.folder / f"{MIXTURE}.flac"
+        return self.folder / MIXTURE_FILE
 
 
 def make_tasks(

@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
-from mscol_cli.errors import UsageError
-from mscol_cli.system.launcher import Launched, launched
+from mscol_cli.errors import MscolError, UsageError
+from mscol_cli.system.launcher import TIMEOUT, Launched, launched, timeout_s
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Constants of glibc's malloc.h."""
@@ -90,6 +91,7 @@ def process_group(device: torch.device) -> Iterator[None]:
 
     Raises:
         UsageError: The launcher gives no address or port.
+        MscolError: The processes cannot connect within the time limit.
     """
     process = launched()
     if process is None:
@@ -98,18 +100,33 @@ def process_group(device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        init_method=_rendezvous(process),
-        rank=process.rank,
-        world_size=process.processes,
-    )
+    _connect(process, "nccl" if device.type == "cuda" else "gloo")
     try:
         yield
         # A process that leaves early closes connections that others may still be reading from.
         dist.barrier()
     finally:
         dist.destroy_process_group()
+
+
+def _connect(process: Launched, backend: str) -> None:
+    address, limit = _rendezvous(process), timeout_s()
+    try:
+        dist.init_process_group(
+            backend,
+            init_method=address,
+            rank=process.rank,
+            world_size=process.processes,
+            timeout=timedelta(seconds=limit),
+        )
+    # torch raises errors of many kinds for a port in use, an unknown host and a missing process.
+    except (RuntimeError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise MscolError(
+            f"process {process.rank} of {process.processes} cannot connect to"
+            f" {process.address}:{process.port} ({reason}): check that all processes run, and that"
+            f" the host is known and the port free; {TIMEOUT} sets the limit of {limit:g} s."
+        ) from error
 
 
 def current_gpu(device: torch.device) -> AbstractContextManager[object]:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType, TracebackType
 from typing import Any, cast
 
@@ -20,10 +21,19 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from mscol_cli.errors import Interrupted, MscolError
 from mscol_cli.system import distributed
-from mscol_cli.system.launcher import LAUNCHER, STOPPING
+from mscol_cli.system.launcher import (
+    LAUNCHER,
+    STOPPING,
+    ignore_further_signals,
+    ignore_signals,
+    timeout_s,
+)
 
 SIGNALS = (signal.SIGINT, *STOPPING)
-FORWARDED = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
+FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
+"""Signals that the launcher forwards to the processes, the first of them only."""
+LEFT_TO_TORCH = "SIGQUIT"
+"""Signals that torch's launcher handles itself; a second one interrupts its wait."""
 
 
 class StopRequest:
@@ -36,7 +46,9 @@ class StopRequest:
         self._vote: dist.Work | None = None
         # Flags are reduced on the hosts: on a GPU they would wait for its queue.
         many = distributed.world_size() > 1
-        self._group = cast(dist.ProcessGroup, dist.new_group(backend="gloo")) if many else None
+        limit = timedelta(seconds=timeout_s())
+        group = dist.new_group(backend="gloo", timeout=limit) if many else None
+        self._group = cast(dist.ProcessGroup | None, group)
 
     def __enter__(self) -> StopRequest:
         # Only the main thread may set handlers; in other threads (notebooks) none are set.
@@ -52,8 +64,16 @@ class StopRequest:
     ) -> None:
         if kind is None and self._vote is not None:
             self._vote.wait()
+        # Schedulers repeat signals while the state of the run is recorded and the process ends.
+        if self._requested and self._before and ignore_further_signals(SIGNALS):
+            return
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether this process should stop."""
+        return self._requested
 
     def agreed(self) -> bool:
         """Whether any process should stop; all processes must call this after every update.
@@ -92,9 +112,9 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
         monitor_interval=0.1,
     )
     if hasattr(config, "signals_to_handle"):  # not in every torch; there it overrides the variable
-        config.signals_to_handle = FORWARDED
+        config.signals_to_handle = LEFT_TO_TORCH
     try:
-        with _environment(processes), _handlers_restored(), _logging_disabled():
+        with _environment(processes), _forwarding(), _logging_disabled():
             elastic_launch(config, sys.executable)("-m", "mscol_cli", *arguments)
     except SignalException as error:
         raise Interrupted(f"stopped by {error.sigval.name}.") from None
@@ -119,8 +139,7 @@ def _environment(processes: int) -> Iterator[None]:
     before = dict(os.environ)
     # Processes that compete for cores with too many threads are several times slower.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    # Signals that the launcher forwards to the processes.
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = FORWARDED
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = LEFT_TO_TORCH
     os.environ[LAUNCHER] = str(os.getpid())
     try:
         yield
@@ -132,18 +151,31 @@ def _environment(processes: int) -> Iterator[None]:
 
 
 @contextmanager
-def _handlers_restored() -> Iterator[None]:
-    """Restore signal handlers that the launcher replaces, so that Ctrl-C is not a failure."""
+def _forwarding() -> Iterator[None]:
+    """Let the first signal stop the processes; further ones are ignored while they save."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # there the launcher replaces none
+        yield  # there no handlers can be set
         return
-    numbers = [getattr(signal, name) for name in FORWARDED.split(",") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
+    numbers = [getattr(signal, name) for name in FORWARDED if hasattr(signal, name)]
+    restored = [*numbers, *(getattr(signal, LEFT_TO_TORCH, None),)]
+    before = {number: signal.getsignal(number) for number in restored if number is not None}
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        ignore_signals(numbers)
+        raise SignalException(f"signal {number}", sigval=signal.Signals(number))
+
+    for number in numbers:
+        signal.signal(number, stop)
+    stopped = False
     try:
         yield
+    except SignalException:
+        stopped = True
+        raise
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if not (stopped and ignore_further_signals(numbers)):
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _failure(error: ChildFailedError, processes: int) -> MscolError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,8 +33,8 @@ from mscol_cli.pretrain.processes import StopRequest
 from mscol_cli.pretrain.step import Pretraining, data_parallel
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs import checkpoint as checkpoints
-from mscol_cli.runs.checkpoint import restorable, set_aside
-from mscol_cli.runs.layout import RUN, RUNS, point_latest
+from mscol_cli.runs.checkpoint import BEST, restorable, set_aside
+from mscol_cli.runs.layout import CHECKPOINTS, LATEST, RUN, RUNS, point_latest
 from mscol_cli.runs.metrics import format_damage, split_damaged
 from mscol_cli.runs.settings import flat_settings
 from mscol_cli.system import distributed
@@ -68,6 +68,8 @@ class Training:
     def __post_init__(self) -> None:
         self.step = 0
         self._is_latest = False
+        self._unlinked: set[Path] = set()
+        self._warn: Callable[[str], None] = lambda _: None
         self.meter = Meter(self.settings.batch_size)
         self.choice = choose_mode(self.settings, self.device)
         model = Pretraining(self.encoder, self.objective)
@@ -86,6 +88,7 @@ class Training:
         Raises:
             UsageError: No checkpoint is readable.
         """
+        self._warn = progress.warn
         restored = restorable(self.run)
         if restored is None:
             return
@@ -127,6 +130,7 @@ class Training:
             PluginError: The objective breaks its contract.
             PluginCallError: The objective or the encoder raised an exception.
         """
+        self._warn = progress.warn
         trained = data_parallel(self.model)
         self._warn_of_damage(progress)
         progress.begin("pretrain", self.settings.steps, "steps")
@@ -140,7 +144,8 @@ class Training:
             closing(batches),
             open_log(self.run, self.step, flat_settings(self.info), progress.warn) as log,
         ):
-            adapted.settle(trained, _step_seed(self.settings.seed, self.step), self.step)
+            with self._interruptible(stop):
+                adapted.settle(trained, _step_seed(self.settings.seed, self.step), self.step)
             self.info = adapted.record(self.run, self.info)
             self.monitor.begin(self.step)
             if self.step == 0:
@@ -157,6 +162,17 @@ class Training:
             if log is not None:
                 log.finish()
         progress.end()
+
+    @contextmanager
+    def _interruptible(self, stop: StopRequest) -> Iterator[None]:
+        """Context in which a failure after a signal is an interruption: the processes of a compiler
+        receive it, too, and fail."""
+        try:
+            yield
+        except MscolError:
+            if not stop.is_requested:
+                raise
+            raise stopped(self.run, self.step, self.settings.steps) from None
 
     def _warn_of_damage(self, progress: Progress) -> None:
         # Opening the log removes damaged lines.
@@ -260,9 +276,21 @@ class Training:
         """
         if distributed.rank() != 0:
             return
-        checkpoints.keep_best(self.run)
-        self._point_latest()
+        with self._linking(self.run / CHECKPOINTS / BEST):
+            checkpoints.keep_best(self.run)
+        with self._linking(RUNS / LATEST):
+            self._point_latest()
         checkpoints.prune(self.run, self.settings.keep_last)
+
+    @contextmanager
+    def _linking(self, link: Path) -> Iterator[None]:
+        """Context for a link, without which training goes on: some file systems have none."""
+        try:
+            yield
+        except OSError as error:
+            if link not in self._unlinked:
+                self._warn(f"{link} cannot be updated ({error.strerror}): name the folder instead.")
+            self._unlinked.add(link)
 
     def _point_latest(self) -> None:
         """Point `runs/latest` at this run, once: if two runs train, the later one keeps it."""

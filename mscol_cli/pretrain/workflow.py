@@ -39,6 +39,7 @@ from mscol_cli.store import Store
 from mscol_cli.system import distributed
 from mscol_cli.system.launcher import exit_with_parent, is_first
 
+_PREPARED = "prepared"
 __all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work_launched"]
 
 
@@ -114,11 +115,33 @@ def _join(request: PretrainRequest, progress: Progress) -> Path:
     device = pick_device(request.options.get("device", "auto"))
     with process_group(device):
         first = distributed.rank() == 0
-        prepared, parts = prepare_run(request, progress) if first else ("", None)
-        folder = Path(distributed.broadcast_text(str(prepared), device))
+        folder, parts = _prepare_first(request, progress, device)
         if not _is_finished(folder, progress if first else Silent()):
             _train(folder, layout.read_run(folder), device, progress, parts)
         return folder
+
+
+def _prepare_first(
+    request: PretrainRequest, progress: Progress, device: torch.device
+) -> tuple[Path, Parts | None]:
+    """Prepare the run in the first process, and tell the others the folder or the exit code.
+
+    Raises:
+        SystemExit: The first process failed, and prints its error.
+    """
+    if distributed.rank() != 0:
+        outcome, _, text = distributed.broadcast_text("", device).partition(" ")
+        if outcome != _PREPARED:
+            raise SystemExit(int(outcome))
+        return Path(text), None
+    try:
+        folder, parts = prepare_run(request, progress)
+    except BaseException as error:
+        code = error.exit_code if isinstance(error, MscolError) else 1
+        distributed.broadcast_text(f"{code} ", device)
+        raise
+    distributed.broadcast_text(f"{_PREPARED} {folder}", device)
+    return folder, parts
 
 
 def _train(
@@ -129,7 +152,7 @@ def _train(
     parts: Parts | None,
 ) -> None:
     first = distributed.rank() == 0
-    with state.track_state(folder) if first else nullcontext():
+    with state.track_state(folder, progress.warn) if first else nullcontext():
         progress = progress if first else Silent()
         training = _build(folder, info, device, progress, parts)
         training.restore(progress)

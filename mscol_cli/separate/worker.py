@@ -11,12 +11,12 @@ from pathlib import Path
 from mscol_cli.audio import durations
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
-from mscol_cli.errors import BadInputError
+from mscol_cli.errors import BadInputError, MscolError
 from mscol_cli.separate.batching import Separated, separate_groups
 from mscol_cli.separate.copies import Copies
 from mscol_cli.store import SAMPLE_RATE, FailureRecord, FileStamp, SeparatorIdentity, StoreWriter
 from mscol_cli.store.joining import join, store_lock
-from mscol_cli.store.plan import Plan, PlannedTrack, Unit
+from mscol_cli.store.plan import Plan, PlannedTrack, Unit, is_planned
 from mscol_cli.system.files import existing_parent
 from mscol_cli.system.locks import Lock
 
@@ -95,18 +95,24 @@ class Worker:
 
     def _try(self, unit: Unit) -> bool:
         """Fill a unit, unless another worker is filling it; returns whether it was free."""
-        lock = Lock(unit.lock(self.store))
+        lock = Lock(unit.lock(self.store), marked=True)
         try:
             if not lock.take():
                 return False
         except FileNotFoundError:  # joined and cleaned up by another
             return False
         with lock:
-            if not unit.is_done(self.store):
-                self._fill(unit)
-        return True
+            try:
+                # After the lock was taken: the one that seals removes the units, also this one.
+                if is_planned(self.store) and not unit.is_done(self.store):
+                    self._fill(unit, lock)
+            except (OSError, MscolError):
+                # A network file system may show the plan for a while after it was removed.
+                if is_planned(self.store):
+                    raise
+            return is_planned(self.store)
 
-    def _fill(self, unit: Unit) -> None:
+    def _fill(self, unit: Unit, lock: Lock) -> None:
         sources, folder = self.separator.sources, unit.folder(self.store)
         failures: list[tuple[str, str]] = []
         with StoreWriter(folder, sources, self.identity, _ANY_SIZE) as writer:
@@ -117,6 +123,7 @@ class Worker:
             scratch = existing_parent(self.store)
             copies = self.copies is not None
             for track, separated in separate_groups(groups, self.separator, scratch, copies):
+                lock.require_held()
                 try:
                     self._write(track, separated, writer, unit)
                 except BadInputError as error:
@@ -168,12 +175,13 @@ class Worker:
 
     def _seal(self) -> tuple[Plan | None, bool]:
         """The plan if it has unfinished units, and whether this worker sealed the store."""
-        with store_lock(self.store):
+        with store_lock(self.store) as lock:
             plan = Plan.read(self.store)
             if plan is None:
                 return None, False
             if not all(unit.is_done(self.store) for unit in plan.units):
                 return plan, False
+            lock.require_held()
             join(self.store, plan)
             return None, True
 

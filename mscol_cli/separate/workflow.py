@@ -97,7 +97,8 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     request = replace(request, device=local_device(request.device))
     output = store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
-    notes = Silent() if managed else progress
+    # One of several processes prints what concerns all inputs.
+    notes = Silent() if managed or (ranks is not None and ranks[0] > 0) else progress
     separator, identity = build_separator(request, notes)
     tracks = find_tracks(request.inputs, output, separator, notes)
     failures: Failures = []
@@ -111,9 +112,7 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
         if managed:  # the parent process has made the plan
             plan = Plan.read(output)
         else:
-            plan, pending = make_plan(
-                output, tracks, separator, identity, copies, progress, pending
-            )
+            plan, pending = make_plan(output, tracks, separator, identity, copies, notes, pending)
         if plan is not None and jobs > 1:
             run_jobs(jobs, arguments, output, plan, progress, pending.outside(plan))
             failures = _failures(output)

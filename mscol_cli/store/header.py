@@ -94,6 +94,8 @@ class StoreHeader:
         tracks: Number of tracks.
         segments: Number of segments.
         failures: Number of inputs that could not be used.
+        inputs: Number of inputs that were planned, by track id; each is a track or failed. None if
+            unknown.
         hours: Duration of the music, each track counted once.
         checksums: SHA-256 of every data file, by its path in the store.
     """
@@ -106,6 +108,7 @@ class StoreHeader:
     failures: int = 0
     hours: float = 0.0
     checksums: Mapping[str, str] = field(default_factory=dict)
+    inputs: int | None = None
 
     @property
     def hash(self) -> str:
@@ -131,12 +134,16 @@ class StoreHeader:
         content = read_json(path, "store")
         _check_version(path, content)
         with parsing(path, "restore it, or separate again with -o"):
-            header = from_json(
-                StoreHeader, {item.name: content[item.name] for item in fields(StoreHeader)}
-            )
+            for name in REQUIRED:
+                content[name]
+            header = from_json(StoreHeader, content)
             if not header.sources or len({*header.sources}) < len(header.sources):
                 raise ValueError("sources must be different names")
         return header
+
+
+REQUIRED = tuple(item.name for item in fields(StoreHeader) if item.name != "inputs")
+"""Fields of every store.json; others were added later."""
 
 
 def read_sealed(folder: Path) -> StoreHeader:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mscol_cli.errors import MscolError
 from mscol_cli.store.arrays import GrowingArray
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.journal import whole_tracks
-from mscol_cli.store.plan import PLAN, WORK, Plan, Unit
+from mscol_cli.store.plan import PLAN, WORK, Plan, Unit, is_planned
 from mscol_cli.store.records import (
     FailureRecord,
     TrackRecord,
@@ -37,16 +38,16 @@ Records = dict[str, TrackRecord]
 
 
 @contextmanager
-def store_lock(store: Path) -> Iterator[None]:
+def store_lock(store: Path) -> Iterator[Lock]:
     """Lock plan and header; waits for other processes. Raises MscolError without file locks."""
     store.mkdir(parents=True, exist_ok=True)
-    with Lock(store / _LOCK):
-        if not (store / PLAN).exists():  # units of a run that was killed during cleanup
+    with Lock(store / _LOCK, marked=True) as lock:
+        if not is_planned(store):  # units of a run that was killed during cleanup
             shutil.rmtree(store / WORK, ignore_errors=True)
         try:
-            yield
+            yield lock
         finally:
-            if not (store / PLAN).exists():
+            if not is_planned(store):
                 _clean(store)
 
 
@@ -81,6 +82,7 @@ def join(store: Path, plan: Plan) -> StoreHeader | None:
     header = StoreHeader.read(store)
     records = {unit.number: _unit_records(store, unit) for unit in plan.units}
     failures = _failures(store, plan)
+    _require_all(store, plan, records)
     if any(records.values()):
         header = replace(header, sealed=False)
         header.write(store)
@@ -98,6 +100,24 @@ def join(store: Path, plan: Plan) -> StoreHeader | None:
         sync(store)
     (store / PLAN).unlink()
     return sealed
+
+
+def _require_all(store: Path, plan: Plan, records: Mapping[int, Records]) -> None:
+    """Check that each planned track is in its unit, as a track or as a failure.
+
+    Raises:
+        MscolError: Some are not, as when processes write at once that locks should keep apart.
+    """
+    missing = []
+    for unit in plan.units:
+        failed = {failure.input for failure in read_failures(unit.folder(store) / FAILURES)}
+        tried = records[unit.number].keys() | failed
+        missing += [track.id for track in unit.tracks if not track.stored and track.id not in tried]
+    if missing:
+        raise MscolError(
+            f"{store} lacks {len(missing)} of its planned tracks, such as {missing[0]}: locks do"
+            " not hold between its processes; separate again with -o on another file system"
+        )
 
 
 def _unit_records(store: Path, unit: Unit) -> Records:
@@ -167,8 +187,17 @@ def _sealed(
             checksums = StoreHeader.read(unit.folder(store)).checksums
             shards[shard_name(unit.number)] = checksums[shard_name(0)]
     rest = {name: file_hash(store / name) for name in (LEVELS, TRACKS, FAILURES)}
-    counts = totals(newest(read_tracks(store / TRACKS)).values())
-    return replace(header, sealed=True, checksums={**shards, **rest}, failures=failed, **counts)
+    stored = newest(read_tracks(store / TRACKS))
+    planned = {track.id for unit in plan.units for track in unit.tracks}
+    before = {track.id for track in read_tracks(store / TRACKS, plan.line_bytes)}
+    return replace(
+        header,
+        sealed=True,
+        checksums={**shards, **rest},
+        inputs=len(planned | before),
+        failures=failed,
+        **totals(stored.values()),
+    )
 
 
 def _clean(store: Path) -> None:

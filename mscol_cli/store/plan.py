@@ -10,7 +10,7 @@ from pathlib import Path
 from mscol_cli.contracts.separator import TrackInput
 from mscol_cli.errors import MissingDataError, MscolError
 from mscol_cli.store.header import StoreHeader
-from mscol_cli.system.files import write_text
+from mscol_cli.system.files import exists, write_text
 from mscol_cli.system.json_files import parsing, read_json
 from mscol_cli.system.values import from_json
 
@@ -115,13 +115,18 @@ class Plan:
     def read(store: Path) -> Plan | None:
         """Plan of a store that is being filled; None if missing. Raises MscolError."""
         path = store / PLAN
-        if not path.exists():
+        if not is_planned(store):
             return None
         try:
             content = read_json(path, "plan")
         except MscolError:
-            if not path.exists():  # sealed by another process in between
+            if not is_planned(store):  # sealed by another process in between
                 return None
             raise
         with parsing(path, "separate again with -o"):
             return from_json(Plan, content)
+
+
+def is_planned(store: Path) -> bool:
+    """Whether a store has a plan, so that it is not sealed yet."""
+    return exists(store / PLAN)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from mscol_cli.errors import MscolError
 from mscol_cli.store.segments import SAMPLE_RATE
-from mscol_cli.system.files import file_hash
+from mscol_cli.system.files import exists, file_hash, read_bytes
 from mscol_cli.system.json_files import INVALID, format_invalid
 from mscol_cli.system.values import from_flat
 
@@ -221,7 +221,7 @@ def read_lines(path: Path, size: int | None = None) -> Iterator[dict[str, Any]]:
     Raises:
         MscolError: A line is damaged.
     """
-    content = path.read_bytes()[:size] if path.exists() else b""
+    content = read_bytes(path)[:size] if exists(path) else b""
     for number, line in enumerate(content.splitlines(), 1):
         try:
             yield json.loads(line)

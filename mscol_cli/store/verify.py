@@ -20,7 +20,7 @@ from mscol_cli.store.header import (
     read_sealed,
     shard_name,
 )
-from mscol_cli.store.records import TrackRecord, newest, read_tracks, totals
+from mscol_cli.store.records import TrackRecord, newest, read_failures, read_tracks, totals
 from mscol_cli.store.segments import segment_count
 from mscol_cli.system.files import file_hash, inside
 
@@ -112,6 +112,17 @@ def _inconsistencies(
     for key, value in actual.items():
         if getattr(header, key) != value:
             yield f"{HEADER}: has {key} {getattr(header, key)}, but {TRACKS} has {value}"
+    yield from _uncounted(folder, header, {record.id for record in records})
+
+
+def _uncounted(folder: Path, header: StoreHeader, ids: set[str]) -> Iterator[str]:
+    """A line if inputs of the plan are neither tracks nor failures."""
+    failed = {failure.input for failure in read_failures(folder / FAILURES)}
+    if header.inputs is not None and len(ids | failed) != header.inputs:
+        yield (
+            f"{HEADER}: {header.inputs} inputs were planned, but {len(ids | failed)} are tracks or"
+            " failed"
+        )
 
 
 def _inconsistency(

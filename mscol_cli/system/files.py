@@ -10,11 +10,14 @@ import shutil
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mscol_cli.errors import BadInputError, MscolError
 from mscol_cli.system.temporary import remove_leftovers, temporary_path
 from mscol_cli.system.units import format_bytes
+
+T = TypeVar("T")
+_ATTEMPTS = 3
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -93,9 +96,45 @@ def relative_to_here(path: Path) -> Path:
     return path.relative_to(current) if path.is_relative_to(current) else path
 
 
+def retry_stale(call: Callable[[], T]) -> T:
+    """Call again while the system reports a stale file handle.
+
+    A network file system does so for a file that another host has replaced or removed; opening it
+    again finds the new one.
+
+    Raises:
+        FileNotFoundError: In place of the last error.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return call()
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            stale = error
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), stale.filename) from stale
+
+
+def read_bytes(path: Path) -> bytes:
+    """Content of a file, also if another host replaces it. Raises OSError."""
+    return retry_stale(path.read_bytes)
+
+
+def exists(path: Path) -> bool:
+    """Whether a path exists, also if another host replaces it."""
+    try:
+        retry_stale(path.stat)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def whole_lines(path: Path) -> int:
     """Number of bytes up to the last line end; 0 without the file."""
-    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
+    try:
+        return read_bytes(path).rfind(b"\n") + 1
+    except FileNotFoundError:
+        return 0
 
 
 def sync(path: Path) -> None:
@@ -132,7 +171,7 @@ def file_hash(
 
 
 def replace_link(link: Path, target: Path) -> None:
-    """Create or replace a symbolic link to a folder, atomically.
+    """Create or replace a symbolic link to a folder, atomically. Raises OSError.
 
     Args:
         link: The link, in an existing folder.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.system.files import read_bytes
 
 INVALID = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What Python raises for JSON of another structure than expected."""
@@ -25,7 +26,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
             more than 64 bits.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path).decode("utf-8"))
         _check_limits(content)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingDataError(f"{path.parent} is not a {what}: it has no {path.name}.") from None

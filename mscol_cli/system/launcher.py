@@ -12,6 +12,7 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mscol_cli.errors import UsageError
@@ -23,9 +24,35 @@ STOPPING = tuple(
 signal of `sbatch --signal`. Not every system has all of them."""
 PORTS = 20_000, 30_000
 """Rendezvous ports for srun, below the range that systems use for outgoing connections."""
+MAX_TIMEOUT_S = 1_000_000
 LAUNCHER = "MSCOL_LAUNCHER"
 """Environment variable with the process id of the launcher."""
 POLL_S = 0.5
+TIMEOUT, DEFAULT_TIMEOUT_S = "MSCOL_TIMEOUT", 600.0
+"""Environment variable, and seconds without it, that processes wait for one another."""
+
+
+_ends_with_command = False
+
+
+def end_with_command() -> None:
+    """Declare that this process ends with its command, so that a request to stop is its last."""
+    global _ends_with_command
+    _ends_with_command = True
+
+
+def ignore_further_signals(numbers: Iterable[int]) -> bool:
+    """Ignore signals after a request to stop, if this process ends with its command; returns
+    whether it does."""
+    if _ends_with_command:
+        ignore_signals(numbers)
+    return _ends_with_command
+
+
+def ignore_signals(numbers: Iterable[int]) -> None:
+    """Ignore signals from now on."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)
@@ -60,6 +87,24 @@ def launched() -> Launched | None:
         names = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
         return _from_environment(*names, host, _port())
     return None
+
+
+def timeout_s() -> float:
+    """Seconds that processes wait for one another, at the start and in every step.
+
+    Raises:
+        UsageError: The variable is not a positive number.
+    """
+    text = os.environ.get(TIMEOUT) or str(DEFAULT_TIMEOUT_S)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < MAX_TIMEOUT_S:
+        raise UsageError(
+            f"{TIMEOUT} is '{text}': use seconds, above 0 and below {MAX_TIMEOUT_S:,}."
+        )
+    return seconds
 
 
 def is_first() -> bool:

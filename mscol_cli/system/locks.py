@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 
 from mscol_cli.errors import MscolError
+from mscol_cli.system.files import read_bytes, retry_stale
 
 try:
     import fcntl
@@ -21,16 +24,24 @@ class Lock:
     """Lock on a file or folder. The context manager waits for the lock, unless `take` has acquired
     it before.
 
+    Attributes:
+        has_effect: Whether the file system has locks; known after `take`.
+
     Args:
         path: A folder, or a file, which is created if its folder exists.
         required: Whether to fail on a file system without locks; if false, the lock has no effect
             there.
         shared: Whether several processes may hold the lock at once, all of them with `shared`.
+        marked: Whether to write into the file who holds the lock, for `require_held`.
     """
 
-    def __init__(self, path: Path, *, required: bool = True, shared: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, required: bool = True, shared: bool = False, marked: bool = False
+    ) -> None:
         self._path, self._required, self._shared = path, required, shared
+        self._mark = token_hex(8).encode() if marked else b""
         self._descriptor: int | None = None
+        self.has_effect = fcntl is not None
 
     def take(self, wait: bool = False) -> bool:
         """Acquire the lock. Returns whether this process holds it.
@@ -42,18 +53,44 @@ class Lock:
             MscolError: The lock is required and the file system has no locks.
         """
         while fcntl is not None:
-            descriptor = _open(self._path)
+            descriptor = retry_stale(partial(_open, self._path))
             try:
                 if not self._lock(descriptor, wait):
                     return False
                 # The holder may have removed the file while this process waited.
                 if _is_at(descriptor, self._path):
+                    self._write_mark(descriptor)
                     self._descriptor, descriptor = descriptor, -1
                     return True
             finally:
                 if descriptor >= 0:
                     os.close(descriptor)
         return True
+
+    def require_held(self) -> None:
+        """Check that no other process has taken the lock meanwhile.
+
+        Raises:
+            MscolError: One has. Locks of some file systems hold only between processes of one host
+                or one mount.
+        """
+        if not self._mark or self._descriptor is None:
+            return
+        try:
+            content = read_bytes(self._path)
+        except FileNotFoundError:
+            content = b""
+        if content != self._mark:
+            raise MscolError(
+                f"{self._path} was taken by two processes: locks do not hold between the hosts or"
+                " mounts of this file system; choose another one with -o, or use one process"
+            )
+
+    def _write_mark(self, descriptor: int) -> None:
+        if self._mark:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, self._mark, 0)
+            os.fsync(descriptor)
 
     def release(self) -> None:
         """Release the lock."""
@@ -84,6 +121,7 @@ class Lock:
                 ) from None
             if self._required:
                 raise
+            self.has_effect = False
         return True
 
 
@@ -96,5 +134,7 @@ def _open(path: Path) -> int:
 def _is_at(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ESTALE):
+            raise
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import timm
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -59,10 +60,13 @@ class KerasStridedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pad height and width by k//2 - 1 before and k//2 after, then convolve."""
-        # Padding the kernel instead of the image gives the same values, and copies less.
-        kernel, padding = F.pad(self.weight, (1, 0, 1, 0)), self.kernel_size[0] // 2
-        strided = F.conv2d(x, kernel, self.bias, self.stride, padding, groups=self.groups)
-        return channels_last(strided)
+        before, after = self.kernel_size[0] // 2 - 1, self.kernel_size[0] // 2
+        if torch.is_inference_mode_enabled():
+            # Padding the kernel instead of the image gives the same values, and copies less.
+            kernel = F.pad(self.weight, (1, 0, 1, 0))
+            strided = F.conv2d(x, kernel, self.bias, self.stride, after, groups=self.groups)
+            return channels_last(strided)
+        return channels_last(super().forward(F.pad(x, (before, after, before, after))))
 
 
 def _pad_as_keras(network: nn.Module) -> None:

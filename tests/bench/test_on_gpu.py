@@ -32,7 +32,7 @@ def run(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.processes
 def test_all_parts_run_and_fill_the_table(tmp_path: Path) -> None:
-    done = run(tmp_path)
+    done = run(tmp_path, "--minutes", "60")
     out = tmp_path / "out"
     assert done.returncode == 0, (out / "on_gpu.log").read_text()[-3000:]
     parts = json.loads((out / "on_gpu.json").read_text())["parts"]

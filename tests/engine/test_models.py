@@ -170,7 +170,7 @@ def test_settings_without_an_encoder_are_one_line(
     info = json.loads((bundled / "run.json").read_text())
     (bundled / "run.json").write_text(json.dumps({**info, **change}))  # type: ignore[dict-item]
     assert mscol("embed", song, "--model", bundled) == 2
-    assert "does not describe an encoder" in capsys.readouterr().err
+    assert "run.json is damaged" in capsys.readouterr().err
 
 
 def test_missing_weights_are_one_line(bundled: Path) -> None:

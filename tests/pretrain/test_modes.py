@@ -1,6 +1,8 @@
 """`auto` is never worse than eager float32: modes that fail, differ or need too much memory."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,6 +187,18 @@ def test_several_processes_that_disagree_with_one_are_an_error(
         settled(store, ModeChoice(PLAIN))
 
 
+def test_a_compiler_that_a_signal_stopped_is_an_interruption(
+    mscol: Command, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminated(encoder: Encoder, rows: Tensor) -> Tensor:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError("g++ was terminated")
+
+    with_compiler(monkeypatch, terminated)
+    run = ["pretrain", store, "--objective", "cola", *SMALL, "--compile", "on"]
+    assert mscol(*run, "-o", tmp_path / "run") == 130
+
+
 def test_a_missing_compiler_costs_one_warning(
     mscol: Command,
     store: Path,
@@ -259,6 +273,7 @@ def weights(run: Path) -> dict[str, Tensor]:
     return load_file(next(run.glob("checkpoints/step-*2")) / "encoder.safetensors")
 
 
+@pytest.mark.slow
 def test_the_decision_is_recorded(
     mscol: Command,
     store: Path,
@@ -343,6 +358,7 @@ def full_run(store: Path, encoder: str, run: Path) -> list[object]:
     return ["pretrain", store, *options, "-o", run]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_a_front_end_without_room_takes_fewer_crops_at_a_time(
     mscol: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -369,6 +385,7 @@ def test_a_step_without_room_names_the_options_to_change(
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 @pytest.mark.parametrize(("encoder", "code"), [("once", 0), ("full", 1)])
 def test_a_store_that_auto_put_on_the_device_gives_way_to_the_step(

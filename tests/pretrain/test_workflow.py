@@ -22,6 +22,7 @@ from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain.batches import CropSource
 from mscol_cli.pretrain.training import Training, learning_rate
 from mscol_cli.recipes.options import TrainingSettings
+from mscol_cli.runs.layout import STAMP
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
@@ -219,7 +220,8 @@ def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_p
     encoder = build_encoder(find_part(registry, "encoder", "small"), seed=0)
     objective = build_objective(find_objective(registry, "msa"), encoder, seed=0)
     source = CropSource(Store.open(store), objective, 8, encoder.crop_samples, "norm", seed=0)
-    training = Training(tmp_path, {}, TrainingSettings(), encoder, objective, source, cpu)
+    info = {**STAMP, "encoder": {"name": "small", "options": {}}}
+    training = Training(tmp_path, info, TrainingSettings(), encoder, objective, source, cpu)
     leave_behind(tmp_path / "checkpoints" / "step-00000007").mkdir()
     training.save()
     training.step += 1
@@ -233,22 +235,36 @@ def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_p
 @pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.parametrize(
-    ("asked", "processes"),
-    [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGUSR1, 2)],
+    ("asked", "processes", "repeated"),
+    [
+        (signal.SIGINT, 1, False),
+        (signal.SIGTERM, 1, False),
+        (signal.SIGUSR1, 1, True),
+        (signal.SIGUSR1, 2, False),
+        (signal.SIGTERM, 2, True),
+    ],
 )
 def test_a_signal_saves_and_exits_130(
-    store: Path, tmp_path: Path, asked: signal.Signals, processes: int
+    store: Path, tmp_path: Path, asked: signal.Signals, processes: int, repeated: bool
 ) -> None:
     endless = ["--steps", 100_000, "--processes", processes, "-o", tmp_path / "run"]
     options = [str(option) for option in (*QUICK, *endless)]
     command = [sys.executable, "-m", "mscol_cli", "pretrain", str(store), "--objective", "cola"]
     process = subprocess.Popen(
-        [*command, *options], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        [*command, *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
     )
     try:
         _wait_for(tmp_path / "run" / "metrics.jsonl")
         process.send_signal(asked)
+        while repeated and process.poll() is None:
+            time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
         _, message = process.communicate(timeout=60)
+        _wait_for_end_of_group(process.pid)
     finally:
         process.kill()  # or it would train on, should this test fail
     assert process.returncode == 130
@@ -258,6 +274,18 @@ def test_a_signal_saves_and_exits_130(
     assert names(tmp_path / "run") == [f"step-{step:08d}"]
     assert [line["step"] for line in metrics(tmp_path / "run")] == list(range(10, step + 1, 10))
     assert json.loads((tmp_path / "run" / "state.json").read_text())["state"] == "interrupted"
+
+
+def _wait_for_end_of_group(group: int) -> None:
+    """Fail if a process of a group outlives its first one by more than five seconds."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("a process outlives the command")
 
 
 def _wait_for(path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_field_of_another_mscol_is_ignored_and_one_it_lacks_has_its_default(
 )
 def test_a_damaged_result_is_one_line(tmp_path: Path, change: dict[str, object]) -> None:
     (tmp_path / "probe.json").write_text(json.dumps({**as_json(RESULT), **change}))
-    with pytest.raises(UsageError, match=r"probe\.json cannot be read \(.*\): probe again"):
+    with pytest.raises(UsageError, match=r"probe\.json is damaged \(.*\): probe again"):
         read(tmp_path)
 
 

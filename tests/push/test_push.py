@@ -347,7 +347,7 @@ def test_the_card_states_scores_data_and_licence_without_paths(
     assert mscol("push", run, f"hf:{NAME}", *dry) == 0
     error = capsys.readouterr().err
     assert "of other weights: " in error
-    assert "nsynth/probe.json cannot be read" in error
+    assert "nsynth/probe.json is damaged" in error
     card = Path("out/README.md").read_text()
     _, front, body = card.split("---\n", 2)
     matter = yaml.safe_load(front)

@@ -6,12 +6,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mscol_cli.runs.plot import MAX_POINTS, RunCurves, metric_names, run_panels
+from mscol_cli.runs.state import track_state
 from tests.conftest import Command
 from tests.helpers.terminal import COLUMNS, in_terminal
 
@@ -159,6 +161,33 @@ def test_the_list_as_json_of_another_folder(
     assert found["two"]["online"] == {"fma": 0.5}
     assert mscol("runs") == 4
     assert "runs " in capsys.readouterr().err
+
+
+def test_a_run_on_another_host_that_does_not_report_is_not_running(
+    mscol: Command, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = runs / "one" / "state.json"
+    file.write_text('{"state": "running", "host": "far", "process": 1, "machine": "0123abcd"}')
+    assert mscol("runs", "--json") == 0
+    states = {run["name"]: run["state"] for run in output(capsys)}
+    assert states["one"] == "running"
+    old = file.stat().st_mtime - 600
+    os.utime(file, (old, old))
+    assert mscol("runs", "--json") == 0
+    lost = next(run for run in output(capsys) if run["name"] == "one")
+    assert lost["state"] == "interrupted"
+    assert lost["reason"] == "its process on far has not reported for 10 min"
+
+
+def test_a_run_reports_while_it_is_tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mscol_cli.runs.state.HEARTBEAT_S", 0.01)
+    with track_state(tmp_path):
+        file = tmp_path / "state.json"
+        os.utime(file, (0, 0))
+        deadline = time.monotonic() + 10
+        while file.stat().st_mtime == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert file.stat().st_mtime > 0
 
 
 @pytest.mark.parametrize(

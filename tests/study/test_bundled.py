@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
+from mscol_cli.study.results import Probing
+from mscol_cli.study.stages import ComputeOptions, StudyPaths
 from tests.conftest import Command
 
 
@@ -37,3 +40,12 @@ def test_separation_compares_true_estimated_mixed_and_degraded_stems(
     assert sum("bleed_db=-10" in line for line in lines) == 1
     # Separating alike twice would waste hours.
     assert len({line.partition(" -o ")[0] for line in lines}) == len(lines)
+
+
+def test_only_tasks_with_classifiers_get_the_number_of_seeds() -> None:
+    paths = StudyPaths(Path("data"), Path("runs"), Path("probes"))
+    words = {
+        task: Probing(task, None, 3, paths, ComputeOptions()).words() for task in ("fma", "stems")
+    }
+    assert "--seeds" in words["fma"]
+    assert "--seeds" not in words["stems"]

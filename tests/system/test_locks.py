@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mscol_cli.errors import MscolError
+from mscol_cli.system.files import read_bytes, whole_lines
 from mscol_cli.system.locks import Lock
 
 
@@ -44,3 +45,32 @@ def test_a_file_system_without_locks_keeps_no_process_out_unless_a_lock_is_requi
     assert Lock(path, required=False).take()
     with pytest.raises(MscolError, match="has no locks"):
         Lock(path).take()
+
+
+def test_a_lock_that_two_processes_take_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)  # as on two mounts
+    first, second = (Lock(tmp_path / ".lock", marked=True) for _ in range(2))
+    assert first.take()
+    first.require_held()
+    assert second.take()
+    second.require_held()
+    with pytest.raises(MscolError, match="taken by two processes"):
+        first.require_held()
+
+
+def test_a_stale_handle_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"new")
+    failures = iter([errno.ESTALE, errno.ESTALE])
+    real = Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        for code in failures:
+            raise OSError(code, os.strerror(code), str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    assert read_bytes(tmp_path / "a") == b"new"
+    failures = iter([errno.ESTALE] * 9)
+    assert whole_lines(tmp_path / "a") == 0  # as of a file that was removed

@@ -14,10 +14,12 @@ import soundfile
 from bench.music.clips import ALL_TAGS, Request, read_clip, write_clip
 from bench.music.grooves import GrooveFile
 from bench.music.instruments import FONTS, Instruments
+from bench.music.rendered import make_rendered
 from bench.music.song import STEMS
 from bench.music.synth import library
 from bench.music.tasks import FIRST_ID, make_tasks
 from mscol_cli.api import NoOptions
+from mscol_cli.contracts.task import Split
 from mscol_tasks.fma import FmaSmall
 from mscol_tasks.mtat import MagnaTagATune
 from mscol_tasks.nsynth import NSynth
@@ -104,6 +106,16 @@ def test_clips_are_a_store_of_true_stems(clips: Path, tmp_path: Path, mscol: Com
     store = tmp_path / "stems.store"
     assert mscol("separate", str(clips), "--separator", "stems", "-o", str(store)) == 0
     assert len((store / "tracks.jsonl").read_text().splitlines()) == 6
+
+
+def test_mixtures_are_in_a_folder_of_their_own(
+    clips: Path, instruments: Instruments, tmp_path: Path
+) -> None:
+    counts: dict[Split, int] = {"train": 1, "valid": 0, "test": 1}
+    make_rendered(tmp_path, instruments, counts, seconds=2.0)
+    for split in ("train", "test"):
+        mixture = tmp_path / "mixtures" / split / "00000.flac"
+        assert mixture.samefile(tmp_path / split / "00000" / "mixture.flac")
 
 
 @pytest.fixture(scope="module")

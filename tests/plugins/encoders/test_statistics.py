@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import mscol
 from mscol_encoders.options import LogMelOptions
 from mscol_encoders.statistics import LogMelStatistics
 from tests.conftest import Command
@@ -18,6 +19,12 @@ def test_a_vector_is_the_mean_and_the_deviation_of_each_band() -> None:
     vectors = encoder(log_mel).numpy()
     expected = [np.concatenate([row.mean(0), row.std(0)]) for row in log_mel.numpy()]
     np.testing.assert_allclose(vectors, expected)
+
+
+def test_it_embeds_as_a_model_of_its_own_name() -> None:
+    model = mscol.load("logmel", device="cpu")
+    noise = np.random.default_rng(0).standard_normal(32_000) / 10
+    assert (model.name, model.step, model.embed(noise, 16_000).shape) == ("logmel", 0, (128,))
 
 
 def test_it_cannot_be_trained(

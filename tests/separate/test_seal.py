@@ -1,0 +1,66 @@
+"""The end of a separation by several workers: the one that seals removes what others look at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mscol_cli.contracts.progress import Silent
+from mscol_cli.separate.worker import Worker
+from mscol_cli.store import SeparatorIdentity
+from mscol_cli.store.joining import join
+from mscol_cli.store.plan import Plan, PlannedTrack
+from tests.conftest import Command
+from tests.helpers.audio import tones, write_audio
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    for number in range(4):
+        write_audio(tmp_path / "music" / f"{number}.wav", tones(1.5, seed=number))
+    return tmp_path / "music"
+
+
+class NoSeparator:
+    sources = ()
+
+
+def test_a_worker_that_comes_while_the_units_are_removed_ends_well(tmp_path: Path) -> None:
+    store = tmp_path / "a.store"
+    plan = Plan(0, 0).extended([PlannedTrack("a", {"mixture": "a.wav"})], 0)
+    # The plan is removed first, then the files of the units, store.json among the first.
+    (store / "work" / "00000").mkdir(parents=True)
+    (store / "work" / "00000" / "tracks.jsonl").write_text("{}\n")
+    worker = Worker(store, NoSeparator(), SeparatorIdentity("none"), None, Silent())  # type: ignore[arg-type]
+    assert not worker.run(plan, 0, 2)
+    assert worker.failures == []
+
+
+def test_a_store_that_lacks_a_planned_track_is_not_sealed(
+    mscol: Command, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    store = tmp_path / "a.store"
+
+    def join_without(path: Path, plan: Plan) -> object:
+        tracks = path / "work" / "00000" / "tracks.jsonl"
+        tracks.write_text("".join(tracks.read_text().splitlines(keepends=True)[:-1]))
+        return join(path, plan)
+
+    monkeypatch.setattr("mscol_cli.separate.worker.join", join_without)
+    assert mscol("separate", music, "--separator", "none", "-o", store) == 1
+    assert "lacks 1 of its planned tracks" in capsys.readouterr().err
+    assert not json.loads((store / "store.json").read_text())["sealed"]
+
+
+def test_verify_counts_the_planned_tracks(mscol: Command, music: Path, capsys: Capture) -> None:
+    assert mscol("separate", music, "--separator", "none", "-o", "a.store") == 0
+    header = Path("a.store/store.json")
+    content = json.loads(header.read_text())
+    assert content["inputs"] == 4
+    header.write_text(json.dumps({**content, "inputs": 5}))
+    assert mscol("store", "verify", "a.store") == 1
+    assert "5 inputs were planned, but 4" in capsys.readouterr().err
