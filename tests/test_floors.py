@@ -59,7 +59,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "fetch plan request",
         "workflow",
     ],
-    "engine": ["devices folding references waveforms", "encoding", "*", "models", "vector_header"],
+    "engine": ["devices references waveforms", "encoding folding", "*", "models", "vector_header"],
     "pretrain": [
         "device_store geometry held_clips metrics_log modes processes request timm_weights",
         "batches finished initial_weights online_probe step",
