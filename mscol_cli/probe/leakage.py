@@ -10,10 +10,9 @@ from mscol_cli.contracts.task import Split, TaskItem
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import MscolError
 from mscol_cli.probe.result import SharedGroups
-from mscol_cli.probe.tasks import track_id
 from mscol_cli.runs.tracks import chosen_tracks
 from mscol_cli.store import Store
-from mscol_cli.system.files import is_regular
+from mscol_cli.system.files import absolute_path, is_regular
 
 
 def shared_groups(items: Mapping[Split, Sequence[TaskItem]]) -> Iterator[SharedGroups]:
@@ -25,15 +24,16 @@ def shared_groups(items: Mapping[Split, Sequence[TaskItem]]) -> Iterator[SharedG
         yield SharedGroups(kind, len(set(tested)), len(set(shared)), len(tested), len(shared))
 
 
-def overlap_note(model: Model, items: Sequence[TaskItem], root: Path, task: str) -> list[str]:
+def overlap_note(model: Model, items: Sequence[TaskItem], task: str) -> list[str]:
     """A note if test clips were in the pre-training music.
 
-    A clip counts if the run's store has a track of the same path below `root`, made from a file of
-    the same size. The list is empty if the store is missing, or if the model has none.
+    A clip counts if the run's store has a track whose id is the end of the clip's path, made from a
+    file of the same size: the store may have been made from any folder above the clip. The list is
+    empty if the store is missing, or if the model has none.
     """
     files = _files_of(model.run, model.info)
     test = [item for item in items if item.split == "test"]
-    overlap = sum(_is_among(item.path, root, files) for item in test)
+    overlap = sum(_is_among(item.path, files) for item in test)
     if not overlap:
         return []
     return [
@@ -73,6 +73,8 @@ def _files_of(run: Path | None, info: Mapping[str, Any]) -> Mapping[str, set[int
     return files
 
 
-def _is_among(path: Path, root: Path, files: Mapping[str, set[int]]) -> bool:
-    name = track_id(path, root)
-    return name in files and is_regular(path) and path.stat().st_size in files[name]
+def _is_among(path: Path, files: Mapping[str, set[int]]) -> bool:
+    parts = absolute_path(path).with_suffix("").parts
+    ends = ("/".join(parts[start:]) for start in range(len(parts) - 1, 0, -1))
+    sizes = set().union(*(files[end] for end in ends if end in files))
+    return bool(sizes) and is_regular(path) and path.stat().st_size in sizes

@@ -192,7 +192,7 @@ def _result(
 ) -> ProbeResult:
     """The result without its scores."""
     folder, data = data_set
-    overlap = overlap_note(model, data.items, folder, settings.part.name)
+    overlap = overlap_note(model, data.items, settings.part.name)
     return ProbeResult(
         task=settings.part.name,
         data=str(folder),

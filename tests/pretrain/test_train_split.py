@@ -1,6 +1,7 @@
 """Pre-training on the clips that a task trains on, out of a store that holds all of them."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -66,6 +67,20 @@ def test_probes_tables_and_reports_count_the_test_clips_seen_in_pre_training(
     assert {one["note"] for one in notes} >= set(single["notes"])
     assert mscol("report", "all", "train", "--neighbours", 0, "-o", "report") == 0
     assert f"test clips {note}" in (tmp_path / "report" / "report.md").read_text()
+
+
+@pytest.mark.slow
+def test_test_clips_are_counted_in_a_store_of_one_of_their_folders(
+    mscol: Command, mtat_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = next(path for path in (tmp_path / "data/mtat").iterdir() if path.name in "def")
+    assert mscol("separate", folder, "--separator", "none", "-o", "part.store") == 0
+    train = ["pretrain", "part.store", "--objective", "cola", "--encoder", "small"]
+    assert mscol(*train, "--batch-size", 2, "--steps", 1, "-o", "run") == 0
+    capsys.readouterr()
+    assert mscol("probe", "mtat", "--model", "run", "--seeds", 1) == 0
+    clips = len(list(folder.iterdir()))
+    assert re.search(rf"\b{clips} of \d+ test clips were in", capsys.readouterr().out)
 
 
 def test_the_data_set_may_be_elsewhere(
