@@ -198,7 +198,7 @@ def run(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     files, registry, clock = find_audio([arguments.folder]).files, load_registry(), Clock()
     with clock:
-        context = SeparatorContext(arguments.device, arguments.model)
+        context = SeparatorContext(arguments.device, arguments.model, precision=arguments.precision)
         separator = build(registry, arguments.separator, arguments.opt, context)
     if not separator.sources:
         raise UsageError(f"separator '{arguments.separator}' has no sources to compare.")
@@ -244,6 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", metavar="M", help="weights of the separator")
     parser.add_argument("--opt", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="default: cpu")
+    parser.add_argument("--precision", default="fp32", metavar="NAME", help="as mscol separate")
     parser.add_argument("--rate", type=int, metavar="HZ", help="compare at this rate")
     parser.add_argument("--threads", type=int, metavar="N", help="default: as torch chooses")
     try:
