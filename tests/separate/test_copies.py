@@ -26,7 +26,7 @@ from mscol_cli.synthetic import Collection
 from mscol_cli.system.files import inside
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
-from tests.helpers.files import digests
+from tests.helpers.files import digests, leave_behind
 from tests.helpers.messages import mentions
 from tests.helpers.openunmix import write_model
 
@@ -197,7 +197,8 @@ def test_a_killed_run_leaves_whole_files_and_is_gone_on_with(
             assert len(soundfile.read(path)[0]) == 80_000
     (stems / "train").mkdir(exist_ok=True)
     first = min(path.name for path in collection.stems.glob("train/*"))
-    leftover = write_audio(stems / "train" / first / ".bass.123.flac", tones(0.1))
+    leftover = leave_behind(stems / "train" / first / "bass.flac")
+    write_audio(leftover, tones(0.1))
     (stems / "train" / first / "bass.flac").unlink(missing_ok=True)
     assert mscol(*command) == 0
     assert not leftover.exists()

@@ -265,7 +265,10 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "segments": (lambda record: place(record, segments=2), "1 segments, not 2"),
     "sources": (lambda record: record["sources"].pop("bass"), "has the sources mixture, vocals"),
     "shard": (lambda record: place(record, shard=7), "checksum of shards/00007.npy"),
-    "fields": (lambda record: record.pop("samples"), "tracks.jsonl: lacks fields of its tracks"),
+    "fields": (
+        lambda record: record.pop("samples"),
+        "tracks.jsonl: a line of its tracks is damaged",
+    ),
     "ids": (lambda record: record.update(id="one"), "has tracks 8, but tracks.jsonl has 1"),
 }
 

@@ -188,7 +188,7 @@ def test_a_study_that_has_changed_is_refused(
 def test_outputs_that_were_made_otherwise_are_refused(
     mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes = {"train_split": "mtat", "init": {"reference": "other"}}
+    changes = {"train_split": "mtat", "init": {"reference": "other", "hash": "0" * 64}}
     edit_json(Path("studies/study/first/run.json"), **changes)
     assert mscol("reproduce", finished) == 2
     assert re.search(r"first .*init .*other.*train_split .*mtat.*all", capsys.readouterr().err)
