@@ -26,7 +26,7 @@ COLUMNS: Mapping[str, Key] = {
     "instruments": ("nsynth", "test", "accuracy"),
     "styles": ("fma", "test", "accuracy"),
 }
-BASELINES = {"logmel": "mean and deviation of log-mel bands"}
+BASELINES = {"logmel": "mean and deviation of log-mel bands", "mini": "the bundled encoder"}
 PAPER = {
     "cola": "COLA",
     "mws": "COLA + MWS",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.music.rows import GROUPS
 from mscol_cli.probe.bootstrap import Difference, Resampled, difference
 from mscol_cli.probe.result import SCORES, read
 from mscol_cli.probe.scores import read_scores
@@ -38,7 +39,8 @@ def read_rows(folder: Path) -> dict[str, dict[Key, Scored]]:
     Runs are `GROUP/ROW-SEED`; models without a run are `GROUP/probes/MODEL`.
     """
     found: dict[str, dict[Key, list[tuple[Resampled, float]]]] = {}
-    for report in sorted(folder.rglob(PROBE_REPORT)):
+    reports = (path for group in GROUPS for path in sorted((folder / group).rglob(PROBE_REPORT)))
+    for report in reports:
         model = report.relative_to(folder).parts[1:]
         name = model[1] if model[0] == PROBES else model[0].rpartition("-")[0]
         result, clips = read(report.parent), read_scores(report.parent / SCORES)
