@@ -129,7 +129,8 @@ def _shortened(output: str) -> str:
 
 
 def _cut(line: str) -> str:
-    return line if len(line) <= WIDTH else f"{line[:WIDTH].rstrip()} ..."
+    # Half a word would be a mistake to a spelling checker.
+    return line if len(line) <= WIDTH else f"{line[:WIDTH].rpartition(' ')[0].rstrip()} ..."
 
 
 def _prepare(folder: Path) -> None:
