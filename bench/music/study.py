@@ -33,6 +33,8 @@ BATCH = 128
 MEASURED_STEPS = 30
 ROUND = 100
 MINI: dict[str, object] = {"separator": "openunmix", "model": "mini", "options": ["niter=0"]}
+SEPARATE = ("--separator", "openunmix", "--model", "mini", "--opt", "niter=0")
+"""`MINI` as options of `mscol separate`."""
 STORES: dict[str, dict[str, object]] = {
     "recorded": MINI,
     "rendered": {"separator": "stems"},
@@ -87,10 +89,9 @@ def affordable(rows: Sequence[Row], seeds: int, hours: float) -> int:
 def seconds_per_update() -> float:
     """Measure a short run of `cola` on the first store."""
     inputs, store = Path("data/recorded"), Path("data/recorded.store")
-    if not store.exists():
-        options = ["--separator", "openunmix", "--model", "mini", "--opt", "niter=0"]
-        if code := mscol(["separate", str(inputs), *options, "-o", str(store)]):
-            raise SystemExit(code)
+    # Resumes a store that is not complete; a sealed one is left as it is.
+    if code := mscol(["separate", str(inputs), *SEPARATE, "-o", str(store)]):
+        raise SystemExit(code)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")
         steps = ["--steps", str(MEASURED_STEPS), "--recipe", "recipe.toml"]

@@ -24,7 +24,8 @@ from mscol_cli.system.temporary import remove_leftovers, temporary_path
 BLOCK = 1 << 20
 END_RECORD, MAX_COMMENT = 22, 65535  # bytes at the end of a zip
 DAMAGE = (BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, SeekError)
-UNSUPPORTED = (NotImplementedError, RuntimeError)  # a method zipfile lacks, a password
+UNSUPPORTED = (NotImplementedError, RuntimeError)
+"""What zipfile raises for an unknown compression method, and for an encrypted archive."""
 
 
 def unpack(name: str, kind: str, parts: Sequence[Path], folder: Path, progress: Progress) -> int:

@@ -126,7 +126,7 @@ def _groups(path: str) -> dict[str, str]:
 
 
 def _own_tags(path: Path) -> tuple[str, ...]:
-    """Tags of a file with one per line; none if there is no file."""
+    """Read a list of tags, one per line; empty if the file does not exist."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:

@@ -54,7 +54,7 @@ def test_all_parts_run_and_fill_the_table(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.processes
 def test_a_part_without_time_is_skipped_and_a_failed_one_costs_only_itself(tmp_path: Path) -> None:
-    # Without music there is no store.
+    # The store is made of the music, so this part cannot run.
     assert run(tmp_path, "--only", "machine,resume").returncode == 1
     parts = json.loads((tmp_path / "out" / "on_gpu.json").read_text())["parts"]
     assert "copy_gigabytes_per_second" in parts["machine"]
