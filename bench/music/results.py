@@ -25,6 +25,7 @@ COLUMNS: Mapping[str, Key] = {
     "tags, AP": ("mtat", "filtered", "average_precision"),
     "instruments": ("nsynth", "test", "accuracy"),
     "styles": ("fma", "test", "accuracy"),
+    "stems, R@10": ("stems", "test", "recall_at_10"),
 }
 BASELINES = {"logmel": "mean and deviation of log-mel bands", "mini": "the bundled encoder"}
 PAPER = {

@@ -28,7 +28,7 @@ from mscol_cli.app import run as mscol
 from mscol_cli.recipes.recipe import read_toml
 
 RECIPE = Path(__file__).with_name("recipe.toml")
-TASKS = ("mtat", "nsynth", "fma")
+TASKS = ("mtat", "nsynth", "fma", "stems")
 BATCH = 128
 MEASURED_STEPS = 30
 ROUND = 100
