@@ -59,7 +59,7 @@ def retrieve_stems(
         windows={TEST_SET: retrieved.windows},
         classes=(),
         failures=tuple(retrieved.failures),
-        notes=tuple(_notes(store, retrieved, model)),
+        notes=tuple(_notes(store, task, retrieved, model)),
     )
     return result, scores
 
@@ -126,8 +126,11 @@ def _by_source(store: Store, retrieved: Retrieved, metrics: Sequence[str]) -> It
         yield ClassScore(name, len(ranks), values)
 
 
-def _notes(store: Store, retrieved: Retrieved, model: Model) -> Iterator[str]:
-    yield "stems are compared by the cosine of clip embeddings, also for a learned similarity"
+def _notes(store: Store, task: StemRetrieval, retrieved: Retrieved, model: Model) -> Iterator[str]:
+    if task.similarity == "cosine":
+        yield "stems are compared by the cosine of clip embeddings, also for a learned similarity"
+    else:
+        yield "stems are compared by the similarity that the objective has learned"
     silent = {name: count for name, count in retrieved.silent.items() if count}
     if silent:
         counted = ", ".join(f"{name} {count:,}" for name, count in silent.items())
