@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench.music.convergence import Point, read_points
 from bench.music.rows import GROUPS, STEMS, Row
 from bench.music.scores import Key, Scored, compare, read_rows
 from mscol_cli.probe.bootstrap import Difference
@@ -82,6 +83,10 @@ def page(folder: Path) -> Iterator[str]:
         if reference in rows:
             yield f"\n## Difference from {reference}\n"
             yield from _differences(rows, listed, reference)
+    if points := read_points(folder, list(COLUMNS.values())):
+        yield "\n## Convergence\n"
+        yield "Scores of the checkpoints of single runs, on the test clips.\n"
+        yield from _convergence(points)
     yield "\n## The paper's claims\n"
     yield from _claims(rows)
     yield "\n## Validation scores\n"
@@ -162,6 +167,20 @@ def _difference(one: Difference | None) -> str:
 def settled(one: Difference) -> bool:
     """Whether the interval excludes 0."""
     return one.low > 0 or one.high < 0
+
+
+def _convergence(points: Sequence[Point]) -> Iterator[str]:
+    steps = sorted({point.step for point in points})
+    scores = {(point.run, point.task, point.step): point.score.value for point in points}
+    lines = [
+        (run, task, *(_step_score(scores.get((run, task, step))) for step in steps))
+        for run, task in sorted({(point.run, point.task) for point in points})
+    ]
+    yield from table(("run", "task", *(f"{step:,}" for step in steps)), lines)
+
+
+def _step_score(score: float | None) -> str:
+    return "-" if score is None else f"{score:.3f}"
 
 
 def _claims(rows: Rows) -> Iterator[str]:
