@@ -71,7 +71,7 @@ def page(folder: Path) -> Iterator[str]:
     listed = [row for group in GROUPS.values() for row in group if row.name in rows]
     yield "# Results of the music bench\n"
     yield "Written by `python -m bench.music.results`; the rows are in `bench/music/rows.py`.\n"
-    yield from _settings(folder, listed)
+    yield from _settings(folder, rows, listed)
     yield "\n## Scores\n"
     yield (
         "Means over the seeds of pre-training; 95 % intervals over test clips and seeds together"
@@ -102,7 +102,7 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str
         yield f"| {' | '.join(line)} |"
 
 
-def _settings(folder: Path, rows: Sequence[Row]) -> Iterator[str]:
+def _settings(folder: Path, scores: Rows, rows: Sequence[Row]) -> Iterator[str]:
     header = ("row", "what", "objective", "seeds", "updates", "hours per run")
     lines = []
     for row in rows:
@@ -113,7 +113,8 @@ def _settings(folder: Path, rows: Sequence[Row]) -> Iterator[str]:
         mean = f"{sum(hours) / len(hours):.2f}" if hours else "-"
         options = " ".join((row.objective, *row.options)) if row.trained else "-"
         steps = f"{training['steps']:,}"
-        lines.append((row.name, row.about, options, str(len(runs)), steps, mean))
+        seeds = max(len(scored.seeds) for scored in scores[row.name].values())
+        lines.append((row.name, row.about, options, str(seeds), steps, mean))
     lines += [(name, about, "-", "-", "-", "-") for name, about in BASELINES.items()]
     yield from table(header, lines)
 
