@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +44,7 @@ def retrieve_stems(
     retrieved = retrieve(store, task, model, device, progress)
     scores = _clip_scores(store, retrieved, settings.protocol.metrics)
     result = ProbeResult(
-        task=settings.part.name,
-        data=str(folder),
-        options=asdict(settings.part.options),
-        protocol=settings.described_protocol(),
-        recipe=settings.recipe,
-        model=model.name,
-        model_hash=model.hash,
-        model_step=model.step,
+        **settings.describe(folder, model),
         seeds=0,
         test_sets=(_scored_set(store, retrieved, scores, settings.protocol.metrics),),
         counts={TEST_SET: len(retrieved.queries)},
