@@ -15,6 +15,7 @@ import soundfile
 from mscol_cli.audio import audio_header, durations, open_audio, read_audio
 from mscol_cli.audio.matroska import is_cut
 from mscol_cli.audio.mpeg import frame_bytes, is_tag
+from mscol_cli.audio.ogg import OggPages
 from mscol_cli.audio.source import SourceFile
 from mscol_cli.errors import BadInputError, UnreadableInputError
 from tests.audio.table.edit import ogg_page, ogg_pages, ogg_position
@@ -145,6 +146,11 @@ def test_vorbis_whose_start_was_trimmed_is_read_as_libvorbis_does(
     header = audio_header(path)
     assert header is not None
     assert header.seconds == pytest.approx(len(expected) / 44100, abs=0.5)
+
+
+@pytest.mark.parametrize(("lost", "words"), [(1, "1 of its pages is"), (2, "2 of its pages are")])
+def test_lost_pages_of_ogg_are_counted(lost: int, words: str) -> None:
+    assert OggPages(lost=lost).damage == f"damaged: {words} missing"
 
 
 def test_blocks_stay_small_where_resampling_makes_them_long(tmp_path: Path) -> None:
