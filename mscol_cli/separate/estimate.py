@@ -167,7 +167,8 @@ def print_estimate(estimate: Estimate, progress: Progress) -> None:
     length = "of unknown length"
     if estimate.hours is not None:
         length = f"{about}{format_duration(3600 * estimate.hours)} of music"
-    before = f" ({estimate.done} are done)" if estimate.done else ""
+    verb = "is" if estimate.done == 1 else "are"
+    before = f" ({estimate.done} {verb} done)" if estimate.done else ""
     progress.note(f"to separate: {counted(estimate.tracks, 'track')}{before}, {length}")
     for folder, needed in estimate.bytes_needed.items():
         available = estimate.bytes_free[folder]

@@ -209,7 +209,9 @@ def test_inputs_done_before_are_counted_in_words(
     for number in range(3):
         write_audio(tmp_path / "music" / f"{number}.wav", tones(1.2))
         assert mscol("separate", "music", "--separator", "none") == 0
-    printed = [line for line in capsys.readouterr().out.splitlines() if "of music" in line]
+    output = capsys.readouterr()
+    assert mentions(output.err, "1 track (1 is done), ", "1 track (2 are done), ")
+    printed = [line for line in output.out.splitlines() if "of music" in line]
     counts = ["of music, in", "(1 input was done before)", "(2 inputs were done before)"]
     assert all(count in line for count, line in zip(counts, printed, strict=True))
 
