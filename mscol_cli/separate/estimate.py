@@ -125,7 +125,9 @@ def estimate(
     """
     hours = music.hours
     needed = disk_needed(music, separator, store, copies, audio_format)
-    is_known = hours is not None and speed is not None and speed <= MAX_SPEED
+    expected = None
+    if hours is not None and speed is not None and speed <= MAX_SPEED:
+        expected = 3600 * hours / speed
     return Estimate(
         tracks=music.tracks,
         done=done,
@@ -134,7 +136,7 @@ def estimate(
         bytes_needed={str(folder): count for folder, count in needed.items()},
         bytes_free={str(folder): free_bytes(folder) for folder in needed},
         speed=speed,
-        expected_seconds=3600 * hours / speed if is_known else None,
+        expected_seconds=expected,
     )
 
 

@@ -18,7 +18,8 @@ from mscol_cli.audio.mpeg import frame_bytes, is_tag
 from mscol_cli.audio.ogg import OggPages
 from mscol_cli.audio.source import SourceFile
 from mscol_cli.errors import BadInputError, UnreadableInputError
-from tests.audio.table.edit import ogg_page, ogg_pages, ogg_position, riff, riff_chunks
+from tests.audio.table.build_mp3 import encoded
+from tests.audio.table.edit import mp3_frames, ogg_page, ogg_pages, ogg_position, riff, riff_chunks
 from tests.helpers.audio import tones, write_audio
 
 
@@ -146,6 +147,14 @@ def test_vorbis_whose_start_was_trimmed_is_read_as_libvorbis_does(
     header = audio_header(path)
     assert header is not None
     assert header.seconds == pytest.approx(len(expected) / 44100, abs=0.5)
+
+
+def test_a_free_bit_rate_is_the_reason_for_a_refusal(tmp_path: Path) -> None:
+    frames = mp3_frames(encoded("cbr-bare"))
+    path = tmp_path / "a.mp3"
+    path.write_bytes(b"".join(f[:2] + bytes([f[2] & 0x0F]) + f[3:] for f in frames))
+    with pytest.raises(BadInputError, match="a free bit rate"):
+        read_audio(path)
 
 
 def test_samples_in_two_chunks_are_refused(tmp_path: Path) -> None:
