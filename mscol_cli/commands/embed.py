@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
-from mscol_cli.commands.shared import Device, Json, ModelOption, UntrainedEncoder, finish
+from mscol_cli.commands.shared import (
+    Device,
+    Json,
+    ModelOption,
+    UntrainedEncoder,
+    finish,
+    format_done_before,
+)
 from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.errors import UsageError
 from mscol_cli.system.units import counted
@@ -107,7 +114,7 @@ def _format_result(result: EmbedResult) -> Iterator[str]:
     if not result.finished:
         yield f"{result.output}: all files are done, the first process prints the result"
         return
-    changes = [f"{result.done_before:,} inputs were done before"] if result.done_before else []
+    changes = [format_done_before(result.done_before)] if result.done_before else []
     changes += [f"{result.removed:,} removed"] if result.removed else []
     note = f" ({', '.join(changes)})" if changes else ""
     yield (

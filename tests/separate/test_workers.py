@@ -203,6 +203,29 @@ def test_what_it_takes_is_said_before_and_a_dry_run_stops_there(
     assert used == pytest.approx(estimate["bytes_needed"]["music.store"], rel=0.01)
 
 
+def test_inputs_done_before_are_counted_in_words(
+    mscol: Command, tmp_path: Path, capsys: Capture
+) -> None:
+    for number in range(3):
+        write_audio(tmp_path / "music" / f"{number}.wav", tones(1.2))
+        assert mscol("separate", "music", "--separator", "none") == 0
+    output = capsys.readouterr()
+    assert mentions(output.err, "1 track (1 is done), ", "1 track (2 are done), ")
+    printed = [line for line in output.out.splitlines() if "of music" in line]
+    counts = ["of music, in", "(1 input was done before)", "(2 inputs were done before)"]
+    assert all(count in line for count, line in zip(counts, printed, strict=True))
+
+
+def test_no_time_is_promised_where_decoding_takes_most_of_it(
+    mscol: Command, tmp_path: Path, capsys: Capture
+) -> None:
+    write_audio(tmp_path / "music" / "0.wav", tones(1.2))
+    assert mscol("separate", "music", "--separator", "none", "--dry-run") == 0
+    printed = capsys.readouterr().err
+    assert "to separate: 1 track" in printed
+    assert "expected time" not in printed
+
+
 def test_without_room_nothing_is_begun(
     mscol: Command, music: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -270,15 +270,16 @@ def test_a_corrupt_cached_file_is_named(server: Server, cache: Path) -> None:
         build("umxl")
 
 
+@pytest.mark.parametrize("second", ["drums-0a1b2c3d.pth", "drums.pt", "drums.safetensors"])
 def test_two_weight_files_of_one_target_are_refused(
-    mscol: Command, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mscol: Command, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], second: str
 ) -> None:
     model = Path(shutil.copytree(folder, tmp_path / "model"))
-    shutil.copy(model / "drums.pth", model / "drums-0a1b2c3d.pth")
+    shutil.copy(model / "drums.pth", model / second)
     (tmp_path / "music").mkdir()
     assert mscol("separate", "music", "--model", model) == 2
     message = capsys.readouterr().err
-    assert mentions(message, "'drums'", "drums-0a1b2c3d.pth", "drums.pth")
+    assert mentions(message, "'drums'", second, "drums.pth")
 
 
 def test_a_target_does_not_take_the_weights_of_one_with_a_longer_name(tmp_path: Path) -> None:
