@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
-from mscol_cli.commands.shared import Device, Json, ModelOption, UntrainedEncoder, finish
+from mscol_cli.commands.shared import Device, Json, ModelOption, Source, UntrainedEncoder, finish
 from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.errors import UsageError
 from mscol_cli.system.units import counted
@@ -37,10 +37,7 @@ def embed(
     ],
     model: ModelOption = None,
     encoder: UntrainedEncoder = None,
-    source: Annotated[
-        str,
-        typer.Option(help="Source of the stores to embed, such as drums.", metavar="NAME"),
-    ] = "mixture",
+    source: Source = "mixture",
     hop: Annotated[
         float | None,
         typer.Option(

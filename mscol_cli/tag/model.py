@@ -40,8 +40,8 @@ def load_head_model(
     resolved = resolve_model(model, None, registry, device)
     if resolved.hash != recorded.hash:
         raise UsageError(
-            f"the head in {folder} was trained on {_described(recorded.name, recorded.hash)}, not"
-            f" on {_described(resolved.name, resolved.hash)}: give --model that model, or probe"
+            f"the head in {folder} was trained on {describe(recorded.name, recorded.hash)}, not"
+            f" on {describe(resolved.name, resolved.hash)}: give --model that model, or probe"
             f" {resolved.name} with --save."
         )
     return _checked(resolved, recorded, folder)
@@ -58,7 +58,7 @@ def _recorded(recorded: HeadModel, folder: Path, registry: Registry, device: tor
         found = _at_place(path, recorded.hash, registry, device)
     if found is None:
         raise MissingDataError(
-            f"the head in {folder} needs {_described(recorded.name, recorded.hash)}, which is not"
+            f"the head in {folder} needs {describe(recorded.name, recorded.hash)}, which is not"
             f" {place} any more: name it with --model."
         )
     return _checked(found, recorded, folder)
@@ -96,5 +96,6 @@ def _checked(model: Model, recorded: HeadModel, folder: Path) -> Model:
     return model
 
 
-def _described(name: str, hash_: str) -> str:
+def describe(name: str, hash_: str) -> str:
+    """A model in messages, with the first digits of its hash."""
     return f"{name} (hash {hash_[:DIGITS]})"
