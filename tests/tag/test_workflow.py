@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ import pytest
 import torch
 
 from mscol_cli.engine.embedding import ClipEmbedding, embed_files
-from mscol_cli.engine.models import load_model
+from mscol_cli.engine.models import load_model, resolve_model
 from mscol_cli.host import load_registry
-from mscol_cli.probe.head import read_head
+from mscol_cli.probe.head import framing_of, read_head, write_head
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import read
 from mscol_cli.probe.scores import read_scores
 from mscol_cli.probe.settings import load_data, resolve_settings
 from mscol_cli.synthetic import Collection
+from mscol_cli.tag.model import load_head_model
 from tests.conftest import Command, run_in
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.messages import mentions
@@ -346,6 +348,22 @@ def test_a_head_of_an_untrained_encoder_builds_it_again(
     assert mscol("probe", "folder", *model, *options) == 0
     assert "expected calibration error" in capsys.readouterr().err
     assert tagged(mscol, capsys, sounds / "test", "--head", "out")["model"] == "untrained-small"
+
+
+def test_a_head_of_the_bundled_model_names_no_folder_of_the_installation(
+    head: Path, tmp_path: Path
+) -> None:
+    cpu, registry = torch.device("cpu"), load_registry()
+    mini = resolve_model("mini", None, registry, cpu)
+    saved = read_head(head)
+    framing = framing_of(mini.encoder)
+    recorded = replace(saved.record.model, name="mini", hash=mini.hash, framing=framing)
+    of_mini = replace(saved, record=replace(saved.record, model=recorded))
+    write_head(tmp_path, of_mini, mini, None)
+    written = read_head(tmp_path)
+    assert written.record.model.folder is None
+    loaded = load_head_model(written, tmp_path, None, registry, cpu)
+    assert (loaded.name, loaded.hash) == ("mini", mini.hash)
 
 
 @pytest.mark.slow
