@@ -34,6 +34,9 @@ ModelOption = Annotated[
 ]
 Device = Annotated[str, _described("device", device_option())]
 UntrainedEncoder = Annotated[str | None, _described("encoder", untrained_encoder())]
+Source = Annotated[
+    str, typer.Option(help="Source to take from the stores, such as drums.", metavar="NAME")
+]
 
 
 def format_done_before(inputs: int) -> str:
