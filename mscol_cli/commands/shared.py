@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from mscol_cli.commands.options import describe
 from mscol_cli.contracts.options import Option
+from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.references import DEFAULT_MODEL, REFERENCES
 from mscol_cli.errors import PartialFailure
 from mscol_cli.recipes.options import device_option, untrained_encoder
@@ -33,6 +34,14 @@ ModelOption = Annotated[
 ]
 Device = Annotated[str, _described("device", device_option())]
 UntrainedEncoder = Annotated[str | None, _described("encoder", untrained_encoder())]
+
+
+def warn_of_damage(progress: Progress, missing: Iterable[str], damaged: Iterable[str]) -> None:
+    """Print a line for each missing file and for each damaged one."""
+    for name in missing:
+        progress.warn(f"{name}: is missing")
+    for line in damaged:
+        progress.warn(line)
 
 
 def finish(failures: Sequence[object]) -> None:
