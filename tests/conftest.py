@@ -31,17 +31,19 @@ def shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     """What fixtures that are made once are made in: no colour, and no cache of the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_COLOR", "1")
+        patch.setenv("MSCOL_TIMESTAMPS", "0")
         patch.setenv("MSCOL_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for name in ("MSCOL_VERBOSE", "MSCOL_MIRROR", "MSCOL_DOWNLOADS"):
+        for name in ("MSCOL_VERBOSE", "MSCOL_LOG_FILE", "MSCOL_MIRROR", "MSCOL_DOWNLOADS"):
             patch.delenv(name, raising=False)
         yield
 
 
 @pytest.fixture(autouse=True)
 def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A cache of the test's own, and no trace of an earlier test's --verbose."""
+    """A cache of the test's own, and no trace of an earlier test's --verbose and --log-file."""
     monkeypatch.setenv("MSCOL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MSCOL_VERBOSE", raising=False)
+    for name in ("MSCOL_VERBOSE", "MSCOL_LOG_FILE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -67,6 +67,11 @@ class Recipe:
 NO_RECIPE = Recipe()
 
 
+def parse_toml(text: str) -> dict[str, Any]:
+    """The values of a configuration. Raises ValueError."""
+    return tomllib.loads(text)
+
+
 def bundled_recipes() -> list[Recipe]:
     """The bundled recipes, sorted by name."""
     return [_parse(path.stem, path) for path in named_files(FOLDER)]

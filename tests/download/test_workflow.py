@@ -270,7 +270,7 @@ def test_without_a_name_the_collections_are_listed(
     for name in ("mtat", "nsynth", "fma", "umxl", "umxhq", "3.00 GB", "CC BY-NC-SA 4.0"):
         assert name in listed
     assert mscol("download", "--json") == 0
-    names = [entry["name"] for entry in json.loads(capsys.readouterr().out)]
+    names = [entry["name"] for entry in json.loads(capsys.readouterr().out)["items"]]
     assert names == ["mtat", "nsynth", "fma", "umxl", "umxhq", "umxse"]
 
 

@@ -54,9 +54,7 @@ def test_a_missing_file_is_named(mscol: Command, copy: Path, capsys: Capture) ->
 
 
 @pytest.mark.parametrize("name", ["run.json", "recipe.toml", "state.json", f"{STEP}/run.json"])
-def test_damaged_settings_are_named(
-    mscol: Command, copy: Path, name: str, capsys: Capture
-) -> None:
+def test_damaged_settings_are_named(mscol: Command, copy: Path, name: str, capsys: Capture) -> None:
     (copy / name).write_text("{")
     (line,) = verified(mscol, capsys, copy, code=1)["damaged"]
     assert name in line

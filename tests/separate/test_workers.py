@@ -153,7 +153,7 @@ def test_only_failures_are_tried_again(mscol: Command, music: Path, capsys: Capt
     capsys.readouterr()
     assert mscol(*run, "--retry-failed") == 3
     result = json.loads(capsys.readouterr().out)
-    assert (result["tracks"], [name for name, _ in result["failures"]]) == (19, ["12"])
+    assert (result["tracks"], [item["input"] for item in result["failures"]]) == (19, ["12"])
     assert mscol(*run) == 3
     assert json.loads(capsys.readouterr().out)["tracks"] == 20
     (music / "12.wav").unlink()
