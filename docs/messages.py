@@ -6,7 +6,6 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mscol_cli import errors
 
@@ -48,15 +47,18 @@ def _errors(path: Path) -> Iterator[tuple[int, str]]:
     """Exit code and message of each error that a module builds."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-            kind = getattr(errors, node.func.id, None)
+            code = _exit_code(node.func.id)
             message = " ".join(_text(node.args[0]).split())
             # Without words of its own the message is that of another error.
-            if _is_error(kind) and re.search(r"[a-z]{2}", re.sub(r"\{[^}]*\}", "", message)):
-                yield kind.exit_code, message
+            if code is not None and re.search(r"[a-z]{2}", re.sub(r"\{[^}]*\}", "", message)):
+                yield code, message
 
 
-def _is_error(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, errors.MscolError)
+def _exit_code(name: str) -> int | None:
+    """Exit code of a class of errors; None for other names."""
+    kind = getattr(errors, name, None)
+    is_error = isinstance(kind, type) and issubclass(kind, errors.MscolError)
+    return int(kind.exit_code) if kind is not None and is_error else None
 
 
 def _text(node: ast.expr) -> str:

@@ -195,7 +195,7 @@ def _value(kind: Any, definitions: Schema) -> Schema:
         return _list(_any([_value(one, definitions) for one in dict.fromkeys(inner)]))
     if origin in (Sequence, list, tuple):
         return _list(_value(inner[0], definitions))
-    if not is_dataclass(kind):
+    if not (isinstance(kind, type) and is_dataclass(kind)):
         raise TypeError(f"{kind} has no schema")
     room = kind.__module__.split(".")[1]
     name = f"{room}.{kind.__name__}"

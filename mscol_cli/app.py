@@ -171,11 +171,10 @@ def _unexpected(error: Exception) -> int | _Problem:
     if hasattr(error, "format_message"):
         message = error.format_message()
         return _Problem(2, error, message) if message else 2
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        problem = (
-            f"{error.filename}: {error.strerror}: check the path, its permissions and its disk"
-        )
-        return _Problem(1, error, f"{problem}, or choose another path.")
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename else ""
+        problem = f"{named}{error.strerror}: check the path, its permissions and its disk"
+        return _Problem(1, error, f"{problem}, or choose another path.", unexpected=not named)
     return _Problem(1, error, f"{type(error).__name__}: {error}{_hint()}", unexpected=True)
 
 
