@@ -76,6 +76,14 @@ def find_pending(
     return _compare(store, tracks, copies, retry_failed)
 
 
+def has_only_retries(store: Path, pending: PendingTracks) -> bool:
+    """Whether the store is sealed, and every pending input failed in it and has not changed."""
+    if not pending.tracks or Plan.read(store) is not None or not is_clean(store):
+        return False
+    failed = {failure.input: failure for failure in failures_so_far(store, None)}
+    return all(_tried(track, failed) for track in pending.tracks)
+
+
 def make_plan(
     store: Path,
     tracks: Sequence[TrackInput],

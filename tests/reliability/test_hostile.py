@@ -21,7 +21,7 @@ from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.runs.checkpoint import read_weights
 from tests.conftest import Command
 from tests.helpers.counts import UNEXPECTED
-from tests.helpers.vectors import write_vectors
+from tests.helpers.folders import write_vectors
 
 Capture = pytest.CaptureFixture[str]
 MARK = "executed"

@@ -14,6 +14,7 @@ import pytest
 
 from mscol_cli.synthetic import Collection
 from tests.helpers.counts import check
+from tests.helpers.folders import write_vectors
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "processes" / "killed_at_each_change.py"
@@ -86,6 +87,12 @@ def test_embed_to_a_file(
 def test_store_export(kill_each: Kill, store: Path, tmp_path: Path) -> None:
     options = ["--all", "--source", "vocals", "-o", "out/audio"]
     kill_each(tmp_path / "out", ["store", "export", store, *options])
+
+
+def test_map(kill_each: Kill, tmp_path: Path) -> None:
+    rows = {f"{number}.wav": [float(number), 1.0, 2.0] for number in range(4)}
+    write_vectors(tmp_path / "vectors", rows)
+    kill_each(tmp_path / "out", ["map", "vectors", "--clusters", 2, "-o", "out/map.html"])
 
 
 def test_plot(kill_each: Kill, trained: Path, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def parameters(command: Any) -> list[Any]:
 
 def line(name: str, command: Any, values: Values) -> list[str]:
     """The command line of a command with these values, by parameter."""
-    words: list[object] = name.split()
+    words: list[object] = [*name.split()]
     for item in parameters(command):
         if item.name in values:
             option = item.param_type_name == "option"
