@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mscol_cli.commands.shared import Json
+from mscol_cli.commands.shared import Json, warn_of_damage
 from mscol_cli.commands.terminal import (
     TerminalProgress,
     print_json,
     print_lines,
     print_result,
     printable,
-    warn_of_damage,
 )
 from mscol_cli.system.units import counted, format_bytes
 
