@@ -16,11 +16,12 @@ import argparse
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
@@ -37,8 +38,8 @@ class Variant:
     def __init__(self, name: str, tree: Path, encoder: str, kind: str) -> None:
         self.name, self.times = name, list[float]()
         words = [sys.executable, __file__, "--serve", str(tree.resolve()), encoder, kind]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self._process = subprocess.Popen(words, text=True, bufsize=1, **pipes)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(words, text=True, bufsize=1, stdin=pipe, stdout=pipe)
 
     def update(self) -> float:
         """CPU seconds of one update."""
@@ -159,54 +160,54 @@ def print_convolutions(name: str, batch: int) -> tuple[float, float]:
     The bound is the larger of FLOPs at the speed of a matrix product and bytes at that of a copy.
     """
     import torch
-    from torch import nn
 
     from mscol_cli.engine.devices import keep_freed_memory
-    from mscol_cli.engine.models import build_encoder
-    from mscol_cli.host import find_part, load_registry
 
     torch.set_num_threads(1)
-    encoder = build_encoder(find_part(load_registry(), "encoder", name), seed=0).train()
-    met: Counter[tuple[object, ...]] = Counter()
-    modules: dict[tuple[object, ...], nn.Conv2d] = {}
-
-    def record(conv: nn.Module, inputs: tuple[torch.Tensor, ...], _output: object) -> None:
-        assert isinstance(conv, nn.Conv2d)
-        key = (*inputs[0].shape[1:], *conv.weight.shape, conv.stride[0])
-        met[key] += 1
-        modules[key] = conv
-
-    for module in encoder.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(record)
-    encoder(torch.randn(batch, 98, 64))
-    total = bounds = 0.0
+    spent = bounds = 0.0
     with keep_freed_memory():
         matrix, source = torch.randn(1024, 1024), torch.ones(2**26)
         target = torch.empty_like(source)
         flops = 2 * 1024**3 / _best(lambda: matrix @ matrix)
-        bandwidth = 8 * len(source) / _best(lambda: target.copy_(source))
-        print(
-            f"{flops / 1e9:.0f} GFLOP/s of a matrix product, {bandwidth / 1e9:.0f} GB/s of a copy"
-        )
-        for key, count in met.items():
-            conv = modules[key]
-            conv._forward_hooks.clear()
-            x = torch.randn(batch, *key[:3])
-            x = x.contiguous(memory_format=torch.channels_last).requires_grad_(key[0] != 1)
+        speed = 8 * len(source) / _best(lambda: target.copy_(source))
+        print(f"{flops / 1e9:.0f} GFLOP/s of a matrix product, {speed / 1e9:.0f} GB/s of a copy")
+        for (shape, _), (conv, count) in _convolutions(name, batch).items():
+            x = torch.randn(shape).contiguous(memory_format=torch.channels_last)
+            x.requires_grad_(shape[1] != 1)
             y = conv(x)
-            gradient = torch.randn_like(y)
-            forward = _best(lambda conv=conv, x=x: conv(x))
-            both = _best(lambda y=y, g=gradient: torch.autograd.backward(y, g, retain_graph=True))
-            work = 2 * y.numel() * conv.weight[0].numel() / flops
-            moved = 4 * (x.numel() + y.numel() + conv.weight.numel()) / bandwidth
-            bound = max(work, moved)
-            total, bounds = total + count * (forward + both), bounds + 3 * count * bound
+            forward = _best(partial(conv, x))
+            backward = _best(partial(torch.autograd.backward, y, y.detach(), retain_graph=True))
+            moved = 4 * (x.numel() + y.numel() + conv.weight.numel())
+            bound = max(2 * y.numel() * conv.weight[0].numel() / flops, moved / speed)
+            spent, bounds = spent + count * (forward + backward), bounds + 3 * count * bound
             print(
-                f"{count} x {key}: forward {1e3 * forward:.2f}, backward {1e3 * both:.2f},"
-                f" bound {1e3 * bound:.2f} and {2e3 * bound:.2f} ms"
+                f"{count} x {shape} {tuple(conv.weight.shape)}: forward {1e3 * forward:.2f},"
+                f" backward {1e3 * backward:.2f}, bound {1e3 * bound:.2f} and {2e3 * bound:.2f} ms"
             )
-    return 1e3 * total, 1e3 * bounds
+    return 1e3 * spent, 1e3 * bounds
+
+
+def _convolutions(name: str, batch: int) -> dict[Any, tuple[Any, int]]:
+    """One convolution of each kind in an encoder, by its shapes, and their number."""
+    import torch
+    from torch import nn
+
+    from mscol_cli.engine.models import build_encoder
+    from mscol_cli.host import find_part, load_registry
+
+    encoder = build_encoder(find_part(load_registry(), "encoder", name), seed=0).train()
+    convolutions: dict[Any, tuple[Any, int]] = {}
+
+    def record(conv: nn.Module, inputs: tuple[torch.Tensor, ...], _output: object) -> None:
+        key = tuple(inputs[0].shape), str(conv)
+        convolutions[key] = conv, convolutions.get(key, (conv, 0))[1] + 1
+
+    convs = [module for module in encoder.modules() if isinstance(module, nn.Conv2d)]
+    handles = [conv.register_forward_hook(record) for conv in convs]
+    encoder(torch.randn(batch, 98, 64))
+    for handle in handles:
+        handle.remove()
+    return convolutions
 
 
 def _best(work: Callable[[], object], rounds: int = 4) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mscol_cli.commands.shared import Json, finish
+from mscol_cli.commands.shared import Json, finish, warn_of_damage
 from mscol_cli.commands.terminal import (
     TerminalProgress,
     print_json,
@@ -59,10 +59,7 @@ def verify(path: StoreFolder, json: Json = False) -> None:
 
     with TerminalProgress() as progress:
         result = run(path, progress)
-        for name in result.missing:
-            progress.warn(f"{name}: is missing")
-        for line in result.damaged:
-            progress.warn(line)
+        warn_of_damage(progress, result.missing, result.damaged)
     if json:
         print_json(result)
     raise_if_damaged(result)
