@@ -362,3 +362,11 @@ class TerminalProgress:
 
     def __exit__(self, *_: object) -> None:
         self.end()
+
+
+def warn_of_damage(
+    progress: TerminalProgress, missing: Sequence[str], damaged: Iterable[str]
+) -> None:
+    """Warn of missing files, by name, and of damaged ones, by line."""
+    for line in (*(f"{name}: is missing" for name in missing), *damaged):
+        progress.warn(line)

@@ -15,6 +15,7 @@ from mscol_cli.commands.terminal import (
     print_lines,
     print_result,
     printable,
+    warn_of_damage,
 )
 from mscol_cli.system.units import counted, format_bytes
 
@@ -53,10 +54,7 @@ def verify(path: VectorsFolder, json: Json = False) -> None:
 
     with TerminalProgress() as progress:
         result = run(path, progress)
-        for name in result.missing:
-            progress.warn(f"{name}: is missing")
-        for line in result.damaged:
-            progress.warn(line)
+        warn_of_damage(progress, result.missing, result.damaged)
     if json:
         print_json(result)
     raise_if_damaged(result)

@@ -15,7 +15,7 @@ from mscol_cli.synthetic import Collection
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "processes" / "killed_at_each_change.py"
-SOME, ALL = 6, 10_000
+SOME, ALL = 4, 10_000
 TRAINING = ["--encoder", "small", "--batch-size", 8, "--device", "cpu", "--steps", 4]
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
