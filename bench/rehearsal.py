@@ -168,7 +168,8 @@ def _ask(*arguments: object) -> Any:
         code = mscol([*map(str, arguments), "--json"])
     if code:
         raise SystemExit(f"mscol {' '.join(map(str, arguments))}: exit code {code}")
-    return json.loads(printed.getvalue())
+    content = json.loads(printed.getvalue())
+    return content.get("items", content)
 
 
 def _rehearse(name: str, size: Size, args: argparse.Namespace) -> Outcome:

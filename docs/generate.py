@@ -105,6 +105,7 @@ def _output(command: str, folder: Path) -> str:
         **os.environ,
         "COLUMNS": "100",
         "NO_COLOR": "1",
+        "MSCOL_TIMESTAMPS": "0",
         "MSCOL_CACHE": f"{folder}/.cache",
     }
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
@@ -140,8 +141,6 @@ def _prepare(folder: Path) -> None:
     from mscol_cli.engine.models import build_encoder, build_objective
     from mscol_cli.host import find_objective, find_part, load_registry
     from mscol_cli.synthetic import write_collection
-
-    sys.path.insert(0, str(ROOT))
     from tests.helpers.tensorflow import published_variables, write_checkpoint
 
     write_collection(folder / "data", songs=40, seconds=5, notes=60)
@@ -154,7 +153,10 @@ def _prepare(folder: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Rewrite all pages."""
+    """Rewrite all pages, the tables of messages and variables, and the schema of results."""
+    sys.path.insert(0, str(ROOT))
+    from docs import messages, schema, variables
+
     with tempfile.TemporaryDirectory(prefix="mscol-docs-") as name:
         folder = Path(name)
         if "--examples" in arguments:
@@ -164,6 +166,8 @@ def main(arguments: Sequence[str]) -> None:
             if "--examples" in arguments:
                 page = with_examples(page, folder)
             path.write_text(page, encoding="utf-8")
+    for part in (schema, messages, variables):
+        part.FILE.write_text(part.text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +20,8 @@ from mscol_cli.commands.download import download
 from mscol_cli.commands.embed import embed
 from mscol_cli.commands.export import export
 from mscol_cli.commands.import_checkpoint import import_checkpoint
+from mscol_cli.commands.json_output import documents, wants_json
+from mscol_cli.commands.log import log, open_log
 from mscol_cli.commands.map import draw_map
 from mscol_cli.commands.plugins import plugins
 from mscol_cli.commands.pretrain import pretrain, pretrain_worker
@@ -30,7 +35,7 @@ from mscol_cli.commands.separate import separate
 from mscol_cli.commands.similar import similar
 from mscol_cli.commands.store import store
 from mscol_cli.commands.tag import tag
-from mscol_cli.commands.terminal import print_error, print_lines
+from mscol_cli.commands.terminal import print_error, print_error_json, print_lines
 from mscol_cli.commands.vectors import vectors
 from mscol_cli.errors import Interrupted, MscolError, PluginCallError, UsageError
 
@@ -66,6 +71,7 @@ app.add_typer(recipes, name="recipes")
 app.command(name="worker", hidden=True)(pretrain_worker)
 
 VERBOSE = "MSCOL_VERBOSE"
+INTERRUPTED = "interrupted."
 
 
 def _show_version(value: bool) -> None:
@@ -76,9 +82,18 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the traceback of an error.")
     ] = False,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--log-file",
+            help="Append progress, warnings and errors to a file, with times and tracebacks.",
+            metavar="FILE",
+        ),
+    ] = None,
     _version: Annotated[
         bool,
         typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
@@ -88,27 +103,54 @@ def options(
     # An environment variable, so that child processes print their tracebacks, too.
     if verbose:
         os.environ[VERBOSE] = "1"
+    if log_file is not None:
+        words = " ".join(sys.argv[1:])
+        open_log(log_file, f"mscol {__version__}: {words or context.invoked_subcommand}")
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What ended a command: its exit code, the exception and the line to print."""
+
+    code: int
+    error: BaseException
+    message: str
+    unexpected: bool = False
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; every error is one line on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    before = documents()
+    result = _call(arguments)
+    if isinstance(result, int):
+        return result
+    _report(result)
+    if wants_json(arguments) and documents() == before:
+        with suppress(BrokenPipeError):
+            print_error_json(result.code, result.error, result.message)
+    return result.code
+
+
+def _call(arguments: Sequence[str]) -> int | _Problem:
+    """Exit code of a command line, or what ended it."""
     try:
-        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
+        _refuse_empty(arguments)
         # `obj` is for commands that run other command lines: they do not import this module.
         code = app(args=arguments, standalone_mode=False, obj=run)
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail(Interrupted("interrupted."), Interrupted.exit_code)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _Problem(Interrupted.exit_code, error, INTERRUPTED)
     except PluginCallError as error:
-        return _fail(error, error.exit_code, f"{error}{_hint()}")
+        return _Problem(error.exit_code, error, f"{error}{_hint()}", unexpected=True)
     except MscolError as error:
-        return _fail(error, error.exit_code)
+        return _Problem(error.exit_code, error, str(error))
     except BrokenPipeError:
         return 1
     except Exception as error:
-        return _fail_unexpected(error)
+        return _unexpected(error)
     # Some versions of Typer turn Ctrl-C into this exit code without a message.
     if code == Interrupted.exit_code:
-        return _fail(Interrupted("interrupted."), code)
+        return _Problem(code, Interrupted(INTERRUPTED), INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
@@ -124,24 +166,26 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
             raise UsageError(f"{name} is empty: give it a value, or omit it.")
 
 
-def _fail(error: Exception, code: int, message: str | None = None) -> int:
-    if os.environ.get(VERBOSE):
-        traceback.print_exception(error)
-    print_error(message or str(error))
-    return code
-
-
-def _fail_unexpected(error: Exception) -> int:
+def _unexpected(error: Exception) -> int | _Problem:
     # Typer's own errors (an unknown option, a bad value) carry their exit code and message.
     if hasattr(error, "format_message"):
         message = error.format_message()
-        return _fail(error, 2, message) if message else 2
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        problem = (
-            f"{error.filename}: {error.strerror}: check the path, its permissions and its disk"
-        )
-        return _fail(error, 1, f"{problem}, or choose another path.")
-    return _fail(error, 1, f"{type(error).__name__}: {error}{_hint()}")
+        return _Problem(2, error, message) if message else 2
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename else ""
+        problem = f"{named}{error.strerror}: check the path, its permissions and its disk"
+        return _Problem(1, error, f"{problem}, or choose another path.", unexpected=not named)
+    return _Problem(1, error, f"{type(error).__name__}: {error}{_hint()}", unexpected=True)
+
+
+def _report(problem: _Problem) -> None:
+    """Print the line of an error, with its traceback where that is asked for."""
+    lines = "".join(traceback.format_exception(problem.error))
+    if os.environ.get(VERBOSE):
+        sys.stderr.write(lines)
+    if os.environ.get(VERBOSE) or problem.unexpected:
+        log(lines)
+    print_error(problem.message)
 
 
 def _hint() -> str:

@@ -1,8 +1,23 @@
-"""Exceptions of mscol, with the exit codes that scripts can test.
+"""Exceptions of mscol, with the exit codes that scripts can test."""
 
-0 done, 1 failure, 2 usage or configuration, 3 finished but some inputs failed, 4 data or weights
-missing, 130 interrupted and resumable.
-"""
+from collections.abc import Mapping, Sequence
+
+EXIT_CODES: Mapping[int, tuple[str, str]] = {
+    0: ("done", ""),
+    1: ("failure: the disk, a damaged store, an archive, another process", "error: "),
+    2: ("usage or configuration: an option, a name, a damaged settings file", "error: "),
+    3: (
+        "finished, but some inputs were skipped; each has a line `warning: skipped ...`",
+        "error: finished, but skipped",
+    ),
+    4: ("data, a run or weights are missing", "error: "),
+    130: (
+        "interrupted by Ctrl-C, SIGTERM, SIGUSR1 or SIGUSR2; the same command, or `--resume`,"
+        " continues",
+        "error: stopped` or `error: interrupted",
+    ),
+}
+"""Meaning of each exit code, and how the last line on stderr begins."""
 
 
 class MscolError(Exception):
@@ -36,7 +51,15 @@ class Interrupted(MscolError):  # noqa: N818 - a request that was honoured, not 
 
 
 class BadInputError(MscolError):
-    """One input file that cannot be used. Loops over inputs report and skip it."""
+    """One input file that cannot be used. Loops over inputs report and skip it.
+
+    Attributes:
+        failures: Name and reason of each input, if none of several can be used.
+    """
+
+    def __init__(self, message: str, failures: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.failures = failures
 
 
 class UnreadableInputError(BadInputError):

@@ -32,19 +32,21 @@ def shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     """What fixtures that are made once are made in: no colour, and no cache of the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_COLOR", "1")
+        patch.setenv("MSCOL_TIMESTAMPS", "0")
         patch.setenv("MSCOL_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for name in ("MSCOL_VERBOSE", "MSCOL_MIRROR", "MSCOL_DOWNLOADS"):
+        for name in ("MSCOL_VERBOSE", "MSCOL_LOG_FILE", "MSCOL_MIRROR", "MSCOL_DOWNLOADS"):
             patch.delenv(name, raising=False)
         yield
 
 
 @pytest.fixture(autouse=True)
 def quiet_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache of the test's own, and no trace of an earlier test's --verbose."""
+    """A cache of the test's own, and no trace of an earlier test's --verbose and --log-file."""
     # Tests without a folder share a cache: thousands of folders take seconds.
     if "tmp_path" in request.fixturenames:
         monkeypatch.setenv("MSCOL_CACHE", str(request.getfixturevalue("tmp_path") / "cache"))
-    monkeypatch.delenv("MSCOL_VERBOSE", raising=False)
+    for name in ("MSCOL_VERBOSE", "MSCOL_LOG_FILE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from docs import messages, variables
 from docs.generate import commands, pages, with_options
+from mscol_cli import errors
 from mscol_cli.contracts import hooks
 from mscol_cli.store import Store
+from mscol_cli.system import environment
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter
 
 ROOT = Path(__file__).parent.parent
@@ -164,8 +167,31 @@ def test_every_promise_names_a_test_that_exists() -> None:
         assert f"def {test}(" in code, f"{file}::{test}"
 
 
+@pytest.mark.parametrize("part", [messages, variables], ids=["messages", "variables"])
+def test_generated_tables_are_those_of_the_code(part: Any) -> None:
+    assert part.FILE.read_text(encoding="utf-8") == part.text(), "run: python docs/generate.py"
+
+
+def test_every_error_has_an_exit_code_of_the_table() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    codes = {kind.exit_code for kind in kinds if issubclass(kind, errors.MscolError)}
+    assert codes | {0} == set(errors.EXIT_CODES)
+
+
 def test_every_environment_variable_is_listed() -> None:
-    internal = {"MSCOL_LAUNCHER", "MSCOL_NO_BAR"}
-    for path in [*(ROOT / "mscol_cli").rglob("*.py"), *(ROOT / "mscol").rglob("*.py")]:
-        names = {*re.findall(r'"(MSCOL_[A-Z_]+)"', path.read_text(encoding="utf-8"))}
-        assert all(f"`{name}`" in RELIABILITY for name in names - internal), path
+    listed = {item.name for item in environment.READ} | {*environment.INTERNAL}
+    for folder in ("mscol", "mscol_cli", "plugins"):
+        for path in (ROOT / folder).rglob("*.py"):
+            code = path.read_text(encoding="utf-8")
+            names = {*re.findall(r'"(MSCOL_[A-Z_]+)"', code)}
+            if "os.environ" in code:
+                # Not the names of os.sysconf.
+                names |= {*re.findall(r'"((?!SC_)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|RANK|CC)"', code)}
+            assert names <= listed, path
+
+
+def test_every_listed_variable_occurs_in_the_code() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "mscol_cli").rglob("*.py"))
+    of_libraries = {"NO_COLOR", "HF_TOKEN", "HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE"}
+    for name in {item.name for item in environment.READ} - of_libraries:
+        assert code.count(f'"{name}"') > 1, name

@@ -45,7 +45,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "__init__",
     ],
     "commands": [
-        "columns panels",
+        "columns json_output log panels",
         "options terminal",
         "shared",
         "pages",
@@ -96,7 +96,13 @@ ORDER: Mapping[str, Sequence[str]] = {
         "summary",
         "workflow",
     ],
-    "runs": ["metrics schema state tracks", "layout", "*", "listing published trained", "plot"],
+    "runs": [
+        "metrics schema state tracks",
+        "layout",
+        "*",
+        "listing published trained verify",
+        "plot",
+    ],
     "separate": [
         "chunks copies estimate request",
         "separator",

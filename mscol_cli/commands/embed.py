@@ -13,6 +13,7 @@ from mscol_cli.commands.shared import (
     Device,
     Json,
     ModelOption,
+    Source,
     UntrainedEncoder,
     finish,
     format_done_before,
@@ -44,10 +45,7 @@ def embed(
     ],
     model: ModelOption = None,
     encoder: UntrainedEncoder = None,
-    source: Annotated[
-        str,
-        typer.Option(help="Source of the stores to embed, such as drums.", metavar="NAME"),
-    ] = "mixture",
+    source: Source = "mixture",
     hop: Annotated[
         float | None,
         typer.Option(

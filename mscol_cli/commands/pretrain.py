@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from mscol_cli.commands.options import with_request
 from mscol_cli.commands.panels import OUTPUT, PROCESSES
-from mscol_cli.commands.shared import DryRun, Json
-from mscol_cli.commands.terminal import TerminalProgress, print_lines, print_result
+from mscol_cli.commands.shared import DryRun, Json, print_configurations
+from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.errors import Interrupted
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.recipes.options import PRETRAIN
@@ -46,7 +46,7 @@ def pretrain(request: PretrainRequest, dry_run: DryRun = False, json: Json = Fal
     points to it. Ctrl-C saves and exits with code 130; --resume continues from there.
     """
     if dry_run:
-        _dry_run(request)
+        _dry_run(request, json)
         return
     with TerminalProgress() as progress:
         result = _finished(request, progress) or _train(request, progress)
@@ -58,11 +58,11 @@ def pretrain(request: PretrainRequest, dry_run: DryRun = False, json: Json = Fal
     print_result(result, json, [f"{result.run}: {result.steps} steps{loss}{accuracy}, {took}"])
 
 
-def _dry_run(request: PretrainRequest) -> None:
+def _dry_run(request: PretrainRequest, json: bool) -> None:
     from mscol_cli.pretrain.prepare import dry_run
 
     with TerminalProgress() as progress:
-        print_lines(dry_run(request, progress).rstrip())
+        print_configurations([dry_run(request, progress)], json)
 
 
 def _finished(request: PretrainRequest, progress: TerminalProgress) -> PretrainResult | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mscol_cli.commands.options import with_request
 from mscol_cli.commands.pages import print_page
 from mscol_cli.commands.panels import OUTPUT, PROCESSES
-from mscol_cli.commands.shared import DryRun, Json, finish
+from mscol_cli.commands.shared import DryRun, Json, finish, print_configurations
 from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
 from mscol_cli.probe.request import TableRequest
 
@@ -27,19 +27,18 @@ def probe(request: TableRequest, dry_run: DryRun = False, json: Json = False) ->
     validation, tested once, with a 95 % interval over test clips. Several tasks and models make one
     table, with models compared on the same test clips."""
     if dry_run:
-        _dry_run(request)
+        _dry_run(request, json)
     elif len(set(request.tasks)) == 1 and len(set(request.models)) <= 1 and not request.reuse:
         _probe(request, json)
     else:
         _probe_many(request, json)
 
 
-def _dry_run(request: TableRequest) -> None:
+def _dry_run(request: TableRequest, json: bool) -> None:
     from mscol_cli.probe.many import one_per_task
     from mscol_cli.probe.workflow import dry_run
 
-    for single in one_per_task(request):
-        print_lines(dry_run(single).rstrip())
+    print_configurations([dry_run(single) for single in one_per_task(request)], json)
 
 
 def _probe(request: TableRequest, json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`mscol runs`: list, show, compare and plot runs."""
+"""`mscol runs`: list, show, compare, verify and plot runs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typer.core import TyperGroup
 
 from mscol_cli.commands.columns import GAP, aligned, fold_cells, split_to_fit, wrapped
 from mscol_cli.commands.options import with_request
-from mscol_cli.commands.shared import Json
+from mscol_cli.commands.shared import Json, warn_of_damage
 from mscol_cli.commands.terminal import (
+    TerminalProgress,
     print_folded,
     print_json,
     print_lines,
@@ -21,10 +22,11 @@ from mscol_cli.commands.terminal import (
     terminal_width,
 )
 from mscol_cli.runs.request import PlotRequest
-from mscol_cli.system.units import format_duration
+from mscol_cli.system.units import counted, format_bytes, format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.runs.listing import Comparison, RunDetails, RunSummary
+    from mscol_cli.runs.verify import VerifyResult
 
 MAX_NAME = 24
 """Characters of the name of a result in the list."""
@@ -40,7 +42,7 @@ class _ListsByDefault(TyperGroup):
 
 
 runs = typer.Typer(
-    cls=_ListsByDefault, help="List runs, show one, compare several, or plot their curves."
+    cls=_ListsByDefault, help="List runs, show, compare or verify them, or plot their curves."
 )
 Run = Annotated[str, typer.Argument(help="A run folder, or its name in runs/.", metavar="RUN")]
 Runs = Annotated[
@@ -97,6 +99,23 @@ def compare(
 
 
 @runs.command()
+def verify(name: Run, json: Json = False) -> None:
+    """Verify the checksums of all checkpoints, and that settings, metrics and probe results can be
+    read."""
+    from mscol_cli.runs.verify import raise_if_damaged
+    from mscol_cli.runs.verify import run as check
+
+    with TerminalProgress() as progress:
+        result = check(name, progress)
+        warn_of_damage(progress, result.missing, result.damaged)
+    if json:
+        print_json(result)
+    raise_if_damaged(result)
+    if not json:
+        print_lines(_format_verified(result))
+
+
+@runs.command()
 @with_request()
 def plot(request: PlotRequest, json: Json = False) -> None:
     """Plot loss, accuracy, online probe, effective rank, ... with one line per run."""
@@ -105,6 +124,16 @@ def plot(request: PlotRequest, json: Json = False) -> None:
     result = run(request)
     line = f"{result.output}: {', '.join(result.metrics)} of {', '.join(result.runs)}"
     print_result(result, json, [line])
+
+
+def _format_verified(result: VerifyResult) -> str:
+    steps, files = len(result.checkpoints), counted(result.files, "file")
+    unhashed = len(result.unhashed)
+    note = f", {counted(unhashed, 'file')} can be read but have no checksum" if unhashed else ""
+    return (
+        f"{result.run}: {files} of {counted(steps, 'checkpoint')} match their checksums"
+        f" ({format_bytes(result.bytes)}){note}"
+    )
 
 
 def _print_list(summaries: Sequence[RunSummary]) -> None:

@@ -31,9 +31,10 @@ from rich.table import Column
 from rich.text import Text
 
 from mscol_cli.commands.columns import Row, aligned
+from mscol_cli.commands.json_output import error_document, json_document
+from mscol_cli.commands.log import LOG_FILE, log, stamped, timestamp
 from mscol_cli.contracts.progress import NO_BAR
 from mscol_cli.system.text import visible
-from mscol_cli.system.values import as_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -93,16 +94,22 @@ def print_error(message: str) -> None:
 
 
 def _print(console: Console, text: Text) -> None:
+    log(text.plain)
     if console.is_terminal:
         # Words are never broken, so that a long path can be copied.
         console.print(text, soft_wrap=False, overflow="ignore", crop=False)
     else:
-        console.print(text)
+        console.print(Text.assemble(timestamp() if stamped(False) else "", text))
 
 
 def print_json(result: Any) -> None:
     """Print a result as JSON on stdout; dataclasses become objects."""
-    print_lines(json.dumps(as_json(result), indent=2))
+    print_lines(json.dumps(json_document(result), indent=2))
+
+
+def print_error_json(code: int, error: BaseException, message: str) -> None:
+    """Print an error as JSON on stdout, in place of a result."""
+    print_lines(json.dumps(error_document(code, error, message), indent=2))
 
 
 def print_result(result: Any, json: bool, lines: Iterable[str]) -> None:
@@ -310,8 +317,9 @@ class TerminalProgress:
         title = visible(title)
         if os.environ.get(NO_BAR):
             return
-        if not self._console.is_terminal:
+        if not self._console.is_terminal or os.environ.get(LOG_FILE):
             self._lines = _Lines(title, total, unit)
+        if not self._console.is_terminal:
             return
         layout = progress_layout(title, total, unit, self._console.width)
         self._fields_width = layout.fields
@@ -324,13 +332,19 @@ class TerminalProgress:
         """Move the bar, and show the fields beside it."""
         line = self._lines.advance(amount, fields) if self._lines is not None else None
         if line is not None:
-            self.note(line)
+            self._print_line(line)
         if self._bar is None or self._task is None:
             return
         self._bar.advance(self._task, amount)
         if fields:
             shown = visible(format_fields(fields, self._fields_width))
             self._bar.update(self._task, shown=shown)
+
+    def _print_line(self, line: str) -> None:
+        if self._bar is None:
+            self.note(line)
+        else:
+            log(line)
 
     def skip(self, amount: int) -> None:
         """Move the bar by units that were done in an earlier run, without counting for the rate."""
@@ -362,11 +376,3 @@ class TerminalProgress:
 
     def __exit__(self, *_: object) -> None:
         self.end()
-
-
-def warn_of_damage(
-    progress: TerminalProgress, missing: Sequence[str], damaged: Iterable[str]
-) -> None:
-    """Warn of missing files, by name, and of damaged ones, by line."""
-    for line in (*(f"{name}: is missing" for name in missing), *damaged):
-        progress.warn(line)

@@ -20,8 +20,12 @@ from mscol_cli.download.tar import tar_members
 from mscol_cli.errors import MscolError
 from mscol_cli.system.files import require_space
 from mscol_cli.system.temporary import remove_leftovers, temporary_path
+from mscol_cli.system.units import format_bytes
 
 BLOCK = 1 << 20
+MAX_RATIO, SMALL = 200, 100_000_000
+"""Largest content of an archive, as a multiple of the archive's size, and the size in bytes up to
+which any multiple is allowed. Audio and its metadata hardly shrink; a bomb does."""
 END_RECORD, MAX_COMMENT = 22, 65535  # bytes at the end of a zip
 DAMAGE = (BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, SeekError)
 UNSUPPORTED = (NotImplementedError, RuntimeError)
@@ -75,6 +79,19 @@ class _Source:
             raise self.refusal(member, f"would lie outside {self.folder}")
         return self.folder.joinpath(*named)
 
+    @property
+    def size(self) -> int:
+        """Size of the archive in bytes."""
+        return sum(part.stat().st_size for part in self.parts)
+
+    def check_content(self, size: int) -> None:
+        """Raise MscolError if the content is too large for an archive of this size."""
+        if size > max(MAX_RATIO * self.size, SMALL):
+            raise MscolError(
+                f"{self.name} is refused: it has {format_bytes(self.size)}, but its content"
+                f" {format_bytes(size)} or more"
+            )
+
     def refusal(self, member: str, why: str) -> MscolError:
         """The error for a rejected member."""
         return MscolError(f"{self.name} is refused: its member '{member}' {why}")
@@ -115,6 +132,7 @@ def _unpack_zip(source: _Source) -> int:
             for info, target in zip(members, targets, strict=True)
             if not _exists(target, info.file_size)
         ]
+        source.check_content(sum(info.file_size for info in members))
         total = sum(info.file_size for info, _ in missing)
         require_space(total, source.folder, source.name)
         meter = ByteMeter(source.progress, f"unpacking {source.name}", total)
@@ -145,18 +163,21 @@ def _is_file(info: ZipInfo) -> bool:
 
 
 def _unpack_tar(source: _Source) -> int:
-    size = sum(part.stat().st_size for part in source.parts)
-    meter = ByteMeter(source.progress, f"unpacking {source.name}", size)
-    count = read = 0
+    meter = ByteMeter(source.progress, f"unpacking {source.name}", source.size)
+    count = read = total = 0
     with open_joined(source.parts) as stream, gzip.GzipFile(fileobj=stream) as content:
         for archive, member in tar_members(content):
-            count += _unpack_member(archive, member, source)
+            total += member.size
+            count += _unpack_member(archive, member, source, total)
             meter.add(stream.tell() - read)
             read = stream.tell()
     return count
 
 
-def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, source: _Source) -> bool:
+def _unpack_member(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, source: _Source, total: int
+) -> bool:
+    """Write a member, and return whether it is a file; `total` is the size of all so far."""
     if member.isdir():
         return False
     target = source.target(member.name, is_file=member.isreg())
@@ -165,6 +186,7 @@ def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, source: _S
     content = archive.extractfile(member)
     if content is not None and not _exists(target, member.size):
         require_space(member.size, source.folder, f"{source.name}, member '{member.name}',")
+        source.check_content(total)
         with content:
             _write(target, content, member.size, lambda _: None)
     return True

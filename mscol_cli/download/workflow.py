@@ -16,6 +16,7 @@ from mscol_cli.download.record import Record
 from mscol_cli.download.request import DownloadRequest
 from mscol_cli.download.table import Archive, Collection, RemoteFile, find_collection
 from mscol_cli.download.unpack import unpack
+from mscol_cli.errors import UsageError
 from mscol_cli.system.files import free_bytes, require_space
 from mscol_cli.system.outcomes import resumable
 from mscol_cli.system.units import format_bytes
@@ -81,7 +82,7 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
     """Download the missing files of a collection, verify them, and unpack archives.
 
     Raises:
-        UsageError: The collection does not exist, or a setting is invalid.
+        UsageError: The collection does not exist, a setting is invalid, or a file has no hash.
         MissingDataError: A file is not available, or differs from the published one.
         MscolError: The disk is too small, or an archive is refused.
         Interrupted: Stopped by Ctrl-C; the same command resumes.
@@ -92,6 +93,7 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
     record = Record(folder, collection.name)
     plan = make_plan(collection, folder, record)
     _announce(collection, plan, folder, progress)
+    _refuse_without_hash(plan)
     require_space(plan.disk, folder, collection.name)
     if not request.dry_run:
         with resumable(f"downloads are kept in {folder}"), download_lock(folder, progress):
@@ -136,16 +138,21 @@ def _announce(collection: Collection, plan: Plan, folder: Path, progress: Progre
         progress.note(f"from the mirror {os.environ[MIRROR]}")
 
 
+def _refuse_without_hash(plan: Plan) -> None:
+    """Raise UsageError if a file to download has no hash to verify it with."""
+    for file in plan.missing:
+        if file.checksum is None:
+            raise UsageError(
+                f"{file.name} has no hash in the table of downloads, without which nothing is"
+                ' downloaded: add hash = "sha256:..." to it.'
+            )
+
+
 def _fetch_all(
     collection: Collection, plan: Plan, folder: Path, record: Record, progress: Progress
 ) -> None:
     for file in plan.files:
         fetch(collection, file, folder, record, progress)
-        if file.checksum is None and file in plan.missing:
-            progress.warn(
-                f"{file.name} has no published hash to verify; recorded the hash of the download,"
-                f" {record.hash_of(file.name)}"
-            )
 
 
 def _unpack(archive: Archive, folder: Path, record: Record, keep: bool, progress: Progress) -> None:

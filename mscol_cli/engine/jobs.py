@@ -39,6 +39,10 @@ def local_device(name: str) -> str:
     return f"cuda:{launch.local_rank % count}" if count else name
 
 
+MAX_PROCESSES = 1024
+"""More workers on one machine are a typing error."""
+
+
 def wanted_jobs(jobs: int | None, gpus: int | None) -> int:
     """Number of workers to start; 1 if this process does the work.
 
@@ -61,6 +65,8 @@ def wanted_jobs(jobs: int | None, gpus: int | None) -> int:
     count = jobs or gpus or 0
     if count < 1:
         raise UsageError("--jobs and --gpus take a number of 1 or more.")
+    if count > MAX_PROCESSES:
+        raise UsageError(f"--jobs {count} is more than {MAX_PROCESSES} processes: start fewer.")
     if gpus is not None:
         require_gpus(gpus, f"--jobs {gpus}")
     return count

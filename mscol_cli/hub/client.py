@@ -5,7 +5,9 @@ Cache, endpoint and token are the client's own: HF_HOME, HF_ENDPOINT, HF_TOKEN.
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,9 +18,11 @@ from mscol_cli import __version__
 from mscol_cli.download.fetch import OFFLINE, is_offline
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.hub.names import HubName
+from mscol_cli.system.files import file_hash
 
 FILES = ("config.json", "encoder.safetensors")
 """The files of a model of mscol."""
+SHA256_DIGITS = 64
 _LIBRARY = {"library_name": "mscol", "library_version": __version__}
 
 
@@ -58,8 +62,34 @@ def download(name: HubName, files: Sequence[str] = FILES) -> Snapshot:
     folder = Path(path)
     missing = [file for file in files if not (folder / file).is_file()]
     if missing:
-        raise UsageError(f"{name} does not hold such a model: it lacks {' and '.join(missing)}.")
+        raise UsageError(
+            f"{name} does not hold a model of mscol: it lacks {' and '.join(missing)}."
+        )
+    for file in files:
+        _check_hash(name, folder / file)
     return Snapshot(folder, HubName(name.repository, folder.name))
+
+
+def _check_hash(name: HubName, path: Path) -> None:
+    """Compare a file with its hash on the Hub: SHA-256 for large files, git's hash for others. The
+    client does not check it, but stores the file under this name and links to it.
+
+    Raises:
+        UsageError: The hash differs.
+    """
+    stored = path.resolve()
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", stored.name):
+        return  # without links, a copy has another name
+    if len(stored.name) == SHA256_DIGITS:
+        actual = file_hash(stored)
+    else:
+        content = stored.read_bytes()
+        head = f"blob {len(content)}\0".encode()
+        actual = hashlib.sha1(head + content, usedforsecurity=False).hexdigest()
+    if actual != stored.name:
+        raise UsageError(
+            f"{name}: {path.name} differs from its hash on the Hub: delete {stored}, and try again."
+        )
 
 
 def require_token() -> None:

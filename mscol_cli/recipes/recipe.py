@@ -67,6 +67,12 @@ class Recipe:
 NO_RECIPE = Recipe()
 
 
+def parse_toml(text: str) -> dict[str, Any]:
+    """The values of a configuration. Raises ValueError."""
+    content: dict[str, Any] = tomllib.loads(text)
+    return content
+
+
 def bundled_recipes() -> list[Recipe]:
     """The bundled recipes, sorted by name."""
     return [_parse(path.stem, path) for path in named_files(FOLDER)]
@@ -135,8 +141,10 @@ def read_toml(path: Path, example: str) -> tuple[str, dict[str, Any]]:
         # Some editors add a byte order mark to UTF-8, which TOML does not allow.
         text = path.read_text(encoding="utf-8-sig")
         return text, tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not valid TOML ({error}): see '{example}'.") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): check its disk.") from error
 
 
 def read_table(known: Iterable[Option], values: Any, where: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.runs.layout import (
     CHECKPOINTS,
+    CHECKSUMS,
     CONFIG,
     ENCODER,
     RUN,
@@ -136,9 +137,12 @@ def _filled(
 ) -> Iterator[Path]:
     """Write a temporary folder beside `final`. The caller renames it to `final`."""
     with temporary_folder(final) as temporary:
+        checksums = {}
         for stem, named in tensors.items():
-            save_tensors(temporary / f"{stem}.safetensors", named)
-        write_json(temporary / settings, content)
+            path = temporary / f"{stem}.safetensors"
+            save_tensors(path, named)
+            checksums[path.name] = file_hash(path)
+        write_json(temporary / settings, {**content, CHECKSUMS: checksums})
         sync(temporary)
         yield temporary
         sync(final.parent)

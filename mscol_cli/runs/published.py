@@ -12,14 +12,14 @@ from torch import Tensor
 
 from mscol_cli.errors import MscolError
 from mscol_cli.runs.checkpoint import Checkpoint, Texts, read_weights, run_of, save_model
-from mscol_cli.runs.layout import ENCODER, RUN, STAMP
+from mscol_cli.runs.layout import CHECKSUMS, ENCODER, RUN, STAMP
 from mscol_cli.runs.settings import COMPUTE
 from mscol_cli.runs.tracks import CHOSEN_TRACKS
 from mscol_cli.store.header import StoreHeader
 
 DATA = "data"
 """Key of the training music in the settings of a published model."""
-_STATE = ("loss", "scheduled", "meter", "machine", COMPUTE, "store", "step", *STAMP)
+_STATE = ("loss", "scheduled", "meter", "machine", COMPUTE, CHECKSUMS, "store", "step", *STAMP)
 """Settings of a checkpoint that only its run needs, or that are written again."""
 _FOLDERS = re.compile(r"""(?<![^\s=,;'"(])(?:~?/|[A-Za-z]:[\\/])(?:[^\s,;'")]*[\\/])?""")
 

@@ -58,3 +58,4 @@ class RecordedRun:
     loss: float | None = None
     machine: Mapping[str, Any] = field(default_factory=dict)
     meter: Mapping[str, Any] | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)

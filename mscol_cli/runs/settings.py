@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mscol_cli.runs.layout import STAMP
+from mscol_cli.runs.layout import CHECKSUMS, STAMP
 from mscol_cli.system.values import flatten
 
 SOFTWARE = ("mscol", "torch", "git")
@@ -19,7 +19,7 @@ def flat_settings(info: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by dotted name, without software and what `auto` chose. Options of a part follow the
     name of the part."""
     left_out = (*STAMP, *SOFTWARE, *PLUGIN)
-    info = {name: value for name, value in info.items() if name != COMPUTE}
+    info = {name: value for name, value in info.items() if name not in (COMPUTE, CHECKSUMS)}
     if "init" in info:
         # Not the names of tensors, and not the training of the source.
         info = {**info, "init": {name: info["init"][name] for name in ("reference", "hash")}}

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from mscol_cli.audio.files import check_unique
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
@@ -17,6 +15,7 @@ from mscol_cli.contracts.separator import Separator, TrackInput
 from mscol_cli.separate.copies import Copies
 from mscol_cli.separate.estimate import Music, survey
 from mscol_cli.store import FailureRecord, FileStamp, SeparatorIdentity
+from mscol_cli.store.arrays import open_array
 from mscol_cli.store.header import LEVELS, TRACKS
 from mscol_cli.store.joining import failures_so_far, is_clean, records_so_far, store_lock
 from mscol_cli.store.plan import Plan, PlannedTrack
@@ -75,6 +74,14 @@ def find_pending(
         folders = tuple(name for name in failed if name.endswith("/"))
         tracks = [track for track in tracks if track.id in failed or track.id.startswith(folders)]
     return _compare(store, tracks, copies, retry_failed)
+
+
+def has_only_retries(store: Path, pending: PendingTracks) -> bool:
+    """Whether the store is sealed, and every pending input failed in it and has not changed."""
+    if not pending.tracks or Plan.read(store) is not None or not is_clean(store):
+        return False
+    failed = {failure.input: failure for failure in failures_so_far(store, None)}
+    return all(_tried(track, failed) for track in pending.tracks)
 
 
 def make_plan(
@@ -207,7 +214,7 @@ def _sizes(stored: Stored, track_id: str) -> list[tuple[str, int]]:
 def _begin(store: Path) -> Plan:
     tracks, levels = store / TRACKS, store / LEVELS
     lines = tracks.stat().st_size if tracks.exists() else 0
-    return Plan(lines, len(np.load(levels, mmap_mode="r")) if lines else 0)
+    return Plan(lines, len(open_array(levels)) if lines else 0)
 
 
 def _next_shard(store: Path) -> int:

@@ -22,7 +22,7 @@ from mscol_cli.separate.copies import STEMS_MANIFEST, Copies, copies_folder, ope
 from mscol_cli.separate.estimate import Estimate
 from mscol_cli.separate.inputs import find_tracks
 from mscol_cli.separate.jobs import run_jobs, worker_arguments
-from mscol_cli.separate.plan import PendingTracks, find_pending, make_plan
+from mscol_cli.separate.plan import PendingTracks, find_pending, has_only_retries, make_plan
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.separator import build_separator, resolve
 from mscol_cli.separate.worker import Worker
@@ -105,12 +105,17 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     sealed = True
     copies = open_copies(exported, request.export, identity, separator.sources)
     pending = find_pending(output, tracks, copies, request.retry_failed)
+    # A worker that comes after the seal leaves the inputs that failed to the first one, which tries
+    # them again: only one may end with 3, as torchrun ends the others then.
+    late = ranks is not None and ranks[0] > 0 and has_only_retries(output, pending)
     if pending.tracks and (ranks is None or ranks[0] == 0) and not managed:
         speed = _try_speed(request, separator, pending)
         _print_estimate(request, pending, separator, output, exported, speed, progress)
     with resumable(f"finished tracks are saved in {output}"), writing(output, MAKE_ROOM):
         if managed:  # the parent process has made the plan
             plan = Plan.read(output)
+        elif late:
+            plan, sealed = None, False
         else:
             plan, pending = make_plan(output, tracks, separator, identity, copies, notes, pending)
         if plan is not None and jobs > 1:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,19 @@ _MAGIC = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
 INT16_PEAK = 32767
 """Stored value of the peak of a waveform."""
 _SILENCE = 1e-20
+
+
+_INVALID = (OSError, ValueError, TypeError, EOFError, TokenError, RecursionError, MemoryError)
+"""What numpy raises for a file that is not an array, such as one with another header."""
+
+
+def open_array(path: Path) -> NDArray[Any]:
+    """Map a `.npy` file to memory. Raises MscolError if it is not a valid one."""
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _INVALID as error:
+        raise MscolError(f"{path}: cannot be read ({error}); separate again") from None
+    return array
 
 
 class GrowingArray:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.contracts.plans import Crops, IntArray, StoreIndex
 from mscol_cli.errors import MscolError
-from mscol_cli.store.arrays import INT16_PEAK
+from mscol_cli.store.arrays import INT16_PEAK, open_array
 from mscol_cli.store.header import (
     HEADER,
     LEVELS,
@@ -89,7 +88,7 @@ class Store:
     def _levels(self) -> NDArray[np.float32]:
         """The levels of all segments, (rows, sources, 2). Raises MscolError if they do not have the
         rows and sources that the tracks refer to."""
-        levels: NDArray[np.float32] = _load(self.path / LEVELS)
+        levels: NDArray[np.float32] = open_array(self.path / LEVELS)
         first, segments, rows = self._table.level_row, self._table.segments, len(levels)
         shape = (len(self.header.sources), 2)
         # Subtracted, as the sum of damaged numbers may overflow.
@@ -206,16 +205,8 @@ class Store:
 
     def _open(self, shard: int) -> NDArray[np.int16]:
         if shard not in self._shards:
-            self._shards[shard] = _load(self.path / shard_name(shard))
+            self._shards[shard] = open_array(self.path / shard_name(shard))
         return self._shards[shard]
-
-
-def _load(path: Path) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise MscolError(f"{path}: cannot be read ({error}); separate again") from None
-    return array
 
 
 def store_beside(folder: Path) -> Path:

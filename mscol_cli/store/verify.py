@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from mscol_cli.contracts.progress import ByteMeter, Progress
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError
+from mscol_cli.store.arrays import open_array
 from mscol_cli.store.header import (
     FAILURES,
     HEADER,
@@ -149,8 +148,8 @@ def _fits(first: int, count: int, length: int | None) -> bool:
 def _rows(path: Path) -> int | None:
     """Length of an array on disk; None if it cannot be read."""
     try:
-        return len(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, TypeError):
+        return len(open_array(path))
+    except (MscolError, TypeError):  # an array without dimensions has no length
         return None
 
 

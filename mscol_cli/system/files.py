@@ -21,7 +21,12 @@ _ATTEMPTS = 3
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary file beside `path`, sync the file, and rename it to `path`."""
+    """Call `write` with a temporary file beside `path`, sync the file, and rename it to `path`.
+
+    Raises:
+        OSError: The file cannot be written, or is a pipe, device or folder, which are not replaced.
+    """
+    refuse_irregular(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
     temporary = temporary_path(path)
@@ -31,6 +36,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_irregular(path: Path) -> None:
+    """Raise OSError for a pipe, device or folder: a rename would replace it, even `/dev/null`."""
+    if exists(path) and not is_regular(path):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -46,10 +46,9 @@ def writing(path: Path, advice: str = "use -o.") -> Iterator[None]:
 
 def nothing_usable(failures: Failures, inputs: int) -> BadInputError:
     """The error when no input could be used, with the reason for the first one."""
-    if len(failures) == 1:
-        return BadInputError(failures[0][1])
     first = f"; the first: {failures[0][1]}" if failures else ""
-    return BadInputError(f"none of {inputs} inputs can be used{first}")
+    message = f"none of {inputs} inputs can be used{first}"
+    return BadInputError(failures[0][1] if len(failures) == 1 else message, failures)
 
 
 @contextmanager

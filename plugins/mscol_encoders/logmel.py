@@ -87,6 +87,17 @@ class LogMelEncoder(Encoder):
         return features
 
 
+def as_image(features: Tensor) -> Tensor:
+    """Log-mel (batch, frames, bands) as images of one channel, (batch, 1, frames, bands).
+
+    On a CPU in training their strides are those of channels-last, so that the first convolution
+    and the gradients of what follows have this layout.
+    """
+    if features.device.type == "cpu" and torch.is_grad_enabled():
+        return features.unsqueeze(-1).permute(0, 3, 1, 2)
+    return features.unsqueeze(1)
+
+
 def channels_last(x: Tensor) -> Tensor:
     """Convert (batch, channels, height, width) to channels-last layout where that saves time.
 

@@ -162,6 +162,17 @@ def test_a_sparse_member_is_refused_before_anything_is_written(tmp_path: Path) -
     assert contents(tmp_path / "to") == {}
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_a_bomb_is_refused_before_it_fills_the_disk(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mscol_cli.download.unpack.SMALL", 1_000_000)
+    bomb = make(kind, {"a": b"a", "b": bytes(4_000_000), "c": bytes(4_000_000)})
+    with pytest.raises(MscolError, match=r"archive is refused: it has .* kB, but its content"):
+        unpacked(tmp_path / "in" / "to", bomb, kind)
+    assert sum(path.stat().st_size for path in (tmp_path / "in").rglob("*") if path.is_file()) < 5e6
+
+
 def test_a_member_of_a_tar_that_does_not_fit_on_the_disk_is_not_begun(tmp_path: Path) -> None:
     info = tarfile.TarInfo("a.wav")
     info.size = 10**15

@@ -23,6 +23,9 @@ CPU = torch.device("cpu")
 NAME = "me/my-model"
 
 
+Capture = pytest.CaptureFixture[str]
+
+
 @pytest.fixture
 def song(tmp_path: Path) -> Path:
     return write_audio(tmp_path / "song.wav", tones(1.2))
@@ -107,6 +110,20 @@ def test_only_settings_and_weights_are_downloaded(
     resolved = {line.rpartition("/")[2] for line in hub.requests if "resolve" in line}
     assert resolved == {"config.json", "encoder.safetensors"}
     assert not list(tmp_path.rglob("*evil*"))
+
+
+def test_a_file_that_differs_from_its_hash_is_refused(
+    mscol: Command, published: Repository, song: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    embed = ["embed", song, "--model", f"hf:{NAME}", "--device", "cpu"]
+    assert mscol(*embed) == 0
+    for name in ("encoder.safetensors", "config.json"):
+        (link,) = (tmp_path / "hf" / "hub").rglob(name)
+        content = link.read_bytes()
+        link.resolve().write_bytes(content + b" ")
+        assert mscol(*embed) == 2
+        assert f"{name} differs from its hash" in capsys.readouterr().err
+        link.resolve().write_bytes(content)
 
 
 def test_a_revision_is_pinned(hub: Hub, published: Repository) -> None:

@@ -86,7 +86,7 @@ def test_recipes_are_listed_and_shown(mscol: Command, capsys: pytest.CaptureFixt
     assert mscol("recipes") == 0
     assert "smc23" in capsys.readouterr().out
     assert mscol("recipes", "--json") == 0
-    assert "smc23" in {row["name"] for row in json.loads(capsys.readouterr().out)}
+    assert "smc23" in {row["name"] for row in json.loads(capsys.readouterr().out)["items"]}
     assert mscol("recipes", "show", "smc23") == 0
     assert tomllib.loads(capsys.readouterr().out)["pretrain"]["steps"] == 640_000
 

@@ -48,7 +48,8 @@ def change(path: Path, edit: Any) -> None:
 
 
 def output(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out)
+    content = json.loads(capsys.readouterr().out)
+    return content.get("items", content)
 
 
 def test_the_list_says_how_runs_stand(

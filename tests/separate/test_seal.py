@@ -64,3 +64,19 @@ def test_verify_counts_the_planned_tracks(mscol: Command, music: Path, capsys: C
     header.write_text(json.dumps({**content, "inputs": 5}))
     assert mscol("store", "verify", "a.store") == 1
     assert "5 inputs were planned, but 4" in capsys.readouterr().err
+
+
+def test_a_worker_that_comes_after_the_seal_leaves_failures_to_the_first(
+    mscol: Command, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    (music / "bad.wav").write_bytes(b"no audio")
+    command = ["separate", music, "--separator", "none", "-o", "a.store"]
+    assert mscol(*command) == 3
+    capsys.readouterr()
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    for rank, code, warnings in (("3", 0, 0), ("0", 3, 1), ("1", 0, 0)):
+        monkeypatch.setenv("RANK", rank)
+        assert mscol(*command) == code
+        assert capsys.readouterr().err.count("warning: ") == warnings
+    (music / "new.wav").write_bytes((music / "0.wav").read_bytes())
+    assert mscol(*command) == 3  # there is work, and this one seals

@@ -46,7 +46,8 @@ def write_store(
 
 def printed(mscol: Command, capsys: Capture, *arguments: object, code: int = 0) -> Any:
     assert mscol("store", *arguments, "--json") == code
-    return json.loads(capsys.readouterr().out)
+    content = json.loads(capsys.readouterr().out)
+    return content.get("items", content)
 
 
 def edit_tracks(path: Path, change: Callable[[dict[str, Any]], object]) -> None:

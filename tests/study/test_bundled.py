@@ -19,7 +19,7 @@ def test_sources_trains_on_each_source_alone_and_on_all(
     study: str, mscol: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mscol("reproduce", study, "--dry-run", "--json") == 0
-    stages = json.loads(capsys.readouterr().out)
+    stages = json.loads(capsys.readouterr().out)["items"]
     lines = [shlex.split(one["command"]) for one in stages]
     pretrain = [line for line in lines if line[1:2] == ["pretrain"]]
     stems = [line[line.index("--opt") + 1] for line in pretrain if "--opt" in line]
@@ -33,7 +33,7 @@ def test_separation_compares_true_estimated_mixed_and_degraded_stems(
     study: str, estimated: int, mscol: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mscol("reproduce", study, "--dry-run", "--json") == 0
-    stages = json.loads(capsys.readouterr().out)
+    stages = json.loads(capsys.readouterr().out)["items"]
     lines = [one["command"] for one in stages if "mscol separate" in one["command"]]
     assert sum("--separator openunmix" in line for line in lines) == estimated
     assert sum("mix=random" in line for line in lines) == 1

@@ -119,7 +119,7 @@ def test_a_linear_probe_is_not_made_again(
     assert mscol("reproduce", study) == 0
     capsys.readouterr()
     assert mscol("reproduce", study, "--dry-run", "--json") == 0
-    assert {stage["state"] for stage in json.loads(capsys.readouterr().out)} == {"done"}
+    assert {stage["state"] for stage in json.loads(capsys.readouterr().out)["items"]} == {"done"}
 
 
 @pytest.mark.slow
@@ -147,7 +147,7 @@ def test_the_lines_of_the_plan_do_the_same(
         assert mscol(*shlex.split(line)[1:]) == 0
     capsys.readouterr()
     assert mscol("reproduce", study, "--dry-run", "--json") == 0
-    stages = json.loads(capsys.readouterr().out)
+    stages = json.loads(capsys.readouterr().out)["items"]
     assert {stage["state"] for stage in stages} == {"done"}
 
 
@@ -319,7 +319,7 @@ def test_bundled_studies_are_listed_and_shown(
     mscol: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mscol("reproduce", "--json") == 0
-    listed = {study["name"] for study in json.loads(capsys.readouterr().out)}
+    listed = {study["name"] for study in json.loads(capsys.readouterr().out)["items"]}
     assert listed == {study.name for study in bundled_studies()} >= {"smc23", "demo"}
     assert mscol("reproduce") == 0
     lines = capsys.readouterr().out.splitlines()

@@ -149,3 +149,14 @@ def test_no_other_module_makes_names_of_its_own() -> None:
         if path.name != "temporary.py" and makers.search(path.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+def test_an_output_never_replaces_a_pipe_or_device(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for path in (pipe, tmp_path / "link", tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            write_text(path, "text")
+    assert pipe.is_fifo()
+    assert len([*tmp_path.iterdir()]) == 2

@@ -52,7 +52,7 @@ def test_separate_uses_every_good_file_and_names_every_bad_one(
     assert named(err, "skipped") == of_status(STATUS, "failed")
     assert named(err, "short") == of_status(STATUS, "short")
     assert mscol("store", "manifest", "all.store", "--json") == 0
-    lines = json.loads(capsys.readouterr().out)
+    lines = json.loads(capsys.readouterr().out)["items"]
     assert {line["file"]: line["status"] for line in lines} == STATUS
 
 
