@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mscol._isolation import isolated
 from mscol._options import StrPath
 from mscol._progress import CallbackProgress, ProgressCallback
+from mscol_cli.audio import find_audio
 from mscol_cli.audio.resample import resample_array
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.embedding import (
@@ -196,6 +197,7 @@ class Model:
             or with `windows` a list of n `Windows`.
 
         Raises:
+            MissingDataError: A path does not exist, with `raise`.
             BadInputError: An input cannot be read, or is shorter than a window; names the input.
             UsageError: The arguments contradict each other.
         """
@@ -203,6 +205,8 @@ class Model:
             raise UsageError(f"errors is 'raise' or 'nan', not {errors!r}.")
         reports = CallbackProgress(progress)
         paths = _paths(audio, sample_rate)
+        if paths and errors == "raise":
+            find_audio(paths)
         reports.begin("embedding", 1 if paths is None else len(paths), "clips")
         with closing(self._embed(audio, sample_rate, paths, reports)) as results:
             rows = [self._row(result, windows, errors, reports) for result in results]

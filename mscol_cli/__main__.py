@@ -8,7 +8,7 @@ import sys
 from types import FrameType
 
 from mscol_cli.errors import Interrupted
-from mscol_cli.system.launcher import STOPPING, end_with_command, ignore_signals
+from mscol_cli.system.launcher import STOPPING, end_process, end_with_command, ignore_signals
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
         code = ended.code if isinstance(ended.code, int) else 1
     # The outcome is decided: a signal while Python ends must not change the exit code.
     ignore_signals((signal.SIGINT, *STOPPING))
-    sys.exit(code)
+    end_process(code)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from mscol_cli.app import run as run_app
 from mscol_cli.synthetic import Collection, write_collection
+from mscol_cli.system.locks import Lock
 from tests.helpers.downloads import Files, Server, serving, write_table
 from tests.helpers.hub import TOKEN, Hub, serving_hub
 
@@ -39,9 +40,11 @@ def shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 
 @pytest.fixture(autouse=True)
-def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def quiet_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of the test's own, and no trace of an earlier test's --verbose and --log-file."""
-    monkeypatch.setenv("MSCOL_CACHE", str(tmp_path / "cache"))
+    # Tests without a folder share a cache: thousands of folders take seconds.
+    if "tmp_path" in request.fixturenames:
+        monkeypatch.setenv("MSCOL_CACHE", str(request.getfixturevalue("tmp_path") / "cache"))
     for name in ("MSCOL_VERBOSE", "MSCOL_LOG_FILE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -58,17 +61,27 @@ def mscol(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    """Sixteen songs of five seconds with true stems, in the layouts of the real data sets."""
-    root = tmp_path_factory.mktemp("collection") / "data"
-    return write_collection(root, songs=16, seconds=5, notes=40)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all workers, for what takes long to make and is never changed."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def store(collection: Collection, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def collection(shared_folder: Path) -> Collection:
+    """Sixteen songs of five seconds with true stems, in the layouts of the real data sets."""
+    with Lock(shared_folder / "collection.lock"):  # the first worker makes it, others wait
+        return write_collection(shared_folder / "data", songs=16, seconds=5, notes=40)
+
+
+@pytest.fixture(scope="session")
+def store(collection: Collection, shared_folder: Path) -> Path:
     """A sealed store of the collection's true stems."""
-    path = tmp_path_factory.mktemp("store") / "stems.store"
-    run_in(path.parent, ["separate", str(collection.stems), "--separator", "stems", "-o", path])
+    path = shared_folder / "stems.store"
+    with Lock(shared_folder / "store.lock"):
+        run_in(shared_folder, ["separate", collection.stems, "--separator", "stems", "-o", path])
     return path
 
 

@@ -73,7 +73,7 @@ ORDER: Mapping[str, Sequence[str]] = {
     "probe": [
         "mapped published request",
         "windows",
-        "cache rank_metrics",
+        "cache rank_metrics similarity",
         "attributed calibration reliability",
         "saved_head",
         "result",

@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench.music.convergence import Point, read_points
 from bench.music.rows import GROUPS, STEMS, Row
 from bench.music.scores import Key, Scored, compare, read_rows
 from mscol_cli.probe.bootstrap import Difference
@@ -25,6 +26,7 @@ COLUMNS: Mapping[str, Key] = {
     "tags, AP": ("mtat", "filtered", "average_precision"),
     "instruments": ("nsynth", "test", "accuracy"),
     "styles": ("fma", "test", "accuracy"),
+    "stems, R@10": ("stems", "test", "recall_at_10"),
 }
 BASELINES = {"logmel": "mean and deviation of log-mel bands", "mini": "the bundled encoder"}
 PAPER = {
@@ -69,7 +71,7 @@ def page(folder: Path) -> Iterator[str]:
     listed = [row for group in GROUPS.values() for row in group if row.name in rows]
     yield "# Results of the music bench\n"
     yield "Written by `python -m bench.music.results`; the rows are in `bench/music/rows.py`.\n"
-    yield from _settings(folder, listed)
+    yield from _settings(folder, rows, listed)
     yield "\n## Scores\n"
     yield (
         "Means over the seeds of pre-training; 95 % intervals over test clips and seeds together"
@@ -81,6 +83,10 @@ def page(folder: Path) -> Iterator[str]:
         if reference in rows:
             yield f"\n## Difference from {reference}\n"
             yield from _differences(rows, listed, reference)
+    if points := read_points(folder, list(COLUMNS.values())):
+        yield "\n## Convergence\n"
+        yield "Scores of the checkpoints of single runs, on the test clips.\n"
+        yield from _convergence(points)
     yield "\n## The paper's claims\n"
     yield from _claims(rows)
     yield "\n## Validation scores\n"
@@ -96,7 +102,7 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str
         yield f"| {' | '.join(line)} |"
 
 
-def _settings(folder: Path, rows: Sequence[Row]) -> Iterator[str]:
+def _settings(folder: Path, scores: Rows, rows: Sequence[Row]) -> Iterator[str]:
     header = ("row", "what", "objective", "seeds", "updates", "hours per run")
     lines = []
     for row in rows:
@@ -107,7 +113,8 @@ def _settings(folder: Path, rows: Sequence[Row]) -> Iterator[str]:
         mean = f"{sum(hours) / len(hours):.2f}" if hours else "-"
         options = " ".join((row.objective, *row.options)) if row.trained else "-"
         steps = f"{training['steps']:,}"
-        lines.append((row.name, row.about, options, str(len(runs)), steps, mean))
+        seeds = max(len(scored.seeds) for scored in scores[row.name].values())
+        lines.append((row.name, row.about, options, str(seeds), steps, mean))
     lines += [(name, about, "-", "-", "-", "-") for name, about in BASELINES.items()]
     yield from table(header, lines)
 
@@ -161,6 +168,20 @@ def _difference(one: Difference | None) -> str:
 def settled(one: Difference) -> bool:
     """Whether the interval excludes 0."""
     return one.low > 0 or one.high < 0
+
+
+def _convergence(points: Sequence[Point]) -> Iterator[str]:
+    steps = sorted({point.step for point in points})
+    scores = {(point.run, point.task, point.step): point.score.value for point in points}
+    lines = [
+        (run, task, *(_step_score(scores.get((run, task, step))) for step in steps))
+        for run, task in sorted({(point.run, point.task) for point in points})
+    ]
+    yield from table(("run", "task", *(f"{step:,}" for step in steps)), lines)
+
+
+def _step_score(score: float | None) -> str:
+    return "-" if score is None else f"{score:.3f}"
 
 
 def _claims(rows: Rows) -> Iterator[str]:

@@ -29,32 +29,36 @@ class Row:
 
 
 COSINE = ("similarity=cosine",)
+SOUNDING = ("silent_share=0",)
+BETTER = (*SOUNDING, *COSINE)
 STEMS = ("vocals", "bass", "drums", "other")
 BASELINES = (
     Row("untrained", "cola", "initial weights", trained=False),
     Row("cola", "cola", "two crops of the mixture"),
     Row("msa", "msa", "mixture and one separated source, as published"),
+    Row("msa-sounding", "msa", "MSA without silent positives", SOUNDING),
 )
 PAPER = (
     Row("mws", "mws", "COLA with masking, warping and shifting", cost=1.3),
     Row("random-mask", "random-mask", "COLA with random masks"),
     Row("clmr", "clmr", "augmented waveforms", cost=3.0),
     Row("msa-mws", "msa+mws", "MSA with the augmentations of MWS", cost=1.3),
-    Row("msa-sounding", "msa", "MSA without silent positives", ("silent_share=0",)),
     *(Row(f"msa-{stem}", "msa", f"MSA with {stem} only", (f"stems={stem}",)) for stem in STEMS),
 )
 IMPROVED = (
     Row("cola-cosine", "cola", "COLA, cosine with a learned temperature", COSINE),
-    Row("msa-cosine", "msa", "MSA, cosine with a learned temperature", COSINE),
-    Row("msa-symmetric", "msa", "and both directions", (*COSINE, "symmetric=true")),
+    Row("msa-cosine", "msa", "MSA without silence, cosine", BETTER),
+    Row("msa-symmetric", "msa", "and both directions", (*BETTER, "symmetric=true")),
+    Row("msa-remix", "msa+remix", "and random gains of the mixture", BETTER, cost=1.2),
+    Row("msa-excerpts", "msa", "and hard negatives", (*BETTER, "excerpts=2")),
     Row("submixtures", "submixtures", "a sub-mixture and the rest, cosine", COSINE),
-    Row("msa-remix", "msa+remix", "MSA, cosine, random gains of the mixture", COSINE, cost=1.2),
-    Row("msa-excerpts", "msa", "MSA, cosine, hard negatives", (*COSINE, "excerpts=2")),
     Row("multi-positive", "multi-positive", "all sources are positives, cosine", COSINE, cost=2.5),
 )
 RENDERED = (
     Row("rendered-cola", "cola", "COLA on rendered music", store="rendered"),
-    Row("rendered-true", "msa", "MSA on true stems", store="rendered"),
-    Row("rendered-separated", "msa", "MSA on the same, separated", store="separated"),
+    Row("rendered-true", "msa", "MSA on true stems, no silence", SOUNDING, "rendered"),
+    Row("rendered-separated", "msa", "MSA on the same, separated", SOUNDING, "separated"),
+    Row("rendered-cosine", "msa", "MSA on true stems, cosine", BETTER, "rendered"),
+    Row("rendered-submixtures", "submixtures", "sub-mixtures, cosine", COSINE, "rendered"),
 )
 GROUPS = {"main": BASELINES, "paper": PAPER, "improved": IMPROVED, "rendered": RENDERED}

@@ -28,17 +28,16 @@ from mscol_cli.app import run as mscol
 from mscol_cli.recipes.recipe import read_toml
 
 RECIPE = Path(__file__).with_name("recipe.toml")
-TASKS = ("mtat", "nsynth", "fma")
+TASKS = ("mtat", "nsynth", "fma", "stems")
 BATCH = 128
 MEASURED_STEPS = 30
 ROUND = 100
-MINI: dict[str, object] = {"separator": "openunmix", "model": "mini", "options": ["niter=0"]}
-SEPARATE = ("--separator", "openunmix", "--model", "mini", "--opt", "niter=0")
-"""`MINI` as options of `mscol separate`."""
+MINI = {"separator": "openunmix", "model": "mini"}
+NITER = "niter=0"
 STORES: dict[str, dict[str, object]] = {
-    "recorded": MINI,
+    "recorded": {**MINI, "options": [NITER]},
     "rendered": {"separator": "stems"},
-    "separated": {**MINI, "inputs": "rendered-mixtures"},
+    "separated": {**MINI, "options": [NITER], "inputs": "rendered-mixtures"},
 }
 
 
@@ -90,7 +89,8 @@ def seconds_per_update() -> float:
     """Measure a short run of `cola` on the first store."""
     inputs, store = Path("data/recorded"), Path("data/recorded.store")
     # Resumes a store that is not complete; a sealed one is left as it is.
-    if code := mscol(["separate", str(inputs), *SEPARATE, "-o", str(store)]):
+    mini = [word for name, value in MINI.items() for word in (f"--{name}", value)]
+    if code := mscol(["separate", str(inputs), *mini, "--opt", NITER, "-o", str(store)]):
         raise SystemExit(code)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder, "run")

@@ -67,48 +67,36 @@ def make_tasks(
     write_notes(folder / "nsynth", dict(counts), instruments, seed, jobs)
     if real_notes:
         write_real_test(folder / "nsynth-real", folder / "nsynth", real_notes)
-    styles = style_requests(folder / "clips" / "style", instruments, counts, seconds, seed)
-    write_styles(folder / "fma", _render(styles, instruments, jobs))
-    tags = tag_requests(folder / "clips" / "tags", instruments, counts, seconds, seed)
-    write_tags(folder / "mtat", _render(tags, instruments, jobs), round(seconds))
+
+    def clips(kind: str, styles: Sequence[str]) -> list[TaskClip]:
+        requests = _requests(folder / "clips" / kind, instruments, counts, seconds, seed, styles)
+        return _render(requests, instruments, jobs)
+
+    write_styles(folder / "fma", clips("style", STYLE_TASK))
+    write_tags(folder / "mtat", clips("tags", ()), round(seconds))
 
 
-def style_requests(
+def _requests(
     folder: Path,
     instruments: Instruments,
     counts: Mapping[Split, int],
     seconds: float,
     seed: int,
+    styles: Sequence[str],
 ) -> list[tuple[Split, Request]]:
-    """Clips of the eight styles in turn."""
-    splits, requests = split_grooves(find_grooves(instruments.grooves)), []
+    """Clips of the styles in turn, equally many of each; without styles over any groove."""
+    grooves, requests = split_grooves(find_grooves(instruments.grooves)), []
+    turns = len(styles) or 1
     for split in SPLITS:
-        for number in range(-(-counts[split] // len(STYLE_TASK)) * len(STYLE_TASK)):
-            style = STYLE_TASK[number % len(STYLE_TASK)]
-            files = [file for file in splits[split] if file.style == style]
+        for number in range(-(-counts[split] // turns) * turns):
+            files = [
+                file
+                for file in grooves[split]
+                if not styles or file.style == styles[number % turns]
+            ]
             target = folder / split / f"{number:05d}"
-            keys = (seed, "style", split, number)
+            keys = (seed, folder.name, split, number)
             request = Request(target, files, fonts_of(split), seconds, keys, with_stems=False)
-            requests.append((split, request))
-    return requests
-
-
-def tag_requests(
-    folder: Path,
-    instruments: Instruments,
-    counts: Mapping[Split, int],
-    seconds: float,
-    seed: int,
-) -> list[tuple[Split, Request]]:
-    """Clips over any groove."""
-    splits, requests = split_grooves(find_grooves(instruments.grooves)), []
-    for split in SPLITS:
-        for number in range(counts[split]):
-            target = folder / split / f"{number:05d}"
-            keys = (seed, "tags", split, number)
-            request = Request(
-                target, splits[split], fonts_of(split), seconds, keys, with_stems=False
-            )
             requests.append((split, request))
     return requests
 

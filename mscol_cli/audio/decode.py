@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from mscol_cli.audio import mpeg
 from mscol_cli.audio.headers import data_bytes, mp4_problem
 from mscol_cli.audio.libav import NoAudioError
 from mscol_cli.audio.limits import check_limits
@@ -282,6 +283,8 @@ def _reason(source: SourceFile, error: Exception) -> str:
     problem = mp4_problem(source)
     if problem is not None:
         return f"{path}: {problem}; copy or export it again"
+    if mpeg.frame_bytes(source.at(mpeg.id3_bytes(source), 4)) == 0:
+        return f"{path}: is not audio that mscol reads: MP3 of a free bit rate; encode it again"
     if isinstance(error, NoAudioError):
         return f"{path}: {error}; leave it out or replace it"
     return f"{path}: is not audio that mscol reads, or is damaged at its start; replace it"

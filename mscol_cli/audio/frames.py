@@ -33,6 +33,7 @@ class FrameBuffer:
         kind = (first.sample_rate, first.layout.name, first.layout.nb_channels)
         self.target = target or kind
         self._fifo = AudioFifo()
+        self._channels = kind[2]
         self._resampler: AudioResampler | None = None
         rate, layout, channels = self.target
         # PyAV does not find the end of the list of planes with 8 channels and more.
@@ -47,6 +48,9 @@ class FrameBuffer:
 
     def push(self, frame: AudioFrame) -> bool:
         """Append a frame. Returns False for a frame of another format."""
+        # PyAV does not check it, and reads the planes of the first frame's channels.
+        if frame.layout.nb_channels != self._channels:
+            return False
         frame.pts = None
         try:
             self._fifo.write(frame)

@@ -11,6 +11,7 @@ from mscol_cli.audio.source import SourceFile
 # Sizes that ffmpeg, SoX, arecord and others write for "unknown", just below 2 and 4 GiB.
 _STREAMED = (range(0x7FFFF000, 0x80001000), range(0xFFFFF000, 0x100000000))
 _FLAC_HEAD = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+_CHUNK_HEAD, _SILENCE = 8, 4096  # bytes
 _VOC_TYPES, _VOC_PADDING = range(1, 10), 4096  # bytes
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
@@ -105,6 +106,25 @@ def joined_at(source: SourceFile) -> int | None:
     if kind in (b"RIFF", b"RIFX", b"FORM"):
         end = 8 + _number(source.at(4, 4), "little" if kind == b"RIFF" else "big")
         return next((offset for offset in (end, end + 1) if source.at(offset, 4) == kind), None)
+    return None
+
+
+def chunk_damage(source: SourceFile) -> str | None:
+    """Describe what is wrong with the chunks behind the samples of a WAV or AIFF file; None without
+    damage, or for other files."""
+    order = {b"RIFF": "little", b"RIFX": "big", b"FORM": "big"}.get(source.at(0, 4))
+    data = data_bytes(source) if order else None
+    if order is None or data is None or data.declared is None or data.missing:
+        return None
+    behind = data.start + data.declared
+    others = [name for name, start, _ in _chunks(source, order) if start != data.start]
+    if b"data" in others or b"SSND" in others:
+        return "damaged: its samples are in two chunks, of which decoders read one"
+    declared_end = 8 + _number(source.at(4, 4), order)
+    # Chunks that are zeros, as are the samples before them: a download that never finished.
+    has_chunks = declared_end - behind >= _CHUNK_HEAD and source.size >= declared_end
+    if has_chunks and source.zeros_at_end() > source.size - behind + _SILENCE:
+        return "damaged: its last samples and the chunks behind them are zeros"
     return None
 
 

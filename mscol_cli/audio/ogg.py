@@ -39,7 +39,8 @@ class OggPages:
     def damage(self) -> str | None:
         """What is missing, as a phrase; None for a complete file."""
         if self.lost:
-            return f"damaged: {self.lost} of its pages are missing"
+            verb = "is" if self.lost == 1 else "are"
+            return f"damaged: {self.lost} of its pages {verb} missing"
         return None if self.ended else "cut off: its last page is missing"
 
 

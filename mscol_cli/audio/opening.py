@@ -6,7 +6,7 @@ import av
 import soundfile
 
 from mscol_cli.audio import matroska, mpeg
-from mscol_cli.audio.headers import joined_at, wave_format
+from mscol_cli.audio.headers import chunk_damage, joined_at, wave_format
 from mscol_cli.audio.libav import LibavReader, NoAudioError
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.ogg import scan_pages
@@ -36,7 +36,7 @@ def open_reader(source: SourceFile, quick: bool = False) -> Reader:
     start = mpeg.id3_bytes(source)
     kind = source.at(start, 4)
     if kind in _SNDFILE:
-        return _sndfile(source.part(start) if start else source)
+        return _sndfile(source.part(start) if start else source, quick)
     is_matroska = kind == b"\x1a\x45\xdf\xa3"
     if is_matroska:
         for declared in matroska.declared_formats(source):
@@ -58,7 +58,7 @@ def _quickly(source: SourceFile) -> Reader:
         return SndfileReader(source)
 
 
-def _sndfile(source: SourceFile) -> Reader:
+def _sndfile(source: SourceFile, quick: bool) -> Reader:
     """Open with libsndfile, or with FFmpeg for codecs that libsndfile lacks."""
     if (claimed := wave_format(source)) is not None:
         check_limits(source.path, *claimed)  # libsndfile reports 0 or 4 GHz as an internal error
@@ -66,6 +66,8 @@ def _sndfile(source: SourceFile) -> Reader:
         raise BadInputError(
             f"{source.path}: a second file is joined to it at byte {second:,}; split them"
         )
+    if not quick and (damage := chunk_damage(source)) is not None:
+        raise BadInputError(f"{source.path}: {damage}; export it again")
     refusal: soundfile.LibsndfileError | None = None
     try:
         reader = SndfileReader(source)

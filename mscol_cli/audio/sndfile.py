@@ -30,7 +30,8 @@ class SndfileReader:
         declared: Duration in seconds by the header; None if the header has none.
         lossless: Whether the codec is lossless, so that a missing sample is detected.
         damage: Known damage of the container; for others, libsndfile raises an error.
-        better_by_ffmpeg: Whether the codec is MP3 or ALAC, where libsndfile misses damage.
+        better_by_ffmpeg: Whether the codec is MP3, ALAC, or ADPCM in WAV, where libsndfile misses
+            damage.
     """
 
     def __init__(self, source: SourceFile, damage: str | None = None) -> None:
@@ -44,7 +45,10 @@ class SndfileReader:
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.lossless = self._file.format != "OGG"
-        self.better_by_ffmpeg = self._file.subtype.startswith(("MPEG", "ALAC"))
+        in_wav = self._file.format in ("WAV", "WAVEX")
+        self.better_by_ffmpeg = self._file.subtype.startswith(("MPEG", "ALAC")) or (
+            in_wav and self._file.subtype in ("IMA_ADPCM", "MS_ADPCM")
+        )
         self.declared = self._declared()
         known = self._file.format == "FLAC" and self.declared is not None
         self._left: int | None = int(self._file.frames) if known else None

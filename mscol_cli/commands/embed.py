@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mscol_cli.commands.panels import OUTPUT, PROCESSES, in_panels
-from mscol_cli.commands.shared import Device, Json, ModelOption, UntrainedEncoder, finish
+from mscol_cli.commands.shared import (
+    Device,
+    Json,
+    ModelOption,
+    Source,
+    UntrainedEncoder,
+    finish,
+    format_done_before,
+)
 from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.errors import UsageError
 from mscol_cli.system.units import counted
@@ -37,10 +45,7 @@ def embed(
     ],
     model: ModelOption = None,
     encoder: UntrainedEncoder = None,
-    source: Annotated[
-        str,
-        typer.Option(help="Source of the stores to embed, such as drums.", metavar="NAME"),
-    ] = "mixture",
+    source: Source = "mixture",
     hop: Annotated[
         float | None,
         typer.Option(
@@ -107,7 +112,7 @@ def _format_result(result: EmbedResult) -> Iterator[str]:
     if not result.finished:
         yield f"{result.output}: all files are done, the first process prints the result"
         return
-    changes = [f"{result.done_before:,} inputs were done before"] if result.done_before else []
+    changes = [format_done_before(result.done_before)] if result.done_before else []
     changes += [f"{result.removed:,} removed"] if result.removed else []
     note = f" ({', '.join(changes)})" if changes else ""
     yield (

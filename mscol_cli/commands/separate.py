@@ -9,7 +9,7 @@ import typer
 
 from mscol_cli.commands.options import with_request
 from mscol_cli.commands.panels import OUTPUT, PROCESSES
-from mscol_cli.commands.shared import DryRun, Json, finish
+from mscol_cli.commands.shared import DryRun, Json, finish, format_done_before
 from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.system.units import counted, format_duration
@@ -70,9 +70,10 @@ def _format_result(result: SeparateResult) -> Iterator[str]:
     if not result.sealed:
         yield f"{result.store}: all tracks are done, another worker seals the store"
         return
+    before = f" ({format_done_before(result.done_before)})" if result.done_before else ""
     yield (
         f"{result.store}: {counted(result.tracks, 'track')},"
-        f" {format_duration(3600 * result.hours)} of music ({result.done_before} were done before),"
+        f" {format_duration(3600 * result.hours)} of music{before},"
         f" in {format_duration(result.seconds)}"
     )
     active = ", ".join(f"{name} {share:.0%}" for name, share in result.active.items())

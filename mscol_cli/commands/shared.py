@@ -15,6 +15,7 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.references import DEFAULT_MODEL, REFERENCES
 from mscol_cli.errors import PartialFailure
 from mscol_cli.recipes.options import device_option, untrained_encoder
+from mscol_cli.system.units import counted
 
 
 def _described(name: str, declared: Any) -> Any:
@@ -43,6 +44,14 @@ ModelOption = Annotated[
 ]
 Device = Annotated[str, _described("device", device_option())]
 UntrainedEncoder = Annotated[str | None, _described("encoder", untrained_encoder())]
+Source = Annotated[
+    str, typer.Option(help="Source to take from the stores, such as drums.", metavar="NAME")
+]
+
+
+def format_done_before(inputs: int) -> str:
+    """Words for inputs that an earlier run processed: `1 input was done before`."""
+    return f"{counted(inputs, 'input')} {'was' if inputs == 1 else 'were'} done before"
 
 
 def print_configurations(texts: Sequence[str], json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mscol_cli.commands.shared import Device, Json, finish
+from mscol_cli.commands.shared import Device, Json, Source, finish
 from mscol_cli.commands.terminal import (
     TerminalProgress,
     print_json,
@@ -27,7 +27,9 @@ def tag(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            help="Audio files, and folders searched recursively.", metavar="INPUT", readable=False
+            help="Audio files, folders searched recursively, sealed stores, or folders of vectors.",
+            metavar="INPUT",
+            readable=False,
         ),
     ],
     head: Annotated[
@@ -58,6 +60,7 @@ def tag(
             metavar="FILE",
         ),
     ] = None,
+    source: Source = "mixture",
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -65,14 +68,14 @@ def tag(
     for each file."""
     from mscol_cli.tag.workflow import TagRequest, run
 
-    request = TagRequest(tuple(inputs), head, top, model, windows, output, device)
+    request = TagRequest(tuple(inputs), head, top, model, windows, output, source, device)
     with TerminalProgress() as progress:
         result = run(request, progress)
     if json:
         print_json(result)
     elif output is not None:
         print_lines(
-            f"{output}: {counted(result.clips, 'file')}, tagged as in {result.task},"
+            f"{output}: {counted(result.clips, 'clip')}, tagged as in {result.task},"
             f" by {result.model}"
         )
     elif windows:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mscol_cli.vectors.contents import VectorsInfo
 
 vectors = typer.Typer(help="Inspect, verify or export a folder of vectors.", no_args_is_help=True)
+SHOWN = 5
+"""Damaged clips of a shard that `verify` prints."""
 VectorsFolder = Annotated[
     Path, typer.Argument(help="A folder of vectors, by 'mscol embed'.", metavar="VECTORS")
 ]
@@ -53,7 +56,7 @@ def verify(path: VectorsFolder, json: Json = False) -> None:
 
     with TerminalProgress() as progress:
         result = run(path, progress)
-        warn_of_damage(progress, result.missing, result.damaged)
+        warn_of_damage(progress, result.missing, _shortened(result.damaged))
     if json:
         print_json(result)
     raise_if_damaged(result)
@@ -82,6 +85,15 @@ def export(
     size = f"{counted(result.clips, 'clip')}, {counted(result.vectors, 'vector')}"
     line = f"{output}: {size}, by {result.model}"
     print_result(result, json, [line])
+
+
+def _shortened(damaged: Sequence[str]) -> Iterator[str]:
+    """The first lines about each file: a shard may have many thousands of clips."""
+    for name, group in groupby(damaged, key=lambda line: line.partition(":")[0]):
+        lines = list(group)
+        yield from lines[:SHOWN]
+        if len(lines) > SHOWN:
+            yield f"{name}: {len(lines) - SHOWN:,} more; --json lists all"
 
 
 def _format_info(info: VectorsInfo) -> Iterator[str]:

@@ -63,6 +63,10 @@ class Augmented(Objective):
         """Project embeddings with the objective."""
         return self.objective.project(embeddings)
 
+    def similarity_vectors(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors of the objective's similarity."""
+        return self.objective.similarity_vectors(embeddings)
+
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:

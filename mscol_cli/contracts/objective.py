@@ -39,7 +39,7 @@ class Objective(nn.Module, ABC):
     batch: crops are divided among processes after `plan`, and embeddings, or the projections that
     `project` returns, are gathered with gradients before `loss`.
 
-    Projection head and similarity belong to the objective and are discarded after pre-training.
+    Projection head and similarity belong to the objective; embedding audio does not need them.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -94,6 +94,20 @@ class Objective(nn.Module, ABC):
             By name, (rows, ...), gathered with gradients for `loss`. By default, the embeddings.
         """
         return embeddings
+
+    def similarity_vectors(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors whose inner products are the similarities that this objective has learned.
+
+        Stem retrieval uses them with `similarity=learned`. An objective that does not override this
+        method has none.
+
+        Args:
+            embeddings: (rows, embedding_dim).
+
+        Returns:
+            Vectors of the rows as anchors (rows, n) and as positives (rows, n).
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def loss(

@@ -128,8 +128,8 @@ class Separator(ABC):
                 `TrackInput.files`.
 
         Returns:
-            (channels, samples) of the same length, by name: `mixture` and each of `sources`. A
-            source that is absent from the track is all zero.
+            (channels, samples) of the same length, by name: `mixture` and each of `sources`, and
+            no other. A source that is absent from the track is all zero.
 
         Raises:
             BadInputError: The track cannot be separated; it is reported and skipped. Any other

@@ -136,13 +136,14 @@ class Task(ABC):
 class StemRetrieval(Task):
     """Base class of tasks without labels: find the stem that belongs to other stems of its track.
 
-    The data is a store with sources. Clip embeddings of the frozen encoder are compared by cosine;
-    no classifier is trained.
+    The data is a store with sources. Clip embeddings of the frozen encoder are compared; no
+    classifier is trained.
 
     Attributes:
         query: What is given: `rest`, the mixture of all other sources of a track, or `stem`, each
             of them on its own.
         candidates: What is searched: `all` stems of all tracks, or those of the same `source`.
+        similarity: `cosine` of clip embeddings, or what the objective of the run has `learned`.
     """
 
     protocol = ProbeProtocol(
@@ -150,6 +151,7 @@ class StemRetrieval(Task):
     )
     query: Literal["rest", "stem"] = "rest"
     candidates: Literal["all", "source"] = "all"
+    similarity: Literal["cosine", "learned"] = "cosine"
 
     def load(self, folder: Path) -> TaskData:
         """Raise MissingDataError: stems have no labels and no splits."""

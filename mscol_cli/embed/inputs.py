@@ -1,4 +1,4 @@
-"""The clips to embed: audio files, and one source of the tracks of stores."""
+"""The clips of audio files, folders and stores: what `embed` and `tag` take as INPUT."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mscol_cli.store.header import HEADER, TRACKS
 from mscol_cli.store.records import TrackRecord, newest, read_tracks
 from mscol_cli.system.files import absolute_path, file_hash, is_regular
 from mscol_cli.system.outcomes import Failures
-from mscol_cli.vectors import FileVersion, VectorEntry, is_vector_folder
+from mscol_cli.vectors import FileVersion, VectorEntry
 
 Warn = Callable[[str], None]
 Known = tuple[NDArray[np.float32], int]
@@ -34,7 +34,7 @@ SILENT = "the source is silent"
 
 @dataclass(frozen=True)
 class Input:
-    """A clip to embed.
+    """A clip of an input.
 
     Attributes:
         id: Its name, unique among the inputs.
@@ -49,6 +49,24 @@ class Input:
     version: FileVersion | None
     sha256: str | None = None
     track: Callable[[int], Waveform] | None = None
+
+    @property
+    def name(self) -> str:
+        """Name in messages."""
+        return str(self.path) if self.track is None else f"{self.path}: track {self.id}"
+
+    def read(self, sample_rate: int, warn: Warn | None = None) -> Waveform:
+        """Read the waveform at a sample rate in Hz; `warn` receives warnings of the decoder.
+
+        Raises:
+            BadInputError: It cannot be read, or the track lacks the source (`SILENT`).
+        """
+        if self.track is None:
+            return load_waveform(self.path, sample_rate, warn)
+        waveform = self.track(sample_rate)
+        if isinstance(waveform, np.ndarray) and not waveform.any():
+            raise BadInputError(f"{self.name}: {SILENT}")
+        return waveform
 
     def is_current(self, entry: VectorEntry) -> bool:
         """Whether an entry has the vectors of this version, or is known to be silent."""
@@ -78,7 +96,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of `mscol embed`.
+    """Clips of inputs.
 
     Attributes:
         clips: Files in the order of the inputs, then tracks of stores.
@@ -108,7 +126,12 @@ class Inputs:
 
 def is_silent(entry: VectorEntry) -> bool:
     """Whether a track has no vector because it lacks the source."""
-    return entry.failure is not None and entry.failure.endswith(SILENT)
+    return entry.failure is not None and is_silent_reason(entry.failure)
+
+
+def is_silent_reason(reason: str) -> bool:
+    """Whether a reason why a track has no vector is that it lacks the source."""
+    return reason.endswith(SILENT)
 
 
 def find_inputs(paths: Sequence[Path], source: str) -> Inputs:
@@ -119,14 +142,9 @@ def find_inputs(paths: Sequence[Path], source: str) -> Inputs:
         source: Source of the stores; another than the mixture excludes files.
 
     Raises:
-        UsageError: Two clips have the same id, a store lacks the source, or an input is a folder of
-            vectors.
+        UsageError: Two clips have the same id, or a store lacks the source.
         MissingDataError: An input does not exist, or no input holds audio.
     """
-    for path in filter(is_vector_folder, paths):
-        raise UsageError(
-            f"{path} is a folder of vectors: 'mscol vectors export {path} -o FILE' exports it."
-        )
     stores = [Store.open(path) for path in paths if is_regular(path / HEADER)]
     others = [path for path in paths if not is_regular(path / HEADER)]
     if source != MIXTURE and others:
@@ -153,25 +171,12 @@ def load(one: Input, sample_rate: int, find: FindKnown, warn: Warn | None = None
             version, digest = FileVersion.of(one.path), _hash(one.path)
         if version is not None and (known := find(digest)) is not None:
             return Loaded(one, version, digest, None, known)
-        waveform = _read(one, sample_rate, warn)
+        waveform = one.read(sample_rate, warn)
         if one.track is None and FileVersion.of(one.path) != version:
             raise UnreadableInputError(f"{one.path}: changed while it was read; try again")
     except Exception as error:
-        return Loaded(one, version, digest, input_failure(_name(one), error))
-    return Loaded(one, version, digest, Clip(_name(one), waveform))
-
-
-def _name(one: Input) -> str:
-    return str(one.path) if one.track is None else f"{one.path}: track {one.id}"
-
-
-def _read(one: Input, sample_rate: int, warn: Warn | None) -> Waveform:
-    if one.track is None:
-        return load_waveform(one.path, sample_rate, warn)
-    waveform = one.track(sample_rate)
-    if isinstance(waveform, np.ndarray) and not waveform.any():
-        raise BadInputError(f"{_name(one)}: {SILENT}")
-    return waveform
+        return Loaded(one, version, digest, input_failure(one.name, error))
+    return Loaded(one, version, digest, Clip(one.name, waveform))
 
 
 def _hash(path: Path) -> str | None:
@@ -191,11 +196,11 @@ def _tracks(store: Store, source: str) -> Iterator[Input]:
         zip(store.index.track_ids, store.track_samples.tolist(), strict=True)
     ):
         version = FileVersion(str(absolute_path(store.path)), 2 * samples, 0)
-        digest = _track_hash(store, records[name], source)
+        digest = track_hash(store, records[name], source)
         yield Input(name, store.path, version, digest, partial(_waveform, store, row, column))
 
 
-def _track_hash(store: Store, record: TrackRecord, source: str) -> str:
+def track_hash(store: Store, record: TrackRecord, source: str) -> str:
     """Hash of what determines the samples of a track: its input files and the separator."""
     files = {role: stamp.sha256 for role, stamp in record.files.items()}
     content = [

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.embed.inputs import SILENT, FindKnown, Input, Loaded, load
+from mscol_cli.embed.inputs import FindKnown, Input, Loaded, is_silent_reason, load
 from mscol_cli.embed.pending import Pending
 from mscol_cli.embed.pooling import pool_windows
 from mscol_cli.engine.embedding import DECODERS, Clip, ClipEmbedding, embed_groups, whole_windows
@@ -184,7 +184,7 @@ class Worker:
         except BadInputError as error:
             unknown = FileVersion(str(absolute_path(part.input.path)), 0, 0)
             writer.fail(name, version or unknown, str(error), sha256=digest)
-            if not str(error).endswith(SILENT):
+            if not is_silent_reason(str(error)):
                 self.failed += 1
                 self._progress.warn(f"skipped {error}")
             return

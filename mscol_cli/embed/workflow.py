@@ -29,7 +29,7 @@ from mscol_cli.host import load_registry
 from mscol_cli.system.launcher import exit_with_parent
 from mscol_cli.system.outcomes import MAKE_ROOM, Failures, nothing_usable, resumable, writing
 from mscol_cli.system.units import counted
-from mscol_cli.vectors import VectorFolder, VectorHeader
+from mscol_cli.vectors import VectorFolder, VectorHeader, is_vector_folder
 from mscol_cli.vectors.header import POOLS, PRECISIONS
 
 DEFAULT_OUTPUT = Path("embeddings.npz")
@@ -125,6 +125,10 @@ def run(
         exit_with_parent()
     jobs = wanted_jobs(request.jobs, request.gpus)
     _check(request)
+    for path in filter(is_vector_folder, request.inputs):
+        raise UsageError(
+            f"{path} is a folder of vectors: 'mscol vectors export {path} -o FILE' exports it."
+        )
     inputs = find_inputs(request.inputs, request.source)
     device = pick_device("cpu" if jobs > 1 else local_device(request.device))
     model = resolve_model(request.model, request.encoder, load_registry(), device)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from mscol_cli.store.segments import SEGMENT, segment_starts
 from mscol_cli.system.prefetch import map_ahead
 
 Decode = Callable[[Path, int], Waveform]
+ReadClip = Callable[[int], Waveform]
+"""Maps a sample rate in Hz to a waveform (samples,)."""
 DECODERS = min(4, os.cpu_count() or 1)
 FOLD_FROM = 8
 """Windows of a group from which a folded copy of the encoder saves more time than it takes."""
@@ -120,15 +123,29 @@ def embed_files(
         noise: Keep the encoder's stochastic layers (stochastic depth) in training mode.
         decode: Maps a file and a sample rate in Hz to a waveform (samples,).
     """
+    readers = ((str(path), partial(decode, path)) for path in paths)
+    clips = read_ahead(readers, encoder.sample_rate)
+    return embed_clips(encoder, clips, device=device, cut=cut, noise=noise)
 
-    def load(path: Path) -> Clip | BadInputError:
+
+def read_ahead(
+    readers: Iterable[tuple[str, ReadClip]], sample_rate: int
+) -> Iterator[Clip | BadInputError]:
+    """Read clips in order, a few ahead. Any exception while a clip is read becomes its failure.
+
+    Args:
+        readers: Name in messages, and reader, of each clip.
+        sample_rate: Sample rate of the waveforms in Hz.
+    """
+
+    def read(reader: tuple[str, ReadClip]) -> Clip | BadInputError:
+        name, read_clip = reader
         try:
-            return Clip(str(path), decode(path, encoder.sample_rate))
+            return Clip(name, read_clip(sample_rate))
         except Exception as error:
-            return input_failure(str(path), error)
+            return input_failure(name, error)
 
-    decoded = map_ahead(load, paths, DECODERS)
-    return embed_clips(encoder, decoded, device=device, cut=cut, noise=noise)
+    return map_ahead(read, readers, DECODERS)
 
 
 def embed_clips(

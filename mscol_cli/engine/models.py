@@ -24,7 +24,7 @@ from mscol_cli.hub.client import download
 from mscol_cli.hub.names import is_hub_name, parse_name
 from mscol_cli.recipes.options import PartsSettings
 from mscol_cli.runs import checkpoint as checkpoints
-from mscol_cli.runs.layout import ENCODER, LATEST, RUNS, find_named, latest_run
+from mscol_cli.runs.layout import ENCODER, LATEST, OBJECTIVE, RUNS, find_named, latest_run
 
 DEFAULT_ENCODER = PartsSettings.encoder
 
@@ -249,6 +249,19 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], sour
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise UsageError(f"the weights in {source} do not fit this encoder: {reason}") from error
+
+
+def load_objective(model: Model, registry: Registry, device: torch.device) -> Objective:
+    """Load the objective of a trained model, in eval mode.
+
+    Raises:
+        UsageError: The model has no checkpoint with an objective.
+    """
+    if model.folder is None or not (model.folder / f"{OBJECTIVE}.safetensors").exists():
+        raise UsageError(f"{model.name} has no objective, only an encoder.")
+    objective = build_objective(recorded_objective(model.info, registry), model.encoder, seed=0)
+    load_weights(objective, checkpoints.read_weights(model.folder, OBJECTIVE), model.folder)
+    return objective.eval().to(device)
 
 
 def _find_checkpoint(path: Path, accepted: str = FOLDERS) -> checkpoints.Checkpoint:

@@ -62,7 +62,9 @@ def download(name: HubName, files: Sequence[str] = FILES) -> Snapshot:
     folder = Path(path)
     missing = [file for file in files if not (folder / file).is_file()]
     if missing:
-        raise UsageError(f"{name} does not hold such a model: it lacks {' and '.join(missing)}.")
+        raise UsageError(
+            f"{name} does not hold a model of mscol: it lacks {' and '.join(missing)}."
+        )
     for file in files:
         _check_hash(name, folder / file)
     return Snapshot(folder, HubName(name.repository, folder.name))

@@ -14,7 +14,7 @@ from torch import Tensor
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import Model, load_weights, resolve_model
-from mscol_cli.engine.references import UNTRAINED
+from mscol_cli.engine.references import LOGMEL, UNTRAINED
 from mscol_cli.errors import UsageError
 from mscol_cli.host import Registry
 from mscol_cli.host.guard import label_of
@@ -129,8 +129,8 @@ def restore_initial(encoder: Encoder, run: Path, info: Mapping[str, Any]) -> Non
 
 
 def _resolve(reference: str, registry: Registry) -> Model:
-    if reference == UNTRAINED:
-        raise UsageError(f"--init needs trained weights: omit it instead of --init {UNTRAINED}.")
+    if reference in (UNTRAINED, LOGMEL):
+        raise UsageError(f"--init needs trained weights, and {reference} has none: omit --init.")
     return resolve_model(reference, None, registry, torch.device("cpu"))
 
 

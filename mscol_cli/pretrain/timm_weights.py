@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import timm
 from torch import Tensor, nn
 
 from mscol_cli.contracts.encoder import Encoder
@@ -62,6 +61,8 @@ def _find_network(encoder: Encoder) -> tuple[str, Any]:
 
 def _adapted(network: nn.Module, described: Mapping[str, Any], path: Path) -> Mapping[str, Tensor]:
     """Tensors of the original network, with the input channels of the encoder's."""
+    import timm
+
     first: Any = network.get_submodule(described["first_conv"])
     original = timm.create_model(
         f"{described['architecture']}.{described['tag']}",

@@ -1,4 +1,4 @@
-"""Embeddings of audio files, computed once for each model and version of a file."""
+"""Embeddings of clips, computed once for each model and version of a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mscol_cli.audio import Corruption, load_corrupted
 from mscol_cli.cache.folder import in_use, lock_for_use, vectors_folder
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.embedding import Decode, embed_files
+from mscol_cli.engine.embedding import Decode, ReadClip, embed_clips, read_ahead
 from mscol_cli.engine.models import Model
 from mscol_cli.engine.vector_header import vector_header
 from mscol_cli.engine.waveforms import load_waveform
@@ -29,14 +29,38 @@ FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """Embeddings of a list of files.
+class CacheClip:
+    """A clip whose embeddings are cached.
 
     Attributes:
-        windows: (windows, dim) float32, concatenated over files; on disk if they are too large for
+        id: Its name in the cache, unique among all clips of all data.
+        name: Its name in messages.
+        read: Reads its waveform.
+        version: State of its file; None if it cannot be accessed, then nothing is cached.
+        sha256: Hash of what determines the waveform; None if the version alone decides.
+    """
+
+    id: str
+    name: str
+    read: ReadClip
+    version: FileVersion | None
+    sha256: str | None = None
+
+    def is_current(self, entry: VectorEntry) -> bool:
+        """Whether an entry has the embeddings of this clip."""
+        same = entry.version == self.version and entry.failure is None
+        return same and self.sha256 in (None, entry.sha256)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Embeddings of a list of clips.
+
+    Attributes:
+        windows: (windows, dim) float32, concatenated over clips; on disk if they are too large for
             memory.
-        counts: (files,) int64 windows per file, 0 for a file that could not be embedded.
-        failures: Reason of each failure, by row of the file.
+        counts: (clips,) int64 windows per clip, 0 for a clip that could not be embedded.
+        failures: Reason of each failure, by row of the clip.
     """
 
     windows: Windows
@@ -64,12 +88,7 @@ def embed_cached(
     progress: Progress,
     corruption: Corruption | None = None,
 ) -> Embedded:
-    """Embed audio files, and cache the embeddings.
-
-    Cached embeddings of the same model and file are reused, also those from before an
-    interruption. Files that failed are retried: the cause may have been a disk, a permission or a
-    missing decoder. If the cache cannot be written, mscol warns and embeds without it. Progress
-    advances by one per file.
+    """Embed audio files, and cache the embeddings, as `embed_cached_clips` does.
 
     Args:
         folder: The cache, from `open_cache` for the same model and corruption.
@@ -78,49 +97,69 @@ def embed_cached(
         device: Device of the encoder.
         progress: Receives warnings and the progress.
         corruption: Corruption to apply to each file first.
+    """
+    decode: Decode = partial(load_waveform, warn=progress.warn)
+    if corruption is not None:
+        decode = partial(load_corrupted, corruption=corruption, warn=progress.warn)
+    versions = map(FileVersion.of, paths)
+    clips = [
+        CacheClip(version.path if version else "", str(path), partial(decode, path), version)
+        for path, version in zip(paths, versions, strict=True)
+    ]
+    return embed_cached_clips(folder, model, clips, device, progress)
+
+
+def embed_cached_clips(
+    folder: VectorFolder,
+    model: Model,
+    clips: Sequence[CacheClip],
+    device: torch.device,
+    progress: Progress,
+) -> Embedded:
+    """Embed clips, and cache the embeddings.
+
+    Cached embeddings of the same model and clip are reused, also those from before an
+    interruption. Clips that failed are retried: the cause may have been a disk, a permission or a
+    missing decoder. If the cache cannot be written, mscol warns and embeds without it. Progress
+    advances by one per clip.
 
     Raises:
         MscolError: Embeddings that were written to the cache cannot be read again.
     """
-    files = [FileVersion.of(path) for path in paths]
-    entries = _find_intact(folder, files)
+    entries = _find_intact(folder, clips)
     missing = [row for row, entry in enumerate(entries) if entry is None]
-    progress.advance(len(paths) - len(missing))
-    decode: Decode = partial(load_waveform, warn=progress.warn)
-    if corruption is not None:
-        decode = partial(load_corrupted, corruption=corruption, warn=progress.warn)
+    progress.advance(len(clips) - len(missing))
     failures: dict[int, str] = {}
-    wanted = [paths[row] for row in missing]
+    readers = ((clips[row].name, clips[row].read) for row in missing)
     with _Cache(folder, progress) as cache:
-        results = embed_files(model.encoder, wanted, device=device, decode=decode)
+        waveforms = read_ahead(readers, model.encoder.sample_rate)
+        results = embed_clips(model.encoder, waveforms, device=device)
         for row, result in zip(missing, results, strict=True):
             if isinstance(result, BadInputError):
                 failures[row] = str(result)
             else:
-                cache.add(row, files[row], result.windows)
+                cache.add(row, clips[row], result.windows)
             progress.advance()
     folder.refresh()
-    for row, file in cache.stored.items():
-        entries[row] = _reread(folder, file)
+    for row, name in cache.stored.items():
+        entries[row] = _reread(folder, name)
     windows, counts = _joined(folder, entries, cache.unstored)
     return Embedded(windows, counts, failures)
 
 
-def _find_intact(
-    folder: VectorFolder, files: Sequence[FileVersion | None]
-) -> list[VectorEntry | None]:
-    """Cached vectors of files; None if they are missing or damaged, or of another version."""
-    entries = [None if file is None else folder.find(file.path) for file in files]
+def _find_intact(folder: VectorFolder, clips: Sequence[CacheClip]) -> list[VectorEntry | None]:
+    """Cached vectors of clips; None if they are missing or damaged, or of another version."""
+    entries = [folder.find(clip.id) for clip in clips]
     found = [
-        entry if entry is not None and entry.version == file and entry.failure is None else None
-        for entry, file in zip(entries, files, strict=True)
+        entry if entry is not None and clip.is_current(entry) else None
+        for entry, clip in zip(entries, clips, strict=True)
     ]
     damaged = folder.damaged([entry for entry in found if entry is not None])
     return [None if entry is None or entry.id in damaged else entry for entry in found]
 
 
-def _reread(folder: VectorFolder, file: FileVersion) -> VectorEntry:
-    entry = folder.find(file.path)
+def _reread(folder: VectorFolder, name: str) -> VectorEntry:
+    entry = folder.find(name)
     if entry is None or not folder.holds(entry):
         raise MscolError(
             f"{folder.path} lost embeddings that were written to it: set MSCOL_CACHE to a folder on"
@@ -133,7 +172,7 @@ class _Cache:
     """A folder of vectors; after a failed write, nothing more is written.
 
     Attributes:
-        stored: Files whose vectors are in the folder, by row.
+        stored: Ids of the clips whose vectors are in the folder, by row.
         unstored: Vectors that are not, by row.
     """
 
@@ -141,19 +180,19 @@ class _Cache:
         self._folder, self._progress = folder, progress
         self._writer: VectorWriter | None = None
         self._works = True
-        self._waiting: dict[int, FileVersion] = {}
-        self.stored: dict[int, FileVersion] = {}
+        self._waiting: dict[int, str] = {}
+        self.stored: dict[int, str] = {}
         self.unstored: dict[int, FloatArray] = {}
 
-    def add(self, row: int, file: FileVersion | None, windows: FloatArray) -> None:
+    def add(self, row: int, clip: CacheClip, windows: FloatArray) -> None:
         # Vectors are kept until they are on disk.
         self.unstored[row] = windows
-        if file is not None and self._works:
+        if clip.version is not None and self._works:
             with self._or_warning():
                 if self._writer is None:
                     self._writer = VectorWriter(self._folder)
-                self._writer.add(file.path, file, windows)
-                self._waiting[row] = file
+                self._writer.add(clip.id, clip.version, windows, sha256=clip.sha256)
+                self._waiting[row] = clip.id
                 if self._writer.flush(only_if_due=True):
                     self._flushed()
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, logit, softmax
-from sklearn.metrics import precision_recall_curve
 
 from mscol_cli.probe.windows import BoolArray, FloatArray
 
@@ -139,6 +138,8 @@ def _platt(logits: FloatArray, targets: BoolArray) -> tuple[float, float]:
 
 
 def _threshold(probabilities: FloatArray, targets: BoolArray) -> float:
+    from sklearn.metrics import precision_recall_curve
+
     if not targets.any():
         return DEFAULT_THRESHOLD
     precision, recall, thresholds = precision_recall_curve(targets, probabilities)

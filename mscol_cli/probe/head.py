@@ -44,7 +44,8 @@ class HeadModel:
         step: Number of training steps.
         encoder: Name, owner, version and options of its encoder.
         framing: Sample rate in Hz, window and hop in samples, level, and size of a vector.
-        folder: Checkpoint folder, relative to the folder of the head; None for an untrained model.
+        folder: Checkpoint folder, relative to the folder of the head; None for a model that
+            is found by its name: the bundled one, one of the Hub, an untrained one.
     """
 
     name: str
@@ -157,7 +158,7 @@ def write_head(folder: Path, head: Head, model: Model, tuned: Encoder | None) ->
     # The record is written last, so that it never belongs to other weights.
     (folder / RECORD).unlink(missing_ok=True)
     write_bytes(folder / WEIGHTS, serialise(head.classifier))
-    recorded = replace(head.record.model, folder=_relative(model.folder, folder))
+    recorded = replace(head.record.model, folder=_relative(model, folder))
     if tuned is not None:
         recorded = _write_tuned(folder / FINETUNED, head.record, model, tuned)
     write_json(folder / RECORD, {**STAMP, **as_json(replace(head.record, model=recorded))})
@@ -203,9 +204,11 @@ def _write_tuned(folder: Path, record: HeadRecord, model: Model, tuned: Encoder)
     return replace(record.model, hash=weights_hash(folder), folder=folder.name)
 
 
-def _relative(path: Path | None, start: Path) -> str | None:
-    """A path relative to a folder, so that both can be moved together."""
-    if path is None:
+def _relative(model: Model, start: Path) -> str | None:
+    """The folder of a user's own model relative to that of a head, so that both can be moved
+    together."""
+    path = model.folder
+    if path is None or model.run is None:
         return None
     try:
         return Path(os.path.relpath(path.resolve(), start.resolve())).as_posix()

@@ -16,11 +16,12 @@ from mscol_cli.contracts.task import StemRetrieval
 from mscol_cli.engine.embedding import Clip, embed_clips
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
+from mscol_cli.probe.similarity import ClipVectors, Vectors, clip_vectors
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.store import ACTIVE_LEVEL, SAMPLE_RATE, Store
 
 TIE = 1e-9
-"""Cosines that differ by less are equal up to rounding."""
+"""Similarities that differ by less, relative to the largest, are equal up to rounding."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,18 @@ class Retrieved:
 def retrieve(
     store: Store, task: StemRetrieval, model: Model, device: torch.device, progress: Progress
 ) -> Retrieved:
-    """Embed stems and queries, and rank all candidates of each query by cosine.
+    """Embed stems and queries, and rank all candidates of each query by similarity.
 
     Raises:
-        UsageError: The store has fewer than two sources.
+        UsageError: The store has fewer than two sources, or the model no learned similarity.
         MissingDataError: Fewer than two tracks have stems to retrieve.
     """
     sounds = find_sounding(store)
     queries = make_queries(sounds, task.query)
     stems = [Part(track, (source,)) for track, source in np.argwhere(sounds).tolist()]
     parts = list(dict.fromkeys(chain(stems, (query.given for query in queries))))
-    vectors, windows, failures = _embed(store, parts, model, device, progress)
+    as_vectors = clip_vectors(task.similarity, model, device)
+    vectors, windows, failures = _embed(store, parts, model, as_vectors, device, progress)
     failed = {track for track, _ in failures}
     kept = [query for query in queries if query.given.track not in failed]
     stems = [part for part in stems if part.track not in failed]
@@ -126,24 +128,24 @@ def make_queries(sounds: BoolArray, kind: str) -> list[Query]:
 def rank_targets(
     queries: Sequence[Query],
     stems: Sequence[Part],
-    vectors: dict[Part, FloatArray],
+    vectors: dict[Part, Vectors],
     *,
     same_source: bool,
 ) -> FloatArray:
-    """Rank the target of each query among its candidates by cosine; equal ones share a rank.
+    """Rank the target of each query among its candidates by inner product; equal ones share a rank.
 
     Stems that a query consists of are not among its candidates.
 
     Args:
         queries: The queries.
         stems: All stems that sound.
-        vectors: (dim,) vectors of length 1 of stems and queries.
+        vectors: Vectors (dim,) of stems and queries, as a query and as a candidate.
         same_source: Whether candidates are of the target's source only.
 
     Returns:
         (queries, 2) rank, 1 for the first, and number of candidates.
     """
-    matrix = np.stack([vectors[stem] for stem in stems])
+    matrix = np.stack([vectors[stem][1] for stem in stems])
     track = np.array([stem.track for stem in stems])
     source = np.array([stem.sources[0] for stem in stems])
     ranks = np.empty((len(queries), 2))
@@ -152,19 +154,25 @@ def rank_targets(
         candidates = ~(own & np.isin(source, query.given.sources))
         if same_source:
             candidates &= source == target
-        cosines = matrix @ vectors[query.given]
-        gap = cosines[candidates] - cosines[own & (source == target)]
-        equal = (np.abs(gap) <= TIE).sum() - 1  # the target itself
-        ranks[row] = 1 + (gap > TIE).sum() + equal / 2, candidates.sum()
+        similarities = matrix @ vectors[query.given][0]
+        gap = similarities[candidates] - similarities[own & (source == target)]
+        tie = TIE * np.abs(similarities).max()
+        equal = (np.abs(gap) <= tie).sum() - 1  # the target itself
+        ranks[row] = 1 + (gap > tie).sum() + equal / 2, candidates.sum()
     return ranks
 
 
 def _embed(
-    store: Store, parts: Sequence[Part], model: Model, device: torch.device, progress: Progress
-) -> tuple[dict[Part, FloatArray], int, list[tuple[int, str]]]:
-    """Vectors of length 1, by part; the number of windows; rows and reasons of failed tracks."""
+    store: Store,
+    parts: Sequence[Part],
+    model: Model,
+    as_vectors: ClipVectors,
+    device: torch.device,
+    progress: Progress,
+) -> tuple[dict[Part, Vectors], int, list[tuple[int, str]]]:
+    """Vectors by part; the number of windows; rows and reasons of failed tracks."""
     progress.begin("embedding", len(parts), "clip")
-    vectors: dict[Part, FloatArray] = {}
+    vectors: dict[Part, Vectors] = {}
     failures: dict[int, str] = {}
     windows = 0
     clips = _clips(store, parts, model.encoder.sample_rate)
@@ -173,8 +181,7 @@ def _embed(
         if isinstance(result, BadInputError):
             failures.setdefault(part.track, str(result))
         else:
-            mean = result.windows.mean(axis=0, dtype=np.float64)
-            vectors[part] = mean / max(float(np.linalg.norm(mean)), np.finfo(np.float64).tiny)
+            vectors[part] = as_vectors(result.windows)
             windows += len(result.windows)
         progress.advance()
     progress.end()

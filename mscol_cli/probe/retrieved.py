@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -45,21 +44,14 @@ def retrieve_stems(
     retrieved = retrieve(store, task, model, device, progress)
     scores = _clip_scores(store, retrieved, settings.protocol.metrics)
     result = ProbeResult(
-        task=settings.part.name,
-        data=str(folder),
-        options=asdict(settings.part.options),
-        protocol=settings.described_protocol(),
-        recipe=settings.recipe,
-        model=model.name,
-        model_hash=model.hash,
-        model_step=model.step,
+        **settings.describe(folder, model),
         seeds=0,
         test_sets=(_scored_set(store, retrieved, scores, settings.protocol.metrics),),
         counts={TEST_SET: len(retrieved.queries)},
         windows={TEST_SET: retrieved.windows},
         classes=(),
         failures=tuple(retrieved.failures),
-        notes=tuple(_notes(store, retrieved, model)),
+        notes=tuple(_notes(store, task, retrieved, model)),
     )
     return result, scores
 
@@ -126,8 +118,11 @@ def _by_source(store: Store, retrieved: Retrieved, metrics: Sequence[str]) -> It
         yield ClassScore(name, len(ranks), values)
 
 
-def _notes(store: Store, retrieved: Retrieved, model: Model) -> Iterator[str]:
-    yield "stems are compared by the cosine of clip embeddings, also for a learned similarity"
+def _notes(store: Store, task: StemRetrieval, retrieved: Retrieved, model: Model) -> Iterator[str]:
+    if task.similarity == "cosine":
+        yield "stems are compared by the cosine of clip embeddings, also for a learned similarity"
+    else:
+        yield "stems are compared by the similarity that the objective has learned"
     silent = {name: count for name, count in retrieved.silent.items() if count}
     if silent:
         counted = ", ".join(f"{name} {count:,}" for name, count in silent.items())

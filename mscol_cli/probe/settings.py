@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mscol_cli.audio import Corruption
 from mscol_cli.audio.corruption import RANGES
@@ -20,6 +20,9 @@ from mscol_cli.probe.request import ProbeOptions, ProbeRequest
 from mscol_cli.probe.tasks import DATA, build_task
 from mscol_cli.recipes.recipe import read_recipe, to_toml
 from mscol_cli.store import Store, store_beside
+
+if TYPE_CHECKING:
+    from mscol_cli.engine.models import Model
 
 DEFAULT_SEEDS = 5
 
@@ -76,6 +79,19 @@ class ProbeSettings:
             item.name: getattr(self.protocol, item.name)
             for item in fields(self.protocol)
             if "help" in item.metadata
+        }
+
+    def describe(self, folder: Path, model: Model) -> dict[str, Any]:
+        """Fields of a result that do not depend on scores: task, data set and model."""
+        return {
+            "task": self.part.name,
+            "data": str(folder),
+            "options": asdict(self.part.options),
+            "protocol": self.described_protocol(),
+            "recipe": self.recipe,
+            "model": model.name,
+            "model_hash": model.hash,
+            "model_step": model.step,
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -194,14 +194,7 @@ def _result(
     folder, data = data_set
     overlap = overlap_note(model, data.items, settings.part.name)
     return ProbeResult(
-        task=settings.part.name,
-        data=str(folder),
-        options=asdict(settings.part.options),
-        protocol=settings.described_protocol(),
-        recipe=settings.recipe,
-        model=model.name,
-        model_hash=model.hash,
-        model_step=model.step,
+        **settings.describe(folder, model),
         seeds=len(trained.probes),
         test_sets=(),
         counts={split: len(clips.counts) for split, clips in embedded.clips.items()},

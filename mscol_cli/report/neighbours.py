@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,22 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from mscol_cli.contracts.encoder import Encoder
-from mscol_cli.contracts.plans import Crops, StoreIndex
+from mscol_cli.audio.resample import resample_array
+from mscol_cli.contracts.plans import MIXTURE, StoreIndex
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.embedding import windows_per_pass
-from mscol_cli.engine.encoding import encode
-from mscol_cli.engine.models import load_model
+from mscol_cli.embed.inputs import track_hash
+from mscol_cli.engine.models import Model, load_model
 from mscol_cli.errors import MscolError
 from mscol_cli.host import load_registry
 from mscol_cli.pages.page import Block, Excerpt, Neighbours, Section, Text
+from mscol_cli.probe.cache import CacheClip, embed_cached_clips, open_cache
 from mscol_cli.report.material import Material
 from mscol_cli.runs.trained import FoundRun
 from mscol_cli.store import SAMPLE_RATE, Store
+from mscol_cli.store.header import TRACKS
+from mscol_cli.store.records import newest, read_tracks
+from mscol_cli.system.files import absolute_path
+from mscol_cli.vectors import FileVersion
 
 MAX_BYTES = 8_000_000
 """Audio in one page, before Base64 encoding, which adds a third."""
@@ -110,10 +115,8 @@ def _of_run(
         return []
     store = Store.open(Path(run.store["path"]))
     progress.note(f"nearest neighbours of {run.label}")
-    encoder = load_model(run.folder, load_registry(), device).encoder
-    if encoder.sample_rate != SAMPLE_RATE:
-        return []
-    nearest = nearest_tracks(store, encoder, queries=queries, device=device)
+    model = load_model(run.folder, load_registry(), device)
+    nearest = nearest_tracks(store, model, queries=queries, device=device, progress=progress)
     return list(_blocks(run, store, nearest, sounds))
 
 
@@ -128,27 +131,33 @@ def _blocks(run: FoundRun, store: Store, nearest: list[Nearest], sounds: Sounds)
 
 def nearest_tracks(
     store: Store,
-    encoder: Encoder,
+    model: Model,
     *,
     queries: int,
     neighbours: int = 3,
     max_tracks: int = 400,
     device: torch.device,
+    progress: Progress,
 ) -> list[Nearest]:
     """Find the nearest tracks, by the loudest segment of each.
 
+    The vectors of the segments are in the cache of embeddings, as those of probed clips.
+
     Args:
-        store: Store at the encoder's sample rate.
-        encoder: Encoder on `device`, in eval mode.
+        store: The store.
+        model: Model with its encoder on `device`.
         queries: Number of tracks to find neighbours of, evenly spaced.
         neighbours: Number of neighbours of each.
         max_tracks: Number of tracks to compare; of a larger store, evenly spaced ones.
         device: Device of the encoder.
+        progress: Receives warnings and the progress.
     """
-    segments = _evenly(_loudest(store.index, encoder.crop_samples), max_tracks)
+    encoder = model.encoder
+    window = -(-encoder.crop_samples * SAMPLE_RATE // encoder.sample_rate)
+    segments = _evenly(_loudest(store.index, window), max_tracks)
+    segments, vectors = _embed(store, model, segments, device, progress)
     if len(segments) < 2:
         return []
-    vectors = _embed(store, encoder, segments, device)
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
     nearest = []
@@ -176,32 +185,46 @@ def _evenly(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 
 def _embed(
-    store: Store, encoder: Encoder, segments: NDArray[np.int64], device: torch.device
-) -> NDArray[np.float32]:
-    """(segments, dim) unit vectors, the normalised mean over the windows of each segment."""
-    index, samples = store.index, encoder.crop_samples
-    counts = index.segment_samples[segments] // samples
-    within = np.concatenate([np.arange(count) for count in counts]) * samples
-    starts = np.repeat(index.segment_start[segments], counts) + within
-    tracks = np.repeat(index.segment_track[segments], counts)
-    crops = Crops(tracks, np.zeros_like(tracks), starts)
-    batch = windows_per_pass(device)
-    parts = [
-        _windows(store, encoder, crops.rows(slice(row, row + batch)), device)
-        for row in range(0, len(tracks), batch)
-    ]
-    owner = np.repeat(np.arange(len(segments)), counts)
-    sums = np.zeros((len(segments), encoder.dim), dtype=np.float32)
-    np.add.at(sums, owner, np.concatenate(parts))
+    store: Store,
+    model: Model,
+    segments: NDArray[np.int64],
+    device: torch.device,
+    progress: Progress,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The segments that can be embedded, and their vectors: (segments, dim) unit vectors, the
+    normalised mean over the windows of each."""
+    clips = _clips(store, segments)
+    progress.begin("embedding", len(clips), "segments")
+    with open_cache(model) as cache:
+        embedded = embed_cached_clips(cache, model, clips, device, progress)
+    progress.end()
+    for reason in embedded.failures.values():
+        progress.warn(f"skipped {reason}")
+    kept = np.flatnonzero(embedded.counts)
+    windows = embedded.windows[0 : len(embedded.windows)].numpy()
+    sums = np.zeros((len(kept), model.encoder.dim), dtype=np.float32)
+    np.add.at(sums, np.repeat(np.arange(len(kept)), embedded.counts[kept]), windows)
     unit: NDArray[np.float32] = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
-    return unit
+    return segments[kept], unit
 
 
-def _windows(
-    store: Store, encoder: Encoder, crops: Crops, device: torch.device
+def _clips(store: Store, segments: NDArray[np.int64]) -> list[CacheClip]:
+    records, index = newest(read_tracks(store.path / TRACKS)), store.index
+    path = str(absolute_path(store.path))
+    clips = []
+    for segment in segments.tolist():
+        track, start = int(index.segment_track[segment]), int(index.segment_start[segment])
+        name = f"{path}: track {index.track_ids[track]}, from sample {start}"
+        samples = int(index.segment_samples[segment])
+        digest = track_hash(store, records[index.track_ids[track]], MIXTURE)
+        read = partial(_read, store, track, start, samples)
+        clips.append(CacheClip(name, name, read, FileVersion(path, 2 * samples, 0), digest))
+    return clips
+
+
+def _read(
+    store: Store, track: int, start: int, samples: int, sample_rate: int
 ) -> NDArray[np.float32]:
-    stored, factors = store.gather(crops, encoder.crop_samples, encoder.level)
-    waveforms = torch.from_numpy(stored * factors[:, None].astype(np.float32)).to(device)
-    with torch.inference_mode():
-        vectors: NDArray[np.float32] = encode(encoder, waveforms).float().cpu().numpy()
-    return vectors
+    """The mixture of a segment at a sample rate in Hz."""
+    waveform = store.waveform(track)[start : start + samples]
+    return resample_array(waveform, SAMPLE_RATE, sample_rate)

@@ -124,17 +124,25 @@ def _of_many(
     test_set, metric = _headline(group)
     score = score_of(first, test_set, metric)
     value = "" if score is None else f"{score.value:.3f} {find_metric(metric).label}, "
+    equal = [other.model for other, pair in known if pair.difference == 0]
+    verb, whose = ("score", f"{first.model}'s") if equal else ("scores", "its")
     line = (
-        f"{first.model} scores highest of {len(known) + 1} models on {group.where(test_set)}"
-        f" ({value}{_clips(test_set)}; one pre-training seed per model)."
+        f"{_listed([first.model, *equal])} {verb} highest of {len(known) + 1} models on"
+        f" {group.where(test_set)} ({value}{_clips(test_set)}; one pre-training seed per model)."
     )
     leads = {
-        word: [_lead(first, *pair) for pair in known if _settled(pair[1]) == word]
+        word: [
+            _lead(first, other, pair)
+            for other, pair in known
+            if pair.difference != 0 and _settled(pair) == word
+        ]
         for word in ("settled", "not settled")
     }
+    if len(equal) == len(known):
+        return line
     if not leads["settled"]:
-        return f"{line} None of its leads is settled: over {_listed(leads['not settled'])}."
-    line += f" Its lead is settled over {_listed(leads['settled'])}"
+        return f"{line} None of {whose} leads is settled: over {_listed(leads['not settled'])}."
+    line += f" {whose if equal else 'Its'} lead is settled over {_listed(leads['settled'])}"
     others = leads["not settled"]
     return f"{line}; not settled over {_listed(others)}." if others else f"{line}."
 

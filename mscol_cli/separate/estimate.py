@@ -27,6 +27,8 @@ _TRIAL_SECONDS = 10
 _MAX_CLIPS, _MAX_CLIPS_CUDA = 4, 64
 MIN_TRIAL_HOURS = 0.25
 """Hours of music above which measuring the speed pays off."""
+MAX_SPEED = 300
+"""Speed above which the separator's share of the time is negligible: decoding takes longer."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Estimate:
         bytes_needed: Disk space needed, by folder.
         bytes_free: Free disk space, by folder.
         speed: Speed relative to real time, measured on noise; None if not measured.
-        expected_seconds: Processing time; None if unknown.
+        expected_seconds: Processing time; None if unknown, or if most of it is decoding.
     """
 
     tracks: int
@@ -123,6 +125,9 @@ def estimate(
     """
     hours = music.hours
     needed = disk_needed(music, separator, store, copies, audio_format)
+    expected = None
+    if hours is not None and speed is not None and speed <= MAX_SPEED:
+        expected = 3600 * hours / speed
     return Estimate(
         tracks=music.tracks,
         done=done,
@@ -131,7 +136,7 @@ def estimate(
         bytes_needed={str(folder): count for folder, count in needed.items()},
         bytes_free={str(folder): free_bytes(folder) for folder in needed},
         speed=speed,
-        expected_seconds=None if speed is None or hours is None else 3600 * hours / speed,
+        expected_seconds=expected,
     )
 
 
@@ -164,7 +169,8 @@ def print_estimate(estimate: Estimate, progress: Progress) -> None:
     length = "of unknown length"
     if estimate.hours is not None:
         length = f"{about}{format_duration(3600 * estimate.hours)} of music"
-    before = f" ({estimate.done} are done)" if estimate.done else ""
+    verb = "is" if estimate.done == 1 else "are"
+    before = f" ({estimate.done} {verb} done)" if estimate.done else ""
     progress.note(f"to separate: {counted(estimate.tracks, 'track')}{before}, {length}")
     for folder, needed in estimate.bytes_needed.items():
         available = estimate.bytes_free[folder]

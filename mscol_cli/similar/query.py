@@ -53,8 +53,9 @@ def find_query(text: str, library: Library) -> Query:
         hours, minutes, seconds = (float(part or 0) for part in match.groups())
         whole = _find(text, name, library, at_s=3600 * hours + 60 * minutes + seconds)
     if whole is None:
+        missing = "is not a file" if Path(text).exists() else "no such file"
         raise BadInputError(
-            f"{text}: no such file, and no clip of {library.folder.path} has this id; name a file"
+            f"{text}: {missing}, and no clip of {library.folder.path} has this id; name a file"
             " or an id, and a moment in it as NAME@1:23"
         )
     return whole

@@ -10,10 +10,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import NoReturn
 
 from mscol_cli.errors import UsageError
 
@@ -53,6 +56,19 @@ def ignore_signals(numbers: Iterable[int]) -> None:
     """Ignore signals from now on."""
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)
+
+
+def end_process(code: int) -> NoReturn:
+    """Exit, as one of several processes without ending the interpreter.
+
+    Threads of gloo outlive the process group of a DistributedDataParallel model. If one of them
+    releases a tensor while the interpreter ends, torch aborts the process, whose work is done.
+    """
+    if {"WORLD_SIZE", "SLURM_PROCID"} & os.environ.keys():
+        with suppress(OSError):  # nobody reads any more
+            sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ def format_bytes(count: int) -> str:
 
 def format_duration(seconds: float) -> str:
     """Format seconds in a suitable unit: `0.3 s`, `45 s`, `2.3 min`, `12 min`, `1.2 h`."""
+    if 0 < seconds < 0.05:
+        return "under 0.1 s"
     for limit, size, unit in DURATIONS:
         # Compared after rounding, so that 99.7 s becomes 1.7 min and not 100 s.
         if float(f"{seconds / size:.{_digits(seconds / size)}f}") * size < limit:

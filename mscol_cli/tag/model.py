@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from mscol_cli.engine.models import Model, load_model, resolve_model, untrained_model
-from mscol_cli.engine.references import UNTRAINED
+from mscol_cli.engine.references import MINI, UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Registry, find_part
+from mscol_cli.hub.names import is_hub_name
 from mscol_cli.probe.head import Head, HeadModel, framing_of
 from mscol_cli.runs.checkpoint import weights_hash
 from mscol_cli.system.files import relative_to_here
@@ -40,8 +41,8 @@ def load_head_model(
     resolved = resolve_model(model, None, registry, device)
     if resolved.hash != recorded.hash:
         raise UsageError(
-            f"the head in {folder} was trained on {_described(recorded.name, recorded.hash)}, not"
-            f" on {_described(resolved.name, resolved.hash)}: give --model that model, or probe"
+            f"the head in {folder} was trained on {describe(recorded.name, recorded.hash)}, not"
+            f" on {describe(resolved.name, resolved.hash)}: give --model that model, or probe"
             f" {resolved.name} with --save."
         )
     return _checked(resolved, recorded, folder)
@@ -49,8 +50,8 @@ def load_head_model(
 
 def _recorded(recorded: HeadModel, folder: Path, registry: Registry, device: torch.device) -> Model:
     if recorded.folder is None:
-        place = "what this mscol builds"
-        found = _rebuilt(recorded, registry, device)
+        place = "what this mscol has"
+        found = _by_name(recorded, registry, device)
     else:
         # Links such as runs/latest are followed, so that the model has the name of its run.
         path = relative_to_here((folder / recorded.folder).resolve())
@@ -58,7 +59,7 @@ def _recorded(recorded: HeadModel, folder: Path, registry: Registry, device: tor
         found = _at_place(path, recorded.hash, registry, device)
     if found is None:
         raise MissingDataError(
-            f"the head in {folder} needs {_described(recorded.name, recorded.hash)}, which is not"
+            f"the head in {folder} needs {describe(recorded.name, recorded.hash)}, which is not"
             f" {place} any more: name it with --model."
         )
     return _checked(found, recorded, folder)
@@ -72,6 +73,14 @@ def _at_place(path: Path, hash_: str, registry: Registry, device: torch.device) 
     except OSError:
         return None
     return load_model(path, registry, device)
+
+
+def _by_name(recorded: HeadModel, registry: Registry, device: torch.device) -> Model | None:
+    """The bundled model, one of the Hub, or an untrained one, if its weights have the hash."""
+    if recorded.name != MINI and not is_hub_name(recorded.name):
+        return _rebuilt(recorded, registry, device)
+    model = resolve_model(recorded.name, None, registry, device)
+    return model if model.hash == recorded.hash else None
 
 
 def _rebuilt(recorded: HeadModel, registry: Registry, device: torch.device) -> Model | None:
@@ -96,5 +105,6 @@ def _checked(model: Model, recorded: HeadModel, folder: Path) -> Model:
     return model
 
 
-def _described(name: str, hash_: str) -> str:
+def describe(name: str, hash_: str) -> str:
+    """A model in messages, with the first digits of its hash."""
     return f"{name} (hash {hash_[:DIGITS]})"

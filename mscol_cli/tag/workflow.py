@@ -5,23 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from mscol_cli.audio import AudioListing, check_unique, find_audio
-from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
+from mscol_cli.embed.inputs import is_silent_reason
 from mscol_cli.engine.devices import pick_device
-from mscol_cli.engine.embedding import embed_files
-from mscol_cli.engine.models import Model
-from mscol_cli.engine.waveforms import load_waveform
-from mscol_cli.errors import BadInputError, UsageError
+from mscol_cli.engine.embedding import ClipEmbedding
+from mscol_cli.errors import UsageError
 from mscol_cli.host import load_registry
-from mscol_cli.probe.head import HeadRecord, read_head
+from mscol_cli.probe.head import Head, HeadRecord, read_head
 from mscol_cli.system.outcomes import Failures, nothing_usable, writing
+from mscol_cli.system.units import counted
+from mscol_cli.tag.inputs import Embedded, TagInputs, find_tag_inputs
 from mscol_cli.tag.model import load_head_model
 from mscol_cli.tag.output import TaggedFile, check_tag_path, write_tags
 from mscol_cli.tag.tagger import Tagger
@@ -32,12 +30,13 @@ class TagRequest:
     """Settings of `mscol tag`.
 
     Attributes:
-        inputs: Audio files, and folders to search.
+        inputs: Audio files, folders to search, sealed stores, folders of vectors.
         head: Folder of the result of a probe with a saved head.
         top: Maximum number of classes per file or window.
         model: Model reference; None for the model that the head was trained on.
         windows: Also tag each window.
         output: Output file, .csv or .json; None to return the tags.
+        source: Source of the stores.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
     """
 
@@ -47,6 +46,7 @@ class TagRequest:
     model: str | None = None
     windows: bool = False
     output: Path | None = None
+    source: str = MIXTURE
     device: str = "auto"
 
 
@@ -85,8 +85,8 @@ def run(request: TagRequest, progress: Progress) -> TagResult:
     """Tag every input; with an output, memory does not grow with the number of files.
 
     Raises:
-        UsageError: The format of the output is unknown, two files have the same name, the head is
-            damaged, or the model is not that of the head.
+        UsageError: The format of the output is unknown, two clips have the same name, the head is
+            damaged, or the model or a folder of vectors is not that of the head.
         MissingDataError: The head, its model or an input does not exist, or the inputs hold no
             audio.
         BadInputError: No input could be used; nothing is written.
@@ -95,31 +95,28 @@ def run(request: TagRequest, progress: Progress) -> TagResult:
     begun = time.monotonic()
     _check(request)
     head = read_head(request.head)
-    listing = find_audio(request.inputs)
-    check_unique((file.name, file.path) for file in listing.files)
-    device = pick_device(request.device)
-    model = load_head_model(head, request.head, request.model, load_registry(), device)
-    progress.note(model.describe())
+    inputs = find_tag_inputs(request.inputs, request.source, head, request.head)
+    name, embedded = _embed(request, head, inputs, progress)
     tagger = Tagger(head, request.top, request.windows)
-    failures: Failures = list(listing.failures)
-    tagged = _tag(listing, tagger, model.encoder, device, failures, progress)
+    tagging = _Tagging(list(inputs.audio.unlisted))
+    tagged = tagging.run(embedded, len(inputs), tagger, progress)
     files: Sequence[TaggedFile] = ()
     if request.output is None:
         files = list(tagged)
     else:
         with writing(request.output):
-            write_tags(tagged, request.output, _provenance(request, head.record, model))
+            write_tags(tagged, request.output, _provenance(request, head.record, name))
     return TagResult(
         head=request.head,
         task=head.record.task,
         multilabel=head.record.multilabel,
-        model=model.name,
-        model_hash=model.hash,
+        model=name,
+        model_hash=head.record.model.hash,
         head_sha256=head.record.sha256,
         output=request.output,
-        clips=len(listing.files) + len(listing.failures) - len(failures),
+        clips=tagging.count,
         files=files,
-        failures=failures,
+        failures=tagging.failures,
         seconds=time.monotonic() - begun,
     )
 
@@ -131,46 +128,67 @@ def _check(request: TagRequest) -> None:
         check_tag_path(request.output)
 
 
-def _tag(
-    listing: AudioListing,
-    tagger: Tagger,
-    encoder: Encoder,
-    device: torch.device,
-    failures: Failures,
-    progress: Progress,
-) -> Iterator[TaggedFile]:
-    """Yield the tags of each usable file; the others are added to `failures`.
+def _embed(
+    request: TagRequest, head: Head, inputs: TagInputs, progress: Progress
+) -> tuple[str, Embedded]:
+    """Name of the model, and the embeddings of all inputs. Folders of vectors need no model."""
+    if not inputs.audio.clips and request.model is None:
+        return head.record.model.name, inputs.read()
+    device = pick_device(request.device)
+    model = load_head_model(head, request.head, request.model, load_registry(), device)
+    progress.note(model.describe())
+    return model.name, chain(inputs.embed(model.encoder, device, progress), inputs.read())
 
-    Raises:
-        BadInputError: No file is usable.
+
+@dataclass
+class _Tagging:
+    """Tags clips, and counts them.
+
+    Attributes:
+        failures: Clips that could not be used, with the reason.
+        count: Number of tagged clips.
     """
-    for _, reason in listing.failures:
-        progress.warn(f"skipped {reason}")
-    progress.begin("tagging", len(listing.files), "files")
-    paths = [file.path for file in listing.files]
-    decode = partial(load_waveform, warn=progress.warn)
-    results = embed_files(encoder, paths, device=device, decode=decode)
-    usable = 0
-    for file, result in zip(listing.files, results, strict=True):
-        if isinstance(result, BadInputError):
-            progress.warn(f"skipped {result}")
-            failures.append((file.name, str(result)))
-        else:
-            usable += 1
-            yield tagger.tag(file.name, result)
-        progress.advance(failed=str(len(failures)))
-    progress.end()
-    if not usable:
-        raise nothing_usable(failures, len(listing.files) + len(listing.failures))
+
+    failures: Failures
+    count: int = 0
+
+    def run(
+        self, embedded: Embedded, total: int, tagger: Tagger, progress: Progress
+    ) -> Iterator[TaggedFile]:
+        """Yield the tags of each usable clip.
+
+        Raises:
+            BadInputError: No clip is usable.
+        """
+        for _, reason in self.failures:
+            progress.warn(f"skipped {reason}")
+        progress.begin("tagging", total, "clips")
+        total += len(self.failures)
+        silent = 0
+        for name, result in embedded:
+            if isinstance(result, ClipEmbedding):
+                self.count += 1
+                yield tagger.tag(name, result)
+            elif is_silent_reason(str(result)):
+                silent += 1
+            else:
+                progress.warn(f"skipped {result}")
+                self.failures.append((name, str(result)))
+            progress.advance(failed=str(len(self.failures)))
+        progress.end()
+        if silent:
+            progress.note(f"no tags for {counted(silent, 'track')}: the source is silent")
+        if not self.count:
+            raise nothing_usable(self.failures, total)
 
 
-def _provenance(request: TagRequest, record: HeadRecord, model: Model) -> dict[str, Any]:
+def _provenance(request: TagRequest, record: HeadRecord, model: str) -> dict[str, Any]:
     return {
         "task": record.task,
         "multilabel": record.multilabel,
         "windows": request.windows,
         "head": str(request.head),
         "head_sha256": record.sha256,
-        "model": model.name,
-        "model_hash": model.hash,
+        "model": model,
+        "model_hash": record.model.hash,
     }

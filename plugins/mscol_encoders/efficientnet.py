@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mscol_encoders.logmel import LogMelEncoder, channels_last
+from mscol_encoders.depthwise import DepthwiseConv2d
+from mscol_encoders.logmel import LogMelEncoder, as_image, channels_last
 from mscol_encoders.options import EfficientNetOptions
 
 INPUT_SCALE = 1 / 255
@@ -50,11 +51,11 @@ class EfficientNetB0(LogMelEncoder):
 
     def forward(self, features: Tensor) -> Tensor:
         """Log-mel (batch, frames, 64) to embeddings (batch, 1280)."""
-        cells: Tensor = self.network((features * INPUT_SCALE).unsqueeze(1))
+        cells: Tensor = self.network(as_image(features * INPUT_SCALE))
         return cells.amax(dim=(2, 3))
 
 
-class KerasStridedConv2d(nn.Conv2d):
+class KerasStridedConv2d(DepthwiseConv2d):
     """A convolution of stride 2 on (batch, channels, height, width), padded as in Keras'
     EfficientNet for inputs of unknown size."""
 
@@ -73,6 +74,8 @@ def _pad_as_keras(network: nn.Module) -> None:
     for name, child in network.named_children():
         if isinstance(child, nn.Conv2d) and child.stride == (2, 2):
             setattr(network, name, _strided(child))
+        elif type(child) is nn.Conv2d and child.groups > 1:
+            child.__class__ = DepthwiseConv2d
         else:
             _pad_as_keras(child)
 

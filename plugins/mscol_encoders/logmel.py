@@ -87,6 +87,17 @@ class LogMelEncoder(Encoder):
         return features
 
 
+def as_image(features: Tensor) -> Tensor:
+    """Log-mel (batch, frames, bands) as images of one channel, (batch, 1, frames, bands).
+
+    On a CPU in training their strides are those of channels-last, so that the first convolution
+    and the gradients of what follows have this layout.
+    """
+    if features.device.type == "cpu" and torch.is_grad_enabled():
+        return features.unsqueeze(-1).permute(0, 3, 1, 2)
+    return features.unsqueeze(1)
+
+
 def channels_last(x: Tensor) -> Tensor:
     """Convert (batch, channels, height, width) to channels-last layout where that saves time.
 
@@ -98,11 +109,12 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def _magnitude(spectrum: Tensor) -> Tensor:
-    """Absolute values; in inference mode by a formula that differs in rounding, in half the time.
+    """Absolute values; without gradients by a formula that differs in rounding, in half the time.
 
-    Magnitudes are far from overflow, and those that underflow are clipped later.
+    Magnitudes are far from overflow, and those that underflow are clipped later. The gradient of
+    the formula is not finite at 0; that of `abs` is 0 there.
     """
-    if not torch.is_inference_mode_enabled():
+    if spectrum.requires_grad:
         return spectrum.abs()
     real, imaginary = spectrum.real, spectrum.imag
     return (real * real).addcmul_(imaginary, imaginary).sqrt_()

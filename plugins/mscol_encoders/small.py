@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from mscol_encoders.logmel import N_MELS, LogMelEncoder, channels_last
+from mscol_encoders.logmel import N_MELS, LogMelEncoder, as_image, channels_last
 from mscol_encoders.options import LogMelOptions
 
 FEATURE_MEAN, FEATURE_STD = -5.0, 3.0
@@ -38,7 +38,7 @@ class SmallEncoder(LogMelEncoder):
     def forward(self, features: Tensor) -> Tensor:
         """Log-mel (batch, frames, 64) to embeddings (batch, 256)."""
         scaled = (features - FEATURE_MEAN) / FEATURE_STD
-        stem = channels_last(self.stem(scaled.unsqueeze(1)))
+        stem = channels_last(self.stem(as_image(scaled)))
         over_time = self.blocks(stem).squeeze(3)
         return torch.cat([over_time.mean(dim=2), over_time.amax(dim=2)], dim=1)
 

@@ -90,6 +90,10 @@ class Association(Objective):
         """Project each view, (rows, embedding_dim) to (rows, 512)."""
         return {view: self.head(rows) for view, rows in embeddings.items()}
 
+    def similarity_vectors(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """Projections of anchors and positives, whose inner products are the logits."""
+        return self.similarity.vectors(self.head(embeddings))
+
     def loss(
         self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:

@@ -11,18 +11,18 @@ from torch import Tensor
 from mscol_cli.api import (
     CropPlan,
     IntArray,
-    ObjectiveContext,
     StoreIndex,
     UsageError,
 )
-from mscol_objectives.association import OF_SOURCE, Association
+from mscol_objectives.association import OF_SOURCE
 from mscol_objectives.options import MsaOptions
-from mscol_objectives.sampling import cut, draw_excerpts, find_stems, repeats
+from mscol_objectives.sampling import find_stems, repeats
+from mscol_objectives.segments import SegmentAssociation
 
 GROUP = 128
 
 
-class MusicSourceAssociation(Association):
+class MusicSourceAssociation(SegmentAssociation):
     """Music source association (arXiv 2302.07077).
 
     The anchor is a crop of the mixture; the positive is a crop of one separated source of the same
@@ -32,9 +32,7 @@ class MusicSourceAssociation(Association):
     positives of a batch form one class.
     """
 
-    def __init__(self, options: MsaOptions, context: ObjectiveContext) -> None:
-        super().__init__(options, context)
-        self.options = options
+    options: MsaOptions
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
         """Refuse stems that are not in the store or always silent; warn of repeats."""
@@ -59,12 +57,11 @@ class MusicSourceAssociation(Association):
         source = np.concatenate([source for _, source in groups])
         level = index.published_level if self._drifting else index.segment_level
         silent = level[segments, source] <= self.options.silence_threshold
-        last = self.options.last_offset
         of_source = {f"{OF_SOURCE}{index.sources[stem]}": source == stem for stem in stems}
         return CropPlan(
             {
-                "anchor": cut(index, segments, 0, self.context, rng, last),
-                "positive": cut(index, segments, source, self.context, rng, last),
+                "anchor": self.cut(index, segments, 0, rng),
+                "positive": self.cut(index, segments, source, rng),
             },
             {"silent": silent, **of_source},
         )
@@ -84,9 +81,7 @@ class MusicSourceAssociation(Association):
         source = int(rng.choice(stems))
         any_segment = rng.random() < self.options.silent_share
         candidates = np.arange(index.segments) if any_segment else self._active(index, source)
-        return draw_excerpts(index, candidates, size, self.options.excerpts, rng), np.full(
-            size, source
-        )
+        return self.draw(index, candidates, size, rng), np.full(size, source)
 
     def _active(self, index: StoreIndex, source: int) -> IntArray:
         return index.active_segments(source, self.options.silence_threshold, self._drifting)

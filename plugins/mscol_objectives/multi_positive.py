@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mscol_cli.api import CropPlan, IntArray, ObjectiveContext, StoreIndex, UsageError
-from mscol_objectives.association import Association
+from mscol_cli.api import CropPlan, IntArray, StoreIndex, UsageError
 from mscol_objectives.logits import logit_std
 from mscol_objectives.options import MultiPositiveOptions
-from mscol_objectives.sampling import cut, draw_excerpts, find_stems, repeats
+from mscol_objectives.sampling import find_stems
+from mscol_objectives.segments import SegmentAssociation
 
 POSITIVE, SOUNDS = "positive/", "sounds/"
 """Prefixes of views and labels, such as `positive/vocals` and `sounds/vocals`."""
 
 
-class MultiPositive(Association):
+class MultiPositive(SegmentAssociation):
     """Every source of a segment is a positive of its mixture, in one softmax.
 
     The anchor is a crop of the mixture; the positives are a crop of each source that sounds in the
@@ -30,33 +30,31 @@ class MultiPositive(Association):
     (1 + sources) / 2 times one of `msa`.
     """
 
-    def __init__(self, options: MultiPositiveOptions, context: ObjectiveContext) -> None:
-        super().__init__(options, context)
-        self.options = options
+    options: MultiPositiveOptions
+    candidate_verb = "has sources sounding in only"
 
-    def check(self, index: StoreIndex, batch_size: int) -> list[str]:
-        """Refuse a store in which no source ever sounds; warn of repeats."""
-        segments = len(self._segments(index))
-        if not segments:
+    def candidates(self, index: StoreIndex) -> IntArray:
+        """Rows of the segments in which a source sounds. Raises UsageError if there are none."""
+        stems, threshold = find_stems(index, self.options.stems), self.options.silence_threshold
+        active = [index.active_segments(stem, threshold) for stem in stems]
+        segments = np.unique(np.concatenate(active))
+        if not len(segments):
             raise UsageError(
-                "all sources are silent in the entire store (mean |x| up to"
-                f" {self.options.silence_threshold}): lower silence_threshold."
+                f"all sources are silent in the entire store (mean |x| up to {threshold}): lower"
+                " silence_threshold."
             )
-        return repeats(segments, batch_size, "has sources sounding in only")
+        return segments
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """Segments in which a source sounds; an offset for the mixture and for each source."""
-        segments = draw_excerpts(
-            index, self._segments(index), batch_size, self.options.excerpts, rng
-        )
-        last = self.options.last_offset
-        views = {"anchor": cut(index, segments, 0, self.context, rng, last)}
+        segments = self.draw(index, self.candidates(index), batch_size, rng)
+        views = {"anchor": self.cut(index, segments, 0, rng)}
         labels = {}
         for stem in find_stems(index, self.options.stems):
             sounds = index.segment_level[segments, stem] > self.options.silence_threshold
             source = np.where(sounds, stem, 0)
             name = index.sources[stem]
-            views[POSITIVE + name] = cut(index, segments, source, self.context, rng, last)
+            views[POSITIVE + name] = self.cut(index, segments, source, rng)
             labels[SOUNDS + name] = sounds
         return CropPlan(views, labels)
 
@@ -83,12 +81,6 @@ class MultiPositive(Association):
             "logit_std": logit_std(candidates),
             **self.similarity.metrics(),
         }
-
-    def _segments(self, index: StoreIndex) -> IntArray:
-        """Rows of the segments in which a source sounds."""
-        stems, threshold = find_stems(index, self.options.stems), self.options.silence_threshold
-        active = [index.active_segments(stem, threshold) for stem in stems]
-        return np.unique(np.concatenate(active))
 
 
 def multi_positive_loss(logits: Tensor, sounds: Tensor, same_source: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""Sampling of segments without repeats, and of crops at random offsets within segments."""
+"""Sampling of segments, without repeats where there are enough."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from mscol_cli.api import MIXTURE, Crops, IntArray, ObjectiveContext, StoreIndex, UsageError
+from mscol_cli.api import MIXTURE, IntArray, StoreIndex, UsageError
 
 
 def find_stems(index: StoreIndex, names: Collection[str]) -> list[int]:
@@ -71,31 +71,3 @@ def repeats(segments: int, batch_size: int, verb: str) -> list[str]:
         f"the store {verb} {segments} segments for a batch of {batch_size}: some repeat within it"
         " and count as wrong answers; lower --batch-size or add music."
     ]
-
-
-def cut(
-    index: StoreIndex,
-    segments: IntArray,
-    source: IntArray | int,
-    context: ObjectiveContext,
-    rng: np.random.Generator,
-    last_offset: bool = True,
-) -> Crops:
-    """Cut one crop per segment, at an offset uniform over all positions where the crop fits.
-
-    Args:
-        index: Index of the store.
-        segments: (batch,) rows of segments.
-        source: (batch,) row of the source per segment, or one for all.
-        context: Length and start grid of crops.
-        rng: Random generator.
-        last_offset: Whether the last offset may be drawn, unlike in the published code.
-    """
-    room = np.maximum(index.segment_samples[segments] - context.crop_samples, 0)
-    offsets = room // context.start_grid + last_offset
-    offset = rng.integers(0, np.maximum(offsets, 1)) * context.start_grid
-    return Crops(
-        track=index.segment_track[segments],
-        source=np.broadcast_to(np.asarray(source, np.int64), segments.shape).copy(),
-        start=index.segment_start[segments] + offset,
-    )

@@ -27,6 +27,10 @@ class BilinearSimilarity(nn.Module):
         """Compute logits (anchors, positives) of (anchors, 512) and (positives, 512)."""
         return anchor @ self.weight @ positive.T
 
+    def vectors(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Anchors and positives of (rows, 512) whose inner products are the logits."""
+        return rows @ self.weight, rows
+
     def metrics(self) -> dict[str, Tensor]:
         """Nothing to report."""
         return {}
@@ -43,6 +47,10 @@ class CosineSimilarity(nn.Module):
     def forward(self, anchor: Tensor, positive: Tensor) -> Tensor:
         """Compute logits (anchors, positives) of (anchors, 512) and (positives, 512)."""
         return F.normalize(anchor) @ F.normalize(positive).T / self._temperature()
+
+    def vectors(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Anchors and positives of (rows, 512) whose inner products are the cosines."""
+        return F.normalize(rows), F.normalize(rows)
 
     def metrics(self) -> dict[str, Tensor]:
         """The temperature."""

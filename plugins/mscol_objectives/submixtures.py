@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mscol_cli.api import CropPlan, IntArray, ObjectiveContext, StoreIndex, UsageError
-from mscol_objectives.association import Association
+from mscol_cli.api import CropPlan, IntArray, StoreIndex, UsageError
 from mscol_objectives.options import SubmixturesOptions
-from mscol_objectives.sampling import cut, draw_excerpts, find_stems, repeats
+from mscol_objectives.sampling import find_stems
+from mscol_objectives.segments import SegmentAssociation
 
 
-class Submixtures(Association):
+class Submixtures(SegmentAssociation):
     """A random sub-mixture identifies the sub-mixture of all other sources of its segment.
 
     The idea is COCOLA's (arXiv 2404.16969), whose crops are aligned in time; here their offsets are
@@ -22,27 +22,23 @@ class Submixtures(Association):
     in place of the rest.
     """
 
-    def __init__(self, options: SubmixturesOptions, context: ObjectiveContext) -> None:
-        super().__init__(options, context)
-        self.options = options
+    options: SubmixturesOptions
+    candidate_verb = "has two sources sounding in only"
 
-    def check(self, index: StoreIndex, batch_size: int) -> list[str]:
-        """Refuse a store in which two sources never sound together; warn of repeats."""
-        segments = len(self._segments(index))
-        if not segments:
+    def candidates(self, index: StoreIndex) -> IntArray:
+        """Rows of the segments in which two sources sound. Raises UsageError if there are none."""
+        segments = np.flatnonzero(self._sounds(index).sum(1) > 1)
+        if not len(segments):
             raise UsageError(
                 "no segment of the store has two sources that sound (mean |x| above"
                 f" {self.options.silence_threshold}), so that there are no sub-mixtures."
             )
-        return repeats(segments, batch_size, "has two sources sounding in only")
+        return segments
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """Segments, offsets, and a partition of the sources of each segment."""
-        segments = draw_excerpts(
-            index, self._segments(index), batch_size, self.options.excerpts, rng
-        )
-        last = self.options.last_offset
-        anchor, positive = (cut(index, segments, 0, self.context, rng, last) for _ in range(2))
+        segments = self.draw(index, self.candidates(index), batch_size, rng)
+        anchor, positive = (self.cut(index, segments, 0, rng) for _ in range(2))
         if self.options.aligned:
             positive = replace(positive, start=anchor.start)
         some, rest = draw_partitions(self._sounds(index)[segments], rng)
@@ -55,10 +51,6 @@ class Submixtures(Association):
         """(segments, sources) whether a source sounds and is one to learn from."""
         stems = np.isin(np.arange(len(index.sources)), find_stems(index, self.options.stems))
         return (index.segment_level > self.options.silence_threshold) & stems
-
-    def _segments(self, index: StoreIndex) -> IntArray:
-        """Rows of the segments in which at least two sources sound."""
-        return np.flatnonzero(self._sounds(index).sum(1) > 1)
 
 
 def draw_partitions(

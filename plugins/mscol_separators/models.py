@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from openunmix.model import OpenUnmix
 
 DEFAULT_MODEL = "umxl"
+_WEIGHTS = (".pth", ".pt", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -153,12 +154,12 @@ def _find_weights(folder: Path, target: str) -> Path:
     longer = [name for name in _names_in(folder) if name != target and name.startswith(target)]
     paths = [
         path
-        for path in sorted(folder.glob(f"{glob.escape(target)}*.pth"))
-        if not path.stem.startswith(tuple(longer))
+        for path in sorted(folder.glob(f"{glob.escape(target)}*"))
+        if path.suffix in _WEIGHTS and not path.stem.startswith(tuple(longer))
     ]
-    if not paths:
+    if not any(path.suffix == ".pth" for path in paths):
         raise MissingDataError(f"{folder} has no weights {target}*.pth: choose --opt targets=...")
-    if len(paths) > 1:
+    if len(paths) > 1:  # also of other formats: they may hold other weights
         names = " and ".join(path.name for path in paths)
         raise UsageError(f"{folder} has several weights of '{target}', {names}: keep one of them.")
     return paths[0]

@@ -57,7 +57,7 @@ def _notes(path: Path, split: Split) -> Iterator[TaskItem]:
         if not isinstance(example, dict):
             raise BadInputError(f"{path}: note '{key}' is not a JSON object: unpack it again.")
         family = _family(path, key, example)
-        groups = {"instrument": str(example.get("instrument_str", key.partition("-")[0]))}
+        groups = {"instrument": _instrument(path, key, example)}
         yield TaskItem(key, _audio(path, audio, key), split, (family,), groups)
 
 
@@ -71,11 +71,26 @@ def _audio(path: Path, audio: Path, key: str) -> Path:
 
 
 def _family(path: Path, key: str, example: Mapping[str, Any]) -> int:
-    value = example.get("instrument_family")
+    if "instrument_family" not in example:
+        raise BadInputError(f"{path}: note '{key}' lacks instrument_family: unpack it again.")
+    value = example["instrument_family"]
     family = whole_number(str(value))
     if family is None or family >= len(FAMILIES):
         raise BadInputError(
             f"{path}: note '{key}' has instrument_family {value!r}, not a whole number from 0 to"
             f" {len(FAMILIES) - 1}."
         )
+    name = example.get("instrument_family_str", FAMILIES[family])
+    if name != FAMILIES[family]:
+        raise BadInputError(
+            f"{path}: note '{key}' has instrument_family {family}, which is {FAMILIES[family]},"
+            f" and instrument_family_str {name!r}: correct one."
+        )
     return family
+
+
+def _instrument(path: Path, key: str, example: Mapping[str, Any]) -> str:
+    name = example.get("instrument_str", key.partition("-")[0])
+    if not isinstance(name, str) or not name:
+        raise BadInputError(f"{path}: note '{key}' has instrument_str {name!r}, not a name.")
+    return name

@@ -34,3 +34,8 @@ class StemsOptions:
         "what is searched: all stems of all tracks, or those of the same source",
         choices=("all", "source"),
     )
+    similarity: str = option(
+        "cosine",
+        "what clips are compared by: the cosine of embeddings, or what the objective has learned",
+        choices=("cosine", "learned"),
+    )

@@ -17,6 +17,7 @@ T = TypeVar("T")
 MAX_CELL = 1 << 24
 _WHOLE = re.compile(r"([0-9]{1,18})(\.0*)?")
 _FLAGS = {"0": False, "1": True}
+_DELIMITERS = {"\t": "tabs", ",": "commas", ";": "semicolons"}
 
 
 class Row:
@@ -96,6 +97,7 @@ def read_table(
     """
     lines = _read_lines(path, delimiter)
     header = [cells for _, (_, cells) in zip(range(header_rows), lines, strict=False)]
+    _check_delimiter(path, header, delimiter)
     columns = _named_columns(path, header, required, index)
     width = max((len(cells) for cells in header), default=0)
     return columns, _rows(path, lines, columns, width, index)
@@ -140,6 +142,18 @@ def _read_lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         raise BadInputError(
             f"{path}, line {line}: not a row of a table ({error}): unpack the file again."
         ) from error
+
+
+def _check_delimiter(path: Path, header: Sequence[Sequence[str]], delimiter: str) -> None:
+    """Raise BadInputError for a header with another delimiter, as a spreadsheet may save it."""
+    if not header or any(len(cells) > 1 for cells in header):
+        return
+    for other, name in _DELIMITERS.items():
+        if other in header[0][0]:
+            raise BadInputError(
+                f"{path}, line 1: columns are separated by {name}, not by {_DELIMITERS[delimiter]}:"
+                f" unpack the original file, or save it with {_DELIMITERS[delimiter]}."
+            )
 
 
 def _named_columns(

@@ -83,6 +83,13 @@ def test_a_bad_file_of_many_raises_and_is_named(
     assert threading.active_count() <= before
 
 
+def test_a_missing_file_is_the_error_of_the_command_before_anything_is_embedded(
+    model: mscol.Model, songs: Sequence[Path], bad: Path
+) -> None:
+    with pytest.raises(mscol.MissingDataError, match=r"^gone\.wav: no such file or folder$"):
+        model.embed([bad, *songs, Path("gone.wav")])
+
+
 def test_a_bad_file_gets_nan_on_request_and_a_warning(
     model: mscol.Model, songs: Sequence[Path], bad: Path
 ) -> None:

@@ -167,6 +167,7 @@ def test_an_exception_of_the_callback_stops_the_work(store: Path) -> None:
         mscol.pretrain(store, steps=2, progress=fail, **SMALL)
 
 
+@pytest.mark.slow
 def test_probe_scores_and_probe_table_compares() -> None:
     write_sounds(Path("data", "folder"))
     options: dict[str, Any] = {

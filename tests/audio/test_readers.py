@@ -15,9 +15,11 @@ import soundfile
 from mscol_cli.audio import audio_header, durations, open_audio, read_audio
 from mscol_cli.audio.matroska import is_cut
 from mscol_cli.audio.mpeg import frame_bytes, is_tag
+from mscol_cli.audio.ogg import OggPages
 from mscol_cli.audio.source import SourceFile
 from mscol_cli.errors import BadInputError, UnreadableInputError
-from tests.audio.table.edit import ogg_page, ogg_pages, ogg_position
+from tests.audio.table.build_mp3 import encoded
+from tests.audio.table.edit import mp3_frames, ogg_page, ogg_pages, ogg_position, riff, riff_chunks
 from tests.helpers.audio import tones, write_audio
 
 
@@ -145,6 +147,42 @@ def test_vorbis_whose_start_was_trimmed_is_read_as_libvorbis_does(
     header = audio_header(path)
     assert header is not None
     assert header.seconds == pytest.approx(len(expected) / 44100, abs=0.5)
+
+
+def test_a_free_bit_rate_is_the_reason_for_a_refusal(tmp_path: Path) -> None:
+    frames = mp3_frames(encoded("cbr-bare"))
+    path = tmp_path / "a.mp3"
+    path.write_bytes(b"".join(f[:2] + bytes([f[2] & 0x0F]) + f[3:] for f in frames))
+    with pytest.raises(BadInputError, match="a free bit rate"):
+        read_audio(path)
+
+
+def test_samples_in_two_chunks_are_refused(tmp_path: Path) -> None:
+    content = write_audio(tmp_path / "a.wav", tones(2.0)).read_bytes()
+    chunks = riff_chunks(content)
+    half = len(chunks[b"data"]) // 2
+    pieces = [(b"data", chunks[b"data"][:half]), (b"data", chunks[b"data"][half:])]
+    (tmp_path / "a.wav").write_bytes(riff([(b"fmt ", chunks[b"fmt "]), *pieces]))
+    with pytest.raises(BadInputError, match=r"a\.wav: damaged: its samples are in two chunks"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_both_channels_are_kept_where_mono_becomes_stereo(tmp_path: Path) -> None:
+    """Of two MP3 files joined, the second has silence on the left and music on the right."""
+    music = tones(2.0, 44100)
+    right = np.concatenate([np.zeros_like(music), music])
+    parts = [write_audio(tmp_path / "1.mp3", music, 44100)]
+    parts.append(write_audio(tmp_path / "2.mp3", right, 44100))
+    path = tmp_path / "joined.mp3"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    samples = read_audio(path).samples
+    assert samples.shape[0] == 1
+    assert np.std(samples[:, 3 * 44100 :]) > 0.2 * np.std(music)
+
+
+@pytest.mark.parametrize(("lost", "words"), [(1, "1 of its pages is"), (2, "2 of its pages are")])
+def test_lost_pages_of_ogg_are_counted(lost: int, words: str) -> None:
+    assert OggPages(lost=lost).damage == f"damaged: {words} missing"
 
 
 def test_blocks_stay_small_where_resampling_makes_them_long(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from bench.music.results import page
 from bench.music.rows import GROUPS
 from bench.music.scores import pool
 from bench.music.study import main, study_text
+from mscol_cli.app import run
 from mscol_cli.probe.bootstrap import Resampled
 from mscol_cli.study.file import read_study
 from mscol_cli.study.plan import study_stages
@@ -52,11 +53,13 @@ def test_a_study_runs_and_its_results_compare_rows(
     for task in ("mtat", "nsynth", "fma"):
         (folder / "data" / task).symlink_to(collection.root / task)
     (folder / "data/recorded").symlink_to(collection.root / "mtat")
+    stems = ["separate", str(collection.stems), "--separator", "stems"]
+    assert run([*stems, "-o", str(folder / "data/stems")]) == 0
     monkeypatch.chdir(tmp_path)
     main([str(folder), "--groups", "main", "--seeds", "2", "--updates", "2"])
     text = "\n".join(page(folder))
     assert "| untrained | initial weights | - | 2 | 0 | - |" in text
     assert "| msa | mixture and one separated source, as published | msa | 2 | 2 |" in text
     row = next(line for line in text.splitlines() if line.startswith("| MSA is ahead of COLA |"))
-    assert row.count("[") == 4
+    assert row.count("[") == 5
     assert "## Difference from logmel" in text

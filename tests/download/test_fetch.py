@@ -209,6 +209,7 @@ def test_a_server_that_announces_more_than_there_is_room_for_is_not_read(
     assert contents(Path("data/mine")) == {}
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_what_came(
     mscol: Command, server: Server, offer: Offer, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ def data(tmp_path: Path) -> Path:
     return (tmp_path / "data" / "b").rename(tmp_path / "data" / LATIN_1).parent
 
 
+@pytest.mark.slow
 def test_names_that_are_not_utf8_go_through_every_command(
     mscol: Command, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +94,7 @@ def test_an_unreadable_argument_does_not_keep_the_others_from_being_processed(
     assert np.load("out.npz")["ids"].tolist() == ["fine.wav"]
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_listed_is_named_by_every_command(
     mscol: Command, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

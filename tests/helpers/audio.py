@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,13 @@ def tones(
     seconds: float, rate: int = 16000, channels: int = 1, seed: int = 0
 ) -> NDArray[np.float32]:
     """A few sines and some noise, (channels, samples), peak below 1, each channel different."""
+    samples: NDArray[np.float32] = _tones(seconds, rate, channels, seed).copy()
+    return samples
+
+
+@lru_cache(maxsize=64)
+def _tones(seconds: float, rate: int, channels: int, seed: int) -> NDArray[np.float32]:
+    # Most tests of a file start from the same sounds.
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     frequencies = rng.uniform(80.0, rate / 5, size=(channels, 3, 1))

@@ -6,11 +6,15 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mscol_cli.contracts.progress import Silent
+from mscol_cli.contracts.task import TaskData
+from mscol_cli.errors import PluginError
 from mscol_cli.host import Entry, load_registry
+from mscol_cli.host.checks.task import validate_task_data
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.separator import build_separator
 from tests.conftest import Command
@@ -196,6 +200,7 @@ def test_an_encoder_is_checked_before_it_embeds(
         ("Halves.separate = lambda s, a: None", "track 'a': separate returned NoneType"),
         ("Halves.separate = lambda s, a: a", "'low'"),
         ("Halves.separate_many = lambda s, b: []", "separate_many returned 0"),
+        ("Halves.sources = ('low',)", "separate returned 'high', which is not in sources: low"),
         (
             "Halves.separate = lambda s, a: {n: a[MIXTURE][:, 1:] for n in (MIXTURE, *s.sources)}",
             "'mixture' of shape (1, 31999)",
@@ -250,6 +255,10 @@ Halves.batch_samples = 10**9
         ("Clips.load = lambda s, f: 1 / 0", 1, "music: ZeroDivisionError"),
         ("Clips.protocol = None", 2, "protocol is NoneType"),
         ("Clips.protocol = ProbeProtocol(metrics=())", 2, "metrics"),
+        ("Clips.protocol = ProbeProtocol(hidden=-1)", 2, "its protocol: hidden must be at least 0"),
+        ("Clips.protocol = ProbeProtocol(epochs='3')", 2, "epochs takes a whole number, not '3'"),
+        ("Clips.protocol = ProbeProtocol(classifier='svm')", 2, "mlp, not 'svm'"),
+        ("Clips.protocol = ProbeProtocol(multilabel='yes')", 2, "multilabel of its protocol is"),
     ],
 )
 def test_a_task_is_checked_before_it_is_probed(
@@ -262,6 +271,26 @@ def test_a_task_is_checked_before_it_is_probed(
     assert message in line
     assert found == code
     assert not Path("probes").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"items": None}, "items are NoneType, not a list"),
+        ({"items": iter(())}, "items are tuple_iterator, not a list"),
+        ({"missing": "abc"}, "missing are str, not a list"),
+        ({"notes": (3,)}, "notes have 3, which is not text"),
+        ({"failures": ("a",)}, "failures have 'a', not a name and a reason"),
+        ({"failures": (("a", 1),)}, "failures have ('a', 1), not a name and a reason"),
+        ({"test_sets": None}, "test_sets are NoneType, not sets by name"),
+        ({"test_sets": {"hard": "a"}}, "test set 'hard' is str, not a set by name"),
+        ({"test_sets": {3: frozenset()}}, "test set 3 is frozenset, not a set by name"),
+    ],
+)
+def test_every_field_of_the_data_of_a_task_is_checked(fields: dict[str, Any], message: str) -> None:
+    data = TaskData(**{"classes": ("a",), "items": (), **fields})
+    with pytest.raises(PluginError, match=re.escape(f"task 'x': {message}")):
+        validate_task_data(data, False, "task 'x'")
 
 
 def test_a_metric_that_there_is_not_is_refused(refused: Refused, tmp_path: Path) -> None:

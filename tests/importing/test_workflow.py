@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from mscol_cli.host import Entry, Part, Registry, find_objective, find_part, loa
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.importer import claims_checkpoint
 from mscol_cli.importing import workflow
-from tests.conftest import Command
+from tests.conftest import Command, run_in
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.messages import mentions
 from tests.helpers.tensorflow import (
@@ -60,12 +63,29 @@ def published() -> Published:
     return Published(encoder, objective, published_variables(encoder, objective, STEP))
 
 
+@pytest.fixture(scope="module")
+def intact(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `.index` file of a checkpoint that no test changes."""
+    folder = tmp_path_factory.mktemp("published") / "tf"
+    return write_checkpoint(folder / "checkpoint-10", published.variables)
+
+
 @pytest.fixture
-def checkpoint(published: Published, tmp_path: Path) -> Path:
-    """The `.index` file of an intact checkpoint."""
-    return write_checkpoint(tmp_path / "tf" / "checkpoint-10", published.variables)
+def checkpoint(intact: Path, tmp_path: Path) -> Path:
+    """The `.index` file of a copy of the checkpoint."""
+    return Path(shutil.copytree(intact.parent, tmp_path / "tf"), intact.name)
 
 
+@pytest.fixture(scope="module")
+def imported(intact: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The imported checkpoint, and what was printed on stdout."""
+    folder = tmp_path_factory.mktemp("imported")
+    with redirect_stdout(io.StringIO()) as printed:
+        run_in(folder, ["import", intact, "-o", "msa", "--opt", "stems=bass,drums"])
+    return folder / "msa", printed.getvalue()
+
+
+@pytest.mark.slow
 def test_every_weight_arrives(
     published: Published, checkpoint: Path, mscol: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,29 +101,25 @@ def test_every_weight_arrives(
 
 
 def test_the_run_json_says_where_it_comes_from(
-    published: Published, checkpoint: Path, mscol: Command
+    published: Published, imported: tuple[Path, str]
 ) -> None:
-    assert mscol("import", checkpoint, "-o", "msa", "--opt", "stems=bass,drums") == 0
-    info = json.loads(Path("msa/run.json").read_text())
+    info = json.loads((imported[0] / "run.json").read_text())
     assert (info["format"], info["version"], info["step"]) == ("mscol-run", 1, STEP)
     assert (info["encoder"]["name"], info["objective"]["name"]) == ("efficientnet_b0", "msa")
     assert info["encoder"]["options"] == {"level": "norm", "drop_path": 0.2}
     assert info["objective"]["parts"][0]["options"]["stems"] == ["bass", "drums"]
-    imported = info["imported"]
-    assert imported["importer"]["name"] == "tensorflow"
-    assert imported["importer"]["owner"] == "mscol"
-    assert imported["sources"].keys() == {"checkpoint-10.index", DATA}
-    assert all(len(bytes.fromhex(digest)) == 32 for digest in imported["sources"].values())
-    left_out = imported["left_out"]
+    origin = info["imported"]
+    assert origin["importer"]["name"] == "tensorflow"
+    assert origin["importer"]["owner"] == "mscol"
+    assert origin["sources"].keys() == {"checkpoint-10.index", DATA}
+    assert all(len(bytes.fromhex(digest)) == 32 for digest in origin["sources"].values())
+    left_out = origin["left_out"]
     assert left_out["optimizer slots"] > 100
-    assert imported["mapped"] + sum(left_out.values()) == len(published.variables)
+    assert origin["mapped"] + sum(left_out.values()) == len(published.variables)
 
 
-def test_what_was_written_is_said_on_stdout(
-    checkpoint: Path, mscol: Command, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert mscol("import", checkpoint, "-o", "msa") == 0
-    first, second = capsys.readouterr().out.splitlines()
+def test_what_was_written_is_said_on_stdout(imported: tuple[Path, str]) -> None:
+    first, second = imported[1].splitlines()
     assert mentions(first, "msa: ", "efficientnet_b0", "objective msa", f"step {STEP}")
     assert second.startswith("314 variables")
     assert "3 identity normalisation" in second
@@ -158,10 +174,9 @@ def test_the_encoder_of_an_imported_model_can_be_compared_with_itself_untrained(
 
 
 def test_an_imported_model_is_no_run_to_resume(
-    checkpoint: Path, mscol: Command, capsys: pytest.CaptureFixture[str]
+    imported: tuple[Path, str], mscol: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert mscol("import", checkpoint, "-o", "msa") == 0
-    assert mscol("pretrain", "--resume", "-o", "msa") == 2
+    assert mscol("pretrain", "--resume", "-o", imported[0]) == 2
     assert "msa was imported" in capsys.readouterr().err
 
 

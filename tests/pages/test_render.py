@@ -115,3 +115,9 @@ def test_cells_cannot_break_a_table_of_markdown_and_plain_names_stay_readable() 
         "| roc_auc | 0.5 [0.4, 0.6] |",
         "| \\_a\\_ | \\[0.4\\](b) |",
     ]
+
+
+def test_links_to_vector_formats_are_separated() -> None:
+    pictures = Pictures([Picture("a", "what it shows", b"", {"pdf": b"", "svg": b""})])
+    text = page_markdown(Page("title", "lead", [Section("Pictures", [pictures])], "footer"))
+    assert "[PDF](pictures/a.pdf), [SVG](pictures/a.svg)" in text

@@ -166,7 +166,7 @@ def test_a_model_of_another_encoder_is_refused(
     assert not Path("run").exists()
 
 
-@pytest.mark.parametrize(("reference", "code"), [("gone", 4), ("untrained", 2)])
+@pytest.mark.parametrize(("reference", "code"), [("gone", 4), ("untrained", 2), ("logmel", 2)])
 def test_a_reference_that_is_no_trained_model_is_one_line(
     mscol: Command, store: Path, capsys: pytest.CaptureFixture[str], reference: str, code: int
 ) -> None:

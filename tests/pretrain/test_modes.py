@@ -15,19 +15,17 @@ from torch._inductor import config as inductor
 
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Silent
-from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.errors import MscolError
-from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain import batches, modes, step
-from mscol_cli.pretrain.batches import Batch, BatchStream, CropSource
+from mscol_cli.pretrain.batches import Batch, BatchStream
 from mscol_cli.pretrain.modes import PLAIN, Mode, ModeChoice
 from mscol_cli.pretrain.settling import Settled, settle
 from mscol_cli.pretrain.step import Pretraining
 from mscol_cli.pretrain.step_check import LIMITS, Difference, StepCheck
-from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.messages import mentions
 from tests.helpers.plugins import install_plugin
+from tests.helpers.training import crops, networks
 
 CPU = torch.device("cpu")
 BF16 = torch.bfloat16
@@ -45,28 +43,18 @@ class Heard(Silent):
         self.warnings.append(message)
 
 
-def model() -> Pretraining:
-    registry = load_registry()
-    encoder = build_encoder(find_part(registry, "encoder", "small"), seed=0)
-    return Pretraining(encoder, build_objective(find_objective(registry, "cola"), encoder, seed=0))
-
-
-def stream(store: Path, networks: Pretraining, store_on: str = "host") -> BatchStream:
-    encoder, opened = networks.encoder, Store.open(store)
-    source = CropSource(
-        opened, networks.objective, 8, encoder.crop_samples, encoder.level, 3, store_on
-    )
-    return BatchStream(source, 0, 5, CPU)
+def stream(store: Path, model: Pretraining, store_on: str = "host") -> BatchStream:
+    return BatchStream(crops(store, model, 3, store_on), 0, 5, CPU)
 
 
 def settled(
-    store: Path, choice: ModeChoice, networks: Pretraining | None = None
+    store: Path, choice: ModeChoice, model: Pretraining | None = None
 ) -> tuple[Settled, list[str]]:
-    networks = networks or model()
-    read, heard = stream(store, networks), Heard()
+    model = model or networks("cola")
+    read, heard = stream(store, model), Heard()
     batch = read.first()
     assert batch is not None
-    return settle(choice, StepCheck(networks, networks, batch, 5, CPU), read, heard), heard.warnings
+    return settle(choice, StepCheck(model, model, batch, 5, CPU), read, heard), heard.warnings
 
 
 def with_compiler(monkeypatch: pytest.MonkeyPatch, call: Callable[[Encoder, Tensor], Any]) -> None:
@@ -140,11 +128,11 @@ class WrongInHalf(nn.Module):
 
 
 def wrong_in_half() -> Pretraining:
-    networks = model()
-    stem = networks.encoder.stem
+    model = networks("cola")
+    stem = model.encoder.stem
     assert isinstance(stem, nn.Module)
-    networks.encoder.stem = WrongInHalf(stem)
-    return networks
+    model.encoder.stem = WrongInHalf(stem)
+    return model
 
 
 def test_bf16_that_differs_too_much_becomes_fp32_and_stays_compiled(
@@ -217,28 +205,28 @@ def test_a_missing_compiler_costs_one_warning(
 
 def test_the_comparison_leaves_no_trace(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_compiler(monkeypatch, opposite)
-    networks = model()
-    before = {name: value.clone() for name, value in networks.state_dict().items()}
+    model = networks("cola")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     random = torch.get_rng_state()
-    settled(store, ModeChoice(BOTH), networks)
-    assert all(torch.equal(before[name], now) for name, now in networks.state_dict().items())
+    settled(store, ModeChoice(BOTH), model)
+    assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
     assert torch.equal(random, torch.get_rng_state())
-    assert all(weights.grad is None for weights in networks.parameters())
+    assert all(weights.grad is None for weights in model.parameters())
 
 
 def test_the_comparison_takes_half_the_rows_if_float32_does_not_fit(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    networks = model()
-    forward = networks.encoder.forward
+    model = networks("cola")
+    forward = model.encoder.forward
 
     def small_only(rows: Tensor) -> Tensor:
         if len(rows) > 8 and not torch.is_autocast_enabled("cpu"):
             raise torch.OutOfMemoryError("no room")
         return forward(rows)
 
-    monkeypatch.setattr(networks.encoder, "forward", small_only)
-    found, warnings = settled(store, ModeChoice(HALF), networks)
+    monkeypatch.setattr(model.encoder, "forward", small_only)
+    found, warnings = settled(store, ModeChoice(HALF), model)
     assert (found.mode, found.rows) == (HALF, 4)
     assert not warnings
 
@@ -247,9 +235,9 @@ def test_the_store_leaves_the_device_when_memory_is_short(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "keeps_on_device", lambda place, *_: place != "host")
-    networks = model()
-    expected = [batch.waveforms["anchor"] for batch in stream(store, networks)]
-    read = stream(store, networks, "auto")
+    model = networks("cola")
+    expected = [batch.waveforms["anchor"] for batch in stream(store, model)]
+    read = stream(store, model, "auto")
     assert read.source.store_on == "device"
     found = [next(read), read.first()]
     assert read.leave_device()
@@ -261,7 +249,7 @@ def test_the_store_leaves_the_device_when_memory_is_short(
         for one, other in zip(found, expected, strict=True)
         if isinstance(one, Batch)
     )
-    assert not stream(store, networks, "device").leave_device()
+    assert not stream(store, model, "device").leave_device()
 
 
 def compute_of(run: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -23,10 +22,7 @@ from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import NO_BAR, Silent
 from mscol_cli.contracts.watched import RESERVED
 from mscol_cli.engine.devices import memory_in_use
-from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.errors import MscolError
-from mscol_cli.host import find_objective, find_part, load_registry
-from mscol_cli.pretrain.batches import CropSource
 from mscol_cli.pretrain.metrics_log import Means, open_log
 from mscol_cli.pretrain.monitor import (
     LOWEST_RANK,
@@ -37,10 +33,10 @@ from mscol_cli.pretrain.monitor import (
 )
 from mscol_cli.pretrain.training import Training
 from mscol_cli.recipes.options import TrainingSettings
-from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.messages import mentions
 from tests.helpers.plugins import COLLAPSING, install_plugin
+from tests.helpers.training import crops, metrics, networks
 
 PLUGINS = (Path(__file__).parents[2] / "docs/plugins.md").read_text(encoding="utf-8")
 QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
@@ -55,22 +51,13 @@ WATCHED = {
 }
 
 
-def metrics(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
 def train(store: Path, run: Path, log_every: int, probe: OnlineProbe | None = None) -> Training:
     """Four updates without the command line, which has no option for how often is logged."""
-    registry, settings = (
-        load_registry(),
-        TrainingSettings(steps=4, batch_size=8, log_every=log_every),
-    )
-    encoder = build_encoder(find_part(registry, "encoder", "small"), seed=0)
-    objective = build_objective(find_objective(registry, "mws"), encoder, seed=0)
-    source = CropSource(Store.open(store), objective, 8, encoder.crop_samples, "norm", seed=0)
+    settings = TrainingSettings(steps=4, batch_size=8, log_every=log_every)
+    built, cpu = networks("mws"), torch.device("cpu")
+    source = crops(store, built)
     run.mkdir()
-    cpu = torch.device("cpu")
-    training = Training(run, {}, settings, encoder, objective, source, cpu, probe)
+    training = Training(run, {}, settings, built.encoder, built.objective, source, cpu, probe)
     training.fit(Silent())
     return training
 

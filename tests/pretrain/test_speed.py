@@ -13,10 +13,7 @@ from torch import Tensor, nn
 
 from mscol_cli.contracts.plans import Crops
 from mscol_cli.engine.devices import keep_freed_memory, memory_in_use, pick_precision
-from mscol_cli.engine.models import build_encoder, build_objective
-from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_cli.pretrain import device_store
-from mscol_cli.pretrain.batches import CropSource
 from mscol_cli.pretrain.device_store import (
     DeviceStore,
     fits_beside_step,
@@ -24,27 +21,14 @@ from mscol_cli.pretrain.device_store import (
     store_bytes,
 )
 from mscol_cli.pretrain.modes import PLAIN, Mode, choose_mode
-from mscol_cli.pretrain.step import Pretraining
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.messages import mentions
+from tests.helpers.training import crops, networks
 
 CPU = torch.device("cpu")
 SMALL = ["--encoder", "small", "--steps", 4, "--batch-size", 8, "--device", "cpu"]
-
-
-def model(encoder: str = "small", precision: torch.dtype = torch.float32) -> Pretraining:
-    registry = load_registry()
-    network = build_encoder(find_part(registry, "encoder", encoder), seed=0)
-    task = build_objective(find_objective(registry, "msa"), network, seed=0)
-    return Pretraining(network, task, precision).train()
-
-
-def source(store: Store, store_on: str) -> CropSource:
-    task = model()
-    crop, level = task.encoder.crop_samples, task.encoder.level
-    return CropSource(store, task.objective, 8, crop, level, seed=3, store_on=store_on)
 
 
 def weights(run: Path) -> dict[str, Tensor]:
@@ -52,8 +36,10 @@ def weights(run: Path) -> dict[str, Tensor]:
 
 
 def test_crops_cut_on_the_device_are_those_of_the_host_bit_for_bit(store: Path) -> None:
-    opened = Store.open(store)
-    host, device = (source(opened, place).batches(0, 5, CPU) for place in ("host", "device"))
+    host, device = (
+        crops(store, networks("msa"), seed=3, store_on=place).batches(0, 5, CPU)
+        for place in ("host", "device")
+    )
     for one, other in zip(host, device, strict=True):
         assert one.waveforms.keys() == other.waveforms.keys()
         for view, rows in one.waveforms.items():
@@ -174,7 +160,8 @@ def gradient(
 def test_a_bf16_step_is_close_to_a_float32_one(encoder: str, gap: float, cosine: float) -> None:
     # At its random start EfficientNet answers to any rounding: weights moved by as little as bf16
     # rounds give a cosine of 0.94 here, in float32.
-    exact, rounded = model(encoder), model(encoder, torch.bfloat16)
+    kinds = torch.float32, torch.bfloat16
+    exact, rounded = (networks("msa", encoder, kind).train() for kind in kinds)
     inputs = batch(exact.encoder.crop_samples)
     one, other = gradient(exact, inputs), gradient(rounded, inputs)
     assert abs(float(other[0] / one[0]) - 1) < gap
@@ -191,7 +178,7 @@ def test_auto_is_plain_float32_on_a_cpu() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 def test_a_compiled_encoder_gives_the_same_gradients() -> None:
-    plain, compiled = model(), model()
+    plain, compiled = networks("msa").train(), networks("msa").train()
     compiled.use(Mode(compiled=True), CPU)
     inputs = batch(plain.encoder.crop_samples)
     one, other = gradient(plain, inputs), gradient(compiled, inputs)

@@ -16,18 +16,17 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.engine.models import build_encoder
 from mscol_cli.errors import MscolError
-from mscol_cli.host import find_objective, find_part, load_registry
-from mscol_cli.pretrain.batches import CropSource
+from mscol_cli.host import find_part, load_registry
 from mscol_cli.pretrain.training import Training, learning_rate
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs.layout import STAMP
-from mscol_cli.store import Store
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.files import leave_behind
 from tests.helpers.messages import mentions
+from tests.helpers.training import crops, metrics, networks
 
 QUICK = ["--encoder", "small", "--batch-size", 8, "--device", "cpu"]
 
@@ -49,10 +48,6 @@ def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def metrics(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_a_run_holds_settings_checkpoint_and_curves(trained: Path, store: Path) -> None:
@@ -216,17 +211,15 @@ def test_a_loss_that_is_no_number_ends_the_run(
 
 
 def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_path: Path) -> None:
-    registry, cpu = load_registry(), torch.device("cpu")
-    encoder = build_encoder(find_part(registry, "encoder", "small"), seed=0)
-    objective = build_objective(find_objective(registry, "msa"), encoder, seed=0)
-    source = CropSource(Store.open(store), objective, 8, encoder.crop_samples, "norm", seed=0)
-    info = {**STAMP, "encoder": {"name": "small", "options": {}}}
-    training = Training(tmp_path, info, TrainingSettings(), encoder, objective, source, cpu)
+    built, cpu = networks("msa"), torch.device("cpu")
+    info, source = {**STAMP, "encoder": {"name": "small", "options": {}}}, crops(store, built)
+    settings = TrainingSettings()
+    training = Training(tmp_path, info, settings, built.encoder, built.objective, source, cpu)
     leave_behind(tmp_path / "checkpoints" / "step-00000007").mkdir()
     training.save()
     training.step += 1
     with torch.no_grad():
-        next(objective.parameters()).fill_(torch.inf)
+        next(built.objective.parameters()).fill_(torch.inf)
     with pytest.raises(MscolError, match="at step 1"):
         training.save()
     assert names(tmp_path) == ["best", "step-00000000"]

@@ -8,16 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from mscol_cli.contracts.objective import Objective, ObjectiveContext
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import find_part, load_registry
+from mscol_cli.host.building import build_part
 from mscol_cli.probe.bootstrap import resample_all
 from mscol_cli.probe.metrics import METRICS
 from mscol_cli.probe.rank_metrics import chance
 from mscol_cli.probe.result import read
 from mscol_cli.probe.retrieval import Part, find_sounding, make_queries, rank_targets
 from mscol_cli.probe.scores import read_scores, resampled_pair
+from mscol_cli.probe.similarity import Vectors, cosine_vectors, learned_vectors
 from mscol_cli.probe.tasks import build_task
 from mscol_cli.store import FileStamp, SeparatorIdentity, Store, StoreWriter
 from tests.conftest import Command
@@ -59,8 +63,8 @@ def banded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(tmp_path_factory.mktemp("stems") / "banded.store", tracks)
 
 
-def vectors(values: Mapping[Part, list[float]]) -> dict[Part, NDArray[np.float64]]:
-    return {part: np.array(row) / np.linalg.norm(row) for part, row in values.items()}
+def vectors(values: Mapping[Part, list[float]]) -> dict[Part, Vectors]:
+    return {part: cosine_vectors(np.array([row], np.float32)) for part, row in values.items()}
 
 
 def test_queries_are_of_sources_that_sound_together() -> None:
@@ -233,3 +237,31 @@ def test_the_task_has_no_labelled_clips(tmp_path: Path) -> None:
     task = build_task(find_part(load_registry(), "task", "stems"))
     with pytest.raises(MissingDataError, match="no labelled clips"):
         task.load(tmp_path)
+
+
+def test_learned_vectors_have_the_mean_logit_of_all_pairs_of_windows() -> None:
+    registry, generator = load_registry(), torch.Generator().manual_seed(0)
+    context = ObjectiveContext(6, 16_000, 160)
+    windows = [torch.randn(count, 6, generator=generator) for count in (3, 5)]
+    for options in ([], ["similarity=cosine", "temperature=1"]):
+        part = find_part(registry, "objective", "msa", options)
+        objective = build_part(part, Objective, context).eval()
+        with torch.no_grad():
+            anchors, positives = (objective.head(rows) for rows in windows)
+            expected = objective.similarity(anchors, positives).mean().item()
+        (query, _), (_, candidate) = (
+            learned_vectors(objective, rows.numpy(), torch.device("cpu")) for rows in windows
+        )
+        assert query @ candidate == pytest.approx(expected, rel=1e-5)
+
+
+def test_stems_are_compared_by_what_an_objective_has_learned(
+    mscol: Command, banded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ["pretrain", banded, "--encoder", "small", "--steps", "1", "--batch-size", "2"]
+    assert mscol(*train, "--objective", "msa", "-o", "run") == 0
+    probe = ["probe", "stems", "--data", banded, "--opt", "similarity=learned"]
+    assert mscol(*probe, "--model", "run", "-o", "found") == 0
+    assert any("learned" in note for note in read(Path("found")).notes)
+    assert mscol(*probe, "--model", "mini", "-o", "none") == 2
+    assert mentions(capsys.readouterr().err, "mini", "objective")

@@ -22,7 +22,7 @@ from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult, Score
 from mscol_cli.probe.settings import load_data, resolve_settings
 from mscol_cli.probe.workflow import run
-from mscol_cli.synthetic import Collection, write_collection
+from mscol_cli.synthetic import Collection
 from tests.helpers.audio import tones, write_audio
 
 CLASSES = ("hiss", "hum", "silence")
@@ -65,13 +65,6 @@ def sounds(elsewhere: Path) -> Path:
         write_audio(folder / "hiss" / f"{number}.wav", 0.1 * noise)
         write_audio(folder / "hum" / f"{number}.wav", tones(1.5, seed=number))
     return folder
-
-
-@pytest.fixture(scope="module")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    """A small collection in the layouts of the real data sets."""
-    root = tmp_path_factory.mktemp("demo") / "collection"
-    return write_collection(root, songs=16, tracks=16, seconds=2, notes=24)
 
 
 def probe(
@@ -361,7 +354,8 @@ def test_a_protocol_that_cannot_be_used_is_refused(protocol: list[str], message:
 @pytest.mark.parametrize("classifier", ["linear", "mlp"])
 def test_other_classifiers_say_what_was_chosen_on_validation(sounds: Path, classifier: str) -> None:
     options = ("valid=0.25", "test=0.25")
-    result = probe("folder", *options, seeds=2, protocol=[f"classifier={classifier}"])
+    protocol = [f"classifier={classifier}", "hidden=16"]
+    result = probe("folder", *options, seeds=2, protocol=protocol)
     assert headline(result)["accuracy"].value == 1.0
     assert result.seeds == len(result.weight_decays) == (1 if classifier == "linear" else 2)
     assert f"{classifier}, weight decay" in result.markdown_path.read_text()

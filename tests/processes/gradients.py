@@ -27,6 +27,7 @@ from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.host import Part, find_objective, find_part, load_registry
 from mscol_cli.pretrain.step import Pretraining, data_parallel
 from mscol_cli.system import distributed
+from mscol_cli.system.launcher import end_process
 from mscol_objectives.cola import Cola
 
 GROUPS = [(dtype, processes) for dtype in ("float64", "float32") for processes in (1, 2, 4)]
@@ -136,7 +137,7 @@ def fork(variables: Mapping[str, str], output: Path, dtype: torch.dtype) -> int:
     if child == 0:
         os.environ |= variables
         write_updates(output, dtype)
-        sys.exit()
+        end_process(0)
     return child
 
 

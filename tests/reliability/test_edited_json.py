@@ -50,7 +50,7 @@ def edited(content: Any, way: tuple[Any, ...], value: Any) -> Any:
 
 
 def check_edits(
-    file: Path, commands: Sequence[Sequence[object]], capsys: Capture, most: int = 60
+    file: Path, commands: Sequence[Sequence[object]], capsys: Capture, most: int = 30
 ) -> None:
     """Run commands on edits of the first line of a file: a sample, or all with MSCOL_ALL_EDITS."""
     text = file.read_text()

@@ -96,6 +96,17 @@ def test_equal_scores_put_nobody_ahead(tmp_path: Path) -> None:
     assert said.startswith("a and b score the same on fma (95 % interval 0.000 to 0.000): not")
 
 
+def test_equal_scores_of_several_models_are_named_together(tmp_path: Path) -> None:
+    rights = {"a": 30, "b": 30, "c": 29, "d": 30}
+    probes = [probed(tmp_path, name, right) for name, right in rights.items()]
+    said = first_sentence(probes[:3])
+    assert said.startswith("a and b score highest of 3 models on fma (0.750 accuracy, ")
+    assert "None of a's leads is settled: over c (by 0.025, 95 % interval " in said
+    said = first_sentence([probe for probe in probes if probe.model != "c"])
+    assert said.startswith("a, b and d score highest of 3 models on fma (0.750 accuracy, ")
+    assert "lead" not in said
+
+
 def test_a_model_alone_is_ahead_of_nobody(tmp_path: Path) -> None:
     probes = [probed(tmp_path, "msa-1", 30)]
     said = first_sentence(probes)

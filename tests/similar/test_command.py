@@ -135,6 +135,7 @@ def test_a_moment_of_a_clip_of_windows_is_its_nearest_window(
         (f"{NAMES[1]}@0:09", ["ends at 3.1 s"]),
         ("short.wav", ["0.500 s"]),
         ("broken.flac", ["broken.flac"]),
+        ("pipe.wav", ["pipe.wav: is not a file", "NAME@1:23"]),
     ],
 )
 def test_a_query_that_cannot_be_used_is_named_and_the_others_are_answered(
@@ -147,6 +148,7 @@ def test_a_query_that_cannot_be_used_is_named_and_the_others_are_answered(
 ) -> None:
     write_audio(tmp_path / "short.wav", tones(0.5))
     (tmp_path / "broken.flac").write_bytes(b"fLaC")
+    os.mkfifo(tmp_path / "pipe.wav")
     assert mscol("similar", query, "--in", made / "mean") == 1
     assert mentions(capsys.readouterr().err, *facts)
     assert mscol("similar", query, NAMES[0], "--in", made / "mean") == 3

@@ -176,6 +176,25 @@ def test_processes_of_srun_train_what_one_process_does(
     assert last_line(tmp_path / "run")["loss"] == pytest.approx(last_line(alone)["loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("variables", "printed"), [({"RANK": "0", "WORLD_SIZE": "2"}, "done"), ({}, "done, ended")]
+)
+def test_one_of_several_processes_exits_without_ending_the_interpreter(
+    variables: dict[str, str], printed: str
+) -> None:
+    script = """
+import atexit
+from mscol_cli.system.launcher import end_process
+
+atexit.register(print, ", ended", end="")
+print("done", end="")
+end_process(3)
+"""
+    env = {**os.environ, **variables}
+    run = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (3, printed)
+
+
 def test_an_interruption_while_modules_are_imported_prints_one_line() -> None:
     script = """
 import sys

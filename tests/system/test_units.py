@@ -23,6 +23,7 @@ def test_counts_have_a_singular() -> None:
     ("seconds", "text"),
     [
         (0, "0 s"),
+        (0.04, "under 0.1 s"),
         (0.34, "0.3 s"),
         (13.6, "14 s"),
         (99.4, "99 s"),

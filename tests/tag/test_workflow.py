@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ import pytest
 import torch
 
 from mscol_cli.engine.embedding import ClipEmbedding, embed_files
-from mscol_cli.engine.models import load_model
+from mscol_cli.engine.models import load_model, resolve_model
 from mscol_cli.host import load_registry
-from mscol_cli.probe.head import read_head
+from mscol_cli.probe.head import framing_of, read_head, write_head
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import read
 from mscol_cli.probe.scores import read_scores
 from mscol_cli.probe.settings import load_data, resolve_settings
 from mscol_cli.synthetic import Collection
+from mscol_cli.tag.model import load_head_model
 from tests.conftest import Command, run_in
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.messages import mentions
@@ -167,6 +169,70 @@ def test_a_json_holds_files_and_their_provenance(
     assert sum(tag["score"] for tag in content["files"][0]["tags"]) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.fixture(scope="module")
+def vectors(sounds: Path, run: Path) -> Path:
+    """The windows of the test clips by the model of the head."""
+    folder = run.parent / "windows"
+    model = ["--model", run, "--device", "cpu"]
+    run_in(run.parent, ["embed", sounds / "test", "--pool", "none", *model, "-o", folder])
+    return folder
+
+
+def test_a_folder_of_vectors_gives_the_tags_of_its_files_without_the_model(
+    mscol: Command,
+    capsys: pytest.CaptureFixture[str],
+    sounds: Path,
+    head: Path,
+    vectors: Path,
+    tmp_path: Path,
+) -> None:
+    alone = Path(shutil.copytree(head, tmp_path / "alone"))
+    expected = tagged(mscol, capsys, sounds / "test", "--head", head, "--windows")
+    assert (
+        tagged(mscol, capsys, vectors, "--head", alone, "--windows")["files"] == expected["files"]
+    )
+
+
+def test_the_tracks_of_a_store_are_tagged(
+    mscol: Command, capsys: pytest.CaptureFixture[str], sounds: Path, head: Path
+) -> None:
+    assert mscol("separate", sounds / "test", "--separator", "none", "-o", "test.store") == 0
+    capsys.readouterr()
+    files = tagged(mscol, capsys, sounds / "test", "--head", head)["files"]
+    tracks = tagged(mscol, capsys, "test.store", "--head", head)["files"]
+    assert [track["id"] for track in tracks] == [file["id"].removesuffix(".wav") for file in files]
+    for track, file in zip(tracks, files, strict=True):
+        assert track["tags"][0]["score"] == pytest.approx(file["tags"][0]["score"], abs=1e-3)
+    assert mscol("tag", "test.store", "--source", "drums", "--head", head) == 2
+    assert mentions(capsys.readouterr().err, "test.store", "drums", "mixture")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--pool", "mean"], ["one vector per file", "--pool none"]),
+        (["--pool", "none", "--hop", "0.5"], ["another hop", "--hop"]),
+        (["--pool", "none", "--model", "mini"], ["mini", "run@6", "embed with that model"]),
+    ],
+)
+def test_a_folder_of_other_vectors_is_refused(
+    mscol: Command,
+    capsys: pytest.CaptureFixture[str],
+    sounds: Path,
+    run: Path,
+    head: Path,
+    options: list[str],
+    words: list[str],
+) -> None:
+    model = [] if "--model" in options else ["--model", run]
+    assert mscol("embed", sounds / "test/hum", *options, *model, "-o", "other") == 0
+    capsys.readouterr()
+    assert mscol("tag", "other", "--head", head, "-o", "tags.csv") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert mentions(line, "other", *words)
+    assert not Path("tags.csv").exists()
+
+
 def test_bad_files_are_named_and_skipped(
     mscol: Command, capsys: pytest.CaptureFixture[str], head: Path, tmp_path: Path
 ) -> None:
@@ -282,6 +348,22 @@ def test_a_head_of_an_untrained_encoder_builds_it_again(
     assert mscol("probe", "folder", *model, *options) == 0
     assert "expected calibration error" in capsys.readouterr().err
     assert tagged(mscol, capsys, sounds / "test", "--head", "out")["model"] == "untrained-small"
+
+
+def test_a_head_of_the_bundled_model_names_no_folder_of_the_installation(
+    head: Path, tmp_path: Path
+) -> None:
+    cpu, registry = torch.device("cpu"), load_registry()
+    mini = resolve_model("mini", None, registry, cpu)
+    saved = read_head(head)
+    framing = framing_of(mini.encoder)
+    recorded = replace(saved.record.model, name="mini", hash=mini.hash, framing=framing)
+    of_mini = replace(saved, record=replace(saved.record, model=recorded))
+    write_head(tmp_path, of_mini, mini, None)
+    written = read_head(tmp_path)
+    assert written.record.model.folder is None
+    loaded = load_head_model(written, tmp_path, None, registry, cpu)
+    assert (loaded.name, loaded.hash) == ("mini", mini.hash)
 
 
 @pytest.mark.slow

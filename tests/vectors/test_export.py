@@ -128,6 +128,18 @@ def test_the_command_describes_a_folder(mscol: Command, folder: Path, capsys: Ca
     assert lines[3].endswith("d: d: is empty")
 
 
+def test_verify_names_the_first_clips_of_a_damaged_shard(
+    mscol: Command, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = tmp_path / "many"
+    add(folder, {FileVersion(f"{row:02}", 1, 1): vectors(1) for row in range(12)})
+    (folder / "00000.f32").write_bytes(b"")
+    assert mscol("vectors", "verify", folder) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len([line for line in lines if "checksum" in line]) == 5
+    assert any("00000.f32: 7 more" in line for line in lines)
+
+
 def test_verify_names_what_is_damaged(mscol: Command, folder: Path, capsys: Capture) -> None:
     assert mscol("vectors", "verify", folder) == 0
     with (folder / "00000.f32").open("r+b") as file:

@@ -58,7 +58,7 @@ def validate_separated(separated: object, sources: Sequence[str], samples: int, 
         label: Label of the separator, for messages.
 
     Raises:
-        PluginError: A source is missing, or has the wrong shape or type.
+        PluginError: A source is missing, not declared, or has the wrong shape or type.
     """
     if not isinstance(separated, Mapping):
         raise breach(label, f"separate returned {type(separated).__name__}, not sources by name")
@@ -66,6 +66,11 @@ def validate_separated(separated: object, sources: Sequence[str], samples: int, 
         if name not in separated:
             raise breach(label, f"separate returned no '{name}', only {', '.join(separated)}")
         _check_waveform(separated[name], name, samples, label)
+    for name in separated:
+        if name not in (MIXTURE, *sources):
+            raise breach(
+                label, f"separate returned {name!r}, which is not in sources: {', '.join(sources)}"
+            )
 
 
 def _check_sources(sources: object, label: str) -> None:

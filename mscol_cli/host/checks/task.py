@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import get_args
 
+from mscol_cli.contracts.options import options_of
 from mscol_cli.contracts.task import (
     ProbeProtocol,
     Split,
@@ -14,8 +15,10 @@ from mscol_cli.contracts.task import (
     TaskData,
     TaskItem,
 )
+from mscol_cli.errors import UsageError
 from mscol_cli.host.checks.values import attribute, breach, is_whole
 from mscol_cli.host.guard import guarded, label_of
+from mscol_cli.host.options import Wording, read_options
 
 
 def validate_task(task: Task) -> None:
@@ -28,6 +31,7 @@ def validate_task(task: Task) -> None:
         raise breach(
             label, f"metrics of its protocol are {protocol.metrics!r}, not a tuple of names"
         )
+    _check_protocol(protocol, label)
     if isinstance(task, StemRetrieval):
         for name, known in (("query", ("rest", "stem")), ("candidates", ("all", "source"))):
             if (value := getattr(task, name)) not in known:
@@ -60,6 +64,7 @@ def validate_task_data(data: object, multilabel: bool, label: str) -> None:
     """
     if not isinstance(data, TaskData):
         raise breach(label, f"load returned {type(data).__name__}, not a TaskData")
+    _check_lists(data, label)
     _check_classes(data.classes, label)
     seen: set[str] = set()
     for item in data.items:
@@ -69,6 +74,32 @@ def validate_task_data(data: object, multilabel: bool, label: str) -> None:
             raise breach(label, f"two clips have the id '{item.id}'")
         seen.add(item.id)
     _check_test_sets(data, label)
+
+
+def _check_protocol(protocol: ProbeProtocol, label: str) -> None:
+    """Check what users could set, too: a task may construct its protocol with any value."""
+    if not isinstance(protocol.multilabel, bool):
+        raise breach(label, f"multilabel of its protocol is {protocol.multilabel!r}, not a bool")
+    known = options_of(protocol)
+    try:
+        values = {item.key: getattr(protocol, item.name) for item in known}
+        read_options(known, values, Wording.in_file("its protocol"))
+    except UsageError as error:
+        raise breach(label, str(error).rstrip(".")) from None
+
+
+def _check_lists(data: TaskData, label: str) -> None:
+    for name in ("items", "missing", "notes", "failures"):
+        if not isinstance(value := getattr(data, name), (list, tuple)):
+            raise breach(label, f"{name} are {type(value).__name__}, not a list")
+    for name in ("missing", "notes"):
+        for value in getattr(data, name):
+            if not isinstance(value, str):
+                raise breach(label, f"{name} have {value!r}, which is not text")
+    for failure in data.failures:
+        pair = isinstance(failure, tuple) and len(failure) == 2
+        if not pair or not all(isinstance(value, str) for value in failure):
+            raise breach(label, f"failures have {failure!r}, not a name and a reason")
 
 
 def _check_classes(classes: Iterable[object], label: str) -> None:
@@ -98,8 +129,12 @@ def _problem(item: object, classes: int, multilabel: bool) -> str | None:
 
 
 def _check_test_sets(data: TaskData, label: str) -> None:
+    if not isinstance(data.test_sets, Mapping):
+        raise breach(label, f"test_sets are {type(data.test_sets).__name__}, not sets by name")
     tested = {item.id for item in data.items if item.split == "test"}
     for name, members in data.test_sets.items():
-        if not set(members) <= tested:
-            unknown = min(set(members) - tested)
+        if not isinstance(name, str) or not isinstance(members, Set):
+            raise breach(label, f"test set {name!r} is {type(members).__name__}, not a set by name")
+        if not members <= tested:
+            unknown = next(member for member in members if member not in tested)
             raise breach(label, f"test set '{name}' has '{unknown}', which is not a test clip")

@@ -134,9 +134,17 @@ def joined_tagged() -> bytes:
 
 def joined_channels() -> bytes:
     """Mono, then stereo."""
-    mono, stereo = chirp(6, RATE), chirp(6, RATE, 2)
+    return _joined_bare(chirp(6, RATE), chirp(6, RATE, 2))
+
+
+def joined_to_mono() -> bytes:
+    """Stereo, then mono."""
+    return _joined_bare(chirp(6, RATE, 2), chirp(6, RATE))
+
+
+def _joined_bare(first: FloatArray, second: FloatArray) -> bytes:
     cut = 3 * RATE
-    return _encode("cbr-bare", mono[:, :cut], RATE) + _encode("cbr-bare", stereo[:, cut:], RATE)
+    return _encode("cbr-bare", first[:, :cut], RATE) + _encode("cbr-bare", second[:, cut:], RATE)
 
 
 def joined_rates() -> bytes:

@@ -45,6 +45,13 @@ def chained_rates() -> bytes:
     return first + b"".join(_renumbered(page) for page in edit.ogg_pages(second))
 
 
+def chained_channels() -> bytes:
+    """4 s of stereo, then 2 s of mono."""
+    first = _encode("vorbis", chirp(6, 44100, 2)[:, : 4 * 44100])
+    second = edit.ogg_pages(_encode("vorbis", chirp(6, 44100)[:, 4 * 44100 :]))
+    return first + b"".join(_renumbered(page) for page in second)
+
+
 def _renumbered(page: bytes) -> bytes:
     """A page of another logical stream."""
     return edit.ogg_page(page[:14] + b"link" + page[18:])

@@ -51,6 +51,18 @@ def list_behind() -> bytes:
     return edit.riff([form, data, (b"LIST", b"INFOINAM\6\0\0\0title\0"), (b"id3 ", bytes(301))])
 
 
+def data_first() -> bytes:
+    form, data = _chunks()
+    return edit.riff([data, form])
+
+
+def aiff_data_first() -> bytes:
+    """AIFF allows for any order of its chunks."""
+    content = written("AIFF", "PCM_16")
+    form, samples = content.index(b"COMM"), content.index(b"SSND")
+    return content[:form] + content[samples:] + content[form:samples]
+
+
 def odd_chunks() -> bytes:
     form, data = _chunks()
     return edit.riff([(b"junk", bytes(77)), form, (b"note", b"odd"), data])
@@ -105,8 +117,8 @@ def aiff_never_finished() -> bytes:
     return content[:4] + bytes(4) + content[8:data] + bytes(4) + content[data + 4 :]
 
 
-def adpcm() -> bytes:
-    return ffmpeg(chirp(3, RATE), RATE, "wav", "adpcm_ima_wav")
+def adpcm(codec: str) -> bytes:
+    return ffmpeg(chirp(3, RATE), RATE, "wav", codec)
 
 
 def au_unknown_size() -> bytes:

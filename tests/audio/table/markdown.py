@@ -34,8 +34,9 @@ these files, decode it, and compare the result with this table.
 * **refused**: the file is skipped and named with the reason, and the exit code is 3. Lossless files
   are refused wherever a sample is missing.
 * **unnoticed**: what is left is used as if it were all, because nothing in the file shows the
-  damage. Zeros and noise are valid samples in WAV, AIFF, AU and CAF, which have no checksums, and a
-  file without a length may end anywhere.
+  damage. Zeros and noise are valid samples in WAV, RF64, Wave64, AIFF, AU, CAF and VOC, which have
+  no checksums, and zeros are silence in ADPCM. A file without a length may end anywhere, and one
+  whose samples are not in frames may lack any of them.
 """
 
 _TAIL = """

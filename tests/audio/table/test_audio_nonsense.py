@@ -38,6 +38,7 @@ print(json.dumps([peak_kilobytes() - before, found]))
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a process's peak memory")
 def test_headers_that_make_no_sense_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
     good = tmp_path / "good.wav"

@@ -61,6 +61,15 @@ def test_bytes_lost_in_a_joined_mp3_are_noticed(tmp_path: Path) -> None:
     assert "could not be decoded" in (decoded(tmp_path / "a.mp3", damaged).shortfall or "")
 
 
+def test_joined_mp3_without_the_second_header_declare_no_length(tmp_path: Path) -> None:
+    """The first header counts 4 s, and more are decoded."""
+    whole = mp3.joined("cbr")
+    second = whole.index(b"Info", 1000)
+    result = decoded(tmp_path / "a.mp3", whole[: second - 2000] + whole[second + 2000 :])
+    assert result.shortfall is not None
+    assert (result.declared, result.seconds > 5) == (None, True)
+
+
 def test_a_codec_that_there_is_not_is_named_as_the_reason(tmp_path: Path) -> None:
     whole = av.encoded("matroska", "libmp3lame")
     reason = decoded(tmp_path / "a.mka", whole.replace(b"A_MPEG/L3", b"A_MPEG/LX")).reason

@@ -71,6 +71,7 @@ def test_a_crop_is_the_shortest_that_fills_the_network(encoder: SampleCNN) -> No
     assert encoder.frontend(torch.zeros(1, CROP_SAMPLES - 1)).shape[1] < 59_049
 
 
+@pytest.mark.slow
 def test_it_is_the_network_written_slowly(encoder: SampleCNN) -> None:
     crops = 0.1 * torch.randn(2, NETWORK_SAMPLES)
     with torch.inference_mode():

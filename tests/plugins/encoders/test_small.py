@@ -44,3 +44,14 @@ def test_it_learns_to_tell_two_timbres_apart() -> None:
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.2 * losses[0]
+
+
+def test_the_layout_of_the_first_convolution_is_that_of_the_others() -> None:
+    layouts = []
+    encoder = SmallEncoder(LogMelOptions())
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.ReLU):
+            module.register_forward_hook(lambda _module, _inputs, output: layouts.append(output))
+    encoder(torch.zeros(2, 98, 64))
+    is_last = [each.is_contiguous(memory_format=torch.channels_last) for each in layouts]
+    assert is_last == [True] * 5

@@ -36,6 +36,7 @@ def model(mscol: Command) -> Model:
     return load_model(Path("msa"), load_registry(), torch.device("cpu"))
 
 
+@pytest.mark.slow
 def test_the_encoder_and_head_compute_what_keras_did(model: Model) -> None:
     reference = arrays("encoder.npz")
     objective = build_objective(find_objective(load_registry(), "msa"), model.encoder, seed=0)
@@ -59,6 +60,7 @@ def test_the_released_index_without_its_data_is_missing_data(
     assert "released_checkpoint-10.data-00000-of-00001" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_embed_equals_the_encoder_run_by_hand_on_the_reference_log_mel(
     model: Model, mscol: Command, tmp_path: Path
 ) -> None:

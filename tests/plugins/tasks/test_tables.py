@@ -110,6 +110,24 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
         load_mtat(tmp_path, "", "clip_id\trock\trock\tmp3_path\n")
 
 
+@pytest.mark.parametrize(("delimiter", "name"), [(",", "commas"), (";", "semicolons")])
+def test_annotations_with_another_delimiter_are_refused(
+    tmp_path: Path, delimiter: str, name: str
+) -> None:
+    rows = "2\t1\t0\t0/a.mp3\n".replace("\t", delimiter)
+    with pytest.raises(BadInputError, match=rf"csv, line 1: .* by {name}, not by tabs: unpack"):
+        load_mtat(tmp_path, rows, TAGS.replace("\t", delimiter))
+
+
+@pytest.mark.parametrize(("delimiter", "name"), [("\t", "tabs"), (";", "semicolons")])
+def test_tracks_with_another_delimiter_are_refused(
+    tmp_path: Path, delimiter: str, name: str
+) -> None:
+    table = (FMA + "2,training,small,Rock\n").replace(",", delimiter)
+    with pytest.raises(BadInputError, match=rf"csv, line 1: .* by {name}, not by commas: unpack"):
+        load_fma(tmp_path, table, "")
+
+
 @pytest.mark.parametrize(
     "table",
     [
@@ -135,6 +153,29 @@ def test_a_family_may_be_a_float_that_is_whole(tmp_path: Path) -> None:
 def test_a_family_that_is_not_whole_is_refused(tmp_path: Path, family: object) -> None:
     with pytest.raises(BadInputError, match=r"examples\.json: note 'bass.*instrument_family"):
         load_nsynth(tmp_path, json.dumps({NOTE: {"instrument_family": family}}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("instrument_family_str", "vocal", "instrument_family 0, which is bass, and .* 'vocal'"),
+        ("instrument_family_str", 0, "instrument_family 0, which is bass, .*_str 0:"),
+        ("instrument_str", None, "instrument_str None, not a name"),
+        ("instrument_str", ["a"], "instrument_str .*, not a name"),
+        ("instrument_str", "", "instrument_str '', not a name"),
+    ],
+)
+def test_a_field_that_contradicts_or_is_not_text_is_refused(
+    tmp_path: Path, field: str, value: object, reason: str
+) -> None:
+    note = {"instrument_family": 0, "instrument_family_str": "bass", field: value}
+    with pytest.raises(BadInputError, match=f"note '{NOTE}' has {reason}"):
+        load_nsynth(tmp_path, json.dumps({NOTE: note}))
+
+
+def test_a_note_without_a_family_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=f"note '{NOTE}' lacks instrument_family"):
+        load_nsynth(tmp_path, json.dumps({NOTE: {"pitch": 60}}))
 
 
 @pytest.mark.parametrize("key", ["../x", "/etc/x", "a/b", "x\0"])
