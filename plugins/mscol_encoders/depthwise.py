@@ -22,7 +22,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not self._is_slow(input):
-            return super()._conv_forward(input, weight, bias)
+            return cast(Tensor, super()._conv_forward(input, weight, bias))
         stride, padding = self.stride[0], cast(int, self.padding[0])
         output = cast(Tensor, _Depthwise.apply(input, weight, stride, padding))
         return output if bias is None else output + bias[:, None, None]

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from mscol_cli.embed.inputs import SILENT
 from mscol_cli.engine.embedding import ClipEmbedding, embed_files
 from mscol_cli.engine.models import load_model, resolve_model
 from mscol_cli.host import load_registry
@@ -24,6 +25,7 @@ from mscol_cli.probe.scores import read_scores
 from mscol_cli.probe.settings import load_data, resolve_settings
 from mscol_cli.synthetic import Collection
 from mscol_cli.tag.model import load_head_model
+from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter
 from tests.conftest import Command, run_in
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.messages import mentions
@@ -191,6 +193,22 @@ def test_a_folder_of_vectors_gives_the_tags_of_its_files_without_the_model(
     assert (
         tagged(mscol, capsys, vectors, "--head", alone, "--windows")["files"] == expected["files"]
     )
+
+
+def test_failed_and_silent_clips_of_a_folder_of_vectors_are_counted(
+    mscol: Command,
+    capsys: pytest.CaptureFixture[str],
+    head: Path,
+    vectors: Path,
+    tmp_path: Path,
+) -> None:
+    copied = Path(shutil.copytree(vectors, tmp_path / "copied"))
+    with VectorWriter(VectorFolder.open(copied)) as writer:
+        writer.fail("y.wav", FileVersion("y.wav", 1, 1), "y.wav: is empty")
+        writer.fail("z", FileVersion("z.store", 1, 0), f"z.store: track z: {SILENT}")
+    assert mscol("tag", copied, "--head", head, "-o", "tags.csv") == 3
+    error = capsys.readouterr().err
+    assert mentions(error, "skipped y.wav: is empty", "no tags for 1 track", "skipped one input")
 
 
 def test_the_tracks_of_a_store_are_tagged(
