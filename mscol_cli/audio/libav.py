@@ -104,10 +104,11 @@ class LibavReader:
     @property
     def declared(self) -> float | None:
         """Duration in seconds by the header, or else by the timestamps so far."""
-        # Of joined files, a damaged header may be missing from the sum.
         seconds = self._decoded / self.sample_rate
         if self._header is not None and len(self._parts) == 1:
-            return self._header if seconds < self._header + _MAX_EXCESS else None
+            # The header of a joined MP3 file may be missing from the sum.
+            is_mp3 = self._containers[0].format.name == "mp3"
+            return None if is_mp3 and seconds >= self._header + _MAX_EXCESS else self._header
         # Ogg declares its length on its last page, to which FFmpeg cuts the last packet.
         known = self.losses.gap or (self._is_ogg and self._damage is None)
         return seconds + self.losses.gap if known else None

@@ -39,7 +39,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def refuse_irregular(path: Path) -> None:
-    """Raise OSError for a pipe, device or folder: a rename would replace it, even `/dev/null`."""
+    """Raise OSError for a folder, or for a pipe or device, which a rename would replace, even
+    `/dev/null`."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if exists(path) and not is_regular(path):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
 

@@ -155,8 +155,10 @@ def test_an_output_never_replaces_a_pipe_or_device(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     (tmp_path / "link").symlink_to(pipe)
-    for path in (pipe, tmp_path / "link", tmp_path):
+    for path in (pipe, tmp_path / "link"):
         with pytest.raises(OSError, match="not a regular file"):
             write_text(path, "text")
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path, "text")
     assert pipe.is_fifo()
     assert len([*tmp_path.iterdir()]) == 2

@@ -45,6 +45,18 @@ def test_values_and_gradients_are_those_of_torch(
         torch.testing.assert_close(value, expected)
 
 
+def test_under_autocast_it_computes_in_bf16() -> None:
+    conv = DepthwiseConv2d(4, 4, 5, padding=2, groups=4)
+    images = torch.randn(2, 4, 6, 4).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = conv(images)
+    (gradient,) = torch.autograd.grad(output.float().pow(2).sum(), conv.weight)
+    (exact,) = torch.autograd.grad(conv(images).pow(2).sum(), conv.weight)
+    assert output.dtype is torch.bfloat16
+    assert conv.weight.dtype is gradient.dtype is torch.float32
+    torch.testing.assert_close(gradient, exact, rtol=0, atol=0.03 * float(exact.abs().max()))
+
+
 def test_efficientnet_has_them_where_torch_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = []
 
