@@ -28,7 +28,7 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.table import Row, machine, today, write_rows
-from mscol_cli.pages.curves import Curve, Panel, draw_panels
+from mscol_cli.pages.curves import Curve, Panel, draw_panels, log_ticks
 from mscol_cli.pages.pictures import save_picture
 
 RATE = 16_000
@@ -131,10 +131,12 @@ def draw(results: dict[str, dict[int, dict[str, float]]]) -> None:
         ]
         panels.append(Panel(title, "clips", unit, curves))
     figure = draw_panels(panels)
+    sizes = [size for by_size in results.values() for size in by_size]
     for ax in figure.axes[: len(panels)]:
-        ax.set_xscale("log")
-        ax.set_ylim(bottom=0)
+        log_ticks(ax, sizes)
     figure.axes[0].set_yscale("log")
+    figure.axes[0].autoscale(axis="y")
+    figure.axes[1].set_ylim(bottom=0)
     save_picture(figure, PICTURE)
 
 

@@ -125,7 +125,10 @@ def rows(name: str, variants: dict[str, Variant]) -> list[Row]:
     """Rows of the table: float32 and bf16 against the tree before and the plain loop."""
     found = []
     for kind in ("fp32", "bf16"):
-        for other, label in (("before", "tree of c218de4, fp32"), ("plain", "plain loop, fp32")):
+        for other, label in (
+            ("before", "tree of c218de4, fp32"),
+            ("plain", "same encoder in a plain loop, fp32"),
+        ):
             ours, theirs = variants[kind].times, variants[other].times
             speed, speed_before = (PAIRS[name] / median(times) for times in (ours, theirs))
             ratio = median(before / now for now, before in zip(ours, theirs, strict=True))
