@@ -22,6 +22,9 @@ from mscol_cli.recipes.options import IN_RECIPES, PartsSettings, TrainingSetting
 from mscol_cli.recipes.recipe import Recipe, read_recipe, to_toml
 from mscol_cli.system.launcher import launched
 
+MAX_BATCH = 1_000_000
+"""A larger batch is a typing error: the logits of one would take terabytes."""
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -77,6 +80,8 @@ MAX_SEED = 2**63
 
 def check_training(settings: TrainingSettings) -> None:
     """Check settings of training. Raises UsageError."""
+    if settings.batch_size > MAX_BATCH:
+        raise UsageError(f"--batch-size {settings.batch_size} is more than {MAX_BATCH:,} pairs.")
     if settings.batch_size < 2:
         raise UsageError("--batch-size must be at least 2: one pair has no negatives.")
     if not 0 < settings.learning_rate < float("inf"):
