@@ -37,7 +37,10 @@ PAPER = {
     "clmr": "CLMR",
 }
 CLAIMS = (
-    ("MSA is ahead of COLA", (("msa", "cola"),)),
+    (
+        "MSA is ahead of COLA",
+        (("msa", "cola"), ("msa-sounding", "cola"), ("rendered-true", "rendered-cola")),
+    ),
     ("MSA is ahead of MWS, except on instruments", (("msa", "mws"),)),
     ("MSA is ahead of random masks", (("msa", "random-mask"),)),
     ("MSA of all sources is ahead of each alone", tuple(("msa", f"msa-{one}") for one in STEMS)),
