@@ -27,7 +27,7 @@ _TRIAL_SECONDS = 10
 _MAX_CLIPS, _MAX_CLIPS_CUDA = 4, 64
 MIN_TRIAL_HOURS = 0.25
 """Hours of music above which measuring the speed pays off."""
-MAX_SPEED = 300
+MAX_SPEED = 1_000
 """Speed above which the separator's share of the time is negligible: decoding takes longer."""
 
 

@@ -58,7 +58,7 @@ def test_every_command_with_json_has_a_schema() -> None:
         ("recipes",),
         ("reproduce",),
         ("download",),
-        ("download", "mtat", "--dry-run"),
+        ("download", "umxse", "--dry-run"),
         ("cache", "ls"),
         ("cache", "prune"),
     ],
