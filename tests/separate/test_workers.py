@@ -95,7 +95,7 @@ def test_a_rank_that_dies_costs_nothing_but_its_own_unfinished_tracks(
 def test_jobs_end_when_what_started_them_is_killed_and_what_they_did_is_kept(
     mscol: Command, tmp_path: Path, capsys: Capture
 ) -> None:
-    for number in range(20):
+    for number in range(40):
         write_audio(tmp_path / "music" / f"{number:02}.wav", tones(8.0, seed=number))
     model = ["--separator", "openunmix", "--model", "mini", "--opt", "niter=1"]
     command = [*ENTRY, str(tmp_path / "music"), *model, "--jobs", "2"]
@@ -114,7 +114,7 @@ def test_jobs_end_when_what_started_them_is_killed_and_what_they_did_is_kept(
     capsys.readouterr()
     assert mscol(*command[3:], "--json") == 0
     result = json.loads(capsys.readouterr().out)
-    assert (result["tracks"], result["done_before"]) == (20, kept)
+    assert (result["tracks"], result["done_before"]) == (40, kept)
 
 
 def test_slurm_ranks_are_workers_too(
