@@ -112,8 +112,9 @@ def test_the_list_has_one_score_of_each_task(
 def test_a_narrow_terminal_gets_lines_that_fit(runs: Path, command: list[str]) -> None:
     add_report(runs, "fma-labels=0.1_0.5_and_many_others", 0.1)
     shutil.copytree(runs / "one", runs / "three")
-    for name in ("one", "two", "three"):  # of a clean tree, wherever the tests run
+    for name in ("one", "two", "three"):  # of a clean tree and a short path, as for users
         change(runs / name / "run.json", lambda info: info.update(git="0123456789" * 4))
+        change(runs / name / "run.json", lambda info: info["store"].update(path="data/mtat.store"))
     lines = in_terminal(*command, cwd=runs.parent)
     assert [line for line in lines if len(line) > COLUMNS] == []
     names = command[2:] if "--all" not in command else ["one", "two"]
