@@ -177,7 +177,9 @@ def store_path(request: SeparateRequest) -> Path:
         output = store_beside(request.inputs[0])
     else:
         find_audio(request.inputs)  # reports a missing input before the missing -o
-        raise UsageError("name the store with -o STORE: only a single input folder has a default.")
+        if len(request.inputs) > 1:
+            raise UsageError("name the store with -o STORE: several inputs have no default.")
+        output = store_beside(request.inputs[0].with_suffix(""))
     if any(real_path(output) == real_path(source) for source in request.inputs):
         raise UsageError(f"{output} is an input too: choose another -o.")
     return output

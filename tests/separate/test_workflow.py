@@ -18,6 +18,7 @@ from mscol_cli.errors import BadInputError, Interrupted, MissingDataError, Usage
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.workflow import SeparateResult, run
 from mscol_cli.store import Store
+from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.messages import mentions
 from tests.helpers.openunmix import write_model
@@ -259,9 +260,19 @@ def test_where_the_store_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert separate(tmp_path / "link").store == tmp_path / "link.store"
     monkeypatch.chdir(music)
     assert separate(Path()).store == tmp_path / "music.store"
-    with pytest.raises(UsageError, match="with -o"):
-        separate(music / "0.wav")
     with pytest.raises(UsageError, match="is an input too"):
         separate(music, output=music)
     with pytest.raises(MissingDataError, match="no such file or folder"):
         separate(tmp_path / "gone")
+
+
+def test_one_file_has_a_store_beside_it(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.b.wav", "c.wav"):
+        write_audio(tmp_path / "music" / name, tones(2.0))
+    assert mscol("separate", "music/a.b.wav", "--separator", "none") == 0
+    assert Store.open(tmp_path / "music" / "a.b.store").index.track_ids == ("a.b",)
+    assert mscol("separate", "music/a.b.wav", "music/c.wav", "--separator", "none") == 2
+    assert mentions(capsys.readouterr().err, "-o STORE")
+    assert mscol("separate", "missing.wav", "--separator", "none") == 4
