@@ -12,11 +12,8 @@ and the bound is the network's FLOPs at the speed of a matrix product.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -28,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.table import Row, machine, today, write_rows
+from bench.timing import best_cpu_seconds, cpu_seconds
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.engine.devices import keep_freed_memory
 from mscol_cli.engine.embedding import at_level, embed_files, whole_windows
@@ -53,14 +51,6 @@ def plain(encoder: Encoder, paths: list[Path]) -> int:
             encoder(encoder.frontend(windows)).numpy()
         count += len(windows)
     return count
-
-
-def cpu_seconds(work: Callable[[], object]) -> float:
-    """CPU time of a call in all threads, in seconds."""
-    begun = resource.getrusage(resource.RUSAGE_SELF)
-    work()
-    ended = resource.getrusage(resource.RUSAGE_SELF)
-    return ended.ru_utime - begun.ru_utime + ended.ru_stime - begun.ru_stime
 
 
 def measure(name: str, folder: Path, options: argparse.Namespace) -> Row:
@@ -97,30 +87,22 @@ def print_split(encoder: Encoder, paths: list[Path], count: int) -> None:
     waveforms = torch.randn(size, encoder.crop_samples) / 100
     with torch.inference_mode(), keep_freed_memory():
         features = network.frontend(waveforms)
-        decoding = _best(lambda: [load_waveform(path, encoder.sample_rate) for path in paths])
+        decoding = best_cpu_seconds(
+            lambda: [load_waveform(path, encoder.sample_rate) for path in paths]
+        )
         parts = {
             "decoding": decoding / count,
-            "front end": _best(lambda: network.frontend(waveforms)) / size,
-            "network": _best(lambda: network(features)) / size,
+            "front end": best_cpu_seconds(lambda: network.frontend(waveforms)) / size,
+            "network": best_cpu_seconds(lambda: network(features)) / size,
         }
         with FlopCounterMode(display=False) as counter:
             encoder(features)
         flops = counter.get_total_flops() / size
         matrix = torch.randn(1024, 1024)
-        speed = 2 * 1024**3 / _best(lambda: matrix @ matrix)
+        speed = 2 * 1024**3 / best_cpu_seconds(lambda: matrix @ matrix)
     split = ", ".join(f"{part} {1e3 * seconds:.2f}" for part, seconds in parts.items())
     print(f"  ms per window: {split}; {flops / 1e9:.3f} GFLOP of the network take")
     print(f"  {1e3 * flops / speed:.2f} ms at {speed / 1e9:.0f} GFLOP/s of a matrix product")
-
-
-def _best(work: Callable[[], object], rounds: int = 7) -> float:
-    """Shortest CPU time of a call in seconds."""
-    times = []
-    for _ in range(rounds):
-        begun = time.process_time()
-        work()
-        times.append(time.process_time() - begun)
-    return min(times)
 
 
 def main() -> None:

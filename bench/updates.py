@@ -26,6 +26,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from bench.table import Row, machine, today, write_rows
+from bench.timing import best_cpu_seconds
 
 HERE = Path(__file__).resolve().parent.parent
 PAIRS = {"efficientnet_b0": 32, "small": 128}
@@ -171,15 +172,17 @@ def print_convolutions(name: str, batch: int) -> tuple[float, float]:
     with keep_freed_memory():
         matrix, source = torch.randn(1024, 1024), torch.ones(2**26)
         target = torch.empty_like(source)
-        flops = 2 * 1024**3 / _best(lambda: matrix @ matrix)
-        speed = 8 * len(source) / _best(lambda: target.copy_(source))
+        flops = 2 * 1024**3 / best_cpu_seconds(lambda: matrix @ matrix)
+        speed = 8 * len(source) / best_cpu_seconds(lambda: target.copy_(source))
         print(f"{flops / 1e9:.0f} GFLOP/s of a matrix product, {speed / 1e9:.0f} GB/s of a copy")
         for (shape, _), (conv, count) in _convolutions(name, batch).items():
             x = torch.randn(shape).contiguous(memory_format=torch.channels_last)
             x.requires_grad_(shape[1] != 1)
             y = conv(x)
-            forward = _best(partial(conv, x))
-            backward = _best(partial(torch.autograd.backward, y, y.detach(), retain_graph=True))
+            forward = best_cpu_seconds(partial(conv, x))
+            backward = best_cpu_seconds(
+                partial(torch.autograd.backward, y, y.detach(), retain_graph=True)
+            )
             moved = 4 * (x.numel() + y.numel() + conv.weight.numel())
             bound = max(2 * y.numel() * conv.weight[0].numel() / flops, moved / speed)
             spent, bounds = spent + count * (forward + backward), bounds + 3 * count * bound
@@ -211,16 +214,6 @@ def _convolutions(name: str, batch: int) -> dict[Any, tuple[Any, int]]:
     for handle in handles:
         handle.remove()
     return convolutions
-
-
-def _best(work: Callable[[], object], rounds: int = 4) -> float:
-    """Shortest CPU time of a call in seconds."""
-    times = []
-    for _ in range(rounds):
-        begun = time.process_time()
-        work()
-        times.append(time.process_time() - begun)
-    return min(times)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -38,7 +38,7 @@ def json_document(result: Any) -> dict[str, Any]:
 
 
 def error_document(code: int, error: BaseException, message: str) -> dict[str, Any]:
-    """An error as the object that `--json` prints if there is no result."""
+    """The JSON object of a command that failed before it had a result."""
     failures = getattr(error, FAILURES, ())
     content = {"exit_code": code, "message": message, FAILURES: as_json(list(failures))}
     return _document(ERROR, content)
