@@ -46,7 +46,7 @@ class Usage:
 
 
 def run_mscol(
-    words: Sequence[object],
+    command: Sequence[object],
     environment: Mapping[str, str] | None = None,
     log: Path | None = None,
     watch: Callable[[subprocess.Popen[bytes]], None] | None = None,
@@ -54,16 +54,16 @@ def run_mscol(
     """Run a command of mscol in one thread.
 
     Args:
-        words: Words behind `mscol`.
+        command: Words behind `mscol`.
         environment: Additional environment variables.
         log: File for what it prints; None to print it.
         watch: Called when the process was started.
     """
-    command = [sys.executable, "-m", "mscol_cli", *map(str, words)]
+    words = [sys.executable, "-m", "mscol_cli", *map(str, command)]
     variables = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
     with (log or Path(os.devnull)).open("w") as file:
         output = None if log is None else file
-        process = subprocess.Popen(command, env=variables, stdout=output, stderr=output)
+        process = subprocess.Popen(words, env=variables, stdout=output, stderr=output)
         if watch is not None:
             watch(process)
         _, status, used = os.wait4(process.pid, 0)
