@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import io
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -50,19 +50,22 @@ class Forward(nn.Module):
 
 def onnx_runtime(encoder: Encoder, features: Tensor) -> Network:
     """A session of ONNX Runtime in one thread."""
-    runtime, file, axes = importlib.import_module("onnxruntime"), io.BytesIO(), {0: "batch"}
-    torch.onnx.export(
-        Forward(encoder).eval(),
-        (features,),
-        file,
-        input_names=["features"],
-        output_names=["vectors"],
-        dynamic_axes={"features": axes, "vectors": axes},
-        dynamo=False,
-    )
+    runtime, axes = importlib.import_module("onnxruntime"), {0: "batch"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(
+            Forward(encoder).eval(),
+            (features,),
+            path,
+            input_names=["features"],
+            output_names=["vectors"],
+            dynamic_axes={"features": axes, "vectors": axes},
+            dynamo=False,
+        )
+        model = path.read_bytes()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = runtime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return lambda x: torch.from_numpy(session.run(None, {"features": x.numpy()})[0])
 
 
