@@ -45,7 +45,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "__init__",
     ],
     "commands": [
-        "columns json_output log panels",
+        "columns json_output log",
         "options terminal",
         "shared",
         "pages",

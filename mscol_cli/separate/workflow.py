@@ -14,6 +14,7 @@ from mscol_cli.engine.jobs import (
     local_device,
     rank_and_workers,
     wanted_jobs,
+    worker_arguments,
 )
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.recipes.recipe import to_toml
@@ -21,7 +22,7 @@ from mscol_cli.separate import estimate as estimates
 from mscol_cli.separate.copies import STEMS_MANIFEST, Copies, copies_folder, open_copies
 from mscol_cli.separate.estimate import Estimate
 from mscol_cli.separate.inputs import find_tracks
-from mscol_cli.separate.jobs import run_jobs, worker_arguments
+from mscol_cli.separate.jobs import run_jobs
 from mscol_cli.separate.plan import PendingTracks, find_pending, has_only_retries, make_plan
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.separator import build_separator, resolve
@@ -93,7 +94,7 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     if managed:
         exit_with_parent()
     jobs, ranks = wanted_jobs(request.jobs, request.gpus), rank_and_workers()
-    arguments = worker_arguments(request)
+    arguments = worker_arguments("separate", request)
     request = replace(request, device=local_device(request.device))
     output = store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
