@@ -32,8 +32,8 @@ def save_tensors(
     try:
         save_file(contiguous, path, dict(metadata) if metadata else None)
     except SafetensorError as error:
-        # The library reports errors of the system as text: "... (os error 28)".
-        match = re.search(r"os error (\d+)", str(error))
+        # The library reports errors of the system as text: "... (os error 28)", or "Os { code: 28".
+        match = re.search(r"(?:os error|Os { code:) (\d+)", str(error))
         number = int(match[1]) if match else errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from error
     make_readable(path)
