@@ -26,14 +26,6 @@ def make_rendered(
     A clip is a folder with vocals, drums, bass, other and mixture, as `mscol separate --separator
     stems` reads them. `mixtures` has the same splits with a file per clip, for other separators.
     Larger numbers add clips.
-
-    Args:
-        folder: Output folder.
-        instruments: Grooves and soundfonts.
-        counts: Number of clips in each split.
-        seconds: Duration of a clip.
-        seed: Seed of everything.
-        jobs: Processes.
     """
     for split, count in counts.items():
         requests = clip_requests(folder / split, instruments, split, count, seconds, seed)

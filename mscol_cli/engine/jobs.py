@@ -54,10 +54,6 @@ MAX_PROCESSES = 1024
 def wanted_jobs(jobs: int | None, gpus: int | None) -> int:
     """Number of workers to start; 1 if this process does the work.
 
-    Args:
-        jobs: Value of `--jobs`.
-        gpus: Value of `--gpus`.
-
     Raises:
         UsageError: The options contradict each other or the launcher of this process.
     """

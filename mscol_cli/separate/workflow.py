@@ -79,10 +79,6 @@ def configuration(request: SeparateRequest) -> str:
 def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     """Separate the inputs into a sealed store, resuming an earlier run.
 
-    Args:
-        request: Inputs and options.
-        progress: Receives progress and notes.
-
     Raises:
         UsageError: An option is invalid, or the store was made with other settings.
         MissingDataError: The inputs or the weights do not exist.

@@ -20,11 +20,6 @@ def save_tensors(
 ) -> None:
     """Write a safetensors file and flush it to the disk.
 
-    Args:
-        path: The file.
-        tensors: Tensors by name.
-        metadata: Text by name.
-
     Raises:
         OSError: The file cannot be written.
     """
