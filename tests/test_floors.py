@@ -52,9 +52,8 @@ ORDER: Mapping[str, Sequence[str]] = {
         "*",
     ],
     "download": [
-        "checksum joined part tar",
-        "entries unpack",
-        "table web",
+        "checksum joined part tar web",
+        "table unpack",
         "folder record",
         "fetch plan request",
         "workflow",
