@@ -1,11 +1,11 @@
 """Runs a command on a disk that fails, and again on a sound one: the end is an undisturbed run's.
 
-    LD_PRELOAD=faults.so python faulty.py FOLDER INPUTS CASES VERIFY ARGUMENT...
+    LD_PRELOAD=faults.so python faulty.py FOLDER INPUTS CASES VERIFY LAST ARGUMENT...
 
 ARGUMENT... is a command line that runs in FOLDER, as in `killed_at_random.py`, INPUTS a folder that
-it reads, and VERIFY a command line that checks the result, or empty. CASES calls of each kind fail,
-one alone or all from it. Prints as JSON how many cases were tried, which did not hold, and the
-messages.
+it reads, VERIFY a command line that checks the result, or empty, and LAST the exit code of a
+command whose result exists. CASES calls of each kind fail, one alone or all from it. Prints as JSON
+how many cases were tried, which did not hold, and the messages.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class Trial:
     folder: Path
     inputs: Path
     verify: Sequence[str]
+    last: int
     arguments: Sequence[str]
     log: Path
     expected: dict[str, str] = field(default_factory=dict)
@@ -119,7 +120,8 @@ class Trial:
 
     def again(self, inputs_failed: bool) -> str | None:
         """What is wrong after the same command on a sound disk."""
-        if (code := bounded(self.folder, self.arguments, self.log)) != 0:
+        code = bounded(self.folder, self.arguments, self.log)
+        if code not in (0, self.last):
             return f"then exit code {code}: {self.log.read_text()[-300:]}"
         return self.difference(inputs_failed)
 
@@ -154,6 +156,6 @@ def main(cases: int, trial: Trial) -> None:
 
 
 if __name__ == "__main__":
-    folder, inputs, cases, verify, *arguments = sys.argv[1:]
-    log = Path(folder).with_name("log")
-    main(int(cases), Trial(Path(folder), Path(inputs), verify.split(), arguments, log))
+    folder, inputs, cases, verify, last, *arguments = sys.argv[1:]
+    log, check = Path(folder).with_name("log"), verify.split()
+    main(int(cases), Trial(Path(folder), Path(inputs), check, int(last), arguments, log))
