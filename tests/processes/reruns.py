@@ -37,6 +37,8 @@ LOADED = (onnx, torchaudio, mscol_cli)
 PASSING = {"tensorboard", ".lock", "used"}
 DATED = {".json", ".jsonl", ".html", ".md"}
 """Files with dates, which later commands may change."""
+JOINED = "levels.npy"
+"""A store's last file, joined from others each time until the store is sealed."""
 TIMES = re.compile(
     r"elapsed|seconds$|waite?d?$|_s$|per_second|memory|^(created|date|time|process|pid)$"
 )
@@ -91,6 +93,7 @@ def stamps(folder: Path, expected: Mapping[str, str]) -> dict[str, int]:
         for name, path in paths.items()
         if not path.is_symlink()
         and path.suffix not in DATED
+        and path.name != JOINED
         and fingerprint(path) == expected.get(name)
     }
 
@@ -134,7 +137,7 @@ def emptied(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     inputs = folder.with_name(f"{folder.name}.inputs")
     if inputs.is_dir():
-        shutil.copytree(inputs, folder, symlinks=True)
+        shutil.copytree(inputs, folder, symlinks=True, dirs_exist_ok=True)
     folder.mkdir(exist_ok=True)
     os.chdir(folder)
 

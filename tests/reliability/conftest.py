@@ -1,12 +1,16 @@
-"""Commands by name."""
+"""Commands by name, and a disk that fails."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers.cases import CASES, Case
+from tests.helpers.scripts import ROOT
 
 
 @pytest.fixture
@@ -15,3 +19,15 @@ def case(request: pytest.FixtureRequest) -> Case:
     build: Any = CASES[request.param]
     made: Case = build(request.getfixturevalue)
     return made
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library that lets calls fail."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    library = tmp_path_factory.mktemp("shim") / "faults.so"
+    source = ROOT / "tests" / "processes" / "faults.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library

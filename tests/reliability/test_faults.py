@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.cases import CASES, Case
 from tests.helpers.counts import check
-from tests.helpers.scripts import ROOT, run_script
+from tests.helpers.scripts import run_script
 
 FAULTS = {"reproduce": 2, "export": 1, "import": 2}
 MOST = 4
@@ -24,18 +22,6 @@ pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.skipif("MSCOL_ALL_EDITS" not in os.environ, reason="set MSCOL_ALL_EDITS=1"),
 ]
-
-
-@pytest.fixture(scope="session")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that lets calls fail."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    library = tmp_path_factory.mktemp("shim") / "faults.so"
-    source = ROOT / "tests" / "processes" / "faults.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    return library
 
 
 @pytest.mark.parametrize(("name", "case"), [(name, name) for name in CASES], indirect=["case"])
