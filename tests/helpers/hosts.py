@@ -55,7 +55,7 @@ class Host:
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:
         """Start a command on this host; both its outputs go to `log`, or to a pipe."""
-        enter = ["--mount", "--net", "--uts", "--ipc", "--pid", f"--wd={folder}"]
+        enter = ["--mount", "--net", "--uts", "--ipc", "--pid", f"--wdns={folder}"]
         line = ["nsenter", f"--target={self.init}", *enter, "--", *map(str, command)]
         variables = {**os.environ, **(environment or {})}
         if log is None:
