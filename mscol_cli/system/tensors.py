@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,11 +22,6 @@ def save_tensors(
 ) -> None:
     """Write a safetensors file and flush it to the disk.
 
-    Args:
-        path: The file.
-        tensors: Tensors by name.
-        metadata: Text by name.
-
     Raises:
         OSError: The file cannot be written.
     """
@@ -32,9 +29,24 @@ def save_tensors(
     try:
         save_file(contiguous, path, dict(metadata) if metadata else None)
     except SafetensorError as error:
-        # The library reports errors of the system as text: "... (os error 28)".
-        match = re.search(r"os error (\d+)", str(error))
+        # The library reports errors of the system as text: "... (os error 28)", or "Os { code: 28".
+        match = re.search(r"(?:os error|Os { code:) (\d+)", str(error))
         number = int(match[1]) if match else errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from error
+    if metadata:
+        _sort_metadata(path)
     make_readable(path)
     sync(path)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Sort the metadata, which the library writes in random order, so that equal files are equal
+    byte for byte."""
+    with path.open("r+b") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+        if len(text) <= length:
+            file.seek(8)
+            file.write(text.ljust(length))
