@@ -107,7 +107,7 @@ def embed(folder: Path, clips: int) -> list[Row]:
     def interrupt(process: subprocess.Popen[bytes]) -> None:
         while done(resumed) < clips / 2:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
 
     rows, complete = [], run_mscol([*command, whole])
     for name, watch in (
