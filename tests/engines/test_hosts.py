@@ -153,7 +153,8 @@ def test_a_first_host_that_is_unknown_ends_torchrun(
 def test_a_port_that_is_taken_ends_torchrun(
     hosts: tuple[Host, Host], environment: dict[str, str], job_folder: Path
 ) -> None:
-    listen = "import socket, time; s = socket.create_server(('', 29500)); time.sleep(600)"
+    # It closes connections whose protocol it does not speak, as most services do.
+    listen = "import socket; s = socket.create_server(('', 29500))\nwhile 1: s.accept()[0].close()"
     hosts[0].start(sys.executable, "-c", listen, folder=job_folder)
     wait_until(lambda: hosts[0].processes(listen))
     try:
