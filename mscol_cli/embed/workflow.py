@@ -106,7 +106,8 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     _check_paths(folder, inputs)
     with resumable(f"finished files are saved in {target.folder}"):
         with writing(target.folder, MAKE_ROOM):
-            pending = Pending(folder, inputs.clips, retry=not managed)
+            # Of several processes the first one retries: another may just have found the failure.
+            pending = Pending(folder, inputs.clips, retry=is_first)
             done = len(inputs.clips) - len(pending)
             progress.begin("embedding", len(inputs.clips), "clips")
             progress.skip(done)

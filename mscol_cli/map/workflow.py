@@ -132,8 +132,8 @@ def _lay_out(library: Library, clusters: int, progress: Progress) -> _Layout:
 
 
 def _wait(clips: int, method: str) -> str:
-    minutes = clips / 5000
-    return f" (about {minutes:.0f} minutes)" if method == TSNE and minutes >= 1 else ""
+    minutes = clips // 5000
+    return f" (about {counted(minutes, 'minute')})" if method == TSNE and minutes else ""
 
 
 def _ordered(first: Sequence[str], known: dict[str, Colouring]) -> list[Colouring]:

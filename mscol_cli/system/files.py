@@ -8,7 +8,8 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,11 +32,22 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     remove_leftovers(path.parent)
     temporary = temporary_path(path)
     try:
-        write(temporary)
-        sync(temporary)
-        temporary.replace(path)
+        with naming(path):
+            write(temporary)
+            sync(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Context that adds a path to OSErrors without one, as those of `write` and `fsync`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def refuse_irregular(path: Path) -> None:
@@ -155,7 +167,8 @@ def sync(path: Path) -> None:
     """Flush a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,5 +33,20 @@ def save_tensors(
         match = re.search(r"(?:os error|Os { code:) (\d+)", str(error))
         number = int(match[1]) if match else errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from error
+    if metadata:
+        _sort_metadata(path)
     make_readable(path)
     sync(path)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Sort the metadata, which the library writes in random order, so that equal files are equal
+    byte for byte."""
+    with path.open("r+b") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+        if len(text) <= length:
+            file.seek(8)
+            file.write(text.ljust(length))

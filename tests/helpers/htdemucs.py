@@ -12,6 +12,9 @@ from mscol_htdemucs.spectrogram import BINS, FRAMES, SEGMENT
 
 GAINS = (0.4, 0.3, 0.2, 0.1)
 NOTHING = (0.0, 0.0, 0.0, 0.0)
+LOCATIONS = {"beside": "weights.bin", "above": "../../etc/passwd", "absolute": "/etc/passwd"}
+SIZES = {"huge": 1 << 40, "negative": -1}
+LIES = (*LOCATIONS, *SIZES, "terabytes at work", "not a number")
 
 
 def write_model(
@@ -74,3 +77,38 @@ def _floats(name: str, shape: Sequence[int]) -> Any:
     from onnx import TensorProto, helper
 
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def write_lying(path: Path, lie: str) -> Path:
+    """Write a network whose weights are in another file, or of a size that does not exist, or that
+    needs terabytes when it runs, or that answers with no numbers."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    network = onnx.load(write_model(path))
+    graph, gains = network.graph, network.graph.initializer[1]
+    if lie in LOCATIONS:
+        gains.ClearField("raw_data")
+        gains.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", LOCATIONS[lie]), ("offset", "0"), ("length", "16")):
+            gains.external_data.add(key=key, value=value)
+        (path.parent / "weights.bin").write_bytes(np.array(GAINS, np.float32).tobytes())
+    elif lie in SIZES:
+        gains.dims[0] = SIZES[lie]
+    elif lie == "not a number":
+        values = numpy_helper.to_array(gains) * np.float32(np.nan)
+        gains.CopyFrom(numpy_helper.from_array(values, gains.name))
+    else:
+        last = next(node for node in graph.node if "in_time" in node.output)
+        last.output[0] = "sound"
+        size = numpy_helper.from_array(np.array([1 << 21, 1 << 21]), "size")
+        graph.initializer.append(size)
+        graph.node.extend(
+            [
+                helper.make_node("ConstantOfShape", ["size"], ["terabytes"]),
+                helper.make_node("ReduceSum", ["terabytes"], ["sum"], keepdims=0),
+                helper.make_node("Add", ["sound", "sum"], ["in_time"]),
+            ]
+        )
+    path.write_bytes(network.SerializeToString())
+    return path

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from mscol_cli.system.tensors import save_tensors
@@ -42,3 +43,15 @@ def test_the_mode_is_that_of_new_files(tmp_path: Path) -> None:
         os.umask(before)
     assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == 0o640
     assert load_file(tmp_path / "a.safetensors")["weights"].tolist() == [[1, 1]]
+
+
+def test_equal_files_are_equal_byte_for_byte(tmp_path: Path) -> None:
+    metadata = {"b": 'caf\u00e9 \u2028 "\n\x01', **{f"key {number}": "x" for number in range(20)}}
+    contents = set()
+    for _ in range(3):
+        save_tensors(tmp_path / "a.safetensors", {"a": torch.ones(3)}, metadata)
+        contents.add((tmp_path / "a.safetensors").read_bytes())
+    assert len(contents) == 1
+    with safe_open(tmp_path / "a.safetensors", "pt") as file:
+        assert file.metadata() == metadata
+        assert torch.equal(file.get_tensor("a"), torch.ones(3))

@@ -88,10 +88,13 @@ def _open(path: Path, device: str) -> Any:
     settings.log_severity_level = 4  # errors are raised as exceptions
     usable = providers(device, onnxruntime.get_available_providers())
     try:
-        return onnxruntime.InferenceSession(str(path), settings, providers=usable)
+        # From bytes, onnxruntime reads no other file: the hash of this one identifies the network.
+        return onnxruntime.InferenceSession(path.read_bytes(), settings, providers=usable)
     except Exception as error:  # its exceptions have no common base class
         reason = " ".join(str(error).split())[:160]
-        raise UsageError(f"{path} is not a readable ONNX file ({reason})") from None
+        raise UsageError(
+            f"{path} is not a readable ONNX file that holds its weights ({reason})"
+        ) from None
 
 
 def _names_of(

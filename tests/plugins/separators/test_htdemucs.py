@@ -34,7 +34,8 @@ from mscol_htdemucs.spectrogram import (
 )
 from tests.conftest import Command
 from tests.helpers.audio import write_audio
-from tests.helpers.htdemucs import GAINS, NOTHING, write_model
+from tests.helpers.counts import UNEXPECTED
+from tests.helpers.htdemucs import GAINS, LIES, NOTHING, write_lying, write_model
 from tests.helpers.plugins import reload_registry
 
 PLUGIN = Path(__file__).parents[3] / "plugins" / "mscol-htdemucs"
@@ -238,6 +239,23 @@ def test_what_cannot_be_used_is_one_line_and_leaves_nothing(
     assert message in error
     assert error.count("\n") == 1
     assert not Path("music.store").exists()
+
+
+@pytest.mark.usefixtures("installed", "song", "model")
+@pytest.mark.parametrize("lie", LIES)
+def test_a_network_that_lies_is_one_line_and_leaves_no_track(
+    mscol: Command, capfd: pytest.CaptureFixture[str], tmp_path: Path, lie: str
+) -> None:
+    network = write_lying(tmp_path / "lie.onnx", lie)
+    code = mscol("separate", "music", "--separator", "htdemucs", "--model", network)
+    error = capfd.readouterr().err
+    assert code in (1, 2)
+    assert error.splitlines()[-1].startswith("error: ")
+    assert not UNEXPECTED.search(error)
+    assert "Traceback" not in error
+    store = Path("music.store")
+    sealed = json.loads((store / "store.json").read_text()) if store.exists() else {}
+    assert sealed.get("tracks", 0) == 0
 
 
 def test_a_missing_onnxruntime_is_named(

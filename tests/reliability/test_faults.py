@@ -1,0 +1,34 @@
+"""Disks that fail: one line, and the same command on a sound disk ends as it should."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.cases import CASES, Case
+from tests.helpers.counts import check
+from tests.helpers.scripts import run_script
+
+FAULTS = {"reproduce": 2, "export": 1, "import": 2}
+MOST = 4
+"""Faults of each of eight kinds."""
+Capture = pytest.CaptureFixture[str]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.processes,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif("MSCOL_ALL_EDITS" not in os.environ, reason="set MSCOL_ALL_EDITS=1"),
+]
+
+
+@pytest.mark.parametrize(("name", "case"), [(name, name) for name in CASES], indirect=["case"])
+def test_a_fault_is_one_line_and_damages_nothing(
+    name: str, case: Case, shim: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    arguments = [tmp_path / "work", case.inputs, FAULTS.get(name, MOST), case.verify, case.last]
+    result = run_script("faulty.py", [*arguments, *case.line], LD_PRELOAD=str(shim))
+    check(f"faults of {name}", result["tried"], [*result["wrong"].items()], capsys)
+    assert result["tried"] > 0

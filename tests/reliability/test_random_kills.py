@@ -1,0 +1,38 @@
+"""Commands that are killed at random moments: run again, they end as if they never were."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.cases import CASES, Case
+from tests.helpers.counts import check
+from tests.helpers.scripts import run_script
+
+KILLS = {"separate": 20, "pretrain": 20, "embed": 20, "probe": 20, "download": 24}
+KILLS |= {"report": 14, "reproduce": 14, "import": 12, "export": 8, "map": 8, "tag": 8}
+KILLS |= {"store export": 8, "vectors npz": 6, "vectors csv": 6, "vectors safetensors": 6}
+KILLS |= {"vectors parquet": 6}
+Capture = pytest.CaptureFixture[str]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.processes,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif("MSCOL_ALL_EDITS" not in os.environ, reason="set MSCOL_ALL_EDITS=1"),
+]
+
+
+@pytest.mark.parametrize(("name", "case"), [(name, name) for name in CASES], indirect=["case"])
+def test_a_killed_command_ends_as_if_it_never_was(
+    name: str, case: Case, tmp_path: Path, capsys: Capture
+) -> None:
+    result = run_script("killed_at_random.py", [tmp_path / "work", KILLS[name], *case.line])
+    allowed = [[case.last, []]]
+    wrong = {at: end for at, end in result["different"].items() if end[:2] not in allowed}
+    if case.resumes:
+        wrong |= result["again"]
+    check(f"random kills of {name}", result["tried"], [*wrong.items()], capsys)
+    assert result["tried"] == KILLS[name]
