@@ -134,8 +134,13 @@ def launched_at() -> float:
     of_launcher = bool({"TORCHELASTIC_RUN_ID", "SLURM_PROCID"} & os.environ.keys())
     process = os.getppid() if of_launcher else os.getpid()
     try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        fields = (
+            Path(f"/proc/{process}/stat")
+            .read_text(encoding="utf-8", errors="replace")
+            .rpartition(")")[2]
+            .split()
+        )
+        uptime = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
     except OSError:  # not Linux
         return _imported
     return time.time() - uptime + int(fields[19]) / os.sysconf("SC_CLK_TCK")
