@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from mscol_cli.embed.inputs import Inputs
@@ -85,7 +86,7 @@ class Target:
     def discard(self) -> None:
         """Remove the temporary folder of a file."""
         if self.is_file:
-            for path in self.output.parent.glob(f"{_escaped(self.output.name)}.*{PART}"):
+            for path in self.output.parent.glob(f"{escape(self.output.name)}.*{PART}"):
                 if is_vector_folder(path):
                     shutil.rmtree(path, ignore_errors=True)
 
@@ -118,7 +119,3 @@ def resolve_target(output: Path, header: VectorHeader) -> Target:
         return Target(output, output)
     # The key keeps vectors of different models and settings apart.
     return Target(output, output.with_name(f"{output.name}.{header.key[:8]}{PART}"))
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

@@ -34,7 +34,8 @@ class ClipEncoder(WaveformEncoder):
         (batch, windows, dim) with pool `none`."""
         rows = self.cut(waveforms).flatten(0, 1)
         if self.spare_window:
-            rows = torch.cat([rows, rows[:1]])
+            # A copy of the first row has a size that torch 2.11 does not know while tracing.
+            rows = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
         vectors: Tensor = self.network(self.network.frontend(rows))
         if self.spare_window:
             vectors = vectors[:-1]

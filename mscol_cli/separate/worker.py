@@ -21,7 +21,6 @@ from mscol_cli.system.files import existing_parent
 from mscol_cli.system.locks import Lock
 
 _PAUSE = 0.5
-_ANY_SIZE = 1 << 62
 
 
 @dataclass
@@ -115,7 +114,7 @@ class Worker:
     def _fill(self, unit: Unit, lock: Lock) -> None:
         sources, folder = self.separator.sources, unit.folder(self.store)
         failures: list[tuple[str, str]] = []
-        with StoreWriter(folder, sources, self.identity, _ANY_SIZE) as writer:
+        with StoreWriter(folder, sources, self.identity) as writer:
             groups = list(self._undone_groups(unit, writer))
             done = {track.id for track in unit.tracks if self._is_done(track, writer)}
             self.progress.skip(len(done))

@@ -51,7 +51,6 @@ class GrowingArray:
         Raises:
             MscolError: The file has fewer rows.
         """
-        self.path = path
         self.rows = rows
         self._dtype: np.dtype[Any] = np.dtype(dtype).newbyteorder("<")
         self._row = tuple(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.contracts.progress import ByteMeter, Progress
@@ -22,19 +22,6 @@ from mscol_cli.store.header import (
 from mscol_cli.store.records import TrackRecord, newest, read_failures, read_tracks, totals
 from mscol_cli.store.segments import segment_count
 from mscol_cli.system.files import file_hash, inside
-
-
-@dataclass(frozen=True)
-class Findings:
-    """Missing and damaged files of a store.
-
-    Attributes:
-        missing: Missing files, by their path in the store.
-        damaged: One line for each damaged file.
-    """
-
-    missing: list[str] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -60,32 +47,30 @@ class VerifyResult:
     seconds: float
 
 
-def check_files(folder: Path, header: StoreHeader, watch: Callable[[int], None]) -> Findings:
-    """Compare every data file with its checksum.
-
-    Args:
-        folder: Folder of the store.
-        header: Its header.
-        watch: Called with the number of bytes of each block read.
-    """
-    findings = Findings()
+def _check_files(
+    folder: Path, header: StoreHeader, watch: Callable[[int], None]
+) -> tuple[list[str], list[str]]:
+    """Compare every data file with its checksum: the missing files, and one line for each damaged
+    file. `watch` is called with the number of bytes of each block read."""
+    missing: list[str] = []
+    damaged: list[str] = []
     for name, checksum in header.checksums.items():
         path = _inside(folder, name)
         if path is None:
-            findings.damaged.append(f"{HEADER}: names a file outside of the store, {name!r}")
+            damaged.append(f"{HEADER}: names a file outside of the store, {name!r}")
         elif not path.is_file():
-            findings.missing.append(name)
+            missing.append(name)
         elif (actual := file_hash(path, watch)) != checksum:
-            findings.damaged.append(
+            damaged.append(
                 f"{name}: has changed (SHA-256 {actual[:12]}..., expected {checksum[:12]}...)"
             )
-    return findings
+    return missing, damaged
 
 
-def check_records(folder: Path, header: StoreHeader) -> list[str]:
+def _check_records(folder: Path, header: StoreHeader) -> list[str]:
     """Compare `tracks.jsonl` with shards, levels and `store.json`; returns one line per problem.
 
-    Missing files are left to `check_files`.
+    Missing files are left to `_check_files`.
     """
     try:
         return list(_inconsistencies(folder, header, list(read_tracks(folder / TRACKS))))
@@ -172,15 +157,16 @@ def run(path: Path, progress: Progress) -> VerifyResult:
     existing = [path / name for name in header.checksums if (path / name).is_file()]
     size = sum(file.stat().st_size for file in existing)
     meter = ByteMeter(progress, "checking", size)
-    files, records = check_files(path, header, meter.add), check_records(path, header)
+    missing, damaged = _check_files(path, header, meter.add)
+    damaged += _check_records(path, header)
     progress.end()
     return VerifyResult(
         store=path,
         files=len(header.checksums),
         bytes=size,
         tracks=header.tracks,
-        missing=files.missing,
-        damaged=[*files.damaged, *records],
+        missing=missing,
+        damaged=damaged,
         seconds=round(time.monotonic() - begun, 3),
     )
 

@@ -1,4 +1,4 @@
-"""Filling a store, or a unit of one, so that it can be interrupted and resumed at any time.
+"""Filling a unit of a store, so that it can be interrupted and resumed at any time.
 
 Samples are written and synced before the line that refers to them. Reopening cuts off samples
 without a line. Nothing is written before the first track is added.
@@ -42,39 +42,31 @@ from mscol_cli.store.spool import Samples
 from mscol_cli.system.files import file_hash, sync, write_text
 from mscol_cli.system.temporary import remove_leftovers
 
-SHARD_BYTES = 1 << 30
+_SHARD = shard_name(0)
+_FILES = (_SHARD, LEVELS, TRACKS, FAILURES)
 
 
 class StoreWriter:
-    """Creates a store, or resumes an unfinished one."""
+    """Creates a store with one shard, or resumes an unfinished one."""
 
-    def __init__(
-        self,
-        path: Path,
-        sources: Sequence[str],
-        separator: SeparatorIdentity,
-        shard_bytes: int = SHARD_BYTES,
-    ) -> None:
+    def __init__(self, path: Path, sources: Sequence[str], separator: SeparatorIdentity) -> None:
         """Read the folder without changing it.
 
         Args:
             path: Folder of the store; may be missing.
             sources: Names of the sources, without `mixture`.
             separator: The separator that makes them.
-            shard_bytes: Size in bytes from which a shard is full.
 
         Raises:
             UsageError: The folder contains other files, or a store with other sources, another
                 separator or another layout.
         """
         self.path = path
-        self._shard_bytes = shard_bytes
         self.header = find_header(path, (MIXTURE, *sources), separator)
         self._journal = Journal(path / TRACKS)
         records = list(whole_tracks(path / TRACKS))
         self._done = newest(records)
         self._last = records[-1] if records else None
-        self._number = self._last.shard if self._last else 0
         self._shard: GrowingArray | None = None
         self._levels: GrowingArray | None = None
 
@@ -115,8 +107,6 @@ class StoreWriter:
         """
         extents = _measure(track_id, waveforms)
         shard, levels = self._open_arrays()
-        if shard.rows * 2 >= self._shard_bytes:
-            shard = self._next_shard(shard)
         level = np.stack([segment_levels(waveforms[name]) for name in self.header.sources], axis=1)
         sources = {
             name: _append(shard, waveforms[name], extents[name]) for name in self.header.sources
@@ -125,7 +115,7 @@ class StoreWriter:
         shard.sync()
         levels.sync()
         samples = len(waveforms[MIXTURE])
-        record = TrackRecord(track_id, files, self._number, samples, len(level), row, sources)
+        record = TrackRecord(track_id, files, 0, samples, len(level), row, sources)
         self._journal.append(record)
         self._done[track_id] = self._last = record
 
@@ -145,7 +135,7 @@ class StoreWriter:
         self.header = replace(
             self.header,
             sealed=True,
-            checksums=self._checksums(),
+            checksums={name: file_hash(self.path / name) for name in _FILES},
             failures=len(failures),
             **totals(self._done.values()),
         )
@@ -159,39 +149,15 @@ class StoreWriter:
             return self._shard, self._levels
         (self.path / SHARDS).mkdir(parents=True, exist_ok=True)
         self._journal.open()
-        self._remove_leftovers()
-        # Only full shards keep their checksum; other files will change.
-        full = {shard_name(number) for number in range(self._number)}
-        checksums = {name: value for name, value in self.header.checksums.items() if name in full}
-        self.header = replace(self.header, sealed=False, checksums=checksums)
+        remove_leftovers(self.path, locked=True)
+        self.header = replace(self.header, sealed=False, checksums={})
         self.header.write(self.path)
         samples, rows = _ends(self._last)
-        self._shard = GrowingArray(self.path / shard_name(self._number), np.int16, rows=samples)
+        self._shard = GrowingArray(self.path / _SHARD, np.int16, rows=samples)
         self._levels = GrowingArray(
             self.path / LEVELS, np.float32, (len(self.header.sources), 2), rows
         )
         return self._shard, self._levels
-
-    def _remove_leftovers(self) -> None:
-        """Remove temporary files and unused shards of an interrupted process."""
-        used = {self.path / shard_name(number) for number in range(self._number + 1)}
-        unused = set((self.path / SHARDS).glob("*.npy")) - used
-        for path in unused:
-            path.unlink()
-        remove_leftovers(self.path, locked=True)
-
-    def _next_shard(self, full: GrowingArray) -> GrowingArray:
-        full.finish()
-        checksum = {shard_name(self._number): file_hash(full.path)}
-        self.header = replace(self.header, checksums={**self.header.checksums, **checksum})
-        self._number += 1
-        self._shard = GrowingArray(self.path / shard_name(self._number), np.int16)
-        return self._shard
-
-    def _checksums(self) -> dict[str, str]:
-        known = self.header.checksums
-        names = [*(shard_name(number) for number in range(self._number + 1)), LEVELS, TRACKS]
-        return {name: known.get(name) or file_hash(self.path / name) for name in [*names, FAILURES]}
 
 
 def find_header(path: Path, sources: tuple[str, ...], separator: SeparatorIdentity) -> StoreHeader:

@@ -127,7 +127,7 @@ def store(folder: Path) -> Target:
     """A sealed store of one track."""
     path, rng = folder / "a.store", np.random.default_rng(0)
     waveform = rng.standard_normal(16_000).astype(np.float32)
-    with StoreWriter(path, ("vocals",), SeparatorIdentity("test"), 300_000) as writer:
+    with StoreWriter(path, ("vocals",), SeparatorIdentity("test")) as writer:
         stamp = {"mixture": FileStamp("a.wav", 1, 1, "")}
         writer.add("a", stamp, {"mixture": waveform, "vocals": waveform * 0})
         writer.seal()

@@ -7,10 +7,9 @@ from pathlib import Path
 from mscol_cli.contracts.progress import Silent
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.workflow import run
-from mscol_cli.store import Store
+from mscol_cli.store import Store, verify
 from mscol_cli.store.joining import store_lock
 from mscol_cli.store.plan import Plan, PlannedTrack
-from mscol_cli.store.verify import check_files
 from tests.helpers.audio import tones, write_audio
 
 
@@ -39,4 +38,4 @@ def test_what_another_run_plans_meanwhile_is_done_before_the_store_is_sealed(
     result = run(request, Extending(output, more))
     store = Store.open(output)
     assert (result.sealed, store.index.track_ids) == (True, ("0", "1", "2", "more"))
-    assert not check_files(output, store.header, lambda _: None).damaged
+    assert not verify.run(output, Silent()).damaged

@@ -20,9 +20,13 @@ from mscol_cli.store import (
     StoreWriter,
     sealed_stores,
 )
+from mscol_cli.store.header import StoreHeader
+from mscol_cli.store.joining import join, store_lock
+from mscol_cli.store.plan import Plan, PlannedTrack, Unit
 from mscol_cli.store.segments import segment_levels, segment_starts
 
 LENGTHS = {"b": 200_000, "a/x": 16_000, "c": 100_000}
+SHARDS = (("b",), ("a/x", "c"))
 
 
 def waveforms(name: str) -> dict[str, NDArray[np.float32]]:
@@ -34,10 +38,22 @@ def waveforms(name: str) -> dict[str, NDArray[np.float32]]:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     path = tmp_path_factory.mktemp("stores") / "a.store"
-    with StoreWriter(path, ("bass", "vocals"), SeparatorIdentity("test"), 300_000) as writer:
-        for name in LENGTHS:
-            writer.add(name, {"mixture": FileStamp(name, 1, 1, "")}, waveforms(name))
-        writer.seal()
+    identity = SeparatorIdentity("test")
+    units = [
+        Unit(number, tuple(PlannedTrack(name, {}) for name in names))
+        for number, names in enumerate(SHARDS)
+    ]
+    plan = Plan(line_bytes=0, level_rows=0, units=tuple(units))
+    with store_lock(path):
+        StoreHeader(("mixture", "bass", "vocals"), identity).write(path)
+        for unit in units:
+            with StoreWriter(unit.folder(path), ("bass", "vocals"), identity) as writer:
+                for track in unit.tracks:
+                    stamps = {"mixture": FileStamp(track.id, 1, 1, "")}
+                    writer.add(track.id, stamps, waveforms(track.id))
+                writer.seal()
+        plan.write(path)
+        join(path, plan)
     return Store.open(path)
 
 
