@@ -1,26 +1,26 @@
 """Decoding speed, compared with libsndfile or another source tree of mscol.
 
-    python bench/decode.py [--against TREE] [--rounds 9] [--seconds 30]
+    python bench/decode.py [--against TREE] [--rounds 9] [--seconds 30] [--write]
 
 Clips are synthesised and written as MP3, Ogg Vorbis, FLAC and WAV. Both sides decode the same clip
-alternately, in one process each. The table has medians of the CPU time and of the ratios per round.
-Other processes disturb the CPU time less than the elapsed time.
+alternately, in one process each. Rows have medians of the CPU time and of the ratios per round.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+from bench.table import Row, add_write, measured, report
+from bench.timing import Server, serve
 
 CLIPS = {
     "44.1 kHz stereo, MP3 at 192 kbit/s": ("mp3", 44100, 2, "CONSTANT"),
@@ -34,24 +34,33 @@ SERVE = "--serve"
 
 
 def main() -> None:
-    """Print a table of medians."""
+    """Measure all formats."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--against", type=Path, help="another source tree; default: soundfile.read")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--label", help="name of the other tree in rows")
+    add_write(parser, "decode")
     options = parser.parse_args()
-    ours, theirs = _server(Path(__file__).parents[1]), _server(options.against)
-    print("| clip | this tree | other | ratio |\n|---|---|---|---|")
+    label = options.label or ("other tree" if options.against else "soundfile")
     with tempfile.TemporaryDirectory() as folder:
+        rows = []
         for name, audio_format in CLIPS.items():
             clip = _write(Path(folder), options.seconds, *audio_format)
-            pairs = [(_time(ours, clip), _time(theirs, clip)) for _ in range(options.rounds + 1)]
-            del pairs[0]  # warm-up
-            first, second = (1000 * statistics.median(side) for side in zip(*pairs, strict=True))
-            ratio = statistics.median(ours_s / theirs_s for ours_s, theirs_s in pairs)
-            print(f"| {name} | {first:.1f} ms | {second:.1f} ms | {ratio:.2f} |")
-    for server in (ours, theirs):
-        server.terminate()
+            # Blocks that other formats freed would change the time: data sets have one format.
+            servers = _server(Path(__file__).parents[1]), _server(options.against)
+            rounds = [[each.seconds(clip) for each in servers] for _ in range(options.rounds + 1)]
+            # The first round warms up.
+            rows.append(_row(f"decode, {options.seconds} s, {name}", label, rounds[1:]))
+            for server in servers:
+                server.stop()
+    report("decode", rows, write=options.write)
+
+
+def _row(what: str, label: str, rounds: list[list[float]]) -> Row:
+    ours, theirs = (1000 * statistics.median(side) for side in zip(*rounds, strict=True))
+    ratio = statistics.median(second / first for first, second in rounds)
+    return measured(f"{what}: {ours:.1f} ms", f"{label}: {theirs:.1f}", ratio, "bench/decode.py")
 
 
 def _write(
@@ -70,28 +79,10 @@ def _write(
     return path
 
 
-def _server(tree: Path | None) -> subprocess.Popen[str]:
-    """Start a process that decodes files with a source tree; None uses soundfile."""
-    command = [sys.executable, __file__, SERVE, *([str(tree)] if tree else [])]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    environment = os.environ | ({"PYTHONPATH": str(tree)} if tree else {})
-    return subprocess.Popen(command, env=environment, **pipes)  # type: ignore[call-overload,no-any-return]
-
-
-def _time(server: subprocess.Popen[str], clip: Path) -> float:
-    assert server.stdin is not None
-    assert server.stdout is not None
-    server.stdin.write(f"{clip}\n")
-    server.stdin.flush()
-    return float(server.stdout.readline())
-
-
-def serve(decode: Callable[[Path], object]) -> None:
-    """Decode each path on stdin and print the CPU time in seconds."""
-    for line in sys.stdin:
-        begun = time.process_time()
-        decode(Path(line.rstrip("\n")))
-        print(time.process_time() - begun, flush=True)
+def _server(tree: Path | None) -> Server:
+    """A process that decodes files with a source tree; None uses soundfile."""
+    environment = {"PYTHONPATH": str(tree)} if tree else {}
+    return Server(__file__, SERVE, *([tree] if tree else []), environment=environment)
 
 
 if __name__ == "__main__":
@@ -99,8 +90,8 @@ if __name__ == "__main__":
         sys.path.insert(0, sys.argv[2])
         from mscol_cli.audio import read_audio
 
-        serve(read_audio)
+        serve(lambda clip: read_audio(Path(clip)))
     elif sys.argv[1:2] == [SERVE]:
-        serve(lambda path: soundfile.read(path, dtype="float32", always_2d=True))
+        serve(lambda clip: soundfile.read(clip, dtype="float32", always_2d=True))
     else:
         main()

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.table import Row, machine, today, write_rows
+from bench.table import Row, add_write, measured, report
 from bench.timing import best_cpu_seconds, cpu_seconds
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.engine.devices import keep_freed_memory
@@ -53,8 +53,8 @@ def plain(encoder: Encoder, paths: list[Path]) -> int:
     return count
 
 
-def measure(name: str, folder: Path, options: argparse.Namespace) -> Row:
-    """Measure an encoder, and print the split."""
+def measure(name: str, folder: Path, options: argparse.Namespace) -> list[Row]:
+    """Measure an encoder."""
     encoder = untrained_model(find_part(load_registry(), "encoder", name), CPU).encoder
     paths = sorted(folder.iterdir())[: CLIPS.get(name, options.clips)]
     count = plain(encoder, paths)
@@ -69,20 +69,20 @@ def measure(name: str, folder: Path, options: argparse.Namespace) -> Row:
             if number:  # the first round fills caches
                 times[kind].append(count / seconds)
     ours, theirs = (median(times[kind]) for kind in works)
-    print(f"{name}: {ours:.0f} windows/CPU s, plain {theirs:.0f}, {ours / theirs:.2f} times")
-    print_split(encoder, paths, count)
-    return Row(
-        what=f"embed, {name}: {ours:.0f} windows per CPU second",
-        against=f"plain loop: {theirs:.0f}",
-        ratio=round(ours / theirs, 2),
-        date=today(),
-        machine=machine(1),
-        command=f"bench/embed.py --encoders {name}",
-    )
+    command = f"bench/embed.py --encoders {name}"
+    speed = f"embed, {name}: {ours:.0f} windows per CPU second"
+    whole = measured(speed, f"plain loop: {theirs:.0f}", ours / theirs, command)
+    split, bound = measure_split(encoder, paths, count)
+    parts = ", ".join(f"{part} {1e3 * seconds:.2f}" for part, seconds in split.items())
+    what = f"embed, {name}, parts of a window: {parts} ms"
+    against = f"FLOPs of the network as a matrix product: {1e3 * bound:.2f} ms"
+    return [whole, measured(what, against, bound / split["network"], command)]
 
 
-def print_split(encoder: Encoder, paths: list[Path], count: int) -> None:
-    """Milliseconds per window of each part, and the bound of the network."""
+def measure_split(
+    encoder: Encoder, paths: list[Path], count: int
+) -> tuple[dict[str, float], float]:
+    """Seconds per window of each part, and the bound of the network by its FLOPs."""
     network, size = folded(encoder), 32
     waveforms = torch.randn(size, encoder.crop_samples) / 100
     with torch.inference_mode(), keep_freed_memory():
@@ -100,9 +100,7 @@ def print_split(encoder: Encoder, paths: list[Path], count: int) -> None:
         flops = counter.get_total_flops() / size
         matrix = torch.randn(1024, 1024)
         speed = 2 * 1024**3 / best_cpu_seconds(lambda: matrix @ matrix)
-    split = ", ".join(f"{part} {1e3 * seconds:.2f}" for part, seconds in parts.items())
-    print(f"  ms per window: {split}; {flops / 1e9:.3f} GFLOP of the network take")
-    print(f"  {1e3 * flops / speed:.2f} ms at {speed / 1e9:.0f} GFLOP/s of a matrix product")
+    return parts, flops / speed
 
 
 def main() -> None:
@@ -112,7 +110,7 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="+", default=names)
     parser.add_argument("--clips", type=int, default=12, help="clips of 30 s")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--write", action="store_true", help="write bench/results/embed.json")
+    add_write(parser, "embed")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
@@ -120,9 +118,8 @@ def main() -> None:
         for number in range(options.clips):
             clip = (0.1 * noise.standard_normal(480_000)).astype(np.float32)
             soundfile.write(Path(name) / f"{number:03}.wav", clip, 16_000)
-        rows = [measure(encoder, Path(name), options) for encoder in options.encoders]
-    if options.write:
-        write_rows("embed", rows)
+        for encoder in options.encoders:
+            report("embed", measure(encoder, Path(name), options), write=options.write)
 
 
 if __name__ == "__main__":

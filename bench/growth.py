@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +25,8 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.table import Row, machine, today, write_rows
+from bench.table import Row, add_write, measured, report
+from bench.timing import run_mscol
 from mscol_cli.pages.curves import Curve, Panel, draw_panels, log_ticks
 from mscol_cli.pages.pictures import save_picture
 
@@ -72,19 +71,13 @@ def measure(name: str, at: Path) -> dict[str, float]:
     """CPU seconds and peak memory in MB of a command."""
     if name in OUTPUTS:
         shutil.rmtree(at / OUTPUTS[name], ignore_errors=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MSCOL_CACHE": str(at / "cache")}
-    words = [sys.executable, "-m", "mscol_cli", *map(str, COMMANDS[name](at))]
-    with (at / "log.txt").open("w") as log:
-        process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
+    usage = run_mscol(COMMANDS[name](at), {"MSCOL_CACHE": str(at / "cache")}, at / "log.txt")
+    if usage.code != 0:
         raise SystemExit(f"{name} failed:\n{(at / 'log.txt').read_text()[-2000:]}")
-    kilobyte = 1 if sys.platform == "darwin" else 1024
-    return {"seconds": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss * kilobyte / 1e6}
+    return {"seconds": usage.seconds, "memory": usage.memory}
 
 
-def measured(folder: Path, sizes: Sequence[int]) -> dict[str, dict[int, dict[str, float]]]:
+def measure_all(folder: Path, sizes: Sequence[int]) -> dict[str, dict[int, dict[str, float]]]:
     """Results by command and size; those of an earlier start are read."""
     results: dict[str, dict[int, dict[str, float]]] = {name: {} for name in COMMANDS}
     for size in sizes:
@@ -108,13 +101,11 @@ def _row(name: str, by_size: dict[int, dict[str, float]]) -> Row:
     first, last = min(by_size), max(by_size)
     each_first, each_last = (1e3 * by_size[size]["seconds"] / size for size in (first, last))
     memory_first, memory_last = (by_size[size]["memory"] for size in (first, last))
-    return Row(
-        what=f"growth, {name}: {each_last:.2f} ms per clip of {last:,}, {memory_last:.0f} MB",
-        against=f"fewer clips: {each_first:.2f} ms per clip of {first:,}, {memory_first:.0f} MB",
-        ratio=round(each_first / each_last, 2),
-        date=today(),
-        machine=machine(1),
-        command="bench/growth.py FOLDER",
+    return measured(
+        f"growth, {name}: {each_last:.2f} ms per clip of {last:,}, {memory_last:.0f} MB",
+        f"fewer clips: {each_first:.2f} ms per clip of {first:,}, {memory_first:.0f} MB",
+        each_first / each_last,
+        "bench/growth.py FOLDER",
     )
 
 
@@ -145,11 +136,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="inputs and results, kept for another start")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000])
-    parser.add_argument("--write", action="store_true", help="write bench/results/growth.json")
+    add_write(parser, "growth")
     options = parser.parse_args()
-    results = measured(options.folder, sorted(options.sizes))
+    results = measure_all(options.folder, sorted(options.sizes))
+    report("growth", rows(results), write=options.write)
     if options.write:
-        write_rows("growth", rows(results))
         draw(results)
 
 

@@ -380,7 +380,7 @@ def probe(bench: Bench) -> None:
     notes = 800 if bench.smoke else 20_000
     folder = bench.work / "probe"
     options = ["--seeds", "1", *(["--protocol", "epochs=1"] if bench.smoke else [])]
-    vectors.probe(folder, notes, 256, [*options, "--device", bench.device], bench.measured)
+    vectors.probe(folder, notes, 256, [*options, "--device", bench.device], bench.run_mscol)
     result = json.loads((folder / "out" / "probe.json").read_text())
     bench.report(notes=notes, command_s=bench.last_s, stages_s=result["seconds"])
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.on_gpu_table import replace
+from bench.timing import Usage
 
 _PAUSE = 0.25
 _STOPPING = 20
@@ -205,11 +206,11 @@ class Bench:
         self.last_s = result.seconds
         return result
 
-    def measured(self, command: Sequence[object], watch: object = None) -> tuple[float, float, int]:
-        """Run a command, in place of `measure` of vectors.py."""
+    def run_mscol(self, command: Sequence[object]) -> Usage:
+        """Run a command, in place of `run_mscol`; seconds are those on the clock."""
         name, *arguments = command
         result = self.run(str(name), *arguments)
-        return result.seconds, 0.0, -1 if result.code is None else result.code
+        return Usage(result.seconds, 0.0, -1 if result.code is None else result.code)
 
 
 def metrics_of(run: Path) -> list[dict[str, Any]]:

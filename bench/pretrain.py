@@ -2,22 +2,23 @@
 
     python bench/pretrain.py STORE                   # mscol and the plain loop, alternately
     python bench/pretrain.py STORE --switches        # every option separately
+    python bench/pretrain.py STORE --roofline        # FLOPs and bytes per pair, limits, a profile
     python bench/pretrain.py STORE --device cuda --seconds 120 --batches 128,512,2048,4096
 
 Without STORE a small store is synthesised. The published setting is EfficientNet-B0 with 128 pairs
 of MSA. The plain loop is a straightforward implementation: a DataLoader of torch with workers, one
 float32 .npy file per crop, the unmodified network of timm, eager float32 and Adam. On a GPU the
-script also prints a roofline and a profile. --json FILE saves the results.
+script also prints a roofline and a profile. On a CPU the duration of a step is the CPU time of its
+process in all threads, which leaves out the workers of the plain loop.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
-import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.table import Row, add_write, measured, processor, report
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.host import find_objective, find_part, load_registry
@@ -62,28 +66,67 @@ def main() -> None:
     device = pick_device(options.device)
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(options.store or _synthesise(Path(folder)))
-        report: dict[str, Any] = {"machine": machine(device), "batch": options.batch}
-        print(json.dumps(report))
+        print(machine(device))
+        rows: list[Row] = []
         if options.switches:
-            report["switches"] = race(switches(store, options, device), options)
+            rows += rows_of(race(switches(store, options, device), options), options)
         elif options.batches:
-            report["sustained"] = [
+            for size in options.batches.split(","):
                 in_own_process(sustained, store.path, options, device, int(size))
-                for size in options.batches.split(",")
-            ]
-        else:
-            report["race"] = against_plain(store, options, device, Path(folder))
+        elif not options.roofline or device.type == "cuda":
+            rows += rows_of(against_plain(store, options, device, Path(folder)), options)
         if device.type == "cuda" or options.roofline:
-            report["roofline"] = roofline(store, options, device)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+            rows += bound_rows(roofline(store, options, device))
+    report("pretrain", rows, write=options.write)
+
+
+def rows_of(results: dict[str, dict[str, float]], options: argparse.Namespace) -> list[Row]:
+    """A row for each variant, against the last one."""
+    *names, other = results
+    rates = {name: result["pairs_per_second"] for name, result in results.items()}
+    option = " --switches" if options.switches else ""
+    second = "CPU second" if options.device == "cpu" else "second"
+    return [
+        measured(
+            f"pretrain, {options.batch} pairs, {name}: {rates[name]:.1f} pairs per {second}",
+            f"{other}: {rates[other]:.1f}",
+            rates[name] / rates[other],
+            f"bench/pretrain.py{option}",
+            torch.get_num_threads(),
+        )
+        for name in names
+    ]
+
+
+def bound_rows(found: dict[str, float]) -> list[Row]:
+    """What a pair needs, and the limits that follow from it."""
+    needs = (
+        ("flops", f"{found['gflop_per_pair']:.2f} GFLOP", "matmul_tflops", "TFLOP/s"),
+        (
+            "bytes",
+            f"{found['activation_megabytes_per_pair']:.1f} MB of activations, moved five times",
+            "copy_gigabytes_per_second",
+            "GB/s",
+        ),
+    )
+    return [
+        measured(
+            f"pretrain, a pair needs by {name}: {need}",
+            f"limit: {found[f'pairs_per_second_by_{name}']:.0f} pairs per second"
+            f" at {found[rate]:.3g} {unit}",
+            None,
+            "bench/pretrain.py --roofline",
+            torch.get_num_threads(),
+        )
+        for name, need, rate, unit in needs
+    ]
 
 
 def machine(device: torch.device) -> dict[str, Any]:
     """Describe the machine."""
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1),
         "torch": torch.__version__,
@@ -92,23 +135,19 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 def against_plain(
     store: Store, options: argparse.Namespace, device: torch.device, folder: Path
-) -> dict[str, Any]:
+) -> dict[str, dict[str, float]]:
     """Compare mscol at its defaults with the plain loop."""
     _write_crops(_training(store, _settings(options), device).source, folder / "crops")
     racers = {
         "mscol": Racer(mscol, store.path, options),
-        "plain": Racer(plain, folder / "crops", options),
+        "plain loop": Racer(plain, folder / "crops", options),
     }
-    results = race(racers, options)
-    ratio = results["mscol"]["pairs_per_second"] / results["plain"]["pairs_per_second"]
-    print(f"mscol is {ratio:.2f} times as fast")
-    return {**results, "ratio": ratio}
+    return race(racers, options)
 
 
 def switches(store: Store, options: argparse.Namespace, device: torch.device) -> dict[str, Racer]:
-    """mscol at its defaults, and with one option changed each."""
+    """mscol with one option changed each, and at its defaults."""
     changes: dict[str, dict[str, str]] = {
-        "defaults": {},
         "store on the device": {"store_on": "device"},
         "store on the host": {"store_on": "host"},
         "fp32": {"precision": "fp32"},
@@ -116,10 +155,11 @@ def switches(store: Store, options: argparse.Namespace, device: torch.device) ->
         "not compiled": {"compile": "off"},
     }
     if device.type == "cpu":
-        changes = {"defaults": {}, "memory given back": {"memory": "give"}, **changes}
+        changes = {"memory given back": {"memory": "give"}, **changes}
         del changes["store on the host"], changes["fp32"], changes["not compiled"]
     if device.type == "cuda" or options.compile:
         changes["compiled"] = {"compile": "on"}
+    changes["defaults"] = {}
     return {name: Racer(mscol, store.path, options, **change) for name, change in changes.items()}
 
 
@@ -156,13 +196,14 @@ def _serve(
     settings: dict[str, str],
 ) -> None:
     device = pick_device(options.device)
+    torch.set_num_threads(options.threads)
     update = build(data, options, device, **settings)
     while pipe.recv():
         pipe.send(timed(update, device))
     os._exit(0)
 
 
-def race(racers: dict[str, Racer], options: argparse.Namespace) -> dict[str, Any]:
+def race(racers: dict[str, Racer], options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Alternate steps of all variants; returns medians over the rounds."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in racers}
     for update in range(WARM_UP + options.rounds):
@@ -190,12 +231,13 @@ def _summary(times: list[tuple[float, float]], batch: int) -> dict[str, float]:
 
 
 def timed(update: Update, device: torch.device) -> tuple[float, float]:
-    """Duration of a step and the time it waited for data, in seconds."""
+    """Duration of a step, on a CPU its CPU time, and the time it waited for data, in seconds."""
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
     finish(device)
-    started = time.perf_counter()
+    started = clock()
     waited = update()
     finish(device)
-    return time.perf_counter() - started, waited
+    return clock() - started, waited
 
 
 def mscol(
@@ -469,13 +511,6 @@ def finish(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("store", nargs="?", type=Path, help="a sealed store")
@@ -488,8 +523,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--roofline", action="store_true", help="print a roofline and a profile")
     parser.add_argument("--batches", help="batch sizes for the sustained rate, a,b,c")
     parser.add_argument("--seconds", type=float, default=120, help="duration per batch size")
-    parser.add_argument("--json", type=Path, help="file for the results")
-    return parser.parse_args()
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    add_write(parser, "pretrain")
+    options = parser.parse_args()
+    if options.write and options.device != "cpu":
+        parser.error("--write is for a CPU; on_gpu.py writes the table of a GPU")
+    torch.set_num_threads(options.threads)
+    return options
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python bench/probe.py                             # synthesised FMA, untrained EfficientNet-B0
     python bench/probe.py --task mtat --data data/mtat --model runs/base --device cuda
 
-Each variant is a complete `mscol probe` process:
+Each variant is a complete `mscol probe` process in one thread:
 
 * `once`: embeds every window once, with an empty cache;
 * `cached`: the same with all embeddings in the cache;
@@ -12,26 +12,24 @@ Each variant is a complete `mscol probe` process:
   scores lower.
 
 All variants train the same number of classifiers for the same maximum number of epochs, and score
-the same test clips. The test windows of `random` are in the cache, which favours it.
-Prints a Markdown table: total seconds, seconds of embedding (and windows per second if none was
-cached), seconds of the classifiers (including the embedding of `random` between epochs), seconds
-per epoch, and the headline score with its standard deviation over seeds and its interval.
+the same test clips. The test windows of `random` are in the cache, which favours it. Rows have the
+CPU time of a variant and its headline score, with the standard deviation over seeds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.table import Row, add_write, measured, report
+from bench.timing import run_mscol
 from mscol_cli.synthetic import write_collection
 
 RANDOM = ("--protocol", "crops=random")
@@ -43,17 +41,17 @@ class Timing:
 
     Attributes:
         name: Name of the variant.
-        seconds: Duration of the process.
-        report: Content of its probe.json.
+        seconds: CPU time of the process.
+        score: Its headline score.
     """
 
     name: str
     seconds: float
-    report: dict[str, Any]
+    score: str
 
 
 def main() -> None:
-    """Run the variants and print the table."""
+    """Run the variants."""
     args = read_arguments()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -65,11 +63,7 @@ def main() -> None:
             measure(name, [*common, *options], folder)
             for name, options in (("once", ()), ("cached", ()), ("random", RANDOM))
         ]
-    print(f"{args.task}, {args.model}, {args.device}, {args.seeds} classifiers")
-    print(f"clips: {timings[0].report['counts']}; windows: {timings[0].report['windows']}\n")
-    print(table(timings))
-    once, cached, random = (timing.seconds for timing in timings)
-    print(f"\nrandom / once {random / once:.1f}, random / cached {random / cached:.1f}")
+    report("probe", rows(timings, args), write=args.write)
 
 
 def read_arguments() -> argparse.Namespace:
@@ -83,6 +77,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--tracks", type=int, default=40, help="tracks of the synthesised FMA")
+    add_write(parser, "probe")
     return parser.parse_args()
 
 
@@ -103,32 +98,29 @@ def model_options(args: argparse.Namespace) -> list[str]:
 def measure(name: str, arguments: Sequence[str], folder: Path) -> Timing:
     """Run one variant in a folder with a shared cache."""
     output = folder / name
-    environment = {**os.environ, "MSCOL_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-m", "mscol_cli", *arguments, "-o", str(output)]
-    start = time.monotonic()
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-    seconds = time.monotonic() - start
-    return Timing(name, seconds, json.loads((output / "probe.json").read_text()))
+    usage = run_mscol([*arguments, "-o", output], {"MSCOL_CACHE": str(folder / "cache")})
+    if usage.code != 0:
+        raise SystemExit(f"{name} failed")
+    metrics = json.loads((output / "probe.json").read_text())["test_sets"][0]["metrics"]
+    metric, score = next(iter(metrics.items()))
+    text = f"{metric} {score['value']:.3f}, std {score['std_over_seeds']:.3f}"
+    return Timing(name, usage.seconds, text)
 
 
-def table(timings: Sequence[Timing]) -> str:
-    """Durations and headline scores as Markdown."""
-    names = ("", "s total", "s embedding", "windows/s", "s classifiers", "s per epoch")
-    lines = ["| " + " | ".join((*names, "score", "std over seeds", "95 % interval")) + " |"]
-    lines.append("|---" * 9 + "|")
-    for timing in timings:
-        report = timing.report
-        training, embedding = (report["seconds"][name] for name in ("classifiers", "embeddings"))
-        epochs = report["protocol"]["epochs"] * report["seeds"]
-        windows = sum(report["windows"].values())
-        rate = f"{windows / embedding:,.0f}" if timing.name == "once" else ""
-        metric, score = next(iter(report["test_sets"][0]["metrics"].items()))
-        lines.append(
-            f"| {timing.name} | {timing.seconds:.1f} | {embedding:.1f} | {rate} | {training:.1f}"
-            f" | {training / epochs:.2f} | {metric} {score['value']:.3f}"
-            f" | {score['std_over_seeds']:.3f} | {score['low']:.3f} to {score['high']:.3f} |"
+def rows(timings: Sequence[Timing], args: argparse.Namespace) -> list[Row]:
+    """Both ways with a cache, against random crops."""
+    *ours, random = timings
+    name = args.encoder if args.model == "untrained" else args.model
+    what = f"probe {args.task}, {name}, {args.seeds} classifiers of {args.epochs} epochs"
+    return [
+        measured(
+            f"{what}, {timing.name}: {timing.seconds:.1f} CPU s, {timing.score}",
+            f"new random crops in every epoch: {random.seconds:.1f}, {random.score}",
+            random.seconds / timing.seconds,
+            "bench/probe.py",
         )
-    return "\n".join(lines)
+        for timing in ours
+    ]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python bench/separate.py [--hidden 512] [--channels 2] [--precision bf16] [--write]
 
 All variants separate the same noise with the same random weights, of the size of a published model,
-and one iteration of the Wiener filter. They run alternately in one process; the table has medians.
+and one iteration of the Wiener filter. They run alternately in one process; rows have medians.
 The weights of umxl have 1,024 hidden units, those of umxhq 512. Decoding and storing are excluded.
 The process per file loads torch, openunmix and the weights each time, as `umx` does. Times are CPU
 seconds of all threads and processes, so they depend little on other programs.
@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from statistics import median
 
@@ -28,7 +26,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.table import Row, machine, today, write_rows
+from bench.table import Row, add_write, measured, report
 from mscol_cli.api import MIXTURE, SeparatorContext
 from mscol_separators.open_unmix import OpenUnmixSeparator
 from mscol_separators.options import STEMS, OpenUnmixOptions
@@ -83,10 +81,8 @@ def process(folder: Path, clip: Path) -> Callable[[], object]:
     return lambda: subprocess.run(command, check=True)
 
 
-def measure(
-    hidden: int, channels: int, arguments: argparse.Namespace, folder: Path
-) -> tuple[list[str], Row]:
-    """One row of the printed table, and one of bench/README.md."""
+def measure(hidden: int, channels: int, arguments: argparse.Namespace, folder: Path) -> list[Row]:
+    """Rows of a shape of the networks."""
     model = write_model(folder / f"{hidden}", STEMS, hidden_size=hidden)
     noise = torch.Generator().manual_seed(0)
     clips = [
@@ -103,33 +99,29 @@ def measure(
         work()  # loads networks and fills caches
     rounds = [[timed(work) for work in works] for _ in range(arguments.rounds)]
     medians = [median(times) for times in zip(*rounds, strict=True)]
-    ours, theirs = medians[0] / len(clips), medians[1]
-    per_process = medians[2] if len(medians) > 2 else float("nan")
+    ours = medians[0] / len(clips)
+    others = list(zip(("loop over openunmix", "one process per file"), medians[1:], strict=False))
     shape = f"{hidden} units, {channels} channel" + "s" * (channels > 1)
-    row = Row(
-        what=f"separate, {shape}, {arguments.precision}: {arguments.seconds / ours:.1f} times real"
-        " time per CPU",
-        against=f"loop over openunmix: {arguments.seconds / theirs:.1f}",
-        ratio=round(theirs / ours, 2),
-        date=today(),
-        machine=machine(arguments.threads),
-        command=f"bench/separate.py --hidden {hidden} --channels {channels}"
-        f" --precision {arguments.precision}",
+    speed = f"{arguments.seconds / ours:.1f} times real time per CPU"
+    what = f"separate, {shape}, {arguments.precision}: {speed}"
+    command = (
+        f"bench/separate.py --hidden {hidden} --channels {channels}"
+        f" --precision {arguments.precision}"
     )
-    cells = [
-        f"{hidden}",
-        f"{channels}",
-        f"{1 / ours:.3f}",
-        f"{arguments.seconds / ours:.1f}",
-        f"{1 / theirs:.3f}",
-        f"{theirs / ours:.2f}",
-        f"{per_process / ours:.2f}",
+    return [
+        measured(
+            what,
+            f"{label}: {arguments.seconds / seconds:.1f}",
+            seconds / ours,
+            command,
+            arguments.threads,
+        )
+        for label, seconds in others
     ]
-    return cells, row
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure shapes of the networks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hidden", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--channels", type=int, nargs="+", default=[1, 2])
@@ -139,26 +131,14 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     parser.add_argument("--no-process", action="store_true", help="no process per file")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--write", action="store_true", help="write bench/results/separate.json")
+    add_write(parser, "separate")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(
-        f"{date.today()}, {platform.machine()}, {arguments.threads} threads, torch"
-        f" {torch.__version__}, {arguments.clips} clips of {arguments.seconds:.0f} s,"
-        f" median of {arguments.rounds}\n"
-    )
-    head = (
-        "hidden|channels|clips/s|times real time|loop clips/s|against loop|against process per file"
-    )
-    print(f"| {head.replace('|', ' | ')} |")
-    print("|---" * (head.count("|") + 1) + "|")
     with tempfile.TemporaryDirectory() as folder:
         for hidden in arguments.hidden:
             for channels in arguments.channels:
-                cells, row = measure(hidden, channels, arguments, Path(folder) / f"{channels}")
-                print("| " + " | ".join(cells) + " |", flush=True)
-                if arguments.write:
-                    write_rows("separate", [row])
+                rows = measure(hidden, channels, arguments, Path(folder) / f"{channels}")
+                report("separate", rows, write=arguments.write)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,27 @@
-"""The table of bench/README.md, written from bench/results/*.json.
+"""The tables of bench/README.md, written from bench/results/*.json.
 
     python bench/table.py          # after a script was run with --write
 
-Every script writes the rows of its own file, bench/results/NAME.json, with `--write`.
+Every script writes the rows of its own file, bench/results/NAME.json, with `--write`. The table on
+top has the rows of all files but those that have a table of their own, further down.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- table: python bench/table.py -->", "<!-- end of table -->"
+TABLE = re.compile(r"<!-- table: (\S+) -->.*?<!-- end of table -->", re.DOTALL)
+TOP = "all"
 HEAD = ("what", "against", "ratio", "date", "machine")
 
 
@@ -28,7 +32,7 @@ class Row:
     Attributes:
         what: What was measured, with its speed.
         against: What it was compared with, with its speed.
-        ratio: How many times as fast the first is.
+        ratio: How many times as fast the first is; None without a comparison.
         date: Day of the measurement, ISO.
         machine: Processor, threads and software.
         command: Command line that measures the row.
@@ -36,53 +40,79 @@ class Row:
 
     what: str
     against: str
-    ratio: float
+    ratio: float | None
     date: str
     machine: str
     command: str
 
 
-def write_rows(name: str, rows: Sequence[Row]) -> None:
-    """Write the rows of a script, and the table. Rows with other `what` and `against` are kept."""
+def measured(what: str, against: str, ratio: float | None, command: str, threads: int = 1) -> Row:
+    """A row measured today on this machine."""
+    rounded = None if ratio is None else round(ratio, 2)
+    return Row(what, against, rounded, date.today().isoformat(), machine(threads), command)
+
+
+def add_write(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the option `--write`, for `report`."""
+    parser.add_argument("--write", action="store_true", help=f"write bench/results/{name}.json")
+
+
+def report(name: str, rows: Sequence[Row], *, write: bool) -> None:
+    """Print rows. With `write`, write them and the tables; rows on other subjects are kept."""
+    for row in rows:
+        print(f"{row.what} | {row.against} | {_ratio(row)}", flush=True)
+    if not write:
+        return
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     before = _read(path) if path.exists() else []
     new = {_key(row) for row in rows}
     kept = [*(row for row in before if _key(row) not in new), *rows]
     path.write_text(json.dumps([asdict(row) for row in kept], indent=2) + "\n", encoding="utf-8")
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    main()
 
 
-def with_table(text: str) -> str:
-    """The text of the README with the current table."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+def with_tables(text: str) -> str:
+    """The text of the README with current tables."""
+    own = {match[1] for match in TABLE.finditer(text)}
+    paths = sorted(RESULTS.glob("*.json"))
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[1]
+        chosen = (path for path in paths if path.stem == name or name == TOP)
+        rows = [
+            row for path in chosen if name != TOP or path.stem not in own for row in _read(path)
+        ]
+        return f"<!-- table: {name} -->\n\n{_table(rows)}\n\n<!-- end of table -->"
+
+    return TABLE.sub(replace, text)
 
 
-def table() -> str:
-    """The table as Markdown."""
-    rows = [row for path in sorted(RESULTS.glob("*.json")) for row in _read(path)]
+def _table(rows: Iterable[Row]) -> str:
     lines = [HEAD, tuple("---" for _ in HEAD)]
-    lines += [(row.what, row.against, f"{row.ratio:.2f}", row.date, row.machine) for row in rows]
+    lines += [(row.what, row.against, _ratio(row), row.date, row.machine) for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def today() -> str:
-    """Date of a measurement."""
-    return date.today().isoformat()
+def _ratio(row: Row) -> str:
+    return "-" if row.ratio is None else f"{row.ratio:.2f}"
 
 
 def machine(threads: int) -> str:
     """Processor, threads and torch."""
     import torch
 
+    count = f"{threads} thread" + "s" * (threads != 1)
+    version = torch.__version__.partition("+")[0]
+    return f"{processor()}, {count} of {os.cpu_count()}, torch {version}"
+
+
+def processor() -> str:
+    """Name of the processor."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    name = names[0] if names else platform.processor()
-    count = f"{threads} thread" + "s" * (threads != 1)
-    return f"{name}, {count} of {os.cpu_count()}, torch {torch.__version__.partition('+')[0]}"
+    return names[0] if names else platform.processor()
 
 
 def _key(row: Row) -> tuple[str, str]:
@@ -95,8 +125,8 @@ def _read(path: Path) -> list[Row]:
 
 
 def main() -> None:
-    """Write the table of the README."""
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the tables of the README."""
+    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

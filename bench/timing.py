@@ -1,10 +1,15 @@
-"""CPU time of calls, which other processes of the machine affect less than wall time."""
+"""CPU time of calls and commands; other processes affect it less than the elapsed time."""
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -23,3 +28,76 @@ def best_cpu_seconds(work: Callable[[], object], rounds: int = 7) -> float:
         work()
         times.append(time.process_time() - begun)
     return min(times)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a command used.
+
+    Attributes:
+        seconds: CPU time, user and system.
+        memory: Peak memory in MB.
+        code: Exit code.
+    """
+
+    seconds: float
+    memory: float
+    code: int
+
+
+def run_mscol(
+    command: Sequence[object],
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    watch: Callable[[subprocess.Popen[bytes]], None] | None = None,
+) -> Usage:
+    """Run a command of mscol in one thread.
+
+    Args:
+        command: Words behind `mscol`.
+        environment: Additional environment variables.
+        log: File for what it prints; None to print it.
+        watch: Called when the process was started.
+    """
+    words = [sys.executable, "-m", "mscol_cli", *map(str, command)]
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
+    with (log or Path(os.devnull)).open("w") as file:
+        output = None if log is None else file
+        process = subprocess.Popen(words, env=variables, stdout=output, stderr=output)
+        if watch is not None:
+            watch(process)
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    kilobyte = 1 if sys.platform == "darwin" else 1024
+    seconds = used.ru_utime + used.ru_stime
+    return Usage(seconds, used.ru_maxrss * kilobyte / 1e6, process.returncode)
+
+
+class Server:
+    """A process that works on request, with `serve`, and answers with its CPU time."""
+
+    def __init__(self, *words: object, environment: Mapping[str, str] | None = None) -> None:
+        pipe, variables = subprocess.PIPE, {**os.environ, **(environment or {})}
+        command = [sys.executable, *map(str, words)]
+        self._process = subprocess.Popen(
+            command, text=True, bufsize=1, stdin=pipe, stdout=pipe, env=variables
+        )
+
+    def seconds(self, request: object = "") -> float:
+        """CPU seconds of a piece of work."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{request}\n")
+        return float(self._process.stdout.readline())
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+def serve(work: Callable[[str], object]) -> None:
+    """Work for each line of stdin, and print the CPU seconds."""
+    for line in sys.stdin:
+        begun = time.process_time()
+        work(line.rstrip("\n"))
+        print(time.process_time() - begun, flush=True)

@@ -4,7 +4,8 @@
     python bench/vectors.py embed [--clips 5000]                  # short files, an interruption
     python bench/vectors.py probe [--clips 305979] [--dim 256]    # NSynth's size, all cached
 
-Each measured command is a process of its own, whose peak memory the system reports. `embed` runs
+With `--write` rows are written. Each measured command is a process of its own in one thread, whose
+CPU time and peak memory the system reports. `embed` runs
 the same command uninterrupted, and interrupted by Ctrl-C at half of the files and resumed, and
 compares the vectors bit by bit. `probe` has the layout of NSynth with empty files, and a cache of
 random vectors, four for a note of 4 s, 256 (`small`) or 1280 dimensions (`efficientnet_b0`).
@@ -29,6 +30,10 @@ import numpy as np
 import soundfile
 import torch
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.table import Row, add_write, measured, report
+from bench.timing import Usage, run_mscol
 from mscol_cli.cache.folder import vectors_folder
 from mscol_cli.engine.models import resolve_model
 from mscol_cli.engine.vector_header import vector_header
@@ -38,20 +43,15 @@ from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWri
 from mscol_cli.vectors.export import SUFFIXES
 
 SECONDS, RATE = 1.2, 16_000
-Watch = Callable[[subprocess.Popen[bytes]], None]
-Measure = Callable[[Sequence[object]], tuple[float, float, int]]
+Run = Callable[[Sequence[object]], Usage]
 
 
-def measure(command: Sequence[object], watch: Watch | None = None) -> tuple[float, float, int]:
-    """Seconds, peak memory in MB and exit code of a command of mscol."""
-    begun = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "mscol_cli", *map(str, command)])
-    if watch is not None:
-        watch(process)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    kilobyte = 1 if sys.platform == "darwin" else 1024
-    return time.monotonic() - begun, usage.ru_maxrss * kilobyte / 1e6, process.returncode
+def row(
+    what: str, usage: Usage, command: str, against: str = "", ratio: float | None = None
+) -> Row:
+    """A row with what a command used."""
+    used = f"{usage.seconds:.1f} CPU s, {usage.memory:,.0f} MB"
+    return measured(f"{what}: {used}", against, ratio, f"bench/vectors.py {command}")
 
 
 def fill(path: Path, clips: int, dim: int) -> None:
@@ -67,18 +67,20 @@ def fill(path: Path, clips: int, dim: int) -> None:
             writer.flush(only_if_due=True)
 
 
-def export(folder: Path, clips: int, dim: int) -> None:
+def export(folder: Path, clips: int, dim: int) -> list[Row]:
     """Time and memory of each format."""
     fill(folder / "v", clips, dim)
-    print(f"{clips:,} clips of {dim} dimensions: {used_bytes(folder / 'v') / 1e6:,.0f} MB")
+    what = f"vectors, {clips:,} of {dim} dimensions"
+    size = f"folder: {used_bytes(folder / 'v') / 1e6:,.0f} MB"
+    rows = []
     for suffix in SUFFIXES:
         output = folder / f"out{suffix}"
-        seconds, memory, code = measure(["vectors", "export", folder / "v", "-o", output])
-        size = output.stat().st_size / 1e6
-        print(f"{suffix}: {seconds:.1f} s, peak {memory:,.0f} MB, {size:,.0f} MB, exit code {code}")
+        usage = run_mscol(["vectors", "export", folder / "v", "-o", output])
+        written = f"file: {output.stat().st_size / 1e6:,.0f} MB"
+        rows.append(row(f"{what}, export to {suffix}", usage, "export", written))
         output.unlink()
-    seconds, memory, code = measure(["vectors", "verify", folder / "v"])
-    print(f"verify: {seconds:.1f} s, peak {memory:,.0f} MB, exit code {code}")
+    usage = run_mscol(["vectors", "verify", folder / "v"])
+    return [*rows, row(f"{what}, verify", usage, "export", size)]
 
 
 def write_music(folder: Path, clips: int) -> None:
@@ -95,7 +97,7 @@ def done(path: Path) -> int:
     return sum(index.read_bytes().count(b"\n") for index in path.glob("*.jsonl"))
 
 
-def embed(folder: Path, clips: int) -> None:
+def embed(folder: Path, clips: int) -> list[Row]:
     """Time and memory of embedding, with and without an interruption."""
     write_music(folder / "music", clips)
     command = ["embed", folder / "music", "--model", "untrained", "--encoder", "small"]
@@ -107,18 +109,20 @@ def embed(folder: Path, clips: int) -> None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
 
-    for name, path, watch in (
-        ("uninterrupted", whole, None),
-        ("interrupted at half", resumed, interrupt),
-        ("the same command again", resumed, None),
-        ("once more, nothing to do", resumed, None),
+    rows, complete = [], run_mscol([*command, whole])
+    for name, watch in (
+        ("interrupted at half", interrupt),
+        ("the same command again", None),
+        ("once more, nothing to do", None),
     ):
-        seconds, memory, code = measure([*command, path], watch)
-        lines = f"{done(path):,} lines"
-        print(f"{name}: {seconds:.1f} s, peak {memory:,.0f} MB, exit code {code}, {lines}")
+        usage = run_mscol([*command, resumed], watch=watch)
+        against = f"uninterrupted: {complete.seconds:.1f} CPU s, {complete.memory:,.0f} MB"
+        what = f"embed, {clips:,} files of {SECONDS} s, {name}"
+        rows.append(row(what, usage, "embed", against, complete.seconds / usage.seconds))
     first, second = VectorFolder.open(whole), VectorFolder.open(resumed)
-    same = np.array_equal(first.matrix(), second.matrix())
-    print(f"{len(second.entries):,} files, the same vectors: {same}")
+    if not np.array_equal(first.matrix(), second.matrix()):
+        raise SystemExit("the vectors of the resumed command differ")
+    return rows
 
 
 def write_notes(folder: Path, notes: int) -> list[Path]:
@@ -138,9 +142,9 @@ def write_notes(folder: Path, notes: int) -> list[Path]:
 
 
 def probe(
-    folder: Path, notes: int, dim: int, options: Sequence[str], run: Measure = measure
-) -> None:
-    """Time and memory of a probe whose vectors are all cached; `run` measures the command."""
+    folder: Path, notes: int, dim: int, options: Sequence[str], run: Run = run_mscol
+) -> list[Row]:
+    """Time and memory of a probe whose vectors are all cached; `run` runs the command."""
     encoder = {256: "small", 1280: "efficientnet_b0"}[dim]
     os.environ["MSCOL_CACHE"] = str(folder / "cache")
     model = resolve_model("untrained", encoder, load_registry(), torch.device("cpu"))
@@ -157,13 +161,11 @@ def probe(
             )
             writer.add(version.path, version, vectors)
             writer.flush(only_if_due=True)
-    print(f"{notes:,} notes, {dim} dimensions: {used_bytes(path) / 1e6:,.0f} MB")
     command = ["probe", "nsynth", "--data", folder / "nsynth", "--model", "untrained"]
     command += ["--encoder", encoder, "--device", "cpu", "-o", folder / "out", *options]
-    seconds, memory, code = run(command)
-    print(f"{seconds:.1f} s, peak {memory:,.0f} MB, exit code {code}")
-    result = json.loads((folder / "out" / "probe.json").read_text())
-    print(result["seconds"], result["test_sets"][0]["metrics"]["accuracy"]["value"])
+    size = f"cache: {used_bytes(path) / 1e6:,.0f} MB"
+    what = f"probe, {notes:,} notes of {dim} dimensions in the cache"
+    return [row(what, run(command), " ".join(["probe", *options]), size)]
 
 
 def main() -> None:
@@ -172,14 +174,16 @@ def main() -> None:
     parser.add_argument("--clips", type=int)
     parser.add_argument("--dim", type=int, default=1280)
     parser.add_argument("--folder", type=Path, help="parent of the temporary folder")
+    add_write(parser, "vectors")
     chosen, options = parser.parse_known_args()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         if chosen.what == "export":
-            export(Path(folder), chosen.clips or 100_000, chosen.dim)
+            rows = export(Path(folder), chosen.clips or 100_000, chosen.dim)
         elif chosen.what == "probe":
-            probe(Path(folder), chosen.clips or 305_979, chosen.dim, options)
+            rows = probe(Path(folder), chosen.clips or 305_979, chosen.dim, options)
         else:
-            embed(Path(folder), chosen.clips or 5000)
+            rows = embed(Path(folder), chosen.clips or 5000)
+    report("vectors", rows, write=chosen.write)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,13 @@ import sys
 from types import FrameType
 
 from mscol_cli.errors import Interrupted
-from mscol_cli.system.launcher import STOPPING, end_process, end_with_command, ignore_signals
+from mscol_cli.system.launcher import (
+    STOPPING,
+    end_process,
+    end_with_command,
+    ignore_signals,
+    reports_interruption,
+)
 
 
 def main() -> None:
@@ -21,7 +27,8 @@ def main() -> None:
         from mscol_cli.app import run
         from mscol_cli.commands.terminal import escape_unencodable
     except KeyboardInterrupt:
-        sys.stderr.write("error: interrupted.\n")
+        if reports_interruption():
+            sys.stderr.write("error: interrupted.\n")
         sys.exit(Interrupted.exit_code)
     escape_unencodable()
     end_with_command()

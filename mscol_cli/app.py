@@ -38,6 +38,7 @@ from mscol_cli.commands.tag import tag
 from mscol_cli.commands.terminal import print_error, print_error_json, print_lines
 from mscol_cli.commands.vectors import vectors
 from mscol_cli.errors import Interrupted, MscolError, PluginCallError, UsageError
+from mscol_cli.system.launcher import reports_interruption
 
 app = typer.Typer(
     name="mscol",
@@ -125,7 +126,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     result = _call(arguments)
     if isinstance(result, int):
         return result
-    _report(result)
+    if result.code != Interrupted.exit_code or reports_interruption():
+        _report(result)
     if wants_json(arguments) and documents() == before:
         with suppress(BrokenPipeError):
             print_error_json(result.code, result.error, result.message)

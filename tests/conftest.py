@@ -129,7 +129,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """A model hub on this machine, its client with an empty cache and a token that may write."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants, file_download
+    from huggingface_hub.utils import _http
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -147,6 +148,10 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         }
         for name, value in settings.items():
             monkeypatch.setattr(constants, name, value)
+        # Clients before 1.0 have a copy of the template, and keep sessions with their settings.
+        monkeypatch.setattr(file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
+        if cached := getattr(_http, "_get_session_from_cache", None):
+            monkeypatch.setattr(_http, "_get_session_from_cache", cached.__wrapped__)
         yield hub
 
 

@@ -110,13 +110,6 @@ def write_notes(
     """Write notes in the layout of NSynth, as 16 kHz WAV files of 4 s.
 
     Notes outside the range of an instrument, which are silent, are left out.
-
-    Args:
-        root: Folder of the data set.
-        counts: Number of notes in each split.
-        instruments: The soundfonts.
-        seed: Seed of the choice of notes.
-        jobs: Processes.
     """
     notes = [note for split in SPLITS for note in draw_notes(split, counts[split], seed)]
     for split in SPLITS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.music.clips import MIXTURE_FILE, Request, write_clips
@@ -26,17 +26,10 @@ def make_rendered(
     A clip is a folder with vocals, drums, bass, other and mixture, as `mscol separate --separator
     stems` reads them. `mixtures` has the same splits with a file per clip, for other separators.
     Larger numbers add clips.
-
-    Args:
-        folder: Output folder.
-        instruments: Grooves and soundfonts.
-        counts: Number of clips in each split.
-        seconds: Duration of a clip.
-        seed: Seed of everything.
-        jobs: Processes.
     """
     for split, count in counts.items():
-        requests = clip_requests(folder / split, instruments, split, count, seconds, seed)
+        keys = (seed, "rendered")
+        requests = list(clip_requests(folder / split, instruments, split, count, seconds, keys))
         report(write_clips(requests, instruments, jobs), f"{split} clips")
         for clip in (request.folder for request in requests):
             link(clip / MIXTURE_FILE, folder / "mixtures" / split / f"{clip.name}.flac")
@@ -48,15 +41,19 @@ def clip_requests(
     split: Split,
     count: int,
     seconds: float,
-    seed: int,
-) -> list[Request]:
-    """Requests for clips of a split, in folders with numbers."""
-    files = split_grooves(find_grooves(instruments.grooves))[split]
-    fonts = fonts_of(split)
-    return [
-        Request(folder / f"{number:05d}", files, fonts, seconds, (seed, "rendered", split, number))
-        for number in range(count)
-    ]
+    seed: tuple[int | str, ...],
+    styles: Sequence[str] = (),
+    with_stems: bool = True,
+) -> Iterator[Request]:
+    """Requests for clips of a split, in folders with numbers: of the styles in turn, equally many
+    of each; without styles over any groove."""
+    files, turns = split_grooves(find_grooves(instruments.grooves))[split], len(styles) or 1
+    for number in range(-(-count // turns) * turns):
+        chosen = [file for file in files if not styles or file.style == styles[number % turns]]
+        keys = (*seed, split, number)
+        yield Request(
+            folder / f"{number:05d}", chosen, fonts_of(split), seconds, keys, with_stems=with_stems
+        )
 
 
 def report(work: Iterable[None], what: str) -> None:

@@ -72,6 +72,7 @@ def page(folder: Path) -> Iterator[str]:
     """Lines of the page."""
     rows = read_rows(folder)
     listed = [row for group in GROUPS.values() for row in group if row.name in rows]
+    names = [name for name in (*BASELINES, *(row.name for row in listed)) if name in rows]
     yield "# Results of the music bench\n"
     yield "Written by `python -m bench.music.results`; the rows are in `bench/music/rows.py`.\n"
     yield from _settings(folder, rows, listed)
@@ -81,11 +82,11 @@ def page(folder: Path) -> Iterator[str]:
         " (over clips alone for one seed)."
     )
     yield ""
-    yield from _scores(rows, listed)
+    yield from _scores(rows, names)
     for reference in ("untrained", "logmel", "cola"):
         if reference in rows:
             yield f"\n## Difference from {reference}\n"
-            yield from _differences(rows, listed, reference)
+            yield from _differences(rows, names, reference)
     if points := read_points(folder, list(COLUMNS.values())):
         yield "\n## Convergence\n"
         yield "Scores of the checkpoints of single runs, on the test clips.\n"
@@ -94,7 +95,7 @@ def page(folder: Path) -> Iterator[str]:
     yield from _claims(rows)
     yield "\n## Validation scores\n"
     yield "Choices are made by these, not by test scores.\n"
-    yield from _validation(rows, listed)
+    yield from _validation(rows, names)
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -122,26 +123,24 @@ def _settings(folder: Path, scores: Rows, rows: Sequence[Row]) -> Iterator[str]:
     yield from table(header, lines)
 
 
-def _scores(rows: Rows, listed: Sequence[Row]) -> Iterator[str]:
-    lines = [
-        (name, *(_score(rows[name].get(key)) for key in COLUMNS.values()))
-        for name in (*BASELINES, *(row.name for row in listed))
-        if name in rows
-    ]
+def _scores(rows: Rows, names: Sequence[str]) -> Iterator[str]:
+    lines = [(name, *(_score(rows[name].get(key)) for key in COLUMNS.values())) for name in names]
     yield from table(("row", *COLUMNS), lines)
     yield "\nIn the paper, on MagnaTagATune, NSynth and FMA:\n"
-    published = {(one.framework, one.task, one.test_set, one.metric): one for one in PUBLISHED}
+    published = {
+        (one.framework, one.task, one.test_set, one.metric): one.value for one in PUBLISHED
+    }
     yield from table(
         ("row", *COLUMNS),
         [
-            (name, *(_published(published.get((framework, *key))) for key in COLUMNS.values()))
+            (name, *(_number(published.get((framework, *key))) for key in COLUMNS.values()))
             for name, framework in PAPER.items()
         ],
     )
 
 
-def _published(score: object) -> str:
-    return f"{getattr(score, 'value', 0.0):.3f}" if score is not None else "-"
+def _number(score: float | None) -> str:
+    return "-" if score is None else f"{score:.3f}"
 
 
 def _score(score: Scored | None) -> str:
@@ -151,8 +150,7 @@ def _score(score: Scored | None) -> str:
     return f"{score.resampled.value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _differences(rows: Rows, listed: Sequence[Row], reference: str) -> Iterator[str]:
-    names = [name for name in (*BASELINES, *(row.name for row in listed)) if name in rows]
+def _differences(rows: Rows, names: Sequence[str], reference: str) -> Iterator[str]:
     lines = [
         (name, *(_difference(compare(rows, name, reference, key)) for key in COLUMNS.values()))
         for name in names
@@ -177,14 +175,10 @@ def _convergence(points: Sequence[Point]) -> Iterator[str]:
     steps = sorted({point.step for point in points})
     scores = {(point.run, point.task, point.step): point.score.value for point in points}
     lines = [
-        (run, task, *(_step_score(scores.get((run, task, step))) for step in steps))
+        (run, task, *(_number(scores.get((run, task, step))) for step in steps))
         for run, task in sorted({(point.run, point.task) for point in points})
     ]
     yield from table(("run", "task", *(f"{step:,}" for step in steps)), lines)
-
-
-def _step_score(score: float | None) -> str:
-    return "-" if score is None else f"{score:.3f}"
 
 
 def _claims(rows: Rows) -> Iterator[str]:
@@ -198,14 +192,13 @@ def _claims(rows: Rows) -> Iterator[str]:
     yield from table(("claim", "difference", *COLUMNS), lines)
 
 
-def _validation(rows: Rows, listed: Sequence[Row]) -> Iterator[str]:
+def _validation(rows: Rows, names: Sequence[str]) -> Iterator[str]:
     keys = [COLUMNS[name] for name in ("tags, ROC-AUC", "instruments", "styles")]
     lines = []
-    for name in (*BASELINES, *(row.name for row in listed)):
-        if name in rows:
-            found = [rows[name].get(key) for key in keys]
-            means = [sum(one.valid) / len(one.valid) if one else float("nan") for one in found]
-            lines.append((name, *(f"{mean:.3f}" for mean in means)))
+    for name in names:
+        found = [rows[name].get(key) for key in keys]
+        means = [sum(one.valid) / len(one.valid) if one else float("nan") for one in found]
+        lines.append((name, *(f"{mean:.3f}" for mean in means)))
     yield from table(("row", "tags", "instruments", "styles"), lines)
 
 

@@ -84,14 +84,7 @@ def draw_song(
     seconds: float,
     seed: tuple[int | str, ...],
 ) -> Song:
-    """Draw a song; every file is equally likely.
-
-    Args:
-        files: Files of grooves.
-        soundfonts: Names of soundfonts.
-        seconds: Duration.
-        seed: Keys of the random stream.
-    """
+    """Draw a song; every file is equally likely."""
     rng = stream(*seed, "song")
     file = pick(rng, files)
     tempo = float(rng.uniform(*TEMPI[file.style]))

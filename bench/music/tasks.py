@@ -13,11 +13,11 @@ from itertools import count
 from pathlib import Path
 
 from bench.music.clips import ALL_TAGS, MIXTURE_FILE, Request, read_clip, write_clips
-from bench.music.grooves import STYLE_TASK, find_grooves, split_grooves
-from bench.music.instruments import Instruments, fonts_of
+from bench.music.grooves import STYLE_TASK
+from bench.music.instruments import Instruments
 from bench.music.notes import SPLITS, write_notes, write_real_test
 from bench.music.packages import link
-from bench.music.rendered import report
+from bench.music.rendered import clip_requests, report
 from mscol_cli.contracts.task import Split
 from mscol_cli.synthetic.files import slug
 from mscol_cli.synthetic.fma import SPLITS as FMA_SPLITS
@@ -69,36 +69,24 @@ def make_tasks(
         write_real_test(folder / "nsynth-real", folder / "nsynth", real_notes)
 
     def clips(kind: str, styles: Sequence[str]) -> list[TaskClip]:
-        requests = _requests(folder / "clips" / kind, instruments, counts, seconds, seed, styles)
+        requests = [
+            (split, request)
+            for split in SPLITS
+            for request in clip_requests(
+                folder / "clips" / kind / split,
+                instruments,
+                split,
+                counts[split],
+                seconds,
+                (seed, kind),
+                styles,
+                with_stems=False,
+            )
+        ]
         return _render(requests, instruments, jobs)
 
     write_styles(folder / "fma", clips("style", STYLE_TASK))
     write_tags(folder / "mtat", clips("tags", ()), round(seconds))
-
-
-def _requests(
-    folder: Path,
-    instruments: Instruments,
-    counts: Mapping[Split, int],
-    seconds: float,
-    seed: int,
-    styles: Sequence[str],
-) -> list[tuple[Split, Request]]:
-    """Clips of the styles in turn, equally many of each; without styles over any groove."""
-    grooves, requests = split_grooves(find_grooves(instruments.grooves)), []
-    turns = len(styles) or 1
-    for split in SPLITS:
-        for number in range(-(-counts[split] // turns) * turns):
-            files = [
-                file
-                for file in grooves[split]
-                if not styles or file.style == styles[number % turns]
-            ]
-            target = folder / split / f"{number:05d}"
-            keys = (seed, folder.name, split, number)
-            request = Request(target, files, fonts_of(split), seconds, keys, with_stems=False)
-            requests.append((split, request))
-    return requests
 
 
 def _render(

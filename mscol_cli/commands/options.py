@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import MISSING
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -12,10 +13,11 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-from mscol_cli.commands.panels import in_panel
 from mscol_cli.contracts.options import Option, options_of
 from mscol_cli.errors import UsageError
 
+PROCESSES = "Processes and devices"
+OUTPUT = "Output"
 Panels = Mapping[str, Sequence[str | EllipsisType]]
 NUMBERS = tuple[float, ...]
 
@@ -116,8 +118,12 @@ def _keyword(name: str, kind: Any, default: Any, about: Any) -> Parameter:
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _shown_in(item: Parameter, panel: str) -> Parameter:
-    return item.replace(annotation=in_panel(item.annotation, panel))
+def _shown_in(item: Parameter, title: str) -> Parameter:
+    """Show an option in a panel of the help."""
+    # A copy: commands share the annotations of options.
+    info = copy(item.annotation.__metadata__[0])
+    info.rich_help_panel = title
+    return item.replace(annotation=Annotated[item.annotation.__origin__, info])
 
 
 def _is_repeated(kind: Any) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mscol_cli.commands.options import with_request
-from mscol_cli.commands.panels import OUTPUT, PROCESSES
+from mscol_cli.commands.options import OUTPUT, PROCESSES, with_request
 from mscol_cli.commands.shared import DryRun, Json, print_configurations
 from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.errors import Interrupted

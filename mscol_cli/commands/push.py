@@ -3,47 +3,25 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
+from mscol_cli.commands.options import with_request
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.errors import UsageError
+from mscol_cli.push.request import PushRequest
 
 
+@with_request()
 def push(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            help="Run folder, name of a run in runs/, or checkpoint folder.", metavar="RUN"
-        ),
-    ],
-    repository: Annotated[
-        str,
-        typer.Argument(help="Model repository on the Hugging Face Hub.", metavar="hf:ORG/NAME"),
-    ],
-    license: Annotated[
-        str | None,
-        typer.Option(
-            "--license",
-            help="Licence of the weights, as the Hub spells it: mit, cc-by-4.0, other, ..."
-            " [default: asked for on a terminal]",
-            metavar="NAME",
-        ),
-    ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", help="Create a private repository.")
-    ] = False,
+    request: PushRequest,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Write the files to the folder -o, and upload nothing."),
     ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Folder of --dry-run, new or empty.", metavar="FOLDER"),
-    ] = None,
     json: Json = False,
 ) -> None:
     """Upload a model to the Hugging Face Hub, with a model card generated from the run.
@@ -51,17 +29,16 @@ def push(
     Writes config.json, encoder.safetensors and README.md. The access token is HF_TOKEN, or that of
     'hf auth login'. Then, anywhere: mscol embed song.mp3 --model hf:ORG/NAME
     """
-    from mscol_cli.push.workflow import PushRequest, check_request
-    from mscol_cli.push.workflow import run as push_model
+    from mscol_cli.push.workflow import check_request, run
 
-    if dry_run != (output is not None):
+    if dry_run != (request.output is not None):
         raise UsageError("--dry-run and -o FOLDER belong together: give both or neither.")
-    if license is None and sys.stdin.isatty() and not json:
-        license = typer.prompt("Licence of the weights, such as mit, cc-by-4.0 or other", err=True)
-    check_request(repository, license)
-    request = PushRequest(run, repository, license or "", private, output)
+    if request.licence is None and sys.stdin.isatty() and not json:
+        text = "Licence of the weights, such as mit, cc-by-4.0 or other"
+        request = replace(request, licence=typer.prompt(text, err=True))
+    check_request(request)
     with TerminalProgress() as progress:
-        result = push_model(request, progress)
+        result = run(request, progress)
     target = result.folder or result.repository
     line = f"{target}: {result.model}, probe results on the card: {result.probes}"
     print_result(result, json, [line])

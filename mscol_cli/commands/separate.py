@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mscol_cli.commands.options import with_request
-from mscol_cli.commands.panels import OUTPUT, PROCESSES
+from mscol_cli.commands.options import OUTPUT, PROCESSES, with_request
 from mscol_cli.commands.shared import DryRun, Json, finish, format_done_before
 from mscol_cli.commands.terminal import TerminalProgress, print_result
 from mscol_cli.separate.request import SeparateRequest

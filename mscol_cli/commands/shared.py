@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mscol_cli.commands.json_output import remember_command
-from mscol_cli.commands.options import describe
 from mscol_cli.commands.terminal import print_json, print_lines
-from mscol_cli.contracts.options import Option
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.references import DEFAULT_MODEL, REFERENCES
 from mscol_cli.errors import PartialFailure
-from mscol_cli.recipes.options import device_option, untrained_encoder
 from mscol_cli.system.units import counted
-
-
-def _described(name: str, declared: Any) -> Any:
-    return describe(Option(name, None, metadata=declared.metadata))
-
 
 Json = Annotated[
     bool,
@@ -33,19 +24,6 @@ Json = Annotated[
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print the configuration as TOML, and stop."),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help=f"{REFERENCES[0].upper()}{REFERENCES[1:]}. [default: {DEFAULT_MODEL}]",
-        metavar="MODEL",
-    ),
-]
-Device = Annotated[str, _described("device", device_option())]
-UntrainedEncoder = Annotated[str | None, _described("encoder", untrained_encoder())]
-Source = Annotated[
-    str, typer.Option(help="Source to take from the stores, such as drums.", metavar="NAME")
 ]
 
 

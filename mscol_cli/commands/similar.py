@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mscol_cli.commands.shared import Device, Json, finish
+from mscol_cli.commands.options import with_request
+from mscol_cli.commands.shared import Json, finish
 from mscol_cli.commands.terminal import (
     TerminalProgress,
     print_json,
@@ -17,38 +17,16 @@ from mscol_cli.commands.terminal import (
     printable,
 )
 from mscol_cli.errors import UsageError
+from mscol_cli.similar.request import SimilarRequest
 
 if TYPE_CHECKING:
     from mscol_cli.similar.workflow import Answer, Neighbour
 
-FolderModel = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help="Where the model of the vectors is, for queries that are not among them."
-        " [default: the model that the folder names]",
-        metavar="RUN",
-    ),
-]
 
-
+@with_request()
 def similar(
-    queries: Annotated[
-        list[str],
-        typer.Argument(
-            help="Audio files, or ids of clips in the folder; NAME@1:23 is a moment in one.",
-            metavar="QUERY",
-        ),
-    ],
-    folder: Annotated[
-        Path, typer.Option("--in", help="Folder of vectors, made by 'mscol embed'.", metavar="DIR")
-    ],
-    count: Annotated[
-        int, typer.Option("-k", help="Number of neighbours of each query.", metavar="N")
-    ] = 10,
-    model: FolderModel = None,
+    request: SimilarRequest,
     m3u: Annotated[bool, typer.Option("--m3u", help="Print a playlist on stdout.")] = False,
-    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Find the clips of a folder of vectors that are most similar to a file, or to a moment in it.
@@ -57,11 +35,10 @@ def similar(
     neighbours.
     """
     from mscol_cli.similar.playlist import playlist
-    from mscol_cli.similar.workflow import SimilarRequest, run
+    from mscol_cli.similar.workflow import run
 
     if json and m3u:
         raise UsageError("--json and --m3u exclude each other: choose one.")
-    request = SimilarRequest(tuple(queries), folder, count, model, device)
     with TerminalProgress() as progress:
         result = run(request, progress)
     if json:

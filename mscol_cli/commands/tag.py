@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from mscol_cli.commands.shared import Device, Json, Source, finish
+from mscol_cli.commands.options import with_request
+from mscol_cli.commands.shared import Json, finish
 from mscol_cli.commands.terminal import (
     TerminalProgress,
     print_json,
@@ -17,68 +15,29 @@ from mscol_cli.commands.terminal import (
     printable,
 )
 from mscol_cli.system.units import counted
+from mscol_cli.tag.request import TagRequest
 
 if TYPE_CHECKING:
     from mscol_cli.tag.output import Tag
     from mscol_cli.tag.workflow import TagResult
 
 
-def tag(
-    inputs: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Audio files, folders searched recursively, sealed stores, or folders of vectors.",
-            metavar="INPUT",
-            readable=False,
-        ),
-    ],
-    head: Annotated[
-        Path,
-        typer.Option("--head", help="Folder of a result of 'mscol probe --save'.", metavar="PROBE"),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="The model that the head was trained on, if it has been moved. [default: the"
-            " recorded one]",
-            metavar="RUN",
-        ),
-    ] = None,
-    top: Annotated[
-        int, typer.Option("-k", "--top", help="Number of classes per file, the most probable.")
-    ] = 5,
-    windows: Annotated[
-        bool, typer.Option("--windows", help="Tag each window, with its start in seconds.")
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="Output file: .csv or .json. [default: the tags are printed]",
-            metavar="FILE",
-        ),
-    ] = None,
-    source: Source = "mixture",
-    device: Device = "auto",
-    json: Json = False,
-) -> None:
+@with_request()
+def tag(request: TagRequest, json: Json = False) -> None:
     """Tag audio with the classifier that 'mscol probe --save' kept: classes with calibrated scores
     for each file."""
-    from mscol_cli.tag.workflow import TagRequest, run
+    from mscol_cli.tag.workflow import run
 
-    request = TagRequest(tuple(inputs), head, top, model, windows, output, source, device)
     with TerminalProgress() as progress:
         result = run(request, progress)
     if json:
         print_json(result)
-    elif output is not None:
+    elif request.output is not None:
         print_lines(
-            f"{output}: {counted(result.clips, 'clip')}, tagged as in {result.task},"
+            f"{request.output}: {counted(result.clips, 'clip')}, tagged as in {result.task},"
             f" by {result.model}"
         )
-    elif windows:
+    elif request.windows:
         print_table(("file", "start", "tags"), list(_window_rows(result)))
     else:
         rows = [

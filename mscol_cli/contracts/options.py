@@ -47,7 +47,7 @@ def parameter(
             `tuple[float, ...]` for numbers with commas.
         help: One sentence for `--help`.
         metavar: Placeholder of the value in the help.
-        key: Name on the command line; empty for the name of the field.
+        key: Name on the command line, or a short one such as `-k`; empty for the name of the field.
         short: Short name, such as `-o`.
         positional: Whether it is an argument instead of an option.
         minimum: Smallest value allowed, inclusive.
@@ -86,7 +86,7 @@ class Option:
     @property
     def flag(self) -> str:
         """Name on the command line."""
-        return f"--{self.key.replace('_', '-')}"
+        return self.key if self.key.startswith("-") else f"--{self.key.replace('_', '-')}"
 
 
 def options_of(declared: Any) -> list[Option]:

@@ -11,7 +11,6 @@ from urllib.parse import quote
 from mscol_cli.contracts.progress import ByteMeter, Progress, Silent
 from mscol_cli.download import web
 from mscol_cli.download.checksum import Checksum, hash_file
-from mscol_cli.download.entries import is_web_address
 from mscol_cli.download.folder import default_folder, download_lock
 from mscol_cli.download.part import Part
 from mscol_cli.download.record import Record
@@ -104,7 +103,7 @@ def addresses(collection: Collection, file: RemoteFile) -> tuple[str, ...]:
     mirror = os.environ.get(MIRROR)
     if not mirror:
         return file.urls
-    if not is_web_address(mirror):
+    if not web.is_web_address(mirror):
         raise UsageError(f"{MIRROR} is '{mirror}', which is not an http or https address.")
     return (f"{mirror.rstrip('/')}/{collection.name}/{quote(file.name)}",)
 

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
+from mscol_cli.contracts.options import Option
 from mscol_cli.download.checksum import Checksum
-from mscol_cli.download.entries import Entry, parse_toml
+from mscol_cli.download.web import is_web_address
 from mscol_cli.errors import UsageError
 from mscol_cli.host.names import unknown_name
+from mscol_cli.host.options import TEXTS, Wording, read_options
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 USER_TABLE = "MSCOL_DOWNLOADS"
 PACKAGED = "table.toml"
 KINDS = ("zip", "tar.gz")
+COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+COLLECTION = tuple(
+    Option(key, str) for key in ("title", "licence", "licence_from", "page", "folder", "layout")
+)
+FILE = (
+    *(Option(key, str) for key in ("name", "hash", "part_of")),
+    Option("unpack", str, metadata={"choices": KINDS}),
+    Option("urls", TEXTS),
+    *(Option(key, int, metadata={"minimum": 1}) for key in ("size", "about", "unpacked")),
+)
 
 
 @dataclass(frozen=True)
@@ -135,41 +156,68 @@ def _read(path: Path) -> str:
 
 
 def _collections(text: str, source: str) -> dict[str, Collection]:
-    return {entry.name: _collection(entry) for entry in parse_toml(text, source)}
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{source} is not TOML: {error}.") from None
+    return {name: _collection(name, table, source) for name, table in content.items()}
 
 
-def _collection(entry: Entry) -> Collection:
-    keys = ("title", "licence", "licence_from", "page", "folder", "layout")
-    texts = {key: entry.text(key) for key in keys}
-    files = tuple(_file(item) for item in entry.entries("files"))
-    entry.check_all_read()
-    _check_files(entry, files)
-    return Collection(entry.name, files=files, **texts)
+def _collection(name: str, table: Any, source: str) -> Collection:
+    # The name is part of addresses and of file names.
+    if not COLLECTION_NAME.fullmatch(name) or not isinstance(table, dict):
+        raise UsageError(f"{source}: '{name}' must be a table, with a name of a-z, 0-9, - and _.")
+    where, entries = f"{source}, {name}", table.pop("files", None)
+    texts = _read_entry(COLLECTION, table, where, required=[item.key for item in COLLECTION])
+    if not isinstance(entries, list) or not entries:
+        raise UsageError(f"{where}: files is missing or empty.")
+    files = [
+        _file(entry, f"{where}, files {number}") for number, entry in enumerate(entries, start=1)
+    ]
+    _check_files(where, files)
+    return Collection(name, files=tuple(files), **texts)
 
 
-def _file(entry: Entry) -> RemoteFile:
-    name = entry.file_name("name")
-    size = entry.count("size")
-    kind = entry.text("unpack", default="") or None
-    file = RemoteFile(
+def _file(entry: Any, where: str) -> RemoteFile:
+    values = _read_entry(FILE, entry, where, required=("name", "urls"))
+    name, kind = values["name"], values.get("unpack")
+    if not FILE_NAME.fullmatch(name):
+        raise UsageError(f"{where}: name '{name}' is not a plain file name.")
+    for url in values["urls"]:
+        if not is_web_address(url):
+            raise UsageError(f"{where}: urls has {url!r}, which is not an http or https address.")
+    try:
+        checksum = Checksum.parse(values["hash"]) if "hash" in values else None
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}.") from None
+    return RemoteFile(
         name=name,
-        urls=entry.urls("urls"),
-        size=size,
-        about=entry.count("about") or size or 0,
-        checksum=entry.checksum("hash"),
+        urls=values["urls"],
+        size=values.get("size"),
+        about=values.get("about") or values.get("size") or 0,
+        checksum=checksum,
         unpack=kind,
-        archive=entry.text("part_of", default=name),
-        unpacked=entry.count("unpacked") or 0,
+        archive=values.get("part_of", name),
+        unpacked=values.get("unpacked", 0),
     )
-    if kind is not None and kind not in KINDS:
-        raise entry.problem(f"unpack is '{kind}', not one of {', '.join(KINDS)}")
-    entry.check_all_read()
-    return file
 
 
-def _check_files(entry: Entry, files: Sequence[RemoteFile]) -> None:
+def _read_entry(
+    known: Sequence[Option], entry: Any, where: str, required: Sequence[str]
+) -> dict[str, Any]:
+    """Read a table by key. Raises UsageError for an unknown, missing, empty or wrong value."""
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where} must be a table.")
+    values = read_options(known, entry, Wording.in_file(where))
+    for key in (*required, *values):
+        if not values.get(key):
+            raise UsageError(f"{where}: {key} is {'empty' if key in values else 'missing'}.")
+    return values
+
+
+def _check_files(where: str, files: Sequence[RemoteFile]) -> None:
     if len({file.name for file in files}) < len(files):
-        raise entry.problem("two files have one name")
+        raise UsageError(f"{where}: two files have one name.")
     kinds = {(file.archive, file.unpack) for file in files if file.unpack}
     if len({archive for archive, _ in kinds}) < len(kinds):
-        raise entry.problem("the parts of one archive are unpacked in two ways")
+        raise UsageError(f"{where}: the parts of one archive are unpacked in two ways.")

@@ -10,6 +10,7 @@ from email.message import Message
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from typing import IO, cast
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
@@ -22,8 +23,8 @@ from urllib.request import (
 )
 
 from mscol_cli import __version__
-from mscol_cli.download.entries import is_web_address
 
+SCHEMES = ("http", "https")
 TIMEOUT = 30.0
 BLOCK = 1 << 18
 # Temporary errors: the server is overloaded, or asks clients to slow down.
@@ -73,6 +74,15 @@ class Answer(AbstractContextManager["Answer"]):
 
     def __exit__(self, *_: object) -> None:
         self._response.close()
+
+
+def is_web_address(url: str) -> bool:
+    """Whether an address is http or https and has a host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in SCHEMES and bool(parts.netloc)
 
 
 def ask(url: str, start: int) -> Answer:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.embed.inputs import Inputs, find_inputs, is_silent
 from mscol_cli.embed.pending import KnownContent, Pending, failures_of
+from mscol_cli.embed.request import EmbedRequest
 from mscol_cli.embed.target import Target, check_output, resolve_target
 from mscol_cli.embed.worker import Worker
 from mscol_cli.engine.devices import pick_device
@@ -21,6 +21,7 @@ from mscol_cli.engine.jobs import (
     rank_and_workers,
     run_workers,
     wanted_jobs,
+    worker_arguments,
 )
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.engine.vector_header import vector_header
@@ -32,39 +33,7 @@ from mscol_cli.system.units import counted
 from mscol_cli.vectors import VectorFolder, VectorHeader, is_vector_folder
 from mscol_cli.vectors.header import POOLS, PRECISIONS
 
-DEFAULT_OUTPUT = Path("embeddings.npz")
 MAX_HOP_S = 1e6
-
-
-@dataclass(frozen=True)
-class EmbedRequest:
-    """Settings of `mscol embed`.
-
-    Attributes:
-        inputs: Audio files, folders to search, sealed stores.
-        model: A model reference, as in `engine.models.resolve_model`; None for the default.
-        encoder: The encoder of `untrained`.
-        output: A folder of vectors, or a file with the suffix of a format.
-        pool: `mean` or `max` over the windows of a file, or `none` for one vector per window.
-        hop: Seconds from the start of one window to the next; None for that of the encoder.
-        precision: `float32` or `float16`.
-        source: Source of the stores to embed.
-        jobs: Number of processes that share the work on this machine.
-        gpus: Number of processes, each with its own GPU.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-    """
-
-    inputs: tuple[Path, ...]
-    model: str | None = None
-    encoder: str | None = None
-    output: Path = DEFAULT_OUTPUT
-    pool: str = "mean"
-    hop: float | None = None
-    precision: str = "float32"
-    source: str = MIXTURE
-    jobs: int | None = None
-    gpus: int | None = None
-    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -98,18 +67,8 @@ class EmbedResult:
     finished: bool = True
 
 
-CommandLine = Callable[[EmbedRequest], Sequence[str]]
-
-
-def run(
-    request: EmbedRequest, progress: Progress, command_line: CommandLine | None = None
-) -> EmbedResult:
+def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
     """Embed the inputs that the output lacks.
-
-    Args:
-        request: Inputs and options.
-        progress: Receives progress, warnings and notes.
-        command_line: Command line of a worker that serves a request, if several are requested.
 
     Raises:
         UsageError: An option is invalid, two clips have the same name, or the folder has vectors of
@@ -147,13 +106,14 @@ def run(
     _check_paths(folder, inputs)
     with resumable(f"finished files are saved in {target.folder}"):
         with writing(target.folder, MAKE_ROOM):
-            pending = Pending(folder, inputs.clips, retry=not managed)
+            # Of several processes the first one retries: another may just have found the failure.
+            pending = Pending(folder, inputs.clips, retry=is_first)
             done = len(inputs.clips) - len(pending)
             progress.begin("embedding", len(inputs.clips), "clips")
             progress.skip(done)
-            if jobs > 1 and command_line is not None:
+            if jobs > 1:
                 pinned = replace(_pinned(request, model), output=target.folder)
-                _run_jobs(jobs, command_line(pinned), folder, pending, progress)
+                _run_jobs(jobs, worker_arguments("embed", pinned), folder, pending, progress)
             else:
                 known = KnownContent(folder, inputs.clips)
                 worker = Worker(folder, model, device, pending, known.find, progress)
@@ -219,8 +179,12 @@ def _result(
 
 
 def _check(request: EmbedRequest) -> None:
+    if request.windows and request.pool not in (None, "none"):
+        raise UsageError(
+            f"--windows is --pool none, and contradicts --pool {request.pool}: give one."
+        )
     for option, value, choices in (
-        ("--pool", request.pool, POOLS),
+        ("--pool", request.pooling, POOLS),
         ("--precision", request.precision, tuple(PRECISIONS)),
     ):
         if value not in choices:
@@ -237,7 +201,7 @@ def _header(request: EmbedRequest, model: Model) -> VectorHeader:
                 f"--hop takes seconds, from {1 / rate:.6f} to {MAX_HOP_S:,.0f}, not {request.hop}."
             )
     return vector_header(
-        model, hop=hop, pool=request.pool, precision=request.precision, source=request.source
+        model, hop=hop, pool=request.pooling, precision=request.precision, source=request.source
     )
 
 

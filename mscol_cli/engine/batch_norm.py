@@ -73,9 +73,9 @@ class GlobalBatchNorm(_Replacement):
         left_to_torch = torch.compiler.is_compiling() and distributed.world_size() == 1
         if not self.training or left_to_torch:
             return super().forward(input)
-        plain = torch.ones(self.num_features, dtype=_exact_dtype(input))
-        weight = plain if self.weight is None else self.weight
-        bias = plain - plain if self.bias is None else self.bias
+        exact, size = _exact_dtype(input), self.num_features
+        weight = torch.ones(size, dtype=exact) if self.weight is None else self.weight
+        bias = torch.zeros(size, dtype=exact) if self.bias is None else self.bias
         normalised, mean, variance = _normalise(input, weight, bias, self.eps)
         self._track(mean, variance, _count(input) * distributed.world_size())
         return cast(Tensor, self.after(normalised))
@@ -121,18 +121,19 @@ class _Normalise(torch.autograd.Function):
         ctx.save_for_backward(input, weight, mean, variance)
         ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance)
+        ctx.set_materialize_grads(False)
         normalised = F.batch_norm(input, mean, variance, weight, bias, training=False, eps=eps)
         return normalised, mean, variance
 
     @staticmethod
     def backward(
-        ctx: Any, gradient: Tensor, *_moments: Tensor
+        ctx: Any, gradient: Tensor, *_moments: None
     ) -> tuple[Tensor, Tensor, Tensor, None]:
         input, weight, mean, variance = ctx.saved_tensors
         if _has_channels_last(input):
             gradient = gradient.contiguous(memory_format=torch.channels_last)
         inverse = torch.rsqrt(variance + ctx.eps)
-        local = _parameter_gradients(input, gradient, weight, mean, inverse, ctx.eps)
+        local = _parameter_gradients(input, gradient, mean, inverse, ctx.eps)
         count = _count(input) * distributed.world_size()
         d_weight, d_bias = (distributed.total(torch.stack(local)) / count).to(weight.dtype)
         # (gradient - d_bias - d_weight * (input - mean) * inverse) * weight * inverse
@@ -152,14 +153,15 @@ def _global_moments(input: Tensor) -> Sums:
     """
     moments, counts = _part_moments(input)
     means, variances = distributed.gather(moments).unbind(1)
-    counts = counts.repeat(len(means) // len(counts))
-    shares = (counts / counts.sum())[:, None]
+    processes = len(means) // len(counts)
+    values = torch.tensor(counts * processes, dtype=torch.float64)
+    shares = (values / values.sum())[:, None]
     mean = _ordered_sum(shares * means)
     return mean, _ordered_sum(shares * (variances + (means - mean).square()))
 
 
-def _part_moments(input: Tensor) -> tuple[Tensor, Tensor]:
-    """Moments (parts, 2, channels) of the local parts, and values per channel of each (parts,)."""
+def _part_moments(input: Tensor) -> tuple[Tensor, list[int]]:
+    """Moments (parts, 2, channels) of the local parts, and values per channel of each."""
     parts = torch.split(input, ROWS)
     moments = []
     for rows in parts:
@@ -175,8 +177,7 @@ def _part_moments(input: Tensor) -> tuple[Tensor, Tensor]:
         mean = means.mean(1)
         variance = (variances + (means - mean[:, None]).square()).mean(1)
         joined.append(torch.stack([mean, variance], dim=1))
-    counts = torch.tensor([_count(rows) for rows in parts], dtype=torch.float64)
-    return torch.cat(joined), counts
+    return torch.cat(joined), [_count(rows) for rows in parts]
 
 
 def _ordered_sum(parts: Tensor) -> Tensor:
@@ -185,7 +186,7 @@ def _ordered_sum(parts: Tensor) -> Tensor:
 
 
 def _parameter_gradients(
-    input: Tensor, gradient: Tensor, weight: Tensor, mean: Tensor, inverse: Tensor, eps: float
+    input: Tensor, gradient: Tensor, mean: Tensor, inverse: Tensor, eps: float
 ) -> Sums:
     """Gradients of weight and bias from the local rows, in float64."""
     backward, outputs = torch.ops.aten.native_batch_norm_backward, [False, True, True]
@@ -194,9 +195,9 @@ def _parameter_gradients(
         lanes = _lanes(rows)
         laid = (_in_lanes(gradients, lanes), _in_lanes(rows, lanes))
         if lanes not in repeated:
-            repeated[lanes] = [each.repeat(lanes) for each in (weight, mean, inverse)]
-        lane_weight, *moments = repeated[lanes]
-        sums.append(backward(*laid, lane_weight, None, None, *moments, True, eps, outputs)[1:])
+            repeated[lanes] = [each.repeat(lanes) for each in (mean, inverse)]
+        moments = repeated[lanes]
+        sums.append(backward(*laid, None, None, None, *moments, True, eps, outputs)[1:])
     d_weight, d_bias = (
         torch.cat(parts).view(-1, input.shape[1]).double().sum(0)
         for parts in zip(*sums, strict=True)

@@ -17,6 +17,7 @@ import torch.distributed as dist
 
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.system.launcher import TIMEOUT, Launched, launched, timeout_s
+from mscol_cli.system.text import first_line
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Constants of glibc's malloc.h."""
@@ -121,7 +122,7 @@ def _connect(process: Launched, backend: str) -> None:
         )
     # torch raises errors of many kinds for a port in use, an unknown host and a missing process.
     except (RuntimeError, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        reason = first_line(error)[:200]
         raise MscolError(
             f"process {process.rank} of {process.processes} cannot connect to"
             f" {process.address}:{process.port} ({reason}): check that all processes run, and that"

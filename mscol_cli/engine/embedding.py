@@ -179,11 +179,14 @@ def embed_groups(
     """
     framed = (_frame(encoder, clip, cut) if isinstance(clip, Clip) else clip for clip in clips)
     on_cpu = device.type == "cpu"
+    copy: Encoder | None = None
     with keep_freed_memory() if on_cpu else nullcontext():
         for group in _groups(framed, windows_per_pass(device)):
             # Only the size of the group decides, so that repeating it gives the same bits.
             folds = on_cpu and not noise and _count(group) >= FOLD_FROM
-            network = _folded(encoder) if folds else encoder
+            if folds and copy is None:
+                copy = _folded(encoder)
+            network = copy if folds and copy is not None else encoder
             yield list(_embed_group(network, group, device, noise))
 
 
@@ -288,6 +291,10 @@ def _run(encoder: Encoder, clips: Sequence[_Framed], device: torch.device, noise
 @contextmanager
 def frozen(encoder: Encoder, noise: bool) -> Iterator[None]:
     """Set eval mode or, with `noise`, training mode with frozen batch norm; restored on exit."""
+    if not noise and not any(module.training for module in encoder.modules()):
+        # Setting the mode of every part for each group would take some per cent of the time.
+        yield
+        return
     was_training = encoder.training
     encoder.train(noise)
     for module in encoder.modules():

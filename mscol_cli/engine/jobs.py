@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from mscol_cli.contracts.options import as_words
 from mscol_cli.contracts.progress import NO_BAR, Progress
 from mscol_cli.engine.devices import require_gpus
 from mscol_cli.errors import MscolError, UsageError
@@ -39,16 +41,18 @@ def local_device(name: str) -> str:
     return f"cuda:{launch.local_rank % count}" if count else name
 
 
+def worker_arguments(command: str, request: Any) -> list[str]:
+    """Command line of one of several workers, without `mscol`, for a request with inputs."""
+    options = as_words(request, without=("inputs", "jobs", "gpus"))
+    return [command, *options, "--", *map(str, request.inputs)]
+
+
 MAX_PROCESSES = 1024
 """More workers on one machine are a typing error."""
 
 
 def wanted_jobs(jobs: int | None, gpus: int | None) -> int:
     """Number of workers to start; 1 if this process does the work.
-
-    Args:
-        jobs: Value of `--jobs`.
-        gpus: Value of `--gpus`.
 
     Raises:
         UsageError: The options contradict each other or the launcher of this process.

@@ -6,10 +6,16 @@ import math
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-7
+
+
+def adam(model: nn.Module, device: torch.device) -> torch.optim.Adam:
+    """Adam for the weights of a model on a device, fused where torch can."""
+    fused = True if device.type in ("cpu", "cuda") else None
+    return torch.optim.Adam(model.parameters(), betas=BETAS, fused=fused)
 
 
 def flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.export.clip_encoder import ClipEncoder, Pool
 from mscol_cli.host.guard import label_of
+from mscol_cli.system.text import first_line
 
 Format = Literal["onnx", "torch"]
 SUFFIXES: Mapping[Format, str] = {"onnx": ".onnx", "torch": ".pt2"}
@@ -160,10 +161,8 @@ def _quiet() -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """First line of the first cause of an exception, at most 200 characters."""
+    """Class and first line of the first cause of an exception, at most 200 characters."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (
-        f"{type(error).__name__}: {lines[0][:200].rstrip('.:')}" if lines else type(error).__name__
-    )
+    name, line = type(error).__name__, first_line(error)
+    return name if line == name else f"{name}: {line[:200]}"

@@ -20,31 +20,13 @@ from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.export.clip_encoder import POOLS, Pool
 from mscol_cli.export.formats import SUFFIXES, Exported, Format, check_packages, export
+from mscol_cli.export.request import ExportRequest
 from mscol_cli.host import load_registry
 from mscol_cli.system.files import write_bytes
 from mscol_cli.system.outcomes import writing
 
 BOUND = 1e-3
 """Largest relative difference from torch of a model that is written."""
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """Settings of `mscol export`.
-
-    Attributes:
-        model: A model as for `--model`; None is the default model.
-        encoder: The encoder of `untrained`.
-        output: Output file; None is `model.onnx` or `model.pt2`.
-        format: `onnx`, `torch`, or None for that of the suffix of the output, else `onnx`.
-        pool: `mean` over the windows of a clip, or `none`.
-    """
-
-    model: str | None = None
-    encoder: str | None = None
-    output: Path | None = None
-    format: str | None = None
-    pool: str = "mean"
 
 
 @dataclass(frozen=True)

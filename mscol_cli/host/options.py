@@ -70,11 +70,6 @@ def read_options(
 ) -> dict[str, Any]:
     """Parse and check values.
 
-    Args:
-        known: All options.
-        values: Values by key.
-        wording: How messages name the options.
-
     Returns:
         Values by field name.
 

@@ -37,14 +37,7 @@ KINDS: dict[Kind, type[Card]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A card and the distribution that provides it.
-
-    Attributes:
-        kind: Kind of the part.
-        card: The card.
-        owner: Name of the distribution.
-        version: Version of the distribution.
-    """
+    """A card and the distribution that provides it."""
 
     kind: Kind
     card: Card
@@ -75,12 +68,7 @@ class Failure:
 
 @dataclass
 class Registry:
-    """The installed plugins.
-
-    Attributes:
-        entries: All cards of all loaded plugins.
-        failures: Plugins that failed to load.
-    """
+    """The installed plugins."""
 
     entries: list[Entry] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)

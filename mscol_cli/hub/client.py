@@ -19,6 +19,7 @@ from mscol_cli.download.fetch import OFFLINE, is_offline
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.hub.names import HubName
 from mscol_cli.system.files import file_hash
+from mscol_cli.system.text import first_line
 
 FILES = ("config.json", "encoder.safetensors")
 """The files of a model of mscol."""
@@ -196,7 +197,7 @@ def _download_errors(name: HubName) -> Iterator[None]:
 
 def _unavailable(name: HubName, error: BaseException) -> MissingDataError:
     return MissingDataError(
-        f"{name} cannot be downloaded ({_reason(error)}): check the network, and try again."
+        f"{name} cannot be downloaded ({first_line(error)}): check the network, and try again."
     )
 
 
@@ -208,11 +209,6 @@ def _upload_errors(name: HubName) -> Iterator[None]:
         raise
     except Exception as error:
         raise MscolError(
-            f"{name} cannot be uploaded ({_reason(error)}): check the network, and that HF_TOKEN"
+            f"{name} cannot be uploaded ({first_line(error)}): check the network, and that HF_TOKEN"
             " may write to this repository."
         ) from error
-
-
-def _reason(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".:") if lines else type(error).__name__

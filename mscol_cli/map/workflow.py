@@ -17,6 +17,7 @@ from mscol_cli.map.colouring import Colouring, by_cluster, by_folder
 from mscol_cli.map.labels import read_colouring
 from mscol_cli.map.layout import TSNE, choose_method, cluster, lay_out, reduce_vectors
 from mscol_cli.map.page import Map, audio_link, map_html
+from mscol_cli.map.request import MapRequest
 from mscol_cli.similar.library import Library
 from mscol_cli.similar.search import ClipVectors, FloatArray, Match, nearest
 from mscol_cli.system.files import write_text
@@ -29,28 +30,6 @@ DISTANCES = {
     TSNE: "Clips that lie close together are similar; distances between groups mean little.",
     "PCA": "The axes are the two directions in which the vectors vary most.",
 }
-
-
-@dataclass(frozen=True)
-class MapRequest:
-    """Settings of `mscol map`.
-
-    Attributes:
-        folder: Folder of vectors.
-        output: The page.
-        colours: `folder`, `cluster`, `FILE` or `FILE:COLUMN`; the first is shown. Folder and
-            cluster can always be chosen in the page.
-        clusters: Number of clusters.
-        title: Heading; None for one from the name of the folder.
-        audio: Whether clips link to their files.
-    """
-
-    folder: Path
-    output: Path = Path("map.html")
-    colours: tuple[str, ...] = ()
-    clusters: int = 8
-    title: str | None = None
-    audio: bool = True
 
 
 @dataclass(frozen=True)
@@ -153,8 +132,8 @@ def _lay_out(library: Library, clusters: int, progress: Progress) -> _Layout:
 
 
 def _wait(clips: int, method: str) -> str:
-    minutes = clips / 5000
-    return f" (about {minutes:.0f} minutes)" if method == TSNE and minutes >= 1 else ""
+    minutes = clips // 5000
+    return f" (about {counted(minutes, 'minute')})" if method == TSNE and minutes else ""
 
 
 def _ordered(first: Sequence[str], known: dict[str, Colouring]) -> list[Colouring]:
@@ -163,6 +142,6 @@ def _ordered(first: Sequence[str], known: dict[str, Colouring]) -> list[Colourin
 
 
 def _links(library: Library, request: MapRequest) -> list[str] | None:
-    if not request.audio:
+    if request.no_audio:
         return None
     return [audio_link(Path(entry.path), request.output) for entry in library.entries]

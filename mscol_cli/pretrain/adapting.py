@@ -28,15 +28,7 @@ Result = TypeVar("Result")
 
 
 class Adaptation:
-    """Settles how a run is computed, and changes it when memory is short.
-
-    Args:
-        choice: The mode that the options choose.
-        model: The model.
-        batches: Its batches.
-        device: Its device.
-        progress: Receives warnings.
-    """
+    """Settles how a run is computed, and changes it when memory is short."""
 
     def __init__(
         self,

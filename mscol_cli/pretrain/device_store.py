@@ -21,11 +21,7 @@ BYTES_PER_SAMPLE = 2
 
 
 class DeviceStore:
-    """All waveforms of a store, int16, on one device.
-
-    Attributes:
-        device: The device.
-    """
+    """All waveforms of a store, int16, on one device."""
 
     def __init__(self, store: Store, level: Level, device: torch.device) -> None:
         """Copy the store to the device.

@@ -20,12 +20,7 @@ NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
 @dataclass(frozen=True)
 class Mode:
-    """How a training step is computed.
-
-    Attributes:
-        precision: Precision of the encoder.
-        compiled: Whether the encoder is compiled.
-    """
+    """How a training step is computed."""
 
     precision: torch.dtype = torch.float32
     compiled: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -165,6 +166,8 @@ def data_parallel(model: nn.Module) -> nn.Module:
     """
     if distributed.world_size() == 1:
         return model
+    # torch lays out gradients of weights with one input channel differently, which costs nothing.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     return DistributedDataParallel(
         model,
         bucket_cap_mb=BUCKET_MEGABYTES,

@@ -14,6 +14,7 @@ from mscol_cli.host.guard import label_of
 from mscol_cli.hub.client import download
 from mscol_cli.hub.names import HubName
 from mscol_cli.system.files import file_hash
+from mscol_cli.system.text import first_line
 
 FILE = "model.safetensors"
 
@@ -42,7 +43,7 @@ def timm_weights(encoder: Encoder) -> tuple[str, str, dict[str, Tensor]]:
         tensors = _adapted(network, described, path)
     except Exception as error:
         raise UsageError(
-            f"{path} cannot be loaded by timm ({_first_line(error)}): delete it to download it"
+            f"{path} cannot be loaded by timm ({first_line(error)}): delete it to download it"
             " again."
         ) from error
     return repository, file_hash(path), {prefix + name: tensors[name] for name in tensors}
@@ -73,8 +74,3 @@ def _adapted(network: nn.Module, described: Mapping[str, Any], path: Path) -> Ma
     )
     tensors: Mapping[str, Tensor] = original.state_dict()
     return tensors
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0].rstrip(".:") if text else type(error).__name__

@@ -79,8 +79,7 @@ class Training:
         self.model = model.to(self.device)
         self.monitor = TrainingMonitor(self.run, self.device, self.probe)
         model.use(self.choice.mode, self.device)
-        fused = True if self.device.type == "cuda" else None
-        self.optimizer = torch.optim.Adam(model.parameters(), betas=optimizer.BETAS, fused=fused)
+        self.optimizer = optimizer.adam(model, self.device)
 
     def restore(self, progress: Progress) -> None:
         """Load the run's newest readable checkpoint, if it has any checkpoint.

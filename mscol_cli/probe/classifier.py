@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mscol_cli.contracts.task import ProbeProtocol
-from mscol_cli.probe.mapped import MappedWindows
 from mscol_cli.probe.metrics import METRICS
 from mscol_cli.probe.windows import ClipWindows, FloatArray, Windows, blocks
 
 WINDOWS_AT_ONCE = 1 << 16
+MOMENT_ROWS = 1 << 14
+"""Windows whose moments are computed at once."""
 
 
 class ShallowClassifier(nn.Module):
@@ -95,14 +96,24 @@ def moments(windows: Windows, standardise: bool) -> tuple[Tensor, Tensor]:
     `standardise`."""
     if not standardise:
         return torch.zeros(windows.shape[1]), torch.ones(windows.shape[1])
-    if isinstance(windows, MappedWindows):
-        variance, mean = windows.variance_and_mean
-    else:
-        variance, mean = torch.var_mean(windows, dim=0, correction=0)
+    variance, mean = _variance_and_mean(windows)
     scale = variance.sqrt()
     # Constant dimensions carry no information; division would amplify their rounding noise.
     constant = scale <= 1e-6 * mean.abs().clamp_min(1e-6)
     return mean.cpu(), torch.where(constant, torch.ones_like(scale), scale).cpu()
+
+
+def _variance_and_mean(windows: Windows) -> tuple[Tensor, Tensor]:
+    """Variance and mean (dim,), read once, and to the bit the same in memory and on disk."""
+    parts = [torch.var_mean(part, dim=0, correction=0) for part in blocks(windows, MOMENT_ROWS)]
+    if len(parts) == 1:
+        return parts[0]
+    variances, means = (torch.stack(values).double() for values in zip(*parts, strict=True))
+    sizes = [min(MOMENT_ROWS, len(windows) - row) for row in range(0, len(windows), MOMENT_ROWS)]
+    shares = means.new_tensor(sizes)[:, None] / len(windows)
+    mean = (shares * means).sum(dim=0)
+    variance = (shares * (variances + (means - mean).square())).sum(dim=0)
+    return variance.float(), mean.float()
 
 
 def selection_score(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,7 @@ Source = NDArray[np.floating[Any]]
 
 MAX_BYTES = 1 << 30
 """On a CPU, at most this much of a split is kept in memory."""
-_READ_ROWS, _READ_BYTES = 2048, 1 << 26
-_COLUMN_BYTES = 1 << 29
+_READ_ROWS = 2048
 
 
 def max_bytes(device: torch.device) -> int:
@@ -107,51 +105,24 @@ class MappedWindows:
         for sizes, windows in map_ahead(self._read_group, _groups(batches), 1):
             yield from torch.split(windows.to(self.device), sizes)
 
-    @cached_property
-    def variance_and_mean(self) -> tuple[Tensor, Tensor]:
-        """Variance and mean (dim,) over all windows, to the bit those of windows in memory.
-
-        Some columns at a time, because the result depends on the order of the windows.
-        """
-        width = max(1, _COLUMN_BYTES // (4 * len(self)))
-        parts = [
-            torch.var_mean(self._columns(slice(first, first + width)), dim=0, correction=0)
-            for first in range(0, self.shape[1], width)
-        ]
-        variance, mean = (torch.cat(columns) for columns in zip(*parts, strict=True))
-        return variance, mean
-
-    def _columns(self, columns: slice) -> Tensor:
-        rows = max(1, _READ_BYTES // (4 * self.shape[1]))
-        width = len(range(*columns.indices(self.shape[1])))
-        values = np.empty((len(self), width), np.float32)
-        for first in range(0, len(self), rows):
-            places = self._places[first : first + rows]
-            values[first : first + rows] = self._gather(places, columns)
-        return torch.from_numpy(values)
-
     def _read_group(self, group: Sequence[Tensor]) -> tuple[list[int], Tensor]:
         rows = torch.cat(list(group)).cpu().numpy()
         return [len(batch) for batch in group], self._read(self._places[rows])
 
     def _read(self, places: IntArray) -> Tensor:
-        return torch.from_numpy(self._gather(places, slice(None)))
-
-    def _gather(self, places: IntArray, columns: slice) -> NDArray[np.float32]:
-        """(places, columns), read in the order of the disk."""
+        """Windows (places, dim), read in the order of the disk."""
         order = np.argsort(places, kind="stable")
         in_order = places[order]
         ends = np.searchsorted(in_order, self._starts)
-        width = len(range(*columns.indices(self.shape[1])))
-        values = np.empty((len(places), width), np.float32)
+        values = np.empty((len(places), self.shape[1]), np.float32)
         for source, start, first, end in zip(
             self._sources, self._starts, ends, ends[1:], strict=False
         ):
             if first < end:
                 rows = in_order[first:end] - start
-                values[order[first:end]] = np.asarray(source)[rows, columns]
+                values[order[first:end]] = np.asarray(source)[rows]
                 release(source)
-        return values
+        return torch.from_numpy(values)
 
 
 def _groups(batches: Iterable[Tensor]) -> Iterator[list[Tensor]]:

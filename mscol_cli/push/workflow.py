@@ -20,6 +20,7 @@ from mscol_cli.hub.client import require_token, upload
 from mscol_cli.hub.names import HubName, parse_name
 from mscol_cli.probe.result import ProbeResult, read
 from mscol_cli.push.card import CardContent, model_card
+from mscol_cli.push.request import PushRequest
 from mscol_cli.runs.checkpoint import Checkpoint, refuse_occupied, weights_hash
 from mscol_cli.runs.layout import CONFIG, PROBE_REPORT, PROBES
 from mscol_cli.runs.published import portable, publish
@@ -30,25 +31,6 @@ from mscol_cli.system.units import format_bytes
 
 CARD = "README.md"
 _LICENCE = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
-
-
-@dataclass(frozen=True)
-class PushRequest:
-    """Settings of `mscol push`.
-
-    Attributes:
-        model: Run folder, name of a run, or checkpoint folder.
-        repository: `hf:ORG/NAME`.
-        licence: Identifier of the licence, as the Hub spells it, such as `mit` or `cc-by-4.0`.
-        private: Create a private repository.
-        output: Folder to write instead of an upload; None uploads.
-    """
-
-    model: Path
-    repository: str
-    licence: str
-    private: bool = False
-    output: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -72,9 +54,9 @@ class PushResult:
     bytes: int
 
 
-def check_request(repository: str, licence: str | None) -> HubName:
+def check_request(request: PushRequest) -> HubName:
     """The repository to push to. Raises UsageError if the repository or the licence is unusable."""
-    name = parse_name(repository)
+    name, licence = parse_name(request.repository), request.licence
     if name.revision is not None:
         raise UsageError(f"push writes to the main branch: use hf:{name.repository}.")
     if licence is None:
@@ -97,7 +79,7 @@ def run(request: PushRequest, progress: Progress) -> PushResult:
         MissingDataError: The model does not exist.
         MscolError: The upload failed, or the output cannot be written.
     """
-    name = check_request(request.repository, request.licence)
+    name = check_request(request)
     if request.output is None:
         require_token()
     else:
@@ -131,7 +113,7 @@ def _write(
     card = registry.find("encoder", checkpoint.info["encoder"]["name"]).card
     content = CardContent(
         repository=name.repository,
-        licence=request.licence,
+        licence=request.licence or "",
         info={**portable(checkpoint), "step": model.step},
         encoder=_describe(model.encoder),
         probes=probes,

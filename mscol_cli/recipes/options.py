@@ -145,6 +145,11 @@ def recipe_option() -> Any:
     return parameter(None, about, "NAME|FILE")
 
 
+def source_option() -> Any:
+    """The source to take from stores."""
+    return parameter("mixture", "Source to take from the stores, such as drums.", "NAME")
+
+
 def untrained_encoder() -> Any:
     """The encoder of a model without a run."""
     about = "Encoder for '--model untrained'. [default: that of the default model]"

@@ -35,11 +35,7 @@ MAX_BYTES = 8_000_000
 
 
 class Sounds:
-    """Excerpts of stores as FLAC, up to `MAX_BYTES` in all.
-
-    Args:
-        audio: Whether excerpts have audio.
-    """
+    """Excerpts of stores as FLAC, up to `MAX_BYTES` in all."""
 
     def __init__(self, audio: bool) -> None:
         self._room = MAX_BYTES if audio else 0

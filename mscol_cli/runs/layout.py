@@ -104,10 +104,6 @@ def point_latest(folder: Path, run: Path) -> None:
 def latest_run(folder: Path, advice: str) -> Path:
     """The run that `FOLDER/latest` points at.
 
-    Args:
-        folder: A folder of runs.
-        advice: Advice for the error message.
-
     Raises:
         MissingDataError: The link does not exist.
     """

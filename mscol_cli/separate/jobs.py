@@ -7,22 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mscol_cli.contracts.options import as_words
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.jobs import no_worker_finished, run_workers
 from mscol_cli.errors import MscolError
-from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.store import SAMPLE_RATE
 from mscol_cli.store.header import FAILURES, TRACKS
 from mscol_cli.store.journal import whole_tracks
 from mscol_cli.store.plan import Plan
 from mscol_cli.store.records import read_failures
-
-
-def worker_arguments(request: SeparateRequest) -> list[str]:
-    """Command line of one of several workers, without `mscol`."""
-    options = as_words(request, without=("inputs", "jobs", "gpus"))
-    return ["separate", *options, "--", *map(str, request.inputs)]
 
 
 def run_jobs(

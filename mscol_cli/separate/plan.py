@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from mscol_cli.store import FailureRecord, FileStamp, SeparatorIdentity
 from mscol_cli.store.arrays import open_array
 from mscol_cli.store.header import LEVELS, TRACKS
 from mscol_cli.store.joining import failures_so_far, is_clean, records_so_far, store_lock
-from mscol_cli.store.plan import Plan, PlannedTrack
+from mscol_cli.store.plan import WORK, Plan, PlannedTrack
 from mscol_cli.store.records import Stored, hashes, matches
 from mscol_cli.store.writer import find_header
 from mscol_cli.system.files import is_regular
@@ -78,7 +78,7 @@ def find_pending(
 
 def has_only_retries(store: Path, pending: PendingTracks) -> bool:
     """Whether the store is sealed, and every pending input failed in it and has not changed."""
-    if not pending.tracks or Plan.read(store) is not None or not is_clean(store):
+    if not pending.tracks or Plan.read(store) is not None or (store / WORK).exists():
         return False
     failed = {failure.input: failure for failure in failures_so_far(store, None)}
     return all(_tried(track, failed) for track in pending.tracks)
@@ -92,6 +92,7 @@ def make_plan(
     copies: Copies | None,
     progress: Progress,
     pending: PendingTracks,
+    is_late: Callable[[PendingTracks], bool] = lambda _: False,
 ) -> tuple[Plan | None, PendingTracks]:
     """Plan of a store and the tracks to separate; writes nothing if there are none.
 
@@ -105,6 +106,7 @@ def make_plan(
         copies: Listening copies to write; None without.
         progress: Receives notes about removed and renamed inputs.
         pending: Result of `find_pending`.
+        is_late: Whether these tracks are left to other processes.
 
     Raises:
         UsageError: The folder contains other files, or a store made with other settings.
@@ -116,11 +118,13 @@ def make_plan(
         _note_changes(stored, tracks, store, progress)
     # Existing inputs that failed are retried. Other failures belong to removed inputs.
     gone = bool(failures_so_far(store, None)) and not pending.tracks
-    if not pending.tracks and not gone and is_clean(store):
+    if is_late(pending) or (not pending.tracks and not gone and is_clean(store)):
         return None, pending
     with store_lock(store):
         # Another process may have planned or finished since.
         pending = _compare(store, pending.wanted, copies, pending.retry)
+        if is_late(pending):
+            return None, pending
         plan = Plan.read(store)
         if pending.new or (gone and plan is None):
             plan = (plan or _begin(store)).extended(pending.new, _next_shard(store))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from mscol_cli.audio import find_audio
@@ -14,6 +15,7 @@ from mscol_cli.engine.jobs import (
     local_device,
     rank_and_workers,
     wanted_jobs,
+    worker_arguments,
 )
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.recipes.recipe import to_toml
@@ -21,16 +23,17 @@ from mscol_cli.separate import estimate as estimates
 from mscol_cli.separate.copies import STEMS_MANIFEST, Copies, copies_folder, open_copies
 from mscol_cli.separate.estimate import Estimate
 from mscol_cli.separate.inputs import find_tracks
-from mscol_cli.separate.jobs import run_jobs, worker_arguments
+from mscol_cli.separate.jobs import run_jobs
 from mscol_cli.separate.plan import PendingTracks, find_pending, has_only_retries, make_plan
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.separator import build_separator, resolve
 from mscol_cli.separate.worker import Worker
 from mscol_cli.store import Store, store_beside
+from mscol_cli.store.header import HEADER
 from mscol_cli.store.joining import failures_so_far
 from mscol_cli.store.plan import Plan
 from mscol_cli.system.files import real_path
-from mscol_cli.system.launcher import exit_with_parent
+from mscol_cli.system.launcher import exit_with_parent, launched_at
 from mscol_cli.system.outcomes import MAKE_ROOM, Failures, nothing_usable, resumable, writing
 from mscol_cli.system.units import counted
 
@@ -78,10 +81,6 @@ def configuration(request: SeparateRequest) -> str:
 def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     """Separate the inputs into a sealed store, resuming an earlier run.
 
-    Args:
-        request: Inputs and options.
-        progress: Receives progress and notes.
-
     Raises:
         UsageError: An option is invalid, or the store was made with other settings.
         MissingDataError: The inputs or the weights do not exist.
@@ -93,7 +92,7 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     if managed:
         exit_with_parent()
     jobs, ranks = wanted_jobs(request.jobs, request.gpus), rank_and_workers()
-    arguments = worker_arguments(request)
+    arguments = worker_arguments("separate", request)
     request = replace(request, device=local_device(request.device))
     output = store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
@@ -105,19 +104,18 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     sealed = True
     copies = open_copies(exported, request.export, identity, separator.sources)
     pending = find_pending(output, tracks, copies, request.retry_failed)
-    # A worker that comes after the seal leaves the inputs that failed to the first one, which tries
-    # them again: only one may end with 3, as torchrun ends the others then.
-    late = ranks is not None and ranks[0] > 0 and has_only_retries(output, pending)
-    if pending.tracks and (ranks is None or ranks[0] == 0) and not managed:
+    late = partial(_is_late, output, ranks)
+    if pending.tracks and (ranks is None or ranks[0] == 0) and not managed and not late(pending):
         speed = _try_speed(request, separator, pending)
         _print_estimate(request, pending, separator, output, exported, speed, progress)
     with resumable(f"finished tracks are saved in {output}"), writing(output, MAKE_ROOM):
         if managed:  # the parent process has made the plan
             plan = Plan.read(output)
-        elif late:
-            plan, sealed = None, False
         else:
-            plan, pending = make_plan(output, tracks, separator, identity, copies, notes, pending)
+            plan, pending = make_plan(
+                output, tracks, separator, identity, copies, notes, pending, late
+            )
+            sealed = plan is not None or not late(pending)
         if plan is not None and jobs > 1:
             run_jobs(jobs, arguments, output, plan, progress, pending.outside(plan))
             failures = _failures(output)
@@ -183,6 +181,15 @@ def store_path(request: SeparateRequest) -> Path:
     if any(real_path(output) == real_path(source) for source in request.inputs):
         raise UsageError(f"{output} is an input too: choose another -o.")
     return output
+
+
+def _is_late(output: Path, ranks: tuple[int, int] | None, pending: PendingTracks) -> bool:
+    """Whether a worker comes after the seal, and leaves the inputs that failed to others: to those
+    that tried them in this job, or else to the first one, which tries them again. Only one may end
+    with 3, as torchrun ends the others then."""
+    if ranks is None or not has_only_retries(output, pending):
+        return False
+    return ranks[0] > 0 or (output / HEADER).stat().st_mtime >= launched_at()
 
 
 def _try_speed(

@@ -15,30 +15,12 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.errors import BadInputError, UsageError
 from mscol_cli.similar.library import Library
 from mscol_cli.similar.query import Query, find_query, stored_vector
+from mscol_cli.similar.request import SimilarRequest
 from mscol_cli.similar.search import FloatArray, Match, nearest
 from mscol_cli.system.outcomes import Failures, nothing_usable
 
 if TYPE_CHECKING:
     from mscol_cli.similar.embedding import QueryEmbedder
-
-
-@dataclass(frozen=True)
-class SimilarRequest:
-    """Settings of `mscol similar`.
-
-    Attributes:
-        queries: Paths of files or ids of clips, each perhaps with `@` and a moment.
-        folder: Folder of vectors.
-        count: Number of neighbours of each query.
-        model: The folder's model, for queries that are not in it; None for the one it names.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-    """
-
-    queries: tuple[str, ...]
-    folder: Path
-    count: int = 10
-    model: str | None = None
-    device: str = "auto"
 
 
 @dataclass(frozen=True)

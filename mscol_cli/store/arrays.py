@@ -38,12 +38,7 @@ def open_array(path: Path) -> NDArray[Any]:
 
 
 class GrowingArray:
-    """A `.npy` file that rows are appended to; its header has room for any length.
-
-    Attributes:
-        path: The file.
-        rows: Number of rows.
-    """
+    """A `.npy` file that rows are appended to; its header has room for any length."""
 
     def __init__(self, path: Path, dtype: type, row: Sequence[int] = (), rows: int = 0) -> None:
         """Open for appending after `rows` rows; later rows are cut off.

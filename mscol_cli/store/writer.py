@@ -46,12 +46,7 @@ SHARD_BYTES = 1 << 30
 
 
 class StoreWriter:
-    """Creates a store, or resumes an unfinished one.
-
-    Attributes:
-        path: Folder of the store.
-        header: Current header.
-    """
+    """Creates a store, or resumes an unfinished one."""
 
     def __init__(
         self,

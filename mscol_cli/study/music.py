@@ -53,14 +53,7 @@ class MusicStage(Stage):
 
 
 def synthesise(folder: Path, songs: int, workers: int, progress: Progress) -> Collection:
-    """Synthesise a collection, unless it exists already.
-
-    Args:
-        folder: Folder of the collection.
-        songs: Number of songs.
-        workers: Number of processes.
-        progress: Progress bar over jobs.
-    """
+    """Synthesise a collection, unless it exists already."""
     progress.note(f"synthesising music in {folder}")
     progress.begin("synthesise", None, "jobs")
     done = 0

@@ -44,6 +44,7 @@ READ = (
     Variable("RANK", _LAUNCHER),
     Variable("WORLD_SIZE", _LAUNCHER),
     Variable("LOCAL_RANK", _LAUNCHER),
+    Variable("TORCHELASTIC_RUN_ID", _LAUNCHER),
     Variable("MASTER_ADDR", "host of the first process, as torchrun sets it", "that of the step"),
     Variable("MASTER_PORT", "its port, as torchrun sets it", "from job and step"),
     Variable("SLURM_PROCID", _STEP),

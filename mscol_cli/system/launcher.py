@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from mscol_cli.errors import UsageError
@@ -35,6 +36,7 @@ TIMEOUT, DEFAULT_TIMEOUT_S = "MSCOL_TIMEOUT", 600.0
 """Environment variable, and seconds without it, that processes wait for one another."""
 
 
+_imported = time.time()
 _ends_with_command = False
 
 
@@ -123,10 +125,39 @@ def timeout_s() -> float:
     return seconds
 
 
+def launched_at() -> float:
+    """Time at which the job of this process began, in seconds since the epoch.
+
+    It is that of torchrun or the step of srun, which start at the same time on all hosts; their
+    processes import torch at different speeds. Without them it is that of this process.
+    """
+    of_launcher = bool({"TORCHELASTIC_RUN_ID", "SLURM_PROCID"} & os.environ.keys())
+    process = os.getppid() if of_launcher else os.getpid()
+    try:
+        fields = (
+            Path(f"/proc/{process}/stat")
+            .read_text(encoding="utf-8", errors="replace")
+            .rpartition(")")[2]
+            .split()
+        )
+        uptime = float(Path("/proc/uptime").read_text(encoding="utf-8").split()[0])
+    except OSError:  # not Linux
+        return _imported
+    return time.time() - uptime + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
 def is_first() -> bool:
     """Whether this is the only process or the first of several, which prints for all of them."""
     process = launched()
     return process is None or process.rank == 0
+
+
+def reports_interruption() -> bool:
+    """Whether this process reports a signal, which schedulers send to all processes of a job."""
+    try:
+        return is_first()
+    except UsageError:  # invalid variables
+        return True
 
 
 def first_host(nodes: str) -> str:

@@ -22,11 +22,6 @@ def save_tensors(
 ) -> None:
     """Write a safetensors file and flush it to the disk.
 
-    Args:
-        path: The file.
-        tensors: Tensors by name.
-        metadata: Text by name.
-
     Raises:
         OSError: The file cannot be written.
     """
@@ -34,8 +29,8 @@ def save_tensors(
     try:
         save_file(contiguous, path, dict(metadata) if metadata else None)
     except SafetensorError as error:
-        # The library reports errors of the system as text: "... (os error 28)".
-        match = re.search(r"os error (\d+)", str(error))
+        # The library reports errors of the system as text: "... (os error 28)", or "Os { code: 28".
+        match = re.search(r"(?:os error|Os { code:) (\d+)", str(error))
         number = int(match[1]) if match else errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from error
     if metadata:

@@ -21,6 +21,12 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(lambda match: repr(match[0])[1:-1], escaped(text))
 
 
+def first_line(error: BaseException) -> str:
+    """First line of the text of an error, without a full stop; its class if it has no text."""
+    lines = (line.strip().rstrip(".:") for line in str(error).splitlines() if line.strip())
+    return next(lines, type(error).__name__)
+
+
 def csv_cell(text: str) -> str:
     """A text as a cell of a CSV file. Spreadsheets evaluate texts that begin with `=`, `+`, `-` or
     `@`: these get a leading apostrophe."""

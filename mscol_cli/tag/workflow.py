@@ -9,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.embed.inputs import is_silent_reason
 from mscol_cli.engine.devices import pick_device
@@ -22,32 +21,8 @@ from mscol_cli.system.units import counted
 from mscol_cli.tag.inputs import Embedded, TagInputs, find_tag_inputs
 from mscol_cli.tag.model import load_head_model
 from mscol_cli.tag.output import TaggedFile, check_tag_path, write_tags
+from mscol_cli.tag.request import TagRequest
 from mscol_cli.tag.tagger import Tagger
-
-
-@dataclass(frozen=True)
-class TagRequest:
-    """Settings of `mscol tag`.
-
-    Attributes:
-        inputs: Audio files, folders to search, sealed stores, folders of vectors.
-        head: Folder of the result of a probe with a saved head.
-        top: Maximum number of classes per file or window.
-        model: Model reference; None for the model that the head was trained on.
-        windows: Also tag each window.
-        output: Output file, .csv or .json; None to return the tags.
-        source: Source of the stores.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-    """
-
-    inputs: tuple[Path, ...]
-    head: Path
-    top: int
-    model: str | None = None
-    windows: bool = False
-    output: Path | None = None
-    source: str = MIXTURE
-    device: str = "auto"
 
 
 @dataclass(frozen=True)

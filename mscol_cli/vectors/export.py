@@ -112,10 +112,6 @@ def export_vectors(folder: VectorFolder, path: Path) -> int:
     * .parquet: columns `id`, for windows `start_s`, and `embedding`, a list of fixed size; `model`
       and `model_hash` in the metadata of the file.
 
-    Args:
-        folder: The folder.
-        path: The file.
-
     Returns:
         Number of rows.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import timm
 import torch
 import torch.nn.functional as F
+from timm.models._efficientnet_blocks import SqueezeExcite
 from torch import Tensor, nn
 
 from mscol_encoders.depthwise import DepthwiseConv2d
@@ -47,6 +48,7 @@ class EfficientNetB0(LogMelEncoder):
             bn_momentum=0.01,
         )
         _pad_as_keras(self.network)
+        _speed_up(self.network)
         _initialise_as_keras(self.network)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -68,6 +70,39 @@ class KerasStridedConv2d(DepthwiseConv2d):
             strided = F.conv2d(x, kernel, self.bias, self.stride, after, groups=self.groups)
             return channels_last(strided)
         return channels_last(super().forward(F.pad(x, (before, after, before, after))))
+
+
+class _SqueezeExcite(nn.Module):
+    """timm's squeeze-and-excitation, with the same results, but faster to train on a CPU.
+
+    The gradient of `mean` would be a complete image, and not with channels last.
+    """
+
+    conv_reduce: nn.Conv2d
+    conv_expand: nn.Conv2d
+    act1: nn.Module
+    gate: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale the channels of images (batch, channels, height, width)."""
+        means = x.sum((2, 3)) / x.shape[2:].numel()
+        hidden = self.act1(_linear(self.conv_reduce, means))
+        gates: Tensor = self.gate(_linear(self.conv_expand, hidden))
+        return x * gates[..., None, None]
+
+
+def _linear(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """A convolution of kernel 1 on images of a single pixel, (batch, channels)."""
+    return F.linear(x, conv.weight.flatten(1), conv.bias)
+
+
+def _speed_up(network: nn.Module) -> None:
+    for module in network.modules():
+        if type(module) is SqueezeExcite:
+            module.__class__ = _SqueezeExcite
+        elif isinstance(module, nn.SiLU):
+            # Autograd copies an input that is overwritten.
+            module.inplace = False
 
 
 def _pad_as_keras(network: nn.Module) -> None:

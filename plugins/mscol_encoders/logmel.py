@@ -41,7 +41,7 @@ class LogMel(nn.Module):
     (arXiv 2302.07077).
     """
 
-    rows_on_cpu = 16
+    rows_on_cpu = 4
     window: Tensor
     mel: Tensor
 

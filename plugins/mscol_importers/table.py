@@ -27,9 +27,6 @@ class ForeignError(ValueError):
 def read_table(data: bytes) -> dict[bytes, bytes]:
     """Read all entries of a table, and verify all checksums.
 
-    Args:
-        data: Content of the file.
-
     Raises:
         ForeignError: The file is not a table, or is compressed.
         MalformedError: The file is damaged.

@@ -76,11 +76,6 @@ def read_header(message: bytes | None) -> int:
 def read_entry(key: bytes, message: bytes, shards: int) -> Variable:
     """Read the entry of a variable.
 
-    Args:
-        key: Key of the entry, the name of the variable.
-        message: Value of the entry.
-        shards: Number of data files.
-
     Raises:
         MalformedError: The entry is damaged or inconsistent.
     """

@@ -17,14 +17,7 @@ ORDER: tuple[Split, ...] = ("train", "test", "valid")
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip to assign to a split.
-
-    Attributes:
-        id: Unique name.
-        path: The audio file.
-        label: Class name.
-        split: Split of the clip, if it has one.
-    """
+    """A clip to assign to a split."""
 
     id: str
     path: Path

@@ -14,7 +14,8 @@ import torch
 
 import mscol
 from mscol_cli.contracts.progress import Silent
-from mscol_cli.embed.workflow import EmbedRequest, run
+from mscol_cli.embed.request import EmbedRequest
+from mscol_cli.embed.workflow import run
 from tests.helpers.audio import tones, write_audio
 
 

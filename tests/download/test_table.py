@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mscol_cli.download.checksum import Checksum, hash_file
-from mscol_cli.download.entries import is_web_address
 from mscol_cli.download.table import Collection, find_collection, load_table
+from mscol_cli.download.web import is_web_address
 from mscol_cli.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -109,16 +109,16 @@ def test_a_table_of_ones_own_goes_over_the_packaged_one(
         ('licence = "CC0"\n', "", "mine: licence"),
         ('licence = "CC0"', 'licence = ""', "mine: licence is empty"),
         ('licence = "CC0"', "licence = 0", "licence"),
-        ('licence = "CC0"', 'license = "CC0"\nlicence = "CC0"', "unknown key 'license'"),
+        ('licence = "CC0"', 'license = "CC0"\nlicence = "CC0"', "'license'"),
         ("https://example.org/a.bin", "file:///etc/passwd", "not an http or https address"),
         ("https://example.org/a.bin", "http://[a.bin", "not an http or https address"),
         ('["https://example.org/a.bin"]', "[]", "urls is empty"),
         ('"a.bin"', '"../a.bin"', "files 1: name '../a.bin'"),
         ('"a.bin"', '"a.bin"\nhash = "sha256:12"', "needs 64 hexadecimal digits"),
         ('"a.bin"', '"a.bin"\nhash = "crc:12"', "begins with none of sha512, sha256, sha1, md5"),
-        ('"a.bin"', '"a.bin"\nsize = 0', "size is 0: it needs 1 or more"),
-        ('"a.bin"', '"a.bin"\nunpack = "rar"', "not one of zip, tar.gz"),
-        ('"a.bin"', '"a.bin"\nfile = 1', "unknown key 'file'"),
+        ('"a.bin"', '"a.bin"\nsize = 0', "size must be at least 1"),
+        ('"a.bin"', '"a.bin"\nunpack = "rar"', "unpack takes zip, tar.gz"),
+        ('"a.bin"', '"a.bin"\nfile = 1', "'file'"),
     ],
 )
 def test_a_mistake_in_it_is_placed(

@@ -117,6 +117,11 @@ def test_an_interruption_is_one_line_and_code_130(
     monkeypatch.setattr("mscol_cli.runs.listing.list_runs", press_ctrl_c)
     assert mscol("runs") == 130
     assert capsys.readouterr().err.strip() == "error: interrupted."
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, lines in (("0", 1), ("1", 0)):  # a scheduler sends signals to all processes
+        monkeypatch.setenv("RANK", rank)
+        assert mscol("runs") == 130
+        assert capsys.readouterr().err.count("\n") == lines
 
 
 @pytest.mark.slow

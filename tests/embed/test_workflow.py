@@ -13,7 +13,8 @@ from pyarrow import parquet
 from safetensors import safe_open
 
 from mscol_cli.contracts.progress import Silent
-from mscol_cli.embed.workflow import EmbedRequest, EmbedResult, run
+from mscol_cli.embed.request import EmbedRequest
+from mscol_cli.embed.workflow import EmbedResult, run
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
 from mscol_cli.store import Store
 from tests.conftest import Command

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.targets import TARGETS, make
+from tests.fuzz.targets import TARGETS, any_checksum, make
 
 FOUND = Path(__file__).parent / "findings"
 FEW = 6
@@ -26,7 +26,10 @@ def changed(seed: bytes, rng: random.Random) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_reader_returns_or_refuses(name: str, tmp_path: Path) -> None:
+def test_a_reader_returns_or_refuses(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mscol_importers.table.masked_crc", any_checksum)
     target, rng = make(name, tmp_path / "files"), random.Random(0)
     for seed in islice(target.seeds(), FEW):
         for data in changed(seed, rng):

@@ -142,7 +142,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path: Path) -> None:
+def test_two_processes_train_what_one_does(
+    mscol: Command, store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     left_alone = ("OMP_NUM_THREADS", "TORCHELASTIC_SIGNALS_TO_HANDLE", "MSCOL_LAUNCHER")
     environment = {name: os.environ.get(name) for name in left_alone}
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -153,6 +155,7 @@ def test_two_processes_train_what_one_does(mscol: Command, store: Path, tmp_path
     assert metrics(tmp_path / "two")[-1]["loss"] == pytest.approx(
         metrics(tmp_path / "one")[-1]["loss"], rel=1e-5
     )
+    assert "Warning" not in capfd.readouterr().err
     assert weights(tmp_path / "two").keys() == weights(tmp_path / "one").keys()
     assert {name: os.environ.get(name) for name in left_alone} == environment
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers

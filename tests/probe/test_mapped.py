@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mscol_cli.contracts.task import ProbeProtocol
-from mscol_cli.probe import fullbatch, mapped
+from mscol_cli.probe import classifier, fullbatch, mapped
 from mscol_cli.probe.classifier import TrainedProbe, moments
 from mscol_cli.probe.fullbatch import train_full_batch
 from mscol_cli.probe.mapped import MappedWindows
@@ -42,14 +42,16 @@ def on_disk(clips: ClipWindows, folder: Path) -> ClipWindows:
 @pytest.fixture(autouse=True)
 def small_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mapped, "_READ_ROWS", 200)
-    monkeypatch.setattr(mapped, "_READ_BYTES", 1000)
-    monkeypatch.setattr(mapped, "_COLUMN_BYTES", 4000)
 
 
-def test_moments_are_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [1 << 14, 70])
+def test_moments_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(classifier, "MOMENT_ROWS", rows)
     train = clips(150)
     expected, found = moments(train.windows, True), moments(on_disk(train, tmp_path).windows, True)
     assert all(map(torch.equal, expected, found))
+    variance, mean = torch.var_mean(train.windows[:], dim=0, correction=0)
+    torch.testing.assert_close(found, (mean, variance.sqrt()))
 
 
 def test_a_selection_is_the_same(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,8 +76,15 @@ def test_a_worker_that_comes_after_the_seal_leaves_failures_to_the_first(
     assert mscol(*command) == 3
     capsys.readouterr()
     monkeypatch.setenv("WORLD_SIZE", "4")
-    for rank, code, warnings in (("3", 0, 0), ("0", 3, 1), ("1", 0, 0)):
+    begun = {"in the next job": time.time() + 1, "in the job that sealed": 0.0}
+    for job, rank, code, warnings in (
+        ("in the job that sealed", "3", 0, 0),
+        ("in the job that sealed", "0", 0, 0),
+        ("in the next job", "3", 0, 0),
+        ("in the next job", "0", 3, 1),
+    ):
         monkeypatch.setenv("RANK", rank)
+        monkeypatch.setattr("mscol_cli.separate.workflow.launched_at", partial(float, begun[job]))
         assert mscol(*command) == code
         assert capsys.readouterr().err.count("warning: ") == warnings
     (music / "new.wav").write_bytes((music / "0.wav").read_bytes())

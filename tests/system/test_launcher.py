@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from mscol_cli.errors import UsageError
-from mscol_cli.system.launcher import first_host, launched
+from mscol_cli.system.launcher import first_host, launched, launched_at
 from tests.conftest import Command, run_in
 from tests.helpers.messages import mentions
 
@@ -78,6 +79,12 @@ def test_a_lone_process_was_launched_by_nobody(monkeypatch: pytest.MonkeyPatch) 
     # The script of sbatch, and the shell of salloc, have these without being one of several.
     started(monkeypatch, SLURM_PROCID=0, SLURM_NTASKS=4, SLURM_LOCALID=0)
     assert launched() is None
+
+
+def test_a_job_began_when_its_launcher_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = launched_at()
+    started(monkeypatch, SLURM_PROCID=0)
+    assert time.time() - 1e8 < launched_at() < own < time.time()
 
 
 @pytest.mark.parametrize(

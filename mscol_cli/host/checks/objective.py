@@ -87,10 +87,6 @@ def validate_loss(loss: object, label: str) -> None:
 def validate_metrics(values: object, label: str) -> dict[str, Tensor]:
     """Check the metrics of one update, and detach them.
 
-    Args:
-        values: Scalars by name.
-        label: Label of the objective, for messages.
-
     Raises:
         PluginError: A name is reserved for the trainer, or a value is not a scalar.
     """

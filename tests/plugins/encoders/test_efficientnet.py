@@ -6,10 +6,11 @@ import math
 
 import pytest
 import torch
+from timm.models._efficientnet_blocks import SqueezeExcite
 from torch import nn
 from torch.nn import functional as F
 
-from mscol_encoders.efficientnet import EfficientNetB0, KerasStridedConv2d
+from mscol_encoders.efficientnet import EfficientNetB0, KerasStridedConv2d, _SqueezeExcite
 from mscol_encoders.options import EfficientNetOptions
 
 
@@ -39,6 +40,23 @@ def test_every_strided_convolution_pads_that_way(encoder: EfficientNetB0) -> Non
     strided = [conv for conv in convolutions(encoder) if conv.stride != (1, 1)]
     assert [type(conv) for conv in strided] == [KerasStridedConv2d] * 5
     assert sorted(conv.kernel_size[0] for conv in strided) == [3, 3, 3, 5, 5]
+
+
+def test_every_squeeze_and_excitation_computes_what_that_of_timm_does(
+    encoder: EfficientNetB0,
+) -> None:
+    ours = [module for module in encoder.modules() if isinstance(module, _SqueezeExcite)]
+    assert len(ours) == 16
+    theirs = SqueezeExcite(32, rd_channels=8, act_layer=nn.SiLU)
+    theirs.load_state_dict(ours[0].state_dict())
+    x = torch.randn(2, 32, 5, 3)
+    results = []
+    for module in (ours[0], theirs):
+        leaf = x.clone().requires_grad_()
+        output = module(leaf)
+        output.square().sum().backward()
+        results.append((output, leaf.grad))
+    torch.testing.assert_close(results[0], results[1])
 
 
 def test_a_crop_shrinks_as_in_keras(encoder: EfficientNetB0) -> None:
