@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,17 @@ def best_cpu_seconds(work: Callable[[], object], rounds: int = 7) -> float:
         work()
         times.append(time.process_time() - begun)
     return min(times)
+
+
+_MEASURE = """
+import resource, signal, subprocess, sys
+signal.signal(signal.SIGINT, lambda *_: None)
+code = subprocess.call(sys.argv[2:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+with open(sys.argv[1], "w") as file:
+    file.write(f"{used.ru_utime + used.ru_stime} {used.ru_maxrss} {code}")
+"""
+"""A small process that starts a command: its peak memory is at least that of who starts it."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +69,22 @@ def run_mscol(
         command: Words behind `mscol`.
         environment: Additional environment variables.
         log: File for what it prints; None to print it.
-        watch: Called when the process was started.
+        watch: Called when the process was started; signals are for its process group.
     """
-    words = [sys.executable, "-m", "mscol_cli", *map(str, command)]
+    mscol = [sys.executable, "-m", "mscol_cli", *map(str, command)]
     variables = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
-    with (log or Path(os.devnull)).open("w") as file:
-        output = None if log is None else file
-        process = subprocess.Popen(words, env=variables, stdout=output, stderr=output)
+    with tempfile.TemporaryDirectory() as folder, (log or Path(os.devnull)).open("w") as file:
+        output, used = None if log is None else file, Path(folder) / "used"
+        words = [sys.executable, "-c", _MEASURE, str(used), *mscol]
+        process = subprocess.Popen(
+            words, env=variables, stdout=output, stderr=output, start_new_session=True
+        )
         if watch is not None:
             watch(process)
-        _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+        process.wait()
+        seconds, memory, code = used.read_text().split()
     kilobyte = 1 if sys.platform == "darwin" else 1024
-    seconds = used.ru_utime + used.ru_stime
-    return Usage(seconds, used.ru_maxrss * kilobyte / 1e6, process.returncode)
+    return Usage(float(seconds), int(memory) * kilobyte / 1e6, int(code))
 
 
 class Server:

@@ -107,7 +107,7 @@ def embed(folder: Path, clips: int) -> list[Row]:
     def interrupt(process: subprocess.Popen[bytes]) -> None:
         while done(resumed) < clips / 2:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
 
     rows, complete = [], run_mscol([*command, whole])
     for name, watch in (
@@ -165,7 +165,10 @@ def probe(
     command += ["--encoder", encoder, "--device", "cpu", "-o", folder / "out", *options]
     size = f"cache: {used_bytes(path) / 1e6:,.0f} MB"
     what = f"probe, {notes:,} notes of {dim} dimensions in the cache"
-    return [row(what, run(command), " ".join(["probe", *options]), size)]
+    usage = run(command)
+    if usage.code != 0:
+        raise SystemExit(f"mscol probe ended with exit code {usage.code}")
+    return [row(what, usage, " ".join(["probe", f"--dim {dim}", *options]), size)]
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ all-reduce.
 """
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,9 @@ import torch.distributed as dist
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.table import add_write, measured, report
 from mscol_cli.api import StoreIndex
 from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.devices import pick_device, process_group
@@ -100,6 +104,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="efficientnet_b0")
     parser.add_argument("--objective", default="msa")
     parser.add_argument("--batch", type=int, default=16, help="pairs of all processes")
+    add_write(parser, "wire")
     arguments = parser.parse_args()
     registry = load_registry()
     with process_group(pick_device("cpu")):
@@ -123,17 +128,26 @@ def main() -> None:
         dist.barrier()
         on_loopback = (loopback() - before) / distributed.world_size()
         if distributed.rank() == 0:
-            print_counts(sent, times, on_loopback)
+            size = print_counts(sent, times)
+            what = f"wire, {arguments.encoder}, {arguments.objective}, {arguments.batch} pairs in"
+            row = measured(
+                f"{what} {distributed.world_size()} processes: each sends {size / 1e6:.2f} MB",
+                f"loopback device: {on_loopback / 1e6:.2f} MB",
+                None,
+                "torchrun bench/wire.py",
+                torch.get_num_threads(),
+            )
+            report("wire", [row], write=arguments.write)
 
 
-def print_counts(sent: Sent, times: Sent, on_loopback: float) -> None:
-    """Print calls and bytes."""
+def print_counts(sent: Sent, times: Sent) -> float:
+    """Print calls and bytes; returns the bytes that each process sends."""
     processes, total = distributed.world_size(), 0.0
     for (kind, what), size in sent.items():
         each = sent_in_ring(kind, size, processes)
         total += each
         print(f"{kind:15} {what:20} {times[kind, what]:4} x {size:12,} bytes; sends {each:14,.0f}")
-    print(f"each of {processes} processes sends {total:,.0f} bytes; loopback {on_loopback:,.0f}")
+    return total
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, Sto
 from mscol_cli.store.journal import whole_tracks
 from mscol_cli.store.plan import PLAN, WORK, Plan, Unit, is_planned
 from mscol_cli.store.records import (
+    Extent,
     FailureRecord,
     TrackRecord,
     newest,
@@ -187,7 +188,8 @@ def _sealed(
             checksums = StoreHeader.read(unit.folder(store)).checksums
             shards[shard_name(unit.number)] = checksums[shard_name(0)]
     rest = {name: file_hash(store / name) for name in (LEVELS, TRACKS, FAILURES)}
-    stored = newest(read_tracks(store / TRACKS))
+    tracks = read_tracks(store / TRACKS)
+    stored = {track.id: Extent(track.segments, track.samples) for track in tracks}
     planned = {track.id for unit in plan.units for track in unit.tracks}
     before = {track.id for track in read_tracks(store / TRACKS, plan.line_bytes)}
     return replace(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from mscol_cli.errors import MscolError
 from mscol_cli.store.segments import SAMPLE_RATE
@@ -178,7 +179,14 @@ def newest(records: Iterable[TrackRecord]) -> dict[str, TrackRecord]:
     return {record.id: record for record in records}
 
 
-def totals(records: Collection[TrackRecord]) -> dict[str, Any]:
+class Extent(NamedTuple):
+    """Size of a track, which needs less memory than its record."""
+
+    segments: int
+    samples: int
+
+
+def totals(records: Collection[TrackRecord | Extent]) -> dict[str, Any]:
     """Numbers of tracks and segments, and hours of music."""
     return {
         "tracks": len(records),
@@ -222,7 +230,7 @@ def read_lines(path: Path, size: int | None = None) -> Iterator[dict[str, Any]]:
         MscolError: A line is damaged.
     """
     content = read_bytes(path)[:size] if exists(path) else b""
-    for number, line in enumerate(content.splitlines(), 1):
+    for number, line in enumerate(BytesIO(content), 1):
         try:
             yield json.loads(line)
         except (ValueError, RecursionError):

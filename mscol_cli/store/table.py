@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from mscol_cli.contracts.plans import IntArray
 from mscol_cli.errors import MscolError
-from mscol_cli.store.records import SourceRecord, TrackRecord, read_tracks
+from mscol_cli.store.records import SourceRecord, read_tracks
 
 FloatArray = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class TrackTable:
 
 _COLUMNS = [item for item in fields(TrackTable) if item.name != "ids"]
 _SOURCE_COLUMNS = {item.name for item in fields(SourceRecord)}
-_DTYPES = {"IntArray": np.int64, "FloatArray": np.float64}
+_TYPE_CODES = {"IntArray": "q", "FloatArray": "d"}
 
 
 def only_tracks(table: TrackTable, ids: Iterable[str]) -> TrackTable:
@@ -61,24 +62,25 @@ def read_table(path: Path, sources: Sequence[str]) -> TrackTable:
     Raises:
         MscolError: A line is damaged.
     """
-    try:
-        rows = {track.id: _row(track, sources) for track in read_tracks(path)}
-    except KeyError as error:
-        raise MscolError(f"{path} lacks source {error}; separate again with -o") from None
-    ids = tuple(sorted(rows))
-    columns: dict[str, Any] = {}
-    for number, item in enumerate(_COLUMNS):
-        values = np.array([rows[name][number] for name in ids], dtype=_DTYPES[str(item.type)])
-        shape = (len(ids), len(sources)) if item.name in _SOURCE_COLUMNS else (len(ids),)
-        columns[item.name] = values.reshape(shape)
-    return TrackTable(ids, **columns)
+    columns = {item.name: array(_TYPE_CODES[str(item.type)]) for item in _COLUMNS}
+    latest: dict[str, int] = {}
+    for row, track in enumerate(read_tracks(path)):
+        latest[track.id] = row
+        try:
+            records = [track.sources[name] for name in sources]
+        except KeyError as error:
+            raise MscolError(f"{path} lacks source {error}; separate again with -o") from None
+        for name, values in columns.items():
+            owners = records if name in _SOURCE_COLUMNS else [track]
+            values.extend(getattr(owner, name) for owner in owners)
+    ids = tuple(sorted(latest))
+    rows = np.array([latest[name] for name in ids], dtype=np.int64)
+    return TrackTable(
+        ids, **{name: _by_track(name, columns[name], sources)[rows] for name in columns}
+    )
 
 
-def _row(track: TrackRecord, sources: Sequence[str]) -> list[Any]:
-    records = [track.sources[name] for name in sources]
-    return [
-        [getattr(record, item.name) for record in records]
-        if item.name in _SOURCE_COLUMNS
-        else getattr(track, item.name)
-        for item in _COLUMNS
-    ]
+def _by_track(name: str, values: array[Any], sources: Sequence[str]) -> NDArray[Any]:
+    """A column, (tracks,) or (tracks, sources)."""
+    column = np.array(values)
+    return column.reshape(-1, len(sources)) if name in _SOURCE_COLUMNS else column

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +11,7 @@ import pytest
 
 from tests.helpers import hosts, slurm
 from tests.helpers.audio import tones, write_audio
-
-PAGE = Path(__file__).parents[2] / "docs" / "clusters.md"
-_SCRIPTS = re.compile(r"^### (\S+\.\w+)\n.*?^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+from tests.helpers.clusters import write_job_folder
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -42,13 +38,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def job_folder(tmp_path: Path, music: Path, store: Path) -> Path:
     """A folder with the scripts of docs/clusters.md and what they read."""
-    folder = tmp_path / "jobs"
-    shutil.copytree(music, folder / "music", copy_function=os.link)
-    shutil.copytree(store, folder / "music.store", copy_function=os.link)
-    for name, text in _SCRIPTS.findall(PAGE.read_text(encoding="utf-8")):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    return folder
+    return write_job_folder(tmp_path / "jobs", music, store)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mscol_cli.vectors import VectorFolder
-from tests.conftest import Command
+from tests.conftest import Command, run_in
 from tests.helpers.files import digests
 from tests.helpers.hosts import Host, wait_until
 from tests.helpers.slurm import Cluster, Job
@@ -30,8 +30,6 @@ TWO_TASKS, FOUR_TASKS = "--ntasks-per-node=1", "--ntasks-per-node=2"
 @pytest.fixture(scope="module")
 def separated(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store that one process makes."""
-    from tests.conftest import run_in
-
     folder = tmp_path_factory.mktemp("separated")
     run_in(folder, ["separate", music, *MINI, "-o", folder / "one.store"])
     return folder / "one.store"
@@ -101,6 +99,19 @@ def test_a_cancelled_separation_is_not_requeued_and_completed_by_the_next_job(
     assert (job_folder / "music.store" / "work").exists()
     again = cluster.submit(job_folder / "separate.sbatch", *MINI, options=FOUR_TASKS)
     assert again.wait() == "COMPLETED", again.output
+    assert digests(job_folder / "music.store") == digests(separated)
+
+
+def test_a_separation_that_a_signal_stops_is_requeued_and_completed(
+    cluster: Cluster, job_folder: Path, separated: Path
+) -> None:
+    shutil.rmtree(job_folder / "music.store")
+    job = cluster.submit(job_folder / "separate.sbatch", *MINI, options=FOUR_TASKS)
+    wait_until(lambda: has_begun(job_folder / "music.store"), every=0.01)
+    cluster.run("scancel", "--signal=USR1", job.number)
+    job.skip_the_wait_of_a_requeued_job()
+    assert job.wait() == "COMPLETED", job.output
+    assert len(errors(job)) == 1, job.output
     assert digests(job_folder / "music.store") == digests(separated)
 
 
@@ -175,7 +186,7 @@ def test_a_killed_task_ends_the_others_and_the_next_job_resumes_to_the_same_bits
     job = cluster.submit(script, *TRAIN, *STEPS, options=TWO_TASKS)
     wait_for_checkpoint(run)
     os.kill(tasks(cluster.hosts[1], "pretrain")[0], signal.SIGKILL)
-    assert job.wait(30) == "FAILED"
+    assert job.wait() == "FAILED"
     assert job.exit_code == 137
     again = cluster.submit(script, *TRAIN, *STEPS, options=TWO_TASKS)
     assert again.wait() == "COMPLETED", again.output
@@ -252,7 +263,7 @@ def test_a_host_that_is_unknown_or_a_port_that_is_taken_ends_all_tasks(
 ) -> None:
     options = f"{TWO_TASKS} --export=ALL,MSCOL_TIMEOUT=5,{variables}"
     job = cluster.submit(job_folder / "pretrain.sbatch", *TRAIN, "--steps", 1, options=options)
-    assert job.wait(60) == "FAILED"
+    assert job.wait() == "FAILED"
     assert job.exit_code == 1, job.output
     assert all(message in line for line in errors(job)), job.output
     assert errors(job)

@@ -95,7 +95,7 @@ class Host:
 
 @contextmanager
 def two_hosts(folder: Path, names: Sequence[str]) -> Iterator[tuple[Host, Host]]:
-    """Two hosts joined by a cable, each with one core's worth of names; they end with the block."""
+    """Two hosts joined by a cable; they and their processes end with the block."""
     folder.mkdir(parents=True, exist_ok=True)
     addresses = [f"{_NETWORK}{number}" for number in range(1, len(names) + 1)]
     table = folder / "hosts"

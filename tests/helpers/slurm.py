@@ -108,9 +108,10 @@ class Job:
         return self.state
 
     def skip_the_wait_of_a_requeued_job(self) -> None:
-        """Wait until it is requeued, and start it at once; SLURM would wait for two minutes."""
-        wait_until(lambda: self.fields()["Restarts"] == "1" and self.state == "PENDING", 120)
-        self.cluster.run("scontrol", "update", f"JobId={self.number}", "StartTime=now")
+        """Wait until it is requeued, and let it start in seconds, not minutes."""
+        wait_until(lambda: self.fields()["Restarts"] == "1" and self.state == "PENDING", 150)
+        # Not at once: the nodes refuse a job whose last start they have just revoked.
+        self.cluster.run("scontrol", "update", f"JobId={self.number}", "StartTime=now+5")
 
 
 @contextmanager
