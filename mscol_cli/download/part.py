@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from io import FileIO
 from pathlib import Path
 
-from mscol_cli.system.files import sync
+from mscol_cli.system.files import sync, without_links
 
 SUFFIX = ".part"
 
@@ -31,7 +31,7 @@ class Part(AbstractContextManager["Part"]):
     def open(cls, path: Path, total: int | None) -> Part:
         """Open the part of a file; `path` is the path of the complete file."""
         part = part_of(path)
-        return cls(part, part.open("ab", buffering=0), total)
+        return cls(part, open(part, "ab", buffering=0, opener=without_links), total)
 
     def write(self, block: bytes) -> None:
         """Append a block."""

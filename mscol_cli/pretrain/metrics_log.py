@@ -19,7 +19,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from mscol_cli.runs.metrics import METRICS, read_metrics
 from mscol_cli.system import distributed
-from mscol_cli.system.files import write_text
+from mscol_cli.system.files import without_links, write_text
 
 LOSS = "loss"
 """Never treated as absent, so that a NaN loss is detected."""
@@ -164,7 +164,7 @@ class MetricsLog:
         self._path = run / METRICS
         # Before the first update only an online probe is logged, which is repeated.
         _keep_until(self._path, start or -1)
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = open(self._path, "a", encoding="utf-8", opener=without_links)  # noqa: SIM115
         self._board = _Board(run / "tensorboard", start, settings, warn)
 
     def write(self, step: int, values: dict[str, float]) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mscol_cli.errors import MscolError
 from mscol_cli.store.spool import Samples, blocks
+from mscol_cli.system.files import without_links
 
 _HEADER = 128
 _MAGIC = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
@@ -54,7 +55,7 @@ class GrowingArray:
         self.rows = rows
         self._dtype: np.dtype[Any] = np.dtype(dtype).newbyteorder("<")
         self._row = tuple(row)
-        self._file = path.open("r+b" if path.exists() else "w+b")
+        self._file = open(path, "r+b" if path.exists() else "w+b", opener=without_links)  # noqa: SIM115
         end = self._offset(rows)
         if rows and self._file.seek(0, os.SEEK_END) < end:
             self._file.close()

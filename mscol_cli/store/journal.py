@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 
 from mscol_cli.errors import MscolError
 from mscol_cli.store.records import TrackRecord, read_tracks
-from mscol_cli.system.files import whole_lines
+from mscol_cli.system.files import whole_lines, without_links
 from mscol_cli.system.locks import Lock
 
 
@@ -36,7 +36,7 @@ class Journal:
         Raises:
             MscolError: Another process is writing, or has written since `__init__`.
         """
-        self._file = self._path.open("ab")
+        self._file = open(self._path, "ab", opener=without_links)  # noqa: SIM115
         if not self._lock.take() or whole_lines(self._path) != self._whole:
             self.close()
             raise MscolError(
@@ -73,7 +73,7 @@ def append_shared(path: Path, first: Line, record: Line | None = None) -> None:
     Raises:
         MscolError: The file system does not support locks.
     """
-    with Lock(path), path.open("r+b") as file:
+    with Lock(path), open(path, "r+b", opener=without_links) as file:
         end = file.seek(0, os.SEEK_END)
         if end:
             file.seek(end - 1)

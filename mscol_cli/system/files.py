@@ -50,6 +50,18 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def without_links(path: str, flags: int) -> int:
+    """`opener` of `open` for files that are changed in place: what others put into an output folder
+    must not lead to another file. Raises OSError for a link."""
+    try:
+        return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        reason = "is a link, and nothing is written through links; remove it"
+        raise OSError(errno.ELOOP, reason, path) from None
+
+
 def refuse_irregular(path: Path) -> None:
     """Raise OSError for a folder, or for a pipe or device, which a rename would replace, even
     `/dev/null`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from mscol_cli.errors import MscolError
-from mscol_cli.system.files import read_bytes, retry_stale
+from mscol_cli.system.files import read_bytes, retry_stale, without_links
 
 try:
     import fcntl
@@ -128,7 +128,7 @@ class Lock:
 def _open(path: Path) -> int:
     if path.is_dir():
         return os.open(path, os.O_RDONLY)
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    return without_links(str(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

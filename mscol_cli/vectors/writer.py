@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mscol_cli.system.files import whole_lines
+from mscol_cli.system.files import whole_lines, without_links
 from mscol_cli.system.locks import Lock
 from mscol_cli.vectors.folder import VectorFolder
 from mscol_cli.vectors.header import VectorHeader
@@ -179,7 +179,7 @@ class _Shard:
 def _append(path: Path, end: int, parts: Iterable[bytes]) -> None:
     """Write after byte `end`, replacing remains of an interrupted process, and sync."""
     file: BinaryIO
-    with path.open("r+b" if path.exists() else "xb") as file:
+    with open(path, "r+b" if path.exists() else "xb", opener=without_links) as file:
         file.truncate(end)
         file.seek(end)
         file.writelines(parts)

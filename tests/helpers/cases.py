@@ -42,14 +42,15 @@ class Case:
         line: The command line.
         inputs: What it reads, a folder.
         verify: Command line that checks the result; may be empty.
-        resumes: Whether what is finished must not be written again; results of a moment may.
+        kept: Patterns of the files that, once finished, must not be written again; results of a
+            moment may.
         last: Another exit code that is right if the result was there already.
     """
 
     line: Sequence[object]
     inputs: Path
     verify: str = ""
-    resumes: bool = True
+    kept: tuple[str, ...] = ("*",)
     last: int = 0
 
 
@@ -84,7 +85,7 @@ def vectors(suffix: str) -> Callable[[Fixture], Case]:
     def build(fixture: Fixture) -> Case:
         rows = {f"{number}.wav": [[float(number), 1.0, 2.0]] * 40 for number in range(3000)}
         path = write_vectors(fixture("tmp_path") / "vectors", rows)
-        return Case(["vectors", "export", path, "-o", f"v.{suffix}"], path, resumes=False)
+        return Case(["vectors", "export", path, "-o", f"v.{suffix}"], path, kept=())
 
     return build
 
@@ -92,14 +93,14 @@ def vectors(suffix: str) -> Callable[[Fixture], Case]:
 def draw_map(fixture: Fixture) -> Case:
     rows = {f"{number}.wav": [float(number), 1.0, 2.0] for number in range(100)}
     path = write_vectors(fixture("tmp_path") / "vectors", rows)
-    return Case(["map", path, "--clusters", 2, "-o", "map.html"], path, resumes=False)
+    return Case(["map", path, "--clusters", 2, "-o", "map.html"], path, kept=())
 
 
 def probe(fixture: Fixture) -> Case:
     data = sounds(fixture("tmp_path"))
     options = ["--model", fixture("trained"), "--seeds", 2, "--protocol", "epochs=3", "--save"]
     line = ["probe", "folder", "--data", data / "folder", *options, *CPU, "-o", "p"]
-    return Case(line, data)
+    return Case(line, data, kept=("cache/*",))
 
 
 def tag(fixture: Fixture) -> Case:
@@ -107,7 +108,7 @@ def tag(fixture: Fixture) -> Case:
     line = [*probe(fixture).line]
     run_in(root, [*line[:-1], "head"])
     line = ["tag", root / "data" / "music", "--head", root / "head", *CPU, "-o", "tags.csv"]
-    return Case(line, root / "data", resumes=False)
+    return Case(line, root / "data", kept=())
 
 
 def import_checkpoint(fixture: Fixture) -> Case:
@@ -121,13 +122,13 @@ def import_checkpoint(fixture: Fixture) -> Case:
 
 def export(fixture: Fixture) -> Case:
     run = fixture("trained")
-    return Case(["export", run, "-o", "new/small.onnx"], run, resumes=False)
+    return Case(["export", run, "-o", "new/small.onnx"], run, kept=())
 
 
 def store_export(fixture: Fixture) -> Case:
     store = fixture("store")
     line = ["store", "export", store, "--all", "--source", "vocals", "-o", "audio"]
-    return Case(line, store)
+    return Case(line, store, kept=())
 
 
 def download(fixture: Fixture) -> Case:
@@ -146,7 +147,7 @@ def download(fixture: Fixture) -> Case:
 
 def report(fixture: Fixture) -> Case:
     run = fixture("trained")
-    return Case(["report", run, *CPU, "-o", "page"], run, resumes=False)
+    return Case(["report", run, *CPU, "-o", "page"], run, kept=())
 
 
 def reproduce(fixture: Fixture) -> Case:
@@ -157,7 +158,7 @@ def reproduce(fixture: Fixture) -> Case:
     inputs.mkdir(parents=True)
     for path in data.iterdir():
         (inputs / path.name).symlink_to(path)
-    return Case(["reproduce", study, *CPU], data)
+    return Case(["reproduce", study, *CPU], data, kept=("data/*", "cache/*", "*/checkpoints/*"))
 
 
 CASES: Mapping[str, Callable[[Fixture], Case]] = {

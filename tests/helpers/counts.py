@@ -27,6 +27,7 @@ def check(name: str, tried: int, wrong: Sequence[Any], capsys: pytest.CaptureFix
     """Print how many cases were tried and held; fail if one did not."""
     with capsys.disabled():
         sys.stdout.write(f"\n{name}: {tried:,} tried, {tried - len(wrong):,} held\n")
+        sys.stdout.flush()
     if wrong:
         pytest.fail(
             "\n".join([f"{name}: {len(wrong)} of {tried}", *map(repr, wrong)]), pytrace=False

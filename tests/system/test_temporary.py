@@ -1,5 +1,6 @@
 """Temporary names are unique, and those of ended processes are removed, of live ones never."""
 
+import errno
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mscol_cli.system import temporary
-from mscol_cli.system.files import replace_link, write_text
+from mscol_cli.system.files import replace_link, write_atomically, write_text
 from mscol_cli.system.temporary import (
     STALE_S,
     is_temporary,
@@ -162,3 +163,13 @@ def test_an_output_never_replaces_a_pipe_or_device(tmp_path: Path) -> None:
         write_text(tmp_path, "text")
     assert pipe.is_fifo()
     assert len([*tmp_path.iterdir()]) == 2
+
+
+def test_an_error_of_writing_names_the_file(tmp_path: Path) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(OSError, match="Input/output") as raised:
+        write_atomically(tmp_path / "a.json", fail)
+    assert raised.value.filename == str(tmp_path / "a.json")
+    assert [*tmp_path.iterdir()] == []
