@@ -1,6 +1,7 @@
-"""Print the resident memory in bytes around a block: before, with it, freed but kept, at the end."""
+"""Print the resident memory around a block, in bytes: before, with it, when freed, at the end."""
 
 import json
+import sys
 
 import torch
 
@@ -16,4 +17,4 @@ with keep_freed_memory() as kept:
     del block
     figures.append(memory_in_use(CPU))
 figures.append(memory_in_use(CPU))
-print(json.dumps(figures))
+sys.stdout.write(json.dumps(figures))
