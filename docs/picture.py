@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 PICTURE = Path(__file__).parent / "images" / "demo.png"
@@ -33,6 +34,7 @@ def draw(demo: Path) -> Figure:
         demo: The folder of `mscol demo`.
     """
     figure = Figure(figsize=(9, 2.8), layout="constrained")
+    FigureCanvasAgg(figure)
     loss, accuracy, scores = figure.subplots(1, 3, width_ratios=[1, 1, 1.6])
     lines = (demo / RUN / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     metrics = [json.loads(line) for line in lines]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.transforms import Affine2DBase, ScaledTranslation
@@ -85,6 +86,7 @@ def draw_panels(panels: Sequence[Panel], *, columns: int = 2) -> Figure:
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(WIDTH * columns, 3.4 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for ax, panel in zip(axes, panels, strict=False):
         _draw(figure, ax, panel)

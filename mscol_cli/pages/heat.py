@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mscol_cli.pages.lettering import (
@@ -53,6 +54,7 @@ def draw_heat(
     low, high = middle - reach, middle + reach
     size = (max(0.6 + beside + wide * len(columns), 4.6), 2.2 + 0.27 * len(rows))
     figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
     ax = figure.subplots()
     ax.set_facecolor(_NO_SCORE)
     image = ax.imshow(table, cmap=COLOURS, aspect="auto", vmin=low, vmax=high)
