@@ -44,6 +44,7 @@ class Case:
         verify: Command line that checks the result; may be empty.
         kept: Patterns of the files that, once finished, must not be written again; results of a
             moment may.
+        timed: Patterns of files that hold how long a step took, which no two runs share.
         last: Another exit code that is right if the result was there already.
     """
 
@@ -51,6 +52,7 @@ class Case:
     inputs: Path
     verify: str = ""
     kept: tuple[str, ...] = ("*",)
+    timed: tuple[str, ...] = ()
     last: int = 0
 
 
@@ -158,7 +160,8 @@ def reproduce(fixture: Fixture) -> Case:
     inputs.mkdir(parents=True)
     for path in data.iterdir():
         (inputs / path.name).symlink_to(path)
-    return Case(["reproduce", study, *CPU], data, kept=("data/*", "cache/*", "*/checkpoints/*"))
+    kept = ("data/*", "cache/*", "*/checkpoints/*")
+    return Case(["reproduce", study, *CPU], data, kept=kept, timed=("*/report/*",))
 
 
 CASES: Mapping[str, Callable[[Fixture], Case]] = {
