@@ -15,7 +15,7 @@ from tests.helpers.counts import check
 from tests.helpers.scripts import run_script
 
 KILLS = {"separate": 20, "pretrain": 20, "embed": 20, "probe": 20, "download": 24}
-KILLS |= {"report": 14, "reproduce": 14, "import": 12, "export": 8, "map": 8, "tag": 8}
+KILLS |= {"report": 14, "reproduce": 20, "import": 20, "export": 8, "map": 8, "tag": 12}
 KILLS |= {"store export": 8, "vectors npz": 6, "vectors csv": 6, "vectors safetensors": 6}
 KILLS |= {"vectors parquet": 6}
 Capture = pytest.CaptureFixture[str]
