@@ -5,12 +5,11 @@
     python bench/vectors.py probe [--clips 305979] [--dim 256]    # NSynth's size, all cached
 
 With `--write` rows are written. Each measured command is a process of its own in one thread, whose
-CPU time and peak memory the system reports. `embed` runs
-the same command uninterrupted, and interrupted by Ctrl-C at half of the files and resumed, and
-compares the vectors bit by bit. `probe` has the layout of NSynth with empty files, and a cache of
-random vectors, four for a note of 4 s, 256 (`small`) or 1280 dimensions (`efficientnet_b0`).
-Arguments that it does not know are options of `mscol probe`. Everything is made in a temporary
-folder.
+CPU time and peak memory the system reports. `embed` runs the same command uninterrupted, and
+interrupted by Ctrl-C at half of the files and resumed, and compares the vectors bit by bit. `probe`
+has the layout of NSynth with empty files, and a cache of random vectors, four for a note of 4 s,
+256 (`small`) or 1280 dimensions (`efficientnet_b0`). Arguments that it does not know are options of
+`mscol probe`. Everything is made in a temporary folder.
 """
 
 from __future__ import annotations
