@@ -1,4 +1,4 @@
-"""Fuzz a reader with coverage as guide; needs `pip install atheris`, which is no dependency.
+"""Fuzz a reader, guided by coverage. Install atheris first: `pip install atheris`.
 
     python -m tests.fuzz TARGET FOLDER [OPTION...]
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.host import find_objective, find_part, load_registry
 from tests.conftest import run_in
@@ -32,6 +34,13 @@ steps = 4
 batch_size = 4
 """
 Fixture = Callable[[str], Any]
+LONG_FORM = [
+    pytest.mark.slow,
+    pytest.mark.processes,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif("MSCOL_ALL_EDITS" not in os.environ, reason="set MSCOL_ALL_EDITS=1"),
+]
+"""Marks of tests that run for minutes, only if asked for."""
 
 
 @dataclass(frozen=True)

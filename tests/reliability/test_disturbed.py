@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.cases import CASES, Case
+from tests.helpers.cases import CASES, LONG_FORM, Case
 from tests.helpers.counts import check
 from tests.helpers.scripts import run_script
 
@@ -17,12 +16,7 @@ DISKS = ("full", "read_only")
 NAMES = [name for name in CASES if name not in ("export", "import", "reproduce", "tag")]
 Capture = pytest.CaptureFixture[str]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.processes,
-    pytest.mark.timeout(3600),
-    pytest.mark.skipif("MSCOL_ALL_EDITS" not in os.environ, reason="set MSCOL_ALL_EDITS=1"),
-]
+pytestmark = LONG_FORM
 
 
 def can_mount(folder: Path) -> bool:

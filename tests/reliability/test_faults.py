@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.cases import CASES, Case
+from tests.helpers.cases import CASES, LONG_FORM, Case
 from tests.helpers.counts import check
 from tests.helpers.scripts import run_script
 
@@ -16,12 +15,7 @@ MOST = 4
 """Faults of each of eight kinds."""
 Capture = pytest.CaptureFixture[str]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.processes,
-    pytest.mark.timeout(3600),
-    pytest.mark.skipif("MSCOL_ALL_EDITS" not in os.environ, reason="set MSCOL_ALL_EDITS=1"),
-]
+pytestmark = LONG_FORM
 
 
 @pytest.mark.parametrize(("name", "case"), [(name, name) for name in CASES], indirect=["case"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatch
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.cases import CASES, Case
+from tests.helpers.cases import CASES, LONG_FORM, Case
 from tests.helpers.counts import check
 from tests.helpers.scripts import run_script
 
@@ -20,12 +19,7 @@ KILLS |= {"store export": 8, "vectors npz": 6, "vectors csv": 6, "vectors safete
 KILLS |= {"vectors parquet": 6}
 Capture = pytest.CaptureFixture[str]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.processes,
-    pytest.mark.timeout(3600),
-    pytest.mark.skipif("MSCOL_ALL_EDITS" not in os.environ, reason="set MSCOL_ALL_EDITS=1"),
-]
+pytestmark = LONG_FORM
 
 
 def differing(files: Sequence[tuple[str, str]], timed: Sequence[str]) -> list[str]:
