@@ -26,7 +26,7 @@ SAMPLES = 3 * pcm.RATE
 def decoded(path: Path, content: bytes) -> int:
     """Samples per channel that come out."""
     path.write_bytes(content)
-    return read_audio(path).samples.shape[1]
+    return int(read_audio(path).samples.shape[1])
 
 
 def counted(content: bytes, samples: int) -> bytes:
