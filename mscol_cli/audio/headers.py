@@ -237,7 +237,7 @@ def _data_bytes(source: SourceFile, start: int, size: int) -> DataBytes:
 
 def _chunks(source: SourceFile, order: str, offset: int = 12) -> Iterator[_Chunk]:
     """Chunks of RIFF and AIFF: a name, a size in 32 bits, content padded to an even size."""
-    while len(head := source.at(offset, 8)) == 8:
+    while len(head := source.at(offset, 8)) == 8 and not _in_zeros(source, offset):
         size = _number(head[4:], order)
         yield head[:4], offset + 8, size
         offset += 8 + size + size % 2
@@ -246,7 +246,7 @@ def _chunks(source: SourceFile, order: str, offset: int = 12) -> Iterator[_Chunk
 def _w64_chunks(source: SourceFile) -> Iterator[_Chunk]:
     """Chunks of W64: sizes include their 24 bytes of header, content is padded to 8 bytes."""
     offset = 40
-    while len(head := source.at(offset, 24)) == 24:
+    while len(head := source.at(offset, 24)) == 24 and not _in_zeros(source, offset):
         size = max(24, _number(head[16:], "little"))
         yield head[:16], offset + 24, size - 24
         offset += size + -size % 8
@@ -255,14 +255,14 @@ def _w64_chunks(source: SourceFile) -> Iterator[_Chunk]:
 def _dsf_chunks(source: SourceFile) -> Iterator[_Chunk]:
     """Chunks of DSF behind its first: a name, a size in 64 bits that includes both, content."""
     offset = 28
-    while len(head := source.at(offset, 12)) == 12:
+    while len(head := source.at(offset, 12)) == 12 and not _in_zeros(source, offset):
         size = max(12, _number(head[4:], "little"))
         yield head[:4], offset + 12, size - 12
         offset += size
 
 
 def _caf_chunks(source: SourceFile, offset: int = 8) -> Iterator[_Chunk]:
-    while len(head := source.at(offset, 12)) == 12:
+    while len(head := source.at(offset, 12)) == 12 and not _in_zeros(source, offset):
         size = int.from_bytes(head[4:], "big", signed=True)
         yield head[:4], offset + 12, size
         if size < 0:
@@ -279,6 +279,11 @@ def _mp4_boxes(source: SourceFile) -> Iterator[_Chunk]:
         size = size if size >= header else source.size - offset  # 0: to the end
         yield head[4:8], offset + header, size - header
         offset += size
+
+
+def _in_zeros(source: SourceFile, offset: int) -> bool:
+    """Whether long zeros begin here: no chunks, and as many as a walk over gigabytes would find."""
+    return not any(source.at(offset, 8)) and not any(source.at(offset, _SILENCE))
 
 
 def _number(content: bytes, order: str) -> int:

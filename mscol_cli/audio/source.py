@@ -54,7 +54,10 @@ class SourceFile:
     def zeros_at_end(self) -> int:
         """Number of zero bytes at the end."""
         end = self.size
-        while end and not any(block := self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))):
+        while end:
+            block = self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))
+            if block.strip(b"\0"):
+                break
             end -= len(block) or end
         block = self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))
         return self.size - end + len(block) - len(block.rstrip(b"\0"))

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from mscol_cli.audio import read_audio
+from mscol_cli.audio.headers import data_bytes
+from mscol_cli.audio.source import SourceFile
 from mscol_cli.errors import BadInputError
 from tests.audio.table import build_av as av
 from tests.audio.table import build_ogg as ogg
@@ -47,6 +49,16 @@ def test_flac_is_read_on_where_its_header_counts_too_few(
 def test_tags_behind_flac_are_not_audio(tmp_path: Path) -> None:
     content = ogg.flac() + edit.ape(b"x" * 9000, header=True)
     assert decoded(tmp_path / "a.flac", content) == SAMPLES
+
+
+@pytest.mark.parametrize("head", [b"RIFF\0\0\0\0WAVE", b"FORM\0\0\0\0AIFF", b"caff\0\1\0\0"])
+def test_gigabytes_of_zeros_are_not_searched_for_chunks(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "a.wav"
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(1 << 34)  # takes no space; a walk in steps of 8 bytes would take an hour
+    with SourceFile(path) as source:
+        assert data_bytes(source) is None
 
 
 def half_counted(content: bytes, mark: bytes, size: int, order: str) -> bytes:
