@@ -39,7 +39,7 @@ def plugin_call(label: str, where: str = "") -> Iterator[None]:
 
     Raises:
         PluginCallError: The code raised an exception. mscol's own exceptions, Ctrl-C, exhausted
-            memory and the loss of another process pass unchanged.
+            memory of a GPU and the loss of another process pass unchanged.
     """
     try:
         with _stdout_redirected():
@@ -149,7 +149,7 @@ def _descriptor_redirected() -> Iterator[None]:
 
 
 def _has_meaning(error: BaseException) -> bool:
-    if isinstance(error, (MscolError, KeyboardInterrupt, GeneratorExit, MemoryError)):
+    if isinstance(error, (MscolError, KeyboardInterrupt, GeneratorExit)):
         return True
     if "torch" not in sys.modules:
         return False
