@@ -5,23 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from types import FrameType
 
 from mscol_cli.errors import Interrupted
-from mscol_cli.system.launcher import (
+from mscol_cli.system.files import open_more_files
+from mscol_cli.system.launcher import end_process, reports_interruption
+from mscol_cli.system.signals import (
     STOPPING,
-    end_process,
     end_with_command,
     ignore_signals,
-    reports_interruption,
+    interrupt_on_signals,
 )
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    # What Ctrl-C does, a scheduler's signals do too: stop, keep what is done, exit 130.
-    for number in STOPPING:
-        signal.signal(number, _interrupt)
+    interrupt_on_signals()
     try:
         # Ctrl-C while modules are imported, as in the processes of --jobs, prints no traceback.
         from mscol_cli.app import run
@@ -32,6 +30,7 @@ def main() -> None:
         sys.exit(Interrupted.exit_code)
     escape_unencodable()
     end_with_command()
+    open_more_files()
     # Threads of torch that spin where they wait take the cores from each other on a busy machine,
     # and work of seconds takes minutes. Read when torch is loaded; processes started here have it.
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -47,12 +46,6 @@ def main() -> None:
     # The outcome is decided: a signal while Python ends must not change the exit code.
     ignore_signals((signal.SIGINT, *STOPPING))
     end_process(code)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # Schedulers repeat signals. They must not interrupt what the first one has begun.
-    ignore_signals(STOPPING)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "spool",
         "arrays segments",
         "header records",
-        "journal plan table verify",
+        "journal plan shards table verify",
         "joining reader writer",
         "__init__",
         "contents export",
@@ -128,6 +128,11 @@ ORDER: Mapping[str, Sequence[str]] = {
         "fma mtat musdb nsynth",
         "collection",
         "__init__",
+    ],
+    "system": [
+        "distributed environment launcher prefetch signals temporary units values",
+        "files outcomes",
+        "json_files locks tensors text",
     ],
 }
 """In each big room, from the lowest: `*` is every module that no other step names."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mscol_cli.errors import BadInputError, Interrupted, MscolError
+from mscol_cli.errors import BadInputError, Interrupted, MscolError, UnreadableInputError
+from mscol_cli.system.signals import raise_if_interrupted
 
 Failures = list[tuple[str, str]]
 """Name and reason of each input that could not be used."""
@@ -49,6 +50,27 @@ def warn_skipped(warn: Callable[[str], None], reason: str, inputs: int) -> None:
     """Warn of a skipped input. The reason of an only input is the error that ends the command."""
     if inputs > 1:
         warn(f"skipped {reason}")
+
+
+def input_failure(name: str, error: Exception) -> BadInputError:
+    """Turn an exception raised by one input into an error that loops over inputs skip.
+
+    Args:
+        name: Path of the input, or name of its track.
+        error: Exception raised while it was read.
+
+    Raises:
+        KeyboardInterrupt: A signal had interrupted this process.
+    """
+    raise_if_interrupted()
+    if isinstance(error, BadInputError):
+        return error
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        return UnreadableInputError(f"{name}: cannot be read ({reason}); check the disk")
+    if isinstance(error, MemoryError):
+        return BadInputError(f"{name}: does not fit in memory; cut it into shorter files")
+    return BadInputError(f"{name}: cannot be read ({type(error).__name__}: {error}); leave it out")
 
 
 def nothing_usable(failures: Failures, inputs: int) -> BadInputError:
