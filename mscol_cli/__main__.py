@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from types import FrameType
 
 from mscol_cli.errors import Interrupted
-from mscol_cli.system.launcher import (
+from mscol_cli.system.launcher import end_process, reports_interruption
+from mscol_cli.system.signals import (
     STOPPING,
-    end_process,
     end_with_command,
     ignore_signals,
-    reports_interruption,
+    interrupt_on_signals,
 )
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    # What Ctrl-C does, a scheduler's signals do too: stop, keep what is done, exit 130.
-    for number in STOPPING:
-        signal.signal(number, _interrupt)
+    interrupt_on_signals()
     try:
         # Ctrl-C while modules are imported, as in the processes of --jobs, prints no traceback.
         from mscol_cli.app import run
@@ -47,12 +44,6 @@ def main() -> None:
     # The outcome is decided: a signal while Python ends must not change the exit code.
     ignore_signals((signal.SIGINT, *STOPPING))
     end_process(code)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # Schedulers repeat signals. They must not interrupt what the first one has begun.
-    ignore_signals(STOPPING)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from mscol_cli.commands.terminal import print_error, print_error_json, print_lin
 from mscol_cli.commands.vectors import vectors
 from mscol_cli.errors import Interrupted, MscolError, PluginCallError, UsageError
 from mscol_cli.system.launcher import reports_interruption
+from mscol_cli.system.signals import is_interrupted
 
 app = typer.Typer(
     name="mscol",
@@ -169,6 +170,8 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
 
 
 def _unexpected(error: Exception) -> int | _Problem:
+    if is_interrupted():
+        return _Problem(Interrupted.exit_code, error, INTERRUPTED)
     # Typer's own errors (an unknown option, a bad value) carry their exit code and message.
     if hasattr(error, "format_message"):
         message = error.format_message()

@@ -69,23 +69,6 @@ class UnreadableInputError(BadInputError):
     """
 
 
-def input_failure(name: str, error: Exception) -> BadInputError:
-    """Turn an exception raised by one input into an error that loops over inputs skip.
-
-    Args:
-        name: Path of the input, or name of its track.
-        error: Exception raised while it was read.
-    """
-    if isinstance(error, BadInputError):
-        return error
-    if isinstance(error, OSError):
-        reason = error.strerror or str(error)
-        return UnreadableInputError(f"{name}: cannot be read ({reason}); check the disk")
-    if isinstance(error, MemoryError):
-        return BadInputError(f"{name}: does not fit in memory; cut it into shorter files")
-    return BadInputError(f"{name}: cannot be read ({type(error).__name__}: {error}); leave it out")
-
-
 class PluginError(MscolError):
     """A plugin fails to load or breaks its contract, or two plugins offer the same name."""
 

@@ -129,6 +129,11 @@ ORDER: Mapping[str, Sequence[str]] = {
         "collection",
         "__init__",
     ],
+    "system": [
+        "distributed environment launcher prefetch signals temporary units values",
+        "files outcomes",
+        "json_files locks tensors text",
+    ],
 }
 """In each big room, from the lowest: `*` is every module that no other step names."""
 

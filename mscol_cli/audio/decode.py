@@ -20,6 +20,7 @@ from mscol_cli.audio.opening import Reader, open_reader
 from mscol_cli.audio.resample import resample_array
 from mscol_cli.audio.source import SourceFile
 from mscol_cli.errors import BadInputError
+from mscol_cli.system.signals import raise_if_interrupted
 
 FloatArray = NDArray[np.float32]
 
@@ -252,6 +253,7 @@ def _refusals(source: SourceFile) -> Iterator[None]:
     except MemoryError:
         raise BadInputError(f"{source.path}: there is not enough memory to decode it") from None
     except Exception as error:
+        raise_if_interrupted()
         source.check()
         raise BadInputError(_reason(source, error)) from None
     source.check()

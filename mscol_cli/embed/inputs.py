@@ -17,12 +17,12 @@ from mscol_cli.audio.mono import PIECE, resampled_pieces
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.engine.embedding import Clip
 from mscol_cli.engine.waveforms import Waveform, load_waveform, read_or_measure
-from mscol_cli.errors import BadInputError, UnreadableInputError, UsageError, input_failure
+from mscol_cli.errors import BadInputError, UnreadableInputError, UsageError
 from mscol_cli.store import SAMPLE_RATE, Store
 from mscol_cli.store.header import HEADER, TRACKS
 from mscol_cli.store.records import TrackRecord, newest, read_tracks
 from mscol_cli.system.files import absolute_path, file_hash, is_regular
-from mscol_cli.system.outcomes import Failures
+from mscol_cli.system.outcomes import Failures, input_failure
 from mscol_cli.vectors import FileVersion, VectorEntry
 
 Warn = Callable[[str], None]

@@ -26,6 +26,7 @@ from mscol_cli.errors import BadInputError
 from mscol_cli.system.files import absolute_path
 from mscol_cli.system.locks import Lock
 from mscol_cli.system.prefetch import map_ahead
+from mscol_cli.system.signals import raise_if_interrupted
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter
 
 _LOCK = ".lock"
@@ -153,6 +154,7 @@ class Worker:
         waiting: deque[Loaded] = deque()
         clips = self._to_embed(loaded, waiting, writer)
         for group in embed_groups(self._encoder, clips, device=self._device, cut=self._cut):
+            raise_if_interrupted()
             for result in group:
                 self._add(waiting.popleft(), result, writer)
             # Only after a complete group: the same command then resumes with the same groups.

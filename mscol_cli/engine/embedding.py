@@ -21,9 +21,10 @@ from mscol_cli.engine.devices import keep_freed_memory
 from mscol_cli.engine.encoding import encode
 from mscol_cli.engine.folding import folded
 from mscol_cli.engine.waveforms import LongWaveform, Waveform, cut_windows, load_waveform
-from mscol_cli.errors import BadInputError, input_failure
+from mscol_cli.errors import BadInputError
 from mscol_cli.host.guard import located
 from mscol_cli.store.segments import SEGMENT, segment_starts
+from mscol_cli.system.outcomes import input_failure
 from mscol_cli.system.prefetch import map_ahead
 
 Decode = Callable[[Path, int], Waveform]

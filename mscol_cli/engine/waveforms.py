@@ -16,7 +16,8 @@ from torch import Tensor
 
 from mscol_cli.audio.decode import FloatArray
 from mscol_cli.audio.mono import mono_pieces
-from mscol_cli.errors import BadInputError, input_failure
+from mscol_cli.errors import BadInputError
+from mscol_cli.system.outcomes import input_failure
 from mscol_cli.system.prefetch import streams_ahead
 
 Pieces = Callable[[], Iterator[FloatArray]]

@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from typing import ParamSpec, TypeVar
 
 from mscol_cli.errors import MscolError, PluginCallError
+from mscol_cli.system.signals import raise_if_interrupted
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -47,6 +48,7 @@ def plugin_call(label: str, where: str = "") -> Iterator[None]:
     except BaseException as error:
         if _has_meaning(error):
             raise
+        raise_if_interrupted()
         raise PluginCallError(label, describe_error(error), where) from error
 
 

@@ -21,13 +21,8 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from mscol_cli.errors import Interrupted, MscolError
 from mscol_cli.system import distributed
-from mscol_cli.system.launcher import (
-    LAUNCHER,
-    STOPPING,
-    ignore_further_signals,
-    ignore_signals,
-    timeout_s,
-)
+from mscol_cli.system.launcher import LAUNCHER, timeout_s
+from mscol_cli.system.signals import STOPPING, ignore_further_signals, ignore_signals
 
 SIGNALS = (signal.SIGINT, *STOPPING)
 FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")

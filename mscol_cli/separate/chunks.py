@@ -11,8 +11,9 @@ from torch import Tensor
 
 from mscol_cli.audio import AudioStream, StreamResampler, open_audio
 from mscol_cli.contracts.separator import Chunking, TrackInput
-from mscol_cli.errors import BadInputError, input_failure
+from mscol_cli.errors import BadInputError
 from mscol_cli.store import MINIMUM, SAMPLE_RATE, FileStamp
+from mscol_cli.system.outcomes import input_failure
 
 
 @dataclass(frozen=True)

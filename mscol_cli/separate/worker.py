@@ -19,6 +19,7 @@ from mscol_cli.store.joining import join, store_lock
 from mscol_cli.store.plan import Plan, PlannedTrack, Unit, is_planned
 from mscol_cli.system.files import existing_parent
 from mscol_cli.system.locks import Lock
+from mscol_cli.system.signals import raise_if_interrupted
 
 _PAUSE = 0.5
 
@@ -122,6 +123,7 @@ class Worker:
             scratch = existing_parent(self.store)
             copies = self.copies is not None
             for track, separated in separate_groups(groups, self.separator, scratch, copies):
+                raise_if_interrupted()
                 lock.require_held()
                 try:
                     self._write(track, separated, writer, unit)

@@ -1,4 +1,4 @@
-"""Processes started by torchrun, srun or mscol: rank, signals, and exit with the launcher.
+"""Processes started by torchrun, srun or mscol: their ranks, and exit with the launcher.
 
 torchrun sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_ADDR. srun sets other variables, of which
 those of the step are used: SLURM_NTASKS is also set in the script that sbatch runs and in the shell
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +19,6 @@ from typing import NoReturn
 
 from mscol_cli.errors import UsageError
 
-STOPPING = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
-)
-"""Signals that SLURM sends before it ends a job: SIGTERM (after SIGCONT, which is ignored), or the
-signal of `sbatch --signal`. Not every system has all of them."""
 PORTS = 20_000, 30_000
 """Rendezvous ports for srun, below the range that systems use for outgoing connections."""
 MAX_TIMEOUT_S = 1_000_000
@@ -37,27 +30,6 @@ TIMEOUT, DEFAULT_TIMEOUT_S = "MSCOL_TIMEOUT", 600.0
 
 
 _imported = time.time()
-_ends_with_command = False
-
-
-def end_with_command() -> None:
-    """Declare that this process ends with its command, so that a request to stop is its last."""
-    global _ends_with_command
-    _ends_with_command = True
-
-
-def ignore_further_signals(numbers: Iterable[int]) -> bool:
-    """Ignore signals after a request to stop, if this process ends with its command; returns
-    whether it does."""
-    if _ends_with_command:
-        ignore_signals(numbers)
-    return _ends_with_command
-
-
-def ignore_signals(numbers: Iterable[int]) -> None:
-    """Ignore signals from now on."""
-    for number in numbers:
-        signal.signal(number, signal.SIG_IGN)
 
 
 def end_process(code: int) -> NoReturn:

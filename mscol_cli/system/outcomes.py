@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mscol_cli.errors import BadInputError, Interrupted, MscolError
+from mscol_cli.errors import BadInputError, Interrupted, MscolError, UnreadableInputError
+from mscol_cli.system.signals import raise_if_interrupted
 
 Failures = list[tuple[str, str]]
 """Name and reason of each input that could not be used."""
@@ -42,6 +43,27 @@ def writing(path: Path, advice: str = "use -o.") -> Iterator[None]:
         raise MscolError(
             f"{path} cannot be written ({error.strerror or error}): {advice}"
         ) from error
+
+
+def input_failure(name: str, error: Exception) -> BadInputError:
+    """Turn an exception raised by one input into an error that loops over inputs skip.
+
+    Args:
+        name: Path of the input, or name of its track.
+        error: Exception raised while it was read.
+
+    Raises:
+        KeyboardInterrupt: A signal had interrupted this process.
+    """
+    raise_if_interrupted()
+    if isinstance(error, BadInputError):
+        return error
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        return UnreadableInputError(f"{name}: cannot be read ({reason}); check the disk")
+    if isinstance(error, MemoryError):
+        return BadInputError(f"{name}: does not fit in memory; cut it into shorter files")
+    return BadInputError(f"{name}: cannot be read ({type(error).__name__}: {error}); leave it out")
 
 
 def nothing_usable(failures: Failures, inputs: int) -> BadInputError:

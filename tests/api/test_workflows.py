@@ -20,7 +20,7 @@ from mscol._options import PretrainOptions, ProbeOptions
 from mscol_cli.app import run as run_app
 from mscol_cli.recipes.options import PRETRAIN
 from mscol_cli.synthetic import Collection
-from mscol_cli.system.launcher import STOPPING
+from mscol_cli.system.signals import STOPPING
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.commands import VISIBLE
 
