@@ -25,6 +25,7 @@ from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError
 from mscol_cli.system.files import absolute_path
 from mscol_cli.system.locks import Lock
+from mscol_cli.system.outcomes import warn_skipped
 from mscol_cli.system.prefetch import map_ahead
 from mscol_cli.system.signals import raise_if_interrupted
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter
@@ -57,6 +58,7 @@ class Worker:
         pending: Pending,
         known: FindKnown,
         progress: Progress,
+        inputs: int,
     ) -> None:
         """Prepare the worker.
 
@@ -67,8 +69,10 @@ class Worker:
             pending: Inputs that the folder lacks.
             known: Finds the vectors of files with the same content.
             progress: Receives warnings, and the number of inputs that are done.
+            inputs: Number of inputs of the command.
         """
         self.failed = 0
+        self._inputs = inputs
         self._folder, self._encoder, self._device = folder, model.encoder, device
         self._pending, self._known, self._progress = pending, known, progress
         self._cut = partial(whole_windows, hop=folder.header.hop)
@@ -188,7 +192,7 @@ class Worker:
             writer.fail(name, version or unknown, str(error), sha256=digest)
             if not is_silent_reason(str(error)):
                 self.failed += 1
-                self._progress.warn(f"skipped {error}")
+                warn_skipped(self._progress.warn, str(error), self._inputs)
             return
         assert version is not None
         writer.add(name, version, vectors, windows=len(result.windows), sha256=digest)

@@ -28,7 +28,14 @@ from mscol_cli.engine.vector_header import vector_header
 from mscol_cli.errors import UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.system.launcher import exit_with_parent
-from mscol_cli.system.outcomes import MAKE_ROOM, Failures, nothing_usable, resumable, writing
+from mscol_cli.system.outcomes import (
+    MAKE_ROOM,
+    Failures,
+    nothing_usable,
+    resumable,
+    warn_skipped,
+    writing,
+)
 from mscol_cli.system.units import counted
 from mscol_cli.vectors import VectorFolder, VectorHeader, is_vector_folder
 from mscol_cli.vectors.header import POOLS, PRECISIONS
@@ -116,7 +123,8 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
                 _run_jobs(jobs, worker_arguments("embed", pinned), folder, pending, progress)
             else:
                 known = KnownContent(folder, inputs.clips)
-                worker = Worker(folder, model, device, pending, known.find, progress)
+                total = len(inputs.clips) + len(inputs.unlisted)
+                worker = Worker(folder, model, device, pending, known.find, progress, total)
                 worker.run(inputs.clips, *(ranks or (0, 1)))
             progress.end()
         if not is_first:
@@ -138,8 +146,9 @@ def _finish(
         removed, others = target.remove_vanished(folder, inputs)
     if others:
         progress.note(f"{target.folder} keeps {counted(others, 'file')} of other inputs")
+    total = len(inputs.clips) + len(inputs.unlisted)
     for _, reason in inputs.unlisted:
-        progress.warn(f"skipped {reason}")
+        warn_skipped(progress.warn, reason, total)
     silent = sum(map(is_silent, folder.entries))
     if silent:
         progress.note(f"no vector for {counted(silent, 'track')}: {request.source} is silent")
@@ -147,7 +156,7 @@ def _finish(
     names = [clip.id for clip in inputs.clips]
     if not any(entry.rows for name in names if (entry := folder.find(name)) is not None):
         target.discard()
-        raise nothing_usable(failures, len(names) + len(inputs.unlisted))
+        raise nothing_usable(failures, total)
     with writing(target.output):
         target.finish(folder)
     return _result(request, folder, failures, done, removed, begun)

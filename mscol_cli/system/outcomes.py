@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,6 +71,12 @@ def nothing_usable(failures: Failures, inputs: int) -> BadInputError:
     first = f"; the first: {failures[0][1]}" if failures else ""
     message = f"none of {inputs} inputs can be used{first}"
     return BadInputError(failures[0][1] if len(failures) == 1 else message, failures)
+
+
+def warn_skipped(warn: Callable[[str], None], reason: str, inputs: int) -> None:
+    """Warn of an input that cannot be used; the reason of a single one is that of the error."""
+    if inputs > 1:
+        warn(f"skipped {reason}")
 
 
 @contextmanager

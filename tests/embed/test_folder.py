@@ -231,6 +231,14 @@ def test_wrong_options_are_refused_before_anything_is_written(
     assert not (tmp_path / "v").exists()
 
 
+def test_the_reason_of_a_single_input_is_printed_once(
+    mscol: Command, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"RIFF")
+    assert mscol("embed", "bad.wav", *SMALL, "-o", "v") == 1
+    assert capsys.readouterr().err.count("bad.wav") == 1
+
+
 def test_a_folder_of_vectors_is_no_input(mscol: Command, music: Path, capsys: Capture) -> None:
     assert mscol("embed", music / "a", *SMALL, "-o", "v") == 0
     assert mscol("embed", "v", *SMALL, "-o", "x.npz") == 2
