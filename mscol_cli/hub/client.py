@@ -89,9 +89,9 @@ def _check_hash(name: HubName, path: Path) -> None:
         head = f"blob {len(content)}\0".encode()
         actual = hashlib.sha1(head + content, usedforsecurity=False).hexdigest()
     if actual != expected:
+        stored = path.resolve()
         raise UsageError(
-            f"{name}: {path.name} differs from its hash on the Hub: delete {path.resolve()}, and"
-            " try again."
+            f"{name}: {path.name} differs from its hash on the Hub: delete {stored}, and try again."
         )
 
 
