@@ -7,6 +7,7 @@ import signal
 import sys
 
 from mscol_cli.errors import Interrupted
+from mscol_cli.system.files import open_more_files
 from mscol_cli.system.launcher import end_process, reports_interruption
 from mscol_cli.system.signals import (
     STOPPING,
@@ -29,6 +30,7 @@ def main() -> None:
         sys.exit(Interrupted.exit_code)
     escape_unencodable()
     end_with_command()
+    open_more_files()
     # Threads of torch that spin where they wait take the cores from each other on a busy machine,
     # and work of seconds takes minutes. Read when torch is loaded; processes started here have it.
     if "OMP_WAIT_POLICY" not in os.environ:

@@ -113,7 +113,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "spool",
         "arrays segments",
         "header records",
-        "journal plan table verify",
+        "journal plan shards table verify",
         "joining reader writer",
         "__init__",
         "contents export",

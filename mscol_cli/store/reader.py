@@ -21,16 +21,16 @@ from mscol_cli.store.header import (
     StoreHeader,
     read_sealed,
     require_files,
-    shard_name,
 )
 from mscol_cli.store.records import read_tracks
 from mscol_cli.store.segments import ACTIVE_LEVEL, SAMPLE_RATE, SEGMENT, STEP
+from mscol_cli.store.shards import Shards
 from mscol_cli.store.table import TrackTable, only_tracks, read_table
 from mscol_cli.system.files import real_path
 
 
 class Store:
-    """A sealed store, opened for reading. Shards are memory-mapped on first access.
+    """A sealed store, opened for reading. Shards are memory-mapped when they are read.
 
     Attributes:
         path: Folder of the store.
@@ -41,7 +41,7 @@ class Store:
         self.path = path
         self.header = header
         self._table = table
-        self._shards: dict[int, NDArray[np.int16]] = {}
+        self._shards = Shards(path)
         self._scales: dict[Level, NDArray[np.float32]] = {}
 
     @staticmethod
@@ -125,8 +125,9 @@ class Store:
         cut = np.zeros((len(crops.track), samples), dtype=np.int16)
         length = np.clip(self._table.samples[crops.track] - crops.start, 0, samples).tolist()
         first = (self._table.offset[crops.track, crops.source] + crops.start).tolist()
-        for row, shard in enumerate(self._table.shard[crops.track].tolist()):
-            cut[row, : length[row]] = self._open(shard)[first[row] : first[row] + length[row]]
+        shards = self._table.shard[crops.track].tolist()
+        for row, crop in enumerate(self._shards.crops(zip(shards, first, length, strict=True))):
+            cut[row, : length[row]] = crop
         return cut, self.factors(level)[crops.track, crops.source]
 
     def _mix(
@@ -177,7 +178,8 @@ class Store:
         """A source of a track as stored, (samples,) int16, memory-mapped."""
         table = self._table
         first = table.offset[track, source]
-        return self._open(int(table.shard[track]))[first : first + table.samples[track]]
+        shard = self._shards.samples(int(table.shard[track]))
+        return shard[first : first + table.samples[track]]
 
     @property
     def track_samples(self) -> NDArray[np.int64]:
@@ -202,11 +204,6 @@ class Store:
             factor = level_factor(level, table.norm, table.samples[:, None])
             self._scales[level] = (table.gain * factor).astype(np.float32)
         return self._scales[level]
-
-    def _open(self, shard: int) -> NDArray[np.int16]:
-        if shard not in self._shards:
-            self._shards[shard] = open_array(self.path / shard_name(shard))
-        return self._shards[shard]
 
 
 def store_beside(folder: Path) -> Path:

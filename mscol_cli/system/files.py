@@ -8,8 +8,9 @@ import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +18,15 @@ from mscol_cli.errors import BadInputError, MscolError
 from mscol_cli.system.temporary import remove_leftovers, temporary_path
 from mscol_cli.system.units import format_bytes
 
+try:
+    import resource
+except ImportError:  # pragma: no cover - Windows
+    resource = None  # type: ignore[assignment]
+
 T = TypeVar("T")
 _ATTEMPTS = 3
+_OPEN_FILES = 512
+"""Open files that every system permits."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -48,6 +56,24 @@ def naming(path: Path) -> Iterator[None]:
     except OSError as error:
         error.filename = error.filename or str(path)
         raise
+
+
+def open_files_limit() -> int:
+    """How many files this process may have open at once."""
+    if resource is None:
+        return _OPEN_FILES
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+def open_more_files() -> None:
+    """Raise the limit of open files as far as the system permits: a large store has thousands."""
+    if resource is None:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS accepts no infinite one.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def without_links(path: str, flags: int) -> int:

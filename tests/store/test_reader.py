@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from mscol_cli.store import (
     Store,
     StoreWriter,
     sealed_stores,
+    shards,
 )
 from mscol_cli.store.header import StoreHeader
 from mscol_cli.store.joining import join, store_lock
@@ -209,3 +212,21 @@ def test_a_store_can_be_seen_as_if_it_held_some_tracks(store: Store) -> None:
     np.testing.assert_array_equal(some.waveform(1, 2), store.waveform(2, 2))
     np.testing.assert_array_equal(some.index.segment_level, store.index.segment_level[[0, 4]])
     assert some.hash == store.hash
+
+
+def test_maps_that_were_dropped_are_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "MAPS", 1)
+    again, start = Store.open(store.path), integers(0, 0, 0, 0)
+    crops = Crops(integers(0, 1, 2, 0), start, start)
+    assert np.array_equal(again.gather(crops, 2_000)[0], store.gather(crops, 2_000)[0])
+    assert np.array_equal(again.stored(1), store.stored(1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the flags of maps are in /proc")
+def test_crops_are_read_without_what_is_around_them(store: Store) -> None:
+    store.gather(Crops(integers(0, 1), integers(0, 0), integers(0, 0)), 2_000)
+    maps = Path("/proc/self/smaps").read_text(encoding="utf-8").split("VmFlags:")
+    flags = [after.partition("\n")[0] for before, after in pairwise(maps) if ".npy" in before]
+    assert any(" rr" in of_map for of_map in flags)
