@@ -88,15 +88,13 @@ def content(folder: Path) -> dict[str, str]:
         for path in files(folder)
         if path.parent not in cached
     }
-    return found | {str(path.relative_to(folder)): vectors(path) for path in cached}
-
-
-def vectors(folder: Path) -> str:
-    """Hash of the vectors of a folder, by file."""
-    opened, digest = VectorFolder.open(folder), sha256()
-    for entry in opened.entries:
-        digest.update(entry.id.encode() + opened.read(entry).tobytes())
-    return digest.hexdigest()[:16]
+    for path in cached:
+        vectors, name = VectorFolder.open(path), str(path.relative_to(folder))
+        found |= {
+            f"{name}/{entry.id}": sha256(vectors.read(entry).tobytes()).hexdigest()[:16]
+            for entry in vectors.entries
+        }
+    return found
 
 
 def stamps(folder: Path, expected: Mapping[str, str]) -> dict[str, int]:
