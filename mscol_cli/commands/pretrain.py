@@ -12,7 +12,7 @@ from mscol_cli.errors import Interrupted
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.recipes.options import PRETRAIN
 from mscol_cli.system.launcher import is_first
-from mscol_cli.system.units import format_duration
+from mscol_cli.system.units import counted, format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.pretrain.finished import PretrainResult
@@ -54,7 +54,8 @@ def pretrain(request: PretrainRequest, dry_run: DryRun = False, json: Json = Fal
     loss = "" if result.loss is None else f", loss {result.loss:.4f}"
     accuracy = "" if result.accuracy is None else f", accuracy {result.accuracy:.1%}"
     took = format_duration(result.seconds)
-    print_result(result, json, [f"{result.run}: {result.steps} steps{loss}{accuracy}, {took}"])
+    steps = counted(result.steps, "step")
+    print_result(result, json, [f"{result.run}: {steps}{loss}{accuracy}, {took}"])
 
 
 def _dry_run(request: PretrainRequest, json: bool) -> None:

@@ -96,10 +96,17 @@ def print_error(message: str) -> None:
 def _print(console: Console, text: Text) -> None:
     log(text.plain)
     if console.is_terminal:
-        # Words are never broken, so that a long path can be copied.
-        console.print(text, soft_wrap=False, overflow="ignore", crop=False)
+        console.print(_folded(text, console.width))
     else:
         console.print(Text.assemble(timestamp() if stamped(False) else "", text))
+
+
+def _folded(text: Text, width: int) -> Text:
+    """A text with line breaks between words. Words are never broken, so that a long path can be
+    copied."""
+    lines = textwrap.wrap(text.plain, width, break_long_words=False, break_on_hyphens=False)
+    # Only the start of a text is styled, before the first break.
+    return Text("\n".join(lines), spans=text.spans)
 
 
 def print_json(result: Any) -> None:

@@ -25,6 +25,7 @@ from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError
 from mscol_cli.system.files import absolute_path
 from mscol_cli.system.locks import Lock
+from mscol_cli.system.outcomes import warn_skipped
 from mscol_cli.system.prefetch import map_ahead
 from mscol_cli.system.signals import raise_if_interrupted
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter
@@ -68,7 +69,7 @@ class Worker:
             known: Finds the vectors of files with the same content.
             progress: Receives warnings, and the number of inputs that are done.
         """
-        self.failed = 0
+        self.failed = self._inputs = 0
         self._folder, self._encoder, self._device = folder, model.encoder, device
         self._pending, self._known, self._progress = pending, known, progress
         self._cut = partial(whole_windows, hop=folder.header.hop)
@@ -81,6 +82,7 @@ class Worker:
             rank: Rank of this worker; each starts at a different unit.
             workers: Number of workers.
         """
+        self._inputs = len(clips)
         units = self._split(clips)
         first = rank * len(units) // workers
         units = [*units[first:], *units[:first]]
@@ -188,7 +190,7 @@ class Worker:
             writer.fail(name, version or unknown, str(error), sha256=digest)
             if not is_silent_reason(str(error)):
                 self.failed += 1
-                self._progress.warn(f"skipped {error}")
+                warn_skipped(self._progress.warn, str(error), self._inputs)
             return
         assert version is not None
         writer.add(name, version, vectors, windows=len(result.windows), sha256=digest)

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TextIO, TypeVar, cast
 
 from mscol_cli.errors import MscolError, PluginCallError
 from mscol_cli.system.signals import raise_if_interrupted
@@ -40,7 +40,7 @@ def plugin_call(label: str, where: str = "") -> Iterator[None]:
 
     Raises:
         PluginCallError: The code raised an exception. mscol's own exceptions, Ctrl-C, exhausted
-            memory and the loss of another process pass unchanged.
+            memory of a GPU and the loss of another process pass unchanged.
     """
     try:
         with _stdout_redirected():
@@ -77,10 +77,40 @@ def located(where: str) -> Iterator[None]:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Import a plugin: output of the plugin and its child processes goes to stderr, and stdout and
-    stderr are restored afterwards."""
-    with redirect_stderr(sys.stderr), _stdout_redirected(), _descriptor_redirected():
+    """Import a plugin: output of the plugin and its child processes goes to stderr, and stdout,
+    stderr and the working directory are restored afterwards."""
+    shared = cast(TextIO, _Unclosable(sys.stderr))
+    with redirect_stderr(shared), _stdout_redirected(), _descriptor_redirected(), _same_folder():
         yield
+
+
+class _Unclosable:
+    """A stream that a plugin may keep and write to, and that remains open if it is closed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def close(self) -> None:
+        """Flush the stream."""
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _same_folder() -> Iterator[None]:
+    """Return to the working directory, which relative paths of the command line refer to."""
+    try:
+        folder = os.open(".", os.O_RDONLY)
+    except OSError:  # it was removed
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.fchdir(folder)
+        os.close(folder)
 
 
 def describe_error(error: BaseException) -> str:
@@ -121,7 +151,7 @@ def _descriptor_redirected() -> Iterator[None]:
 
 
 def _has_meaning(error: BaseException) -> bool:
-    if isinstance(error, (MscolError, KeyboardInterrupt, GeneratorExit, MemoryError)):
+    if isinstance(error, (MscolError, KeyboardInterrupt, GeneratorExit)):
         return True
     if "torch" not in sys.modules:
         return False

@@ -21,6 +21,7 @@ from mscol_cli.runs.layout import (
 )
 from mscol_cli.runs.record import RunRecord, read_run_folder
 from mscol_cli.runs.state import FINISHED
+from mscol_cli.system.units import counted
 
 UNCHECKED = ("store", "recipe", "stems", "objective_options", "encoder_options")
 """Fields of a request that cannot be compared to run.json without plugins and the store."""
@@ -88,7 +89,7 @@ def finished_result(record: RunRecord) -> PretrainResult | None:
 def finished_note(result: PretrainResult) -> str:
     """The line to print instead of training a finished run."""
     return (
-        f"{result.run} is finished: all {result.steps:,} updates are done. --steps N with a larger"
+        f"{result.run} is finished after {counted(result.steps, 'update')}. --steps N with a larger"
         " N trains it further."
     )
 

@@ -236,8 +236,9 @@ def class_metrics(multilabel: bool) -> dict[str, ClassMetric]:
     }
 
 
-def check_metrics(protocol: ProbeProtocol, task: str, retrieval: bool = False) -> None:
-    """Raise UsageError if the protocol of a task has unknown or unsuitable metrics."""
+def check_metrics(protocol: ProbeProtocol, label: str, retrieval: bool = False) -> None:
+    """Raise UsageError if the protocol of a task has unknown or unsuitable metrics; `label` names
+    the task."""
     suitable = [
         metric
         for metric in METRICS.values()
@@ -250,7 +251,7 @@ def check_metrics(protocol: ProbeProtocol, task: str, retrieval: bool = False) -
     ):
         if name not in allowed:
             raise UsageError(
-                f"task '{task}' requests metric '{name}': choose from {', '.join(allowed)}."
+                f"{label}: requests metric '{name}': choose from {', '.join(allowed)}."
             )
 
 

@@ -109,7 +109,7 @@ def resolve_settings(request: ProbeRequest, registry: Registry) -> ProbeSettings
     requested = dict(split_assignment(text, owner) for text in request.assignments)
     preset = recipe.preset("protocols").get(request.task, {})
     protocol = override(task.protocol, {**preset, **requested}, owner)
-    check_metrics(protocol, request.task, isinstance(task, StemRetrieval))
+    check_metrics(protocol, owner, isinstance(task, StemRetrieval))
     default = 1 if protocol.finetune else DEFAULT_SEEDS
     seeds = recipe.settings("probe", {"seeds": request.seeds}).get("seeds", default)
     if seeds < 1:

@@ -8,6 +8,7 @@ from mscol_cli.contracts.task import StemRetrieval, Task
 from mscol_cli.host import Part
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.task import validate_task
+from mscol_cli.host.guard import label_of
 from mscol_cli.probe.metrics import check_metrics
 
 DATA = Path("data")
@@ -30,7 +31,7 @@ def build_task(part: Part) -> Task:
     """
     task: Task = build_part(part, Task)
     validate_task(task)
-    check_metrics(task.protocol, part.name, isinstance(task, StemRetrieval))
+    check_metrics(task.protocol, label_of(task), isinstance(task, StemRetrieval))
     return task
 
 

@@ -19,6 +19,7 @@ from mscol_cli.store.joining import join, store_lock
 from mscol_cli.store.plan import Plan, PlannedTrack, Unit, is_planned
 from mscol_cli.system.files import existing_parent
 from mscol_cli.system.locks import Lock
+from mscol_cli.system.outcomes import warn_skipped
 from mscol_cli.system.signals import raise_if_interrupted
 
 _PAUSE = 0.5
@@ -47,6 +48,7 @@ class Worker:
         self.failures: list[tuple[str, str]] = []
         self._begun, self._seconds = time.monotonic(), 0.0
         self._counted: set[int] = set()
+        self._inputs = 0
 
     def run(self, plan: Plan, rank: int, workers: int, stored: int = 0) -> bool:
         """Fill units until all are done.
@@ -65,6 +67,8 @@ class Worker:
         total = stored + sum(len(unit.tracks) for unit in plan.units)
         self.progress.begin("separating", total, "tracks")
         self.progress.skip(stored)
+        # A store with tracks remains, also if its only input fails now: that is not an error.
+        self._inputs = total + (plan.line_bytes > 0)
         remaining: Plan | None = plan
         sealed = False
         # Another run may extend the plan meanwhile.
@@ -128,7 +132,7 @@ class Worker:
                 try:
                     self._write(track, separated, writer, unit)
                 except BadInputError as error:
-                    self.progress.warn(f"skipped {error}")
+                    warn_skipped(self.progress.warn, str(error), self._inputs)
                     failures.append((track.id, str(error)))
                 # A finished track is repeated only for the others of its group.
                 self.progress.advance(int(track.id not in done), **self._fields(len(failures)))

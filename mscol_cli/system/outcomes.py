@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,11 +31,12 @@ def resumable(kept: str) -> Iterator[None]:
         raise Interrupted(f"stopped; {kept}: run the same command again to resume") from None
 
 
+CHOOSE_ANOTHER = "check its permissions and the disk, or choose another path with -o."
 MAKE_ROOM = "make room or check the disk, then run the same command again"
 
 
 @contextmanager
-def writing(path: Path, advice: str = "use -o.") -> Iterator[None]:
+def writing(path: Path, advice: str = CHOOSE_ANOTHER) -> Iterator[None]:
     """Context for writing to a file or folder. Raises MscolError with advice instead of OSError."""
     try:
         yield
@@ -43,6 +44,12 @@ def writing(path: Path, advice: str = "use -o.") -> Iterator[None]:
         raise MscolError(
             f"{path} cannot be written ({error.strerror or error}): {advice}"
         ) from error
+
+
+def warn_skipped(warn: Callable[[str], None], reason: str, inputs: int) -> None:
+    """Warn of a skipped input. The reason of an only input is the error that ends the command."""
+    if inputs > 1:
+        warn(f"skipped {reason}")
 
 
 def input_failure(name: str, error: Exception) -> BadInputError:

@@ -16,7 +16,7 @@ from mscol_cli.engine.embedding import ClipEmbedding
 from mscol_cli.errors import UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.probe.head import Head, HeadRecord, read_head
-from mscol_cli.system.outcomes import Failures, nothing_usable, writing
+from mscol_cli.system.outcomes import Failures, nothing_usable, warn_skipped, writing
 from mscol_cli.system.units import counted
 from mscol_cli.tag.inputs import Embedded, TagInputs, find_tag_inputs
 from mscol_cli.tag.model import load_head_model
@@ -147,7 +147,7 @@ class _Tagging:
             elif is_silent_reason(str(result)):
                 silent += 1
             else:
-                progress.warn(f"skipped {result}")
+                warn_skipped(progress.warn, str(result), total)
                 self.failures.append((name, str(result)))
             progress.advance(failed=str(len(self.failures)))
         progress.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,11 @@ def read_object(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingDataError(f"{path} is missing: unpack the data set's metadata.") from None
+    except UnicodeDecodeError as error:
+        raise not_utf8(path) from error
+    except _RepeatedKeyError as error:
+        where = json_position(path, error.key, error.key)
+        raise BadInputError(f"{path}{where}: {error}: keep one.") from error
     except (ValueError, RecursionError) as error:
         raise BadInputError(f"{path} is not JSON ({error}): unpack it again.") from error
     if not isinstance(content, dict):
@@ -30,13 +36,52 @@ def read_object(path: Path) -> dict[str, Any]:
     return content
 
 
+class _RepeatedKeyError(ValueError):
+    """A key of an object occurs twice, with different values."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"'{key}' occurs twice, with different values")
+        self.key = key
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         for key, value in pairs:
             if content[key] != value:
-                raise ValueError(f"'{key}' occurs twice, with different values")
+                raise _RepeatedKeyError(key)
     return content
+
+
+def json_position(path: Path, *names: str) -> str:
+    """Position of a key in a JSON file, as `, line 5, column 3`; empty if it is not found.
+
+    Args:
+        path: The file.
+        names: The key, after the keys that lead to it; one that is given twice is its repetition.
+    """
+    text, start, end = path.read_text(encoding="utf-8-sig"), 0, 0
+    for name in names:
+        forms = "|".join(re.escape(json.dumps(name, ensure_ascii=ascii)) for ascii in (False, True))
+        match = re.compile(rf"(?:{forms})\s*:").search(text, end)
+        if match is None:
+            return ""
+        start, end = match.span()
+    before = text[:start]
+    return f", line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
+
+
+def not_utf8(path: Path) -> BadInputError:
+    """Build the error for a text file that is not in UTF-8, with the first such place."""
+    where = ""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                where = f", line {number}, byte {error.start + 1}"
+                break
+    return BadInputError(f"{path}{where}: not text in UTF-8: save it as UTF-8, or unpack it again.")
 
 
 class AudioFolders:

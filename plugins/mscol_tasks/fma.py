@@ -18,6 +18,7 @@ from mscol_tasks.files import absence_notes, with_audio
 from mscol_tasks.tables import Row, distinct, read_table
 
 SPLITS: dict[str, Split] = {"training": "train", "validation": "valid", "test": "test"}
+SUBSETS = ("", "small", "medium", "large")
 # Files of the archive without audio.
 EMPTY = frozenset({"099134", "108925", "133297"})
 # Files with at most two of the 30 seconds.
@@ -50,7 +51,7 @@ class FmaSmall(Task):
     def load(self, folder: Path) -> TaskData:
         """Read the table and find the clips."""
         path = folder / "fma_metadata" / "tracks.csv"
-        _, rows = read_table(path, ",", (SPLIT, SUBSET, GENRE), header_rows=2, index=ID)
+        _, rows = read_table(path, ",", (ID, SPLIT, SUBSET, GENRE), header_rows=2, index=ID)
         tracks = list(distinct(_small_tracks(rows), ID))
         classes = tuple(sorted({track.genre for track in tracks if track.genre}))
         named = [
@@ -77,9 +78,16 @@ def _audio(folder: Path, track: str) -> Path:
 def _small_tracks(rows: Iterable[Row]) -> Iterator[tuple[Row, str, _Track]]:
     for row in rows:
         track = f"{row.whole(ID):06d}"
-        if row.text(SUBSET) == "small":
+        if _subset(row) == "small":
             artist = row.text(ARTIST) if ARTIST in row else ""
             yield row, track, _Track(track, _split(row), row.text(GENRE), artist)
+
+
+def _subset(row: Row) -> str:
+    subset = row.text(SUBSET)
+    if subset not in SUBSETS:
+        raise row.problem(SUBSET, f"'{subset}' is not one of {', '.join(SUBSETS[1:])}")
+    return subset
 
 
 def _split(row: Row) -> Split:

@@ -18,7 +18,7 @@ from mscol_cli.api import (
     TaskItem,
     inside,
 )
-from mscol_tasks.files import absence_notes, with_audio
+from mscol_tasks.files import absence_notes, not_utf8, with_audio
 from mscol_tasks.tables import Row, distinct, read_table
 
 SPLITS: dict[str, Split] = {
@@ -106,7 +106,7 @@ def _clips(
         clip, path = str(row.whole("clip_id")), row.text("mp3_path")
         labels = tuple(label for label, tag in enumerate(classes) if row.flag(tag))
         split, audio = SPLITS.get(path.partition("/")[0]), _audio(folder, path)
-        if split is None or audio is None:
+        if split is None or audio is None or "/" not in path:
             raise row.problem("mp3_path", f"'{path}' is outside folders 0 to f")
         yield row, clip, TaskItem(clip, audio, split, labels, _groups(path))
 
@@ -132,7 +132,7 @@ def _own_tags(path: Path) -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     except UnicodeDecodeError as error:
-        raise BadInputError(f"{path} is not text in UTF-8 ({error}): write it again.") from error
+        raise not_utf8(path) from error
     tags = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not tags:
         raise BadInputError(f"{path} has no tags: write one per line, or remove the file.")

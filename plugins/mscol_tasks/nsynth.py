@@ -16,13 +16,14 @@ from mscol_cli.api import (
     TaskItem,
     inside,
 )
-from mscol_tasks.files import absence_notes, read_object, with_audio
+from mscol_tasks.files import absence_notes, json_position, read_object, with_audio
 from mscol_tasks.tables import whole_number
 
 FAMILIES = (
     "bass", "brass", "flute", "guitar", "keyboard", "mallet", "organ", "reed", "string",
     "synth_lead", "vocal",
 )  # fmt: skip
+FAMILY = "instrument_family"
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 
@@ -45,7 +46,7 @@ class NSynth(Task):
             path = folder / f"nsynth-{split}" / "examples.json"
             for item in _notes(path, split):
                 if item.id in named:
-                    raise BadInputError(f"{path}: note '{item.id}' is in two splits.")
+                    raise _problem(path, item.id, "is in two splits")
                 named[item.id] = item
         items, missing = with_audio([*named.values()], folder)
         return TaskData(FAMILIES, items, missing, absence_notes(FAMILIES, items))
@@ -55,7 +56,7 @@ def _notes(path: Path, split: Split) -> Iterator[TaskItem]:
     audio = path.parent / "audio"
     for key, example in read_object(path).items():
         if not isinstance(example, dict):
-            raise BadInputError(f"{path}: note '{key}' is not a JSON object: unpack it again.")
+            raise _problem(path, key, "is not a JSON object: unpack it again")
         family = _family(path, key, example)
         groups = {"instrument": _instrument(path, key, example)}
         yield TaskItem(key, _audio(path, audio, key), split, (family,), groups)
@@ -67,30 +68,31 @@ def _audio(path: Path, audio: Path, key: str) -> Path:
             return inside(audio, f"{key}.wav")
     except BadInputError:
         pass
-    raise BadInputError(f"{path}: note '{key}' is outside the folder audio.")
+    raise _problem(path, key, "is outside the folder audio")
 
 
 def _family(path: Path, key: str, example: Mapping[str, Any]) -> int:
-    if "instrument_family" not in example:
-        raise BadInputError(f"{path}: note '{key}' lacks instrument_family: unpack it again.")
-    value = example["instrument_family"]
+    if FAMILY not in example:
+        raise _problem(path, key, f"lacks {FAMILY}: unpack it again")
+    value = example[FAMILY]
     family = whole_number(str(value))
     if family is None or family >= len(FAMILIES):
-        raise BadInputError(
-            f"{path}: note '{key}' has instrument_family {value!r}, not a whole number from 0 to"
-            f" {len(FAMILIES) - 1}."
-        )
+        wanted = f"a whole number from 0 to {len(FAMILIES) - 1}"
+        raise _problem(path, key, f"has {FAMILY} {value!r}, not {wanted}", FAMILY)
     name = example.get("instrument_family_str", FAMILIES[family])
     if name != FAMILIES[family]:
-        raise BadInputError(
-            f"{path}: note '{key}' has instrument_family {family}, which is {FAMILIES[family]},"
-            f" and instrument_family_str {name!r}: correct one."
-        )
+        both = f"{FAMILY} {family}, which is {FAMILIES[family]}, and instrument_family_str {name!r}"
+        raise _problem(path, key, f"has {both}: correct one", FAMILY)
     return family
 
 
 def _instrument(path: Path, key: str, example: Mapping[str, Any]) -> str:
     name = example.get("instrument_str", key.partition("-")[0])
     if not isinstance(name, str) or not name:
-        raise BadInputError(f"{path}: note '{key}' has instrument_str {name!r}, not a name.")
+        raise _problem(path, key, f"has instrument_str {name!r}, not a name", "instrument_str")
     return name
+
+
+def _problem(path: Path, key: str, what: str, *fields: str) -> BadInputError:
+    """Build the error for a note, or for a field of it, with its location."""
+    return BadInputError(f"{path}{json_position(path, key, *fields)}: note '{key}' {what}.")

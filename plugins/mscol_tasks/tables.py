@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mscol_cli.api import BadInputError, MissingDataError
+from mscol_tasks.files import not_utf8
 
 T = TypeVar("T")
 # Biographies in metadata exceed the default limit of csv.
@@ -95,9 +96,9 @@ def read_table(
         MissingDataError: The file or a column is missing.
         BadInputError: The file is not such a table, or a row has more or fewer cells.
     """
+    _check_delimiter(path, delimiter)
     lines = _read_lines(path, delimiter)
     header = [cells for _, (_, cells) in zip(range(header_rows), lines, strict=False)]
-    _check_delimiter(path, header, delimiter)
     columns = _named_columns(path, header, required, index)
     width = max((len(cells) for cells in header), default=0)
     return columns, _rows(path, lines, columns, width, index)
@@ -122,14 +123,14 @@ def distinct(records: Iterable[tuple[Row, str, T]], column: str) -> Iterator[T]:
             raise row.problem(column, f"{name} is also in line {line}, with other values")
 
 
-def _read_lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _read_lines(path: Path, delimiter: str, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
     """Yield non-blank rows with the number of their first line."""
     csv.field_size_limit(MAX_CELL)
     line = 1
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             # Strict: otherwise an unclosed quote would turn the rest of the file into one cell.
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader = csv.reader(file, delimiter=delimiter, strict=strict)
             for cells in reader:
                 if any(cell.strip() for cell in cells):
                     yield line, cells
@@ -137,22 +138,25 @@ def _read_lines(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     except (FileNotFoundError, NotADirectoryError):
         raise MissingDataError(f"{path} is missing: unpack the data set's metadata.") from None
     except UnicodeDecodeError as error:
-        raise BadInputError(f"{path} is not text in UTF-8 ({error}): unpack it again.") from error
+        raise not_utf8(path) from error
     except csv.Error as error:
         raise BadInputError(
             f"{path}, line {line}: not a row of a table ({error}): unpack the file again."
         ) from error
 
 
-def _check_delimiter(path: Path, header: Sequence[Sequence[str]], delimiter: str) -> None:
+def _check_delimiter(path: Path, delimiter: str) -> None:
     """Raise BadInputError for a header with another delimiter, as a spreadsheet may save it."""
-    if not header or any(len(cells) > 1 for cells in header):
+    # Quoted cells with another delimiter between them are an error of a strict reader.
+    line, cells = next(_read_lines(path, delimiter, strict=False), (1, []))
+    if len(cells) != 1:
         return
     for other, name in _DELIMITERS.items():
-        if other in header[0][0]:
+        if other in cells[0]:
             raise BadInputError(
-                f"{path}, line 1: columns are separated by {name}, not by {_DELIMITERS[delimiter]}:"
-                f" unpack the original file, or save it with {_DELIMITERS[delimiter]}."
+                f"{path}, line {line}: columns are separated by {name}, not by"
+                f" {_DELIMITERS[delimiter]}: unpack the original file, or save it with"
+                f" {_DELIMITERS[delimiter]}."
             )
 
 

@@ -230,6 +230,7 @@ def test_a_terminal_of_80_columns_shows_lines_folded_at_words(tmp_path: Path) ->
     path = "a" * 30 + "/" + "b" * 60
     lines = in_terminal("embed", "x", "--model", "y", "-o", f"{path}.txt", cwd=tmp_path)
     assert any(f"{path}.txt" in line for line in lines)
+    assert max(len(line) for line in lines if path not in line) <= COLUMNS
     assert ".npz, .csv, .safetensors" in " ".join(" ".join(lines).split())
 
 

@@ -106,6 +106,15 @@ def test_nothing_is_written_when_no_input_can_be_used(tmp_path: Path) -> None:
     assert (tmp_path / "out.npz").read_text() == "mine"
 
 
+def test_the_reason_of_an_only_file_is_printed_once(
+    mscol: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write_audio(tmp_path / "short.wav", tones(0.5))
+    untrained = ["--model", "untrained", "--encoder", "small", "--device", "cpu"]
+    assert mscol("embed", "short.wav", *untrained, "-o", "v") == 1
+    assert capsys.readouterr().err.count("0.500 s") == 1
+
+
 def test_an_empty_folder_is_missing_data(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingDataError, match="no audio files"):

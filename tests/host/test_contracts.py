@@ -253,6 +253,8 @@ Halves.batch_samples = 10**9
         ("str = lambda row: 'same'", 2, "'same'"),
         ("Clips.load = lambda s, f: None", 2, "load returned NoneType"),
         ("Clips.load = lambda s, f: 1 / 0", 1, "music: ZeroDivisionError"),
+        ("def load(s, f): raise MemoryError\nClips.load = load", 1, "music: MemoryError"),
+        ("Clips.protocol = ProbeProtocol(metrics=('f2',))", 2, "requests metric 'f2': choose"),
         ("Clips.protocol = None", 2, "protocol is NoneType"),
         ("Clips.protocol = ProbeProtocol(metrics=())", 2, "metrics"),
         ("Clips.protocol = ProbeProtocol(hidden=-1)", 2, "its protocol: hidden must be at least 0"),

@@ -22,6 +22,7 @@ def cards(name="fine", options=NoOptions):
 """
 FINE = f"{CARD}@hookimpl\ndef mscol_tasks(): return cards()"
 LOUD = "import os\nprint('printed')\nos.system('echo by another process')\nos.write(1, b'bytes')\n"
+VANDAL = "import os, sys\nos.chdir('/')\nsys.stdout.close()\nsys.stderr.close()\n"
 THIEF = "import os, sys\nsys.stdout = sys.stderr = open(os.devnull, 'w')\n"
 
 
@@ -32,6 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_plugin("leaves", "import sys\nsys.exit(3)", folder)
     write_plugin("loud", LOUD + FINE.replace('"fine"', '"loud"'), folder)
     write_plugin("thief", THIEF + FINE.replace('"fine"', '"thief"'), folder)
+    write_plugin("vandal", VANDAL + FINE.replace('"fine"', '"vandal"'), folder)
     write_plugin("fine", FINE, folder)
     write_audio(folder / "music" / "a.wav", tones(2))
     return folder
@@ -50,7 +52,9 @@ def test_what_plugins_do_when_imported_leaves_json_alone(site: Path, command: st
     if command == "plugins":
         failed = [(one["plugin"], one["reason"]) for one in result["failed"]]
         assert failed == [("leaves", "it called sys.exit(3)")]
-        assert {"fine", "loud", "thief", "msa"} <= {one["name"] for one in result["plugins"]}
+        assert {"fine", "loud", "thief", "vandal", "msa"} <= {
+            one["name"] for one in result["plugins"]
+        }
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_resuming_a_finished_run_says_so_without_importing_torch(trained: Path) 
     )
     line = [sys.executable, "-c", program, str(trained)]
     done = subprocess.run(line, check=True, capture_output=True, text=True)
-    assert mentions(done.stderr, "all 6 updates", "--steps N")
+    assert mentions(done.stderr, "finished after 6 updates", "--steps N")
     assert done.stdout.startswith(f"{trained}: 6 steps, loss ")
 
 
@@ -118,7 +118,7 @@ def test_a_finished_run_given_options_that_need_a_closer_look_is_not_trained(
 ) -> None:
     before = (trained / "state.json").read_text()
     assert mscol("pretrain", store, "--resume", "-o", trained, "--opt", "silent_share=0.5") == 0
-    assert "all 6 updates" in capsys.readouterr().err
+    assert "finished after 6 updates" in capsys.readouterr().err
     assert (trained / "state.json").read_text() == before
     assert mscol("pretrain", "--resume", "-o", trained, "--batch-size", 4) == 2
     assert "batch_size 8 -> 4" in capsys.readouterr().err

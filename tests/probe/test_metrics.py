@@ -60,8 +60,8 @@ def test_no_class_to_score_is_not_a_number() -> None:
 
 def test_a_metric_that_does_not_fit_the_task_is_refused() -> None:
     protocol = ProbeProtocol(multilabel=True, select="average_precision", metrics=("accuracy",))
-    with pytest.raises(UsageError, match=r"'mine' .*'accuracy'"):
-        metrics.check_metrics(protocol, "mine")
+    with pytest.raises(UsageError, match=r"task 'mine': requests .*'accuracy'"):
+        metrics.check_metrics(protocol, "task 'mine'")
 
 
 def resampled(name: str, scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:

@@ -125,8 +125,10 @@ def test_any_rate_and_channel_count_is_taken(tmp_path: Path, rate: int, channels
 def test_nothing_usable_seals_nothing(tmp_path: Path) -> None:
     music = tmp_path / "music"
     write_audio(music / "short.wav", tones(0.5))
+    heard = Heard()
     with pytest.raises(BadInputError, match="one crop needs"):
-        separate(music)
+        separate(music, heard=heard)
+    assert not heard.warnings  # the error has the reason
     (music / "empty.wav").touch()
     with pytest.raises(BadInputError, match="of 2 inputs"):
         separate(music)

@@ -262,11 +262,12 @@ def test_bad_files_are_named_and_skipped(
 
 
 def test_nothing_is_written_if_no_file_can_be_used(
-    mscol: Command, head: Path, tmp_path: Path
+    mscol: Command, capsys: pytest.CaptureFixture[str], head: Path, tmp_path: Path
 ) -> None:
     write_audio(tmp_path / "in" / "short.wav", tones(0.2))
     assert mscol("tag", "in", "--head", head, "-o", "out/tags.json", "--device", "cpu") == 1
     assert not list((tmp_path / "out").iterdir())
+    assert capsys.readouterr().err.count("0.200 s") == 1
 
 
 def test_the_model_is_named_if_the_recorded_one_is_gone(

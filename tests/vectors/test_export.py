@@ -13,6 +13,7 @@ from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter, export
 from mscol_cli.vectors.export import check_export_path, export_vectors
 from tests.conftest import Command
+from tests.helpers.messages import mentions
 from tests.helpers.vectors import FORMATS, read_table
 from tests.vectors.test_folder import HEADER, add, opened, vectors
 
@@ -114,6 +115,14 @@ def test_the_command_exports(mscol: Command, folder: Path, capsys: Capture) -> N
     assert read_table(folder.parent / "out.npz").ids[-1] == "c"
     assert mscol("vectors", "export", folder, "-o", "out.txt") == 2
     assert mscol("vectors", "export", folder.parent, "-o", "out.npz") == 4
+
+
+def test_a_path_that_cannot_be_written_is_named_with_advice(
+    mscol: Command, folder: Path, capsys: Capture
+) -> None:
+    Path("file").touch()
+    assert mscol("vectors", "export", folder, "-o", "file/out.npz") == 1
+    assert mentions(capsys.readouterr().err, "file/out.npz cannot be written", "another path with")
 
 
 def test_the_command_describes_a_folder(mscol: Command, folder: Path, capsys: Capture) -> None:

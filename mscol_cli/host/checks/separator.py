@@ -68,9 +68,8 @@ def validate_separated(separated: object, sources: Sequence[str], samples: int, 
         _check_waveform(separated[name], name, samples, label)
     for name in separated:
         if name not in (MIXTURE, *sources):
-            raise breach(
-                label, f"separate returned {name!r}, which is not in sources: {', '.join(sources)}"
-            )
+            declared = ", ".join(sources) or "it has none"
+            raise breach(label, f"separate returned {name!r}, which is not in sources: {declared}")
 
 
 def _check_sources(sources: object, label: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mscol_cli.api import BadInputError, NoOptions, TaskData
+from mscol_cli.api import BadInputError, MissingDataError, NoOptions, TaskData
 from mscol_tasks.fma import FmaSmall
 from mscol_tasks.mtat import MagnaTagATune
 from mscol_tasks.nsynth import NSynth
@@ -94,7 +94,9 @@ def test_an_id_with_other_values_than_before_is_refused(tmp_path: Path) -> None:
         load_fma(tmp_path, rows)
 
 
-@pytest.mark.parametrize("path", ["0/../../a.mp3", "/0/a.mp3", "0//a.mp3", "0/a\0.mp3", "g/a.mp3"])
+@pytest.mark.parametrize(
+    "path", ["0/../../a.mp3", "/0/a.mp3", "0", "0//a.mp3", "0/a\0.mp3", "g/a.mp3"]
+)
 def test_a_clip_outside_the_folders_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(BadInputError, match=r"line 2.*(outside folders 0 to f|NUL)"):
         load_mtat(tmp_path, f"2\t1\t0\t{path}\n")
@@ -128,6 +130,35 @@ def test_tracks_with_another_delimiter_are_refused(
         load_fma(tmp_path, table, "")
 
 
+def test_quoted_cells_with_another_delimiter_are_refused_in_the_same_words(tmp_path: Path) -> None:
+    header = '"clip_id","guitar","rock","mp3_path"\n'
+    with pytest.raises(BadInputError, match=r"csv, line 1: .* by commas, not by tabs"):
+        load_mtat(tmp_path, '"2","1","0","0/a.mp3"\n', header)
+
+
+def test_text_in_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
+    load_mtat(tmp_path, "2\t1\t0\t0/a.mp3\n")
+    table = tmp_path / "annotations_final.csv"
+    table.write_bytes(table.read_bytes() + b"6\t0\t1\t0/b\xe9.mp3\n")
+    with pytest.raises(BadInputError, match=r"csv, line 3, byte 10: not text in UTF-8"):
+        MagnaTagATune(NoOptions()).load(tmp_path)
+    load_nsynth(tmp_path, json.dumps({NOTE: {"instrument_family": 3}}))
+    (tmp_path / "nsynth-train/examples.json").write_text("{}", encoding="utf-16")
+    with pytest.raises(BadInputError, match=r"json, line 1, byte 1: not text in UTF-8"):
+        NSynth(NoOptions()).load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["index", "Unnamed: 0"])
+def test_tracks_without_ids_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MissingDataError, match="no columns track_id: unpack"):
+        load_fma(tmp_path, "2,training,small,Rock\n", name + FMA)
+
+
+def test_a_subset_that_is_unknown_is_refused_with_its_place(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"line 4, column 'set\.subset': 'Small'"):
+        load_fma(tmp_path, "2,training,Small,Rock\n")
+
+
 @pytest.mark.parametrize(
     "table",
     [
@@ -151,8 +182,9 @@ def test_a_family_may_be_a_float_that_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("family", [3.5, True, None, -1, 11, [3]])
 def test_a_family_that_is_not_whole_is_refused(tmp_path: Path, family: object) -> None:
-    with pytest.raises(BadInputError, match=r"examples\.json: note 'bass.*instrument_family"):
-        load_nsynth(tmp_path, json.dumps({NOTE: {"instrument_family": family}}))
+    notes = {NOTE: {"pitch": 60, "instrument_family": family}}
+    with pytest.raises(BadInputError, match=r"json, line 4, column 3: note 'bass.*_family"):
+        load_nsynth(tmp_path, json.dumps(notes, indent=1))
 
 
 @pytest.mark.parametrize(
@@ -187,8 +219,8 @@ def test_a_note_outside_its_folder_is_refused(tmp_path: Path, key: str) -> None:
 def test_a_note_that_is_there_twice_is_refused_unless_both_are_the_same(tmp_path: Path) -> None:
     note = f'"{NOTE}": {{"instrument_family": %d}}'
     assert len(load_nsynth(tmp_path, f"{{{note % 0}, {note % 0}}}").items) == 1
-    with pytest.raises(BadInputError, match="twice"):
-        load_nsynth(tmp_path, f"{{{note % 0}, {note % 1}}}")
+    with pytest.raises(BadInputError, match=r"json, line 2, column 1: .*twice"):
+        load_nsynth(tmp_path, f"{{{note % 0},\n{note % 1}}}")
     with pytest.raises(BadInputError, match="is in two splits"):
         load_nsynth(tmp_path, f"{{{note % 0}}}", f"{{{note % 0}}}")
 
