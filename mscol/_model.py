@@ -29,9 +29,10 @@ from mscol_cli.engine.embedding import (
 from mscol_cli.engine.models import Model as LoadedModel
 from mscol_cli.engine.models import resolve_model
 from mscol_cli.engine.waveform_encoder import WaveformEncoder
-from mscol_cli.engine.waveforms import load_waveform
+from mscol_cli.engine.waveforms import Waveform, load_waveform
 from mscol_cli.errors import BadInputError, UsageError
 from mscol_cli.host import load_registry
+from mscol_cli.system.outcomes import warn_short
 
 Errors: TypeAlias = Literal["raise", "nan"]
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -226,7 +227,10 @@ class Model:
         network = self.encoder.network
         device = device_of(network)
         if paths is not None:
-            decode = partial(load_waveform, warn=progress.warn)
+
+            def decode(path: Path, rate: int) -> Waveform:
+                return load_waveform(path, rate, partial(warn_short, progress.warn, str(path)))
+
             yield from embed_files(network, paths, device=device, decode=decode)
         else:
             clip = Clip("the waveform", as_mono(audio, sample_rate, self.sample_rate))

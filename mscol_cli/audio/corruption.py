@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from mscol_cli.audio.decode import FloatArray, read_audio
+from mscol_cli.audio.decode import FloatArray, OnShort, read_audio
 from mscol_cli.audio.resample import resample_array
 from mscol_cli.audio.write import INT16_SCALE
 
@@ -55,7 +54,7 @@ def load_corrupted(
     path: Path,
     sample_rate: int,
     corruption: Corruption,
-    warn: Callable[[str], None] | None = None,
+    on_short: OnShort | None = None,
 ) -> FloatArray:
     """Decode a file to mono, corrupt it and resample it.
 
@@ -67,7 +66,7 @@ def load_corrupted(
         path: The file.
         sample_rate: Sample rate of the result in Hz.
         corruption: Kind and strength.
-        warn: As for `read_audio`.
+        on_short: As for `read_audio`.
 
     Returns:
         (samples,).
@@ -75,7 +74,7 @@ def load_corrupted(
     Raises:
         BadInputError: The file cannot be decoded.
     """
-    audio = read_audio(path, warn)
+    audio = read_audio(path, on_short)
     mono, rate = audio.samples.mean(axis=0, dtype=np.float32), audio.sample_rate
     if corruption.kind == "mp3":
         mono, rate = through_mp3(mono, rate, corruption.amount)

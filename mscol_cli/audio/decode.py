@@ -23,6 +23,8 @@ from mscol_cli.errors import BadInputError
 from mscol_cli.system.signals import raise_if_interrupted
 
 FloatArray = NDArray[np.float32]
+OnShort = Callable[[str], None]
+"""Takes a description of the audio that a file lacks."""
 
 _BLOCK = 1 << 20  # samples per channel
 _BLOCK_VALUES = 1 << 21  # over all channels, before and after resampling
@@ -160,12 +162,12 @@ def open_audio(path: Path, quick: bool = False) -> Iterator[AudioStream]:
             reader.close()
 
 
-def read_audio(path: Path, warn: Callable[[str], None] | None = None) -> Audio:
+def read_audio(path: Path, on_short: OnShort | None = None) -> Audio:
     """Decode a file at its own sample rate, with all channels.
 
     Args:
         path: The file.
-        warn: Called with a line if part of the file is missing, possibly from another thread.
+        on_short: Called if part of the file is missing, possibly from another thread.
 
     Raises:
         BadInputError: As `open_audio` and `AudioStream.blocks`.
@@ -175,8 +177,8 @@ def read_audio(path: Path, warn: Callable[[str], None] | None = None) -> Audio:
         # A copy frees a block that is part of a larger array.
         single = len(blocks) == 1 and blocks[0].base is None
         samples = blocks[0] if single else np.concatenate(blocks, axis=1)
-        if warn is not None and stream.shortfall is not None:
-            warn(f"short {path}: {stream.shortfall}")
+        if on_short is not None and stream.shortfall is not None:
+            on_short(stream.shortfall)
         return Audio(samples, stream.sample_rate, stream.declared, stream.shortfall)
 
 
@@ -222,15 +224,13 @@ def durations(path: Path) -> tuple[float | None, float | None]:
         return None, None
 
 
-def load_mono(
-    path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
-) -> FloatArray:
+def load_mono(path: Path, sample_rate: int, on_short: OnShort | None = None) -> FloatArray:
     """Decode a file, average its channels and resample it.
 
     Args:
         path: The file.
         sample_rate: Sample rate of the result in Hz.
-        warn: As for `read_audio`.
+        on_short: As for `read_audio`.
 
     Returns:
         (samples,).
@@ -238,7 +238,7 @@ def load_mono(
     Raises:
         BadInputError: As `read_audio`.
     """
-    audio = read_audio(path, warn)
+    audio = read_audio(path, on_short)
     mono = audio.samples.mean(axis=0, dtype=np.float32)
     return resample_array(mono, audio.sample_rate, sample_rate)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from mscol_cli.audio.decode import FloatArray, open_audio
+from mscol_cli.audio.decode import FloatArray, OnShort, open_audio
 from mscol_cli.audio.resample import StreamResampler
 
 PIECE = 1 << 23
@@ -16,7 +16,7 @@ is resampled at once, as by `load_mono`."""
 
 
 def mono_pieces(
-    path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
+    path: Path, sample_rate: int, on_short: OnShort | None = None
 ) -> Iterator[FloatArray]:
     """Decode a file piece by piece, average its channels and resample it.
 
@@ -25,7 +25,7 @@ def mono_pieces(
     Args:
         path: The file.
         sample_rate: Sample rate of the pieces in Hz.
-        warn: As for `read_audio`.
+        on_short: As for `read_audio`.
 
     Yields:
         Pieces of shape (samples,).
@@ -39,8 +39,8 @@ def mono_pieces(
         # At a low sample rate, few samples become a long piece.
         samples = int(PIECE * min(1.0, stream.sample_rate / sample_rate))
         yield from resampled_pieces(_gathered(mono, samples), stream.sample_rate, sample_rate)
-        if warn is not None and stream.shortfall is not None:
-            warn(f"short {path}: {stream.shortfall}")
+        if on_short is not None and stream.shortfall is not None:
+            on_short(stream.shortfall)
 
 
 def resampled_pieces(

@@ -42,7 +42,7 @@ def info(path: VectorsFolder, json: Json = False) -> None:
 
 @vectors.command()
 def ls(path: VectorsFolder, json: Json = False) -> None:
-    """List the files: vectors, windows, id, and the reason of a failure."""
+    """List the files: vectors, windows, id, and the reason of a failure or missing audio."""
     from mscol_cli.vectors import VectorFolder
 
     entries = VectorFolder.open(path).entries
@@ -110,8 +110,14 @@ def _format_info(info: VectorsInfo) -> Iterator[str]:
     yield f"{format_bytes(info.bytes)}{unused}"
     if info.failures:
         yield f"files without vectors: {info.failures:,} (see 'mscol vectors ls')"
+    if info.short:
+        yield f"files with missing audio: {info.short:,} (see 'mscol vectors ls')"
 
 
 def _format_entry(entry: VectorEntry) -> str:
-    reason = f": {printable(entry.failure)}" if entry.failure is not None else ""
-    return f"{entry.rows:6} {entry.windows:6} {printable(entry.id)}{reason}"
+    remark = ""
+    if entry.failure is not None:
+        remark = f": {printable(entry.failure)}"
+    elif entry.shortfall is not None:
+        remark = f": short: {printable(entry.shortfall)}"
+    return f"{entry.rows:6} {entry.windows:6} {printable(entry.id)}{remark}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mscol_cli.audio import AudioListing, check_unique, find_audio
+from mscol_cli.audio import AudioListing, OnShort, check_unique, find_audio
 from mscol_cli.audio.mono import PIECE, resampled_pieces
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.engine.embedding import Clip
@@ -25,8 +25,7 @@ from mscol_cli.system.files import absolute_path, file_hash, is_regular
 from mscol_cli.system.outcomes import Failures, input_failure
 from mscol_cli.vectors import FileVersion, VectorEntry
 
-Warn = Callable[[str], None]
-Known = tuple[NDArray[np.float32], int]
+Known = tuple[NDArray[np.float32], VectorEntry]
 FindKnown = Callable[[str | None], Known | None]
 SILENT = "the source is silent"
 """End of the reason why a track has no vector of a source that it lacks. This is not a failure."""
@@ -55,14 +54,14 @@ class Input:
         """Name in messages."""
         return str(self.path) if self.track is None else f"{self.path}: track {self.id}"
 
-    def read(self, sample_rate: int, warn: Warn | None = None) -> Waveform:
-        """Read the waveform at a sample rate in Hz; `warn` receives warnings of the decoder.
+    def read(self, sample_rate: int, on_short: OnShort | None = None) -> Waveform:
+        """Read the waveform at a sample rate in Hz; `on_short` as for `load_waveform`.
 
         Raises:
             BadInputError: It cannot be read, or the track lacks the source (`SILENT`).
         """
         if self.track is None:
-            return load_waveform(self.path, sample_rate, warn)
+            return load_waveform(self.path, sample_rate, on_short)
         waveform = self.track(sample_rate)
         if isinstance(waveform, np.ndarray) and not waveform.any():
             raise BadInputError(f"{self.name}: {SILENT}")
@@ -84,7 +83,8 @@ class Loaded:
         version: State of the file when it was read.
         sha256: SHA-256 of the file, or of the record of a track; None if it cannot be read.
         clip: The clip or its failure; None if its vectors are known.
-        known: Vectors of the same content, and the number of windows they were pooled from.
+        known: Vectors of the same content, and their entry.
+        shortfall: Description of audio that the decoder missed; None if it missed none.
     """
 
     input: Input
@@ -92,6 +92,7 @@ class Loaded:
     sha256: str | None
     clip: Clip | BadInputError | None
     known: Known | None = None
+    shortfall: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,27 +157,28 @@ def find_inputs(paths: Sequence[Path], source: str) -> Inputs:
     return Inputs(clips, list(map(absolute_path, paths)), list(listing.failures))
 
 
-def load(one: Input, sample_rate: int, find: FindKnown, warn: Warn | None = None) -> Loaded:
+def load(one: Input, sample_rate: int, find: FindKnown) -> Loaded:
     """Read a clip. Any exception becomes its failure.
 
     Args:
         one: The input.
         sample_rate: Sample rate of the waveform in Hz.
         find: Finds the vectors of a SHA-256; a file whose vectors are known is not decoded.
-        warn: Receives warnings of the decoder.
     """
     version, digest = one.version, one.sha256
+    shortfalls: list[str] = []
     try:
         if one.track is None:
             version, digest = FileVersion.of(one.path), _hash(one.path)
         if version is not None and (known := find(digest)) is not None:
             return Loaded(one, version, digest, None, known)
-        waveform = one.read(sample_rate, warn)
+        waveform = one.read(sample_rate, shortfalls.append)
         if one.track is None and FileVersion.of(one.path) != version:
             raise UnreadableInputError(f"{one.path}: changed while it was read; try again")
     except Exception as error:
         return Loaded(one, version, digest, input_failure(one.name, error))
-    return Loaded(one, version, digest, Clip(one.name, waveform))
+    clip = Clip(one.name, waveform)
+    return Loaded(one, version, digest, clip, shortfall=next(iter(shortfalls), None))
 
 
 def _hash(path: Path) -> str | None:

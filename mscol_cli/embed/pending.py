@@ -80,12 +80,12 @@ class KnownContent:
         }
 
     def find(self, sha256: str | None) -> Known | None:
-        """Vectors of files with this hash, and their number of windows; None if unknown."""
+        """Vectors of files with this hash, and their entry; None if unknown."""
         entry = self._entries.get(sha256 or "")
         if entry is None:
             return None
         try:
-            return self._folder.read(entry), entry.windows
+            return self._folder.read(entry), entry
         except MscolError:  # damaged: the file is embedded again
             return None
 

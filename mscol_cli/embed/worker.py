@@ -25,7 +25,7 @@ from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError
 from mscol_cli.system.files import absolute_path
 from mscol_cli.system.locks import Lock
-from mscol_cli.system.outcomes import warn_skipped
+from mscol_cli.system.outcomes import warn_short, warn_skipped
 from mscol_cli.system.prefetch import map_ahead
 from mscol_cli.system.signals import raise_if_interrupted
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter
@@ -150,7 +150,10 @@ class Worker:
 
     def _load(self, claimed: tuple[Path, Input]) -> tuple[Path, Loaded]:
         path, clip = claimed
-        return path, load(clip, self._encoder.sample_rate, self._known, self._progress.warn)
+        loaded = load(clip, self._encoder.sample_rate, self._known)
+        if loaded.shortfall is not None:
+            warn_short(self._progress.warn, clip.name, loaded.shortfall)
+        return path, loaded
 
     def _embed(self, loaded: Iterator[Loaded], writer: VectorWriter) -> None:
         waiting: deque[Loaded] = deque()
@@ -169,9 +172,15 @@ class Worker:
         """Yield the clips that the folder does not know by another name or date."""
         for part in loaded:
             if part.known is not None and part.version is not None:
-                vectors, count = part.known
-                name, digest = part.input.id, part.sha256
-                writer.add(name, part.version, vectors, windows=count, sha256=digest)
+                vectors, known = part.known
+                writer.add(
+                    part.input.id,
+                    part.version,
+                    vectors,
+                    windows=known.windows,
+                    sha256=part.sha256,
+                    shortfall=known.shortfall,
+                )
             elif part.clip is not None:
                 # Its waveform is freed once it is embedded.
                 waiting.append(replace(part, clip=None))
@@ -193,7 +202,14 @@ class Worker:
                 warn_skipped(self._progress.warn, str(error), self._inputs)
             return
         assert version is not None
-        writer.add(name, version, vectors, windows=len(result.windows), sha256=digest)
+        writer.add(
+            name,
+            version,
+            vectors,
+            windows=len(result.windows),
+            sha256=digest,
+            shortfall=part.shortfall,
+        )
 
     def _report(self) -> None:
         self._progress.advance(self._pending.update(), failed=str(self.failed))

@@ -143,6 +143,9 @@ def _finish(
     silent = sum(map(is_silent, folder.entries))
     if silent:
         progress.note(f"no vector for {counted(silent, 'track')}: {request.source} is silent")
+    if short := sum(entry.shortfall is not None for entry in folder.entries):
+        where = "" if target.is_file else f": see 'mscol vectors ls {target.folder}'"
+        progress.note(f"a part of the audio is missing in {counted(short, 'file')}{where}")
     failures = failures_of(folder, inputs)
     names = [clip.id for clip in inputs.clips]
     if not any(entry.rows for name in names if (entry := folder.find(name)) is not None):

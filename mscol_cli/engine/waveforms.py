@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mscol_cli.audio.decode import FloatArray
+from mscol_cli.audio.decode import FloatArray, OnShort
 from mscol_cli.audio.mono import mono_pieces
 from mscol_cli.errors import BadInputError
 from mscol_cli.system.outcomes import input_failure
@@ -48,21 +48,19 @@ class LongWaveform:
 Waveform = FloatArray | LongWaveform
 
 
-def load_waveform(
-    path: Path, sample_rate: int, warn: Callable[[str], None] | None = None
-) -> Waveform:
+def load_waveform(path: Path, sample_rate: int, on_short: OnShort | None = None) -> Waveform:
     """Decode a file to mono; if it exceeds `MAX_IN_MEMORY` samples, only measure it.
 
     Args:
         path: The file.
         sample_rate: Sample rate of the result in Hz.
-        warn: As for `read_audio`.
+        on_short: As for `read_audio`; it is called before this function returns.
 
     Raises:
         BadInputError: As `read_audio`; `LongWaveform.pieces` raises nothing else.
     """
     pieces = partial(_file_pieces, path, sample_rate)
-    return read_or_measure(pieces, partial(mono_pieces, path, sample_rate, warn))
+    return read_or_measure(pieces, partial(mono_pieces, path, sample_rate, on_short))
 
 
 def read_or_measure(pieces: Pieces, first: Pieces | None = None) -> Waveform:

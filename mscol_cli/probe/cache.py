@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,16 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mscol_cli.audio import Corruption, load_corrupted
+from mscol_cli.audio import Corruption, OnShort, load_corrupted
 from mscol_cli.cache.folder import in_use, lock_for_use, vectors_folder
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.embedding import Decode, ReadClip, embed_clips, read_ahead
+from mscol_cli.engine.embedding import ReadClip, embed_clips, read_ahead
 from mscol_cli.engine.models import Model
 from mscol_cli.engine.vector_header import vector_header
-from mscol_cli.engine.waveforms import load_waveform
+from mscol_cli.engine.waveforms import Waveform, load_waveform
 from mscol_cli.errors import BadInputError, MscolError
 from mscol_cli.probe.mapped import MAX_BYTES, MappedWindows
 from mscol_cli.probe.windows import Windows
+from mscol_cli.system.outcomes import warn_short
 from mscol_cli.vectors import FileVersion, VectorEntry, VectorFolder, VectorWriter
 
 FloatArray = NDArray[np.float32]
@@ -35,14 +36,15 @@ class CacheClip:
     Attributes:
         id: Its name in the cache, unique among all clips of all data.
         name: Its name in messages.
-        read: Reads its waveform.
+        read: Reads its waveform at a sample rate in Hz, and calls its second argument if a part of
+            the audio is missing.
         version: State of its file; None if it cannot be accessed, then nothing is cached.
         sha256: Hash of what determines the waveform; None if the version alone decides.
     """
 
     id: str
     name: str
-    read: ReadClip
+    read: Callable[[int, OnShort], Waveform]
     version: FileVersion | None
     sha256: str | None = None
 
@@ -61,11 +63,13 @@ class Embedded:
             memory.
         counts: (clips,) int64 windows per clip, 0 for a clip that could not be embedded.
         failures: Reason of each failure, by row of the clip.
+        shortfalls: Description of missing audio of each other clip that is short, by row.
     """
 
     windows: Windows
     counts: NDArray[np.int64]
     failures: Mapping[int, str]
+    shortfalls: Mapping[int, str]
 
 
 @contextmanager
@@ -98,9 +102,12 @@ def embed_cached(
         progress: Receives warnings and the progress.
         corruption: Corruption to apply to each file first.
     """
-    decode: Decode = partial(load_waveform, warn=progress.warn)
-    if corruption is not None:
-        decode = partial(load_corrupted, corruption=corruption, warn=progress.warn)
+
+    def decode(path: Path, sample_rate: int, on_short: OnShort) -> Waveform:
+        if corruption is None:
+            return load_waveform(path, sample_rate, on_short)
+        return load_corrupted(path, sample_rate, corruption, on_short)
+
     versions = map(FileVersion.of, paths)
     clips = [
         CacheClip(version.path if version else "", str(path), partial(decode, path), version)
@@ -130,21 +137,39 @@ def embed_cached_clips(
     missing = [row for row, entry in enumerate(entries) if entry is None]
     progress.advance(len(clips) - len(missing))
     failures: dict[int, str] = {}
-    readers = ((clips[row].name, clips[row].read) for row in missing)
+    shortfalls = {
+        row: entry.shortfall
+        for row, entry in enumerate(entries)
+        if entry is not None and entry.shortfall is not None
+    }
+    readers = (_reader(row, clips[row], shortfalls, progress) for row in missing)
     with _Cache(folder, progress) as cache:
         waveforms = read_ahead(readers, model.encoder.sample_rate)
         results = embed_clips(model.encoder, waveforms, device=device)
         for row, result in zip(missing, results, strict=True):
             if isinstance(result, BadInputError):
                 failures[row] = str(result)
+                shortfalls.pop(row, None)
             else:
-                cache.add(row, clips[row], result.windows)
+                cache.add(row, clips[row], result.windows, shortfalls.get(row))
             progress.advance()
     folder.refresh()
     for row, name in cache.stored.items():
         entries[row] = _reread(folder, name)
     windows, counts = _joined(folder, entries, cache.unstored)
-    return Embedded(windows, counts, failures)
+    return Embedded(windows, counts, failures, shortfalls)
+
+
+def _reader(
+    row: int, clip: CacheClip, shortfalls: dict[int, str], progress: Progress
+) -> tuple[str, ReadClip]:
+    """Name and reader of a clip. The reader records missing audio, and warns of it."""
+
+    def on_short(shortfall: str) -> None:
+        shortfalls[row] = shortfall
+        warn_short(progress.warn, clip.name, shortfall)
+
+    return clip.name, lambda sample_rate: clip.read(sample_rate, on_short)
 
 
 def _find_intact(folder: VectorFolder, clips: Sequence[CacheClip]) -> list[VectorEntry | None]:
@@ -184,14 +209,16 @@ class _Cache:
         self.stored: dict[int, str] = {}
         self.unstored: dict[int, FloatArray] = {}
 
-    def add(self, row: int, clip: CacheClip, windows: FloatArray) -> None:
+    def add(self, row: int, clip: CacheClip, windows: FloatArray, shortfall: str | None) -> None:
         # Vectors are kept until they are on disk.
         self.unstored[row] = windows
         if clip.version is not None and self._works:
             with self._or_warning():
                 if self._writer is None:
                     self._writer = VectorWriter(self._folder)
-                self._writer.add(clip.id, clip.version, windows, sha256=clip.sha256)
+                self._writer.add(
+                    clip.id, clip.version, windows, sha256=clip.sha256, shortfall=shortfall
+                )
                 self._waiting[row] = clip.id
                 if self._writer.flush(only_if_due=True):
                     self._flushed()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -28,11 +28,13 @@ class EmbeddedTask:
         items: Clips that could be embedded, by split.
         clips: Windows and labels of these clips in the same order, by split.
         failures: Name and reason of each clip that could not be embedded.
+        shortfalls: Description of missing audio, by name of the clip.
     """
 
     items: Mapping[Split, Sequence[TaskItem]]
     clips: Mapping[Split, ClipWindows]
     failures: Sequence[tuple[str, str]]
+    shortfalls: Mapping[str, str] = field(default_factory=dict)
 
 
 def embed_task(
@@ -43,18 +45,21 @@ def embed_task(
     items: dict[Split, Sequence[TaskItem]] = {}
     clips: dict[Split, ClipWindows] = {}
     failures: list[tuple[str, str]] = []
+    shortfalls: dict[str, str] = {}
     with open_cache(model) as cache:
         for split in SPLITS:
             listed = [item for item in data.items if item.split == split]
             paths = [item.path for item in listed]
             embeddings = embed_cached(cache, model, paths, device, progress)
             failures += [(listed[row].id, reason) for row, reason in embeddings.failures.items()]
+            short = sorted(embeddings.shortfalls.items())
+            shortfalls |= {listed[row].id: reason for row, reason in short}
             kept = np.flatnonzero(embeddings.counts)
             items[split] = [listed[row] for row in kept]
             targets = clip_targets(items[split], len(data.classes))
             clips[split] = ClipWindows(embeddings.windows, embeddings.counts[kept], targets)
     progress.end()
-    return EmbeddedTask(items, clips, failures)
+    return EmbeddedTask(items, clips, failures, shortfalls)
 
 
 def select_clips(embedded: EmbeddedTask, split: Split, kept: BoolArray) -> EmbeddedTask:
@@ -62,10 +67,11 @@ def select_clips(embedded: EmbeddedTask, split: Split, kept: BoolArray) -> Embed
     clips, items = embedded.clips[split], embedded.items[split]
     mask = np.repeat(kept, clips.counts)
     chosen = ClipWindows(select(clips.windows, mask), clips.counts[kept], clips.targets[kept])
-    return EmbeddedTask(
-        {**embedded.items, split: [items[row] for row in np.flatnonzero(kept).tolist()]},
-        {**embedded.clips, split: chosen},
-        embedded.failures,
+    chosen_items = [items[row] for row in np.flatnonzero(kept).tolist()]
+    return replace(
+        embedded,
+        items={**embedded.items, split: chosen_items},
+        clips={**embedded.clips, split: chosen},
     )
 
 
@@ -76,8 +82,10 @@ def with_test(embedded: EmbeddedTask, embeddings: Embedded) -> EmbeddedTask:
     clips = ClipWindows(
         embeddings.windows, embeddings.counts[kept], embedded.clips["test"].targets[kept]
     )
-    return EmbeddedTask(
-        {**embedded.items, "test": items}, {**embedded.clips, "test": clips}, embedded.failures
+    return replace(
+        embedded,
+        items={**embedded.items, "test": items},
+        clips={**embedded.clips, "test": clips},
     )
 
 

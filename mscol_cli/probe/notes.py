@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mscol_cli.probe.result import ProbeResult, SharedGroups
 
 MAX_NAMES = 20
+PARTLY_MISSING = "a part of the audio is missing"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def result_notes(result: ProbeResult) -> Iterator[str]:
         yield f"audio missing ({len(result.missing)}): {_names(result.missing)}"
     if failures := [name for name, _ in result.failures]:
         yield f"audio not usable ({len(failures)}): {_names(failures)}"
+    if short := list(result.shortfalls):
+        yield f"{PARTLY_MISSING} ({len(short)}): {_names(short)}"
 
 
 def collect_notes(results: Iterable[tuple[str, ProbeResult]]) -> list[Note]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mscol_cli.pages.page import Block, Page, Section, Table, Text, listing
 from mscol_cli.probe.attribution import attribution_section
 from mscol_cli.probe.metrics import CLASS_ORDER, find_metric
-from mscol_cli.probe.notes import shared_lines
+from mscol_cli.probe.notes import PARTLY_MISSING, shared_lines
 from mscol_cli.probe.result import ClassScore, ProbeResult, Score, ScoredSet
 from mscol_cli.probe.saved_head import SavedHead
 
@@ -40,6 +40,8 @@ def _blocks(result: ProbeResult) -> Iterator[Block]:
     yield from listing("Audio missing", result.missing)
     unusable = [f"{name}: {reason}" for name, reason in result.failures]
     yield from listing("Audio not usable", unusable)
+    short = [f"{name}: {reason}" for name, reason in result.shortfalls.items()]
+    yield from listing(PARTLY_MISSING.capitalize(), short)
 
 
 def _score_table(result: ProbeResult) -> Table:

@@ -181,6 +181,7 @@ class ProbeResult:
         best_epochs: Best epoch of the classifier of each seed.
         missing: Clips in the metadata that have no audio.
         failures: Name and reason of each clip whose audio could not be used.
+        shortfalls: What is missing of each clip of which a part is missing, by name of the clip.
         notes: Notes on the scores.
         seconds: Duration of each stage.
         multilabel: Whether a clip may have several labels.
@@ -210,6 +211,7 @@ class ProbeResult:
     best_epochs: Sequence[int] = ()
     missing: Sequence[str] = ()
     failures: Sequence[tuple[str, str]] = ()
+    shortfalls: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     multilabel: bool = False

@@ -203,6 +203,7 @@ def _result(
         best_epochs=tuple(probe.best_epoch for probe in trained.probes),
         missing=tuple(data.missing),
         failures=tuple(embedded.failures),
+        shortfalls=dict(embedded.shortfalls),
         notes=(*trained.notes, *overlap, *data.notes),
         multilabel=settings.protocol.multilabel,
         weight_decays=weight_decays(settings.protocol, trained.probes),

@@ -219,7 +219,7 @@ def _clips(store: Store, segments: NDArray[np.int64]) -> list[CacheClip]:
 
 
 def _read(
-    store: Store, track: int, start: int, samples: int, sample_rate: int
+    store: Store, track: int, start: int, samples: int, sample_rate: int, _on_short: object
 ) -> NDArray[np.float32]:
     """The mixture of a segment at a sample rate in Hz."""
     waveform = store.waveform(track)[start : start + samples]

@@ -19,7 +19,7 @@ from mscol_cli.store.joining import join, store_lock
 from mscol_cli.store.plan import Plan, PlannedTrack, Unit, is_planned
 from mscol_cli.system.files import existing_parent
 from mscol_cli.system.locks import Lock
-from mscol_cli.system.outcomes import warn_skipped
+from mscol_cli.system.outcomes import warn_short, warn_skipped
 from mscol_cli.system.signals import raise_if_interrupted
 
 _PAUSE = 0.5
@@ -166,7 +166,7 @@ class Worker:
             stamps = separated.stamps
             for stamp in stamps.values():
                 if stamp.shortfall is not None:
-                    self.progress.warn(f"short {track.id}: {stamp.name}: {stamp.shortfall}")
+                    warn_short(self.progress.warn, f"{track.id}: {stamp.name}", stamp.shortfall)
             if self.copies is not None and not self.copies.holds(track.id, stamps):
                 self.copies.write(track.id, stamps, separated.copies, separated.sample_rate)
             only_copies = any(planned.id == track.id and planned.stored for planned in unit.tracks)

@@ -52,6 +52,17 @@ def warn_skipped(warn: Callable[[str], None], reason: str, inputs: int) -> None:
         warn(f"skipped {reason}")
 
 
+def warn_short(warn: Callable[[str], None], name: str, shortfall: str) -> None:
+    """Warn of a file of which a part is missing.
+
+    Args:
+        warn: Prints the warning.
+        name: Name of the file.
+        shortfall: What is missing, as a phrase.
+    """
+    warn(f"short {name}: {shortfall}")
+
+
 def input_failure(name: str, error: Exception) -> BadInputError:
     """Turn an exception raised by one input into an error that loops over inputs skip.
 

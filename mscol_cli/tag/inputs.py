@@ -17,6 +17,7 @@ from mscol_cli.embed.inputs import Inputs, find_inputs
 from mscol_cli.engine.embedding import ClipEmbedding, embed_clips, read_ahead
 from mscol_cli.errors import BadInputError, UsageError
 from mscol_cli.probe.head import Head
+from mscol_cli.system.outcomes import warn_short
 from mscol_cli.tag.model import describe
 from mscol_cli.vectors import VectorEntry, VectorFolder, is_vector_folder
 
@@ -42,7 +43,10 @@ class TagInputs:
     def embed(self, encoder: Encoder, device: torch.device, progress: Progress) -> Embedded:
         """Embed the clips of files, folders and stores with an encoder on a device."""
         clips = self.audio.clips
-        readers = ((clip.name, partial(clip.read, warn=progress.warn)) for clip in clips)
+        readers = (
+            (clip.name, partial(clip.read, on_short=partial(warn_short, progress.warn, clip.name)))
+            for clip in clips
+        )
         waveforms = read_ahead(readers, encoder.sample_rate)
         results = embed_clips(encoder, waveforms, device=device)
         return zip((clip.id for clip in clips), results, strict=True)

@@ -25,6 +25,7 @@ class VectorsInfo:
         vectors: Number of vectors.
         windows: Number of windows they were computed from.
         failures: Number of files without vectors.
+        short: Number of files with vectors of which a part is missing.
         bytes: Size of all files of the folder.
         unused: Bytes of vectors that were replaced or removed.
     """
@@ -35,6 +36,7 @@ class VectorsInfo:
     vectors: int
     windows: int
     failures: int
+    short: int
     bytes: int
     unused: int
 
@@ -72,6 +74,7 @@ def info(path: Path) -> VectorsInfo:
         vectors=vectors,
         windows=sum(entry.windows for entry in entries),
         failures=sum(entry.failure is not None for entry in entries),
+        short=sum(entry.shortfall is not None for entry in entries),
         bytes=used_bytes(path),
         unused=max(0, stored - vectors * size),
     )

@@ -51,6 +51,7 @@ class VectorEntry:
         windows: Number of windows that were embedded; 0 if the file failed.
         rows: Number of vectors: `windows`, or 1 if they were pooled; 0 if the file failed.
         failure: Why the file could not be embedded; None if it was.
+        shortfall: Description of missing audio; None if the file is complete.
         shard: Number of the shard.
         row: Row of the first vector in the shard.
         crc32: CRC-32 of the bytes of the vectors.
@@ -66,6 +67,7 @@ class VectorEntry:
     windows: int = 0
     rows: int = 0
     failure: str | None = None
+    shortfall: str | None = None
     shard: int = 0
     row: int = 0
     crc32: int = 0
@@ -92,6 +94,7 @@ class VectorEntry:
         if self.failure is not None:
             return {name: getattr(self, name) for name in [*names, "failure"]}
         names += ["windows", "row", "crc32"]
+        names += ["shortfall"] if self.shortfall is not None else []
         return {**{name: getattr(self, name) for name in names}, "shard": shard}
 
     @staticmethod
@@ -100,11 +103,14 @@ class VectorEntry:
         content: Mapping[str, Any] = json.loads(line)
         entry = VectorEntry(**{**content, "shard": shard})
         numbers = (entry.rows, entry.row, entry.windows, entry.revision, entry.size, entry.crc32)
-        texts = (entry.id, entry.path, entry.sha256 or "", entry.failure or "")
+        texts = (entry.id, entry.path)
+        phrases = (entry.sha256, entry.failure, entry.shortfall)
         # One by one, as a folder may have millions of lines.
         if not all(type(value) is int for value in (*numbers, entry.mtime_ns)):
             raise TypeError("a number has another type")
-        if not all(isinstance(value, str) for value in texts):
+        if not all(isinstance(value, str) for value in texts) or not all(
+            value is None or isinstance(value, str) for value in phrases
+        ):
             raise TypeError("a text has another type")
         if min(numbers) < 0 or max(*numbers, abs(entry.mtime_ns)) >= _LARGEST:
             raise ValueError("a number is too small or too large")

@@ -54,6 +54,7 @@ class VectorWriter:
         *,
         windows: int | None = None,
         sha256: str | None = None,
+        shortfall: str | None = None,
     ) -> None:
         """Add the vectors of a file, replacing earlier ones.
 
@@ -63,6 +64,7 @@ class VectorWriter:
             vectors: (rows, dim).
             windows: Number of windows that were embedded; None for the number of rows.
             sha256: SHA-256 of the file, hex.
+            shortfall: Description of missing audio; None if the file is complete.
         """
         content = np.ascontiguousarray(vectors, self._folder.header.dtype).tobytes()
         entry = VectorEntry(
@@ -71,6 +73,7 @@ class VectorWriter:
             sha256=sha256,
             windows=len(vectors) if windows is None else windows,
             rows=len(vectors),
+            shortfall=shortfall,
             crc32=zlib.crc32(content),
         )
         self._append(entry, content)

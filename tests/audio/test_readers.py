@@ -20,7 +20,7 @@ from mscol_cli.audio.source import SourceFile
 from mscol_cli.errors import BadInputError, UnreadableInputError
 from tests.audio.table.build_mp3 import encoded
 from tests.audio.table.edit import mp3_frames, ogg_page, ogg_pages, ogg_position, riff, riff_chunks
-from tests.helpers.audio import tones, write_audio
+from tests.helpers.audio import tones, write_audio, write_short
 
 
 def renamed(path: Path, name: str) -> Path:
@@ -194,13 +194,11 @@ def test_blocks_stay_small_where_resampling_makes_them_long(tmp_path: Path) -> N
 
 
 def test_who_decodes_is_warned_of_a_short_file(tmp_path: Path) -> None:
-    path = write_audio(tmp_path / "a.mp3", tones(4.0))
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    path = write_short(tmp_path / "a.mp3", tones(4.0))
     said: list[str] = []
     read_audio(path, said.append)
     assert len(said) == 1
-    assert said[0].startswith(f"short {path}: ")
-    assert "header" in said[0]
+    assert "shorter than its header says" in said[0]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from mscol_cli.errors import BadInputError
 from mscol_cli.store import Store
 from mscol_cli.vectors import VectorEntry, VectorFolder, VectorHeader
 from tests.conftest import Command
-from tests.helpers.audio import tones, write_audio
+from tests.helpers.audio import tones, write_audio, write_short
 from tests.helpers.messages import mentions
 from tests.helpers.vectors import read_table
 
@@ -122,6 +122,31 @@ def test_failures_are_listed_and_tried_again(
     write_audio(music / "a" / "1.wav", tones(1.2))
     assert mscol("embed", music, *SMALL, "-o", "v") == 0
     assert set(listing(tmp_path / "v").values()) == {None}
+
+
+def test_short_files_are_listed_and_counted_in_every_run(
+    mscol: Command, tmp_path: Path, capsys: Capture
+) -> None:
+    path = write_short(tmp_path / "music" / "a.mp3", tones(4.0))
+    write_audio(tmp_path / "music" / "b.wav", tones(1.2))
+    note = "a part of the audio is missing in 1 file: see 'mscol vectors ls v'"
+    warning, missing = f"short {path.relative_to(tmp_path)}: ", "s shorter than its header says"
+    assert mscol("embed", "music", *SMALL, "-o", "v") == 0
+    errors = capsys.readouterr().err
+    assert errors.count(warning) == 1
+    assert mentions(errors, note)
+    path.rename(path.with_name("renamed.mp3"))
+    for _ in range(2):  # its vectors are copied, then kept
+        assert mscol("embed", "music", *SMALL, "-o", "v") == 0
+        errors = capsys.readouterr().err
+        assert "short" not in errors
+        assert mentions(errors, note)
+    assert mscol("vectors", "ls", "v") == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "short" in line)
+    assert " renamed.mp3: short: " in line
+    assert line.endswith(missing)
+    assert mscol("vectors", "info", "v") == 0
+    assert "files with missing audio: 1 (see 'mscol vectors ls')" in capsys.readouterr().out
 
 
 def test_a_file_that_no_longer_can_be_read_loses_its_vectors(

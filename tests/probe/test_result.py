@@ -10,6 +10,7 @@ import pytest
 
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.pages.render import page_markdown
+from mscol_cli.probe.notes import collect_notes
 from mscol_cli.probe.page import result_page
 from mscol_cli.probe.result import ClassScore, ProbeResult, Score, ScoredSet, read, write
 from mscol_cli.system.values import as_json
@@ -62,6 +63,17 @@ def test_the_page_holds_score_interval_spread_counts_and_all_left_out() -> None:
     assert "| test | 4 | 116 |" in text
     for part in ("msa-small-1@300", "filtered test set", "cello", "0/x.mp3", "12: truncated"):
         assert part in text
+
+
+def test_models_with_the_same_missing_audio_share_a_note() -> None:
+    short = replace(RESULT, shortfalls={"a.mp3": "1 s shorter", "b.mp3": "2 s shorter"})
+    notes = collect_notes([("one", short), ("two", short), ("three", RESULT)])
+    (models,) = (
+        note.models
+        for note in notes
+        if note.note == "a part of the audio is missing (2): a.mp3, b.mp3"
+    )
+    assert models == ("one", "two")
 
 
 def test_the_page_says_nothing_of_what_did_not_happen() -> None:

@@ -18,12 +18,13 @@ from mscol_cli.engine.models import resolve_model
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.probe.clips import SPLITS, RandomCrops, embed_task
+from mscol_cli.probe.notes import result_notes
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult, Score
 from mscol_cli.probe.settings import load_data, resolve_settings
 from mscol_cli.probe.workflow import run
 from mscol_cli.synthetic import Collection
-from tests.helpers.audio import tones, write_audio
+from tests.helpers.audio import tones, write_audio, write_short
 
 CLASSES = ("hiss", "hum", "silence")
 REGISTRY = load_registry()
@@ -198,6 +199,33 @@ def test_clips_that_cannot_be_used_are_named_and_shift_no_label(sounds: Path) ->
     assert result.test_sets[0].unscored == ("blank",)
     assert headline(result)["accuracy"].value == 1.0
     assert "bad.wav" in result.markdown_path.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cached", [True, False])
+def test_missing_audio_is_noted_in_every_probe(
+    sounds: Path, cached: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_short(sounds / "hum" / "cut.mp3", tones(4.0))
+    write_short(sounds / "hum" / "brief.mp3", tones(1.2))  # half of it is less than a window
+    if not cached:
+        (tmp_path / "occupied").write_text("")
+        monkeypatch.setenv("MSCOL_CACHE", str(tmp_path / "occupied"))
+    first, second = Witness(), Witness()
+    results = [probe(progress=first), probe(progress=second)]
+    for result in results:
+        assert list(result.shortfalls) == ["hum/cut.mp3"]
+        assert "a part of the audio is missing (1): hum/cut.mp3" in list(result_notes(result))
+        page = result.markdown_path.read_text()
+        assert "A part of the audio is missing (1)" in page
+        assert "hum/cut.mp3: 1." in page.replace("- ", "")
+        content = json.loads(result.json_path.read_text())
+        assert "shorter than its header says" in content["shortfalls"]["hum/cut.mp3"]
+    decoded = [
+        any("short" in line and "cut.mp3" in line for line in witness.warnings)
+        for witness in (first, second)
+    ]
+    assert decoded == [True, not cached]
 
 
 @pytest.mark.slow

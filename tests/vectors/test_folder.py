@@ -215,6 +215,19 @@ def test_a_failure_is_listed_without_vectors(filled: Path) -> None:
     assert folder.matrix().tolist() == vectors(3, 100.0).tolist()
 
 
+def test_missing_audio_is_recorded_only_where_it_is_missing(filled: Path) -> None:
+    with opened(filled) as writer:
+        writer.add("short", A, vectors(1), shortfall="1 s shorter than its header says")
+    (index,) = filled.glob("*.jsonl")
+    assert index.read_text().count("shortfall") == 1
+    entries = VectorFolder.open(filled).entries
+    found = {entry.id: entry.shortfall for entry in entries if entry.shortfall is not None}
+    assert found == {"short": "1 s shorter than its header says"}
+    assert len(entries) == 3
+    index.write_text(index.read_text().replace('"1 s shorter than its header says"', "[]"))
+    assert len(VectorFolder.open(filled).entries) == 2
+
+
 def test_an_open_folder_sees_what_is_added(filled: Path) -> None:
     folder, later = VectorFolder.open(filled), FileVersion("/music/c.wav", 30, 3)
     add(filled, {later: vectors(2, 7.0)})
