@@ -144,7 +144,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
             "HF_HUB_CACHE": str(home / "hub"),
             "HF_TOKEN_PATH": str(home / "token"),
             "HF_HUB_OFFLINE": False,
-            "HF_HUB_DISABLE_XET": True,  # uploads to a storage of another protocol
+            "HF_HUB_DISABLE_XET": True,  # its sessions outlive a server
         }
         for name, value in settings.items():
             monkeypatch.setattr(constants, name, value)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import av
 import soundfile
 
 from mscol_cli.audio import matroska, mpeg
-from mscol_cli.audio.headers import chunk_damage, joined_at, wave_format
+from mscol_cli.audio.headers import chunk_damage, data_bytes, joined_at, wave_format
 from mscol_cli.audio.libav import LibavReader, NoAudioError
 from mscol_cli.audio.limits import check_limits
 from mscol_cli.audio.ogg import scan_pages
@@ -18,6 +20,7 @@ from mscol_cli.errors import BadInputError
 _SNDFILE = frozenset(
     {b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"dns.", b"fLaC"}
 )
+_ZEROS = re.compile(rb"\x00{8192}")
 _OGG_HEAD = 64  # bytes in which a Vorbis stream names itself
 
 Reader = SndfileReader | LibavReader
@@ -43,10 +46,26 @@ def open_reader(source: SourceFile, quick: bool = False) -> Reader:
             check_limits(source.path, *declared)
     if quick:
         return _quickly(source)
+    _check_single(source)
     if is_matroska:
         cut = "cut off: its last block is incomplete" if matroska.is_cut(source) else None
         return LibavReader([source], damage=cut)
     return _ogg(source) if kind == b"OggS" else _libav(source)
+
+
+def _check_single(source: SourceFile) -> None:
+    if (second := joined_at(source)) is not None:
+        raise BadInputError(
+            f"{source.path}: a second file is joined to it at byte {second:,}; split them"
+        )
+
+
+def _check_zeros(source: SourceFile) -> None:
+    if (start := source.find(_ZEROS, 0)) is not None:
+        raise BadInputError(
+            f"{source.path}: damaged: zeros from byte {start:,}, which are not silence in its"
+            " codec; copy or download it again"
+        )
 
 
 def _quickly(source: SourceFile) -> Reader:
@@ -62,15 +81,19 @@ def _sndfile(source: SourceFile, quick: bool) -> Reader:
     """Open with libsndfile, or with FFmpeg for codecs that libsndfile lacks."""
     if (claimed := wave_format(source)) is not None:
         check_limits(source.path, *claimed)  # libsndfile reports 0 or 4 GHz as an internal error
-    if (second := joined_at(source)) is not None:
-        raise BadInputError(
-            f"{source.path}: a second file is joined to it at byte {second:,}; split them"
-        )
-    if not quick and (damage := chunk_damage(source)) is not None:
-        raise BadInputError(f"{source.path}: {damage}; export it again")
+    if not quick:
+        _check_single(source)
+        if (damage := chunk_damage(source)) is not None:
+            raise BadInputError(f"{source.path}: {damage}; export it again")
+    data = data_bytes(source) if source.at(0, 4) == b"riff" else None
+    if data is not None and data.declared and not data.missing:
+        # libsndfile takes chunks behind the samples of Wave64 for samples.
+        source = source.part(0, data.start + data.present)
     refusal: soundfile.LibsndfileError | None = None
     try:
         reader = SndfileReader(source)
+        if not quick and reader.zeros_are_loud:
+            _check_zeros(source)
         if not reader.better_by_ffmpeg:
             return reader
     except soundfile.LibsndfileError as error:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mscol_cli.audio.headers import DataBytes, data_bytes
+from mscol_cli.audio.headers import DataBytes, data_bytes, flac_samples
 from mscol_cli.audio.source import SourceFile
 
 _UNKNOWN = 1 << 36  # the maximum number of frames that FLAC can declare
-_SLACK = 8  # tolerance for AIFF headers, in bytes
+_SLACK = 8  # tolerance for headers of formats other than WAV, in bytes
+_WAVE = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 
 
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
@@ -31,7 +34,8 @@ class SndfileReader:
         lossless: Whether the codec is lossless, so that a missing sample is detected.
         damage: Known damage of the container; for others, libsndfile raises an error.
         better_by_ffmpeg: Whether the codec is MP3, ALAC, or ADPCM in WAV, where libsndfile misses
-            damage.
+            damage, or GSM in WAV, where it takes a byte of padding for a block.
+        zeros_are_loud: Whether bytes of 0 are far from silence, so that many of them are damage.
     """
 
     def __init__(self, source: SourceFile, damage: str | None = None) -> None:
@@ -40,21 +44,26 @@ class SndfileReader:
         self._data = data_bytes(source)
         if self._data is not None and self._data.declared is None:
             _finish_header(source, self._data)
+        self._slack = 0 if source.at(0, 4) in _WAVE else _SLACK
+        self._left = flac_samples(source)
+        self._total = self._left
+        if self._total is not None:
+            # Without a total, libsndfile reads on if the header counts too few.
+            source.overlay(21, bytes([source.at(21, 1)[0] & 0xF0]) + bytes(4))
         source.seek(0)
         self._file = _ForwardFile(source)
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.lossless = self._file.format != "OGG"
+        self.zeros_are_loud = self._file.subtype in ("ULAW", "ALAW", "PCM_U8")
         in_wav = self._file.format in ("WAV", "WAVEX")
         self.better_by_ffmpeg = self._file.subtype.startswith(("MPEG", "ALAC")) or (
-            in_wav and self._file.subtype in ("IMA_ADPCM", "MS_ADPCM")
+            in_wav and self._file.subtype in ("IMA_ADPCM", "MS_ADPCM", "GSM610")
         )
         self.declared = self._declared()
-        known = self._file.format == "FLAC" and self.declared is not None
-        self._left: int | None = int(self._file.frames) if known else None
 
     def _declared(self) -> float | None:
-        frames = int(self._file.frames)
+        frames = self._total or int(self._file.frames)
         if not 0 < frames < _UNKNOWN or self.sample_rate <= 0:
             return None
         if self._data is None:
@@ -67,19 +76,29 @@ class SndfileReader:
     @property
     def estimate(self) -> float | None:
         """Duration in seconds that is present; None if the header has none."""
-        frames = int(self._file.frames)
+        frames = self._total or int(self._file.frames)
         return frames / self.sample_rate if 0 < frames < _UNKNOWN else None
 
     def _is_cut(self) -> bool:
-        return self._data is not None and self._data.missing > _SLACK
+        return self._data is not None and self._data.missing > self._slack
 
     def read(self, frames: int) -> NDArray[np.float32]:
         """Read the next samples: (channels, at most `frames`); empty at the end."""
+        if self._left == 0:
+            return self._behind_total()
         if self._left is not None:
-            # libFLAC takes tags after the last frame for damage.
             frames = min(frames, self._left)
             self._left -= frames
         block: NDArray[np.float32] = self._file.read(frames, dtype="float32", always_2d=True)
+        return np.ascontiguousarray(block.T)
+
+    def _behind_total(self) -> NDArray[np.float32]:
+        """One sample behind those that the header of a FLAC file counts; mostly empty."""
+        block = np.empty((0, self.channels), dtype=np.float32)
+        # libFLAC takes tags after the last frame for damage.
+        with suppress(soundfile.LibsndfileError):
+            block = self._file.read(1, dtype="float32", always_2d=True)
+        self._left = None if len(block) else 0
         return np.ascontiguousarray(block.T)
 
     def missing_share(self, decoded: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -12,7 +13,7 @@ from typing import Any
 from mscol_cli.errors import BadInputError, UnreadableInputError
 
 _READ_AHEAD = 1 << 16
-_SEARCHED, _OVERLAP = 1 << 20, 16  # bytes read at a time, and overlap between reads
+_SEARCHED, _OVERLAP = 1 << 20, 32  # bytes read at a time, and overlap between reads
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -53,13 +54,17 @@ class SourceFile:
     def zeros_at_end(self) -> int:
         """Number of zero bytes at the end."""
         end = self.size
-        while end and not any(block := self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))):
+        while end:
+            block = self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))
+            if block.strip(b"\0"):
+                break
             end -= len(block) or end
         block = self.at(max(0, end - _READ_AHEAD), min(end, _READ_AHEAD))
         return self.size - end + len(block) - len(block.rstrip(b"\0"))
 
     def find(self, pattern: re.Pattern[bytes], start: int) -> int | None:
-        """Offset of the first match of a short pattern from `start`; None without a match."""
+        """Offset of the first match of a pattern from `start`; None without a match. One of more
+        than 32 bytes may be missed where it crosses a multiple of 1 MiB."""
         while len(block := self.at(start, _SEARCHED)) > _OVERLAP:
             if match := pattern.search(block):
                 return start + match.start()
@@ -153,4 +158,6 @@ def _unreadable(path: Path, error: OSError) -> UnreadableInputError:
         return UnreadableInputError(f"{path}: no such file")
     if isinstance(error, PermissionError):
         return UnreadableInputError(f"{path}: no permission to read it")
+    if error.errno == errno.ELOOP:
+        return UnreadableInputError(f"{path}: is a link that leads back to itself; remove it")
     return UnreadableInputError(f"{path}: cannot be read ({error.strerror}); check the disk")

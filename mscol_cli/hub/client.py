@@ -73,21 +73,23 @@ def download(name: HubName, files: Sequence[str] = FILES) -> Snapshot:
 
 def _check_hash(name: HubName, path: Path) -> None:
     """Compare a file with its hash on the Hub: SHA-256 for large files, git's hash for others. The
-    client does not check it, but stores the file under this name and links to it.
+    client does not check it, but links to a file of this name. That may be a link, too: to a file
+    with a hash of the storage Xet as its name.
 
     Raises:
         UsageError: The hash differs.
     """
-    stored = path.resolve()
-    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", stored.name):
+    expected = path.readlink().name if path.is_symlink() else ""
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", expected):
         return  # without links, a copy has another name
-    if len(stored.name) == SHA256_DIGITS:
-        actual = file_hash(stored)
+    if len(expected) == SHA256_DIGITS:
+        actual = file_hash(path)
     else:
-        content = stored.read_bytes()
+        content = path.read_bytes()
         head = f"blob {len(content)}\0".encode()
         actual = hashlib.sha1(head + content, usedforsecurity=False).hexdigest()
-    if actual != stored.name:
+    if actual != expected:
+        stored = path.resolve()
         raise UsageError(
             f"{name}: {path.name} differs from its hash on the Hub: delete {stored}, and try again."
         )

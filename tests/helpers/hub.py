@@ -1,4 +1,6 @@
-"""A server that answers the Hub's client as the Hub does: repositories, commits, LFS files."""
+"""A server that answers the Hub's client as the Hub does: repositories, commits, files by Git LFS
+and by Xet.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,15 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.helpers.xet import XetStorage
 
 TOKEN = "hf_of_a_test"
 LARGE = (".safetensors", ".bin")
@@ -50,6 +55,7 @@ class Hub:
         url: Address of the server.
         repositories: By `ORG/NAME`.
         objects: Uploaded LFS objects by SHA-256.
+        xet: Storage of the other protocol for large files.
         requests: Method and path of each request.
         agents: User-Agent of each request.
         refusal: Status of answers to commits; None commits.
@@ -58,6 +64,7 @@ class Hub:
     url: str = ""
     repositories: dict[str, Repository] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
+    xet: XetStorage = field(default_factory=XetStorage)
     requests: list[str] = field(default_factory=list)
     agents: list[str] = field(default_factory=list)
     refusal: int | None = None
@@ -149,6 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._batch()
         elif parts[0] == "objects":
             self._object(parts[1])
+        elif parts[0] in ("v1", "v2", "xorbs"):
+            self._xet(parts)
         elif len(parts) > 4 and parts[2] == "resolve":
             self._resolve(self._find("/".join(parts[:2])), parts[3], "/".join(parts[4:]))
         else:
@@ -180,6 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _api(self, repository: Repository, parts: list[str]) -> None:
         kind, revision = [*parts, "revision", "main"][:2] if not parts else parts[:2]
+        if kind in ("xet-read-token", "xet-write-token"):
+            self._xet_token(writes=kind == "xet-write-token")
+            return
         if kind in ("preupload", "commit"):
             if not self._authorised:
                 raise _Refused(403, "Forbidden")
@@ -227,6 +239,45 @@ class _Handler(BaseHTTPRequestHandler):
             self.served.objects[oid] = self.body
         self._send(self.served.objects[oid])
 
+    def _xet_token(self, writes: bool) -> None:
+        if writes and not self._authorised:
+            raise _Refused(403, "Forbidden")
+        token, expires = "write" if writes else "read", int(time.time()) + 3600
+        headers = {
+            "X-Xet-Cas-Url": self.served.storage,
+            "X-Xet-Access-Token": token,
+            "X-Xet-Token-Expiration": str(expires),
+        }
+        answer = {"casUrl": self.served.storage, "accessToken": token, "exp": expires}
+        self._send(answer, 200, headers)
+
+    def _xet(self, parts: list[str]) -> None:
+        storage, token = self.served.xet, self.headers.get("Authorization")
+        if parts[0] == "xorbs":
+            first, last = self.headers["Range"].removeprefix("bytes=").split("-")
+            self._send(storage.xorbs[parts[1]][int(first) : int(last) + 1], 206)
+        elif token not in ("Bearer write", "Bearer read"):
+            raise _Refused(401, "Unauthorized")
+        elif parts[:2] == ["v2", "reconstructions"]:
+            self._send(storage.reconstruction(parts[2], f"{self.served.storage}/xorbs"))
+        elif token == "Bearer write" and parts[:2] == ["v1", "xorbs"]:
+            storage.xorbs[parts[-1]] = self.body
+            self._send({"was_inserted": True})
+        elif token == "Bearer write" and parts == ["v1", "shards"]:
+            storage.add_shard(self.body)
+            self._send({"result": 1})
+        else:
+            raise _Refused(404, "NotFound")
+
+    def _uploaded(self, oid: str) -> bytes:
+        """Content of a large file, which must have been uploaded."""
+        xet = self.served.xet
+        if oid in xet.files:
+            self.served.objects[oid] = content = xet.content(xet.files[oid])
+            if hashlib.sha256(content).hexdigest() != oid:
+                raise _Refused(400, "another hash")
+        return self.served.objects[oid]
+
     def _commit(self, repository: Repository) -> None:
         if self.served.refusal is not None:
             raise _Refused(self.served.refusal, "refused by the test")
@@ -237,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
             if line["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             if line["key"] == "lfsFile":
-                files[value["path"]] = self.served.objects[value["oid"]]
+                files[value["path"]] = self._uploaded(value["oid"])
         sha = repository.commit(files)
         self._send({"commitUrl": f"{self.served.url}/x/y/commit/{sha}", "commitOid": sha})
 
@@ -254,6 +305,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.served.objects[oid] = content
             headers |= {"X-Linked-ETag": f'"{oid}"', "X-Linked-Size": str(len(content))}
             headers["Location"] = f"{self.served.storage}/objects/{oid}"
+            if file := self.served.xet.files.get(oid):
+                headers["X-Xet-Hash"] = file.hash
+                repository_name = self.path.partition("/resolve/")[0]
+                route = f"/api/models{repository_name}/xet-read-token/{sha}"
+                headers["X-Xet-Refresh-Route"] = self.served.url + route
             self._send(b"", 302, headers)
         else:
             self._send(content, 200, headers)

@@ -32,9 +32,12 @@ import mscol_cli.separate.workflow
 import mscol_cli.study.workflow
 import mscol_cli.tag.workflow
 from mscol_cli.__main__ import main as run_mscol
+from mscol_cli.vectors.folder import VectorFolder
+from mscol_cli.vectors.header import HEADER
 
 LOADED = (onnx, torchaudio, mscol_cli)
 PASSING = {"tensorboard", ".lock", "used"}
+CACHE = "cache"
 DATED = {".json", ".jsonl", ".html", ".md"}
 """Files with dates, which later commands may change."""
 JOINED = "levels.npy"
@@ -76,13 +79,22 @@ def files(folder: Path) -> list[Path]:
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Every file and link by its path, with its content."""
-    return {
+    """Every file and link by its path, with its content; of a cache its vectors, in any order."""
+    cached = [header.parent for header in (folder / CACHE).rglob(HEADER)]
+    found = {
         str(path.relative_to(folder)): f"-> {path.readlink()}"
         if path.is_symlink()
         else fingerprint(path)
         for path in files(folder)
+        if path.parent not in cached
     }
+    for path in cached:
+        vectors, name = VectorFolder.open(path), str(path.relative_to(folder))
+        found |= {
+            f"{name}/{entry.id}": sha256(vectors.read(entry).tobytes()).hexdigest()[:16]
+            for entry in vectors.entries
+        }
+    return found
 
 
 def stamps(folder: Path, expected: Mapping[str, str]) -> dict[str, int]:
@@ -156,4 +168,4 @@ def prepare(folder: Path) -> None:
     """Coarse pictures, which take most of the time of a report, and a cache in the folder."""
     mscol_cli.pages.pictures.VECTORS = ()  # type: ignore[assignment]
     mscol_cli.pages.pictures.DOTS_PER_INCH = 36
-    os.environ["MSCOL_CACHE"] = str(folder / "cache")
+    os.environ["MSCOL_CACHE"] = str(folder / CACHE)

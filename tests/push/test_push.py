@@ -80,14 +80,16 @@ def test_a_pushed_model_embeds_as_the_run(
 
 @pytest.mark.slow
 @pytest.mark.processes
+@pytest.mark.parametrize("without_xet", ["1", "0"])
 def test_the_client_is_set_by_its_environment_variables(
-    hub: Hub, run: Path, song: Path, tmp_path: Path
+    hub: Hub, run: Path, song: Path, tmp_path: Path, without_xet: str
 ) -> None:
     environment = {
         "HF_ENDPOINT": hub.url,
         "HF_HOME": str(tmp_path / "home"),
         "HF_TOKEN": TOKEN,
-        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_XET": without_xet,
+        "HF_XET_XORB_COMPRESSION_POLICY": "none",
     }
     push = ["push", run, f"hf:{NAME}", "--license", "mit", "--private"]
     done = run_mscol(*push, folder=tmp_path, **environment)
@@ -100,6 +102,8 @@ def test_the_client_is_set_by_its_environment_variables(
     assert done.stderr.count(b"\n") == 1
     assert any((tmp_path / "home" / "hub").glob("models--me--my-model/snapshots/*"))
     assert any(agent.startswith("mscol/") for agent in hub.agents)
+    assert bool(hub.xet.xorbs) == (without_xet == "0")
+    assert any("/v2/reconstructions/" in line for line in hub.requests) == bool(hub.xet.xorbs)
 
 
 def test_only_settings_and_weights_are_downloaded(
@@ -124,6 +128,23 @@ def test_a_file_that_differs_from_its_hash_is_refused(
         assert mscol(*embed) == 2
         assert f"{name} differs from its hash" in capsys.readouterr().err
         link.resolve().write_bytes(content)
+
+
+def test_the_hash_is_found_where_the_client_shares_files_among_repositories(
+    mscol: Command, hub: Hub, published: Repository, song: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    embed = ["embed", song, "--model", f"hf:{NAME}", "--device", "cpu"]
+    assert mscol(*embed) == 0
+    (link,) = (tmp_path / "hf" / "hub").rglob("encoder.safetensors")
+    blob = link.parent / link.readlink()
+    shared = tmp_path / "hf" / "hub" / "blobs" / ("0" * 64)
+    shared.parent.mkdir()
+    blob.rename(shared)
+    blob.symlink_to(shared)
+    assert mscol(*embed) == 0
+    shared.write_bytes(shared.read_bytes() + b" ")
+    assert mscol(*embed) == 2
+    assert f"differs from its hash on the Hub: delete {shared}" in capsys.readouterr().err
 
 
 def test_a_revision_is_pinned(hub: Hub, published: Repository) -> None:

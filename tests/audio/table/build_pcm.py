@@ -121,6 +121,11 @@ def adpcm(codec: str) -> bytes:
     return ffmpeg(chirp(3, RATE), RATE, "wav", codec)
 
 
+def gsm() -> bytes:
+    """Blocks of 65 bytes, of which there is an odd number: a byte of padding follows."""
+    return sndfile(chirp(3, 8000), 8000, "WAV", "GSM610")
+
+
 def au_unknown_size() -> bytes:
     """AU allows for a size that is not known."""
     content = written("AU", "PCM_16")
