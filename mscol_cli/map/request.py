@@ -23,7 +23,7 @@ class MapRequest:
         "folder|cluster|FILE[:COLUMN]",
         key="color",
     )
-    clusters: int = parameter(8, "Number of clusters (k-means).", "N")
+    clusters: int = parameter(7, "Number of clusters (k-means). Up to 7 differ in colour.", "N")
     title: str | None = parameter(
         None, "Heading of the page. [default: name of the folder]", "TEXT"
     )

@@ -134,7 +134,7 @@ def _draw(figure: Figure, ax: Axes, panel: Panel) -> None:
     if (limits := panel.limits) is not None:
         _cut(ax, panel, limits)
     if panel.x_label in INTEGER_LABELS:
-        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.grid(color="0.9", linewidth=0.6)
     ax.set_axisbelow(True)

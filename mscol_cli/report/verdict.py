@@ -161,7 +161,8 @@ def _listed(parts: Sequence[str]) -> str:
 def _interval(first: FoundProbe, pair: Comparison) -> str:
     """Interval of the difference from the perspective of the first model."""
     sign = 1 if pair.first == first.model else -1
-    low, high = sorted((sign * pair.low, sign * pair.high))
+    # Adding 0 turns -0.0, a turned 0, into 0.0.
+    low, high = sorted((sign * pair.low + 0.0, sign * pair.high + 0.0))
     return f"{low:.3f} to {high:.3f}"
 
 

@@ -17,7 +17,8 @@ from mscol_cli.runs.record import open_runs
 from mscol_cli.runs.request import PlotRequest
 
 AXES = {"steps": "updates", "hours": "hours of training", "pairs": "pairs seen"}
-MINUTES = "minutes of training"
+SHORTER = ((120, 1, "seconds of training"), (3600, 60, "minutes of training"))
+"""Units of shorter runs: upper limit in seconds, seconds per unit and label of the x-axis."""
 MAX_POINTS = 300
 """Maximum number of points of a curve. A longer curve is averaged to reduce noise."""
 ORDER = tuple(WATCHED)
@@ -140,8 +141,8 @@ def run_panels(runs: Sequence[RunCurves], metrics: Sequence[str], x: str) -> lis
     Args:
         runs: Runs, one curve each in every panel.
         metrics: Names as in metrics.jsonl.
-        x: Quantity on the x-axis, one of `AXES`. Hours become minutes if every run is shorter than
-            one hour.
+        x: Quantity on the x-axis, one of `AXES`. Hours become minutes or seconds if every run is
+            shorter than one hour or two minutes.
     """
     return [_panel(runs, name, x) for name in metrics]
 
@@ -169,8 +170,9 @@ def _axis(runs: Sequence[RunCurves], x: str) -> tuple[str, float]:
     """Label of the x-axis, and the steps, pairs or seconds per unit."""
     if x != "hours":
         return AXES[x], 1
-    short = max((run.longest or 0.0 for run in runs), default=0.0) < 3600
-    return (MINUTES, 60) if short else (AXES[x], 3600)
+    longest = max((run.longest or 0.0 for run in runs), default=0.0)
+    units = ((label, size) for limit, size, label in SHORTER if longest < limit)
+    return next(units, (AXES[x], 3600))
 
 
 def _curve(run: RunCurves, name: str, x: str, size: float, style: int) -> Curve | None:

@@ -107,3 +107,9 @@ def test_words_are_folded_and_lose_their_middle() -> None:
 
 def test_ink_is_read_on_its_ground() -> None:
     assert (ink(1, 1, 1), ink(0, 0, 0), ink(0.2, 0.1, 0.4)) == ("black", "white", "white")
+
+
+def test_updates_are_counted_in_whole_numbers_for_a_single_point_too() -> None:
+    figure = draw_panels([Panel("loss", "updates", "loss", [Curve("a", [10.0], [1.0])])])
+    (ax,) = figure.axes
+    assert all(tick == round(tick) for tick in ax.get_xticks())

@@ -91,6 +91,11 @@ def test_none_of_the_leads_may_be_settled(tmp_path: Path) -> None:
     assert "None of its leads is settled: over b (by 0.025, 95 % interval " in said
 
 
+def test_an_interval_that_ends_at_0_has_no_sign_there(tmp_path: Path) -> None:
+    said = first_sentence([probed(tmp_path, "a", 20), probed(tmp_path, "b", 21)])
+    assert said.startswith("b is ahead of a on fma by 0.025 accuracy (95 % interval 0.000 to 0.")
+
+
 def test_equal_scores_put_nobody_ahead(tmp_path: Path) -> None:
     said = first_sentence([probed(tmp_path, name, 30) for name in ("a", "b")])
     assert said.startswith("a and b score the same on fma (95 % interval 0.000 to 0.000): not")

@@ -380,7 +380,14 @@ def test_hours_are_those_of_lines_that_say_so() -> None:
     assert (panel.curves[0].x, panel.curves[0].y) == ([0.0, 1.0], [3.0, 1.0])
 
 
-def test_the_time_of_a_run_that_logged_none_is_that_of_its_pairs_in_minutes_where_short() -> None:
-    lines = [{"step": step, "loss": 1.0, "pairs_per_second": 4.0} for step in (30, 60)]
+@pytest.mark.parametrize(
+    ("unit", "speed", "times"),
+    [("seconds", 8.0, [30.0, 60.0]), ("minutes", 4.0, [1.0, 2.0]), ("hours", 0.04, [1.667, 3.333])],
+)
+def test_the_time_of_a_run_that_logged_none_is_that_of_its_pairs_in_a_unit_that_suits(
+    unit: str, speed: float, times: list[float]
+) -> None:
+    lines = [{"step": step, "loss": 1.0, "pairs_per_second": speed} for step in (30, 60)]
     (panel,) = run_panels([RunCurves("run", lines, 8)], ["loss"], "hours")
-    assert (panel.x_label, panel.curves[0].x) == ("minutes of training", [1.0, 2.0])
+    assert panel.x_label == f"{unit} of training"
+    assert panel.curves[0].x == pytest.approx(times, abs=1e-3)
