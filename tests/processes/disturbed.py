@@ -1,6 +1,6 @@
 """Runs a command twice at once, with a clock that is set back, or on a small or read-only disk.
 
-    LD_PRELOAD=faults.so python disturbed.py KIND FOLDER CASES VERIFY LAST ARGUMENT...
+    LD_PRELOAD=faults.so python disturbed.py KIND FOLDER CASES VERIFY LAST TIMED ARGUMENT...
 
 KIND is one of KINDS; the other arguments are those of `faulty.py`. Prints as JSON how many cases
 were tried, which did not hold, and the messages. Only the administrator can mount a small disk.
@@ -23,7 +23,7 @@ from typing import Any
 
 from mscol_cli.system.files import used_bytes
 from tests.processes.faulty import FLOCK, NEVER, Trial, arm, bounded, last_line, problem, shim
-from tests.processes.reruns import content, emptied, ended, prepare, start, wait_for_write
+from tests.processes.reruns import emptied, ended, prepare, start, wait_for_write
 
 LIMIT_S = 240
 DAYS_BACK = 3 * 86_400
@@ -137,7 +137,7 @@ def main(kind: str, cases: int, trial: Trial) -> None:
     if (code := bounded(trial.folder, trial.arguments, trial.log)) != 0:
         sys.exit(f"exit code {code}: {trial.log.read_text()}")
     seconds = time.monotonic() - begun
-    trial.expected = content(trial.folder)
+    trial.expected = trial.content()
     wrong, messages = dict[str, Any](), Counter[str]()
     for number in range(cases):
         ends, found = case(kind, trial, rng, seconds)
@@ -151,7 +151,7 @@ def main(kind: str, cases: int, trial: Trial) -> None:
 
 
 if __name__ == "__main__":
-    kind, folder, cases, verify, last, *arguments = sys.argv[1:]
+    kind, folder, cases, verify, last, timed, *arguments = sys.argv[1:]
     log, check = Path(folder).with_name("log"), verify.split()
-    trial = Trial(Path(folder), Path(folder), check, int(last), arguments, log)
+    trial = Trial(Path(folder), Path(folder), check, int(last), timed.split(), arguments, log)
     main(kind, int(cases), trial)

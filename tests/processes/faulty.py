@@ -1,11 +1,12 @@
 """Runs a command on a disk that fails, and again on a sound one: the end is an undisturbed run's.
 
-    LD_PRELOAD=faults.so python faulty.py FOLDER INPUTS CASES VERIFY LAST ARGUMENT...
+    LD_PRELOAD=faults.so python faulty.py FOLDER INPUTS CASES VERIFY LAST TIMED ARGUMENT...
 
-ARGUMENT... is a command line that runs in FOLDER, as in `killed_at_random.py`, INPUTS a folder that
-it reads, VERIFY a command line that checks the result, or empty, and LAST the exit code of a
-command whose result exists. CASES calls of each kind fail, one alone or all from it. Prints as JSON
-how many cases were tried, which did not hold, and the messages.
+ARGUMENT... is a command line that runs in FOLDER, as in `killed_at_random.py`, INPUTS a folder
+that it reads, VERIFY a command line that checks the result, or empty, LAST the exit code of a
+command whose result exists, and TIMED patterns of files that hold times. CASES calls of each kind
+fail, one alone or all from it. Prints as JSON how many cases were tried, which did not hold, and
+the messages.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,7 @@ class Trial:
     inputs: Path
     verify: Sequence[str]
     last: int
+    timed: Sequence[str]
     arguments: Sequence[str]
     log: Path
     expected: dict[str, str] = field(default_factory=dict)
@@ -109,9 +112,16 @@ class Trial:
         shim.fault_clear()
         return code, self.log.read_text()
 
+    def content(self) -> dict[str, str]:
+        """The content of the folder, without that of files that hold times."""
+        return {
+            name: "" if any(fnmatch(name, pattern) for pattern in self.timed) else value
+            for name, value in content(self.folder).items()
+        }
+
     def difference(self, inputs_failed: bool) -> str | None:
         """What differs from an undisturbed run; what could not be read may be added later."""
-        found = content(self.folder)
+        found = self.content()
         # A cache need not hold what could not be written to it.
         expected = {
             name: value
@@ -143,7 +153,7 @@ def main(cases: int, trial: Trial) -> None:
     emptied(trial.folder)
     if (code := bounded(trial.folder, trial.arguments, trial.log)) != 0:
         sys.exit(f"exit code {code}: {trial.log.read_text()}")
-    trial.expected = content(trial.folder)
+    trial.expected = trial.content()
     wrong, messages = dict[str, Any](), Counter[str]()
     for kind, (call, error) in KINDS.items():
         calls = trial.calls(call)
@@ -162,6 +172,6 @@ def main(cases: int, trial: Trial) -> None:
 
 
 if __name__ == "__main__":
-    folder, inputs, cases, verify, last, *arguments = sys.argv[1:]
-    log, check = Path(folder).with_name("log"), verify.split()
-    main(int(cases), Trial(Path(folder), Path(inputs), check, int(last), arguments, log))
+    folder, inputs, cases, verify, last, timed, *arguments = sys.argv[1:]
+    log, check, places = Path(folder).with_name("log"), verify.split(), (Path(folder), Path(inputs))
+    main(int(cases), Trial(*places, check, int(last), timed.split(), arguments, log))

@@ -33,6 +33,6 @@ def test_a_disturbance_damages_nothing(
 ) -> None:
     if kind in DISKS and not can_mount(tmp_path / "disk"):
         pytest.skip("only the administrator can mount a small disk")
-    arguments = [kind, tmp_path / "work", TRIED[kind], case.verify, case.last, *case.line]
-    result = run_script("disturbed.py", arguments, LD_PRELOAD=str(shim))
+    how = [kind, tmp_path / "work", TRIED[kind], case.verify, case.last, " ".join(case.timed)]
+    result = run_script("disturbed.py", [*how, *case.line], LD_PRELOAD=str(shim))
     check(f"{kind}: {name}", result["tried"], [*result["wrong"].items()], capsys)

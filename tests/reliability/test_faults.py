@@ -22,7 +22,8 @@ pytestmark = LONG_FORM
 def test_a_fault_is_one_line_and_damages_nothing(
     name: str, case: Case, shim: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    arguments = [tmp_path / "work", case.inputs, FAULTS.get(name, MOST), case.verify, case.last]
-    result = run_script("faulty.py", [*arguments, *case.line], LD_PRELOAD=str(shim))
+    most, timed = FAULTS.get(name, MOST), " ".join(case.timed)
+    arguments = [tmp_path / "work", case.inputs, most, case.verify, case.last, timed, *case.line]
+    result = run_script("faulty.py", arguments, LD_PRELOAD=str(shim))
     check(f"faults of {name}", result["tried"], [*result["wrong"].items()], capsys)
     assert result["tried"] > 0
