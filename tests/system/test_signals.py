@@ -33,7 +33,7 @@ Halves.separate = separate
 @pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.parametrize(
-    ("name", "then"), [("SIGUSR1", "raise ValueError('no shape')"), ("SIGINT", "pass")]
+    ("name", "then"), [("SIGUSR1", "raise ValueError('no shape')"), ("SIGTERM", "pass")]
 )
 def test_a_signal_that_a_library_turns_into_an_error_or_drops_interrupts_once(
     name: str, then: str, tmp_path: Path

@@ -30,6 +30,7 @@ these files, decode it, and compare the result with this table.
 * **all**: every sample is decoded, once and in order.
 * **short**: what is left is used. A warning names the file, and `mscol store manifest` lists it as
   `short`, with what is missing, the seconds decoded and the seconds that the file declares.
+  `mscol vectors ls` and the notes of a probe list it, too.
 * **short, length unknown**: the same, for a file that does not say how long it should be.
 * **refused**: the file is skipped and named with the reason, and the exit code is 3. Lossless files
   are refused wherever a sample is missing.
