@@ -8,8 +8,8 @@ Open-Unmix model `mini`, `embed` embeds all files. They run at the same time, in
 twelve audio files of MUSIC and a damaged one.
 
 Every five seconds memory (resident), threads and open files are read from /proc (Linux). Medians of
-the second and of the last quarter of the time are compared. The exit code is 1 if threads or open
-files differ, or memory grows by more than 2 %.
+the second and of the last quarter of the time are compared. The exit code is 1 if threads grow,
+open files grow by more than one (the file that is read at the moment), or memory by more than 2 %.
 """
 
 from __future__ import annotations
@@ -169,9 +169,9 @@ def row(name: str, minutes: float, rounds: int, samples: Samples) -> tuple[Row, 
     what = f"soak, {name}, {minutes:.0f} min, {rounds:,} {UNITS[name]}: "
     later = f"{memory[1]:,.0f} MB, {threads[1]:.0f} threads, {files[1]:.0f} open files"
     earlier = f"second quarter: {memory[0]:,.0f} MB, {threads[0]:.0f}, {files[0]:.0f}"
-    held = memory[1] <= (1 + GROWTH) * memory[0] and threads[1] == threads[0]
+    held = memory[1] <= (1 + GROWTH) * memory[0] and threads[1] <= threads[0]
     found = measured(what + later, earlier, memory[0] / memory[1], "bench/soak.py MUSIC FOLDER")
-    return found, held and files[1] == files[0]
+    return found, held and files[1] <= files[0] + 1
 
 
 def main() -> None:
