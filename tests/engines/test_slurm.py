@@ -72,42 +72,47 @@ def errors(job: Job) -> list[str]:
     return [line for line in job.output.splitlines() if line.startswith("error: ")]
 
 
+def separate(cluster: Cluster, folder: Path) -> Job:
+    """Begin to separate again, in four tasks."""
+    shutil.rmtree(folder / "music.store")
+    job = cluster.submit(folder / "separate.sbatch", *MINI, options=FOUR_TASKS)
+    wait_until(lambda: has_begun(folder / "music.store"), every=0.01)
+    return job
+
+
+def assert_completed(cluster: Cluster, folder: Path, separated: Path) -> None:
+    """The same script completes the store, to the bytes of one process."""
+    again = cluster.submit(folder / "separate.sbatch", *MINI, options=FOUR_TASKS)
+    assert again.wait() == "COMPLETED", again.output
+    assert digests(folder / "music.store") == digests(separated)
+
+
 def test_a_killed_task_of_separate_leaves_its_tracks_to_the_others(
     cluster: Cluster, job_folder: Path, separated: Path
 ) -> None:
-    shutil.rmtree(job_folder / "music.store")
-    job = cluster.submit(job_folder / "separate.sbatch", *MINI, options=FOUR_TASKS)
-    wait_until(lambda: has_begun(job_folder / "music.store"), every=0.01)
+    job = separate(cluster, job_folder)
     os.kill(tasks(cluster.hosts[1], "separate")[0], signal.SIGKILL)
     assert job.wait() == "FAILED"
     assert job.exit_code == 137
     assert digests(job_folder / "music.store") == digests(separated)
-    again = cluster.submit(job_folder / "separate.sbatch", *MINI, options=FOUR_TASKS)
-    assert again.wait() == "COMPLETED", again.output
-    assert digests(job_folder / "music.store") == digests(separated)
+    assert_completed(cluster, job_folder, separated)
 
 
 def test_a_cancelled_separation_is_not_requeued_and_completed_by_the_next_job(
     cluster: Cluster, job_folder: Path, separated: Path
 ) -> None:
-    shutil.rmtree(job_folder / "music.store")
-    job = cluster.submit(job_folder / "separate.sbatch", *MINI, options=FOUR_TASKS)
-    wait_until(lambda: has_begun(job_folder / "music.store"), every=0.01)
+    job = separate(cluster, job_folder)
     cluster.run("scancel", job.number)
     assert job.wait() == "CANCELLED"
     wait_until(lambda: not any(tasks(host, "separate") for host in cluster.hosts))
     assert (job_folder / "music.store" / "work").exists()
-    again = cluster.submit(job_folder / "separate.sbatch", *MINI, options=FOUR_TASKS)
-    assert again.wait() == "COMPLETED", again.output
-    assert digests(job_folder / "music.store") == digests(separated)
+    assert_completed(cluster, job_folder, separated)
 
 
 def test_a_separation_that_a_signal_stops_is_requeued_and_completed(
     cluster: Cluster, job_folder: Path, separated: Path
 ) -> None:
-    shutil.rmtree(job_folder / "music.store")
-    job = cluster.submit(job_folder / "separate.sbatch", *MINI, options=FOUR_TASKS)
-    wait_until(lambda: has_begun(job_folder / "music.store"), every=0.01)
+    job = separate(cluster, job_folder)
     cluster.run("scancel", "--signal=USR1", job.number)
     job.skip_the_wait_of_a_requeued_job()
     assert job.wait() == "COMPLETED", job.output

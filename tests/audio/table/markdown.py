@@ -36,9 +36,9 @@ these files, decode it, and compare the result with this table.
   are refused wherever a sample is missing.
 * **unnoticed**: what is left is used as if it were all, because nothing in the file shows the
   damage. Zeros and noise are valid samples in WAV, RF64, Wave64, AIFF, AU, CAF and VOC, which have
-  no checksums, except that zeros are not silence in u-law, A-law and unsigned 8 bits. They are in
-  ADPCM and GSM. A file without a length may end anywhere, and one
-  whose samples are not in frames may lack any of them.
+  no checksums; zeros are silence in ADPCM and GSM, and damage in u-law, A-law and unsigned 8 bits.
+  A file without a length may end anywhere, and one whose samples are not in frames may lack any of
+  them.
 
 Headers of lossy files are inexact: up to 0.25 s less than they declare is taken for all, if no
 packet is damaged. If a header counts fewer samples than the file holds, MP3 and FLAC files are read
