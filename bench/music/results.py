@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.music.convergence import Point, read_points
 from bench.music.rows import GROUPS, STEMS, Row
 from bench.music.scores import Key, Scored, compare, read_rows
+from bench.music.specialisation import Specialisation, read_specialisations
 from mscol_cli.probe.bootstrap import Difference
 from mscol_cli.probe.published import PUBLISHED
 from mscol_cli.runs.layout import RUN, read_run
@@ -93,6 +94,15 @@ def page(folder: Path) -> Iterator[str]:
         yield from _convergence(points)
     yield "\n## The paper's claims\n"
     yield from _claims(rows)
+    if found := read_specialisations(folder):
+        yield "\n## Specialisation by source\n"
+        yield (
+            "Mean ROC-AUC over the tags of a source (`bench/music/specialisation.py`). The gain is"
+            " the score of the row that learned from this source alone, minus the mean of the other"
+            " three."
+        )
+        yield ""
+        yield from _specialisation(found)
     yield "\n## Validation scores\n"
     yield "Choices are made by these, not by test scores.\n"
     yield from _validation(rows, names)
@@ -190,6 +200,19 @@ def _claims(rows: Rows) -> Iterator[str]:
                 cells = (_difference(value) for value in values)
                 lines.append((claim, f"{first} - {second}", *cells))
     yield from table(("claim", "difference", *COLUMNS), lines)
+
+
+def _specialisation(found: Sequence[Specialisation]) -> Iterator[str]:
+    names = list(found[0].scores)
+    lines = [
+        (
+            f"tags of {one.source}",
+            *(_number(one.scores[name].value) for name in names),
+            _difference(one.gain),
+        )
+        for one in found
+    ]
+    yield from table(("ROC-AUC", *names, "gain"), lines)
 
 
 def _validation(rows: Rows, names: Sequence[str]) -> Iterator[str]:

@@ -1,0 +1,32 @@
+"""Tags of a source, scored for encoders that learned from one source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.music.rows import STEMS
+from bench.music.specialisation import TAGS, read_specialisations, tagged
+from mscol_cli.probe.scores import ClipScores
+
+
+def test_only_the_tags_of_the_source_count() -> None:
+    tags, others = TAGS["bass"], ("drums", "piano")
+    targets = np.random.default_rng(0).random((40, 5)) < 0.5
+    scores = np.where(targets, 1.0, 0.0)[None]
+    scores[..., len(tags) :] = 0.5  # nothing is known about the others
+    members = {"filtered": np.ones(40, dtype=bool)}
+    clips = ClipScores([str(n) for n in range(40)], (*tags, *others), scores, targets, members, {})
+    assert tagged(clips, tags).value == pytest.approx(1.0)
+    assert tagged(clips, others).value == pytest.approx(0.5)
+
+
+def test_a_tag_belongs_to_one_source() -> None:
+    assert set(TAGS) == set(STEMS)
+    assert len({tag for tags in TAGS.values() for tag in tags}) == sum(map(len, TAGS.values()))
+
+
+def test_rows_that_were_not_trained_leave_the_table_out(tmp_path: Path) -> None:
+    assert read_specialisations(tmp_path) == []
