@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
@@ -18,7 +17,15 @@ Weighted = Callable[[FloatArray, BoolArray, Weights], FloatArray]
 
 def recall_at(k: int) -> tuple[Score, Weighted]:
     """Share of queries (queries, 2) whose target is among the first k, plain and weighted."""
-    return partial(_recall, k), partial(_weighted_recall, k)
+
+    def recall(scores: FloatArray, _: BoolArray) -> float:
+        return float((scores[:, 0] <= k).mean())
+
+    def weighted_recall(scores: FloatArray, _: BoolArray, weights: Weights) -> FloatArray:
+        hits = weights[scores[:, 0] <= k].sum(axis=0, dtype=np.float64)
+        return np.asarray(hits / weights.sum(axis=0, dtype=np.float64))
+
+    return recall, weighted_recall
 
 
 def normalised_ranks(scores: FloatArray) -> FloatArray:
@@ -45,12 +52,3 @@ def weighted_median_rank(scores: FloatArray, _: BoolArray, weights: Weights) -> 
 def chance(candidates: FloatArray, k: int | None) -> float:
     """Expected recall at k of a random order, or for k None the median normalised rank."""
     return 0.5 if k is None else float(np.minimum(k / candidates, 1).mean())
-
-
-def _recall(k: int, scores: FloatArray, _: BoolArray) -> float:
-    return float((scores[:, 0] <= k).mean())
-
-
-def _weighted_recall(k: int, scores: FloatArray, _: BoolArray, weights: Weights) -> FloatArray:
-    hits = weights[scores[:, 0] <= k].sum(axis=0, dtype=np.float64)
-    return np.asarray(hits / weights.sum(axis=0, dtype=np.float64))

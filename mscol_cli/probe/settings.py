@@ -139,12 +139,11 @@ def _check_together(request: ProbeRequest, protocol: ProbeProtocol) -> None:
 
 def refuse_classifier_options(request: ProbeOptions, name: str) -> None:
     """Raise UsageError if a request has options that a task without classifiers ignores."""
-    defaults = {item.name: item.default for item in options_of(ProbeOptions)}
     unused = [
         item.flag
         for item in options_of(ProbeOptions)
         if item.name not in ("encoder", "options", "recipe", "device")
-        and getattr(request, item.name) != defaults[item.name]
+        and getattr(request, item.name) != item.default
     ]
     if unused:
         raise UsageError(
