@@ -64,7 +64,6 @@ class Panel:
         x_label: Label of the horizontal axis, with unit.
         y_label: Label of the vertical axis, with unit.
         curves: The curves.
-        level: Value of a dotted reference line, such as chance; None for no line.
         cut: Whether to cut off early values that would flatten the rest, with a note in the figure.
     """
 
@@ -72,7 +71,6 @@ class Panel:
     x_label: str
     y_label: str
     curves: Sequence[Curve]
-    level: float | None = None
     cut: bool = False
 
     @property
@@ -81,9 +79,9 @@ class Panel:
         return robust_limits([curve.y for curve in self.curves]) if self.cut else None
 
 
-def draw_panels(panels: Sequence[Panel], *, columns: int = 2) -> Figure:
-    """Draw panels with a common legend."""
-    columns = min(columns, len(panels))
+def draw_panels(panels: Sequence[Panel]) -> Figure:
+    """Draw panels, two in a row, with a common legend."""
+    columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(WIDTH * columns, 3.4 * rows), layout="constrained")
     FigureCanvasAgg(figure)
@@ -121,8 +119,6 @@ def _draw(figure: Figure, ax: Axes, panel: Panel) -> None:
     for number, curve in enumerate(drawn):
         aside = (number - (len(drawn) - 1) / 2) * BAR_SPACING if bars else 0.0
         _draw_curve(ax, curve, figure.dpi_scale_trans, aside, bars)
-    if panel.level is not None:
-        ax.axhline(panel.level, color="0.4", linestyle="dotted", linewidth=1)
     if not drawn:
         ax.text(
             0.5, 0.5, "no values", color="0.4", ha="center", va="center", transform=ax.transAxes

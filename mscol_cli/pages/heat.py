@@ -32,9 +32,8 @@ def draw_heat(
     values: Sequence[Sequence[float | None]],
     texts: Sequence[Sequence[str]],
     label: str,
-    scale: tuple[float, float],
 ) -> Figure:
-    """Draw a table of scores as a heat map.
+    """Draw a table of scores from 0 to 1 as a heat map that is white at 0.5, chance.
 
     Args:
         title: Title of the figure.
@@ -43,21 +42,18 @@ def draw_heat(
         values: (rows, columns) scores; cells without a score are grey.
         texts: (rows, columns) texts of the cells.
         label: Label of the colour bar, with unit.
-        scale: Value of white, and distance from it to the darkest colours.
     """
     table = np.array([[np.nan if value is None else value for value in row] for row in values])
     names = [shortened(name, MAX_NAME) for name in rows]
     heads = [folded(name, MAX_HEAD_LINE, lines=3) for name in columns]
     beside = max(inches(name, LABEL_SIZE) for name in names)
     wide = max(0.75, *(inches(head, LABEL_SIZE) + 0.1 for head in heads))
-    middle, reach = scale
-    low, high = middle - reach, middle + reach
     size = (max(0.6 + beside + wide * len(columns), 4.6), 2.2 + 0.27 * len(rows))
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.subplots()
     ax.set_facecolor(_NO_SCORE)
-    image = ax.imshow(table, cmap=COLOURS, aspect="auto", vmin=low, vmax=high)
+    image = ax.imshow(table, cmap=COLOURS, aspect="auto", vmin=0, vmax=1)
     ax.set_xticks(range(len(columns)), heads, fontsize=LABEL_SIZE)
     ax.xaxis.tick_top()
     ax.set_yticks(range(len(rows)), names, fontsize=LABEL_SIZE)

@@ -88,5 +88,4 @@ def class_heat(
             for row in cells
         ],
         label,
-        (0.5, 0.5),
     )

@@ -22,7 +22,7 @@ NAMES = [f"{LONG}-{number}@10000" for number in range(8)]
 @pytest.mark.slow
 def test_a_picture_has_every_panel_and_line_in_every_format(tmp_path: Path) -> None:
     lines = [Curve(f"run {style}", [0, 1], [style, 2], style=style) for style in range(3)]
-    panels = [Panel(name, "step", name, lines, level=0.5) for name in ("loss", "accuracy", "rate")]
+    panels = [Panel(name, "step", name, lines) for name in ("loss", "accuracy", "rate")]
     figure = draw_panels(panels)
     save_pictures(figure, tmp_path / "curves.png")
     begins = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
@@ -30,7 +30,7 @@ def test_a_picture_has_every_panel_and_line_in_every_format(tmp_path: Path) -> N
         assert (tmp_path / f"curves.{kind}").read_bytes().startswith(begins[kind])
     shown = [place for place in figure.axes if place.axison]
     assert [place.get_ylabel() for place in shown] == ["loss", "accuracy", "rate"]
-    assert all(len(place.lines) == 3 + 1 for place in shown)
+    assert all(len(place.lines) == 3 for place in shown)
 
 
 def test_an_interval_is_shaded() -> None:
@@ -52,7 +52,7 @@ def drawn_panels(points: int) -> Figure:
 
 def heat() -> Figure:
     values = [[0.5] * 8] * 8
-    return draw_heat(TITLE, NAMES, NAMES, values, [["0.50"] * 8] * 8, "ROC-AUC", (0.5, 0.5))
+    return draw_heat(TITLE, NAMES, NAMES, values, [["0.50"] * 8] * 8, "ROC-AUC")
 
 
 @pytest.mark.slow
