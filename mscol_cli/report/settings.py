@@ -10,7 +10,7 @@ from typing import Any
 from mscol_cli.errors import MscolError
 from mscol_cli.pages.page import Block, Listing, Section, Table, Text, rows_by_name
 from mscol_cli.runs.settings import flat_settings, software_of
-from mscol_cli.runs.tracks import CHOSEN_TRACKS
+from mscol_cli.runs.tracks import count_chosen
 from mscol_cli.runs.trained import FoundRun
 from mscol_cli.store.contents import ManifestLine, StoreInfo, info, manifest
 from mscol_cli.system.units import format_bytes, format_duration
@@ -113,8 +113,6 @@ def _inputs_hash(lines: Sequence[ManifestLine]) -> str:
 
 def _chosen(runs: Sequence[FoundRun]) -> Iterator[tuple[str, str]]:
     for run in runs:
-        path = run.folder / CHOSEN_TRACKS
-        if path.exists():
-            count = len(path.read_text(encoding="utf-8").splitlines())
+        if (count := count_chosen(run.folder)) is not None:
             split = run.info.get("train_split")
             yield f"tracks in the training of {run.label}", f"{count:,} (train split {split})"

@@ -18,18 +18,16 @@ from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.runs.layout import (
     CHECKPOINTS,
     CHECKSUMS,
-    CONFIG,
     ENCODER,
     RUN,
     STAMP,
     WEIGHTS,
-    check_layout,
     checkpoint_folder,
     checkpoint_folders,
+    read_model_info,
     step_of,
 )
 from mscol_cli.system.files import file_hash, replace_link, sync, write_json, write_text
-from mscol_cli.system.json_files import read_json
 from mscol_cli.system.temporary import remove_leftovers, temporary_folder
 from mscol_cli.system.tensors import save_tensors
 
@@ -199,10 +197,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         MissingDataError: The folder is not a checkpoint.
         UsageError: The layout is not supported.
     """
-    has_config = (folder / CONFIG).is_file() and not (folder / RUN).is_file()
-    path = folder / (CONFIG if has_config else RUN)
-    info = read_json(path, "checkpoint")
-    check_layout(folder, info)
+    info = read_model_info(folder)
     return Checkpoint(folder, info.get("step", 0), info)
 
 

@@ -130,6 +130,24 @@ def read_run(run: Path) -> dict[str, Any]:
     return settings
 
 
+def model_info_path(folder: Path) -> Path:
+    """The run.json of a checkpoint, or the config.json of a model repository."""
+    has_config = (folder / CONFIG).is_file() and not (folder / RUN).is_file()
+    return folder / (CONFIG if has_config else RUN)
+
+
+def read_model_info(folder: Path) -> dict[str, Any]:
+    """Read the run.json of a checkpoint, or the config.json of a model repository.
+
+    Raises:
+        MissingDataError: The folder is not a checkpoint.
+        UsageError: The layout is not supported.
+    """
+    info = read_json(model_info_path(folder), "checkpoint")
+    check_layout(folder, info)
+    return info
+
+
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run: it contains the settings, which are written last."""
     return (folder / RUN).is_file()

@@ -11,7 +11,8 @@ import numpy as np
 
 from mscol_cli.contracts.watched import BY_SOURCE, NOT_DRAWN, ONLINE_PROBE, WATCHED, Watched
 from mscol_cli.errors import UsageError
-from mscol_cli.pages.curves import Curve, Panel
+from mscol_cli.pages.curves import Curve, Panel, draw_panels
+from mscol_cli.pages.pictures import FORMATS, save_picture
 from mscol_cli.runs.listing import names_of
 from mscol_cli.runs.record import open_runs
 from mscol_cli.runs.request import PlotRequest
@@ -92,9 +93,6 @@ def run(request: PlotRequest) -> PlotResult:
         UsageError: No run has a metric, the format is unknown, or no run has a curve.
         MissingDataError: A run does not exist.
     """
-    from mscol_cli.pages.curves import draw_panels
-    from mscol_cli.pages.pictures import FORMATS, save_picture
-
     if request.output.suffix.lower().removeprefix(".") not in FORMATS:
         suffixes = ", ".join(f".{suffix}" for suffix in FORMATS)
         raise UsageError(f"{request.output} has an unknown format: use one of {suffixes}.")

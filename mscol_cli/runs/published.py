@@ -14,7 +14,7 @@ from mscol_cli.errors import MscolError
 from mscol_cli.runs.checkpoint import Checkpoint, Texts, read_weights, run_of, save_model
 from mscol_cli.runs.layout import CHECKSUMS, ENCODER, RUN, STAMP
 from mscol_cli.runs.settings import COMPUTE
-from mscol_cli.runs.tracks import CHOSEN_TRACKS
+from mscol_cli.runs.tracks import count_chosen
 from mscol_cli.store.header import StoreHeader
 
 DATA = "data"
@@ -90,15 +90,12 @@ def _provenance(run: Path, store: Mapping[str, Any]) -> dict[str, Any]:
         return known
     if header.hash != store["hash"]:
         return known
-    chosen = run / CHOSEN_TRACKS
-    trained = (
-        len(chosen.read_text(encoding="utf-8").splitlines()) if chosen.is_file() else header.tracks
-    )
+    chosen = count_chosen(run)
     return {
         **known,
         "tracks": header.tracks,
         "hours": round(header.hours, 4),
-        "trained_tracks": trained,
+        "trained_tracks": header.tracks if chosen is None else chosen,
         "sources": list(header.sources),
         "separator": asdict(header.separator),
     }

@@ -110,10 +110,9 @@ def find_run_folder(name: str) -> Path:
     Raises:
         MissingDataError: The run does not exist.
     """
-    folder = find_named(name)
-    if folder is not None:
-        return folder
-    raise MissingDataError(f"{name} is not a run: name a run folder, or one under {RUNS}/.")
+    if (folder := find_named(name)) is None:
+        raise MissingDataError(f"{name} is not a run: name a run folder, or one under {RUNS}/.")
+    return folder
 
 
 def open_run(name: str) -> RunRecord:
@@ -159,11 +158,10 @@ def read_run_folder(folder: Path, probes: bool = True) -> RunRecord:
 
 def _info(folder: Path, problems: list[str]) -> dict[str, Any]:
     try:
-        info = read_run(folder)
+        return read_run(folder)
     except MscolError as error:
         problems.append(str(error))
         return {}
-    return info
 
 
 def _lines(folder: Path, problems: list[str]) -> list[dict[str, float]]:

@@ -26,6 +26,12 @@ def chosen_tracks(run: Path, store: Store) -> Store:
     return store.only(map(_from_line, path.read_text(encoding="utf-8").splitlines()))
 
 
+def count_chosen(run: Path) -> int | None:
+    """Number of tracks that a run trains on; None for all tracks of its store."""
+    path = run / CHOSEN_TRACKS
+    return len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else None
+
+
 def _to_line(track: str) -> str:
     return track if track.isprintable() and not track.startswith('"') else json.dumps(track)
 

@@ -16,20 +16,19 @@ from mscol_cli.recipes.recipe import read_recipe
 from mscol_cli.runs.layout import (
     CHECKPOINTS,
     CHECKSUMS,
-    CONFIG,
     ENCODER,
     INITIAL,
     RECIPE,
     RUN,
     WEIGHTS,
-    check_layout,
     checkpoint_folder,
+    model_info_path,
+    read_model_info,
     step_of,
 )
 from mscol_cli.runs.record import RunRecord, find_run_folder, read_run_folder
 from mscol_cli.runs.state import FINISHED, RUNNING
 from mscol_cli.system.files import file_hash, inside
-from mscol_cli.system.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,9 @@ def run(name: str, progress: Progress) -> VerifyResult:
     return VerifyResult(
         run=folder,
         checkpoints=record.checkpoints,
-        files=findings.files,
         bytes=size,
-        unhashed=findings.unhashed,
-        missing=findings.missing,
-        damaged=findings.damaged,
         seconds=round(time.monotonic() - begun, 3),
+        **vars(findings),
     )
 
 
@@ -158,17 +154,13 @@ def _check_checkpoint(
 
 def _info(run: Path, folder: Path, findings: _Findings) -> Mapping[str, Any]:
     """Content of a checkpoint's run.json; empty if it cannot be read."""
-    settings = CONFIG if (folder / CONFIG).is_file() and not (folder / RUN).is_file() else RUN
     try:
-        info = read_json(folder / settings, "checkpoint")
-        check_layout(folder, info)
+        return read_model_info(folder)
     except MissingDataError:
-        findings.missing.append(str((folder / settings).relative_to(run)))
+        findings.missing.append(str(model_info_path(folder).relative_to(run)))
     except MscolError as error:
         if str(error) not in findings.damaged:
             findings.damaged.append(str(error))
-    else:
-        return info
     return {}
 
 
