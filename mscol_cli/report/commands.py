@@ -18,7 +18,7 @@ from mscol_cli.probe.settings import resolve_settings
 from mscol_cli.report.material import FoundProbe, Material
 from mscol_cli.runs.layout import RECIPE
 from mscol_cli.runs.trained import FoundRun
-from mscol_cli.store import SeparatorIdentity, StoreHeader
+from mscol_cli.store import StoreHeader
 from mscol_cli.system.values import differences
 
 HEADING = "Commands to reproduce it"
@@ -59,18 +59,11 @@ def _separate(path: Path) -> Iterator[str]:
         separator = StoreHeader.read(path).separator
     except MscolError:
         return
-    model = ("--model", separator.passport["model"]) if "model" in separator.passport else ()
-    yield _line(
-        "separate", inputs, "--separator", separator.name, *model, *_options(separator), "-o", path
-    )
-
-
-def _options(separator: SeparatorIdentity) -> list[str]:
-    return [
-        word
-        for name, value in separator.options.items()
-        for word in _assigned("--opt", name, value)
-    ]
+    words: list[object] = ["separate", inputs, "--separator", separator.name]
+    words += ["--model", separator.passport["model"]] if "model" in separator.passport else []
+    for name, value in separator.options.items():
+        words += _assigned("--opt", name, value)
+    yield _line(*words, "-o", path)
 
 
 def _assigned(option: str, name: str, value: Any) -> Sequence[str]:

@@ -101,10 +101,10 @@ class SeparateStage(Stage):
 
     def command(self) -> list[str]:
         """The same command starts and resumes."""
-        options = [word for option in self._store.options for word in ("--opt", option)]
         output = [] if self.path == store_beside(self.inputs) else ["-o", str(self.path)]
-        settings = [*words(self._store.settings), *options, *self._compute.words(many=True)]
-        return ["separate", str(self.inputs), *settings, *output]
+        settings = words(self._store.settings, self._store.options)
+        compute = self._compute.words(many=True)
+        return ["separate", str(self.inputs), *settings, *compute, *output]
 
     def missing(self) -> list[str]:
         """Missing music, and missing weights of the separator."""

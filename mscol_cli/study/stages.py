@@ -112,11 +112,16 @@ class Stage(ABC):
         return execute(self.command())
 
 
-def words(options: Mapping[str, Any]) -> list[str]:
-    """Format options, by their names in recipes, as words of a command line."""
-    return [
-        word
+def words(options: Mapping[str, Any], of_plugin: Sequence[str] = ()) -> list[str]:
+    """Format options as words of a command line.
+
+    Args:
+        options: Options of the command, by their names in recipes.
+        of_plugin: Options of its plugin, as `KEY=VALUE`.
+    """
+    pairs = [
+        (f"--{name.replace('_', '-')}", str(value))
         for name, value in options.items()
         if value is not None
-        for word in (f"--{name.replace('_', '-')}", str(value))
     ]
+    return [word for pair in (*pairs, *(("--opt", item) for item in of_plugin)) for word in pair]

@@ -55,11 +55,10 @@ class PretrainStage(Stage):
         compute = self._compute.words(many=True)
         if (self.folder / RUN).exists():
             return ["pretrain", "--resume", "-o", str(self.folder), *compute]
-        options = [word for option in self._run.options for word in ("--opt", option)]
         keys = {item.name: item.key for item in PRETRAIN}
         settings = {keys.get(name, name): value for name, value in self._settings.items()}
-        settings_words = [*words(settings), *options, *self._online, *compute]
-        return ["pretrain", str(self._store), *settings_words, "-o", str(self.folder)]
+        options = [*words(settings, self._run.options), *self._online, *compute]
+        return ["pretrain", str(self._store), *options, "-o", str(self.folder)]
 
     def resolve(self) -> RunSettings:
         """Resolve the settings of the run. Raises UsageError."""
