@@ -74,9 +74,8 @@ def run(request: MapRequest, progress: Progress) -> MapResult:
         text: read_colouring(text, ids) for text in request.colours if text not in (FOLDER, CLUSTER)
     }
     layout = _lay_out(library, request.clusters, progress)
-    colourings = _ordered(
-        request.colours, {FOLDER: by_folder(ids), CLUSTER: layout.clusters, **labelled}
-    )
+    known = {FOLDER: by_folder(ids), CLUSTER: layout.clusters, **labelled}
+    colourings = [known[name] for name in dict.fromkeys([*request.colours, *known])]
     links = _links(library, request)
     content = Map(
         title=request.title or f"Map of {request.folder.resolve().name}",
@@ -134,11 +133,6 @@ def _lay_out(library: Library, clusters: int, progress: Progress) -> _Layout:
 def _wait(clips: int, method: str) -> str:
     minutes = clips // 5000
     return f" (about {counted(minutes, 'minute')})" if method == TSNE and minutes else ""
-
-
-def _ordered(first: Sequence[str], known: dict[str, Colouring]) -> list[Colouring]:
-    """The colourings, those that were asked for first."""
-    return [known[name] for name in dict.fromkeys([*first, *known])]
 
 
 def _links(library: Library, request: MapRequest) -> list[str] | None:

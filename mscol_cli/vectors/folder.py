@@ -125,7 +125,8 @@ class VectorFolder:
         Reads in the order of the disk, so it is faster than `is_intact` of many files.
         """
         damaged: set[str] = set()
-        for shard, group in groupby(sorted(entries, key=_on_disk), key=lambda entry: entry.shard):
+        on_disk = sorted(entries, key=lambda entry: (entry.shard, entry.row))
+        for shard, group in groupby(on_disk, key=lambda entry: entry.shard):
             try:
                 mapped = self.mapped(shard)
             except MscolError:
@@ -150,7 +151,8 @@ class VectorFolder:
             MscolError: The shard is missing or truncated.
         """
         path, dim = self.shard_path(shard), self.header.dim
-        rows = max((entry.row + entry.rows for entry in self._in(shard)), default=0)
+        ends = (entry.row + entry.rows for entry in self.entries if entry.shard == shard)
+        rows = max(ends, default=0)
         if rows == 0:
             return np.zeros((0, dim), self.header.dtype)
         try:
@@ -207,9 +209,6 @@ class VectorFolder:
             file.seek(entry.row * self.header.row_bytes)
             return file.read(entry.rows * self.header.row_bytes)
 
-    def _in(self, shard: int) -> Iterator[VectorEntry]:
-        return (entry for entry in self.entries if entry.shard == shard)
-
     def _places(self, shard: int) -> tuple[IntArray, IntArray, IntArray]:
         """Rows of a shard that are in use, ascending, with entry and number in it, (rows,) each."""
         found = [
@@ -230,10 +229,6 @@ def release(mapped: NDArray[Any]) -> None:
     pages = getattr(mapped, "_mmap", None)
     if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
         pages.madvise(mmap.MADV_DONTNEED)
-
-
-def _on_disk(entry: VectorEntry) -> tuple[int, int]:
-    return entry.shard, entry.row
 
 
 def _rank(entry: VectorEntry) -> tuple[int, int]:
