@@ -41,6 +41,7 @@ class Model:
         step: Number of training steps.
         info: Content of run.json; only the encoder for an untrained model.
         run: Run or checkpoint folder, for results; None for a model that is not the user's own.
+        device: Device of the encoder.
         folder: Checkpoint folder; None for an untrained model.
         note: Why this model was chosen, if no model was named; else empty.
     """
@@ -51,6 +52,7 @@ class Model:
     step: int
     info: dict[str, Any]
     run: Path | None
+    device: torch.device
     folder: Path | None = None
     note: str = ""
 
@@ -186,6 +188,7 @@ def _load(
         step=checkpoint.step,
         info=checkpoint.info,
         run=run,
+        device=device,
         folder=checkpoint.folder,
     )
 
@@ -239,7 +242,7 @@ def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
     digest = hashlib.sha256(key.encode()).hexdigest()
     info = {"encoder": describe_part(part)}
     name = f"{UNTRAINED}-{part.name}" if any(True for _ in encoder.parameters()) else part.name
-    return Model(encoder.eval().to(device), name, digest, 0, info, None)
+    return Model(encoder.eval().to(device), name, digest, 0, info, None, device)
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:
@@ -251,8 +254,8 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], sour
         raise UsageError(f"the weights in {source} do not fit this encoder: {reason}") from error
 
 
-def load_objective(model: Model, registry: Registry, device: torch.device) -> Objective:
-    """Load the objective of a trained model, in eval mode.
+def load_objective(model: Model, registry: Registry) -> Objective:
+    """Load the objective of a trained model, in eval mode, on the device of its encoder.
 
     Raises:
         UsageError: The model has no checkpoint with an objective.
@@ -261,7 +264,7 @@ def load_objective(model: Model, registry: Registry, device: torch.device) -> Ob
         raise UsageError(f"{model.name} has no objective, only an encoder.")
     objective = build_objective(recorded_objective(model.info, registry), model.encoder, seed=0)
     load_weights(objective, checkpoints.read_weights(model.folder, OBJECTIVE), model.folder)
-    return objective.eval().to(device)
+    return objective.eval().to(model.device)
 
 
 def _find_checkpoint(path: Path, accepted: str = FOLDERS) -> checkpoints.Checkpoint:

@@ -10,7 +10,6 @@ from pathlib import Path
 from weakref import finalize
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mscol_cli.audio import Corruption, OnShort, load_corrupted
@@ -88,7 +87,6 @@ def embed_cached(
     folder: VectorFolder,
     model: Model,
     paths: Sequence[Path],
-    device: torch.device,
     progress: Progress,
     corruption: Corruption | None = None,
 ) -> Embedded:
@@ -96,9 +94,8 @@ def embed_cached(
 
     Args:
         folder: The cache, from `open_cache` for the same model and corruption.
-        model: Model with its encoder on `device`.
+        model: The model.
         paths: Audio files.
-        device: Device of the encoder.
         progress: Receives warnings and the progress.
         corruption: Corruption to apply to each file first.
     """
@@ -113,15 +110,11 @@ def embed_cached(
         CacheClip(version.path if version else "", str(path), partial(decode, path), version)
         for path, version in zip(paths, versions, strict=True)
     ]
-    return embed_cached_clips(folder, model, clips, device, progress)
+    return embed_cached_clips(folder, model, clips, progress)
 
 
 def embed_cached_clips(
-    folder: VectorFolder,
-    model: Model,
-    clips: Sequence[CacheClip],
-    device: torch.device,
-    progress: Progress,
+    folder: VectorFolder, model: Model, clips: Sequence[CacheClip], progress: Progress
 ) -> Embedded:
     """Embed clips, and cache the embeddings.
 
@@ -145,7 +138,7 @@ def embed_cached_clips(
     readers = (_reader(row, clips[row], shortfalls, progress) for row in missing)
     with _Cache(folder, progress) as cache:
         waveforms = read_ahead(readers, model.encoder.sample_rate)
-        results = embed_clips(model.encoder, waveforms, device=device)
+        results = embed_clips(model.encoder, waveforms, device=model.device)
         for row, result in zip(missing, results, strict=True):
             if isinstance(result, BadInputError):
                 failures[row] = str(result)

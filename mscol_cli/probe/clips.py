@@ -37,9 +37,7 @@ class EmbeddedTask:
     shortfalls: Mapping[str, str] = field(default_factory=dict)
 
 
-def embed_task(
-    data: TaskData, model: Model, device: torch.device, progress: Progress
-) -> EmbeddedTask:
+def embed_task(data: TaskData, model: Model, progress: Progress) -> EmbeddedTask:
     """Embed every clip of a task, using the cache."""
     progress.begin("embedding", len(data.items), "clip")
     items: dict[Split, Sequence[TaskItem]] = {}
@@ -50,14 +48,11 @@ def embed_task(
         for split in SPLITS:
             listed = [item for item in data.items if item.split == split]
             paths = [item.path for item in listed]
-            embeddings = embed_cached(cache, model, paths, device, progress)
+            embeddings = embed_cached(cache, model, paths, progress)
             failures += [(listed[row].id, reason) for row, reason in embeddings.failures.items()]
             short = sorted(embeddings.shortfalls.items())
             shortfalls |= {listed[row].id: reason for row, reason in short}
-            kept = np.flatnonzero(embeddings.counts)
-            items[split] = [listed[row] for row in kept]
-            targets = clip_targets(items[split], len(data.classes))
-            clips[split] = ClipWindows(embeddings.windows, embeddings.counts[kept], targets)
+            items[split], clips[split] = _usable(listed, embeddings, len(data.classes))
     progress.end()
     return EmbeddedTask(items, clips, failures, shortfalls)
 
@@ -68,24 +63,30 @@ def select_clips(embedded: EmbeddedTask, split: Split, kept: BoolArray) -> Embed
     mask = np.repeat(kept, clips.counts)
     chosen = ClipWindows(select(clips.windows, mask), clips.counts[kept], clips.targets[kept])
     chosen_items = [items[row] for row in np.flatnonzero(kept).tolist()]
-    return replace(
-        embedded,
-        items={**embedded.items, split: chosen_items},
-        clips={**embedded.clips, split: chosen},
-    )
+    return _with_split(embedded, split, chosen_items, chosen)
 
 
 def with_test(embedded: EmbeddedTask, embeddings: Embedded) -> EmbeddedTask:
     """Replace the embeddings of the test clips; clips without embeddings are dropped."""
+    classes = embedded.clips["test"].targets.shape[1]
+    return _with_split(embedded, "test", *_usable(embedded.items["test"], embeddings, classes))
+
+
+def _usable(
+    items: Sequence[TaskItem], embeddings: Embedded, classes: int
+) -> tuple[list[TaskItem], ClipWindows]:
+    """The clips that could be embedded, with their windows and labels."""
     kept = np.flatnonzero(embeddings.counts)
-    items = [embedded.items["test"][row] for row in kept.tolist()]
-    clips = ClipWindows(
-        embeddings.windows, embeddings.counts[kept], embedded.clips["test"].targets[kept]
-    )
+    used = [items[row] for row in kept.tolist()]
+    targets = clip_targets(used, classes)
+    return used, ClipWindows(embeddings.windows, embeddings.counts[kept], targets)
+
+
+def _with_split(
+    embedded: EmbeddedTask, split: Split, items: Sequence[TaskItem], clips: ClipWindows
+) -> EmbeddedTask:
     return replace(
-        embedded,
-        items={**embedded.items, "test": items},
-        clips={**embedded.clips, "test": clips},
+        embedded, items={**embedded.items, split: items}, clips={**embedded.clips, split: clips}
     )
 
 
@@ -107,13 +108,12 @@ class RandomCrops:
     model: Model
     protocol: ProbeProtocol
     seed: int
-    device: torch.device
 
     def __call__(self, epoch: int) -> Epoch:
         """Draw training and validation crops of an epoch, counted from 1."""
         noise = self.protocol.encoder_noise
-        train = self._crops("train", (self.seed, epoch, 0), noise).to(self.device)
-        return train, self._crops("valid", (self.seed, epoch, 1), False).to(self.device)
+        train = self._crops("train", (self.seed, epoch, 0), noise)
+        return train, self._crops("valid", (self.seed, epoch, 1), False)
 
     def _crops(self, split: Split, seed: tuple[int, ...], noise: bool) -> ClipWindows:
         rng = np.random.default_rng(seed)
@@ -123,7 +123,7 @@ class RandomCrops:
             results = embed_files(
                 self.model.encoder,
                 [item.path for item in self.embedded.items[split]],
-                device=self.device,
+                device=self.model.device,
                 cut=random_crops(rng, self.protocol.last_offset),
                 noise=noise,
             )
@@ -131,7 +131,8 @@ class RandomCrops:
         counts = [len(rows) for rows in windows]
         targets = np.repeat(self.embedded.clips[split].targets, counts, axis=0)
         ones = np.ones(len(targets), dtype=np.int64)
-        return ClipWindows(torch.from_numpy(np.concatenate(windows)), ones, targets)
+        crops = ClipWindows(torch.from_numpy(np.concatenate(windows)), ones, targets)
+        return crops.to(self.model.device)
 
 
 def raise_failures(results: Iterator[ClipEmbedding | BadInputError]) -> Iterator[ClipEmbedding]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 
-import torch
-
 from mscol_cli.audio import Corruption
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol
@@ -26,7 +24,6 @@ def score_corrupted(
     embedded: EmbeddedTask,
     model: Model,
     clean: ClipScores,
-    device: torch.device,
     progress: Progress,
 ) -> tuple[CorruptedScore, ...]:
     """Score corrupted test clips, and the loss relative to the same clean clips.
@@ -35,7 +32,7 @@ def score_corrupted(
     """
     scores: list[CorruptedScore] = []
     for corruption in settings.corruptions:
-        corrupted = _embed(embedded, model, corruption, device, progress)
+        corrupted = _embed(embedded, model, corruption, progress)
         members = members_among(clean, corrupted)
         clip_scores = score_clips(settings.protocol, probes, corrupted, members, clean.classes)
         scores += losses(settings.protocol, clean, clip_scores, corruption.name)
@@ -43,17 +40,13 @@ def score_corrupted(
 
 
 def _embed(
-    embedded: EmbeddedTask,
-    model: Model,
-    corruption: Corruption,
-    device: torch.device,
-    progress: Progress,
+    embedded: EmbeddedTask, model: Model, corruption: Corruption, progress: Progress
 ) -> EmbeddedTask:
     items = embedded.items["test"]
     progress.begin(corruption.name, len(items), "clip")
     paths = [item.path for item in items]
     with open_cache(model, corruption) as cache:
-        embeddings = embed_cached(cache, model, paths, device, progress, corruption)
+        embeddings = embed_cached(cache, model, paths, progress, corruption)
     progress.end()
     if embeddings.failures:
         reason = next(iter(embeddings.failures.values()))

@@ -58,7 +58,6 @@ def fine_tune(
     probes: Sequence[TrainedProbe],
     embedded: EmbeddedTask,
     model: Model,
-    device: torch.device,
     progress: Progress,
 ) -> Iterator[FineTuned]:
     """Train encoder and classifier jointly, once per classifier of the frozen encoder.
@@ -69,7 +68,7 @@ def fine_tune(
     """
     for seed, probe in enumerate(probes):
         progress.begin(f"fine-tuning, seed {seed}", protocol.epochs, "epoch")
-        yield _Tuner(protocol, probe, embedded, model.encoder, seed, device).run(progress)
+        yield _Tuner(protocol, probe, embedded, model, seed).run(progress)
         progress.end()
 
 
@@ -78,10 +77,8 @@ def embed_split(
 ) -> ClipWindows:
     """Embed the clips of a split with another encoder. Raises BadInputError."""
     paths = [item.path for item in embedded.items[split]]
-    results = list(raise_failures(embed_files(encoder, paths, device=device)))
-    windows = torch.from_numpy(np.concatenate([result.windows for result in results]))
-    counts = np.array([len(result.windows) for result in results], dtype=np.int64)
-    return ClipWindows(windows, counts, embedded.clips[split].targets)
+    results = raise_failures(embed_files(encoder, paths, device=device))
+    return ClipWindows.of([result.windows for result in results], embedded.clips[split].targets)
 
 
 def frozen_note(protocol: ProbeProtocol, scores: FloatArray, targets: BoolArray) -> str:
@@ -113,19 +110,18 @@ class _Tuner:
         protocol: ProbeProtocol,
         probe: TrainedProbe,
         embedded: EmbeddedTask,
-        encoder: Encoder,
+        model: Model,
         seed: int,
-        device: torch.device,
     ) -> None:
         self.protocol = protocol
         self.embedded = embedded
-        self.encoder = copy.deepcopy(encoder)
-        if device.type == "cpu":
-            globalise_batch_norm(self.encoder, device)
+        self.encoder = copy.deepcopy(model.encoder)
+        self.device = model.device
+        if self.device.type == "cpu":
+            globalise_batch_norm(self.encoder, self.device)
         self.probe = probe
         self.classifier: ShallowClassifier = copy.deepcopy(probe.model)
         self.rng = np.random.default_rng(seed)
-        self.device = device
         self.targets = targets_of(protocol, embedded.clips["train"])
         self.optimizer = torch.optim.Adam(
             [

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mscol_cli.contracts.progress import Progress
@@ -24,7 +23,6 @@ def score_budgets(
     embedded: EmbeddedTask,
     model: Model,
     all_clips: ClipScores,
-    device: torch.device,
     progress: Progress,
 ) -> Iterator[LabelBudget]:
     """Score classifiers trained on each share of the training clips.
@@ -37,7 +35,6 @@ def score_budgets(
         embedded: Embeddings of all clips.
         model: The encoder.
         all_clips: Scores with all training clips, used for a share of 1.
-        device: Device to train classifiers on.
         progress: Progress bar over seeds.
     """
     if not settings.label_fractions:
@@ -52,7 +49,7 @@ def score_budgets(
         if share < 1:
             probes = []
             for seed, budget in enumerate(budgets):
-                probes.append(train_one(protocol, budget, model, seed, device))
+                probes.append(train_one(protocol, budget, model, seed))
                 progress.advance(share=f"{share:g}")
             clip_scores = score_clips(
                 protocol, probes, embedded, all_clips.members, all_clips.classes

@@ -130,7 +130,7 @@ class _Runner:
         self.progress.note(f"{request.task} {model.name}")
         check_writable(output)
         data_set = self._load_data(request)
-        result = probe_model(settings, data_set, model, output, self.device, self.progress)
+        result = probe_model(settings, data_set, model, output, self.progress)
         self.failures += [(f"{request.task} {clip}", reason) for clip, reason in result.failures]
         return Finished(requested, result)
 

@@ -44,9 +44,7 @@ class _Best:
     weights: dict[str, Any]
 
 
-def train_probe(
-    protocol: ProbeProtocol, draw: DrawEpoch, seed: int, device: torch.device
-) -> TrainedProbe:
+def train_probe(protocol: ProbeProtocol, draw: DrawEpoch, seed: int) -> TrainedProbe:
     """Train a classifier on windows, which have the labels of their clips.
 
     After each epoch, the validation clips are scored in the same way as test clips. The best epoch
@@ -54,22 +52,19 @@ def train_probe(
 
     Args:
         protocol: Hidden units, learning rate, batch size, epochs, patience and selection.
-        draw: Function that returns the clips of each epoch, on `device`. The first epoch determines
-            the standardisation. At least one class must have both positives and negatives among
-            the validation clips.
+        draw: Function that returns the clips of each epoch, on the device to train on. The first
+            epoch determines the standardisation. At least one class must have both positives and
+            negatives among the validation clips.
         seed: Random seed of the initial weights and the order of windows.
-        device: Device to train on.
     """
     first = draw(1)
     size = protocol.batch_size * first[0].windows.shape[1]
     with fitting_threads(size * (protocol.hidden or first[0].targets.shape[1])):
-        return _fit(protocol, first, draw, seed, device)
+        return _fit(protocol, first, draw, seed)
 
 
-def _fit(
-    protocol: ProbeProtocol, first: Epoch, draw: DrawEpoch, seed: int, device: torch.device
-) -> TrainedProbe:
-    model = new_classifier(protocol, first[0], seed).to(device)
+def _fit(protocol: ProbeProtocol, first: Epoch, draw: DrawEpoch, seed: int) -> TrainedProbe:
+    model = new_classifier(protocol, first[0], seed).to(first[0].windows.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate, betas=BETAS)
     generator = torch.Generator().manual_seed(seed)
     best = _Best((-math.inf, 0.0), 0, {})

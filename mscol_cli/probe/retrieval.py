@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import torch
 
 from mscol_cli.audio import resample_array
 from mscol_cli.contracts.plans import MIXTURE
@@ -64,9 +63,7 @@ class Retrieved:
     failures: Sequence[tuple[str, str]]
 
 
-def retrieve(
-    store: Store, task: StemRetrieval, model: Model, device: torch.device, progress: Progress
-) -> Retrieved:
+def retrieve(store: Store, task: StemRetrieval, model: Model, progress: Progress) -> Retrieved:
     """Embed stems and queries, and rank all candidates of each query by similarity.
 
     Raises:
@@ -77,8 +74,8 @@ def retrieve(
     queries = make_queries(sounds, task.query)
     stems = [Part(track, (source,)) for track, source in np.argwhere(sounds).tolist()]
     parts = list(dict.fromkeys(chain(stems, (query.given for query in queries))))
-    as_vectors = clip_vectors(task.similarity, model, device)
-    vectors, windows, failures = _embed(store, parts, model, as_vectors, device, progress)
+    as_vectors = clip_vectors(task.similarity, model)
+    vectors, windows, failures = _embed(store, parts, model, as_vectors, progress)
     failed = {track for track, _ in failures}
     kept = [query for query in queries if query.given.track not in failed]
     stems = [part for part in stems if part.track not in failed]
@@ -167,7 +164,6 @@ def _embed(
     parts: Sequence[Part],
     model: Model,
     as_vectors: ClipVectors,
-    device: torch.device,
     progress: Progress,
 ) -> tuple[dict[Part, Vectors], int, list[tuple[int, str]]]:
     """Vectors by part; the number of windows; rows and reasons of failed tracks."""
@@ -176,7 +172,7 @@ def _embed(
     failures: dict[int, str] = {}
     windows = 0
     clips = _clips(store, parts, model.encoder.sample_rate)
-    results = embed_clips(model.encoder, clips, device=device)
+    results = embed_clips(model.encoder, clips, device=model.device)
     for part, result in zip(parts, results, strict=True):
         if isinstance(result, BadInputError):
             failures.setdefault(part.track, str(result))

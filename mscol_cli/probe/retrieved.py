@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
@@ -31,7 +30,6 @@ def retrieve_stems(
     task: StemRetrieval,
     folder: Path,
     model: Model,
-    device: torch.device,
     progress: Progress,
 ) -> tuple[ProbeResult, ClipScores]:
     """Retrieve the stems of a store with a frozen encoder.
@@ -41,7 +39,7 @@ def retrieve_stems(
         MissingDataError: The store does not exist, or has nothing to retrieve.
     """
     store = Store.open(folder)
-    retrieved = retrieve(store, task, model, device, progress)
+    retrieved = retrieve(store, task, model, progress)
     scores = _clip_scores(store, retrieved, settings.protocol.metrics)
     result = ProbeResult(
         **settings.describe(folder, model),

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.task import TaskData
 from mscol_cli.engine.models import Model
@@ -76,7 +74,6 @@ def calibrate_best(
     embedded: EmbeddedTask,
     trained: Trained,
     test_sets: Mapping[str, BoolArray],
-    device: torch.device,
 ) -> CalibratedHead:
     """Calibrate the classifier with the best validation score on the validation clips.
 
@@ -86,7 +83,7 @@ def calibrate_best(
     valid, encoder = embedded.clips["valid"], None
     if trained.tuned is not None:
         encoder = trained.tuned.encoder
-        valid = embed_split(encoder, embedded, "valid", device)
+        valid = embed_split(encoder, embedded, "valid", model.device)
     head = _head(settings, data_set, model, seed, trained.probes[seed], valid)
     name, rows = next(iter(test_sets.items()))
     scores, targets = trained.scores[seed][rows], embedded.clips["test"].targets[rows]

@@ -22,9 +22,7 @@ ClipVectors = Callable[[NDArray[np.float32]], Vectors]
 """From embeddings of windows, (windows, dim), to the vectors of their clip."""
 
 
-def clip_vectors(
-    similarity: Literal["cosine", "learned"], model: Model, device: torch.device
-) -> ClipVectors:
+def clip_vectors(similarity: Literal["cosine", "learned"], model: Model) -> ClipVectors:
     """The function that makes the vectors of a clip.
 
     Raises:
@@ -32,8 +30,8 @@ def clip_vectors(
     """
     if similarity == "cosine":
         return cosine_vectors
-    objective = load_objective(model, load_registry(), device)
-    return lambda windows: learned_vectors(objective, windows, device)
+    objective = load_objective(model, load_registry())
+    return lambda windows: learned_vectors(objective, windows, model.device)
 
 
 def cosine_vectors(windows: NDArray[np.float32]) -> Vectors:

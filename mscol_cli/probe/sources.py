@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from mscol_cli.audio import resample_array
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol, TaskItem
-from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_clips
+from mscol_cli.engine.embedding import Clip, embed_clips
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
-from mscol_cli.probe.attributed import Attribution, HeardSource
+from mscol_cli.probe.attributed import Attribution, SourceScores
 from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.metrics import PAIRED, scored_classes
 from mscol_cli.probe.paired import MIN_CLIPS, score_columns
@@ -59,24 +59,18 @@ class ClipSources:
 
 
 @dataclass(frozen=True)
-class HeardClips:
+class EmbeddedSources:
     """Clips with embeddings of every source.
 
     Attributes:
         clips: Ids of the clips.
-        results: Embeddings of all clips, by source.
+        windows: Windows (windows, dim) of all clips, by source.
         failures: Id and reason of each clip with a source that could not be embedded.
     """
 
     clips: Sequence[str]
-    results: Mapping[str, Sequence[ClipEmbedding | BadInputError]]
+    windows: Mapping[str, Sequence[NDArray[np.float32]]]
     failures: Sequence[tuple[str, str]]
-
-    def windows(self, source: str, targets: BoolArray) -> ClipWindows:
-        """Windows of a source of the clips, with targets (clips, classes)."""
-        clips = [clip.windows for clip in self.results[source] if isinstance(clip, ClipEmbedding)]
-        counts = np.array([len(windows) for windows in clips], dtype=np.int64)
-        return ClipWindows(torch.from_numpy(np.concatenate(clips)), counts, targets)
 
 
 def find_sources(path: Path, items: Sequence[TaskItem], root: Path) -> ClipSources:
@@ -110,31 +104,26 @@ def find_sources(path: Path, items: Sequence[TaskItem], root: Path) -> ClipSourc
 
 
 def embed_sources(
-    sources: ClipSources,
-    clips: Sequence[str],
-    model: Model,
-    device: torch.device,
-    progress: Progress,
-) -> HeardClips:
+    sources: ClipSources, clips: Sequence[str], model: Model, progress: Progress
+) -> EmbeddedSources:
     """Embed every source of every clip, at the encoder's input level."""
     progress.begin("sources", len(clips) * len(sources.sources), "clip")
-    results: dict[str, list[ClipEmbedding | BadInputError]] = {}
+    embedded: dict[str, dict[str, NDArray[np.float32]]] = {}
+    failures: dict[str, str] = {}
     for source in sources.sources:
-        results[source] = []
+        embedded[source] = {}
         waveforms = _waveforms(sources, clips, source, model.encoder.sample_rate)
-        for result in embed_clips(model.encoder, waveforms, device=device):
-            results[source].append(result)
+        results = embed_clips(model.encoder, waveforms, device=model.device)
+        for clip, result in zip(clips, results, strict=True):
+            if isinstance(result, BadInputError):
+                failures[clip] = str(result)
+            else:
+                embedded[source][clip] = result.windows
             progress.advance(source=source)
     progress.end()
-    failures = {
-        clip: str(result)
-        for of_source in results.values()
-        for clip, result in zip(clips, of_source, strict=True)
-        if isinstance(result, BadInputError)
-    }
-    kept = [row for row, clip in enumerate(clips) if clip not in failures]
-    complete = {source: [clip[row] for row in kept] for source, clip in results.items()}
-    return HeardClips([clips[row] for row in kept], complete, list(failures.items()))
+    kept = [clip for clip in clips if clip not in failures]
+    windows = {name: [of_clip[clip] for clip in kept] for name, of_clip in embedded.items()}
+    return EmbeddedSources(kept, windows, list(failures.items()))
 
 
 def _waveforms(
@@ -152,7 +141,6 @@ def attribute(
     protocol: ProbeProtocol,
     probes: Sequence[TrainedProbe],
     model: Model,
-    device: torch.device,
     progress: Progress,
 ) -> Attribution:
     """Score every source of the clips of the headline test set, and compare with the mixture.
@@ -163,7 +151,6 @@ def attribute(
         protocol: Protocol with the metrics.
         probes: Classifiers, trained on mixtures.
         model: The encoder.
-        device: Device of the encoder.
         progress: Progress bar over clips and sources.
 
     Raises:
@@ -172,7 +159,7 @@ def attribute(
     test_set = next(iter(clip_scores.members))
     rows = clip_scores.rows_of(test_set)
     clips = [clip for clip in rows if clip in sources.tracks]
-    embedded = embed_sources(sources, clips, model, device, progress)
+    embedded = embed_sources(sources, clips, model, progress)
     absent = [(clip, reason) for clip, reason in sources.left_out if clip in rows]
     left_out = (*absent, *embedded.failures)
     _report(left_out, sources, progress)
@@ -181,7 +168,7 @@ def attribute(
     _check(targets, sources)
     scores = {MIXTURE: clip_scores.scores[:, scored]}
     for source in sources.sources:
-        windows = embedded.windows(source, targets)
+        windows = ClipWindows.of(embedded.windows[source], targets)
         scores[source] = np.stack([probe.clip_scores(windows) for probe in probes])
     columns = score_columns(scores, targets, protocol.metrics, MIXTURE)
     silent = {source: sources.silent(embedded.clips, source) for source in scores}
@@ -195,7 +182,7 @@ def attribute(
         fewest=MIN_CLIPS,
         support=tuple(targets.sum(axis=0).tolist()),
         sources=tuple(
-            HeardSource(source, silent[source], column.overall, column.classes)
+            SourceScores(source, silent[source], column.overall, column.classes)
             for source, column in columns.items()
         ),
     )

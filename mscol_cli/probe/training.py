@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import torch
-
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol
 from mscol_cli.engine.models import Model
@@ -20,36 +18,28 @@ from mscol_cli.probe.settings import ProbeSettings
 
 
 def train_probes(
-    settings: ProbeSettings,
-    embedded: EmbeddedTask,
-    model: Model,
-    device: torch.device,
-    progress: Progress,
+    settings: ProbeSettings, embedded: EmbeddedTask, model: Model, progress: Progress
 ) -> list[TrainedProbe]:
     """Train one classifier per seed, or a single one if all seeds would give the same."""
     probes = []
     progress.begin("classifiers", settings.classifiers, "seed")
     for seed in range(settings.classifiers):
-        probes.append(train_one(settings.protocol, embedded, model, seed, device))
+        probes.append(train_one(settings.protocol, embedded, model, seed))
         progress.advance(valid=f"{probes[-1].valid_score:.3f}", epochs=str(probes[-1].epochs))
     progress.end()
     return probes
 
 
 def train_one(
-    protocol: ProbeProtocol,
-    embedded: EmbeddedTask,
-    model: Model,
-    seed: int,
-    device: torch.device,
+    protocol: ProbeProtocol, embedded: EmbeddedTask, model: Model, seed: int
 ) -> TrainedProbe:
     """Train the classifier of one seed, as set by the protocol's `classifier` and `crops`."""
+    draw: DrawEpoch = same_windows(embedded, model.device)
     if protocol.classifier != "published":
-        return train_full_batch(protocol, *same_windows(embedded, device)(1), seed)
-    draw: DrawEpoch = same_windows(embedded, device)
+        return train_full_batch(protocol, *draw(1), seed)
     if protocol.crops == "random":
-        draw = RandomCrops(embedded, model, protocol, seed, device)
-    return train_probe(protocol, draw, seed, device)
+        draw = RandomCrops(embedded, model, protocol, seed)
+    return train_probe(protocol, draw, seed)
 
 
 def weight_decays(protocol: ProbeProtocol, probes: Sequence[TrainedProbe]) -> tuple[float, ...]:

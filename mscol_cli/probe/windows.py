@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import tee
 
@@ -33,6 +33,12 @@ class ClipWindows:
     windows: Windows
     counts: NDArray[np.int64]
     targets: BoolArray
+
+    @staticmethod
+    def of(clips: Sequence[NDArray[np.float32]], targets: BoolArray) -> ClipWindows:
+        """Join the windows (windows, dim) of clips with targets (clips, classes)."""
+        counts = np.array([len(windows) for windows in clips], dtype=np.int64)
+        return ClipWindows(torch.from_numpy(np.concatenate(clips)), counts, targets)
 
     def to(self, device: torch.device) -> ClipWindows:
         """Move the windows to a device."""

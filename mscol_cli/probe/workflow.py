@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import StemRetrieval, TaskData
@@ -56,12 +55,11 @@ def run(request: ProbeRequest, progress: Progress) -> ProbeResult:
     if isinstance(settings.task, StemRetrieval):
         refuse_classifier_options(request, request.task)
     data_set = load_data(settings, request.data)
-    device = pick_device(request.device)
-    model = resolve_model(request.model, request.encoder, registry, device)
+    model = resolve_model(request.model, request.encoder, registry, pick_device(request.device))
     output = request.output or default_output(request, model)
     check_writable(output)
     progress.note(model.describe())
-    return probe_model(settings, data_set, model, output, device, progress)
+    return probe_model(settings, data_set, model, output, progress)
 
 
 def probe_model(
@@ -69,7 +67,6 @@ def probe_model(
     data_set: tuple[Path, TaskData],
     model: Model,
     output: Path,
-    device: torch.device,
     progress: Progress,
 ) -> ProbeResult:
     """Probe a model on the data set of a task, and write the result to a folder.
@@ -80,19 +77,19 @@ def probe_model(
     """
     folder, data = data_set
     if isinstance(settings.task, StemRetrieval):
-        return _retrieve(settings, settings.task, folder, model, output, device, progress)
+        return _retrieve(settings, settings.task, folder, model, output, progress)
     tested = [item for item in data.items if item.split == "test"]
     sources = find_sources(settings.stems, tested, folder) if settings.stems else None
     seconds: dict[str, float] = {}
     with timed(seconds, "embeddings"):
-        embedded = embed_task(data, model, device, progress)
+        embedded = embed_task(data, model, progress)
     embedded = replace(embedded, failures=[*data.failures, *embedded.failures])
     _warn(data.missing, embedded.failures, progress)
     test_sets = find_test_sets(data, embedded)
     where = f"'{settings.part.name}' in {folder}"
     check_splits(embedded, settings.protocol, where, data, test_sets)
     with timed(seconds, "classifiers"):
-        trained = _train(settings, embedded, model, device, progress)
+        trained = _train(settings, embedded, model, progress)
     with timed(seconds, "scores"):
         clip_scores = resample_scores(
             settings.protocol, trained.scores, embedded, test_sets, data.classes
@@ -101,21 +98,19 @@ def probe_model(
         scored = tuple(scored_sets(settings.protocol, clip_scores, train))
     probes = trained.probes
     with timed(seconds, "label budgets"):
-        budgets = tuple(score_budgets(settings, embedded, model, clip_scores, device, progress))
+        budgets = tuple(score_budgets(settings, embedded, model, clip_scores, progress))
     with timed(seconds, "deformations"):
-        corrupted = score_corrupted(
-            settings, probes, embedded, model, clip_scores, device, progress
-        )
+        corrupted = score_corrupted(settings, probes, embedded, model, clip_scores, progress)
     attribution = None
     if sources is not None:
         with timed(seconds, "sources"):
             attribution = attribute(
-                sources, clip_scores, settings.protocol, probes, model, device, progress
+                sources, clip_scores, settings.protocol, probes, model, progress
             )
     head = None
     if settings.save:
         with timed(seconds, "head"):
-            head = calibrate_best(settings, data_set, model, embedded, trained, test_sets, device)
+            head = calibrate_best(settings, data_set, model, embedded, trained, test_sets)
     result = replace(
         _result(settings, data_set, model, embedded, trained),
         test_sets=scored,
@@ -138,12 +133,11 @@ def _retrieve(
     folder: Path,
     model: Model,
     output: Path,
-    device: torch.device,
     progress: Progress,
 ) -> ProbeResult:
     seconds: dict[str, float] = {}
     with timed(seconds, "retrieval"):
-        result, scores = retrieve_stems(settings, task, folder, model, device, progress)
+        result, scores = retrieve_stems(settings, task, folder, model, progress)
     _warn((), result.failures, progress)
     result = replace(result, seconds=seconds, folder=output)
     write_result(result, scores)
@@ -151,20 +145,16 @@ def _retrieve(
 
 
 def _train(
-    settings: ProbeSettings,
-    embedded: EmbeddedTask,
-    model: Model,
-    device: torch.device,
-    progress: Progress,
+    settings: ProbeSettings, embedded: EmbeddedTask, model: Model, progress: Progress
 ) -> Trained:
     protocol, test = settings.protocol, embedded.clips["test"]
-    probes = train_probes(settings, embedded, model, device, progress)
+    probes = train_probes(settings, embedded, model, progress)
     frozen = np.stack([probe.clip_scores(test) for probe in probes])
     if not protocol.finetune:
         return Trained(probes, frozen)
     tuned, scores = [], []
     best: FineTuned | None = None
-    for seed in fine_tune(protocol, probes, embedded, model, device, progress):
+    for seed in fine_tune(protocol, probes, embedded, model, progress):
         tuned.append(seed.probe)
         scores.append(seed.probe.clip_scores(seed.test))
         # Only one encoder is kept in memory.

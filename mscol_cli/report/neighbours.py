@@ -30,6 +30,7 @@ from mscol_cli.store.records import newest, read_tracks
 from mscol_cli.system.files import absolute_path
 from mscol_cli.vectors import FileVersion
 
+NEIGHBOURS = 3
 MAX_BYTES = 8_000_000
 """Audio in one page, before Base64 encoding, which adds a third."""
 
@@ -112,7 +113,7 @@ def _of_run(
     store = Store.open(Path(run.store["path"]))
     progress.note(f"nearest neighbours of {run.label}")
     model = load_model(run.folder, load_registry(), device)
-    nearest = nearest_tracks(store, model, queries=queries, device=device, progress=progress)
+    nearest = nearest_tracks(store, model, queries=queries, progress=progress)
     return list(_blocks(run, store, nearest, sounds))
 
 
@@ -130,9 +131,7 @@ def nearest_tracks(
     model: Model,
     *,
     queries: int,
-    neighbours: int = 3,
     max_tracks: int = 400,
-    device: torch.device,
     progress: Progress,
 ) -> list[Nearest]:
     """Find the nearest tracks, by the loudest segment of each.
@@ -141,24 +140,22 @@ def nearest_tracks(
 
     Args:
         store: The store.
-        model: Model with its encoder on `device`.
+        model: The model.
         queries: Number of tracks to find neighbours of, evenly spaced.
-        neighbours: Number of neighbours of each.
         max_tracks: Number of tracks to compare; of a larger store, evenly spaced ones.
-        device: Device of the encoder.
         progress: Receives warnings and the progress.
     """
     encoder = model.encoder
     window = -(-encoder.crop_samples * SAMPLE_RATE // encoder.sample_rate)
     segments = _evenly(_loudest(store.index, window), max_tracks)
-    segments, vectors = _embed(store, model, segments, device, progress)
+    segments, vectors = _embed(store, model, segments, progress)
     if len(segments) < 2:
         return []
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
     nearest = []
     for row in _evenly(np.arange(len(segments)), queries):
-        order = np.argsort(-similarity[row], kind="stable")[: min(neighbours, len(segments) - 1)]
+        order = np.argsort(-similarity[row], kind="stable")[: min(NEIGHBOURS, len(segments) - 1)]
         near = tuple(segments[order].tolist())
         nearest.append(Nearest(int(segments[row]), near, tuple(similarity[row][order].tolist())))
     return nearest
@@ -181,18 +178,14 @@ def _evenly(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 
 def _embed(
-    store: Store,
-    model: Model,
-    segments: NDArray[np.int64],
-    device: torch.device,
-    progress: Progress,
+    store: Store, model: Model, segments: NDArray[np.int64], progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The segments that can be embedded, and their vectors: (segments, dim) unit vectors, the
     normalised mean over the windows of each."""
     clips = _clips(store, segments)
     progress.begin("embedding", len(clips), "segments")
     with open_cache(model) as cache:
-        embedded = embed_cached_clips(cache, model, clips, device, progress)
+        embedded = embed_cached_clips(cache, model, clips, progress)
     progress.end()
     for reason in embedded.failures.values():
         progress.warn(f"skipped {reason}")

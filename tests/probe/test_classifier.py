@@ -16,7 +16,6 @@ from mscol_cli.probe.minibatch import DrawEpoch, in_whole_blocks, train_probe
 from mscol_cli.probe.windows import BoolArray, ClipWindows
 from tests.helpers.probing import gaussian_clips, one_hot
 
-CPU = torch.device("cpu")
 GENRES = ProbeProtocol(learning_rate=3e-3)
 TAGS = ProbeProtocol(
     multilabel=True, learning_rate=3e-3, select="average_precision", metrics=("roc_auc",)
@@ -40,7 +39,7 @@ def train(protocol: ProbeProtocol, seed: int = 0, standardise: bool = True) -> T
         gaussian_clips(tags(size, size) if protocol.multilabel else labels(size), seed=size)
         for size in (120, 41)
     ]
-    return train_probe(replace(protocol, standardise=standardise), always(splits), seed, CPU)
+    return train_probe(replace(protocol, standardise=standardise), always(splits), seed)
 
 
 @pytest.mark.slow
@@ -64,7 +63,7 @@ def test_shuffled_labels_are_at_chance() -> None:
     rng = np.random.default_rng(0)
     clips = [gaussian_clips(labels(size), seed=size) for size in (120, 40, 400)]
     shuffled = [ClipWindows(one.windows, one.counts, rng.permutation(one.targets)) for one in clips]
-    probe = train_probe(GENRES, always(shuffled), 0, CPU)
+    probe = train_probe(GENRES, always(shuffled), 0)
     assert accuracy(probe.clip_scores(shuffled[2]), shuffled[2].targets) == pytest.approx(
         0.25, abs=0.08
     )
@@ -92,7 +91,7 @@ def test_training_leaves_the_global_generator_alone() -> None:
 def test_standardising_forgives_scale_and_offset() -> None:
     def score(standardise: bool) -> float:
         splits = [gaussian_clips(labels(size), seed=size, offset=300.0) for size in (120, 40, 80)]
-        probe = train_probe(replace(GENRES, standardise=standardise), always(splits), 0, CPU)
+        probe = train_probe(replace(GENRES, standardise=standardise), always(splits), 0)
         return accuracy(probe.clip_scores(splits[2]), splits[2].targets)
 
     assert score(standardise=True) > 0.9
@@ -105,14 +104,14 @@ def test_a_dimension_that_never_changes_does_no_harm() -> None:
     for clips in splits:
         clips.windows[:][:, 0] = 7.0
     splits[1].windows[:][0, 0] = 7.1
-    probe = train_probe(GENRES, always(splits), 0, CPU)
+    probe = train_probe(GENRES, always(splits), 0)
     assert np.isfinite(probe.clip_scores(splits[1])).all()
     assert probe.valid_score > 0.8
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_training() -> None:
     splits = [gaussian_clips(labels(size), seed=size, distance=0.5) for size in (120, 40)]
-    probe = train_probe(replace(GENRES, learning_rate=0.05), always(splits), 0, CPU)
+    probe = train_probe(replace(GENRES, learning_rate=0.05), always(splits), 0)
     assert probe.epochs == min(probe.best_epoch + GENRES.patience, GENRES.epochs)
     assert probe.epochs < GENRES.epochs
     assert accuracy(probe.clip_scores(splits[1]), splits[1].targets) == probe.valid_score
@@ -139,7 +138,7 @@ def test_a_class_without_training_clips_keeps_its_place() -> None:
         gaussian_clips(one_hot([(0, 2)[clip % 2] for clip in range(size)], 3), seed=size)
         for size in (120, 40)
     ]
-    scores = train_probe(GENRES, always(splits), 0, CPU).clip_scores(splits[1])
+    scores = train_probe(GENRES, always(splits), 0).clip_scores(splits[1])
     assert scores.shape == (40, 3)
     assert accuracy(scores, splits[1].targets) > 0.9
 
@@ -157,7 +156,7 @@ def test_epochs_of_whole_blocks_leave_out_what_the_published_ones_do(
 def test_weights_start_as_those_of_keras() -> None:
     splits = [gaussian_clips(labels(size), seed=size, dim=1280) for size in (12, 8)]
     start = replace(GENRES, hidden=512, epochs=1, learning_rate=1e-8)
-    layers = train_probe(start, always(splits), 0, CPU).model.layers
+    layers = train_probe(start, always(splits), 0).model.layers
     for layer, limit in ((layers[0], (6 / (1280 + 512)) ** 0.5), (layers[2], (6 / 516) ** 0.5)):
         assert isinstance(layer, torch.nn.Linear)
         assert float(layer.weight.detach().abs().max()) == pytest.approx(limit, rel=0.02)
@@ -171,7 +170,7 @@ def test_every_epoch_may_see_other_windows() -> None:
         seen.append(epoch)
         return gaussian_clips(labels(120), seed=epoch), gaussian_clips(labels(40), seed=99)
 
-    probe = train_probe(replace(GENRES, crops="random", epochs=4), draw, 0, CPU)
+    probe = train_probe(replace(GENRES, crops="random", epochs=4), draw, 0)
     assert seen == list(range(1, probe.epochs + 1))
     assert probe.valid_score > 0.9
 
@@ -179,7 +178,7 @@ def test_every_epoch_may_see_other_windows() -> None:
 def test_the_first_of_equal_epochs_is_kept_with_random_crops() -> None:
     splits = [gaussian_clips(labels(size), seed=size, distance=9.0) for size in (120, 40)]
     protocol = replace(GENRES, crops="random", learning_rate=0.1)
-    probe = train_probe(protocol, always(splits), 0, CPU)
+    probe = train_probe(protocol, always(splits), 0)
     assert probe.valid_score == 1.0
     assert probe.epochs == probe.best_epoch + 5
     assert probe.best_epoch == 1

@@ -19,7 +19,6 @@ from mscol_cli.probe.windows import ClipWindows, select
 from tests.helpers.probing import gaussian_clips, one_hot
 
 PROTOCOL = ProbeProtocol(epochs=3)
-CPU = torch.device("cpu")
 
 
 def clips(size: int) -> ClipWindows:
@@ -71,8 +70,8 @@ def test_mini_batches_train_the_same_classifier(tmp_path: Path, hidden: int) -> 
     protocol = replace(PROTOCOL, hidden=hidden)
     train, valid, test = clips(150), clips(40), clips(50)
     disk = on_disk(train, tmp_path), on_disk(valid, tmp_path)
-    expected = train_probe(protocol, lambda _: (train, valid), 0, CPU)
-    assert same(expected, train_probe(protocol, lambda _: disk, 0, CPU), test, tmp_path)
+    expected = train_probe(protocol, lambda _: (train, valid), 0)
+    assert same(expected, train_probe(protocol, lambda _: disk, 0), test, tmp_path)
 
 
 @pytest.mark.slow

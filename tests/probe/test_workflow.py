@@ -331,8 +331,8 @@ def test_each_epoch_has_one_new_crop_per_segment(elsewhere: Path) -> None:
     settings = resolve_settings(ProbeRequest("folder", protocol=("crops=random",)), REGISTRY)
     model = resolve_model("untrained", "small", REGISTRY, torch.device("cpu"))
     _, data = load_data(settings, None)
-    embedded = embed_task(data, model, torch.device("cpu"), Witness())
-    draw = RandomCrops(embedded, model, settings.protocol, 0, torch.device("cpu"))
+    embedded = embed_task(data, model, Witness())
+    draw = RandomCrops(embedded, model, settings.protocol, 0)
     (train, valid), (later, _) = draw(1), draw(2)
     assert (len(train.windows), len(valid.windows)) == (2 * 3, 2 * 1)
     assert train.targets.sum(0).tolist() == [3, 3, 0][: len(data.classes)]

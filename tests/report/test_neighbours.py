@@ -40,7 +40,7 @@ def model() -> Model:
 
 @pytest.fixture
 def find(music: Store, model: Model) -> Find:
-    return partial(nearest_tracks, music, model, device=CPU, progress=Silent())
+    return partial(nearest_tracks, music, model, progress=Silent())
 
 
 def tracks(store: Store, rows: tuple[int, ...]) -> list[str]:
@@ -71,9 +71,7 @@ def test_vectors_are_cached_until_the_store_changes(
     music: Store, model: Model, tmp_path: Path
 ) -> None:
     def revisions() -> list[int]:
-        found = nearest_tracks(
-            Store.open(store), model, queries=4, device=CPU, progress=Silent(), max_tracks=4
-        )
+        found = nearest_tracks(Store.open(store), model, queries=4, progress=Silent(), max_tracks=4)
         assert len(found) == 4
         with open_cache(model) as cache:
             return sorted(entry.revision for entry in cache.entries)
