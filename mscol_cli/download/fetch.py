@@ -179,16 +179,14 @@ class _Fetching:
             if past.total == self._part.size:
                 return None
             return self._restart(url, "the server's file is shorter than the earlier download")
-        if answer.start and self._has_changed(answer):
+        changed = self._expected is not None and answer.total not in (None, self._expected)
+        if answer.start and changed:
             with answer:
                 return self._restart(url, "the server's file has changed")
         if self._part.size and not answer.start:
             self._note("the server cannot resume a download: starting over")
             self._part.clear()
         return answer
-
-    def _has_changed(self, answer: web.Answer) -> bool:
-        return self._expected is not None and answer.total not in (None, self._expected)
 
     def _restart(self, url: str, reason: str) -> web.Answer:
         self._note(f"{reason}: starting over")

@@ -100,7 +100,8 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
             # Another process may have downloaded files while this one waited.
             record = Record(folder, collection.name)
             left = make_plan(collection, folder, record)
-            _fetch_all(collection, left, folder, record, progress)
+            for file in left.files:
+                fetch(collection, file, folder, record, progress)
             for archive in left.archives:
                 _unpack(archive, folder, record, request.keep_archives, progress)
             _delete_needless(collection, folder, record)
@@ -146,13 +147,6 @@ def _refuse_without_hash(plan: Plan) -> None:
                 f"{file.name} has no hash in the table of downloads, without which nothing is"
                 ' downloaded: add hash = "sha256:..." to it.'
             )
-
-
-def _fetch_all(
-    collection: Collection, plan: Plan, folder: Path, record: Record, progress: Progress
-) -> None:
-    for file in plan.files:
-        fetch(collection, file, folder, record, progress)
 
 
 def _unpack(archive: Archive, folder: Path, record: Record, keep: bool, progress: Progress) -> None:

@@ -64,9 +64,6 @@ class Recipe:
         return self.parts.get(section, {})
 
 
-NO_RECIPE = Recipe()
-
-
 def parse_toml(text: str) -> dict[str, Any]:
     """The values of a configuration. Raises ValueError."""
     content: dict[str, Any] = tomllib.loads(text)
@@ -86,7 +83,7 @@ def read_recipe(name: str | None) -> Recipe:
         UsageError: The name is unknown, or the file is not a valid recipe.
     """
     if name is None:
-        return NO_RECIPE
+        return Recipe()
     return _parse(name, find_named("recipe", name, FOLDER, "mscol recipes"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -126,10 +126,7 @@ def model_without_run(encoder: str, folder: Path) -> ProbedModel:
 
 def bundled_model(folder: Path) -> ProbedModel:
     """The bundled model, and the folder of its probe results."""
-
-    def compute_hash() -> str:
-        return weights_hash(references.BUNDLED)
-
+    compute_hash = partial(weights_hash, references.BUNDLED)
     return ProbedModel(MINI, ["--model", MINI], folder, compute_hash, has_run=False)
 
 

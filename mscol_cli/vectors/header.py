@@ -64,7 +64,19 @@ class VectorHeader:
             MissingDataError: The folder is missing, or is not a folder of vectors.
             UsageError: The header is damaged, or that of another version of mscol.
         """
-        return _parse(folder, read_json(folder / HEADER, "folder of vectors"))
+        content = read_json(folder / HEADER, "folder of vectors")
+        if content.get("layout") != LAYOUT:
+            raise UsageError(
+                f"{folder / HEADER} has the layout {content.get('layout')!r}, this version of mscol"
+                f" reads {LAYOUT!r}: embed again into another folder."
+            )
+        with parsing(folder / HEADER, "restore it."):
+            header = from_json(VectorHeader, content)
+            if header.precision not in PRECISIONS:
+                raise ValueError(f"precision is {header.precision!r}")
+            if min(header.dim, header.hop, header.window, header.sample_rate) < 1:
+                raise ValueError("dim, hop, window or sample_rate is not positive")
+        return header
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
@@ -135,18 +147,3 @@ def _format(name: str, fields: Mapping[str, Any]) -> str:
 def is_vector_folder(path: Path) -> bool:
     """Whether a path is a folder with the header of a folder of vectors."""
     return is_regular(path / HEADER)
-
-
-def _parse(folder: Path, content: Mapping[str, Any]) -> VectorHeader:
-    if content.get("layout") != LAYOUT:
-        raise UsageError(
-            f"{folder / HEADER} has the layout {content.get('layout')!r}, this version of mscol"
-            f" reads {LAYOUT!r}: embed again into another folder."
-        )
-    with parsing(folder / HEADER, "restore it."):
-        header = from_json(VectorHeader, content)
-        if header.precision not in PRECISIONS:
-            raise ValueError(f"precision is {header.precision!r}")
-        if min(header.dim, header.hop, header.window, header.sample_rate) < 1:
-            raise ValueError("dim, hop, window or sample_rate is not positive")
-    return header
