@@ -14,7 +14,8 @@ from mscol_cli.probe.cache import embed_cached, open_cache
 from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.clips import EmbeddedTask, with_test
 from mscol_cli.probe.result import CorruptedScore
-from mscol_cli.probe.scores import ClipScores, members_among, resampled_pair, score_clips, score_of
+from mscol_cli.probe.scores import ClipScores, resampled_pair
+from mscol_cli.probe.scoring import members_among, score_clips, score_of
 from mscol_cli.probe.settings import ProbeSettings
 
 

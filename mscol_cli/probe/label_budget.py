@@ -12,7 +12,8 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import Model
 from mscol_cli.probe.clips import EmbeddedTask, select_clips
 from mscol_cli.probe.result import LabelBudget
-from mscol_cli.probe.scores import ClipScores, score_clips, scored_sets
+from mscol_cli.probe.scores import ClipScores
+from mscol_cli.probe.scoring import score_clips, scored_sets
 from mscol_cli.probe.settings import ProbeSettings
 from mscol_cli.probe.training import train_one
 from mscol_cli.probe.windows import BoolArray

@@ -24,33 +24,31 @@ def shared_groups(items: Mapping[Split, Sequence[TaskItem]]) -> Iterator[SharedG
         yield SharedGroups(kind, len(set(tested)), len(set(shared)), len(tested), len(shared))
 
 
-def overlap_note(model: Model, items: Sequence[TaskItem], task: str) -> list[str]:
-    """A note if test clips were in the pre-training music.
+def overlap_note(model: Model, items: Sequence[TaskItem], task: str) -> Iterator[str]:
+    """Yield a note if test clips were in the pre-training music.
 
     A clip counts if the run's store has a track whose id is the end of the clip's path, made from a
-    file of the same size: the store may have been made from any folder above the clip. The list is
-    empty if the store is missing, or if the model has none.
+    file of the same size: the store may have been made from any folder above the clip. There is no
+    note if the store is missing, or if the model has none.
     """
     files = _files_of(model.run, model.info)
     test = [item for item in items if item.split == "test"]
     overlap = sum(_is_among(item.path, files) for item in test)
-    if not overlap:
-        return []
-    return [
-        f"{overlap} of {len(test)} test clips were in the pre-training music of this encoder,"
-        f" without their labels: 'pretrain --train-split {task}' leaves them out"
-    ]
+    if overlap:
+        yield (
+            f"{overlap} of {len(test)} test clips were in the pre-training music of this encoder,"
+            f" without their labels: 'pretrain --train-split {task}' leaves them out"
+        )
 
 
-def store_note(model: Model, store: Store) -> list[str]:
-    """A note if tracks of a store were in the pre-training music: of the same id and size."""
+def store_note(model: Model, store: Store) -> Iterator[str]:
+    """Yield a note if tracks of a store were in the pre-training music: of the same id and size."""
     files = _files_of(model.run, model.info)
     sizes = store.file_sizes()
     tracks = store.index.track_ids
     overlap = sum(bool(sizes[name] & files.get(name, set())) for name in tracks)
-    if not overlap:
-        return []
-    return [f"{overlap} of {len(tracks)} tracks were in the pre-training music of this encoder"]
+    if overlap:
+        yield f"{overlap} of {len(tracks)} tracks were in the pre-training music of this encoder"
 
 
 def _files_of(run: Path | None, info: Mapping[str, Any]) -> Mapping[str, set[int]]:

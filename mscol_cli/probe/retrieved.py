@@ -18,7 +18,8 @@ from mscol_cli.probe.metrics import CUTOFFS, METRICS
 from mscol_cli.probe.rank_metrics import COLUMNS, chance
 from mscol_cli.probe.result import ClassScore, ProbeResult, ScoredSet
 from mscol_cli.probe.retrieval import Query, Retrieved, retrieve
-from mscol_cli.probe.scores import ClipScores, score_of
+from mscol_cli.probe.scores import ClipScores
+from mscol_cli.probe.scoring import score_of
 from mscol_cli.probe.settings import ProbeSettings
 from mscol_cli.store import Store
 

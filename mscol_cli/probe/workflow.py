@@ -23,7 +23,7 @@ from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult
 from mscol_cli.probe.retrieved import retrieve_stems
 from mscol_cli.probe.saving import Trained, calibrate_best
-from mscol_cli.probe.scores import check_splits, find_test_sets, resample_scores, scored_sets
+from mscol_cli.probe.scoring import check_splits, find_test_sets, resample_scores, scored_sets
 from mscol_cli.probe.settings import (
     ProbeSettings,
     load_data,
