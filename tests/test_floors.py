@@ -90,7 +90,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "many",
     ],
     "report": [
-        "material settings",
+        "material",
         "*",
         "summary",
         "workflow",
@@ -99,7 +99,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "metrics schema state tracks",
         "layout",
         "*",
-        "listing published trained verify",
+        "listing published verify",
         "plot",
     ],
     "separate": [

@@ -15,9 +15,8 @@ from mscol_cli.pages.page import Commands, Section, Text
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult
 from mscol_cli.probe.settings import resolve_settings
-from mscol_cli.report.material import FoundProbe, Material
+from mscol_cli.report.material import FoundProbe, FoundRun, Material
 from mscol_cli.runs.layout import RECIPE
-from mscol_cli.runs.trained import FoundRun
 from mscol_cli.store import StoreHeader
 from mscol_cli.system.values import differences
 

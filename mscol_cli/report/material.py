@@ -15,12 +15,29 @@ from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.result import ProbeResult, Score, ScoredSet, read
 from mscol_cli.probe.table import JointTable
 from mscol_cli.runs.layout import LATEST, PROBE_REPORT, PROBES, RECIPE, RUN, RUNS, find_named
-from mscol_cli.runs.trained import FoundRun, read_run
+from mscol_cli.runs.record import RunRecord, read_valid_run
 from mscol_cli.system.json_files import INVALID
 
 T = TypeVar("T")
 Failures = list[tuple[str, str]]
 NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+@dataclass(frozen=True)
+class FoundRun(RunRecord):
+    """A run with valid settings.
+
+    Attributes:
+        label: Unique label in the report.
+    """
+
+    label: str
+
+    @property
+    def title(self) -> str:
+        """The label, with the objective if the label does not contain it."""
+        objective = str(self.info.get("objective", {}).get("name", ""))
+        return self.label if objective in self.label else f"{self.label} ({objective})"
 
 
 @dataclass(frozen=True)
@@ -125,7 +142,7 @@ def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Materia
     paths = [find_named(path) or path for path in paths]
     folders = _unique(folder for path in paths for folder in _runs_in(path))
     labels = _labels(folders)
-    runs = list(_readable(folders, lambda folder: read_run(labels[folder], folder), failures))
+    runs = list(_readable(folders, lambda folder: _read_run(folder, labels[folder]), failures))
     failures += [(str(run.folder), problem) for run in runs for problem in run.problems]
     results: list[FoundProbe] = []
     for run in runs:
@@ -201,6 +218,10 @@ def _named_results(folder: Path) -> list[Path]:
     if not results:
         raise MissingDataError(f"{folder} has no {PROBE_REPORT}: create one with 'mscol probe'.")
     return results
+
+
+def _read_run(folder: Path, label: str) -> FoundRun:
+    return FoundRun(**vars(read_valid_run(folder, probes=False)), label=label)
 
 
 def _read_probe(folder: Path, run: FoundRun | None = None) -> FoundProbe:

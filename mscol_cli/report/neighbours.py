@@ -22,8 +22,7 @@ from mscol_cli.errors import MscolError
 from mscol_cli.host import load_registry
 from mscol_cli.pages.page import Block, Excerpt, Neighbours, Section, Text
 from mscol_cli.probe.cache import CacheClip, embed_cached_clips, open_cache
-from mscol_cli.report.material import Material
-from mscol_cli.runs.trained import FoundRun
+from mscol_cli.report.material import FoundRun, Material
 from mscol_cli.store import SAMPLE_RATE, Store
 from mscol_cli.store.header import TRACKS
 from mscol_cli.store.records import newest, read_tracks

@@ -9,9 +9,9 @@ from typing import Any
 
 from mscol_cli.errors import MscolError
 from mscol_cli.pages.page import Block, Listing, Section, Table, Text, rows_by_name
+from mscol_cli.report.material import FoundRun
 from mscol_cli.runs.settings import flat_settings, software_of
 from mscol_cli.runs.tracks import count_chosen
-from mscol_cli.runs.trained import FoundRun
 from mscol_cli.store.contents import ManifestLine, StoreInfo, info, manifest
 from mscol_cli.system.units import format_bytes, format_duration
 

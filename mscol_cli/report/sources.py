@@ -19,8 +19,7 @@ from mscol_cli.probe.plots import class_heat
 from mscol_cli.probe.result import ScoredSet
 from mscol_cli.probe.scores import ClipScores, read_scores
 from mscol_cli.probe.windows import BoolArray, FloatArray
-from mscol_cli.report.material import NO_BREAK, FoundProbe, Group, Material, file_name
-from mscol_cli.runs.trained import FoundRun
+from mscol_cli.report.material import NO_BREAK, FoundProbe, FoundRun, Group, Material, file_name
 
 HEADING = "Scores by training source"
 ALL = "all sources"

@@ -10,9 +10,8 @@ from mscol_cli.contracts.watched import ONLINE_PROBE
 from mscol_cli.pages.curves import Panel, draw_panels
 from mscol_cli.pages.page import Block, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
-from mscol_cli.report.material import Material, file_name
+from mscol_cli.report.material import FoundRun, Material, file_name
 from mscol_cli.runs.plot import MAX_POINTS, RunCurves, kind_of, run_panels, usual_metrics
-from mscol_cli.runs.trained import FoundRun
 from mscol_cli.system.units import format_duration
 
 OVER_TIME = ("loss", "accuracy", ONLINE_PROBE)

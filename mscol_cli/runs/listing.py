@@ -15,6 +15,9 @@ from mscol_cli.runs.record import ProbeScore, RunRecord, open_run, open_runs, re
 from mscol_cli.runs.settings import flat_settings, software_of
 from mscol_cli.system.files import relative_to_here
 
+MARKS = (RUN, RECIPE, METRICS, CHECKPOINTS)
+"""Files that distinguish a run, even a damaged one, from other folders, such as a study."""
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -117,10 +120,6 @@ def list_runs(folder: Path | None = None) -> list[RunSummary]:
         for run in runs
     ]
     return sorted(named, key=lambda run: run.age_s)
-
-
-MARKS = (RUN, RECIPE, METRICS, CHECKPOINTS)
-"""Files that distinguish a run, even a damaged one, from other folders, such as a study."""
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:

@@ -96,6 +96,17 @@ class RunRecord:
         logged = int(self.lines[-1]["step"]) if self.lines else 0
         return max([logged, *self.checkpoints])
 
+    @property
+    def saved_step(self) -> int | None:
+        """Step of the newest checkpoint; None if there is none."""
+        return self.checkpoints[-1] if self.checkpoints else None
+
+    @property
+    def store(self) -> Mapping[str, str] | None:
+        """Path and hash of the training store; None for an imported model."""
+        store: Mapping[str, str] | None = self.info.get("store")
+        return store
+
     def last(self) -> dict[str, float]:
         """Last value of each metric, in the order of first occurrence."""
         values: dict[str, float] = {}
@@ -122,16 +133,21 @@ def open_run(name: str) -> RunRecord:
         MissingDataError: The run does not exist.
         UsageError: Its settings cannot be read.
     """
-    run = read_run_folder(find_run_folder(name))
-    if not run.info:
-        raise UsageError("; ".join(run.problems))
-    return run
+    return read_valid_run(find_run_folder(name))
 
 
 def open_runs(names: Iterable[str]) -> list[RunRecord]:
     """Open several runs as `open_run` does, without duplicates."""
     folders = {find_run_folder(name).resolve(): name for name in reversed([*names])}
     return [open_run(name) for name in reversed(folders.values())]
+
+
+def read_valid_run(folder: Path, probes: bool = True) -> RunRecord:
+    """`read_run_folder`, but raises UsageError if the settings cannot be read."""
+    run = read_run_folder(folder, probes)
+    if not run.info:
+        raise UsageError("; ".join(run.problems))
+    return run
 
 
 def read_run_folder(folder: Path, probes: bool = True) -> RunRecord:

@@ -11,10 +11,9 @@ import pytest
 from mscol_cli.probe.bootstrap import resample_all
 from mscol_cli.probe.result import ProbeResult, Score, ScoredSet
 from mscol_cli.probe.scores import ClipScores, write_scores
-from mscol_cli.report.material import FoundProbe, Material
+from mscol_cli.report.material import FoundProbe, FoundRun, Material
 from mscol_cli.report.verdict import MEANING, TOO_NARROW, verdict
 from mscol_cli.runs.state import RunState
-from mscol_cli.runs.trained import FoundRun
 from tests.helpers.probing import one_hot
 
 CLIPS = 40
