@@ -47,7 +47,7 @@ ORDER: Mapping[str, Sequence[str]] = {
     "commands": [
         "columns json_output log",
         "options terminal",
-        "shared",
+        "progress shared",
         "pages",
         "*",
     ],

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines, print_table
+from mscol_cli.commands.terminal import print_json, print_lines, print_table
 from mscol_cli.errors import UsageError
 from mscol_cli.system.units import format_bytes
 

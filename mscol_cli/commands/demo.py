@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from mscol_cli.commands.options import with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import (
-    TerminalProgress,
-    print_json,
-    print_lines,
-    print_table,
-    redirect_prints,
-)
+from mscol_cli.commands.terminal import print_json, print_lines, print_table, redirect_prints
 from mscol_cli.study.request import DemoRequest
 from mscol_cli.system.units import format_duration
 

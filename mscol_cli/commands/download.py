@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mscol_cli.commands.options import with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_result, print_table
+from mscol_cli.commands.terminal import print_json, print_result, print_table
 from mscol_cli.download.request import DownloadRequest
 from mscol_cli.errors import UsageError
 from mscol_cli.system.units import format_bytes, format_duration

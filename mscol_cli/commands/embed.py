@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mscol_cli.commands.options import OUTPUT, PROCESSES, with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json, finish, format_done_before
-from mscol_cli.commands.terminal import TerminalProgress, print_result
+from mscol_cli.commands.terminal import print_result
 from mscol_cli.embed.request import EmbedRequest
 from mscol_cli.system.units import counted
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mscol_cli.commands.options import with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import TerminalProgress, print_result
+from mscol_cli.commands.terminal import print_result
 from mscol_cli.importing.request import ImportRequest
 
 

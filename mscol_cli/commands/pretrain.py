@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mscol_cli.commands.options import OUTPUT, PROCESSES, with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import DryRun, Json, print_configurations
-from mscol_cli.commands.terminal import TerminalProgress, print_result
+from mscol_cli.commands.terminal import print_result
 from mscol_cli.errors import Interrupted
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.recipes.options import PRETRAIN

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mscol_cli.commands.options import OUTPUT, PROCESSES, with_request
 from mscol_cli.commands.pages import print_page
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import DryRun, Json, finish, print_configurations
-from mscol_cli.commands.terminal import TerminalProgress, print_json, print_lines
+from mscol_cli.commands.terminal import print_json, print_lines
 from mscol_cli.probe.request import TableRequest
 
 

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from mscol_cli.commands.options import with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import TerminalProgress, print_result
+from mscol_cli.commands.terminal import print_result
 from mscol_cli.errors import UsageError
 from mscol_cli.push.request import PushRequest
 

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mscol_cli.commands.options import with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import (
-    TerminalProgress,
-    print_lines,
-    print_result,
-    print_titles,
-    redirect_prints,
-)
+from mscol_cli.commands.terminal import print_lines, print_result, print_titles, redirect_prints
 from mscol_cli.study.request import ReproduceRequest
 from mscol_cli.system.units import format_duration
 

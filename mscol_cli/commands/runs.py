@@ -12,9 +12,9 @@ from typer.core import TyperGroup
 
 from mscol_cli.commands.columns import GAP, aligned, fold_cells, split_to_fit, wrapped
 from mscol_cli.commands.options import with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json, warn_of_damage
 from mscol_cli.commands.terminal import (
-    TerminalProgress,
     print_folded,
     print_json,
     print_lines,
@@ -62,7 +62,7 @@ def ls(
 
     summaries = list_runs(folder)
     if json:
-        print_json([vars(run) for run in summaries])
+        print_json(summaries)
     else:
         _print_list(summaries)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mscol_cli.commands.options import OUTPUT, PROCESSES, with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import DryRun, Json, finish, format_done_before
-from mscol_cli.commands.terminal import TerminalProgress, print_result
+from mscol_cli.commands.terminal import print_result
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.system.units import counted, format_duration
 

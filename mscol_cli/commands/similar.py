@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mscol_cli.commands.options import with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json, finish
-from mscol_cli.commands.terminal import (
-    TerminalProgress,
-    print_json,
-    print_lines,
-    print_table,
-    printable,
-)
+from mscol_cli.commands.terminal import print_json, print_lines, print_table, printable
 from mscol_cli.errors import UsageError
 from mscol_cli.similar.request import SimilarRequest
 

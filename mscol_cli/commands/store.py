@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json, finish, warn_of_damage
-from mscol_cli.commands.terminal import (
-    TerminalProgress,
-    print_json,
-    print_lines,
-    print_result,
-    printable,
-)
+from mscol_cli.commands.terminal import print_json, print_lines, print_result, printable
 from mscol_cli.system.units import counted, format_bytes, format_duration
 
 if TYPE_CHECKING:

@@ -6,14 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mscol_cli.commands.options import with_request
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json, finish
-from mscol_cli.commands.terminal import (
-    TerminalProgress,
-    print_json,
-    print_lines,
-    print_table,
-    printable,
-)
+from mscol_cli.commands.terminal import print_json, print_lines, print_table, printable
 from mscol_cli.system.units import counted
 from mscol_cli.tag.request import TagRequest
 

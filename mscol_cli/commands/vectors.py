@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json, warn_of_damage
-from mscol_cli.commands.terminal import (
-    TerminalProgress,
-    print_json,
-    print_lines,
-    print_result,
-    printable,
-)
+from mscol_cli.commands.terminal import print_json, print_lines, print_result, printable
 from mscol_cli.system.units import counted, format_bytes
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mscol_cli.commands.terminal import progress_layout
+from mscol_cli.commands.progress import progress_layout
 from tests.conftest import Command
 from tests.helpers.commands import CLI, paths
 from tests.helpers.terminal import COLUMNS, in_terminal

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mscol_cli.commands import terminal
+from mscol_cli.commands.progress import TerminalProgress
 from tests.conftest import Command
 from tests.helpers.command import run_mscol
 from tests.helpers.terminal import in_terminal
@@ -55,8 +55,8 @@ def test_progress_and_warnings_are_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setenv("MSCOL_LOG_FILE", str(tmp_path / "log"))
-    monkeypatch.setattr(terminal, "LINE_EVERY", 0.0)
-    with terminal.TerminalProgress() as progress:
+    monkeypatch.setattr("mscol_cli.commands.progress.LINE_EVERY", 0.0)
+    with TerminalProgress() as progress:
         progress.begin("embedding", 2, "clips")
         progress.advance()
         progress.warn("one is bad")

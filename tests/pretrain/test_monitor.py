@@ -16,7 +16,7 @@ from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS, ListSessionGroup
 from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.list_session_groups import Handler
 
-from mscol_cli.commands.terminal import TerminalProgress, format_fields
+from mscol_cli.commands.progress import TerminalProgress, format_fields
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import NO_BAR, Silent
@@ -282,7 +282,7 @@ def test_a_log_says_now_and_then_how_far_work_has_come(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter([0.0, 1.0, 59.0, 61.0, 70.0])
-    monkeypatch.setattr("mscol_cli.commands.terminal.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("mscol_cli.commands.progress.time.monotonic", lambda: next(clock))
     with TerminalProgress() as progress:
         progress.begin("pretrain", 2000, "steps")
         progress.skip(1000)
@@ -299,7 +299,7 @@ def test_a_process_that_another_speaks_for_says_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(NO_BAR, "1")
-    monkeypatch.setattr("mscol_cli.commands.terminal.LINE_EVERY", 0.0)
+    monkeypatch.setattr("mscol_cli.commands.progress.LINE_EVERY", 0.0)
     with TerminalProgress() as progress:
         progress.begin("separating", None, "tracks")
         progress.advance()

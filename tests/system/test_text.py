@@ -2,7 +2,8 @@
 
 import pytest
 
-from mscol_cli.commands.terminal import TerminalProgress, print_error, print_lines, print_table
+from mscol_cli.commands.progress import TerminalProgress
+from mscol_cli.commands.terminal import print_error, print_lines, print_table
 from mscol_cli.system.text import csv_cell, from_csv_cell, visible
 
 Capture = pytest.CaptureFixture[str]
