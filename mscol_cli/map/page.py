@@ -85,11 +85,11 @@ def _data(content: Map) -> dict[str, Any]:
         "similarities": _packed(similarities),
         "colourings": [
             {
-                "name": one.name,
-                "groups": [asdict(group) for group in one.groups],
-                "members": _packed(one.members),
+                "name": colouring.name,
+                "groups": [asdict(group) for group in colouring.groups],
+                "members": _packed(colouring.members),
             }
-            for one in content.colourings
+            for colouring in content.colourings
         ],
     }
 

@@ -79,8 +79,9 @@ def _cell(row: ClassScore | None, names: Sequence[str]) -> str:
 def _matrices(group: Group) -> Iterator[Picture]:
     for tested in group.test_sets:
         for probe in group.probes:
-            if len(set_of(probe, tested).confusion):
-                yield _matrix(group, probe, set_of(probe, tested))
+            scored = set_of(probe, tested)
+            if scored.confusion:
+                yield _matrix(group, probe, scored)
 
 
 def _matrix(group: Group, probe: FoundProbe, tested: ScoredSet) -> Picture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mscol_cli.pages.page import Section, Table, Text
 from mscol_cli.probe.metrics import find_metric
@@ -53,7 +53,5 @@ def _row(model: str, columns: Sequence[Column]) -> tuple[str, ...]:
 
 
 def _cell(model: str, group: Group, test_set: ScoredSet, metric: str) -> str:
-    by_model: Mapping[str, str] = {
-        probe.model: cell(score_of(probe, test_set, metric), spread=False) for probe in group.probes
-    }
-    return by_model.get(model, "-")
+    scores = {probe.model: score_of(probe, test_set, metric) for probe in group.probes}
+    return cell(scores.get(model), spread=False)

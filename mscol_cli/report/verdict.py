@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mscol_cli.probe.metrics import find_metric
-from mscol_cli.probe.result import ScoredSet
+from mscol_cli.probe.result import Score, ScoredSet
 from mscol_cli.probe.table import Comparison
 from mscol_cli.report.material import FoundProbe, Group, Material, score_of
 from mscol_cli.runs.settings import flat_settings
@@ -35,7 +35,7 @@ def verdict(material: Material) -> list[str]:
     compared = [group for group in material.groups if _comparisons(group)]
     if not compared:
         return lines
-    few = any(_headline(group)[0].clips < FEW for group in compared)
+    few = any(group.headlines[0][0].clips < FEW for group in compared)
     return [*lines, f"{MEANING} {TOO_NARROW}" if few else MEANING]
 
 
@@ -43,32 +43,28 @@ def _of_group(group: Group) -> str:
     ranked = _ranked(group)
     if not ranked:
         return ""
-    if len(ranked) == 1:
-        return _alone(group, ranked[0])
+    (first, score), *others = ranked
+    if not others:
+        return _alone(group, first, score)
     known = {frozenset((pair.first, pair.second)): pair for pair in _comparisons(group)}
-    first, *others = ranked
-    pairs = [(other, known.get(frozenset((first.model, other.model)))) for other in others]
-    return _compared(group, first, pairs) + _elsewhere(group)
+    pairs = [(other, known.get(frozenset((first.model, other.model)))) for other, _ in others]
+    return _compared(group, first, score, pairs) + _elsewhere(group, first)
 
 
-def _ranked(group: Group) -> list[FoundProbe]:
-    """Results by headline score, best first."""
-    test_set, metric = _headline(group)
+def _ranked(group: Group) -> list[tuple[FoundProbe, Score]]:
+    """Results with their headline score, best first."""
+    test_set, metric = group.headlines[0]
     scored = [
-        (find_metric(metric).rank(score.value), -index, probe)
-        for index, probe in enumerate(group.probes)
+        (probe, score)
+        for probe in group.probes
         if (score := score_of(probe, test_set, metric)) is not None
     ]
-    return [probe for _, _, probe in sorted(scored, key=lambda item: item[:2], reverse=True)]
-
-
-def _headline(group: Group) -> tuple[ScoredSet, str]:
-    test_set = group.test_sets[0]
-    return test_set, test_set.headline[0]
+    rank = find_metric(metric).rank
+    return sorted(scored, key=lambda item: rank(item[1].value), reverse=True)
 
 
 def _comparisons(group: Group) -> list[Comparison]:
-    test_set, metric = _headline(group)
+    test_set, metric = group.headlines[0]
     return [
         pair
         for pair in group.table.comparisons
@@ -76,24 +72,25 @@ def _comparisons(group: Group) -> list[Comparison]:
     ]
 
 
-def _alone(group: Group, probe: FoundProbe) -> str:
-    test_set, metric = _headline(group)
-    score, label = score_of(probe, test_set, metric), find_metric(metric).label
-    if score is None:
-        return ""
+def _alone(group: Group, probe: FoundProbe, score: Score) -> str:
+    test_set, metric = group.headlines[0]
     known = sorted(
         (values[metric], name) for name, values in test_set.baselines.items() if metric in values
     )
     above = f" ({known[-1][1]}: {known[-1][0]:.3f})" if known else ""
     return (
-        f"{probe.model} scores {score.value:.3f} {label} on {group.where(test_set)}"
-        f"{above}, 95 % interval {score.low:.3f} to {score.high:.3f}, over {_clips(test_set)}. No"
-        " other model on this page was probed in the same way, so nobody is ahead."
+        f"{probe.model} scores {score.value:.3f} {find_metric(metric).label} on"
+        f" {group.where(test_set)}{above}, 95 % interval {score.low:.3f} to {score.high:.3f}, over"
+        f" {_clips(test_set)}. No other model on this page was probed in the same way, so nobody is"
+        " ahead."
     )
 
 
 def _compared(
-    group: Group, first: FoundProbe, pairs: Sequence[tuple[FoundProbe, Comparison | None]]
+    group: Group,
+    first: FoundProbe,
+    score: Score,
+    pairs: Sequence[tuple[FoundProbe, Comparison | None]],
 ) -> str:
     known = [(other, pair) for other, pair in pairs if pair is not None]
     missing = [other.model for other, pair in pairs if pair is None]
@@ -101,14 +98,14 @@ def _compared(
     if len(pairs) == 1 and known:
         line = _of_two(group, first, *known[0])
     elif known:
-        line = _of_many(group, first, known)
+        line = _of_many(group, first, score, known)
     if missing:
         line += f" {first.model} is not compared, on the same clips, with {', '.join(missing)}."
     return line.strip()
 
 
 def _of_two(group: Group, first: FoundProbe, second: FoundProbe, pair: Comparison) -> str:
-    test_set, metric = _headline(group)
+    test_set, metric = group.headlines[0]
     where = f"on {group.where(test_set)}"
     interval = f"(95 % interval {_interval(first, pair)})"
     names = f"{first.model} is ahead of {second.model} {where}"
@@ -119,16 +116,18 @@ def _of_two(group: Group, first: FoundProbe, second: FoundProbe, pair: Compariso
 
 
 def _of_many(
-    group: Group, first: FoundProbe, known: Sequence[tuple[FoundProbe, Comparison]]
+    group: Group,
+    first: FoundProbe,
+    score: Score,
+    known: Sequence[tuple[FoundProbe, Comparison]],
 ) -> str:
-    test_set, metric = _headline(group)
-    score = score_of(first, test_set, metric)
-    value = "" if score is None else f"{score.value:.3f} {find_metric(metric).label}, "
+    test_set, metric = group.headlines[0]
+    value = f"{score.value:.3f} {find_metric(metric).label}"
     equal = [other.model for other, pair in known if pair.difference == 0]
     verb, whose = ("score", f"{first.model}'s") if equal else ("scores", "its")
     line = (
         f"{_listed([first.model, *equal])} {verb} highest of {len(known) + 1} models on"
-        f" {group.where(test_set)} ({value}{_clips(test_set)}; one pre-training seed per model)."
+        f" {group.where(test_set)} ({value}, {_clips(test_set)}; one pre-training seed per model)."
     )
     leads = {
         word: [
@@ -173,13 +172,13 @@ def _settled(pair: Comparison) -> str:
     return "settled" if outside and survives else "not settled"
 
 
-def _elsewhere(group: Group) -> str:
+def _elsewhere(group: Group, first: FoundProbe) -> str:
     """A warning if another headline score has another leader."""
     leaders = {
         max(group.probes, key=lambda probe: _value(probe, test_set, metric)).model
         for test_set, metric in group.headlines
     }
-    if leaders != {_ranked(group)[0].model}:
+    if leaders != {first.model}:
         return " Other scores of this task put another model first: see the tables."
     return ""
 
