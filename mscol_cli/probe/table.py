@@ -111,7 +111,7 @@ class JointTable:
     columns: Sequence[Column]
     rows: Sequence[Row]
     comparisons: Sequence[Comparison] = ()
-    failures: Sequence[tuple[str, str]] = field(default=())
+    failures: Sequence[tuple[str, str]] = ()
     notes: Sequence[Note] = ()
     folder: Path = Path()
 
@@ -146,12 +146,13 @@ def joint_page(table: JointTable) -> Page:
     """Create a page of scores, differences, notes and failures."""
     columns = [column for column in table.columns if column.headline]
     compared = [pair for pair in table.comparisons if pair.column.headline]
+    notes = [f"{_about(note, table.rows)}: {note.note}" for note in table.notes]
     failures = [f"{name}: {reason}" for name, reason in table.failures]
     blocks: list[Block] = [
         _score_table(table, columns),
         Text(_legend(columns)),
         *_comparison_table(compared),
-        *([Listing("Notes", _note_lines(table))] if table.notes else []),
+        *([Listing("Notes", notes)] if notes else []),
         *([Listing("Not done", failures)] if failures else []),
     ]
     return Page("Probes", "", [Section("", blocks)])
@@ -206,12 +207,8 @@ def _comparison_table(compared: Sequence[Comparison]) -> Iterator[Table]:
     yield Table("Differences, on the same test clips:", header, rows)
 
 
-def _note_lines(table: JointTable) -> list[str]:
-    """Notes with task and models; a note on all models of a task has only the task."""
-    return [f"{_about(note, table.rows)}: {note.note}" for note in table.notes]
-
-
 def _about(note: Note, rows: Sequence[Row]) -> str:
+    """Task and models of a note; only the task if the note is on all of its models."""
     probed = [row.model for row in rows if note.task in row.results]
     models = [] if set(note.models) == set(probed) and len(rows) > 1 else note.models
     return ", ".join([note.task, *models])

@@ -33,8 +33,11 @@ def classes_section(material: Material) -> Section:
 
 def _tables(group: Group) -> Iterator[Table]:
     for tested in group.test_sets:
-        columns = [(probe.model, _by_name(set_of(probe, tested))) for probe in group.probes]
-        columns = [(model, classes) for model, classes in columns if classes]
+        columns = [
+            (probe.model, {row.name: row for row in scored.classes})
+            for probe in group.probes
+            if (scored := set_of(probe, tested)).classes
+        ]
         if not columns:
             continue
         rows = sorted(columns[0][1].values(), key=_rank, reverse=True)
@@ -54,10 +57,6 @@ def _tables(group: Group) -> Iterator[Table]:
             ],
             shown=SHOWN,
         )
-
-
-def _by_name(tested: ScoredSet) -> dict[str, ClassScore]:
-    return {row.name: row for row in tested.classes}
 
 
 def _rank(row: ClassScore) -> float:

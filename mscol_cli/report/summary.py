@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mscol_cli.pages.page import Section, Table, Text
 from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.published import published_rows
@@ -13,7 +11,6 @@ from mscol_cli.report.scores import baseline_rows, cell, published
 
 MAX_COLUMNS = 6
 """Columns of scores that fit on a page, even on paper."""
-Column = tuple[Group, ScoredSet, str]
 
 
 def summary_section(material: Material) -> Section:
@@ -27,7 +24,7 @@ def summary_section(material: Material) -> Section:
         return Section("Summary", ())
     header = ("model", *(_title(*column) for column in columns))
     models = dict.fromkeys(probe.model for probe in material.probes)
-    rows = [_row(model, columns) for model in models]
+    rows = [(model, *(_cell(model, *column) for column in columns)) for model in models]
     rows += baseline_rows([column[1:] for column in columns])
     papers = [published(*column) for column in columns]
     rows += published_rows(papers)
@@ -46,10 +43,6 @@ def _title(group: Group, test_set: ScoredSet, metric: str) -> str:
     return (
         f"{group.where(test_set)}: {find_metric(metric).label} ({test_set.clips:,} {test_set.unit})"
     )
-
-
-def _row(model: str, columns: Sequence[Column]) -> tuple[str, ...]:
-    return (model, *(_cell(model, *column) for column in columns))
 
 
 def _cell(model: str, group: Group, test_set: ScoredSet, metric: str) -> str:
