@@ -45,7 +45,7 @@ class PairedScore:
 
 
 @dataclass(frozen=True)
-class SourceScores:
+class HeardSource:
     """Scores on one source of the test clips.
 
     Attributes:
@@ -72,7 +72,7 @@ class Attribution:
         test_set: Name of the test set.
         clips: Number of scored clips.
         left_out: Id and reason of each clip that is left out, of the mixture too.
-        class_metric: Metric of `SourceScores.classes`.
+        class_metric: Metric of `HeardSource.classes`.
         fewest: Number of positive and negative clips that a class needs for an interval.
         support: Number of clips of each class, in label order.
         sources: Scores by source, the mixture first.
@@ -86,4 +86,4 @@ class Attribution:
     class_metric: str
     fewest: int
     support: Sequence[int]
-    sources: Sequence[SourceScores]
+    sources: Sequence[HeardSource]

@@ -10,7 +10,7 @@ from pathlib import Path
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import MscolError
 from mscol_cli.pages.render import page_markdown
-from mscol_cli.probe.head import RECORD
+from mscol_cli.probe.head import RECORD, write_head
 from mscol_cli.probe.page import result_page
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import SCORES, ProbeResult, read, write
@@ -74,7 +74,7 @@ def write_result(
         result.json_path.unlink(missing_ok=True)
         write_scores(result.scores_path, clip_scores)
         if head is not None:
-            head.write(result.folder)
+            write_head(result.folder, head.head, head.model, head.encoder)
         write_text(result.markdown_path, page_markdown(result_page(result)))
         write(result)
 

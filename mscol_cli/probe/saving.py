@@ -20,7 +20,6 @@ from mscol_cli.probe.head import (
     content_hash,
     framing_of,
     serialise,
-    write_head,
 )
 from mscol_cli.probe.metrics import scored_classes
 from mscol_cli.probe.reliability import reliability
@@ -61,10 +60,6 @@ class CalibratedHead:
     summary: SavedHead
     model: Model
     encoder: Encoder | None
-
-    def write(self, folder: Path) -> None:
-        """Write the head. Raises OSError."""
-        write_head(folder, self.head, self.model, self.encoder)
 
 
 def calibrate_best(

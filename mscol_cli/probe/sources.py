@@ -16,7 +16,7 @@ from mscol_cli.contracts.task import ProbeProtocol, TaskItem
 from mscol_cli.engine.embedding import Clip, embed_clips
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
-from mscol_cli.probe.attributed import Attribution, SourceScores
+from mscol_cli.probe.attributed import Attribution, HeardSource
 from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.metrics import PAIRED, scored_classes
 from mscol_cli.probe.paired import MIN_CLIPS, score_columns
@@ -182,7 +182,7 @@ def attribute(
         fewest=MIN_CLIPS,
         support=tuple(targets.sum(axis=0).tolist()),
         sources=tuple(
-            SourceScores(source, silent[source], column.overall, column.classes)
+            HeardSource(source, silent[source], column.overall, column.classes)
             for source, column in columns.items()
         ),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mscol_cli.pages.page import Block, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
-from mscol_cli.probe.attributed import HIGHER, LOWER, Attribution, SourceScores
+from mscol_cli.probe.attributed import HIGHER, LOWER, Attribution, HeardSource
 from mscol_cli.probe.attribution import HEADING, format_difference
 from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.plots import attribution_figure
@@ -51,7 +51,7 @@ def _probe(result: ProbeResult, attribution: Attribution) -> Iterator[Block]:
     yield Pictures([picture(name, alt, attribution_figure(title, attribution, result.classes))])
 
 
-def _cell(source: SourceScores, metric: str) -> str:
+def _cell(source: HeardSource, metric: str) -> str:
     score = source.scores[metric]
     value = f"{score.value:.4f}{score.arrow}"
     if score.difference is None:
