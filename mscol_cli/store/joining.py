@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mscol_cli.errors import MscolError
-from mscol_cli.store.arrays import GrowingArray, open_array
+from mscol_cli.store.arrays import GrowingArray, open_levels
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.journal import whole_tracks
 from mscol_cli.store.plan import PLAN, WORK, Plan, Unit, is_planned
@@ -152,10 +152,10 @@ def _write_levels(store: Path, plan: Plan, records: Mapping[int, Records], sourc
     def write(temporary: Path) -> None:
         array = GrowingArray(temporary, np.float32, (sources, 2))
         if plan.level_rows:
-            array.append(open_array(path)[: plan.level_rows])
+            array.append(open_levels(path)[: plan.level_rows])
         for unit in plan.units:
             if records[unit.number]:
-                levels = open_array(unit.folder(store) / LEVELS)
+                levels = open_levels(unit.folder(store) / LEVELS)
                 for record in records[unit.number].values():
                     array.append(levels[record.level_row :][: record.segments])
         array.finish()
