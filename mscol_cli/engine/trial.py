@@ -14,10 +14,10 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.plans import CropPlan, StoreIndex
 from mscol_cli.host.checks.objective import (
+    plan_batch,
     validate_loss,
     validate_metrics,
     validate_notes,
-    validate_plan,
     validate_views,
 )
 from mscol_cli.host.guard import guarded, label_of, plugin_call
@@ -86,10 +86,8 @@ def saved_state(*modules: nn.Module) -> Callable[[], None]:
 
 
 def _plan(objective: Objective, encoder: Encoder, index: StoreIndex, batch_size: int) -> CropPlan:
-    rng = np.random.default_rng(0)
-    plan = guarded(objective, objective.plan, f"plan of {batch_size} rows")(index, rng, batch_size)
-    validate_plan(plan, index, encoder.crop_samples, batch_size, label_of(objective))
-    return plan
+    rng, where = np.random.default_rng(0), f"plan of {batch_size} rows"
+    return plan_batch(objective, index, rng, batch_size, encoder.crop_samples, where)
 
 
 def _try_crops(objective: Objective, encoder: Encoder, plan: CropPlan) -> None:
