@@ -70,11 +70,6 @@ def require_gpus(count: int, instead: str, option: str = "--gpus") -> None:
         )
 
 
-def is_launched() -> bool:
-    """Whether torchrun or srun started this process as one of several. Raises UsageError."""
-    return launched() is not None
-
-
 def describe_machine(device: torch.device) -> dict[str, str | int]:
     """Software and hardware that affect rounding, besides the settings of a run."""
     if device.type == "cuda":
