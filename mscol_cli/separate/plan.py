@@ -15,7 +15,7 @@ from mscol_cli.contracts.separator import Separator, TrackInput
 from mscol_cli.separate.copies import Copies
 from mscol_cli.separate.estimate import Music, survey
 from mscol_cli.store import FailureRecord, FileStamp, SeparatorIdentity
-from mscol_cli.store.arrays import open_array
+from mscol_cli.store.arrays import open_levels
 from mscol_cli.store.header import LEVELS, TRACKS
 from mscol_cli.store.joining import failures_so_far, is_clean, records_so_far, store_lock
 from mscol_cli.store.plan import WORK, Plan, PlannedTrack
@@ -218,7 +218,7 @@ def _sizes(stored: Stored, track_id: str) -> list[tuple[str, int]]:
 def _begin(store: Path) -> Plan:
     tracks, levels = store / TRACKS, store / LEVELS
     lines = tracks.stat().st_size if tracks.exists() else 0
-    return Plan(lines, len(open_array(levels)) if lines else 0)
+    return Plan(lines, len(open_levels(levels)) if lines else 0)
 
 
 def _next_shard(store: Path) -> int:

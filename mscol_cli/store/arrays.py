@@ -24,14 +24,29 @@ INT16_PEAK = 32767
 _SILENCE = 1e-20
 
 
-_INVALID = (OSError, ValueError, TypeError, EOFError, TokenError, RecursionError, MemoryError)
+_INVALID = (
+    *(OSError, ValueError, TypeError, EOFError, TokenError, SyntaxError),
+    *(RecursionError, MemoryError),
+)
 """What numpy raises for a file that is not an array, such as one with another header."""
 
 
-def open_array(path: Path) -> NDArray[Any]:
-    """Map a `.npy` file to memory. Raises MscolError if it is not a valid one."""
+def open_samples(path: Path) -> NDArray[np.int16]:
+    """Map a shard to memory, (samples,). Raises MscolError if the file is not one."""
+    return _open(path, np.dtype(np.int16), dimensions=1)
+
+
+def open_levels(path: Path) -> NDArray[np.float32]:
+    """Map levels of segments to memory, (segments, sources, 2). Raises MscolError if the file does
+    not hold them."""
+    return _open(path, np.dtype(np.float32), dimensions=3)
+
+
+def _open(path: Path, dtype: np.dtype[Any], dimensions: int) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.dtype != dtype or array.ndim != dimensions:
+            raise ValueError(f"{array.dtype} of shape {array.shape}")
     except _INVALID as error:
         raise MscolError(f"{path}: cannot be read ({error}); separate again") from None
     return array

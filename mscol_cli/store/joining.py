@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mscol_cli.errors import MscolError
-from mscol_cli.store.arrays import GrowingArray, open_array
+from mscol_cli.store.arrays import GrowingArray, open_levels
 from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, StoreHeader, shard_name
 from mscol_cli.store.journal import whole_tracks
 from mscol_cli.store.plan import PLAN, WORK, Plan, Unit, is_planned
@@ -169,9 +169,9 @@ def _write_levels(store: Path, plan: Plan, filled: Sequence[_Finished], sources:
     def write(temporary: Path) -> None:
         array = GrowingArray(temporary, np.float32, (sources, 2))
         if plan.level_rows:
-            array.append(open_array(path)[: plan.level_rows])
+            array.append(open_levels(path)[: plan.level_rows])
         for unit, records, _ in filled:
-            levels = open_array(unit.folder(store) / LEVELS)
+            levels = open_levels(unit.folder(store) / LEVELS)
             for record in records.values():
                 array.append(levels[record.level_row :][: record.segments])
         array.finish()

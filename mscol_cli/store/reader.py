@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mscol_cli.contracts.levels import Level, level_factor
 from mscol_cli.contracts.plans import Crops, IntArray, StoreIndex
 from mscol_cli.errors import MscolError
-from mscol_cli.store.arrays import INT16_PEAK, open_array
+from mscol_cli.store.arrays import INT16_PEAK, open_levels
 from mscol_cli.store.header import (
     HEADER,
     LEVELS,
@@ -88,7 +88,7 @@ class Store:
     def _levels(self) -> NDArray[np.float32]:
         """The levels of all segments, (rows, sources, 2). Raises MscolError if they do not have the
         rows and sources that the tracks refer to."""
-        levels: NDArray[np.float32] = open_array(self.path / LEVELS)
+        levels = open_levels(self.path / LEVELS)
         first, segments, rows = self._table.level_row, self._table.segments, len(levels)
         shape = (len(self.header.sources), 2)
         # Subtracted, as the sum of damaged numbers may overflow.

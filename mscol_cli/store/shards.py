@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mscol_cli.store.arrays import open_array
+from mscol_cli.store.arrays import open_samples
 from mscol_cli.store.header import shard_name
 from mscol_cli.system.files import open_files_limit
 
@@ -57,7 +57,7 @@ class Shards:
         return crops
 
     def _map(self, shard: int, scattered: bool) -> _Mapped:
-        array = open_array(self._folder / shard_name(shard))
+        array = open_samples(self._folder / shard_name(shard))
         # Windows takes no advice on maps.
         pages = getattr(array, "_mmap", None) if hasattr(mmap, "MADV_WILLNEED") else None
         if scattered and pages is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mscol_cli.contracts.progress import ByteMeter, Progress
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError
-from mscol_cli.store.arrays import open_array
+from mscol_cli.store.arrays import open_levels, open_samples
 from mscol_cli.store.header import (
     FAILURES,
     HEADER,
@@ -133,8 +133,8 @@ def _fits(first: int, count: int, length: int | None) -> bool:
 def _rows(path: Path) -> int | None:
     """Length of an array on disk; None if it cannot be read."""
     try:
-        return len(open_array(path))
-    except (MscolError, TypeError):  # an array without dimensions has no length
+        return len(open_levels(path) if path.name == LEVELS else open_samples(path))
+    except MscolError:
         return None
 
 

@@ -62,12 +62,12 @@ def mutate(data: bytes, most: int, seed: int) -> bytes:
     line, end, rest = data[1:].partition(b"\n")
     try:
         content = json.loads(line if rest else data[1:])
+        ways = [*places(content)]
+        if not ways or rng.random() < 0.5:
+            return bytes(atheris.Mutate(data, most))
+        changed = json.dumps(edited(content, rng.choice(ways), rng.choice(VALUES))).encode()
     except (ValueError, RecursionError):
         return bytes(atheris.Mutate(data, most))
-    ways = [*places(content)]
-    if not ways or rng.random() < 0.5:
-        return bytes(atheris.Mutate(data, most))
-    changed = json.dumps(edited(content, rng.choice(ways), rng.choice(VALUES))).encode()
     return (data[:1] + changed + end + (rest if end else b""))[:most]
 
 
