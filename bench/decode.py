@@ -10,11 +10,11 @@ time and of the ratios per round.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import soundfile
@@ -22,7 +22,7 @@ import soundfile
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from bench.table import Row, add_write, measured, report
-from bench.timing import Server, serve
+from bench.timing import Server, alternate, serve
 
 SHORTEST = "16 kHz mono, MP3 at 32 kbit/s"
 CLIPS = {
@@ -53,24 +53,23 @@ def main() -> None:
         orders[f"{SHORTEST}, after the others"] = [*clips, SHORTEST]
         rows = []
         for name, order in orders.items():
-            servers = _server(Path(__file__).parents[1]), _server(options.against)
+            servers = {"ours": _server(Path(__file__).parents[1])}
+            servers["theirs"] = _server(options.against)
             for clip in order:
-                rounds = _rounds(servers, clips[clip], options.rounds)
-            rows.append(_row(f"decode, {options.seconds} s, {name}", label, rounds))
-            for server in servers:
+                works = {side: partial(each.seconds, clips[clip]) for side, each in servers.items()}
+                times = alternate(works, options.rounds)
+            rows.append(_row(f"decode, {options.seconds} s, {name}", label, *times.values()))
+            for server in servers.values():
                 server.stop()
     report("decode", rows, write=options.write)
 
 
-def _rounds(servers: Sequence[Server], clip: Path, count: int) -> list[list[float]]:
-    """CPU time of each server in each round, in seconds; one more round warms up."""
-    return [[each.seconds(clip) for each in servers] for _ in range(count + 1)][1:]
-
-
-def _row(what: str, label: str, rounds: list[list[float]]) -> Row:
-    ours, theirs = (1000 * statistics.median(side) for side in zip(*rounds, strict=True))
-    ratio = statistics.median(second / first for first, second in rounds)
-    return measured(f"{what}: {ours:.1f} ms", f"{label}: {theirs:.1f}", ratio, "bench/decode.py")
+def _row(what: str, label: str, ours: list[float], theirs: list[float]) -> Row:
+    our_ms, their_ms = (1000 * median(side) for side in (ours, theirs))
+    ratio = median(second / first for first, second in zip(ours, theirs, strict=True))
+    return measured(
+        f"{what}: {our_ms:.1f} ms", f"{label}: {their_ms:.1f}", ratio, "bench/decode.py"
+    )
 
 
 def _write(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -25,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.table import Row, add_write, measured, report
-from bench.timing import best_cpu_seconds, cpu_seconds
+from bench.timing import alternate, best_cpu_seconds, cpu_seconds
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.engine.devices import keep_freed_memory
 from mscol_cli.engine.embedding import at_level, embed_files, whole_windows
@@ -62,13 +63,9 @@ def measure(name: str, folder: Path, options: argparse.Namespace) -> list[Row]:
         "mscol": lambda: list(embed_files(encoder, paths, device=CPU)),
         "plain": lambda: plain(encoder, paths),
     }
-    times: dict[str, list[float]] = {kind: [] for kind in works}
-    for number in range(options.rounds + 1):
-        for kind, work in works.items():
-            seconds = cpu_seconds(work)
-            if number:  # the first round fills caches
-                times[kind].append(count / seconds)
-    ours, theirs = (median(times[kind]) for kind in works)
+    timed = {kind: partial(cpu_seconds, work) for kind, work in works.items()}
+    times = alternate(timed, options.rounds)
+    ours, theirs = (median(count / seconds for seconds in times[kind]) for kind in works)
     command = f"bench/embed.py --encoders {name}"
     speed = f"embed, {name}: {ours:.0f} windows per CPU second"
     whole = measured(speed, f"plain loop: {theirs:.0f}", ours / theirs, command)

@@ -143,11 +143,12 @@ class _Report:
         self._write()
 
     def _write(self) -> None:
-        from bench.on_gpu_table import replace, table
+        from bench.on_gpu_table import table
+        from mscol_cli.system.files import write_text
 
         content = {**self._head, "parts": self.parts}
-        replace(self._out / RESULTS, json.dumps(content, indent=1) + "\n")
-        replace(self._out / TABLE, table(content))
+        write_text(self._out / RESULTS, json.dumps(content, indent=1) + "\n")
+        write_text(self._out / TABLE, table(content))
 
 
 def _run(
@@ -231,10 +232,11 @@ def _environment(options: argparse.Namespace) -> dict[str, str]:
 
 def _write_docs(options: argparse.Namespace) -> int:
     sys.path[:0] = [str(REPOSITORY)]
-    from bench.on_gpu_table import table, write_between
+    from bench.on_gpu_table import table
+    from bench.table import write_between
 
     content = json.loads((options.out / RESULTS).read_text(encoding="utf-8"))
-    write_between(options.docs, table(content))
+    write_between(options.docs, "on_gpu", table(content))
     return 0
 
 

@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.on_gpu_table import replace
 from bench.timing import Usage
+from mscol_cli.system.files import write_text
 
 _PAUSE = 0.25
 _STOPPING = 20
@@ -192,7 +192,7 @@ class Bench:
     def report(self, **values: Any) -> None:
         """Add results, and write all of them."""
         self._found |= values
-        replace(self._output, json.dumps(self._found) + "\n")
+        write_text(self._output, json.dumps(self._found) + "\n")
 
     def start(self, name: str, *arguments: object) -> Command:
         """Start a command of mscol, on the device unless `arguments` name another."""

@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-MARKERS = ("<!-- on_gpu: begin -->", "<!-- on_gpu: end -->")
 GOALS = {"pairs": 25_000, "separation": 500, "windows": 100_000}
 """On an H200: pairs per second in the published setting, times real time, windows per second."""
 Row = tuple[str, str, str]
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file atomically."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def write_between(path: Path, text: str) -> None:
-    """Replace the text between the markers of a file."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(MARKERS[0])
-    _, end, after = rest.partition(MARKERS[1])
-    if not begin or not end:
-        raise SystemExit(f"{path} has no lines {MARKERS[0]} and {MARKERS[1]}.")
-    path.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", encoding="utf-8")
 
 
 def table(content: Mapping[str, Any]) -> str:

@@ -137,7 +137,9 @@ def against_plain(
     store: Store, options: argparse.Namespace, device: torch.device, folder: Path
 ) -> dict[str, dict[str, float]]:
     """Compare mscol at its defaults with the plain loop."""
-    _write_crops(_training(store, _settings(options), device).source, folder / "crops")
+    _write_crops(
+        _training(store, _settings(options), device, options.encoder).source, folder / "crops"
+    )
     racers = {
         "mscol": Racer(mscol, store.path, options),
         "plain loop": Racer(plain, folder / "crops", options),
@@ -247,12 +249,7 @@ def mscol(
     if memory:
         vars(training)["process_settings"] = nullcontext
     settings = {**vars(_settings(options)), **settings}
-    trainer = _training(
-        Store.open(path),
-        TrainingSettings(**settings),
-        device,
-        vars(options).get("encoder", ENCODER),
-    )
+    trainer = _training(Store.open(path), TrainingSettings(**settings), device, options.encoder)
     batches = trainer.source.batches(0, trainer.settings.steps, device)
     return _updates(batches, lambda batch: trainer._update(trainer.model, batch))
 
@@ -396,8 +393,8 @@ def sustained(
 
 def roofline(store: Store, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """FLOPs and bytes per pair, speed of a matrix product and a copy, and a profile."""
-    encoder = vars(options).get("encoder", ENCODER)
-    trainer = _training(store, replace(_settings(options), compile="off"), device, encoder)
+    eager = replace(_settings(options), compile="off")
+    trainer = _training(store, eager, device, options.encoder)
     batch = next(trainer.source.batches(0, 1, device))
     # The backward pass costs twice the forward pass. The counter of torch overestimates the
     # backward pass of grouped convolutions.
@@ -472,7 +469,7 @@ def _median(work: Callable[[], Any], device: torch.device) -> float:
 
 
 def _training(
-    store: Store, settings: TrainingSettings, device: torch.device, name: str = ENCODER
+    store: Store, settings: TrainingSettings, device: torch.device, name: str
 ) -> Training:
     registry = load_registry()
     encoder = build_encoder(find_part(registry, "encoder", name), seed=0)
@@ -523,6 +520,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--roofline", action="store_true", help="print a roofline and a profile")
     parser.add_argument("--batches", help="batch sizes for the sustained rate, a,b,c")
     parser.add_argument("--seconds", type=float, default=120, help="duration per batch size")
+    parser.set_defaults(encoder=ENCODER)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     add_write(parser, "pretrain")
     options = parser.parse_args()

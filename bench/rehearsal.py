@@ -33,12 +33,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.rehearsal_counts import Clip, listed
 from bench.rehearsal_music import FMA_FORMATS, MTAT_FORMAT, notes, pieces, record
-from bench.rehearsal_sets import NSYNTH_SHARE, SPLITS, Size, make_fma, make_mtat, make_nsynth, smoke
+from bench.rehearsal_sets import NSYNTH_SHARE, SMOKE, SPLITS, Size, make_fma, make_mtat, make_nsynth
+from bench.table import write_between
 from mscol_cli.app import run as mscol
 
 SETS = ("fma", "mtat", "nsynth")
 DONE = Path("done")
-MARKERS = ("<!-- rehearsal: begin -->", "<!-- rehearsal: end -->")
 TOLERANCE = 0.15  # seconds added by an encoder or removed by a decoder
 SMALL = ("--encoder", "small")
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     music, reference, docs = (
         path.resolve() if path else None for path in (args.music, args.mtat, args.docs)
     )
-    size = smoke() if args.smoke else replace(Size(), fraction=args.fraction)
+    size = SMOKE if args.smoke else replace(Size(), fraction=args.fraction)
     args.folder.mkdir(parents=True, exist_ok=True)
     os.chdir(args.folder)
     os.environ["MSCOL_CACHE"] = str(Path("cache").absolute())
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = page(outcomes, size, args.separator)
     print(text)
     if docs is not None:
-        _write_block(docs, text)
+        write_between(docs, "rehearsal", text)
     off = [f"{name}: {line}" for name, outcome in outcomes.items() for line in outcome.off]
     for line in off:
         print(f"off: {line}", file=sys.stderr)
@@ -119,7 +119,7 @@ def _same_arguments(settings: Mapping[str, str]) -> None:
 
 
 def _make(sets: Sequence[str], size: Size, music: Path | None, reference: Path | None) -> None:
-    originals, songs = Path("originals"), 2 if size == smoke() else 16
+    originals, songs = Path("originals"), 2 if size == SMOKE else 16
     formats = {"fma": FMA_FORMATS, "mtat": (MTAT_FORMAT,)}
 
     def encode() -> None:
@@ -315,14 +315,6 @@ def page(outcomes: Mapping[str, Outcome], size: Size, separator: str) -> str:
         lines += [f"* {name}, **off**: {line}" for line in outcome.off]
         lines += [] if outcome.off else [f"* {name}: every count is as expected."]
     return "\n".join(lines)
-
-
-def _write_block(path: Path, text: str) -> None:
-    before, begin, rest = path.read_text(encoding="utf-8").partition(MARKERS[0])
-    _, end, after = rest.partition(MARKERS[1])
-    if not begin or not end:
-        raise SystemExit(f"{path} has no lines {MARKERS[0]} and {MARKERS[1]}.")
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from bench.rehearsal_music import (
 from mscol_cli.api import TOP_TAGS
 from mscol_cli.synthetic import FAMILIES
 from mscol_cli.synthetic.fma import COLUMNS, GENRE_IDS
+from mscol_cli.synthetic.mtat import write_annotations
 from mscol_cli.synthetic.tags import RARE_TAGS
 
 T = TypeVar("T")
@@ -89,18 +90,17 @@ class Size:
     recorded: float = 75.0
 
 
-def smoke() -> Size:
-    """Size for tests, with a few clips of each kind."""
-    return Size(
-        rows=400,
-        genre=(4, 2, 2),
-        clips=320,
-        notes=0.002,
-        seconds=3.0,
-        fraction=0.5,
-        per_format=1,
-        recorded=7.0,
-    )
+SMOKE = Size(
+    rows=400,
+    genre=(4, 2, 2),
+    clips=320,
+    notes=0.002,
+    seconds=3.0,
+    fraction=0.5,
+    per_format=1,
+    recorded=7.0,
+)
+"""Size for tests, with a few clips of each kind."""
 
 
 def make_fma(root: Path, originals: Path, size: Size) -> None:
@@ -141,14 +141,13 @@ def make_mtat(root: Path, originals: Path, size: Size, reference: Path | None) -
     """
     rng = np.random.default_rng(12)
     clips = _real_clips(reference, rng) if reference else _invented_clips(size.clips, rng)
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / "annotations_final.csv").open("w", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
-        names = _tag_names()
-        writer.writerow(["clip_id", *names, "mp3_path"])
-        for clip, name, tags in clips:
-            rare = {tag for tag in names if tag not in TOP_TAGS and rng.random() < 0.01}
-            writer.writerow([clip, *(int(tag in tags or tag in rare) for tag in names), name])
+    names = _tag_names()
+    rare = [tag for tag in names if tag not in TOP_TAGS]
+    annotated = [
+        (clip, tags | {tag for tag in rare if rng.random() < 0.01}, name)
+        for clip, name, tags in clips
+    ]
+    write_annotations(root, names, annotated)
     chosen = _chosen({clip: (name[0], bool(tags)) for clip, name, tags in clips}, size.fraction)
     sources = recordings(originals, MTAT_FORMAT)
     for ordinal, (clip, name, _) in enumerate(clips):

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +28,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.table import Row, add_write, measured, report
+from bench.timing import alternate
 from mscol_cli.api import MIXTURE, SeparatorContext
 from mscol_separators.open_unmix import OpenUnmixSeparator
 from mscol_separators.options import STEMS, OpenUnmixOptions
@@ -92,15 +94,16 @@ def measure(hidden: int, channels: int, arguments: argparse.Namespace, folder: P
     torch.save(clips[0], folder / "clip.pt")
     context = SeparatorContext(model=str(model), precision=arguments.precision)
     separator = OpenUnmixSeparator(OpenUnmixOptions(), context)
-    works: list[Callable[[], object]] = [batched(separator, clips), loop(model, clips[:1])]
+    works: dict[str, Callable[[], object]] = {
+        "mscol": batched(separator, clips),
+        "loop over openunmix": loop(model, clips[:1]),
+    }
     if not arguments.no_process:
-        works.append(process(model, folder / "clip.pt"))
-    for work in works:
-        work()  # loads networks and fills caches
-    rounds = [[timed(work) for work in works] for _ in range(arguments.rounds)]
-    medians = [median(times) for times in zip(*rounds, strict=True)]
-    ours = medians[0] / len(clips)
-    others = list(zip(("loop over openunmix", "one process per file"), medians[1:], strict=False))
+        works["one process per file"] = process(model, folder / "clip.pt")
+    times = alternate(
+        {label: partial(timed, work) for label, work in works.items()}, arguments.rounds
+    )
+    ours = median(times.pop("mscol")) / len(clips)
     shape = f"{hidden} units, {channels} channel" + "s" * (channels > 1)
     speed = f"{arguments.seconds / ours:.1f} times real time per CPU"
     what = f"separate, {shape}, {arguments.precision}: {speed}"
@@ -111,12 +114,12 @@ def measure(hidden: int, channels: int, arguments: argparse.Namespace, folder: P
     return [
         measured(
             what,
-            f"{label}: {arguments.seconds / seconds:.1f}",
-            seconds / ours,
+            f"{label}: {arguments.seconds / median(seconds):.1f}",
+            median(seconds) / ours,
             command,
             arguments.threads,
         )
-        for label, seconds in others
+        for label, seconds in times.items()
     ]
 
 

@@ -88,6 +88,16 @@ def with_tables(text: str) -> str:
     return TABLE.sub(replace, text)
 
 
+def write_between(path: Path, name: str, text: str) -> None:
+    """Replace the text of a file between the markers of a name."""
+    markers = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, begin, rest = path.read_text(encoding="utf-8").partition(markers[0])
+    _, end, after = rest.partition(markers[1])
+    if not begin or not end:
+        raise SystemExit(f"{path} has no lines {markers[0]} and {markers[1]}.")
+    path.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", encoding="utf-8")
+
+
 def _table(rows: Iterable[Row]) -> str:
     lines = [HEAD, tuple("---" for _ in HEAD)]
     lines += [(row.what, row.against, _ratio(row), row.date, row.machine) for row in rows]

@@ -31,6 +31,13 @@ def best_cpu_seconds(work: Callable[[], object], rounds: int = 7) -> float:
     return min(times)
 
 
+def alternate(works: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What works return, such as their seconds, when they run alternately. One more round before
+    fills caches."""
+    times = [{name: work() for name, work in works.items()} for _ in range(rounds + 1)][1:]
+    return {name: [by_name[name] for by_name in times] for name in works}
+
+
 _MEASURE = """
 import resource, signal, subprocess, sys
 signal.signal(signal.SIGINT, lambda *_: None)

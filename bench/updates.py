@@ -21,7 +21,7 @@ from statistics import median
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 from bench.table import Row, add_write, measured, report
-from bench.timing import Server, serve
+from bench.timing import Server, alternate, serve
 
 HERE = Path(__file__).resolve().parent.parent
 PAIRS = {"efficientnet_b0": 32, "small": 128}
@@ -85,12 +85,7 @@ def race(name: str, before: Path, rounds: int) -> dict[str, list[float]]:
     for label, kind in kinds.items():
         tree = before if label == "before" else HERE
         variants[label] = Server(__file__, "--serve", tree.resolve(), name, kind)
-    times: dict[str, list[float]] = {label: [] for label in kinds}
-    for number in range(rounds + 1):
-        for label, variant in variants.items():
-            seconds = variant.seconds()
-            if number:  # the first round fills caches
-                times[label].append(seconds)
+    times = alternate({label: variant.seconds for label, variant in variants.items()}, rounds)
     for variant in variants.values():
         variant.stop()
     return times

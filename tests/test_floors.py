@@ -103,8 +103,8 @@ ORDER: Mapping[str, Sequence[str]] = {
         "plot",
     ],
     "separate": [
-        "chunks copies estimate request",
-        "separator",
+        "chunks copies request",
+        "estimate separator",
         "batching jobs plan",
         "check_chunking inputs worker",
         "workflow",

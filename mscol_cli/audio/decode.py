@@ -224,13 +224,12 @@ def durations(path: Path) -> tuple[float | None, float | None]:
         return None, None
 
 
-def load_mono(path: Path, sample_rate: int, on_short: OnShort | None = None) -> FloatArray:
+def load_mono(path: Path, sample_rate: int) -> FloatArray:
     """Decode a file, average its channels and resample it.
 
     Args:
         path: The file.
         sample_rate: Sample rate of the result in Hz.
-        on_short: As for `read_audio`.
 
     Returns:
         (samples,).
@@ -238,7 +237,7 @@ def load_mono(path: Path, sample_rate: int, on_short: OnShort | None = None) -> 
     Raises:
         BadInputError: As `read_audio`.
     """
-    audio = read_audio(path, on_short)
+    audio = read_audio(path)
     mono = audio.samples.mean(axis=0, dtype=np.float32)
     return resample_array(mono, audio.sample_rate, sample_rate)
 

@@ -205,12 +205,7 @@ def _tracks(store: Store, source: str) -> Iterator[Input]:
 def track_hash(store: Store, record: TrackRecord, source: str) -> str:
     """Hash of what determines the samples of a track: its input files and the separator."""
     files = {role: stamp.sha256 for role, stamp in record.files.items()}
-    content = [
-        files,
-        asdict(store.header.separator),
-        source,
-        asdict(record.sources[source])["gain"],
-    ]
+    content = [files, asdict(store.header.separator), source, record.sources[source].gain]
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

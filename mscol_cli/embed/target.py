@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
 from mscol_cli.embed.inputs import Inputs
 from mscol_cli.errors import UsageError
-from mscol_cli.vectors import (
-    VectorEntry,
-    VectorFolder,
-    VectorHeader,
-    VectorWriter,
-    is_vector_folder,
-)
+from mscol_cli.vectors import VectorFolder, VectorHeader, VectorWriter, is_vector_folder
 from mscol_cli.vectors.export import SUFFIXES, check_export_path, export_vectors
 
 PART = ".part"
@@ -65,8 +58,7 @@ class Target:
         """
         ids = {clip.id for clip in inputs.clips}
         others = [entry for entry in folder.entries if entry.id not in ids]
-        lost: Callable[[VectorEntry], bool] = inputs.has_lost
-        removed = [entry for entry in others if self.is_file or lost(entry)]
+        removed = [entry for entry in others if self.is_file or inputs.has_lost(entry)]
         with VectorWriter(folder) as writer:
             for entry in removed:
                 writer.remove(entry.id)

@@ -70,11 +70,6 @@ def require_gpus(count: int, instead: str, option: str = "--gpus") -> None:
         )
 
 
-def is_launched() -> bool:
-    """Whether torchrun or srun started this process as one of several. Raises UsageError."""
-    return launched() is not None
-
-
 def describe_machine(device: torch.device) -> dict[str, str | int]:
     """Software and hardware that affect rounding, besides the settings of a run."""
     if device.type == "cuda":
@@ -96,7 +91,8 @@ def process_group(device: torch.device) -> Iterator[None]:
     """
     process = launched()
     if process is None:
-        with current_gpu(device):
+        # Parts of torch use the current GPU.
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
             yield
         return
     if device.type == "cuda":
@@ -128,11 +124,6 @@ def _connect(process: Launched, backend: str) -> None:
             f" {process.address}:{process.port} ({reason}): check that all processes run, and that"
             f" the host is known and the port free; {TIMEOUT} sets the limit of {limit:g} s."
         ) from error
-
-
-def current_gpu(device: torch.device) -> AbstractContextManager[object]:
-    """Context in which a GPU is the current one, as parts of torch expect; empty for a CPU."""
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _rendezvous(process: Launched) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import chain
 
 import numpy as np
@@ -14,10 +13,10 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.plans import CropPlan, StoreIndex
 from mscol_cli.host.checks.objective import (
+    plan_batch,
     validate_loss,
     validate_metrics,
     validate_notes,
-    validate_plan,
     validate_views,
 )
 from mscol_cli.host.guard import guarded, label_of, plugin_call
@@ -56,22 +55,17 @@ def try_objective(
         PluginCallError: One of its methods, or the encoder's front end, raised an exception.
     """
     _plan(objective, encoder, index, batch_size)
-    with torch.random.fork_rng(devices=()), state_kept(objective, encoder):
+    with torch.random.fork_rng(devices=()):
+        restore = saved_state(objective, encoder)
         _try_crops(objective, encoder, _plan(objective, encoder, index, CROPS))
         plan = _plan(objective, encoder, index, min(batch_size, LOSS_ROWS))
         _try_loss(objective, encoder.dim, plan)
-
-
-@contextmanager
-def state_kept(*modules: nn.Module) -> Iterator[None]:
-    """Restore parameters and buffers, which a call may change, as in batch normalisation."""
-    restore = saved_state(*modules)
-    yield
-    restore()
+        restore()
 
 
 def saved_state(*modules: nn.Module) -> Callable[[], None]:
-    """Copy parameters and buffers; returns a function that restores them, in place."""
+    """Copy parameters and buffers, which a call may change, as in batch normalisation; returns a
+    function that restores them, in place."""
     tensors = [
         tensor for module in modules for tensor in chain(module.parameters(), module.buffers())
     ]
@@ -86,10 +80,8 @@ def saved_state(*modules: nn.Module) -> Callable[[], None]:
 
 
 def _plan(objective: Objective, encoder: Encoder, index: StoreIndex, batch_size: int) -> CropPlan:
-    rng = np.random.default_rng(0)
-    plan = guarded(objective, objective.plan, f"plan of {batch_size} rows")(index, rng, batch_size)
-    validate_plan(plan, index, encoder.crop_samples, batch_size, label_of(objective))
-    return plan
+    rng, where = np.random.default_rng(0), f"plan of {batch_size} rows"
+    return plan_batch(objective, index, rng, batch_size, encoder.crop_samples, where)
 
 
 def _try_crops(objective: Objective, encoder: Encoder, plan: CropPlan) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,8 +13,7 @@ from torch import Tensor
 from mscol_cli.contracts.levels import Level
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.plans import CropPlan
-from mscol_cli.host.checks.objective import validate_plan
-from mscol_cli.host.guard import guarded, label_of
+from mscol_cli.host.checks.objective import plan_batch
 from mscol_cli.pretrain.device_store import DeviceStore, copied, keeps_on_device, pinned
 from mscol_cli.store import Store
 from mscol_cli.system import distributed
@@ -36,6 +34,11 @@ class Batch:
 
     waveforms: dict[str, Tensor]
     labels: dict[str, Tensor]
+
+
+_Stored = tuple[Tensor, Tensor]
+"""Crops as stored, int16 and a factor per row: half the bytes to copy to a device. Crops with gains
+are mixed on the host, float32."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,9 @@ class CropSource:
             PluginError: The plan breaks its contract, such as by a crop outside its track.
             PluginCallError: The objective raised an exception.
         """
-        rng, index = np.random.default_rng([self.seed, step]), self.store.index
-        plan = guarded(self.objective, self.objective.plan, f"step {step + 1}")(
-            index, rng, self.batch_size
-        )
-        label = label_of(self.objective)
-        validate_plan(plan, index, self.crop_samples, self.batch_size, label)
-        return plan
+        rng, where = np.random.default_rng([self.seed, step]), f"step {step + 1}"
+        index, size = self.store.index, self.batch_size
+        return plan_batch(self.objective, index, rng, size, self.crop_samples, where)
 
     def batches(self, start: int, stop: int, device: torch.device) -> Generator[Batch, None, None]:
         """Yield this process's rows of updates `start` to `stop` (exclusive)."""
@@ -81,21 +80,25 @@ class CropSource:
         if keeps_on_device(self.store_on, self.store, device):
             resident = DeviceStore(self.store, self.level, device)
 
-        def prepare(step: int) -> _Prepared:
+        def prepare(step: int) -> tuple[CropPlan, dict[str, _Stored]]:
             plan = self.plan(step).rows(distributed.share(self.batch_size))
-            if resident is not None:
-                return _Planned(plan, resident, self.crop_samples)
-            return self._read(plan, device)
+            return plan, {} if resident is not None else self._read(plan, device)
 
-        for prepared in map_ahead(prepare, range(start, stop), READ_AHEAD):
-            yield prepared.to(device)
+        for plan, read in map_ahead(prepare, range(start, stop), READ_AHEAD):
+            if resident is None:
+                waveforms = {view: _scaled(stored, device) for view, stored in read.items()}
+            else:
+                waveforms = {
+                    view: resident.waveforms(crops, self.crop_samples)
+                    for view, crops in plan.views.items()
+                }
+            yield Batch(waveforms, _labels(plan.labels, device))
 
-    def _read(self, plan: CropPlan, device: torch.device) -> _Read:
-        crops = {
+    def _read(self, plan: CropPlan, device: torch.device) -> dict[str, _Stored]:
+        return {
             view: _pinned(self.store.gather(crops, self.crop_samples, self.level), device)
             for view, crops in plan.views.items()
         }
-        return _Read(crops, plan.labels)
 
 
 class BatchStream:
@@ -154,48 +157,6 @@ class BatchStream:
         return self.source.batches(self._step, self._stop, self._device)
 
 
-class _Prepared(Protocol):
-    """An update whose work on the host is done."""
-
-    def to(self, device: torch.device) -> Batch:
-        """Create its tensors on the device."""
-
-
-@dataclass(frozen=True)
-class _Read:
-    """Crops as stored, int16 and a factor per row: half the bytes to copy to a device. Crops with
-    gains are mixed on the host, float32."""
-
-    samples: Mapping[str, tuple[Tensor, Tensor]]
-    labels: Mapping[str, NDArray[np.generic]]
-
-    def to(self, device: torch.device) -> Batch:
-        """Copy to the device, and convert there to float32 at the clip's level."""
-        waveforms = {
-            view: stored.to(device, non_blocking=True).float()
-            * factor.to(device, non_blocking=True)[:, None]
-            for view, (stored, factor) in self.samples.items()
-        }
-        return Batch(waveforms, _labels(self.labels, device))
-
-
-@dataclass(frozen=True)
-class _Planned:
-    """A plan whose crops are cut from a store on the device."""
-
-    plan: CropPlan
-    store: DeviceStore
-    crop_samples: int
-
-    def to(self, device: torch.device) -> Batch:
-        """Cut the crops."""
-        waveforms = {
-            view: self.store.waveforms(crops, self.crop_samples)
-            for view, crops in self.plan.views.items()
-        }
-        return Batch(waveforms, _labels(self.plan.labels, device))
-
-
 def _labels(labels: Mapping[str, NDArray[np.generic]], device: torch.device) -> dict[str, Tensor]:
     return {
         name: copied(torch.from_numpy(np.ascontiguousarray(label)), device)
@@ -206,6 +167,12 @@ def _labels(labels: Mapping[str, NDArray[np.generic]], device: torch.device) -> 
 def _pinned(
     gathered: tuple[NDArray[np.int16] | NDArray[np.float32], NDArray[np.float32]],
     device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    stored, factor = gathered
-    return pinned(torch.from_numpy(stored), device), pinned(torch.from_numpy(factor), device)
+) -> _Stored:
+    samples, factor = gathered
+    return pinned(torch.from_numpy(samples), device), pinned(torch.from_numpy(factor), device)
+
+
+def _scaled(stored: _Stored, device: torch.device) -> Tensor:
+    """Copy crops to the device, and convert them there to float32 at the clip's level."""
+    samples, factor = (part.to(device, non_blocking=True) for part in stored)
+    return samples.float() * factor[:, None]

@@ -245,15 +245,12 @@ class _Board:
 
 
 def open_log(
-    run: Path,
-    start: int,
-    settings: Mapping[str, Any] | None = None,
-    warn: Callable[[str], None] = lambda _: None,
+    run: Path, start: int, settings: Mapping[str, Any], warn: Callable[[str], None]
 ) -> AbstractContextManager[MetricsLog | None]:
     """Open the run's log in the first process; None in the others, which must not write to it."""
     if distributed.rank() != 0:
         return nullcontext()
-    return closing(MetricsLog(run, start, settings or {}, warn))
+    return closing(MetricsLog(run, start, settings, warn))
 
 
 def _hparams(settings: Mapping[str, Any]) -> dict[str, float | str]:

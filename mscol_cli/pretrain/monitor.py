@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -104,19 +103,12 @@ class TrainingMonitor:
         """Compute the online probe's score in the first process, while the others wait."""
         if self._probe is None:
             return {}
-        with self._pause():
-            value = self._probe.score(encoder, self._device)
-            distributed.wait_for_all()
-        return {} if value is None else {f"{ONLINE_PROBE}{self._probe.task}": value}
-
-    @contextmanager
-    def _pause(self) -> Iterator[None]:
-        """Exclude the time of probing from the training time."""
         began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._since += time.perf_counter() - began
+        value = self._probe.score(encoder, self._device)
+        distributed.wait_for_all()
+        # The training time does not include probing.
+        self._since += time.perf_counter() - began
+        return {} if value is None else {f"{ONLINE_PROBE}{self._probe.task}": value}
 
 
 class CollapseGuard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.devices import is_launched
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.engine.trial import check_objective, try_objective
 from mscol_cli.errors import MissingDataError, UsageError
@@ -26,7 +25,6 @@ from mscol_cli.pretrain.settings import (
     check_training,
     process_count,
     resolve_settings,
-    with_recipe,
 )
 from mscol_cli.pretrain.train_split import select_tracks
 from mscol_cli.probe.tasks import DATA
@@ -39,6 +37,7 @@ from mscol_cli.runs.state import training_lock
 from mscol_cli.runs.tracks import tracks_file
 from mscol_cli.store import Store, sealed_stores
 from mscol_cli.system.files import escaped, write_bytes
+from mscol_cli.system.launcher import launched
 from mscol_cli.system.values import as_json
 
 Parts = tuple[Encoder, Objective]
@@ -163,7 +162,7 @@ def _check_sources(objective: Sequence[Part], store: Store) -> None:
 
 def _resume(request: PretrainRequest, progress: Progress) -> Path:
     recipe = read_recipe(request.recipe)
-    request = with_recipe(request, recipe)
+    request = replace(request, options=recipe.settings("pretrain", request.options))
     folder = run_to_resume(request.run)
     info = layout.read_run(folder)
     with training_lock(folder):
@@ -254,7 +253,7 @@ def _requested(request: PretrainRequest, *roles: Role) -> dict[str, Any]:
 def _free_changes(request: PretrainRequest, recorded: Mapping[str, Any]) -> list[Change]:
     """Changes that a resumed run may make: to steps, saving, device and processes."""
     requested = _requested(request, "length", "saving", "where")
-    if is_launched() or request.gpus is not None or request.processes is not None:
+    if launched() is not None or request.gpus is not None or request.processes is not None:
         requested["processes"] = process_count(request)
     return _changes(requested, {**asdict(TrainingSettings()), **recorded})
 

@@ -19,7 +19,7 @@ from mscol_cli.host.options import FLAGS, read_value
 from mscol_cli.pretrain.initial_weights import source_encoder
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.recipes.options import IN_RECIPES, PartsSettings, TrainingSettings
-from mscol_cli.recipes.recipe import Recipe, read_recipe, to_toml
+from mscol_cli.recipes.recipe import read_recipe, to_toml
 from mscol_cli.system.launcher import launched
 
 MAX_BATCH = 1_000_000
@@ -136,11 +136,6 @@ def resolve_settings(request: PretrainRequest, registry: Registry) -> RunSetting
     check_training(training)
     pick_device(training.device)
     return RunSettings(recipe.name, objective, encoder, parts.init, parts.train_split, training)
-
-
-def with_recipe(request: PretrainRequest, recipe: Recipe) -> PretrainRequest:
-    """A request with the options of a recipe that it leaves open, without plugin options."""
-    return replace(request, options=recipe.settings("pretrain", request.options))
 
 
 def process_count(request: PretrainRequest) -> int:

@@ -39,6 +39,7 @@ from mscol_cli.runs.metrics import format_damage, split_damaged
 from mscol_cli.runs.settings import flat_settings
 from mscol_cli.system import distributed
 from mscol_cli.system.json_files import parsing
+from mscol_cli.system.values import differences
 
 
 @dataclass
@@ -107,12 +108,8 @@ class Training:
         self._finish_saving()
 
     def _note_rounding(self, before: Mapping[str, Any], progress: Progress) -> None:
-        now = describe_machine(self.device)
-        changes = [
-            f"{name} {before[name]} -> {now[name]}"
-            for name in before.keys() & now.keys()
-            if before[name] != now[name]
-        ]
+        changed = differences(before, describe_machine(self.device), shared=True)
+        changes = [f"{name} {old} -> {new}" for name, old, new in changed]
         if changes:
             progress.note(
                 f"{self.run} resumes with {'; '.join(sorted(changes))}: results will differ by"

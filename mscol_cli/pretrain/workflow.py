@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from mscol_cli.contracts.progress import Progress, Silent
-from mscol_cli.engine.devices import is_launched, pick_device, process_group
+from mscol_cli.engine.devices import pick_device, process_group
 from mscol_cli.engine.models import (
     build_encoder,
     build_objective,
@@ -37,7 +37,7 @@ from mscol_cli.runs.record import read_run_folder
 from mscol_cli.runs.tracks import chosen_tracks
 from mscol_cli.store import Store
 from mscol_cli.system import distributed
-from mscol_cli.system.launcher import exit_with_parent, is_first
+from mscol_cli.system.launcher import exit_with_parent, is_first, launched
 
 _PREPARED = "prepared"
 __all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work_launched"]
@@ -55,7 +55,7 @@ def run(request: PretrainRequest, progress: Progress) -> PretrainResult:
         Interrupted: A signal stopped the run, which was saved.
     """
     started = time.perf_counter()
-    if is_launched():
+    if launched() is not None:
         folder = _join(request, progress)
     else:
         folder, parts = prepare_run(request, progress)
@@ -207,12 +207,12 @@ def _result(folder: Path, seconds: float) -> PretrainResult:
     latest = checkpoints.latest_checkpoint(folder)
     if latest is None:
         raise MissingDataError(f"{folder} ended without a checkpoint.")
-    last = read_metrics(folder)[-1:]
+    last = (read_metrics(folder) or [{}])[-1]
     return PretrainResult(
         run=folder,
         checkpoint=latest.folder,
         steps=latest.step,
-        loss=last[0].get("loss") if last else None,
-        accuracy=last[0].get("accuracy") if last else None,
+        loss=last.get("loss"),
+        accuracy=last.get("accuracy"),
         seconds=seconds,
     )

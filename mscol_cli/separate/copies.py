@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Copies:
 
     Attributes:
         folder: The folder.
+        format: `flac`, `wav` or `ogg`.
         scaled: Number of tracks in this run that were attenuated to full scale.
     """
 
@@ -50,15 +51,15 @@ class Copies:
         """
         if not sources:
             raise UsageError(f"separator '{separator.name}' makes no sources: leave out --export.")
-        self.folder = folder
+        self.folder, self.format = folder, audio_format
         self.scaled = 0
-        self._format, self._separator, self._sources = audio_format, separator, tuple(sources)
+        self._separator, self._sources = separator, tuple(sources)
         self._done = copies_done(folder, separator)
         self._begun = False
 
     def holds(self, track_id: str, stamps: Mapping[str, FileStamp]) -> bool:
         """Whether all files of a track exist and were made from inputs with these hashes."""
-        if self._done.get((track_id, self._format)) != hashes(stamps):
+        if self._done.get((track_id, self.format)) != hashes(stamps):
             return False
         return all(self._path(track_id, source).is_file() for source in self._sources)
 
@@ -82,7 +83,9 @@ class Copies:
                 the file name is invalid.
             MscolError: The folder cannot be written.
         """
-        gain = headroom(self._format, _peak(track_id, separated))
+        # One gain for all sources keeps their balance.
+        gain = headroom(self.format, _peak(track_id, separated))
+        inputs = hashes(stamps)
         with explained(self.folder, track_id):
             self._begin()
             paths = {self._path(track_id, name): separated[name] for name in self._sources}
@@ -93,59 +96,31 @@ class Copies:
                 workers=len(paths),
             )
             deque(writing, maxlen=0)
-            record = CopyRecord(track_id, self._format, hashes(stamps), sample_rate, gain)
-            append_shared(self.folder / STEMS_MANIFEST, CopiesHeader(self._separator), record)
-        self._done[track_id, self._format] = record.inputs
+            record = {
+                "id": track_id,
+                "format": self.format,
+                "inputs": inputs,
+                "sample_rate": sample_rate,
+                "gain": gain,
+            }
+            self._append(json.dumps(record) + "\n")
+        self._done[track_id, self.format] = inputs
         self.scaled += gain < 1.0
 
     def _begin(self) -> None:
         # Without a manifest the next run would refuse the copies of an interrupted one.
         if not self._begun:
             self.folder.mkdir(parents=True, exist_ok=True)
-            append_shared(self.folder / STEMS_MANIFEST, CopiesHeader(self._separator))
+            self._append()
         self._begun = True
 
+    def _append(self, line: str = "") -> None:
+        """Append the line of a track to the manifest, whose first line is the separator."""
+        header = {"format": _FORMAT, "version": _VERSION, "separator": asdict(self._separator)}
+        append_shared(self.folder / STEMS_MANIFEST, json.dumps(header) + "\n", line)
+
     def _path(self, track_id: str, source: str) -> Path:
-        return inside(self.folder, f"{track_id}/{source}.{self._format}")
-
-
-@dataclass(frozen=True)
-class CopiesHeader:
-    """First line of the manifest.
-
-    Attributes:
-        separator: Name, options, weights and licence of the separator.
-    """
-
-    separator: SeparatorIdentity
-
-    def to_line(self) -> str:
-        """One line of JSON, with its line end."""
-        fixed = {"format": _FORMAT, "version": _VERSION}
-        return json.dumps({**fixed, "separator": asdict(self.separator)}) + "\n"
-
-
-@dataclass(frozen=True)
-class CopyRecord:
-    """Line of the manifest for one exported track.
-
-    Attributes:
-        id: Track id.
-        format: Suffix of the files.
-        inputs: SHA-256 of the input files, by role.
-        sample_rate: Sample rate in Hz.
-        gain: Factor applied to all sources so that none exceeds full scale.
-    """
-
-    id: str
-    format: str
-    inputs: Mapping[str, str]
-    sample_rate: int
-    gain: float
-
-    def to_line(self) -> str:
-        """One line of JSON, with its line end."""
-        return json.dumps(asdict(self)) + "\n"
+        return inside(self.folder, f"{track_id}/{source}.{self.format}")
 
 
 def open_copies(

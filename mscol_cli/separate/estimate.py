@@ -15,6 +15,7 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
 from mscol_cli.errors import MscolError
 from mscol_cli.host.guard import label_of, plugin_call
+from mscol_cli.separate.copies import Copies
 from mscol_cli.store import SAMPLE_RATE
 from mscol_cli.system.files import free_bytes, is_regular
 from mscol_cli.system.units import counted, format_bytes, format_duration
@@ -90,16 +91,16 @@ def survey(tracks: Sequence[TrackInput]) -> Music:
     return Music(len(tracks), seconds / 3600, exact, *max(set(formats), key=formats.count))
 
 
-def disk_needed(
-    music: Music, separator: Separator, store: Path, copies: Path | None, audio_format: str | None
+def _disk_needed(
+    music: Music, separator: Separator, store: Path, copies: Copies | None
 ) -> dict[Path, int]:
     """Approximate size in bytes of the new data in the store and the folder of copies."""
     seconds = 3600 * (music.hours or 0.0)
     needed = {store: int(seconds * SAMPLE_RATE * _STORED_BYTES * (1 + len(separator.sources)))}
-    if copies is not None and audio_format is not None:
+    if copies is not None:
         rate = separator.sample_rate or music.sample_rate
         samples = seconds * rate * music.channels * len(separator.sources)
-        needed[copies] = int(samples * bytes_per_sample(audio_format))
+        needed[copies.folder] = int(samples * bytes_per_sample(copies.format))
     return needed
 
 
@@ -108,8 +109,7 @@ def estimate(
     done: int,
     separator: Separator,
     store: Path,
-    copies: Path | None,
-    audio_format: str | None,
+    copies: Copies | None,
     speed: float | None,
 ) -> Estimate:
     """Estimate the cost of separating tracks.
@@ -119,12 +119,11 @@ def estimate(
         done: Number of tracks already in the store.
         separator: The separator to run.
         store: Folder of the store.
-        copies: Folder of listening copies; None without.
-        audio_format: Format of the copies.
+        copies: Listening copies to write; None without.
         speed: Speed of all processes relative to real time; None if not measured.
     """
     hours = music.hours
-    needed = disk_needed(music, separator, store, copies, audio_format)
+    needed = _disk_needed(music, separator, store, copies)
     expected = None
     if hours is not None and speed is not None and speed <= MAX_SPEED:
         expected = 3600 * hours / speed

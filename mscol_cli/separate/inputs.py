@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mscol_cli.audio import AudioListing, find_audio
@@ -52,7 +53,7 @@ def _without_store(
         return listing
     progress.note(f"{store} lies inside an input; its files are not separated")
     files = [file for file in listing.files if real not in real_path(file.path).parents]
-    return AudioListing(files, listing.failures, listing.left_out)
+    return replace(listing, files=files)
 
 
 def _check_stems(tracks: Sequence[TrackInput], separator: Separator, progress: Progress) -> None:

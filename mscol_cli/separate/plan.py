@@ -240,7 +240,8 @@ def unique_ids(tracks: Sequence[TrackInput]) -> list[TrackInput]:
 
 
 def _checked(track: TrackInput) -> TrackInput:
-    if track.problem is None and not _is_safe(track.id):
+    is_safe = all(part not in ("", ".", "..") for part in track.id.split("/"))
+    if track.problem is None and not is_safe:
         return replace(track, problem=f"{track.id}: not a relative path; rename the file")
     return track
 
@@ -248,7 +249,3 @@ def _checked(track: TrackInput) -> TrackInput:
 def _with_suffix(track: TrackInput) -> TrackInput:
     suffixes = "+".join(path.suffix.lstrip(".") for path in track.files.values())
     return replace(track, id=f"{track.id}.{suffixes}")
-
-
-def _is_safe(track_id: str) -> bool:
-    return all(part not in ("", ".", "..") for part in track_id.split("/"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, SeparatorContext
 from mscol_cli.engine.devices import pick_device
@@ -14,6 +12,7 @@ from mscol_cli.host.checks.separator import validate_separator
 from mscol_cli.recipes.recipe import read_recipe
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.store import SeparatorIdentity
+from mscol_cli.system.values import as_json
 
 DEFAULT_SEPARATOR = "openunmix"
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -53,7 +52,9 @@ def build_separator(
     if "licence" in separator.passport:
         weights = separator.passport.get("model", part.name)
         progress.note(f"weights: {weights}, licence: {separator.passport['licence']}")
-    return separator, _identity(part, separator)
+    entry, options, provenance = part.entry, as_json(part.options), dict(separator.passport)
+    identity = SeparatorIdentity(part.name, entry.owner, entry.version, options, provenance)
+    return separator, identity
 
 
 def resolve(request: SeparateRequest) -> tuple[Part, str | None]:
@@ -67,12 +68,3 @@ def resolve(request: SeparateRequest) -> tuple[Part, str | None]:
         load_registry(), "separator", name, request.options, recipe.preset("separators")
     )
     return part, settings.get("model")
-
-
-def _identity(part: Part, separator: Separator) -> SeparatorIdentity:
-    values = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(part.options).items()
-    }
-    provenance = dict(separator.passport)
-    return SeparatorIdentity(part.name, part.entry.owner, part.entry.version, values, provenance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,7 +120,12 @@ class Worker:
         sources, folder = self.separator.sources, unit.folder(self.store)
         failures: list[tuple[str, str]] = []
         with StoreWriter(folder, sources, self.identity) as writer:
-            groups = list(self._undone_groups(unit, writer))
+            # Groups with unfinished tracks are repeated completely, in the same batches.
+            groups = [
+                [planned.to_input() for planned in group]
+                for group in unit.groups()
+                if not all(self._is_done(planned, writer) for planned in group)
+            ]
             done = {track.id for track in unit.tracks if self._is_done(track, writer)}
             self.progress.skip(len(done))
             self._counted.add(unit.number)
@@ -139,13 +144,6 @@ class Worker:
             inputs = [planned.to_input() for planned in unit.tracks]
             writer.seal(failure_records(inputs, failures))
         self.failures += failures
-
-    def _undone_groups(self, unit: Unit, writer: StoreWriter) -> Iterator[Sequence[TrackInput]]:
-        """Groups with unfinished tracks. They are repeated completely, in the same batches."""
-        for group in unit.groups():
-            inputs = [planned.to_input() for planned in group]
-            if not all(self._is_done(planned, writer) for planned in group):
-                yield inputs
 
     def _is_done(self, planned: PlannedTrack, writer: StoreWriter) -> bool:
         track, stored = planned.to_input(), writer.stored

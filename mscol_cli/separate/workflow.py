@@ -97,7 +97,8 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     output = store_path(request)
     exported = copies_folder(request.export, request.export_dir, request.inputs, output)
     # One of several processes prints what concerns all inputs.
-    notes = Silent() if managed or (ranks is not None and ranks[0] > 0) else progress
+    is_first = not managed and (ranks is None or ranks[0] == 0)
+    notes = progress if is_first else Silent()
     separator, identity = build_separator(request, notes)
     tracks = find_tracks(request.inputs, output, separator, notes)
     failures: Failures = []
@@ -105,9 +106,9 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     copies = open_copies(exported, request.export, identity, separator.sources)
     pending = find_pending(output, tracks, copies, request.retry_failed)
     late = partial(_is_late, output, ranks)
-    if pending.tracks and (ranks is None or ranks[0] == 0) and not managed and not late(pending):
+    if pending.tracks and is_first and not late(pending):
         speed = _try_speed(request, separator, pending)
-        _print_estimate(request, pending, separator, output, exported, speed, progress)
+        _print_estimate(pending, separator, output, copies, speed, progress)
     with resumable(f"finished tracks are saved in {output}"), writing(output, MAKE_ROOM):
         if managed:  # the parent process has made the plan
             plan = Plan.read(output)
@@ -164,7 +165,7 @@ def dry_run(request: SeparateRequest, progress: Progress) -> tuple[str, Estimate
     copies = open_copies(exported, request.export, identity, separator.sources)
     pending = find_pending(output, tracks, copies, request.retry_failed)
     speed = _speed(request, separator, pending) if has_weights else None
-    return text, _print_estimate(request, pending, separator, output, exported, speed, progress)
+    return text, _print_estimate(pending, separator, output, copies, speed, progress)
 
 
 def store_path(request: SeparateRequest) -> Path:
@@ -205,17 +206,14 @@ def _try_speed(
 
 
 def _print_estimate(
-    request: SeparateRequest,
     pending: PendingTracks,
     separator: Separator,
     output: Path,
-    exported: Path | None,
+    copies: Copies | None,
     speed: float | None,
     progress: Progress,
 ) -> Estimate:
-    estimate = estimates.estimate(
-        pending.music, pending.done, separator, output, exported, request.export, speed
-    )
+    estimate = estimates.estimate(pending.music, pending.done, separator, output, copies, speed)
     estimates.print_estimate(estimate, progress)
     estimates.require_space(estimate)
     return estimate

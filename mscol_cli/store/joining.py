@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,9 +17,9 @@ from mscol_cli.store.header import FAILURES, HEADER, LEVELS, SHARDS, TRACKS, Sto
 from mscol_cli.store.journal import whole_tracks
 from mscol_cli.store.plan import PLAN, WORK, Plan, Unit, is_planned
 from mscol_cli.store.records import (
-    Extent,
     FailureRecord,
     TrackRecord,
+    TrackSize,
     newest,
     read_failures,
     read_tracks,
@@ -36,6 +37,19 @@ from mscol_cli.system.temporary import remove_leftovers
 
 _LOCK = ".lock"
 Records = dict[str, TrackRecord]
+
+
+class _Finished(NamedTuple):
+    """A unit with the tracks that it has, and its inputs that failed."""
+
+    unit: Unit
+    records: Records
+    failures: list[FailureRecord]
+
+    @property
+    def shard(self) -> str:
+        """Path of its shard in the sealed store."""
+        return shard_name(self.unit.number)
 
 
 @contextmanager
@@ -81,21 +95,26 @@ def join(store: Path, plan: Plan) -> StoreHeader | None:
         The header of the sealed store; None if no track succeeded and the store was removed.
     """
     header = StoreHeader.read(store)
-    records = {unit.number: _unit_records(store, unit) for unit in plan.units}
-    failures = _failures(store, plan)
-    _require_all(store, plan, records)
-    if any(records.values()):
+    units = [
+        _Finished(
+            unit, _unit_records(store, unit), list(read_failures(unit.folder(store) / FAILURES))
+        )
+        for unit in plan.units
+    ]
+    _require_all(store, units)
+    failures, filled = _failures(units), [unit for unit in units if unit.records]
+    if filled:
         header = replace(header, sealed=False)
         header.write(store)
-        _take_shards(store, plan, records)
-        _write_levels(store, plan, records, len(header.sources))
-        _write_tracks(store, plan, records)
+        _take_shards(store, filled)
+        _write_levels(store, plan, filled, len(header.sources))
+        _write_tracks(store, plan, filled)
     elif not plan.line_bytes:
         (store / PLAN).unlink()
         (store / HEADER).unlink()
         return None
     _write_failures(store / FAILURES, failures)
-    sealed = _sealed(store, plan, header, records, len(failures))
+    sealed = _sealed(store, plan, header, filled, len(failures))
     if sealed != StoreHeader.read(store):
         sealed.write(store)
         sync(store)
@@ -103,16 +122,15 @@ def join(store: Path, plan: Plan) -> StoreHeader | None:
     return sealed
 
 
-def _require_all(store: Path, plan: Plan, records: Mapping[int, Records]) -> None:
+def _require_all(store: Path, units: Sequence[_Finished]) -> None:
     """Check that each planned track is in its unit, as a track or as a failure.
 
     Raises:
         MscolError: Some are not, as when processes write at once that locks should keep apart.
     """
     missing = []
-    for unit in plan.units:
-        failed = {failure.input for failure in read_failures(unit.folder(store) / FAILURES)}
-        tried = records[unit.number].keys() | failed
+    for unit, records, failures in units:
+        tried = records.keys() | {failure.input for failure in failures}
         missing += [track.id for track in unit.tracks if not track.stored and track.id not in tried]
     if missing:
         raise MscolError(
@@ -125,49 +143,47 @@ def _unit_records(store: Path, unit: Unit) -> Records:
     return newest(whole_tracks(unit.folder(store) / TRACKS))
 
 
-def _failures(store: Path, plan: Plan) -> list[FailureRecord]:
+def _failures(units: Sequence[_Finished]) -> list[FailureRecord]:
     """The latest failures of each input, in the order of the plan."""
     latest: dict[tuple[str, str], FailureRecord] = {}
-    for unit in plan.units:
-        failures = read_failures(unit.folder(store) / FAILURES)
+    for unit, _, failures in units:
         tried = {track.id for track in unit.tracks}
         latest = {key: failure for key, failure in latest.items() if key[0] not in tried}
         latest |= {(failure.input, failure.reason): failure for failure in failures}
     return list(latest.values())
 
 
-def _take_shards(store: Path, plan: Plan, records: Mapping[int, Records]) -> None:
+def _take_shards(store: Path, filled: Sequence[_Finished]) -> None:
     (store / SHARDS).mkdir(exist_ok=True)
-    for unit in plan.units:
-        shard = unit.folder(store) / shard_name(0)
+    for finished in filled:
+        shard = finished.unit.folder(store) / shard_name(0)
         # A process that was interrupted here may have moved it already.
-        if records[unit.number] and shard.exists():
-            shard.replace(store / shard_name(unit.number))
+        if shard.exists():
+            shard.replace(store / finished.shard)
     sync(store / SHARDS)
 
 
-def _write_levels(store: Path, plan: Plan, records: Mapping[int, Records], sources: int) -> None:
+def _write_levels(store: Path, plan: Plan, filled: Sequence[_Finished], sources: int) -> None:
     path = store / LEVELS
 
     def write(temporary: Path) -> None:
         array = GrowingArray(temporary, np.float32, (sources, 2))
         if plan.level_rows:
             array.append(open_levels(path)[: plan.level_rows])
-        for unit in plan.units:
-            if records[unit.number]:
-                levels = open_levels(unit.folder(store) / LEVELS)
-                for record in records[unit.number].values():
-                    array.append(levels[record.level_row :][: record.segments])
+        for unit, records, _ in filled:
+            levels = open_levels(unit.folder(store) / LEVELS)
+            for record in records.values():
+                array.append(levels[record.level_row :][: record.segments])
         array.finish()
 
     write_atomically(path, write)
 
 
-def _write_tracks(store: Path, plan: Plan, records: Mapping[int, Records]) -> None:
+def _write_tracks(store: Path, plan: Plan, filled: Sequence[_Finished]) -> None:
     path, row = store / TRACKS, plan.level_rows
     lines = [path.read_bytes()[: plan.line_bytes].decode()] if plan.line_bytes else []
-    for unit in plan.units:
-        for record in records[unit.number].values():
+    for unit, records, _ in filled:
+        for record in records.values():
             lines.append(replace(record, shard=unit.number, level_row=row).to_line())
             row += record.segments
     write_text(path, "".join(lines))
@@ -180,16 +196,15 @@ def _write_failures(path: Path, failures: list[FailureRecord]) -> None:
 
 
 def _sealed(
-    store: Path, plan: Plan, header: StoreHeader, records: Mapping[int, Records], failed: int
+    store: Path, plan: Plan, header: StoreHeader, filled: Sequence[_Finished], failed: int
 ) -> StoreHeader:
     shards = {name: value for name, value in header.checksums.items() if name.startswith(SHARDS)}
-    for unit in plan.units:
-        if records[unit.number]:
-            checksums = StoreHeader.read(unit.folder(store)).checksums
-            shards[shard_name(unit.number)] = checksums[shard_name(0)]
+    for finished in filled:
+        checksums = StoreHeader.read(finished.unit.folder(store)).checksums
+        shards[finished.shard] = checksums[shard_name(0)]
     rest = {name: file_hash(store / name) for name in (LEVELS, TRACKS, FAILURES)}
     tracks = read_tracks(store / TRACKS)
-    stored = {track.id: Extent(track.segments, track.samples) for track in tracks}
+    stored = {track.id: TrackSize(track.segments, track.samples) for track in tracks}
     planned = {track.id for unit in plan.units for track in unit.tracks}
     before = {track.id for track in read_tracks(store / TRACKS, plan.line_bytes)}
     return replace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from mscol_cli.errors import MscolError
 from mscol_cli.store.records import TrackRecord, read_tracks
@@ -13,16 +13,8 @@ from mscol_cli.system.files import whole_lines, without_links
 from mscol_cli.system.locks import Lock
 
 
-class Line(Protocol):
-    """A record that can be written as a line of JSON."""
-
-    def to_line(self) -> str:
-        """One line, with its line end."""
-        ...
-
-
 class Journal:
-    """A file of records that one process appends to. The file may be missing at first."""
+    """A file of tracks that one process appends to. The file may be missing at first."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,7 +36,7 @@ class Journal:
             )
         self._file.truncate(self._whole)
 
-    def append(self, record: Line) -> None:
+    def append(self, record: TrackRecord) -> None:
         """Write one record and flush it to disk."""
         if self._file is None:
             raise ValueError("the journal is not open")
@@ -62,13 +54,13 @@ class Journal:
         self._lock.release()
 
 
-def append_shared(path: Path, first: Line, record: Line | None = None) -> None:
+def append_shared(path: Path, first: str, line: str = "") -> None:
     """Append to a file that several processes write, after its last complete line.
 
     Args:
         path: The file; must exist or be creatable by the lock.
-        first: First line of a new file.
-        record: Line to append; None appends nothing.
+        first: First line of a new file, with its line end.
+        line: Line to append, with its line end; empty appends nothing.
 
     Raises:
         MscolError: The file system does not support locks.
@@ -80,9 +72,7 @@ def append_shared(path: Path, first: Line, record: Line | None = None) -> None:
             end = end if file.read(1) == b"\n" else whole_lines(path)
         file.truncate(end)
         file.seek(end)
-        lines = [first.to_line()] if end == 0 else []
-        lines += [record.to_line()] if record is not None else []
-        file.write("".join(lines).encode())
+        file.write(((first if end == 0 else "") + line).encode())
         file.flush()
         os.fsync(file.fileno())
 

@@ -185,14 +185,14 @@ def newest(records: Iterable[TrackRecord]) -> dict[str, TrackRecord]:
     return {record.id: record for record in records}
 
 
-class Extent(NamedTuple):
+class TrackSize(NamedTuple):
     """Size of a track, which needs less memory than its record."""
 
     segments: int
     samples: int
 
 
-def totals(records: Collection[TrackRecord | Extent]) -> dict[str, Any]:
+def totals(records: Collection[TrackRecord | TrackSize]) -> dict[str, Any]:
     """Numbers of tracks and segments, and hours of music."""
     return {
         "tracks": len(records),

@@ -260,11 +260,7 @@ def make_readable(path: Path) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, atomically."""
-
-    def fill(temporary: Path) -> None:
-        temporary.write_bytes(content)
-
-    write_atomically(path, fill)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def free_bytes(folder: Path) -> int:

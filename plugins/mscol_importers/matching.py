@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from mscol_importers.mapping import NORMALISATION, VALUE, Mapped
 from mscol_importers.variables import Variable
@@ -14,27 +13,12 @@ ITERATIONS = tuple(f"optimizer/{name}{VALUE}" for name in ("iter", "_iterations"
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
-@dataclass(frozen=True)
-class Expected:
-    """Dtype and shape that a variable must have."""
-
-    dtype: str
-    shape: tuple[int, ...]
-
-    def describe(self) -> str:
-        """Dtype and shape, as `Variable.describe` writes them."""
-        return f"{self.dtype} {list(self.shape)}"
-
-
 def find_problems(variables: Mapping[str, Variable], mappings: tuple[Mapped, ...]) -> list[str]:
     """One phrase per variable that is missing, unknown, or of the wrong dtype or shape."""
-    expected = {mapped.variable: Expected("float32", mapped.shape) for mapped in mappings}
-    expected |= {
-        MEAN: Expected("float32", (1,)),
-        VARIANCE: Expected("float32", (1,)),
-        COUNT: Expected("int64", ()),
-    }
-    optional = {name: Expected("int64", ()) for name in ITERATIONS if name in variables}
+    # As `Variable.describe` writes them.
+    expected = {mapped.variable: f"float32 {list(mapped.shape)}" for mapped in mappings}
+    expected |= {MEAN: "float32 [1]", VARIANCE: "float32 [1]", COUNT: "int64 []"}
+    optional = {name: "int64 []" for name in ITERATIONS if name in variables}
     return [
         *_missing_or_wrong(variables, expected | optional),
         *(
@@ -52,13 +36,13 @@ def count_left_out(variables: Mapping[str, Variable]) -> dict[str, int]:
 
 
 def _missing_or_wrong(
-    variables: Mapping[str, Variable], expected: Mapping[str, Expected]
+    variables: Mapping[str, Variable], expected: Mapping[str, str]
 ) -> Iterator[str]:
-    for name, expectation in expected.items():
+    for name, wanted in expected.items():
         if name not in variables:
             yield f"{_short(name)} is missing"
-        elif (actual := variables[name].describe()) != expectation.describe():
-            yield f"{_short(name)} is {actual}, not {expectation.describe()}"
+        elif (actual := variables[name].describe()) != wanted:
+            yield f"{_short(name)} is {actual}, not {wanted}"
 
 
 def _kind_left_out(name: str) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.api import Collection, SeparatorContext, fetch_files, find_collection
+from mscol_separators.options import STEMS
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,9 @@ class Published:
         return dict(zip(targets, paths, strict=True))
 
 
-_STEMS = ("vocals", "drums", "bass", "other")
 _MODELS = (
-    Published("umxl", _STEMS, 44100, 4096, 1024, channels=2, hidden_size=1024),
-    Published("umxhq", _STEMS, 44100, 4096, 1024, channels=2, hidden_size=512),
+    Published("umxl", STEMS, 44100, 4096, 1024, channels=2, hidden_size=1024),
+    Published("umxhq", STEMS, 44100, 4096, 1024, channels=2, hidden_size=512),
     Published("umxse", ("speech", "noise"), 16000, 1024, 512, channels=1, hidden_size=256),
 )
 PUBLISHED: Mapping[str, Published] = {model.name: model for model in _MODELS}

@@ -14,7 +14,8 @@ import pytest
 from bench import on_gpu, on_gpu_parts
 from bench.on_gpu import PARTS, REPOSITORY, Part
 from bench.on_gpu_process import Bench
-from bench.on_gpu_table import MARKERS, table, write_between
+from bench.on_gpu_table import table
+from bench.table import write_between
 
 SCRIPT = REPOSITORY / "bench" / "on_gpu.py"
 
@@ -46,9 +47,10 @@ def test_all_parts_run_and_fill_the_table(tmp_path: Path) -> None:
         assert what in rows
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
     docs = tmp_path / "README.md"
-    docs.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n")
+    begin, end = "<!-- on_gpu: begin -->", "<!-- on_gpu: end -->"
+    docs.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     assert run(tmp_path, "--docs", str(docs)).returncode == 0
-    assert docs.read_text() == f"before\n{MARKERS[0]}\n{rows}{MARKERS[1]}\nafter\n"
+    assert docs.read_text() == f"before\n{begin}\n{rows}{end}\nafter\n"
 
 
 @pytest.mark.slow
@@ -104,4 +106,4 @@ def test_a_file_without_markers_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_text("nothing\n")
     with pytest.raises(SystemExit, match="on_gpu: begin"):
-        write_between(path, "a table")
+        write_between(path, "on_gpu", "a table")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.rehearsal import MARKERS, main
+from bench.rehearsal import main
 from tests.conftest import Command
 
 
@@ -21,7 +21,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(rehearsed: Path) -> str:
     """The chain's table."""
     docs = rehearsed / "page.md"
-    docs.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n")
+    docs.write_text("before\n<!-- rehearsal: begin -->\nold\n<!-- rehearsal: end -->\nafter\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(rehearsed)
         assert main([str(rehearsed / "all"), "--smoke", "--docs", str(docs)]) == 0

@@ -138,7 +138,7 @@ def test_the_time_of_a_probe_is_not_counted(store: Path, tmp_path: Path) -> None
 
 
 def test_a_line_has_no_value_that_is_no_number(tmp_path: Path) -> None:
-    with open_log(tmp_path, 0) as log:
+    with open_log(tmp_path, 0, {}, list[str]().append) as log:
         assert log is not None
         log.write(1, {"loss": 1.0, "rank": math.nan, "norm": math.inf})
     assert metrics(tmp_path) == [{"step": 1, "loss": 1.0}]

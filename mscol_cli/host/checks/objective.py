@@ -9,10 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.plans import CropPlan, Crops, StoreIndex
 from mscol_cli.contracts.watched import ONLINE_PROBE, RESERVED
 from mscol_cli.errors import PluginError
 from mscol_cli.host.checks.values import breach
+from mscol_cli.host.guard import guarded, label_of
+
+
+def plan_batch(
+    objective: Objective,
+    index: StoreIndex,
+    rng: np.random.Generator,
+    batch_size: int,
+    crop_samples: int,
+    where: str,
+) -> CropPlan:
+    """Plan the crops of one update with an objective; `where` names the update in messages.
+
+    Raises:
+        PluginError: The plan breaks its contract, such as by a crop outside its track.
+        PluginCallError: The objective raised an exception.
+    """
+    plan = guarded(objective, objective.plan, where)(index, rng, batch_size)
+    validate_plan(plan, index, crop_samples, batch_size, label_of(objective))
+    return plan
 
 
 def validate_plan(
