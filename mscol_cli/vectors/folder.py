@@ -205,9 +205,14 @@ class VectorFolder:
         return self.path / f"{shard:05d}{self.header.suffix}"
 
     def _content(self, entry: VectorEntry) -> bytes:
+        start, wanted = entry.row * self.header.row_bytes, entry.rows * self.header.row_bytes
         with self.shard_path(entry.shard).open("rb") as file:
-            file.seek(entry.row * self.header.row_bytes)
-            return file.read(entry.rows * self.header.row_bytes)
+            # read() allocates what is asked for, and a damaged header may ask for anything.
+            left = os.fstat(file.fileno()).st_size - start
+            if left <= 0:
+                return b""
+            file.seek(start)
+            return file.read(min(wanted, left))
 
     def _places(self, shard: int) -> tuple[IntArray, IntArray, IntArray]:
         """Rows of a shard that are in use, ascending, with entry and number in it, (rows,) each."""
