@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mscol_cli.errors import MscolError
 from mscol_cli.store.spool import Samples, blocks
 from mscol_cli.system.files import without_links
+from mscol_cli.system.json_files import INVALID
 
 _HEADER = 128
 _MAGIC = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
@@ -24,10 +25,7 @@ INT16_PEAK = 32767
 _SILENCE = 1e-20
 
 
-_INVALID = (
-    *(OSError, ValueError, TypeError, EOFError, TokenError, SyntaxError),
-    *(RecursionError, MemoryError),
-)
+_INVALID = (*INVALID, OSError, EOFError, TokenError, SyntaxError, MemoryError)
 """What numpy raises for a file that is not an array, such as one with another header."""
 
 
