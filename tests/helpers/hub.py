@@ -205,7 +205,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send([_entry(name, content) for name, content in files.items()])
         else:
             siblings = [{"rfilename": name} for name in files]
-            about = {"id": "x/y", "sha": sha, "private": repository.private, "siblings": siblings}
+            about = {
+                "id": "x/y",
+                "sha": sha,
+                "private": repository.private,
+                "siblings": siblings,
+                # Earlier clients ask; later ones learn it from the answer to an upload.
+                "xetEnabled": True,
+            }
             self._send({**about, "tags": [], "downloads": 0, "likes": 0})
 
     def _preupload(self, repository: Repository) -> None:
