@@ -11,29 +11,6 @@ Options: TypeAlias = Mapping[str, object]
 """Options of a plugin by name: numbers, texts, booleans and sequences of texts."""
 
 
-class PretrainOptions(TypedDict, total=False):
-    """Options of a training run; docs/commands/pretrain.md describes them and has the defaults.
-
-    An option that is left out takes the recipe's value, then the default.
-    """
-
-    objective: str
-    encoder: str
-    init: str
-    train_split: str
-    steps: int
-    batch_size: int
-    learning_rate: float
-    schedule: str
-    seed: int
-    save_every: int
-    keep_last: int
-    device: str
-    store_on: str
-    precision: str
-    compile: str
-
-
 class ProbeOptions(TypedDict, total=False):
     """Options of a probe; docs/commands/probe.md describes them and has the defaults.
 

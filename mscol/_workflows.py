@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mscol._isolation import isolated
-from mscol._options import Options, PretrainOptions, ProbeOptions, StrPath
+from mscol._options import Options, ProbeOptions, StrPath
 from mscol._progress import CallbackProgress, ProgressCallback
 from mscol_cli.audio.corruption import RANGES
 from mscol_cli.pretrain import workflow as pretraining
@@ -19,6 +19,7 @@ from mscol_cli.probe import workflow as probing
 from mscol_cli.probe.request import ProbeRequest, TableRequest
 from mscol_cli.probe.result import ProbeResult
 from mscol_cli.probe.table import JointTable
+from mscol_cli.recipes.options import PretrainOptions
 from mscol_cli.separate import workflow as separation
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.workflow import SeparateResult

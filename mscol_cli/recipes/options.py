@@ -7,7 +7,7 @@ run.json, and whether a resumed run may change the option.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from mscol_cli.contracts.options import Option, option, options_of, parameter
 
@@ -126,6 +126,30 @@ class TrainingSettings:
         "where",
         choices=("auto", "on", "off"),
     )
+
+
+class PretrainOptions(TypedDict, total=False):
+    """The same options as arguments of `mscol.pretrain`, written out for type checkers and editors.
+
+    docs/commands/pretrain.md describes them and has the defaults. An option that is left out takes
+    the recipe's value, then the default.
+    """
+
+    objective: str
+    encoder: str
+    init: str
+    train_split: str
+    steps: int
+    batch_size: int
+    learning_rate: float
+    schedule: str
+    seed: int
+    save_every: int
+    keep_last: int
+    device: str
+    store_on: str
+    precision: str
+    compile: str
 
 
 def device_option() -> Any:

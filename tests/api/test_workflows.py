@@ -16,9 +16,9 @@ import pytest
 import torch
 
 import mscol
-from mscol._options import PretrainOptions, ProbeOptions
+from mscol._options import ProbeOptions
 from mscol_cli.app import run as run_app
-from mscol_cli.recipes.options import PRETRAIN
+from mscol_cli.recipes.options import PRETRAIN, PretrainOptions
 from mscol_cli.synthetic import Collection
 from mscol_cli.system.signals import STOPPING
 from tests.helpers.audio import tones, write_audio
