@@ -100,13 +100,19 @@ def content(folder: Path) -> dict[str, str]:
 def stamps(folder: Path, expected: Mapping[str, str]) -> dict[str, int]:
     """Time of the last write of the files that have their final content, by path."""
     paths = {str(path.relative_to(folder)): path for path in files(folder)}
+
+    def is_final(name: str) -> bool:
+        return name in paths and fingerprint(paths[name]) == expected.get(name)
+
     return {
         name: path.stat().st_mtime_ns
         for name, path in paths.items()
         if not path.is_symlink()
         and path.suffix not in DATED
         and path.name != JOINED
-        and fingerprint(path) == expected.get(name)
+        and is_final(name)
+        # Vectors are finished once the index lists them.
+        and (path.suffix != ".f32" or is_final(name.removesuffix(".f32") + ".jsonl"))
     }
 
 
@@ -138,10 +144,18 @@ def ended(child: int) -> int | None:
 
 def wait_for_write(child: int, folder: Path) -> int | None:
     """Wait until the process has written, or ended; returns its exit code."""
-    before = {*folder.rglob("*")}
-    while (code := ended(child)) is None and {*folder.rglob("*")} == before:
+    before = names(folder)
+    while (code := ended(child)) is None and names(folder) == before:
         time.sleep(0.001)
     return code
+
+
+def names(folder: Path) -> set[Path] | None:
+    """Everything below a folder; None if a part of it is being removed."""
+    try:
+        return {*folder.rglob("*")}
+    except FileNotFoundError:
+        return None
 
 
 def emptied(folder: Path) -> None:
