@@ -12,6 +12,8 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from bench.music.convergence import Point, read_points
 from bench.music.rows import GROUPS, STEMS, Row
 from bench.music.scores import Key, Scored, compare, read_rows
@@ -117,20 +119,23 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str
 
 
 def _settings(folder: Path, scores: Rows, rows: Sequence[Row]) -> Iterator[str]:
-    header = ("row", "what", "objective", "seeds", "updates", "hours per run")
+    header = ("row", "what", "objective", "seeds", "updates", "pairs/s")
     lines = []
     for row in rows:
         runs = [path.parent for path in sorted(folder.glob(f"*/{row.name}-[0-9]*/{RUN}"))]
         training = read_run(runs[0])["training"]
-        ends = [read_metrics(run)[-1:] for run in runs]
-        hours = [end[0]["elapsed_s"] / 3600 for end in ends if end and row.trained]
-        mean = f"{sum(hours) / len(hours):.2f}" if hours else "-"
         options = " ".join((row.objective, *row.options)) if row.trained else "-"
         steps = f"{training['steps']:,}"
         seeds = max(len(scored.seeds) for scored in scores[row.name].values())
-        lines.append((row.name, row.about, options, str(seeds), steps, mean))
+        lines.append((row.name, row.about, options, str(seeds), steps, _speed(runs)))
     lines += [(name, about, "-", "-", "-", "-") for name, about in BASELINES.items()]
     yield from table(header, lines)
+    yield "\nPairs/s on one core: the 90th percentile of a run, as other programs ran beside it."
+
+
+def _speed(runs: Sequence[Path]) -> str:
+    speeds = [line["pairs_per_second"] for run in runs for line in read_metrics(run)]
+    return f"{np.percentile(speeds, 90):.0f}" if speeds else "-"
 
 
 def _scores(rows: Rows, names: Sequence[str]) -> Iterator[str]:

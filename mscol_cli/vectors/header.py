@@ -22,6 +22,8 @@ LAYOUT = "mscol-vectors 2"
 POOLS = ("mean", "max", "none")
 PRECISIONS = {"float32": ("<f4", ".f32"), "float16": ("<f2", ".f16")}
 """Type and file suffix of a shard, by precision."""
+LARGEST_DIM = 1 << 20
+"""A larger dimension is taken for damage, as memory is allocated for it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class VectorHeader:
                 raise ValueError(f"precision is {header.precision!r}")
             if min(header.dim, header.hop, header.window, header.sample_rate) < 1:
                 raise ValueError("dim, hop, window or sample_rate is not positive")
+            if header.dim > LARGEST_DIM:
+                raise ValueError(f"dim is {header.dim}")
         return header
 
     @property
