@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.utils import _single
 
 from mscol_cli.contracts.encoder import Encoder
 
@@ -115,12 +116,16 @@ def _overwrite_input(parts: Iterable[nn.Module]) -> None:
 
 
 def _replace_convolutions(module: nn.Module) -> None:
-    """Replace convolutions that are faster as matrix products."""
+    """Replace convolutions that are faster as matrix products or in another layout."""
     for name, part in module.named_children():
         if type(part) is nn.Conv2d and _is_pointwise(part):
             setattr(module, name, _PointwiseConv2d(part))
         elif type(part) is nn.Conv1d and _cuts_patches(part):
             setattr(module, name, _PatchConv1d(part))
+        elif type(part) is nn.Conv1d and _is_plain(part):
+            setattr(module, name, _ChannelsLastConv1d(part))
+        elif type(part) is nn.MaxPool1d and not part.return_indices:
+            setattr(module, name, _ChannelsLastMaxPool1d(part))
 
 
 def _is_pointwise(conv: nn.Conv2d) -> bool:
@@ -129,8 +134,12 @@ def _is_pointwise(conv: nn.Conv2d) -> bool:
 
 
 def _cuts_patches(conv: nn.Conv1d) -> bool:
-    is_plain = conv.padding == (0,) and conv.dilation == (1,)
-    return conv.in_channels == 1 and conv.kernel_size == conv.stride and is_plain
+    has_gaps = conv.padding != (0,) or conv.dilation != (1,)
+    return conv.in_channels == 1 and conv.kernel_size == conv.stride and not has_gaps
+
+
+def _is_plain(conv: nn.Conv1d) -> bool:
+    return conv.groups == 1 and conv.padding_mode == "zeros" and isinstance(conv.padding, tuple)
 
 
 class _PointwiseConv2d(nn.Module):
@@ -160,6 +169,41 @@ class _PatchConv1d(nn.Module):
         """Waveforms (batch, 1, samples)."""
         patches = x[:, 0].unfold(1, self.size, self.size).transpose(1, 2).contiguous()
         return F.conv1d(patches, self.weight, self.bias)
+
+
+class _ChannelsLastConv1d(nn.Module):
+    """A one-dimensional convolution of images of height 1, in the layout of channels-last."""
+
+    def __init__(self, conv: nn.Conv1d) -> None:
+        super().__init__()
+        weight = conv.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        self.weight, self.bias = nn.Parameter(weight, requires_grad=False), conv.bias
+        assert isinstance(conv.padding, tuple)
+        self.stride, self.padding = (1, *conv.stride), (0, *conv.padding)
+        self.dilation = (1, *conv.dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Signals (batch, channels, length)."""
+        images = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        sizes = (self.stride, self.padding, self.dilation)
+        return F.conv2d(images, self.weight, self.bias, *sizes).squeeze(2)
+
+
+class _ChannelsLastMaxPool1d(nn.Module):
+    """Max-pooling that keeps the layout of channels-last, which torch's own does not."""
+
+    def __init__(self, pool: nn.MaxPool1d) -> None:
+        super().__init__()
+        (kernel,), (stride,) = _single(pool.kernel_size), _single(pool.stride)
+        (padding,), (dilation,) = _single(pool.padding), _single(pool.dilation)
+        self.pool = nn.MaxPool2d(
+            (1, kernel), (1, stride), (0, padding), (1, dilation), ceil_mode=pool.ceil_mode
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Signals (batch, channels, length)."""
+        pooled: Tensor = self.pool(x.unsqueeze(2))
+        return pooled.squeeze(2)
 
 
 def _agrees(faster: Encoder, encoder: Encoder) -> bool:

@@ -93,6 +93,29 @@ def test_a_folded_copy_has_the_vectors_of_its_encoder(bias: bool) -> None:
     assert difference(encoder, copy) <= TOLERANCE
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        nn.Conv1d(4, 4, 3, padding=2, stride=2, dilation=2),
+        nn.Conv1d(4, 4, 3, padding="same"),
+        nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular"),
+        nn.Conv1d(4, 4, 3, groups=2),
+        nn.MaxPool1d(3, stride=2, padding=1, ceil_mode=True),
+        nn.MaxPool1d(2, dilation=3),
+    ],
+)
+def test_parts_in_another_layout_have_the_same_vectors(part: nn.Module) -> None:
+    class Followed(Blocks):
+        def __init__(self) -> None:
+            super().__init__()
+            self.relu = nn.Sequential(self.relu, part)
+
+    encoder = with_statistics(Followed())
+    copy = fold_batch_norm(encoder)
+    assert copy is not encoder
+    assert difference(encoder, copy) <= TOLERANCE
+
+
 def test_an_encoder_that_applies_its_parts_in_another_order_is_used_as_it_is() -> None:
     encoder = with_statistics(Blocks(swapped=True))
     assert fold_batch_norm(encoder) is encoder
