@@ -42,7 +42,12 @@ PAPER = {
 CLAIMS = (
     (
         "MSA is ahead of COLA",
-        (("msa", "cola"), ("msa-sounding", "cola"), ("rendered-true", "rendered-cola")),
+        (
+            ("msa", "cola"),
+            ("msa-sounding", "cola"),
+            ("rendered-true", "rendered-cola"),
+            ("large-msa", "large-cola"),
+        ),
     ),
     ("MSA is ahead of MWS, except on instruments", (("msa", "mws"),)),
     ("MSA is ahead of random masks", (("msa", "random-mask"),)),
@@ -62,12 +67,12 @@ CLAIMS = (
 Rows = Mapping[str, Mapping[Key, Scored]]
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Read the studies and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="folder of the studies")
     parser.add_argument("-o", "--output", type=Path, default=Path("bench/music/RESULTS.md"))
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     write_text(args.output, "\n".join(page(args.folder)) + "\n")
 
 

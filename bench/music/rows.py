@@ -14,6 +14,7 @@ class Row:
         objective: As `mscol pretrain --objective`.
         options: As `--opt`.
         store: Name of the store.
+        encoder: Name of the encoder.
         cost: Time of an update relative to `cola`, for the estimate.
         trained: Whether the encoder is trained at all.
         about: What the row is, for the results.
@@ -24,6 +25,7 @@ class Row:
     about: str
     options: tuple[str, ...] = ()
     store: str = "recorded"
+    encoder: str = "small"
     cost: float = 1.0
     trained: bool = True
 
@@ -61,4 +63,16 @@ RENDERED = (
     Row("rendered-cosine", "msa", "MSA on true stems, cosine", BETTER, "rendered"),
     Row("rendered-submixtures", "submixtures", "sub-mixtures, cosine", COSINE, "rendered"),
 )
-GROUPS = {"main": BASELINES, "paper": PAPER, "improved": IMPROVED, "rendered": RENDERED}
+B0 = "efficientnet_b0"
+LARGE = (
+    Row("large-untrained", "cola", "initial weights, EfficientNet-B0", encoder=B0, trained=False),
+    Row("large-cola", "cola", "COLA, EfficientNet-B0", encoder=B0, cost=8.0),
+    Row("large-msa", "msa", "MSA without silence, EfficientNet-B0", SOUNDING, encoder=B0, cost=8.0),
+)
+GROUPS = {
+    "main": BASELINES,
+    "paper": PAPER,
+    "improved": IMPROVED,
+    "rendered": RENDERED,
+    "large": LARGE,
+}

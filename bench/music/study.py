@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -49,6 +50,8 @@ def main(arguments: list[str] | None = None) -> None:
     shutil.copy(RECIPE, "recipe.toml")
     rows = [row for group in args.groups for row in GROUPS[group]]
     updates = args.updates or known_updates() or affordable(rows, args.seeds, args.budget)
+    count = args.seeds * sum(row.trained for row in rows)
+    print(f"{count} runs of {updates:,} updates of {BATCH} pairs", file=sys.stderr)
     for group in args.groups:
         path = Path(f"{group}.toml")
         path.write_text(study_text(group, GROUPS[group], updates, args.seeds), encoding="utf-8")
@@ -123,6 +126,7 @@ def runs(rows: Sequence[Row], updates: int, seeds: int) -> Iterator[tuple[str, d
                 f"{row.name}-{seed}",
                 {
                     "store": row.store,
+                    "encoder": row.encoder,
                     "objective": row.objective,
                     "options": list(row.options),
                     "steps": updates if row.trained else 0,

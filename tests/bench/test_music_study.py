@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.music.results import page
+from bench.music import build
 from bench.music.rows import GROUPS
+from bench.music.run import DATA, STEMS, main
 from bench.music.scores import pool
-from bench.music.study import main, study_text
-from mscol_cli.app import run
+from bench.music.study import study_text
 from mscol_cli.probe.bootstrap import Resampled
 from mscol_cli.study.file import read_study
 from mscol_cli.study.plan import study_stages
@@ -44,20 +44,34 @@ def test_the_interval_of_several_runs_includes_their_spread() -> None:
     assert pool(runs[:1]).resampled.interval() == pytest.approx((0.4, 0.4))
 
 
+def test_a_dry_run_says_what_it_takes_and_does_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([str(tmp_path / "bench"), "--budget", "5", "--groups", "main", "--dry-run"])
+    assert "12 runs: 5 h of training" in capsys.readouterr().err
+    assert not (tmp_path / "bench").exists()
+
+
 @pytest.mark.slow
-def test_a_study_runs_and_its_results_compare_rows(
+def test_one_command_runs_a_study_and_its_results_compare_rows(
     collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "bench"
-    (folder / "data").mkdir(parents=True)
-    for task in ("mtat", "nsynth", "fma"):
-        (folder / "data" / task).symlink_to(collection.root / task)
-    (folder / "data/recorded").symlink_to(collection.root / "mtat")
-    stems = ["separate", str(collection.stems), "--separator", "stems"]
-    assert run([*stems, "-o", str(folder / "data/stems")]) == 0
+    (folder / "music").mkdir(parents=True)
+    sources = {**{task: task for task in ("mtat", "nsynth", "fma")}, "recorded": "mtat"}
+    for name, source in sources.items():
+        target = folder / "music" / DATA[name]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(collection.root / source)
+    (folder / "music" / STEMS).parent.mkdir(parents=True)
+    (folder / "music" / STEMS).symlink_to(collection.stems)
+    built: list[str] = []
+    monkeypatch.setattr(build, "main", lambda arguments: built.append(arguments[0]))
+    (folder / "main.toml").write_text(study_text("main", GROUPS["main"], updates=2, seeds=2))
     monkeypatch.chdir(tmp_path)
-    main([str(folder), "--groups", "main", "--seeds", "2", "--updates", "2"])
-    text = "\n".join(page(folder))
+    main([str(folder), "--groups", "main", "--seeds", "2"])
+    assert built == ["recorded", "rendered", "tasks"]
+    text = (folder / "RESULTS.md").read_text()
     assert "| untrained | initial weights | - | 2 | 0 | - |" in text
     assert "| msa | mixture and one separated source, as published | msa | 2 | 2 |" in text
     row = next(line for line in text.splitlines() if line.startswith("| MSA is ahead of COLA |"))

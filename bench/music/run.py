@@ -1,0 +1,96 @@
+"""Do all of the music bench: build the music, train and probe every row, write the results.
+
+Usage:
+    python -m bench.music.run FOLDER --budget HOURS [--groups main paper] [--seeds 3] [--jobs N]
+
+Everything is written to FOLDER: the music to `music`, what the study reads to `data`, a folder per
+group of rows, and `RESULTS.md`. The budget is for training. `--dry-run` says what all of it takes,
+and does nothing. The same command resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.music import build, results, study
+from bench.music.rows import GROUPS
+from mscol_cli.app import run as mscol
+
+DATA = {
+    "recorded": "recorded/train",
+    "rendered": "rendered/train",
+    "rendered-mixtures": "rendered/mixtures/train",
+    "mtat": "tasks/mtat",
+    "nsynth": "tasks/nsynth",
+    "fma": "tasks/fma",
+}
+"""Names in `data` of folders of `music`."""
+STEMS = "rendered/test"
+PROBE_HOURS = 0.05
+"""On one core, for all tasks and one run."""
+MUSIC_HOURS = 1.5
+"""On one core, to unpack, render and separate."""
+DOWNLOAD_GB = 3.7
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Do all steps."""
+    args = read_arguments(arguments)
+    print(cost(args.groups, args.seeds, args.budget), file=sys.stderr)
+    if args.dry_run:
+        return
+    folder, packages = args.folder.absolute(), args.packages_dir
+    music = folder / "music"
+    debs = str((packages or music / "deb").absolute())
+    for step in ("recorded", "rendered", "tasks"):
+        jobs = [] if step == "recorded" else ["--jobs", str(args.jobs)]
+        build.main([step, str(music / step), "--packages-dir", debs, *jobs])
+    link_data(folder / "data", music)
+    stems = ["separate", str(music / STEMS), "--separator", "stems"]
+    if code := mscol([*stems, "-o", str(folder / "data/stems")]):
+        raise SystemExit(code)
+    chosen = ["--groups", *args.groups, "--seeds", str(args.seeds), "--budget", str(args.budget)]
+    here = Path.cwd()
+    study.main([str(folder), *chosen])
+    os.chdir(here)
+    results.main([str(folder), "-o", str(folder / "RESULTS.md")])
+
+
+def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="folder of everything")
+    parser.add_argument("--budget", type=float, default=24.0, help="hours of training in all")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--seeds", type=int, default=3, help="runs per row")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that render music")
+    parser.add_argument("--packages-dir", type=Path, help="folder of .deb files")
+    parser.add_argument("--dry-run", action="store_true", help="say what it takes, do nothing")
+    return parser.parse_args(arguments)
+
+
+def cost(groups: Sequence[str], seeds: int, budget: float) -> str:
+    """What a run takes, as one line."""
+    runs = seeds * sum(len(GROUPS[group]) for group in groups)
+    hours = MUSIC_HOURS + budget + runs * PROBE_HOURS
+    return (
+        f"{runs} runs: {budget:g} h of training, about {runs * PROBE_HOURS:.1f} h of probes and"
+        f" {MUSIC_HOURS:g} h for the music on one core, {hours:.0f} h in all; a download of"
+        f" {DOWNLOAD_GB} GB"
+    )
+
+
+def link_data(data: Path, music: Path) -> None:
+    """Link the music and the tasks into the folder that the study reads."""
+    data.mkdir(parents=True, exist_ok=True)
+    for name, target in DATA.items():
+        if not (data / name).exists():
+            (data / name).symlink_to(Path(os.path.relpath(music / target, data)))
+
+
+if __name__ == "__main__":
+    main()
