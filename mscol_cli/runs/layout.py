@@ -13,7 +13,7 @@ from mscol_cli.runs.schema import RecordedRun
 from mscol_cli.system.files import relative_to_here, replace_link, write_json
 from mscol_cli.system.json_files import parsing, read_json
 from mscol_cli.system.temporary import is_temporary
-from mscol_cli.system.values import from_json
+from mscol_cli.system.values import as_json, from_json
 
 STAMP: Mapping[str, Any] = {"format": "mscol-run", "version": 1}
 """Format and version of a run.json."""
@@ -34,8 +34,9 @@ PROBES, PROBE_REPORT = "probes", "probe.json"
 """Folder of a run's probe results, one folder each, and the report in each."""
 
 
-def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
-    """Check layout and structure of a run.json. Raises UsageError."""
+def _checked(folder: Path, info: dict[str, Any]) -> dict[str, Any]:
+    """Check layout and structure of a run.json; returns it with complete training settings, or
+    without. Raises UsageError."""
     stamp = {key: info.get(key) for key in STAMP}
     if stamp != STAMP:
         raise UsageError(
@@ -43,7 +44,10 @@ def check_layout(folder: Path, info: Mapping[str, Any]) -> None:
             f" {' '.join(map(str, STAMP.values()))}: use the mscol that wrote it, or train again."
         )
     with parsing(folder / RUN):
-        from_json(RecordedRun, info)
+        training = from_json(RecordedRun, info).training
+    if training is None:
+        return {key: value for key, value in info.items() if key != "training"}
+    return {**info, "training": as_json(training)}
 
 
 def checkpoint_folders(run: Path) -> list[Path]:
@@ -125,9 +129,7 @@ def read_run(run: Path) -> dict[str, Any]:
         MissingDataError: The folder is not a run.
         UsageError: The layout is not supported.
     """
-    settings = read_json(run / RUN, "run folder")
-    check_layout(run, settings)
-    return settings
+    return _checked(run, read_json(run / RUN, "run folder"))
 
 
 def model_info_path(folder: Path) -> Path:
@@ -143,9 +145,7 @@ def read_model_info(folder: Path) -> dict[str, Any]:
         MissingDataError: The folder is not a checkpoint.
         UsageError: The layout is not supported.
     """
-    info = read_json(model_info_path(folder), "checkpoint")
-    check_layout(folder, info)
-    return info
+    return _checked(folder, read_json(model_info_path(folder), "checkpoint"))
 
 
 def is_run(folder: Path) -> bool:
