@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from weakref import finalize
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from mscol_cli.audio import Corruption, OnShort, load_corrupted
 from mscol_cli.cache.folder import in_use, lock_for_use, vectors_folder
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.embedding import ReadClip, embed_clips, read_ahead
+from mscol_cli.engine.embedding import ReadClip, embed_groups, read_ahead
 from mscol_cli.engine.models import Model
 from mscol_cli.engine.vector_header import vector_header
 from mscol_cli.engine.waveforms import Waveform, load_waveform
@@ -137,15 +138,17 @@ def embed_cached_clips(
     }
     readers = (_reader(row, clips[row], shortfalls, progress) for row in missing)
     with _Cache(folder, progress) as cache:
-        waveforms = read_ahead(readers, model.encoder.sample_rate)
-        results = embed_clips(model.encoder, waveforms, device=model.device)
-        for row, result in zip(missing, results, strict=True):
-            if isinstance(result, BadInputError):
-                failures[row] = str(result)
-                shortfalls.pop(row, None)
-            else:
-                cache.add(row, clips[row], result.windows, shortfalls.get(row))
-            progress.advance()
+        waveforms, rows = read_ahead(readers, model.encoder.sample_rate), iter(missing)
+        for group in embed_groups(model.encoder, waveforms, device=model.device):
+            for row, result in zip(islice(rows, len(group)), group, strict=True):
+                if isinstance(result, BadInputError):
+                    failures[row] = str(result)
+                    shortfalls.pop(row, None)
+                else:
+                    cache.add(row, clips[row], result.windows, shortfalls.get(row))
+                progress.advance()
+            # Only after a complete group: the same command then resumes with the same groups.
+            cache.flush_if_due()
     folder.refresh()
     for row, name in cache.stored.items():
         entries[row] = _reread(folder, name)
@@ -213,6 +216,10 @@ class _Cache:
                     clip.id, clip.version, windows, sha256=clip.sha256, shortfall=shortfall
                 )
                 self._waiting[row] = clip.id
+
+    def flush_if_due(self) -> None:
+        if self._writer is not None and self._works:
+            with self._or_warning():
                 if self._writer.flush(only_if_due=True):
                     self._flushed()
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,9 +165,9 @@ class _Shard:
     def flush(self) -> None:
         if self._pending:
             end = (self._rows - sum(entry.rows for entry, _ in self._pending)) * self._row_bytes
-            _append(self._data, end, (content for _, content in self._pending))
+            _append(self._data, end, b"".join(content for _, content in self._pending))
             lines = b"".join(entry.to_line(self._data.name) for entry, _ in self._pending)
-            _append(self._index, self._index_end, [lines])
+            _append(self._index, self._index_end, lines)
             self._index_end += len(lines)
         self._pending.clear()
         self._flushed = time.monotonic()
@@ -179,12 +179,19 @@ class _Shard:
             self._lock.release()
 
 
-def _append(path: Path, end: int, parts: Iterable[bytes]) -> None:
-    """Write after byte `end`, replacing remains of an interrupted process, and sync."""
-    file: BinaryIO
-    with open(path, "r+b" if path.exists() else "xb", opener=without_links) as file:
+def _append(path: Path, end: int, content: bytes) -> None:
+    """Write after byte `end`, replacing remains of an interrupted process, and sync; or nothing."""
+    mode = "r+b" if path.exists() else "xb"
+    with open(path, mode, buffering=0, opener=without_links) as file:
         file.truncate(end)
         file.seek(end)
-        file.writelines(parts)
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        except OSError:
+            # Some of the lines would let the same command resume within a batch: with other bits.
+            with suppress(OSError):
+                file.truncate(end)
+            raise
