@@ -140,15 +140,16 @@ def embed_cached_clips(
     with _Cache(folder, progress) as cache:
         waveforms, rows = read_ahead(readers, model.encoder.sample_rate), iter(missing)
         for group in embed_groups(model.encoder, waveforms, device=model.device):
+            embedded: dict[int, FloatArray] = {}
             for row, result in zip(islice(rows, len(group)), group, strict=True):
                 if isinstance(result, BadInputError):
                     failures[row] = str(result)
                     shortfalls.pop(row, None)
                 else:
-                    cache.add(row, clips[row], result.windows, shortfalls.get(row))
-                progress.advance()
-            # Only after a complete group: the same command then resumes with the same groups.
-            cache.flush_if_due()
+                    embedded[row] = result.windows
+            # Complete groups only: the same command then resumes with the same groups.
+            cache.add({row: (clips[row], shortfalls.get(row)) for row in embedded}, embedded)
+            progress.advance(len(group))
     folder.refresh()
     for row, name in cache.stored.items():
         entries[row] = _reread(folder, name)
@@ -205,23 +206,31 @@ class _Cache:
         self.stored: dict[int, str] = {}
         self.unstored: dict[int, FloatArray] = {}
 
-    def add(self, row: int, clip: CacheClip, windows: FloatArray, shortfall: str | None) -> None:
+    def add(
+        self,
+        clips: Mapping[int, tuple[CacheClip, str | None]],
+        embedded: Mapping[int, FloatArray],
+    ) -> None:
+        """Add clips, each with its missing audio, and their windows, by row."""
         # Vectors are kept until they are on disk.
-        self.unstored[row] = windows
-        if clip.version is not None and self._works:
-            with self._or_warning():
-                if self._writer is None:
-                    self._writer = VectorWriter(self._folder)
-                self._writer.add(
-                    clip.id, clip.version, windows, sha256=clip.sha256, shortfall=shortfall
-                )
-                self._waiting[row] = clip.id
-
-    def flush_if_due(self) -> None:
-        if self._writer is not None and self._works:
-            with self._or_warning():
-                if self._writer.flush(only_if_due=True):
-                    self._flushed()
+        self.unstored |= embedded
+        if not self._works:
+            return
+        with self._or_warning():
+            if self._writer is None:
+                self._writer = VectorWriter(self._folder)
+            for row, (clip, shortfall) in clips.items():
+                if clip.version is not None:
+                    self._writer.add(
+                        clip.id,
+                        clip.version,
+                        embedded[row],
+                        sha256=clip.sha256,
+                        shortfall=shortfall,
+                    )
+                    self._waiting[row] = clip.id
+            if self._writer.flush(only_if_due=True):
+                self._flushed()
 
     def __enter__(self) -> _Cache:
         return self
