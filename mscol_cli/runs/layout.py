@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs.schema import RecordedRun
 from mscol_cli.system.files import relative_to_here, replace_link, write_json
 from mscol_cli.system.json_files import parsing, read_json
@@ -33,10 +35,14 @@ INITIAL = "init"
 PROBES, PROBE_REPORT = "probes", "probe.json"
 """Folder of a run's probe results, one folder each, and the report in each."""
 
+_DECISIVE = {
+    item.name for item in fields(TrainingSettings) if item.metadata["role"] in ("result", "length")
+}
+
 
 def _checked(folder: Path, info: dict[str, Any]) -> dict[str, Any]:
     """Check layout and structure of a run.json; returns it with complete training settings, or
-    without. Raises UsageError."""
+    without. Raises UsageError, also for settings without which a run would resume as another."""
     stamp = {key: info.get(key) for key in STAMP}
     if stamp != STAMP:
         raise UsageError(
@@ -45,6 +51,8 @@ def _checked(folder: Path, info: dict[str, Any]) -> dict[str, Any]:
         )
     with parsing(folder / RUN):
         training = from_json(RecordedRun, info).training
+        if training is not None and (missing := _DECISIVE - info["training"].keys()):
+            raise ValueError(f"training has no {', '.join(sorted(missing))}")
     if training is None:
         return {key: value for key, value in info.items() if key != "training"}
     return {**info, "training": as_json(training)}
