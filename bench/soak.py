@@ -166,7 +166,7 @@ def row(name: str, minutes: float, rounds: int, samples: Samples) -> tuple[Row, 
     """The row of one kind of work, and whether it held."""
     pairs = [quarters(values) for values in (samples.memory, samples.threads, samples.files)]
     memory, threads, files = pairs
-    what = f"soak, {name}, {minutes:.0f} min, {rounds:,} {UNITS[name]}: "
+    what = f"soak, {name}, {minutes:.0f} min: {rounds:,} {UNITS[name]}, "
     later = f"{memory[1]:,.0f} MB, {threads[1]:.0f} threads, {files[1]:.0f} open files"
     earlier = f"second quarter: {memory[0]:,.0f} MB, {threads[0]:.0f}, {files[0]:.0f}"
     held = memory[1] <= (1 + GROWTH) * memory[0] and threads[1] <= threads[0]
