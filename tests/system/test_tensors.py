@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,21 +16,22 @@ from safetensors.torch import load_file
 from mscol_cli.system.tensors import save_tensors
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file of this process can exceed 1 kB."""
+    """No file of this process can exceed 1 kB, which may include the log of the tests."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_file_that_does_not_fit_is_an_error_of_the_system(tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
-    with pytest.raises(OSError, match="File too large") as raised:
+    with pytest.raises(OSError, match="File too large") as raised, small_files():
         save_tensors(path, {"weights": torch.zeros(1000)})
     assert raised.value.errno == errno.EFBIG
     assert raised.value.filename == str(path)
