@@ -138,7 +138,8 @@ def test_two_processes_start_as_one_does(mscol: Command, store: Path, trained: P
         start = ["pretrain", store, *QUICK, "--init", trained, "--steps", 1, "-o", run]
         assert mscol(*start, "--processes", processes) == 0
         losses.append(json.loads((run / "metrics.jsonl").read_text())["loss"])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    # Batches of other sizes are rounded differently, more with AVX2 than with AVX-512.
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_tensors_that_do_not_fit_are_counted_and_named() -> None:
