@@ -30,7 +30,7 @@ class Blocks(Encoder):
         self.swapped = swapped
         self.first = nn.Conv1d(1, 4, 4, stride=4, bias=bias)
         self.norm = nn.BatchNorm1d(4)
-        self.relu = nn.ReLU()
+        self.relu: nn.Module = nn.ReLU()
         self.second = nn.Conv1d(4, 4, 3)
         self.last = nn.BatchNorm1d(4, affine=False)
 
