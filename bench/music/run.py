@@ -31,9 +31,9 @@ DATA = {
 """Names in `data` of folders of `music`."""
 STEMS = "rendered/test"
 PROBE_HOURS = 0.05
-"""On one core, for all tasks and one run."""
+"""An estimate, on one core, for all tasks and one run."""
 MUSIC_HOURS = 1.5
-"""On one core, to unpack, render and separate."""
+"""An estimate, on one core, to unpack, render and separate."""
 DOWNLOAD_GB = 3.7
 
 
