@@ -1,30 +1,36 @@
-"""Kills a command at each of its changes to the disk, and runs it again: the end is the same.
+"""Kills commands at each of their changes to the disk, and runs them again: the end is the same.
 
-    python killed_at_each_change.py FOLDER LIMIT ARGUMENT...
-
-ARGUMENT... is a command line whose outputs lie in FOLDER, which is emptied before each kill. Prints
-how many kills were tried, and which of them led to another result, as JSON. With a LIMIT, the
-changes are spread evenly over all of them.
+Reads a request per line, `{"folder": ..., "limit": ..., "arguments": [...]}`: a command line whose
+outputs lie in the folder, which is emptied before each kill. It runs in the folder above. Answers
+with a line of JSON: how many kills were tried, and which of them led to another result. With a
+limit, the changes are spread evenly over all of them. One process for many requests: to load
+everything takes longer than most commands.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import sys
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+import sklearn.cluster
+import sklearn.manifold
 import torchaudio
 
 import mscol_cli.embed.workflow
 import mscol_cli.importing.workflow
+import mscol_cli.map.workflow
 import mscol_cli.pretrain.workflow
 import mscol_cli.report.workflow
+import mscol_cli.runs.plot
 from tests.processes.signalled import count_changes, run
 
-LOADED = (torchaudio, mscol_cli.embed.workflow, mscol_cli.pretrain.workflow)
+LOADED = (torchaudio, sklearn.cluster, sklearn.manifold, mscol_cli.pretrain.workflow)
 DATED = {".json", ".jsonl", ".html", ".md"}
 """Files with times, of which only the name is compared."""
 PASSING = {"tensorboard", ".lock"}
@@ -57,20 +63,31 @@ def kill_at(change: int, folder: Path, arguments: list[str]) -> dict[str, str]:
     return {**content(folder), "exit code": str(code)}
 
 
-def main(folder: Path, limit: int, arguments: list[str]) -> None:
+def kills(folder: Path, limit: int, arguments: list[str]) -> dict[str, object]:
+    """Kill a command at some of its changes. Returns the answer to a request."""
+    os.chdir(folder.parent)
     emptied(folder)
     changes = count_changes(arguments)
     expected = {**content(folder), "exit code": "0"}
-    step = max(1, changes // limit)
-    tried = [*range(1, changes + 1, step)]
+    tried = sorted({*map(int, np.linspace(1, changes, min(limit, changes)))})
     different = {}
     for change in tried:
         found = kill_at(change, folder, arguments)
         if found != expected:
             names = {*found.items()} ^ {*expected.items()}
             different[change] = sorted(f"{name} {value}" for name, value in names)
-    sys.stdout.write(json.dumps({"tried": len(tried), "of": changes, "different": different}))
+    return {"tried": len(tried), "of": changes, "different": different}
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the commands print is no answer
+    for line in sys.stdin:
+        request = json.loads(line)
+        folder, limit, arguments = (request[name] for name in ("folder", "limit", "arguments"))
+        answers.write(json.dumps(kills(Path(folder), limit, arguments)) + "\n")
+        answers.flush()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    main()

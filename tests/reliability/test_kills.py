@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,12 +25,31 @@ TRAINING = ["--encoder", "small", "--batch-size", 8, "--device", "cpu", "--steps
 pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 
+@pytest.fixture(scope="module")
+def killer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+    """The process that kills commands, for all tests of a worker."""
+    log = tmp_path_factory.mktemp("kills") / "log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, SCRIPT],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+        yield process
+
+
 @pytest.fixture
-def kill_each(capsys: pytest.CaptureFixture[str]) -> Kill:
-    return partial(kill_at_changes, capsys)
+def kill_each(killer: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]) -> Kill:
+    return partial(kill_at_changes, killer, capsys)
 
 
 def kill_at_changes(
+    killer: subprocess.Popen[str],
     capsys: pytest.CaptureFixture[str],
     folder: Path,
     arguments: Sequence[object],
@@ -42,17 +61,12 @@ def kill_at_changes(
     A command that `refuses_finished` ends with 2 if the kill came after its result.
     """
     limit = ALL if os.environ.get("MSCOL_ALL_EDITS") else SOME
-    line = [sys.executable, SCRIPT, folder, limit, *arguments]
-    done = subprocess.run(
-        [*map(str, line)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        cwd=folder.parent,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
+    request = {"folder": str(folder), "limit": limit, "arguments": [*map(str, arguments)]}
+    assert killer.stdin
+    assert killer.stdout
+    killer.stdin.write(json.dumps(request) + "\n")
+    killer.stdin.flush()
+    result = json.loads(killer.stdout.readline())
     assert result["tried"] > 1
     allowed = [["exit code 0", "exit code 2"]] if refuses_finished else []
     different = {at: names for at, names in result["different"].items() if names not in allowed}
