@@ -174,13 +174,21 @@ def _unexpected(error: Exception) -> int | _Problem:
         return _Problem(Interrupted.exit_code, error, INTERRUPTED)
     # Typer's own errors (an unknown option, a bad value) carry their exit code and message.
     if hasattr(error, "format_message"):
-        message = error.format_message()
+        message = _misplaced(error) or error.format_message()
         return _Problem(2, error, message) if message else 2
     if isinstance(error, OSError) and error.strerror:
         named = f"{error.filename}: " if error.filename else ""
         problem = f"{named}{error.strerror}: check the path, its permissions and its disk"
         return _Problem(1, error, f"{problem}, or choose another path.", unexpected=not named)
     return _Problem(1, error, f"{type(error).__name__}: {error}{_hint()}", unexpected=True)
+
+
+def _misplaced(error: Exception) -> str | None:
+    """The message for an option of `mscol` itself that stands behind a command."""
+    name = getattr(error, "option_name", None)
+    if name not in {name for option in typer.main.get_command(app).params for name in option.opts}:
+        return None
+    return f"{name} is an option of mscol itself: put it before the command."
 
 
 def _report(problem: _Problem) -> None:

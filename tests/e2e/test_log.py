@@ -51,6 +51,15 @@ def test_the_log_file_has_the_command_and_every_line(
     assert capsys.readouterr().err.count("error: ") == 2
 
 
+def test_an_option_of_mscol_behind_a_command_is_told_its_place(
+    mscol: Command, capsys: Capture
+) -> None:
+    assert mscol("runs", "ls", "--log-file", "a.log") == 2
+    assert "--log-file is an option of mscol itself: put it before" in capsys.readouterr().err
+    assert mscol("runs", "ls", "--log-fil") == 2
+    assert "No such option: --log-fil" in capsys.readouterr().err
+
+
 def test_progress_and_warnings_are_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
