@@ -1,9 +1,10 @@
 """Write the results of the study of the music bench.
 
 Usage:
-    python -m bench.music.results FOLDER [-o bench/music/RESULTS.md]
+    python -m bench.music.results [FOLDER] [--kept bench/music/runs] [-o bench/music/RESULTS.md]
 
-FOLDER is that of `python -m bench.music.study`.
+FOLDER is that of `python -m bench.music.study`. With `--kept`, its runs are added to those that
+this folder has from earlier studies and other machines, and the page is about all of them.
 """
 
 from __future__ import annotations
@@ -12,16 +13,13 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from bench.music.convergence import Point, read_points
 from bench.music.rows import GROUPS, STEMS, Row
-from bench.music.scores import Key, Scored, compare, read_rows
-from bench.music.specialisation import Specialisation, read_specialisations
-from mscol_cli.probe.bootstrap import Difference
+from bench.music.runs import Key, Run, check_clips, keep, read_kept, read_runs
+from bench.music.scores import Pooled, compare, pool_rows
+from bench.music.specialisation import Specialisation, specialisations
+from mscol_cli.probe.bootstrap import Difference, Resampled
 from mscol_cli.probe.published import PUBLISHED
-from mscol_cli.runs.layout import RUN, read_run
-from mscol_cli.runs.metrics import read_metrics
 from mscol_cli.system.files import write_text
 
 COLUMNS: Mapping[str, Key] = {
@@ -64,26 +62,32 @@ CLAIMS = (
     ("True stems are ahead of separated ones", (("rendered-true", "rendered-separated"),)),
 )
 
-Rows = Mapping[str, Mapping[Key, Scored]]
+Rows = Mapping[str, Pooled]
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the studies and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", type=Path, help="folder of the studies")
+    parser.add_argument("folder", type=Path, nargs="?", help="folder of the studies")
+    parser.add_argument("--kept", type=Path, help="folder of the scores of earlier runs")
     parser.add_argument("-o", "--output", type=Path, default=Path("bench/music/RESULTS.md"))
     args = parser.parse_args(arguments)
-    write_text(args.output, "\n".join(page(args.folder)) + "\n")
+    runs = read_runs(args.folder) if args.folder else {}
+    if args.kept:
+        check_clips([*read_kept(args.kept).values(), *runs.values()])
+        keep(args.kept, runs.values())
+        runs = read_kept(args.kept)
+    points = read_points(args.folder, list(COLUMNS.values())) if args.folder else []
+    write_text(args.output, "\n".join(page(pool_rows(runs.values()), points)) + "\n")
 
 
-def page(folder: Path) -> Iterator[str]:
+def page(rows: Rows, points: Sequence[Point] = ()) -> Iterator[str]:
     """Lines of the page."""
-    rows = read_rows(folder)
     listed = [row for group in GROUPS.values() for row in group if row.name in rows]
     names = [name for name in (*BASELINES, *(row.name for row in listed)) if name in rows]
     yield "# Results of the music bench\n"
     yield "Written by `python -m bench.music.results`; the rows are in `bench/music/rows.py`.\n"
-    yield from _settings(folder, rows, listed)
+    yield from _settings(rows, listed)
     yield "\n## Scores\n"
     yield (
         "Means over the seeds of pre-training; 95 % intervals over test clips and seeds together"
@@ -95,13 +99,13 @@ def page(folder: Path) -> Iterator[str]:
         if reference in rows:
             yield f"\n## Difference from {reference}\n"
             yield from _differences(rows, names, reference)
-    if points := read_points(folder, list(COLUMNS.values())):
+    if points:
         yield "\n## Convergence\n"
         yield "Scores of the checkpoints of single runs, on the test clips.\n"
         yield from _convergence(points)
     yield "\n## The paper's claims\n"
     yield from _claims(rows)
-    if found := read_specialisations(folder):
+    if found := specialisations(rows):
         yield "\n## Specialisation by source\n"
         yield (
             "Mean ROC-AUC over the tags of a source (`bench/music/specialisation.py`). The gain is"
@@ -123,28 +127,31 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str
         yield f"| {' | '.join(line)} |"
 
 
-def _settings(folder: Path, scores: Rows, rows: Sequence[Row]) -> Iterator[str]:
+def _settings(rows: Rows, listed: Sequence[Row]) -> Iterator[str]:
     header = ("row", "what", "objective", "seeds", "updates", "pairs/s")
     lines = []
-    for row in rows:
-        runs = [path.parent for path in sorted(folder.glob(f"*/{row.name}-[0-9]*/{RUN}"))]
-        training = read_run(runs[0])["training"]
+    for row in listed:
+        runs = rows[row.name].runs
         options = " ".join((row.objective, *row.options)) if row.trained else "-"
-        steps = f"{training['steps']:,}"
-        seeds = max(len(scored.seeds) for scored in scores[row.name].values())
-        lines.append((row.name, row.about, options, str(seeds), steps, _speed(runs)))
+        updates = " and ".join(f"{steps:,}" for steps in sorted({run.steps for run in runs}))
+        lines.append((row.name, row.about, options, str(len(runs)), updates, _speed(runs)))
     lines += [(name, about, "-", "-", "-", "-") for name, about in BASELINES.items()]
     yield from table(header, lines)
-    yield "\nPairs/s on one core: the 90th percentile of a run, as other programs ran beside it."
+    yield (
+        "\nPairs/s on one core: the 90th percentile of the fastest run, as other programs ran"
+        " beside it."
+    )
 
 
-def _speed(runs: Sequence[Path]) -> str:
-    speeds = [line["pairs_per_second"] for run in runs for line in read_metrics(run)]
-    return f"{np.percentile(speeds, 90):.0f}" if speeds else "-"
+def _speed(runs: Sequence[Run]) -> str:
+    speeds = [run.pairs_per_second for run in runs if run.pairs_per_second]
+    return f"{max(speeds):.0f}" if speeds else "-"
 
 
 def _scores(rows: Rows, names: Sequence[str]) -> Iterator[str]:
-    lines = [(name, *(_score(rows[name].get(key)) for key in COLUMNS.values())) for name in names]
+    lines = [
+        (name, *(_score(rows[name].scores.get(key)) for key in COLUMNS.values())) for name in names
+    ]
     yield from table(("row", *COLUMNS), lines)
     yield "\nIn the paper, on MagnaTagATune, NSynth and FMA:\n"
     published = {
@@ -163,11 +170,11 @@ def _number(score: float | None) -> str:
     return "-" if score is None else f"{score:.3f}"
 
 
-def _score(score: Scored | None) -> str:
+def _score(score: Resampled | None) -> str:
     if score is None:
         return "-"
-    low, high = score.resampled.interval()
-    return f"{score.resampled.value:.3f} [{low:.3f}, {high:.3f}]"
+    low, high = score.interval()
+    return f"{score.value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _differences(rows: Rows, names: Sequence[str], reference: str) -> Iterator[str]:
@@ -226,12 +233,8 @@ def _specialisation(found: Sequence[Specialisation]) -> Iterator[str]:
 
 
 def _validation(rows: Rows, names: Sequence[str]) -> Iterator[str]:
-    keys = [COLUMNS[name] for name in ("tags, ROC-AUC", "instruments", "styles")]
-    lines = []
-    for name in names:
-        found = [rows[name].get(key) for key in keys]
-        means = [sum(one.valid) / len(one.valid) if one else float("nan") for one in found]
-        lines.append((name, *(f"{mean:.3f}" for mean in means)))
+    tasks = [COLUMNS[name][0] for name in ("tags, ROC-AUC", "instruments", "styles")]
+    lines = [(name, *(f"{rows[name].valid(task):.3f}" for task in tasks)) for name in names]
     yield from table(("row", "tags", "instruments", "styles"), lines)
 
 

@@ -2,79 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.music.rows import GROUPS
+from bench.music.runs import Key, Run
 from mscol_cli.probe.bootstrap import Difference, Resampled, difference
-from mscol_cli.probe.result import SCORES, read
-from mscol_cli.probe.scores import read_scores
-from mscol_cli.runs.layout import PROBE_REPORT, PROBES
-
-Key = tuple[str, str, str]
-"""Task, test set and metric."""
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A score of a row.
+class Pooled:
+    """Scores of a row, pooled over its runs.
 
     Attributes:
-        resampled: Mean over seeds, on the test clips and on resampled clips and seeds.
-        seeds: Score of each seed.
-        valid: Validation score of each seed.
+        runs: Its runs.
+        scores: Means over runs, on the test clips and on resampled clips and runs.
+        tags: The same for the tags of each source.
     """
 
-    resampled: Resampled
-    seeds: Sequence[float]
-    valid: Sequence[float]
+    runs: Sequence[Run]
+    scores: Mapping[Key, Resampled]
+    tags: Mapping[str, Resampled] = field(default_factory=dict)
+
+    def valid(self, task: str) -> float:
+        """Mean validation score; NaN if there is none."""
+        return float(np.mean([run.valid.get(task, np.nan) for run in self.runs]))
 
 
-def read_rows(folder: Path) -> dict[str, dict[Key, Scored]]:
-    """Scores of all rows with a probe in the studies of a folder, by row.
+def pool_rows(runs: Iterable[Run]) -> dict[str, Pooled]:
+    """Rows by name."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.row, []).append(run)
+    return {name: _pooled(name, of_row) for name, of_row in found.items()}
 
-    Runs are `GROUP/ROW-SEED`; models without a run are `GROUP/probes/MODEL`.
+
+def pool(runs: Sequence[Resampled], random_seed: int = 0) -> Resampled:
+    """Pool a score of several runs. Every resample draws clips, the same for all rows, and runs.
+
+    With one run, the spread over runs is not included.
     """
-    found: dict[str, dict[Key, list[tuple[Resampled, float]]]] = {}
-    reports = (path for group in GROUPS for path in sorted((folder / group).rglob(PROBE_REPORT)))
-    for report in reports:
-        model = report.relative_to(folder).parts[1:]
-        name = model[1] if model[0] == PROBES else model[0].rpartition("-")[0]
-        result, clips = read(report.parent), read_scores(report.parent / SCORES)
-        valid = float(np.mean(result.valid_scores)) if result.valid_scores else float("nan")
-        for (test_set, metric), resampled in clips.resampled.items():
-            key = (result.task, test_set, metric)
-            found.setdefault(name, {}).setdefault(key, []).append((resampled, valid))
-    return {
-        name: {key: pool(runs, _seed_of(name)) for key, runs in scores.items()}
-        for name, scores in found.items()
-    }
-
-
-def pool(runs: Sequence[tuple[Resampled, float]], random_seed: int = 0) -> Scored:
-    """Pool the runs of a row. Every resample draws clips, the same for all rows, and runs.
-
-    With one run, the spread over seeds is not included.
-    """
-    draws = np.stack([resampled.draws for resampled, _ in runs])
+    draws = np.stack([resampled.draws for resampled in runs])
     drawn = np.random.default_rng(random_seed).integers(len(runs), size=draws.shape)
     mixed = np.take_along_axis(draws, drawn, axis=0).mean(axis=0)
-    values = [resampled.value for resampled, _ in runs]
-    return Scored(Resampled(float(np.mean(values)), mixed), values, [valid for _, valid in runs])
+    return Resampled(float(np.mean([resampled.value for resampled in runs])), mixed)
 
 
-def compare(
-    rows: Mapping[str, Mapping[Key, Scored]], first: str, second: str, key: Key
-) -> Difference | None:
+def compare(rows: Mapping[str, Pooled], first: str, second: str, key: Key) -> Difference | None:
     """Paired difference of two rows; None if one has no score."""
-    if key not in rows.get(first, {}) or key not in rows.get(second, {}):
+    if first not in rows or second not in rows:
         return None
-    return difference(rows[first][key].resampled, rows[second][key].resampled)
+    one, other = rows[first].scores.get(key), rows[second].scores.get(key)
+    return difference(one, other) if one and other else None
 
 
-def _seed_of(name: str) -> int:
-    """Rows draw their runs independently of one another."""
-    return sum(name.encode())
+def _pooled(name: str, runs: Sequence[Run]) -> Pooled:
+    seed = sum(name.encode())  # rows draw their runs independently of one another
+    keys = {key: None for run in runs for key in run.scores}
+    sources = {source: None for run in runs for source in run.tags}
+    return Pooled(
+        runs,
+        {key: pool([run.scores[key] for run in runs if key in run.scores], seed) for key in keys},
+        {one: pool([run.tags[one] for run in runs if one in run.tags], seed) for one in sources},
+    )

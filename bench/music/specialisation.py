@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import nan
-from pathlib import Path
 
 import numpy as np
 
 from bench.music.rows import STEMS
-from bench.music.scores import pool
-from mscol_cli.probe.bootstrap import Difference, Resampled, difference, resample
-from mscol_cli.probe.result import SCORES, read
-from mscol_cli.probe.scores import ClipScores, read_scores
-from mscol_cli.runs.layout import PROBE_REPORT
-
-TEST_SET = "filtered"
-TAGS: Mapping[str, tuple[str, ...]] = {
-    "vocals": ("vocals", "no vocals", "voice", "choir"),
-    "bass": ("electric bass", "acoustic bass", "synth bass"),
-    "drums": ("drums", "no drums", "electronic drums"),
-    "other": (
-        *("piano", "electric piano", "organ", "harpsichord", "accordion", "mallets", "bells"),
-        *("acoustic guitar", "electric guitar", "distorted guitar", "banjo", "sitar", "harp"),
-        *("strings", "brass", "flute", "synth pad", "synth lead"),
-    ),
-}
-"""Tags that a source decides. Those with fewer than ten test clips are left out."""
+from bench.music.runs import TAGS
+from bench.music.scores import Pooled
+from mscol_cli.probe.bootstrap import Difference, Resampled, difference
 
 
 @dataclass(frozen=True)
@@ -46,29 +29,16 @@ class Specialisation:
     gain: Difference
 
 
-def read_specialisations(folder: Path) -> list[Specialisation]:
+def specialisations(rows: Mapping[str, Pooled]) -> list[Specialisation]:
     """Scores of the rows that learned from all sources or from one; empty if a row is missing."""
-    rows = {name: [*_clips(folder, name)] for name in ("msa", *map(_row, STEMS))}
-    if not all(rows.values()):
+    names = ("msa", *map(_row, STEMS))
+    if not all(name in rows and rows[name].tags for name in names):
         return []
     found = []
-    for source, tags in TAGS.items():
-        runs = {name: [(tagged(one, tags), nan) for one in clips] for name, clips in rows.items()}
-        scores = {name: pool(of_row).resampled for name, of_row in runs.items()}
+    for source in TAGS:
+        scores = {name: rows[name].tags[source] for name in names}
         found.append(Specialisation(source, scores, _gain(source, scores)))
     return found
-
-
-def tagged(clips: ClipScores, tags: tuple[str, ...]) -> Resampled:
-    """Mean ROC-AUC over some of the tags."""
-    rows, columns = clips.members[TEST_SET], [clips.classes.index(tag) for tag in tags]
-    return resample("roc_auc", clips.scores[:, rows][..., columns], clips.targets[rows][:, columns])
-
-
-def _clips(folder: Path, row: str) -> Iterator[ClipScores]:
-    for report in sorted(folder.glob(f"*/{row}-[0-9]*/probes/*/{PROBE_REPORT}")):
-        if read(report.parent).task == "mtat":
-            yield read_scores(report.parent / SCORES)
 
 
 def _gain(source: str, scores: Mapping[str, Resampled]) -> Difference:

@@ -1,7 +1,7 @@
 """Run the study of the music bench: pre-train every row, probe it, and report.
 
 Usage:
-    python -m bench.music.study FOLDER --budget HOURS [--groups main improved] [--seeds 3]
+    python -m bench.music.study FOLDER --budget HOURS [--groups main improved] [--rows cola clmr]
 
 FOLDER has a folder `data` with the music and the tasks of `python -m bench.music.build`. Each group
 of rows (see bench/music/rows.py) becomes a study of its own, `FOLDER/GROUP.toml`, which `mscol
@@ -29,6 +29,7 @@ from mscol_cli.app import run as mscol
 from mscol_cli.recipes.recipe import read_toml
 
 RECIPE = Path(__file__).with_name("recipe.toml")
+ROWS = [row.name for group in GROUPS.values() for row in group]
 TASKS = ("mtat", "nsynth", "fma", "stems")
 BATCH = 128
 MEASURED_STEPS = 30
@@ -48,13 +49,14 @@ def main(arguments: list[str] | None = None) -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     os.chdir(args.folder)
     shutil.copy(RECIPE, "recipe.toml")
-    rows = [row for group in args.groups for row in GROUPS[group]]
+    groups = {group: chosen for group in args.groups if (chosen := of_names(group, args.rows))}
+    rows = [row for chosen in groups.values() for row in chosen]
     updates = args.updates or known_updates() or affordable(rows, args.seeds, args.budget)
     count = args.seeds * sum(row.trained for row in rows)
     print(f"{count} runs of {updates:,} updates of {BATCH} pairs", file=sys.stderr)
-    for group in args.groups:
+    for group, chosen in groups.items():
         path = Path(f"{group}.toml")
-        path.write_text(study_text(group, GROUPS[group], updates, args.seeds), encoding="utf-8")
+        path.write_text(study_text(group, chosen, updates, args.seeds), encoding="utf-8")
         dry = ["--dry-run"] if args.dry_run else ["--keep-going"]
         if code := mscol(["reproduce", str(path), "-o", group, *dry]):
             raise SystemExit(code)
@@ -65,11 +67,17 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="folder with `data`; everything is written here")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="rows of the groups")
     parser.add_argument("--seeds", type=int, default=3, help="runs per row")
     parser.add_argument("--updates", type=int, help="training steps of each run")
     parser.add_argument("--budget", type=float, default=24.0, help="hours of training in all")
     parser.add_argument("--dry-run", action="store_true", help="print the studies only")
     return parser.parse_args(arguments)
+
+
+def of_names(group: str, names: Sequence[str]) -> list[Row]:
+    """Rows of a group that are among the names."""
+    return [row for row in GROUPS[group] if row.name in names]
 
 
 def known_updates() -> int | None:

@@ -36,12 +36,12 @@ def test_every_row_has_settings_that_pretrain_takes(group: str, tmp_path: Path) 
 
 
 def test_the_interval_of_several_runs_includes_their_spread() -> None:
-    runs = [(Resampled(value, np.full(1000, value)), 0.5) for value in (0.4, 0.6)]
-    low, high = pool(runs).resampled.interval()
-    assert pool(runs).resampled.value == pytest.approx(0.5)
+    runs = [Resampled(value, np.full(1000, value)) for value in (0.4, 0.6)]
+    low, high = pool(runs).interval()
+    assert pool(runs).value == pytest.approx(0.5)
     assert low == pytest.approx(0.4, abs=0.02)
     assert high == pytest.approx(0.6, abs=0.02)
-    assert pool(runs[:1]).resampled.interval() == pytest.approx((0.4, 0.4))
+    assert pool(runs[:1]).interval() == pytest.approx((0.4, 0.4))
 
 
 def test_a_dry_run_says_what_it_takes_and_does_nothing(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from bench.music.rows import STEMS
-from bench.music.specialisation import TAGS, read_specialisations, tagged
+from bench.music.runs import TAGS, tagged
+from bench.music.specialisation import specialisations
 from mscol_cli.probe.scores import ClipScores
 
 
@@ -28,5 +27,5 @@ def test_a_tag_belongs_to_one_source() -> None:
     assert len({tag for tags in TAGS.values() for tag in tags}) == sum(map(len, TAGS.values()))
 
 
-def test_rows_that_were_not_trained_leave_the_table_out(tmp_path: Path) -> None:
-    assert read_specialisations(tmp_path) == []
+def test_rows_that_were_not_trained_leave_the_table_out() -> None:
+    assert specialisations({}) == []

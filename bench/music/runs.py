@@ -1,0 +1,170 @@
+"""Scores of single runs of the study: read from its folders, and kept in small files.
+
+A kept file has what the results need of a run, some 40 kB, so that runs of several machines and
+weeks make one table. Its scores can be paired with those of another run on the same test clips.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+
+from bench.music.rows import GROUPS
+from mscol_cli.probe.bootstrap import Resampled, resample
+from mscol_cli.probe.result import SCORES, read
+from mscol_cli.probe.scores import ClipScores, read_scores
+from mscol_cli.runs.layout import PROBE_REPORT, PROBES, RUN, read_run
+from mscol_cli.runs.metrics import read_metrics
+from mscol_cli.system.tensors import save_tensors
+
+Key = tuple[str, str, str]
+"""Task, test set and metric."""
+SUFFIX = ".safetensors"
+TAGGING = "mtat"
+TAG_SET, TAG_METRIC = "filtered", "roc_auc"
+TAGS: Mapping[str, tuple[str, ...]] = {
+    "vocals": ("vocals", "no vocals", "voice", "choir"),
+    "bass": ("electric bass", "acoustic bass", "synth bass"),
+    "drums": ("drums", "no drums", "electronic drums"),
+    "other": (
+        *("piano", "electric piano", "organ", "harpsichord", "accordion", "mallets", "bells"),
+        *("acoustic guitar", "electric guitar", "distorted guitar", "banjo", "sitar", "harp"),
+        *("strings", "brass", "flute", "synth pad", "synth lead"),
+    ),
+}
+"""Tags that a source decides. Those with fewer than ten test clips are left out."""
+FAST = 90
+"""Percentile of the speeds of a run that tells what the machine can do, beside other programs."""
+
+
+@dataclass
+class Run:
+    """Scores of one run, or of a model without one.
+
+    Attributes:
+        name: ROW-SEED, or the name of the model.
+        steps: Training steps.
+        pairs_per_second: Speed of training; None if nothing was trained.
+        scores: Scores on the test clips.
+        tags: Mean ROC-AUC over the tags of each source; empty without the task.
+        valid: Validation score by task.
+        clips: Hash of the ids of the test clips by task.
+    """
+
+    name: str
+    steps: int = 0
+    pairs_per_second: float | None = None
+    scores: dict[Key, Resampled] = field(default_factory=dict)
+    tags: dict[str, Resampled] = field(default_factory=dict)
+    valid: dict[str, float] = field(default_factory=dict)
+    clips: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def row(self) -> str:
+        """Name of the row."""
+        row, _, seed = self.name.rpartition("-")
+        return row if seed.isdecimal() else self.name
+
+
+def read_runs(folder: Path) -> dict[str, Run]:
+    """Runs with a probe in the studies of a folder, by name.
+
+    Runs are `GROUP/ROW-SEED`; models without a run are `GROUP/probes/MODEL`.
+    """
+    found: dict[str, Run] = {}
+    reports = (path for group in GROUPS for path in sorted((folder / group).rglob(PROBE_REPORT)))
+    for report in reports:
+        group, *model = report.relative_to(folder).parts
+        name = model[1] if model[0] == PROBES else model[0]
+        if name not in found:
+            found[name] = _trained(folder / group / name, name)
+        _add(found[name], report.parent)
+    return found
+
+
+def keep(folder: Path, runs: Iterable[Run]) -> None:
+    """Write a file per run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for run in runs:
+        about = {
+            "steps": run.steps,
+            "pairs_per_second": run.pairs_per_second,
+            "scores": [[*key, score.value] for key, score in run.scores.items()],
+            "tags": [[source, score.value] for source, score in run.tags.items()],
+            "valid": run.valid,
+            "clips": run.clips,
+        }
+        draws = np.stack([score.draws for score in (*run.scores.values(), *run.tags.values())])
+        tensors = {"draws": torch.from_numpy(draws.astype(np.float32))}
+        save_tensors(folder / f"{run.name}{SUFFIX}", tensors, {"about": json.dumps(about)})
+
+
+def read_kept(folder: Path) -> dict[str, Run]:
+    """Runs that were kept in a folder, by name."""
+    return {path.stem: _kept(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def tagged(clips: ClipScores, tags: tuple[str, ...]) -> Resampled:
+    """Mean ROC-AUC over some of the tags."""
+    rows, columns = clips.members[TAG_SET], [clips.classes.index(tag) for tag in tags]
+    return resample(
+        TAG_METRIC, clips.scores[:, rows][..., columns], clips.targets[rows][:, columns]
+    )
+
+
+def check_clips(runs: Iterable[Run]) -> None:
+    """Raise SystemExit if runs were tested on different clips."""
+    first: dict[str, tuple[str, str]] = {}
+    for run in runs:
+        for task, clips in run.clips.items():
+            name, expected = first.setdefault(task, (run.name, clips))
+            if clips != expected:
+                raise SystemExit(f"{name} and {run.name} have other test clips of {task}")
+
+
+def _trained(run: Path, name: str) -> Run:
+    if not (run / RUN).exists():
+        return Run(name)
+    speeds = [line["pairs_per_second"] for line in read_metrics(run)]
+    speed = float(np.percentile(speeds, FAST)) if speeds else None
+    return Run(name, int(read_run(run)["training"]["steps"]), speed)
+
+
+def _add(run: Run, probe: Path) -> None:
+    result, clips = read(probe), read_scores(probe / SCORES)
+    for (test_set, metric), resampled in clips.resampled.items():
+        run.scores[result.task, test_set, metric] = resampled
+    run.clips[result.task] = sha256("\n".join(clips.ids).encode()).hexdigest()[:16]
+    if result.valid_scores:
+        run.valid[result.task] = float(np.mean(result.valid_scores))
+    if result.task == TAGGING:
+        run.tags = dict(_tags(clips))
+
+
+def _tags(clips: ClipScores) -> Iterator[tuple[str, Resampled]]:
+    for source, tags in TAGS.items():
+        if {*tags} <= {*clips.classes}:
+            yield source, tagged(clips, tags)
+
+
+def _kept(path: Path) -> Run:
+    with safe_open(path, framework="numpy") as file:
+        about = json.loads(file.metadata()["about"])
+        draws = iter(file.get_tensor("draws").astype(np.float64))
+    scores = {(task, at, metric): value for task, at, metric, value in about["scores"]}
+    return Run(
+        name=path.stem,
+        steps=about["steps"],
+        pairs_per_second=about["pairs_per_second"],
+        scores={key: Resampled(value, next(draws)) for key, value in scores.items()},
+        tags={source: Resampled(value, next(draws)) for source, value in about["tags"]},
+        valid=about["valid"],
+        clips=about["clips"],
+    )

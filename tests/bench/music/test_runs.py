@@ -1,0 +1,44 @@
+"""Scores of runs that are kept in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.music.results import main
+from bench.music.runs import Run, check_clips, keep, read_kept
+from mscol_cli.probe.bootstrap import Resampled
+
+KEY = ("nsynth", "test", "accuracy")
+
+
+def run(name: str, value: float, clips: str = "a") -> Run:
+    draws = np.random.default_rng(0).normal(value, 0.01, 1000)
+    scores = {KEY: Resampled(value, draws)}
+    return Run(name, 2000, 300.0, scores, {}, {"nsynth": value}, {"nsynth": clips})
+
+
+def test_a_kept_run_has_the_same_scores(tmp_path: Path) -> None:
+    one = run("msa-bass-0", 0.4)
+    keep(tmp_path, [one])
+    kept = read_kept(tmp_path)["msa-bass-0"]
+    assert (kept.row, kept.steps, kept.pairs_per_second) == ("msa-bass", 2000, 300.0)
+    assert (kept.valid, kept.clips) == (one.valid, one.clips)
+    assert kept.scores[KEY].value == 0.4
+    assert np.allclose(kept.scores[KEY].draws, one.scores[KEY].draws, atol=1e-7)
+
+
+def test_kept_runs_of_other_days_are_in_the_table(tmp_path: Path) -> None:
+    keep(tmp_path / "kept", [run("cola-0", 0.4), run("cola-1", 0.5), run("logmel", 0.3)])
+    main(["--kept", str(tmp_path / "kept"), "-o", str(tmp_path / "page.md")])
+    text = (tmp_path / "page.md").read_text()
+    assert "| cola | two crops of the mixture | cola | 2 | 2,000 | 300 |" in text
+    assert "| cola | - | - | 0.450 [" in text
+
+
+def test_runs_on_other_test_clips_are_refused() -> None:
+    check_clips([run("cola-0", 0.4), run("msa-0", 0.4)])
+    with pytest.raises(SystemExit, match="cola-0 and msa-0 have other test clips of nsynth"):
+        check_clips([run("cola-0", 0.4), run("msa-0", 0.4, clips="b")])
