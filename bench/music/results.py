@@ -1,7 +1,7 @@
 """Write the results of the study of the music bench.
 
 Usage:
-    python -m bench.music.results [FOLDER] [--kept bench/music/runs] [-o bench/music/RESULTS.md]
+    python -m bench.music.results [FOLDER] [--kept bench/music/kept] [-o bench/music/RESULTS.md]
 
 FOLDER is that of `python -m bench.music.study`. With `--kept`, its runs are added to those that
 this folder has from earlier studies and other machines, and the page is about all of them.
@@ -234,7 +234,7 @@ def _specialisation(found: Sequence[Specialisation]) -> Iterator[str]:
 
 def _validation(rows: Rows, names: Sequence[str]) -> Iterator[str]:
     tasks = [COLUMNS[name][0] for name in ("tags, ROC-AUC", "instruments", "styles")]
-    lines = [(name, *(f"{rows[name].valid(task):.3f}" for task in tasks)) for name in names]
+    lines = [(name, *(_number(rows[name].valid(task)) for task in tasks)) for name in names]
     yield from table(("row", "tags", "instruments", "styles"), lines)
 
 

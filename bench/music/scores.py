@@ -25,9 +25,10 @@ class Pooled:
     scores: Mapping[Key, Resampled]
     tags: Mapping[str, Resampled] = field(default_factory=dict)
 
-    def valid(self, task: str) -> float:
-        """Mean validation score; NaN if there is none."""
-        return float(np.mean([run.valid.get(task, np.nan) for run in self.runs]))
+    def valid(self, task: str) -> float | None:
+        """Mean validation score; None if there is none."""
+        scores = [run.valid[task] for run in self.runs if task in run.valid]
+        return float(np.mean(scores)) if scores else None
 
 
 def pool_rows(runs: Iterable[Run]) -> dict[str, Pooled]:
