@@ -1,6 +1,6 @@
 """Scores of single runs of the study: read from its folders, and kept in small files.
 
-A kept file has what the results need of a run, some 40 kB, so that runs of several machines and
+A kept file has what the results need of a run, some 65 kB, so that runs of several machines and
 weeks make one table. Its scores can be paired with those of another run on the same test clips.
 """
 
