@@ -1,7 +1,8 @@
 """Do all of the music bench: build the music, train and probe every row, write the results.
 
 Usage:
-    python -m bench.music.run FOLDER --budget HOURS [--groups main paper] [--seeds 3] [--jobs N]
+    python -m bench.music.run FOLDER --budget HOURS [--groups main paper] [--rows cola msa]
+        [--seeds 3] [--jobs N]
 
 Everything is written to FOLDER: the music to `music`, what the study reads to `data`, a folder per
 group of rows, and `RESULTS.md`. The budget is for training. `--dry-run` says what all of it takes,
@@ -40,7 +41,7 @@ DOWNLOAD_GB = 3.7
 def main(arguments: list[str] | None = None) -> None:
     """Do all steps."""
     args = read_arguments(arguments)
-    print(cost(args.groups, args.seeds, args.budget), file=sys.stderr)
+    print(cost(args.groups, args.rows, args.seeds, args.budget), file=sys.stderr)
     if args.dry_run:
         return
     folder, packages = args.folder.absolute(), args.packages_dir
@@ -53,9 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
     stems = ["separate", str(music / STEMS), "--separator", "stems"]
     if code := mscol([*stems, "-o", str(folder / "data/stems")]):
         raise SystemExit(code)
-    chosen = ["--groups", *args.groups, "--seeds", str(args.seeds), "--budget", str(args.budget)]
+    chosen = ["--groups", *args.groups, "--rows", *args.rows, "--seeds", str(args.seeds)]
     here = Path.cwd()
-    study.main([str(folder), *chosen])
+    study.main([str(folder), *chosen, "--budget", str(args.budget)])
     os.chdir(here)
     results.main([str(folder), "-o", str(folder / "RESULTS.md")])
 
@@ -66,6 +67,7 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="folder of everything")
     parser.add_argument("--budget", type=float, default=24.0, help="hours of training in all")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--rows", nargs="+", choices=study.ROWS, default=study.ROWS)
     parser.add_argument("--seeds", type=int, default=3, help="runs per row")
     parser.add_argument("--jobs", type=int, default=1, help="processes that render music")
     parser.add_argument("--packages-dir", type=Path, help="folder of .deb files")
@@ -73,9 +75,9 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def cost(groups: Sequence[str], seeds: int, budget: float) -> str:
+def cost(groups: Sequence[str], rows: Sequence[str], seeds: int, budget: float) -> str:
     """What a run takes, as one line."""
-    runs = seeds * sum(len(GROUPS[group]) for group in groups)
+    runs = seeds * sum(len(study.of_names(group, rows)) for group in groups)
     hours = MUSIC_HOURS + budget + runs * PROBE_HOURS
     return (
         f"{runs} runs: {budget:g} h of training, about {runs * PROBE_HOURS:.1f} h of probes and"

@@ -69,7 +69,7 @@ def test_one_command_runs_a_study_and_its_results_compare_rows(
     monkeypatch.setattr(build, "main", lambda arguments: built.append(arguments[0]))
     (folder / "main.toml").write_text(study_text("main", GROUPS["main"], updates=2, seeds=1))
     monkeypatch.chdir(tmp_path)
-    main([str(folder), "--groups", "main", "--seeds", "1"])
+    main([str(folder), "--groups", "main", "--rows", "untrained", "cola", "msa", "--seeds", "1"])
     assert built == ["recorded", "rendered", "tasks"]
     text = (folder / "RESULTS.md").read_text()
     assert "| untrained | initial weights | - | 1 | 0 | - |" in text
