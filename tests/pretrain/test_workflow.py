@@ -234,7 +234,9 @@ def test_a_checkpoint_is_whole_and_of_numbers_or_is_not_there(store: Path, tmp_p
     ("asked", "processes", "repeated"),
     [
         (signal.SIGINT, 1, False),
+        (signal.SIGTERM, 1, False),
         (signal.SIGUSR1, 1, True),
+        (signal.SIGUSR1, 2, False),
         (signal.SIGTERM, 2, True),
     ],
 )

@@ -30,7 +30,7 @@ from mscol_cli.system import distributed
 from mscol_cli.system.launcher import end_process
 from mscol_objectives.cola import Cola
 
-GROUPS = [*(("float64", count) for count in (1, 2, 4)), ("float32", 1), ("float32", 4)]
+GROUPS = [(dtype, processes) for dtype in ("float64", "float32") for processes in (1, 2, 4)]
 ROWS = 64
 VARIANTS = {
     "msa+mws": (),

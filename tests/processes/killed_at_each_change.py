@@ -81,7 +81,7 @@ def kills(folder: Path, limit: int, arguments: list[str]) -> dict[str, object]:
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the commands print is no answer
+    os.dup2(2, 1)  # commands print to the log, and stdout has the answers alone
     for line in sys.stdin:
         request = json.loads(line)
         folder, limit, arguments = (request[name] for name in ("folder", "limit", "arguments"))

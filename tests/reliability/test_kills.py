@@ -18,7 +18,7 @@ from tests.helpers.folders import write_vectors
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "processes" / "killed_at_each_change.py"
-SOME, ALL = 4, 10_000
+SOME, ALL = 5, 10_000
 Kill = Callable[..., None]
 TRAINING = ["--encoder", "small", "--batch-size", 8, "--device", "cpu", "--steps", 4]
 
@@ -26,11 +26,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.processes]
 
 
 @pytest.fixture(scope="module")
-def killer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
+def kill_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands and the process that kills them print."""
+    return tmp_path_factory.mktemp("kills") / "log"
+
+
+@pytest.fixture(scope="module")
+def killer(kill_log: Path) -> Iterator[subprocess.Popen[str]]:
     """The process that kills commands, for all tests of a worker."""
-    log = tmp_path_factory.mktemp("kills") / "log"
     with (
-        log.open("w") as errors,
+        kill_log.open("w") as errors,
         subprocess.Popen(
             [sys.executable, SCRIPT],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -44,12 +49,15 @@ def killer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Pope
 
 
 @pytest.fixture
-def kill_each(killer: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]) -> Kill:
-    return partial(kill_at_changes, killer, capsys)
+def kill_each(
+    killer: subprocess.Popen[str], kill_log: Path, capsys: pytest.CaptureFixture[str]
+) -> Kill:
+    return partial(kill_at_changes, killer, kill_log, capsys)
 
 
 def kill_at_changes(
     killer: subprocess.Popen[str],
+    kill_log: Path,
     capsys: pytest.CaptureFixture[str],
     folder: Path,
     arguments: Sequence[object],
@@ -66,7 +74,9 @@ def kill_at_changes(
     assert killer.stdout
     killer.stdin.write(json.dumps(request) + "\n")
     killer.stdin.flush()
-    result = json.loads(killer.stdout.readline())
+    answer = killer.stdout.readline()
+    assert answer, kill_log.read_text()
+    result = json.loads(answer)
     assert result["tried"] > 1
     allowed = [["exit code 0", "exit code 2"]] if refuses_finished else []
     different = {at: names for at, names in result["different"].items() if names not in allowed}
