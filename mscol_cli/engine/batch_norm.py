@@ -67,6 +67,13 @@ class GlobalBatchNorm(_Replacement):
     in float64, reduce it to a millionth.
     """
 
+    def __init__(self, other: nn.modules.batchnorm._BatchNorm) -> None:
+        super().__init__(other)
+        # The compiler cannot trace collectives. A single process has none, and to call `disable`
+        # imports the compiler, which takes seconds.
+        several = distributed.world_size() > 1
+        self._normalise = torch.compiler.disable(_normalise) if several else _normalise
+
     def forward(self, input: Tensor) -> Tensor:
         """Normalise (batch, channels, ...) per channel."""
         # For one process, the compiler generates kernels with sums as exact as these.
@@ -76,7 +83,7 @@ class GlobalBatchNorm(_Replacement):
         exact, size = _exact_dtype(input), self.num_features
         weight = torch.ones(size, dtype=exact) if self.weight is None else self.weight
         bias = torch.zeros(size, dtype=exact) if self.bias is None else self.bias
-        normalised, mean, variance = _normalise(input, weight, bias, self.eps)
+        normalised, mean, variance = self._normalise(input, weight, bias, self.eps)
         self._track(mean, variance, _count(input) * distributed.world_size())
         return cast(Tensor, self.after(normalised))
 
@@ -102,7 +109,6 @@ def globalise_batch_norm(module: nn.Module, device: torch.device) -> nn.Module:
     return module
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _normalise(
     input: Tensor, weight: Tensor, bias: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
