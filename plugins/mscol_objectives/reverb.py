@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -21,6 +21,10 @@ ALL_PASS_FEEDBACK = 0.5
 WET = 0.015
 ALIASING = 1e-4
 """Remainder of the response after one period of the FFT."""
+CPU_ROWS = 8
+"""Rows computed together on a CPU, so that what lies between stays in its cache."""
+FINE = 256
+"""Bins per step of the coarse table of powers."""
 
 
 class Reverb(Step):
@@ -54,33 +58,38 @@ class Reverb(Step):
         time = torch.arange(samples, device=waveforms.device, dtype=torch.float64)
         decay = (ALIASING ** (time / size)).to(waveforms.dtype)
         spectrum = torch.fft.rfft(waveforms * decay, n=size)
-        spectrum *= self._transfer(drawn, _Circle(size, spectrum))
+        circle = _Circle(size, spectrum)
+        all_passes = {spread: self._all_passes(spread, circle) for spread in (0, SPREAD)}
+        rows = CPU_ROWS if waveforms.device.type == "cpu" else len(drawn)
+        for part, of_part in zip(spectrum.split(rows), drawn.split(rows), strict=True):
+            part *= self._transfer(of_part, circle, all_passes)
         wet: Tensor = torch.fft.irfft(spectrum, n=size)[:, :samples] / decay
         return waveforms + wet
 
-    def _transfer(self, drawn: Tensor, circle: _Circle) -> Tensor:
+    def _transfer(self, drawn: Tensor, circle: _Circle, all_passes: Mapping[int, Tensor]) -> Tensor:
         """Transfer function of the wet part, (rows, bins): parallel combs, then all-passes."""
         reverberance, damping, room = (drawn / 100.0).unbind(dim=1)
         feedback = 1.0 - 0.7 * (0.02 / 0.7) ** reverberance
         pole = 0.2 + 0.3 * damping
-        low_pass = 1.0 - circle.column(pole) / circle.power(torch.ones_like(pole))
+        low_pass = 1.0 - circle.column(pole) * circle.power(-torch.ones_like(pole))
         loop = circle.column(feedback * (1.0 - pole))
         wet = torch.zeros_like(low_pass)
-        for spread in (0, SPREAD):
+        for spread, all_pass in all_passes.items():
             combs = torch.zeros_like(low_pass)
             for tuning in _spread(COMBS, spread):
                 delay = self._delay(tuning, 0.1 + 0.9 * room)
-                combs += 1.0 / (low_pass * circle.power(delay) - loop)
-            wet += combs * self._all_passes(spread, circle)
+                # Not 1 / (...): torch divides complex numbers slowly.
+                combs += (low_pass * circle.power(delay)).sub_(loop).reciprocal_()
+            wet += combs * all_pass
         return wet * low_pass * (WET / 2)
 
     def _all_passes(self, spread: int, circle: _Circle) -> Tensor:
         """Product of the all-passes, (1, bins), which does not depend on the room."""
         unscaled = torch.ones(1, device=circle.device, dtype=torch.float64)
-        product = torch.ones_like(circle.points[None, : circle.bins])
+        product = circle.power(torch.zeros_like(unscaled))
         for tuning in _spread(ALL_PASSES, spread):
             z = circle.power(self._delay(tuning, unscaled))
-            product = product * (1.0 + ALL_PASS_FEEDBACK - z) / (z - ALL_PASS_FEEDBACK)
+            product = product * (1.0 + ALL_PASS_FEEDBACK - z) * (z - ALL_PASS_FEEDBACK).reciprocal()
         return product
 
     def _delay(self, tuning: int, scale: Tensor) -> Tensor:
@@ -98,12 +107,19 @@ class _Circle:
         self.device, self.dtype = like.device, like.dtype
         angle = torch.arange(size, device=self.device, dtype=torch.float64) * (2 * torch.pi / size)
         self.points = torch.polar(torch.ones_like(angle), angle).to(self.dtype)
-        self.bin = torch.arange(self.bins, device=self.device)
 
     def power(self, exponent: Tensor) -> Tensor:
-        """Whole powers (rows,) of z: (rows, bins)."""
+        """Whole powers (rows,) of z: (rows, bins), each a product of a coarse and a fine one, as to
+        look up every bin takes longer."""
         radius = self.column(ALIASING ** (-exponent / self.size))
-        return radius * self.points[self.bin * exponent.long()[:, None] % self.size]
+        coarse = radius * self._look_up(exponent, range(0, self.bins, FINE))
+        fine = self._look_up(exponent, range(FINE))
+        return (coarse[:, :, None] * fine[:, None]).flatten(1)[:, : self.bins]
+
+    def _look_up(self, exponent: Tensor, bins: range) -> Tensor:
+        """(rows, bins) powers of modulus 1; indices are whole, so that they are exact."""
+        bin = torch.arange(bins.start, bins.stop, bins.step, device=self.device)
+        return self.points[bin * exponent.long()[:, None] % self.size]
 
     def column(self, values: Tensor) -> Tensor:
         """Real values (rows,) as (rows, 1), in the spectrum's precision."""
