@@ -51,7 +51,7 @@ class Run:
     Attributes:
         name: ROW-SEED, or the name of the model.
         steps: Training steps.
-        pairs_per_second: Speed of training; None if nothing was trained.
+        pairs_per_second: Speed of training, per process; None if nothing was trained.
         scores: Scores on the test clips.
         tags: Mean ROC-AUC over the tags of each source; empty without the task.
         valid: Validation score by task.
@@ -133,8 +133,9 @@ def _trained(run: Path, name: str) -> Run:
     if not (run / RUN).exists():
         return Run(name)
     speeds = [line["pairs_per_second"] for line in read_metrics(run)]
-    speed = float(np.percentile(speeds, FAST)) if speeds else None
-    return Run(name, int(read_run(run)["training"]["steps"]), speed)
+    training = read_run(run)["training"]
+    speed = float(np.percentile(speeds, FAST)) / training["processes"] if speeds else None
+    return Run(name, int(training["steps"]), speed)
 
 
 def _add(run: Run, probe: Path) -> None:
