@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from threading import Lock
 from tokenize import TokenError
 from typing import Any
 
@@ -27,6 +28,9 @@ _SILENCE = 1e-20
 
 _INVALID = (*INVALID, OSError, EOFError, TokenError, SyntaxError, MemoryError)
 """What numpy raises for a file that is not an array, such as one with another header."""
+_ONE_HEADER = Lock()
+"""Before Python 3.11.8 and 3.12.2, two threads that parse headers at once can raise a SystemError
+(https://github.com/python/cpython/issues/106905)."""
 
 
 def open_samples(path: Path) -> NDArray[np.int16]:
@@ -42,7 +46,8 @@ def open_levels(path: Path) -> NDArray[np.float32]:
 
 def _open(path: Path, dtype: np.dtype[Any], dimensions: int) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        with _ONE_HEADER:
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.dtype != dtype or array.ndim != dimensions:
             raise ValueError(f"{array.dtype} of shape {array.shape}")
     except _INVALID as error:
