@@ -71,8 +71,9 @@ class GlobalBatchNorm(_Replacement):
         super().__init__(other)
         # The compiler cannot trace collectives. A single process has none, and to call `disable`
         # imports the compiler, which takes seconds.
-        several = distributed.world_size() > 1
-        self._normalise = torch.compiler.disable(_normalise) if several else _normalise
+        self._normalise = _normalise
+        if distributed.world_size() > 1:
+            self._normalise = torch.compiler.disable(_normalise)  # type: ignore[no-untyped-call]
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise (batch, channels, ...) per channel."""

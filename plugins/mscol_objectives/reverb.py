@@ -61,7 +61,9 @@ class Reverb(Step):
         circle = _Circle(size, spectrum)
         all_passes = {spread: self._all_passes(spread, circle) for spread in (0, SPREAD)}
         rows = CPU_ROWS if waveforms.device.type == "cpu" else len(drawn)
-        for part, of_part in zip(spectrum.split(rows), drawn.split(rows), strict=True):
+        for part, of_part in zip(
+            torch.split(spectrum, rows), torch.split(drawn, rows), strict=True
+        ):
             part *= self._transfer(of_part, circle, all_passes)
         wet: Tensor = torch.fft.irfft(spectrum, n=size)[:, :samples] / decay
         return waveforms + wet
