@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch._dynamo  # batch normalisation of several processes loads it, here once for all of them
 from safetensors.torch import save_file
 from torch import Tensor
 
 from mscol_cli.api import Encoder, Objective, StoreIndex
 from mscol_cli.engine.batch_norm import globalise_batch_norm
-from mscol_cli.engine.devices import pick_device, process_group
+from mscol_cli.engine.devices import keep_freed_memory, pick_device, process_group
 from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.host import Part, find_objective, find_part, load_registry
 from mscol_cli.pretrain.step import Pretraining, data_parallel
@@ -114,7 +115,7 @@ def write_updates(output: Path, dtype: torch.dtype) -> None:
     registry = load_registry()
     encoder = find_part(registry, "encoder", "small")
     names = [entry.card.name for entry in registry.of_kind("objective")]
-    with process_group(pick_device("cpu")):
+    with keep_freed_memory(), process_group(pick_device("cpu")):
         found: dict[str, Tensor] = {}
         for label, options in [*((name, ()) for name in names), *VARIANTS.items()]:
             objective = find_objective(registry, label.partition(" ")[0], options)
