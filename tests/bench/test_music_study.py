@@ -53,6 +53,7 @@ def test_a_dry_run_says_what_it_takes_and_does_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("draft_pictures")
 def test_one_command_runs_a_study_and_its_results_compare_rows(
     collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def test_names_that_are_not_utf8_go_through_every_command(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("draft_pictures")
 def test_a_probe_and_a_report_name_classes_that_are_not_utf8(
     mscol: Command, data: Path, trained: Path
 ) -> None:

@@ -40,6 +40,7 @@ def test_no_clip_of_validation_or_test_is_trained_on(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("draft_pictures")
 def test_probes_tables_and_reports_count_the_test_clips_seen_in_pre_training(
     mscol: Command, mtat_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

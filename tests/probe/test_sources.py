@@ -182,6 +182,7 @@ def test_a_report_shows_scores_by_source_and_counts_a_model_once(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("draft_pictures")
 def test_the_command_on_a_report_scores_the_same_sources_again(
     mscol: Command, fma: Path, trained: Path, tmp_path: Path
 ) -> None:
