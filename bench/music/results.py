@@ -30,6 +30,8 @@ COLUMNS: Mapping[str, Key] = {
     "stems, R@10": ("stems", "test", "recall_at_10"),
 }
 BASELINES = {"logmel": "mean and deviation of log-mel bands", "mini": "the bundled encoder"}
+REFERENCES = ("untrained", "logmel", "cola", "msa-sounding", "clmr")
+"""Rows from which the others' differences are listed."""
 PAPER = {
     "cola": "COLA",
     "mws": "COLA + MWS",
@@ -95,7 +97,7 @@ def page(rows: Rows, points: Sequence[Point] = ()) -> Iterator[str]:
     )
     yield ""
     yield from _scores(rows, names)
-    for reference in ("untrained", "logmel", "cola"):
+    for reference in REFERENCES:
         if reference in rows:
             yield f"\n## Difference from {reference}\n"
             yield from _differences(rows, names, reference)
@@ -103,8 +105,9 @@ def page(rows: Rows, points: Sequence[Point] = ()) -> Iterator[str]:
         yield "\n## Convergence\n"
         yield "Scores of the checkpoints of single runs, on the test clips.\n"
         yield from _convergence(points)
-    yield "\n## The paper's claims\n"
-    yield from _claims(rows)
+    if lines := list(_claims(rows)):
+        yield "\n## The paper's claims\n"
+        yield from table(("claim", "difference", *COLUMNS), lines)
     if found := specialisations(rows):
         yield "\n## Specialisation by source\n"
         yield (
@@ -208,15 +211,13 @@ def _convergence(points: Sequence[Point]) -> Iterator[str]:
     yield from table(("run", "task", *(f"{step:,}" for step in steps)), lines)
 
 
-def _claims(rows: Rows) -> Iterator[str]:
-    lines = []
+def _claims(rows: Rows) -> Iterator[tuple[str, ...]]:
     for claim, pairs in CLAIMS:
         for first, second in pairs:
             values = [compare(rows, first, second, key) for key in COLUMNS.values()]
             if any(values):
                 cells = (_difference(value) for value in values)
-                lines.append((claim, f"{first} - {second}", *cells))
-    yield from table(("claim", "difference", *COLUMNS), lines)
+                yield (claim, f"{first} - {second}", *cells)
 
 
 def _specialisation(found: Sequence[Specialisation]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Do all of the music bench: build the music, train and probe every row, write the results.
 
 Usage:
-    python -m bench.music.run FOLDER --budget HOURS [--groups main paper] [--rows cola msa]
-        [--seeds 3] [--jobs N]
+    python -m bench.music.run FOLDER --budget HOURS|--updates N [--groups main paper]
+        [--rows cola msa] [--seeds 3] [--jobs N]
 
 Everything is written to FOLDER: the music to `music`, what the study reads to `data`, a folder per
 group of rows, and `RESULTS.md`. The budget is for training. `--dry-run` says what all of it takes,
@@ -41,7 +41,7 @@ DOWNLOAD_GB = 3.7
 def main(arguments: list[str] | None = None) -> None:
     """Do all steps."""
     args = read_arguments(arguments)
-    print(cost(args.groups, args.rows, args.seeds, args.budget), file=sys.stderr)
+    print(cost(args.groups, args.rows, args.seeds, args.budget, args.updates), file=sys.stderr)
     if args.dry_run:
         return
     folder, packages = args.folder.absolute(), args.packages_dir
@@ -56,7 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(code)
     chosen = ["--groups", *args.groups, "--rows", *args.rows, "--seeds", str(args.seeds)]
     here = Path.cwd()
-    study.main([str(folder), *chosen, "--budget", str(args.budget)])
+    amount = ("--updates", args.updates) if args.updates else ("--budget", args.budget)
+    study.main([str(folder), *chosen, *map(str, amount)])
     os.chdir(here)
     results.main([str(folder), "-o", str(folder / "RESULTS.md")])
 
@@ -66,6 +67,7 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="folder of everything")
     parser.add_argument("--budget", type=float, default=24.0, help="hours of training in all")
+    parser.add_argument("--updates", type=int, help="training steps per run, not by the budget")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--rows", nargs="+", choices=study.ROWS, default=study.ROWS)
     parser.add_argument("--seeds", type=int, default=3, help="runs per row")
@@ -75,14 +77,18 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def cost(groups: Sequence[str], rows: Sequence[str], seeds: int, budget: float) -> str:
+def cost(
+    groups: Sequence[str], rows: Sequence[str], seeds: int, budget: float, updates: int | None
+) -> str:
     """What a run takes, as one line."""
     runs = seeds * sum(len(study.of_names(group, rows)) for group in groups)
-    hours = MUSIC_HOURS + budget + runs * PROBE_HOURS
+    probes = runs * PROBE_HOURS
+    training, total = f"{budget:g} h of training", f", {MUSIC_HOURS + budget + probes:.0f} h in all"
+    if updates:
+        training, total = f"{updates:,} updates each", ""
     return (
-        f"{runs} runs: {budget:g} h of training, about {runs * PROBE_HOURS:.1f} h of probes and"
-        f" {MUSIC_HOURS:g} h for the music on one core, {hours:.0f} h in all; a download of"
-        f" {DOWNLOAD_GB} GB"
+        f"{runs} runs: {training}, about {probes:.1f} h of probes and {MUSIC_HOURS:g} h for the"
+        f" music on one core{total}; a download of {DOWNLOAD_GB} GB"
     )
 
 

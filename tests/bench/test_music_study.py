@@ -49,6 +49,8 @@ def test_a_dry_run_says_what_it_takes_and_does_nothing(
 ) -> None:
     main([str(tmp_path / "bench"), "--budget", "5", "--groups", "main", "--dry-run"])
     assert "12 runs: 5 h of training" in capsys.readouterr().err
+    main([str(tmp_path / "bench"), "--updates", "2000", "--rows", "clmr", "--dry-run"])
+    assert "3 runs: 2,000 updates each" in capsys.readouterr().err
     assert not (tmp_path / "bench").exists()
 
 
