@@ -25,8 +25,12 @@ def main(arguments: list[str] | None = None) -> None:
     checkpoint = latest_checkpoint(args.run)
     if checkpoint is None:
         parser.error(f"{args.run} has no checkpoint")
+    # Damaged weights are found before the model that is there is removed.
+    unfinished = BUNDLED.with_name(f".{BUNDLED.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    publish(checkpoint, unfinished, half=True, texts=lambda _: {"CARD.md": text})
     shutil.rmtree(BUNDLED, ignore_errors=True)
-    publish(checkpoint, BUNDLED, half=True, texts=lambda _: {"CARD.md": text})
+    unfinished.rename(BUNDLED)
 
 
 if __name__ == "__main__":
