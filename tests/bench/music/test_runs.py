@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.music.results import main
+from bench.music.results import main, read_claim
 from bench.music.runs import Run, check_clips, keep, read_kept
-from mscol_cli.probe.bootstrap import Resampled
+from mscol_cli.probe.bootstrap import Difference, Resampled
 
 KEY = ("nsynth", "test", "accuracy")
 
@@ -42,3 +42,18 @@ def test_runs_on_other_test_clips_are_refused() -> None:
     check_clips([run("cola-0", 0.4), run("msa-0", 0.4)])
     with pytest.raises(SystemExit, match="cola-0 and msa-0 have other test clips of nsynth"):
         check_clips([run("cola-0", 0.4), run("msa-0", 0.4, clips="b")])
+
+
+@pytest.mark.parametrize(
+    ("intervals", "reading"),
+    [
+        ([(0.01, 0.03), (-0.01, 0.02)], "holds"),
+        ([(-0.03, -0.01), (-0.01, 0.02)], "does not hold"),
+        ([(0.01, 0.03), (-0.03, -0.01)], "mixed"),
+        ([(-0.01, 0.02)], "cannot tell"),
+        ([], "cannot tell"),
+    ],
+)
+def test_a_claim_is_read_from_intervals(intervals: list[tuple[float, float]], reading: str) -> None:
+    differences = [Difference((low + high) / 2, low, high, 0.5) for low, high in intervals]
+    assert read_claim([*differences, None]) == reading
