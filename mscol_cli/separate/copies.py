@@ -57,6 +57,10 @@ class Copies:
         self._done = copies_done(folder, separator)
         self._begun = False
 
+    def refresh(self) -> None:
+        """Read the manifest again, to which other workers write, too. Raises UsageError."""
+        self._done |= copies_done(self.folder, self._separator)
+
     def holds(self, track_id: str, stamps: Mapping[str, FileStamp]) -> bool:
         """Whether all files of a track exist and were made from inputs with these hashes."""
         if self._done.get((track_id, self.format)) != hashes(stamps):

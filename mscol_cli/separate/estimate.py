@@ -17,7 +17,7 @@ from mscol_cli.errors import MscolError
 from mscol_cli.host.guard import label_of, plugin_call
 from mscol_cli.separate.copies import Copies
 from mscol_cli.store import SAMPLE_RATE
-from mscol_cli.system.files import free_bytes, is_regular
+from mscol_cli.system.files import existing_parent, free_bytes, is_regular
 from mscol_cli.system.units import counted, format_bytes, format_duration
 
 _MAX_HEADERS = 500
@@ -92,20 +92,21 @@ def survey(tracks: Sequence[TrackInput]) -> Music:
 
 
 def _disk_needed(
-    music: Music, separator: Separator, store: Path, copies: Copies | None
+    music: Music, new_music: Music, separator: Separator, store: Path, copies: Copies | None
 ) -> dict[Path, int]:
     """Approximate size in bytes of the new data in the store and the folder of copies."""
-    seconds = 3600 * (music.hours or 0.0)
-    needed = {store: int(seconds * SAMPLE_RATE * _STORED_BYTES * (1 + len(separator.sources)))}
+    new_samples = 3600 * (new_music.hours or 0.0) * SAMPLE_RATE
+    needed = {store: int(new_samples * _STORED_BYTES * (1 + len(separator.sources)))}
     if copies is not None:
         rate = separator.sample_rate or music.sample_rate
-        samples = seconds * rate * music.channels * len(separator.sources)
+        samples = 3600 * (music.hours or 0.0) * rate * music.channels * len(separator.sources)
         needed[copies.folder] = int(samples * bytes_per_sample(copies.format))
     return needed
 
 
 def estimate(
     music: Music,
+    new_music: Music,
     done: int,
     separator: Separator,
     store: Path,
@@ -116,6 +117,7 @@ def estimate(
 
     Args:
         music: Summary of the tracks to separate.
+        new_music: The same without tracks that are in the store and lack only copies.
         done: Number of tracks already in the store.
         separator: The separator to run.
         store: Folder of the store.
@@ -123,7 +125,7 @@ def estimate(
         speed: Speed of all processes relative to real time; None if not measured.
     """
     hours = music.hours
-    needed = _disk_needed(music, separator, store, copies)
+    needed = _disk_needed(music, new_music, separator, store, copies)
     expected = None
     if hours is not None and speed is not None and speed <= MAX_SPEED:
         expected = 3600 * hours / speed
@@ -182,13 +184,19 @@ def print_estimate(estimate: Estimate, progress: Progress) -> None:
 
 
 def require_space(estimate: Estimate) -> None:
-    """Check that every disk has enough free space. Raises MscolError."""
-    for folder, needed in estimate.bytes_needed.items():
-        if needed > estimate.bytes_free[folder]:
+    """Check that every disk has enough free space for all its folders. Raises MscolError."""
+    disks: dict[int, list[str]] = {}
+    for folder in estimate.bytes_needed:
+        disks.setdefault(existing_parent(Path(folder)).stat().st_dev, []).append(folder)
+    for folders in disks.values():
+        needed = sum(estimate.bytes_needed[folder] for folder in folders)
+        free = min(estimate.bytes_free[folder] for folder in folders)
+        if needed > free:
+            names = " and ".join(folders)
+            verb = "needs" if len(folders) == 1 else "need"
             raise MscolError(
-                f"{folder} needs {format_bytes(needed)}, its disk has"
-                f" {format_bytes(estimate.bytes_free[folder])} free: free space, or choose another"
-                " folder"
+                f"{names} {verb} {format_bytes(needed)}, the disk has {format_bytes(free)} free:"
+                " free space, or choose another folder"
             )
 
 

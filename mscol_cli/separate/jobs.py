@@ -20,7 +20,7 @@ from mscol_cli.store.records import read_failures
 def run_jobs(
     count: int, arguments: Sequence[str], store: Path, plan: Plan, progress: Progress, stored: int
 ) -> None:
-    """Run workers until all have exited. The last one seals the store.
+    """Run workers until all have exited and all units are done.
 
     Args:
         count: Number of workers.
@@ -31,12 +31,12 @@ def run_jobs(
         stored: Number of tracks that are already in the store and in no unit.
 
     Raises:
-        MscolError: No worker finished.
+        MscolError: All workers ended early.
     """
     watch = _Watch(store, plan, progress, stored)
     codes = run_workers(count, arguments, progress, watch.report)
-    progress.end()
-    if Plan.read(store) is not None:
+    # Without a plan, another command that fills the same store has sealed it.
+    if Plan.read(store) is not None and not all(unit.is_done(store) for unit in plan.units):
         raise no_worker_finished(codes, f"finished tracks are saved in {store}")
 
 

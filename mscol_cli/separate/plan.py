@@ -12,11 +12,12 @@ from mscol_cli.audio.files import check_unique
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
+from mscol_cli.errors import MissingDataError
 from mscol_cli.separate.copies import Copies
 from mscol_cli.separate.estimate import Music, survey
 from mscol_cli.store import FailureRecord, FileStamp, SeparatorIdentity
 from mscol_cli.store.arrays import open_levels
-from mscol_cli.store.header import LEVELS, TRACKS
+from mscol_cli.store.header import HEADER, LEVELS, TRACKS
 from mscol_cli.store.joining import failures_so_far, is_clean, records_so_far, store_lock
 from mscol_cli.store.plan import WORK, Plan, PlannedTrack
 from mscol_cli.store.records import Stored, hashes, matches
@@ -35,6 +36,7 @@ class PendingTracks:
         new: Those of `tracks` that belong to no unit.
         wanted: All requested inputs.
         retry: Whether to retry inputs that failed in the current plan.
+        stored: Ids of those of `tracks` that are in the store, so that only copies are missing.
     """
 
     tracks: list[TrackInput] = field(default_factory=list)
@@ -42,6 +44,7 @@ class PendingTracks:
     new: list[PlannedTrack] = field(default_factory=list)
     wanted: list[TrackInput] = field(default_factory=list)
     retry: bool = False
+    stored: frozenset[str] = frozenset()
 
     def outside(self, plan: Plan) -> int:
         """Number of inputs in no unit of a plan: those already in the store."""
@@ -52,6 +55,12 @@ class PendingTracks:
     def music(self) -> Music:
         """Summary of the audio headers of `tracks`."""
         return survey(self.tracks)
+
+    @cached_property
+    def new_music(self) -> Music:
+        """The same of those that the store does not have yet."""
+        missing = [track for track in self.tracks if track.id not in self.stored]
+        return survey(missing) if self.stored else self.music
 
 
 def find_pending(
@@ -66,9 +75,12 @@ def find_pending(
         retry_failed: Whether to select only inputs that failed in an earlier run.
 
     Raises:
+        MissingDataError: Failures are to be retried, but there is no store.
         MscolError: The plan or the store is damaged.
     """
     if retry_failed:
+        if not (store / HEADER).exists():
+            raise MissingDataError(f"{store} does not exist: leave out --retry-failed.")
         failed = {failure.input for failure in failures_so_far(store, Plan.read(store))}
         # The name of a folder that could not be listed ends in `/`.
         folders = tuple(name for name in failed if name.endswith("/"))
@@ -112,7 +124,7 @@ def make_plan(
         UsageError: The folder contains other files, or a store made with other settings.
         MscolError: The plan or the store is damaged.
     """
-    header = find_header(store, (MIXTURE, *separator.sources), identity)
+    find_header(store, (MIXTURE, *separator.sources), identity)  # refuses other settings
     if store.exists():
         stored = Stored(records_so_far(store, Plan.read(store)))
         _note_changes(stored, tracks, store, progress)
@@ -121,7 +133,10 @@ def make_plan(
     if is_late(pending) or (not pending.tracks and not gone and is_clean(store)):
         return None, pending
     with store_lock(store):
-        # Another process may have planned or finished since.
+        # Another process may have planned, sealed or written copies since.
+        header = find_header(store, (MIXTURE, *separator.sources), identity)
+        if copies is not None:
+            copies.refresh()
         pending = _compare(store, pending.wanted, copies, pending.retry)
         if is_late(pending):
             return None, pending
@@ -146,17 +161,20 @@ def _compare(
         if not unit.is_done(store)
         for track in unit.tracks
     }
-    pending, done, new = [], 0, []
+    pending, done, new, only_copies = [], 0, [], []
     for track in tracks:
         is_stored = track.problem is None and stored.holds(track.id, track.files)
         if is_stored and (copies is None or copies.holds(track.id, stored.stamps(track.id))):
             done += 1
-        elif (track.id, track.problem) in planned:
+            continue
+        if is_stored:
+            only_copies.append(track.id)
+        if (track.id, track.problem) in planned:
             pending.append(track)
         elif plan is None or retry or not _tried(track, failed):
             pending.append(track)
             new.append(PlannedTrack.of(track, is_stored))
-    return PendingTracks(pending, done, new, list(tracks), retry)
+    return PendingTracks(pending, done, new, list(tracks), retry, frozenset(only_copies))
 
 
 def _tried(track: TrackInput, failed: Mapping[str, FailureRecord]) -> bool:

@@ -1,11 +1,12 @@
-"""Worker of `separate`: processes units until all are done. The last worker seals the store."""
+"""Worker of `separate`: processes units until all are done, and seals the store."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from mscol_cli.audio import durations
@@ -15,11 +16,12 @@ from mscol_cli.errors import BadInputError, MscolError
 from mscol_cli.separate.batching import Separated, separate_groups
 from mscol_cli.separate.copies import Copies
 from mscol_cli.store import SAMPLE_RATE, FailureRecord, FileStamp, SeparatorIdentity, StoreWriter
-from mscol_cli.store.joining import join, store_lock
+from mscol_cli.store.joining import failures_so_far, join, records_so_far, store_lock
 from mscol_cli.store.plan import Plan, PlannedTrack, Unit, is_planned
+from mscol_cli.store.records import Stored
 from mscol_cli.system.files import existing_parent
 from mscol_cli.system.locks import Lock
-from mscol_cli.system.outcomes import warn_short, warn_skipped
+from mscol_cli.system.outcomes import Failures, warn_short, warn_skipped
 from mscol_cli.system.signals import raise_if_interrupted
 
 _PAUSE = 0.5
@@ -35,7 +37,10 @@ class Worker:
         identity: Its identity.
         copies: Listening copies to write; None without.
         progress: Receives progress and warnings.
+        tracks: Inputs of this command. A plan may name them by paths of an earlier command, whose
+            folder was another one or has moved since.
         failures: Failed inputs of this worker, with reasons.
+        sealed_failures: Those of all workers, if this one sealed the store.
     """
 
     store: Path
@@ -43,14 +48,17 @@ class Worker:
     identity: SeparatorIdentity
     copies: Copies | None
     progress: Progress
+    tracks: Sequence[TrackInput] = ()
 
     def __post_init__(self) -> None:
-        self.failures: list[tuple[str, str]] = []
+        self.failures: Failures = []
+        self.sealed_failures: Failures = []
+        self._named = {(track.id, track.problem): track for track in self.tracks}
         self._begun, self._seconds = time.monotonic(), 0.0
         self._counted: set[int] = set()
         self._inputs = 0
 
-    def run(self, plan: Plan, rank: int, workers: int, stored: int = 0) -> bool:
+    def fill(self, plan: Plan, rank: int, workers: int, stored: int = 0) -> None:
         """Fill units until all are done.
 
         A worker waits for the units of other workers, and takes over those of crashed ones.
@@ -60,22 +68,24 @@ class Worker:
             rank: Rank of this worker; each starts at a different unit.
             workers: Number of workers.
             stored: Number of tracks that are already in the store and in no unit.
-
-        Returns:
-            Whether this worker sealed the store.
         """
         total = stored + sum(len(unit.tracks) for unit in plan.units)
         self.progress.begin("separating", total, "tracks")
         self.progress.skip(stored)
         # A store with tracks remains, also if its only input fails now: that is not an error.
         self._inputs = total + (plan.line_bytes > 0)
-        remaining: Plan | None = plan
-        sealed = False
-        # Another run may extend the plan meanwhile.
+        self._fill_units(plan, rank, workers)
+
+    def seal(self, rank: int = 0, workers: int = 1) -> bool:
+        """Seal the store when all units are done, also those that another run adds meanwhile.
+
+        Returns:
+            Whether this worker sealed the store, and no other one.
+        """
+        remaining, sealed = self._seal()
         while remaining is not None:
             self._fill_units(remaining, rank, workers)
             remaining, sealed = self._seal()
-        self.progress.end()
         return sealed
 
     def _fill_units(self, plan: Plan, rank: int, workers: int) -> None:
@@ -118,11 +128,13 @@ class Worker:
 
     def _fill(self, unit: Unit, lock: Lock) -> None:
         sources, folder = self.separator.sources, unit.folder(self.store)
-        failures: list[tuple[str, str]] = []
+        failures: Failures = []
+        if self.copies is not None:
+            self.copies.refresh()
         with StoreWriter(folder, sources, self.identity) as writer:
             # Groups with unfinished tracks are repeated completely, in the same batches.
             groups = [
-                [planned.to_input() for planned in group]
+                [self._input(planned) for planned in group]
                 for group in unit.groups()
                 if not all(self._is_done(planned, writer) for planned in group)
             ]
@@ -141,15 +153,31 @@ class Worker:
                     failures.append((track.id, str(error)))
                 # A finished track is repeated only for the others of its group.
                 self.progress.advance(int(track.id not in done), **self._fields(len(failures)))
-            inputs = [planned.to_input() for planned in unit.tracks]
+            inputs = [self._input(planned) for planned in unit.tracks]
             writer.seal(failure_records(inputs, failures))
         self.failures += failures
 
+    def _input(self, planned: PlannedTrack) -> TrackInput:
+        return self._named.get((planned.id, planned.problem)) or planned.to_input()
+
     def _is_done(self, planned: PlannedTrack, writer: StoreWriter) -> bool:
-        track, stored = planned.to_input(), writer.stored
-        if planned.problem is not None or not stored.holds(track.id, track.files):
+        if planned.problem is not None:
             return False
-        return self.copies is None or self.copies.holds(track.id, stored.stamps(track.id))
+        track = self._input(planned)
+        for stored in self._stores(planned, writer):
+            if stored.holds(track.id, track.files):
+                return self.copies is None or self.copies.holds(track.id, stored.stamps(track.id))
+        return False
+
+    def _stores(self, planned: PlannedTrack, writer: StoreWriter) -> Iterator[Stored]:
+        """Where a track may be stored: in its unit, or before the unit was planned."""
+        yield writer.stored
+        if planned.stored:
+            yield self._stored_before
+
+    @cached_property
+    def _stored_before(self) -> Stored:
+        return Stored(records_so_far(self.store, Plan.read(self.store)))
 
     def _write(
         self,
@@ -167,8 +195,9 @@ class Worker:
                     warn_short(self.progress.warn, f"{track.id}: {stamp.name}", stamp.shortfall)
             if self.copies is not None and not self.copies.holds(track.id, stamps):
                 self.copies.write(track.id, stamps, separated.copies, separated.sample_rate)
-            only_copies = any(planned.id == track.id and planned.stored for planned in unit.tracks)
-            if not only_copies and not writer.stored.made_from(track.id, stamps):
+            planned = next(planned for planned in unit.tracks if planned.id == track.id)
+            stores = self._stores(planned, writer)
+            if not any(stored.made_from(track.id, stamps) for stored in stores):
                 writer.add(track.id, stamps, separated.waveforms)
             self._seconds += len(next(iter(separated.waveforms.values()))) / SAMPLE_RATE
 
@@ -185,13 +214,13 @@ class Worker:
             if not all(unit.is_done(self.store) for unit in plan.units):
                 return plan, False
             lock.require_held()
+            failures = {failed.input: failed.reason for failed in failures_so_far(self.store, plan)}
+            self.sealed_failures = [*failures.items()]
             join(self.store, plan)
             return None, True
 
 
-def failure_records(
-    tracks: Sequence[TrackInput], failures: Sequence[tuple[str, str]]
-) -> list[FailureRecord]:
+def failure_records(tracks: Sequence[TrackInput], failures: Failures) -> list[FailureRecord]:
     """Records of failed inputs, with the hash and duration of each file.
 
     Args:

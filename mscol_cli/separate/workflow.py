@@ -102,6 +102,7 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     separator, identity = build_separator(request, notes)
     tracks = find_tracks(request.inputs, output, separator, notes)
     failures: Failures = []
+    earlier: Failures = []
     sealed = True
     copies = open_copies(exported, request.export, identity, separator.sources)
     pending = find_pending(output, tracks, copies, request.retry_failed)
@@ -112,23 +113,34 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     with resumable(f"finished tracks are saved in {output}"), writing(output, MAKE_ROOM):
         if managed:  # the parent process has made the plan
             plan = Plan.read(output)
+            if plan is None:
+                return SeparateResult(output, 0, pending.done, sealed=False)
         else:
             plan, pending = make_plan(
                 output, tracks, separator, identity, copies, notes, pending, late
             )
             sealed = plan is not None or not late(pending)
-        if plan is not None and jobs > 1:
-            run_jobs(jobs, arguments, output, plan, progress, pending.outside(plan))
-            failures = _failures(output)
-        elif plan is not None:
-            worker = Worker(output, separator, identity, copies, progress)
-            stored = pending.outside(plan)
-            sealed = worker.run(plan, *(ranks or (0, 1)), stored) and not managed
-            # Includes failures of earlier processes.
-            failures = _failures(output) or worker.failures
+        if plan is not None:
+            worker = Worker(output, separator, identity, copies, progress, tracks)
+            share, stored = ranks or (0, 1), pending.outside(plan)
+            if jobs > 1:
+                earlier = _failures(output, plan)
+                run_jobs(jobs, arguments, output, plan, progress, stored)
+            else:
+                worker.fill(plan, *share, stored)
+            if managed:  # the parent process seals the store
+                return SeparateResult(output, 0, pending.done, worker.failures, sealed=False)
+            sealed = worker.seal(*share)
+            progress.end()
+            failures = _failures(output) or worker.sealed_failures or worker.failures
+            if jobs == 1:
+                earlier = [failure for failure in failures if failure not in worker.failures]
     _note_scaled(copies, progress)
     if not output.exists():
         raise nothing_usable(failures, len(tracks))
+    if sealed:  # other processes have printed these, perhaps on another day
+        for _, reason in earlier:
+            progress.warn(f"skipped {reason}")
     store = Store.open(output)
     return SeparateResult(
         store=output,
@@ -213,7 +225,8 @@ def _print_estimate(
     speed: float | None,
     progress: Progress,
 ) -> Estimate:
-    estimate = estimates.estimate(pending.music, pending.done, separator, output, copies, speed)
+    music, new_music = pending.music, pending.new_music
+    estimate = estimates.estimate(music, new_music, pending.done, separator, output, copies, speed)
     estimates.print_estimate(estimate, progress)
     estimates.require_space(estimate)
     return estimate
@@ -226,8 +239,8 @@ def _speed(request: SeparateRequest, separator: Separator, pending: PendingTrack
     return None if speed is None else speed * (request.gpus or 1)
 
 
-def _failures(output: Path) -> Failures:
-    failures = {failure.input: failure.reason for failure in failures_so_far(output, None)}
+def _failures(output: Path, plan: Plan | None = None) -> Failures:
+    failures = {failure.input: failure.reason for failure in failures_so_far(output, plan)}
     return [*failures.items()]
 
 

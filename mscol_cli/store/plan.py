@@ -40,7 +40,7 @@ class PlannedTrack:
     @staticmethod
     def of(track: TrackInput, stored: bool) -> PlannedTrack:
         """Plan an input."""
-        files = {role: str(path) for role, path in track.files.items()}
+        files = {role: str(path.absolute()) for role, path in track.files.items()}
         return PlannedTrack(track.id, files, track.problem, stored)
 
     def to_input(self) -> TrackInput:

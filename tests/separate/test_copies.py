@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from mscol_cli.audio import read_audio
 from mscol_cli.contracts.separator import TrackInput
 from mscol_cli.errors import BadInputError
-from mscol_cli.separate.copies import copies_folder
+from mscol_cli.separate.copies import Copies, copies_folder
 from mscol_cli.separate.plan import unique_ids
-from mscol_cli.store import Store
+from mscol_cli.store import SeparatorIdentity, Store
+from mscol_cli.store.records import read_tracks
 from mscol_cli.synthetic import Collection
 from mscol_cli.system.files import inside
 from tests.conftest import Command
@@ -147,6 +148,39 @@ def test_copies_whose_tracks_are_separated_again_stay_as_they_are(
     assert mscol(*SEPARATE, "-o", "b.store", "--export", "wav", "--export-dir", "a-stems") == 0
     assert digests(tmp_path / "a.store") == digests(tmp_path / "b.store")
     assert (files(tmp_path / "a-stems"), lines(tmp_path / "a-stems")) == (before, told)
+
+
+def test_copies_that_another_worker_wrote_are_not_made_again(
+    mscol: Command, music: Path, tmp_path: Path
+) -> None:
+    assert mscol(*SEPARATE, "--export", "flac") == 0
+    folder = tmp_path / "music-stems"
+    separator = SeparatorIdentity(
+        **json.loads((folder / "stems.jsonl").open().readline())["separator"]
+    )
+    mine = Copies(tmp_path / "new", "flac", separator, ("bass", "drums"))
+    folder.rename(tmp_path / "new")
+    records = {track.id: track for track in read_tracks(tmp_path / "music.store" / "tracks.jsonl")}
+    stamps = records["a b"].files
+    assert not mine.holds("a b", stamps)
+    mine.refresh()
+    assert mine.holds("a b", stamps)
+
+
+def test_the_disk_has_room_for_the_store_and_its_copies_together(
+    mscol: Command, music: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    export = [*SEPARATE, "--export", "wav", "--json"]
+    assert mscol(*export, "--dry-run") == 0
+    store, copies = json.loads(capsys.readouterr().out)["bytes_needed"].values()
+    room = store + copies - 1
+    monkeypatch.setattr("mscol_cli.separate.estimate.free_bytes", lambda _: room)
+    assert mscol(*export) == 1
+    assert "music.store and music-stems need " in capsys.readouterr().err
+    assert mscol(*SEPARATE) == 0
+    capsys.readouterr()
+    assert mscol(*export, "--dry-run") == 0  # the tracks are in the store
+    assert list(json.loads(capsys.readouterr().out)["bytes_needed"].values()) == [0, copies]
 
 
 def test_a_changed_input_gets_new_copies_even_after_a_run_without_any(

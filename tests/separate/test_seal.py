@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +14,9 @@ import pytest
 from mscol_cli.contracts.progress import Silent
 from mscol_cli.separate.worker import Worker
 from mscol_cli.store import SeparatorIdentity
-from mscol_cli.store.joining import join
+from mscol_cli.store.joining import join, store_lock
 from mscol_cli.store.plan import Plan, PlannedTrack
+from mscol_cli.system.locks import Lock
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 
@@ -38,8 +41,27 @@ def test_a_worker_that_comes_while_the_units_are_removed_ends_well(tmp_path: Pat
     (store / "work" / "00000").mkdir(parents=True)
     (store / "work" / "00000" / "tracks.jsonl").write_text("{}\n")
     worker = Worker(store, NoSeparator(), SeparatorIdentity("none"), None, Silent())  # type: ignore[arg-type]
-    assert not worker.run(plan, 0, 2)
+    worker.fill(plan, 0, 2)
+    assert not worker.seal()
     assert worker.failures == []
+
+
+def test_a_store_that_is_sealed_while_another_command_waits_keeps_its_checksums(
+    mscol: Command, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (music / "bad.wav").write_bytes(b"no audio")  # tried again by the second command
+    command = ["separate", music, "--separator", "none", "-o", "a.store"]
+
+    @contextmanager
+    def late_lock(store: Path) -> Iterator[Lock]:
+        monkeypatch.setattr("mscol_cli.separate.plan.store_lock", store_lock)
+        assert mscol(*command) == 3
+        with store_lock(store) as lock:
+            yield lock
+
+    monkeypatch.setattr("mscol_cli.separate.plan.store_lock", late_lock)
+    assert mscol(*command) == 3
+    assert mscol("store", "verify", "a.store") == 0
 
 
 def test_a_store_that_lacks_a_planned_track_is_not_sealed(

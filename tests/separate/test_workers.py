@@ -165,6 +165,30 @@ def test_only_failures_are_tried_again(mscol: Command, music: Path, capsys: Capt
     assert digests(store.path) == before
 
 
+def test_failures_of_a_store_that_does_not_exist_cannot_be_retried(
+    mscol: Command, music: Path, capsys: Capture
+) -> None:
+    assert mscol("separate", music, "--separator", "none", "--retry-failed") == 4
+    assert "music.store does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_jobs_name_every_input_if_none_can_be_used(
+    mscol: Command, tmp_path: Path, capfd: Capture
+) -> None:
+    (tmp_path / "music").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "music" / f"{name}.wav").write_bytes(b"no audio")
+    assert mscol("separate", "music", "--separator", "none", "--jobs", 2, "--json") == 1
+    printed = capfd.readouterr()
+    failures = json.loads(printed.out)["failures"]
+    assert [failure["input"] for failure in failures] == ["a", "b"]
+    assert "ended early" not in printed.err
+    assert printed.err.count("error: ") == 1
+    assert not (tmp_path / "music.store").exists()
+
+
 def test_a_renamed_input_is_known_by_its_content(
     mscol: Command, music: Path, capsys: Capture
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +177,52 @@ def test_an_interrupted_run_is_gone_on_with(tmp_path: Path) -> None:
     heard = Heard()
     separate(music, output=output, heard=heard)
     assert (heard.total, heard.skipped, heard.advanced) == (5, 4, 1)
+
+
+def test_inputs_that_moved_since_an_interruption_are_read_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_music(tmp_path / "before" / "music", 4)
+    output = tmp_path / "a.store"
+    monkeypatch.chdir(tmp_path / "before")
+    with pytest.raises(Interrupted):
+        separate(Path("music"), output=output, heard=Heard(patience=2))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "before").rename("after")
+    write_music(tmp_path / "music", 1)  # another folder of this name is no input
+    result = separate(Path("after/music"), output=output)
+    assert (result.tracks, result.failures) == (4, [])
+
+
+def test_failures_before_an_interruption_are_named_again(tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music", 9)
+    (music / "0.wav").write_text("not music " * 100)
+    with pytest.raises(Interrupted):  # after the first unit, of eight tracks
+        separate(music, heard=Heard(patience=9))
+    heard = Heard()
+    result = separate(music, heard=heard)
+    assert [name for name, _ in result.failures] == ["0"]
+    assert heard.warnings == [f"skipped {result.failures[0][1]}"]
+
+
+def test_interrupted_copies_of_a_finished_store_are_not_made_twice(tmp_path: Path) -> None:
+    for number in range(4):
+        write_audio(tmp_path / "music" / str(number) / "bass.wav", tones(1.5, seed=number))
+    stems = SeparateRequest((tmp_path / "music",), separator="stems", device="cpu")
+    run(stems, Silent())
+    before = content(tmp_path / "music.store")
+    copies = replace(stems, export="wav")
+    with pytest.raises(Interrupted):
+        run(copies, Heard(patience=2))
+    without = Heard()
+    run(stems, without)  # asks for no copies: nothing is left to do
+    assert (without.advanced, without.skipped) == (0, 4)
+    heard = Heard()
+    run(copies, heard)
+    assert (heard.advanced, heard.skipped) == (2, 2)
+    manifest = (tmp_path / "music-stems" / "stems.jsonl").read_text().splitlines()
+    assert len(manifest) == 1 + 4
+    assert content(tmp_path / "music.store") == before
 
 
 def test_another_separator_or_option_is_refused(tmp_path: Path) -> None:
