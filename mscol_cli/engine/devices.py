@@ -40,7 +40,9 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"unknown device '{name}': use auto, cpu, cuda or cuda:N.") from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UsageError(f"unknown device '{name}': use auto, cpu, cuda or cuda:N.")
     return _pick_gpu(device) if device.type == "cuda" else device
 
 

@@ -90,7 +90,7 @@ class Pretraining(nn.Module):
         self._local_embeddings = {view: rows.detach() for view, rows in embeddings.items()}
         projections = _gathered(guarded(self.objective, self.objective.project)(embeddings))
         loss, metrics = guarded(self.objective, self.objective.loss)(projections, _gathered(labels))
-        return loss, metrics
+        return loss, _detached(metrics)
 
     def embeddings(self) -> dict[str, Tensor]:
         """Gather the last embeddings of all processes, each of which must call this.
@@ -122,6 +122,13 @@ class Pretraining(nn.Module):
                 return encode(features)
             with torch.autocast(features.device.type, dtype=self.precision):
                 return encode(features).float()
+
+
+def _detached(metrics: Any) -> Any:
+    # A parameter that only metrics depend on has no gradient to wait for. They are checked later.
+    if not isinstance(metrics, Mapping):
+        return metrics
+    return {k: v.detach() if isinstance(v, Tensor) else v for k, v in metrics.items()}
 
 
 def _gathered(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -157,12 +164,16 @@ def uses_graphs(device: torch.device) -> bool:
     return device.type == "cuda" and distributed.world_size() == 1
 
 
-def data_parallel(model: nn.Module) -> nn.Module:
+def data_parallel(model: nn.Module, *, uses_all: bool = True) -> nn.Module:
     """Average gradients over all processes; return the model unchanged if there is one.
 
     Buffers are not broadcast with each update: batch normalisation computes the same statistics in
-    every process. The graph is not declared static, as an objective may have parameters that some
-    updates do not use.
+    every process.
+
+    Args:
+        model: The model.
+        uses_all: Whether every update uses every parameter. Otherwise the graph of each update is
+            searched for those that it does not use, and they get no gradient.
     """
     if distributed.world_size() == 1:
         return model
@@ -172,6 +183,7 @@ def data_parallel(model: nn.Module) -> nn.Module:
         model,
         bucket_cap_mb=BUCKET_MEGABYTES,
         gradient_as_bucket_view=True,
+        find_unused_parameters=not uses_all,
         **_without_buffers(),
     )
 

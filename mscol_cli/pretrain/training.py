@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.hooks import PROJECT
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine import optimizer
@@ -127,7 +128,10 @@ class Training:
             PluginCallError: The objective or the encoder raised an exception.
         """
         self._warn = progress.warn
-        trained = data_parallel(self.model)
+        # Bundled parts use all their parameters in every update; a plugin's may leave some out.
+        parts = [self.info["encoder"], *self.info["objective"]["parts"]]
+        bundled = all(part["owner"] == PROJECT for part in parts)
+        trained = data_parallel(self.model, uses_all=bundled)
         self._warn_of_damage(progress)
         progress.begin("pretrain", self.settings.steps, "steps")
         progress.skip(self.step)

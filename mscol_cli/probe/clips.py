@@ -10,6 +10,7 @@ import torch
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol, Split, TaskData, TaskItem
+from mscol_cli.engine.devices import random_state_kept
 from mscol_cli.engine.embedding import ClipEmbedding, embed_files, random_crops
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError
@@ -118,7 +119,7 @@ class RandomCrops:
     def _crops(self, split: Split, seed: tuple[int, ...], noise: bool) -> ClipWindows:
         rng = np.random.default_rng(seed)
         # Dropout in the encoder uses torch's generator.
-        with torch.random.fork_rng():
+        with random_state_kept(self.model.device):
             torch.manual_seed(int(rng.integers(1 << 62)))
             results = embed_files(
                 self.model.encoder,

@@ -24,6 +24,7 @@ from mscol_cli.probe.classifier import ShallowClassifier, clip_scores
 from mscol_cli.probe.windows import BoolArray, ClipWindows, FloatArray
 from mscol_cli.runs.checkpoint import weights_hash
 from mscol_cli.runs.layout import ENCODER, RUN, write_run
+from mscol_cli.runs.tracks import copy_chosen
 from mscol_cli.system.files import write_bytes, write_json
 from mscol_cli.system.json_files import INVALID, read_json
 from mscol_cli.system.values import as_json, from_json
@@ -200,6 +201,8 @@ def _write_tuned(folder: Path, record: HeadRecord, model: Model, tuned: Encoder)
     # Written last again; probes of an earlier encoder in this folder are kept.
     (folder / RUN).unlink(missing_ok=True)
     write_bytes(folder / f"{ENCODER}.safetensors", serialise(tuned))
+    if model.run is not None:
+        copy_chosen(model.run, folder)
     write_run(folder, {**model.info, "finetuned": origin, "step": model.step})
     return replace(record.model, hash=weights_hash(folder), folder=folder.name)
 

@@ -10,7 +10,8 @@ from mscol_cli.contracts.task import Split, TaskItem
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import MscolError
 from mscol_cli.probe.result import SharedGroups
-from mscol_cli.runs.tracks import chosen_tracks
+from mscol_cli.recipes.options import PartsSettings
+from mscol_cli.runs.tracks import chosen_tracks, count_chosen
 from mscol_cli.store import Store
 from mscol_cli.system.files import absolute_path, is_regular
 
@@ -29,7 +30,7 @@ def overlap_note(model: Model, items: Sequence[TaskItem], task: str) -> Iterator
 
     A clip counts if the run's store has a track whose id is the end of the clip's path, made from a
     file of the same size: the store may have been made from any folder above the clip. There is no
-    note if the store is missing, or if the model has none.
+    note if the store is missing, or if the model has none or lacks the list of its tracks.
     """
     files = _files_of(model.run, model.info)
     test = [item for item in items if item.split == "test"]
@@ -59,6 +60,10 @@ def _files_of(run: Path | None, info: Mapping[str, Any]) -> Mapping[str, set[int
         files |= _files_of(Path(initial["run"]) if "run" in initial else None, initial)
     trained_on: Mapping[str, Any] | None = info.get("store")
     if run is None or trained_on is None:
+        return files
+    # A copied checkpoint may lack the list of tracks.
+    everything = PartsSettings.train_split
+    if info.get("train_split", everything) != everything and count_chosen(run) is None:
         return files
     try:
         store = Store.open(Path(trained_on["path"]))

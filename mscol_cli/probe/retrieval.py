@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, compress
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from mscol_cli.store import ACTIVE_LEVEL, SAMPLE_RATE, Store
 
 TIE = 1e-9
 """Similarities that differ by less, relative to the largest, are equal up to rounding."""
+NO_RANKS = np.empty((0, 2))
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Retrieved:
         ranks: (queries, 2) rank of the target, 1 for the first, and number of candidates.
         windows: Number of embedded windows.
         silent: Number of silent stems, which are left out, by source.
+        alone: Number of queries without a second candidate, which are left out.
         failures: Track and reason of each track that could not be embedded.
     """
 
@@ -60,6 +62,7 @@ class Retrieved:
     ranks: FloatArray
     windows: int
     silent: dict[str, int]
+    alone: int
     failures: Sequence[tuple[str, str]]
 
 
@@ -79,6 +82,12 @@ def retrieve(store: Store, task: StemRetrieval, model: Model, progress: Progress
     failed = {track for track, _ in failures}
     kept = [query for query in queries if query.given.track not in failed]
     stems = [part for part in stems if part.track not in failed]
+    same_source = task.candidates == "source"
+    ranks = rank_targets(kept, stems, vectors, same_source=same_source) if kept else NO_RANKS
+    # The target would be the first of one, and its normalised rank 0 / 0.
+    has_rivals = ranks[:, 1] > 1
+    alone, ranks = int((~has_rivals).sum()), ranks[has_rivals]
+    kept = list(compress(kept, has_rivals))
     if len({query.target.track for query in kept}) < 2:
         raise MissingDataError(
             f"{store.path} has fewer than two tracks in which two sources sound: there is nothing"
@@ -86,9 +95,8 @@ def retrieve(store: Store, task: StemRetrieval, model: Model, progress: Progress
         )
     names = [name for name in store.index.sources if name != MIXTURE]
     silent = {name: int((~sounds[:, store.index.sources.index(name)]).sum()) for name in names}
-    ranks = rank_targets(kept, stems, vectors, same_source=task.candidates == "source")
     named = [(store.index.track_ids[track], reason) for track, reason in failures]
-    return Retrieved(kept, ranks, windows, silent, named)
+    return Retrieved(kept, ranks, windows, silent, alone, named)
 
 
 def find_sounding(store: Store) -> BoolArray:

@@ -126,4 +126,6 @@ def _notes(store: Store, task: StemRetrieval, retrieved: Retrieved, model: Model
     if silent:
         counted = ", ".join(f"{name} {count:,}" for name, count in silent.items())
         yield f"silent stems, left out ({sum(silent.values()):,}): {counted}"
+    if retrieved.alone:
+        yield f"queries without a second candidate, left out ({retrieved.alone:,})"
     yield from store_note(model, store)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from mscol_cli.store import Store
+from mscol_cli.system.files import write_text
 
 CHOSEN_TRACKS = "tracks.txt"
 
@@ -24,6 +25,13 @@ def chosen_tracks(run: Path, store: Store) -> Store:
     if not path.exists():
         return store
     return store.only(map(_from_line, path.read_text(encoding="utf-8").splitlines()))
+
+
+def copy_chosen(run: Path, folder: Path) -> None:
+    """Copy the list of the tracks that a run trains on to a model made from it."""
+    (folder / CHOSEN_TRACKS).unlink(missing_ok=True)
+    if (run / CHOSEN_TRACKS).exists():
+        write_text(folder / CHOSEN_TRACKS, (run / CHOSEN_TRACKS).read_text(encoding="utf-8"))
 
 
 def count_chosen(run: Path) -> int | None:

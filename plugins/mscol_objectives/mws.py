@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mscol_cli.api import Augmentation, Augmented, CropPlan, Crops, ObjectiveContext
+from mscol_cli.api import Augmentation, Augmented, CropPlan, Crops, ObjectiveContext, UsageError
 from mscol_objectives.cola import Cola
 from mscol_objectives.options import MwsAugmentationOptions, MwsOptions
 from mscol_objectives.spectrogram import require_spectrogram
@@ -40,7 +40,17 @@ class MaskWarpShift(Augmentation):
         self.hop_length = context.start_grid
 
     def draw(self, plan: CropPlan, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
-        """Parameters of each view, and with `leak` the distance from anchor to positive."""
+        """Parameters of each view, and with `leak` the distance from anchor to positive.
+
+        Raises:
+            UsageError: With `leak`, the objective has other views than these two.
+        """
+        if self.options.leak and set(plan.views) != {"anchor", "positive"}:
+            views = ", ".join(plan.views)
+            raise UsageError(
+                f"leak of objective 'mws' needs the views anchor and positive, not {views}: leave"
+                " it out."
+            )
         labels = {
             f"{view}_{name}": values
             for view, crops in plan.views.items()

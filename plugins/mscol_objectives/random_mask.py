@@ -1,4 +1,4 @@
-"""Random mask: the positive is the mixture with a mask that does not depend on sources."""
+"""Random mask: positives are the mixture with a mask that does not depend on sources."""
 
 from __future__ import annotations
 
@@ -33,19 +33,26 @@ class RandomMask(Augmentation):
         self.options = options
 
     def draw(self, plan: CropPlan, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
-        """The grid of each positive's mask: (batch, time cells, band cells)."""
-        rows = len(plan.views["positive"].start)
-        cells = (rows, self.options.time_cells, self.options.band_cells)
-        return {"grid": rng.standard_normal(cells, np.float32)}
+        """The grids of the masks, (batch, time cells, band cells), of every view but the anchor."""
+        cells = self.options.time_cells, self.options.band_cells
+        return {
+            f"{view}_grid": rng.standard_normal((len(crops.start), *cells), np.float32)
+            for view, crops in plan.views.items()
+            if view != "anchor"
+        }
 
     def augment_features(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
-        """Mask the positive by adding the logarithm of the mask to its log-mel."""
-        log_mel = views["positive"]
+        """Mask every view but the anchor, by adding the logarithm of the mask to its log-mel."""
+        return {
+            view: log_mel if view == "anchor" else self._masked(log_mel, labels[f"{view}_grid"])
+            for view, log_mel in views.items()
+        }
+
+    def _masked(self, log_mel: Tensor, grid: Tensor) -> Tensor:
         require_spectrogram(log_mel, "random-mask")
-        masked = log_mel + self._log_mask(labels["grid"], log_mel)
-        return {**views, "positive": masked.clamp(min=LOG_FLOOR)}
+        return (log_mel + self._log_mask(grid, log_mel)).clamp(min=LOG_FLOOR)
 
     def _log_mask(self, grid: Tensor, like: Tensor) -> Tensor:
         field = F.interpolate(

@@ -172,6 +172,7 @@ def test_a_run_has_its_facts(trained: Path) -> None:
         ({"model": "untrained", "encoder": "smal"}, mscol.UsageError, "small"),
         ({"model": "nowhere", "encoder": "small"}, mscol.UsageError, "--model untrained"),
         ({"model": "untrained", "device": "gpu"}, mscol.UsageError, "unknown device 'gpu'"),
+        ({"model": "untrained", "device": "meta"}, mscol.UsageError, "unknown device 'meta'"),
     ],
 )
 def test_a_model_that_cannot_be_loaded_raises_what_the_command_prints(

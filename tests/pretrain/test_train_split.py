@@ -50,6 +50,12 @@ def test_probes_tables_and_reports_count_the_test_clips_seen_in_pre_training(
         assert mscol("probe", "mtat", "--model", run, "--seeds", 1) == 0
         page = capsys.readouterr().out
         assert ("test clips were in the pre-training music" in page) == (split == "all")
+    shutil.copytree(tmp_path / "train" / "checkpoints" / "best", tmp_path / "copy")
+    tune = ["probe", "mtat", "--model", "train", "--seeds", 1, "--finetune", "--save"]
+    assert mscol(*tune, "--protocol", "epochs=1", "-o", "saved") == 0
+    for model in ("copy", "saved/finetuned"):
+        assert mscol("probe", "mtat", "--model", model, "--seeds", 1) == 0
+        assert "test clips were in the pre-training music" not in capsys.readouterr().out
     train = ["pretrain", *QUICK, "--steps", 1, "--train-split", "mtat"]
     assert mscol(*train, "--init", "all", "-o", "tuned") == 0
     assert mscol("probe", "mtat", "--model", "tuned", "--seeds", 1) == 0

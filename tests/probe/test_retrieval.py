@@ -215,6 +215,25 @@ def test_a_store_without_stems_to_retrieve_is_refused(
     assert "fewer than two tracks in which two sources sound" in capsys.readouterr().err
 
 
+def test_queries_without_a_second_candidate_are_left_out(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("bass", "drums", "vocals")
+    tracks = {
+        f"t{row}": {name: band(row, 10 * row + seed) for seed, name in enumerate(names)}
+        for row in range(3)
+    }
+    for row in (1, 2):
+        tracks[f"t{row}"]["vocals"][:] = 0
+    write_store(tmp_path / "one.store", tracks)
+    command = ["probe", "stems", "--data", "one.store", "--model", "logmel", "-o", "found"]
+    assert mscol(*command, "--opt", "candidates=source", "--json") == 0
+    assert "NaN" not in capsys.readouterr().out
+    result = read(Path("found"))
+    assert result.test_sets[0].clips == 6
+    assert "queries without a second candidate, left out (1)" in result.notes
+
+
 @pytest.mark.slow
 def test_tracks_shorter_than_a_window_are_named(
     mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -72,6 +72,17 @@ class WithoutProject(Cola):
         return super().loss(Cola.project(self, embeddings), labels)
 
 
+class LeavingOut(Cola):
+    """An objective that leaves a layer out of an update, but for a metric."""
+
+    def loss(
+        self, embeddings: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, metrics = super().loss(embeddings, labels)
+        extra = self.get_submodule("extra")
+        return loss, {**metrics, "extra": extra(embeddings["anchor"]).square().mean()}
+
+
 def update(
     label: str, objective: Sequence[Part], encoder: Part, dtype: torch.dtype
 ) -> dict[str, Tensor]:
@@ -88,7 +99,20 @@ def without_project(encoder: Part, dtype: torch.dtype, cola: Part) -> dict[str, 
     return {f"without project/{name}": value for name, value in found.items()}
 
 
-def compute(network: Encoder, task: Objective, dtype: torch.dtype) -> dict[str, Tensor]:
+def leaving_out(encoder: Part, dtype: torch.dtype, cola: Part) -> dict[str, Tensor]:
+    network = build_encoder(encoder, seed=0)
+    task = build_objective([cola], network, seed=0)
+    task.__class__ = LeavingOut
+    width = task.project({"anchor": torch.zeros(1, network.dim)})["anchor"].shape[1]
+    torch.manual_seed(0)
+    task.add_module("extra", torch.nn.Linear(width, 1))
+    found = compute(network, task, dtype, uses_all=False)
+    return {f"leaving out/{name}": value for name, value in found.items()}
+
+
+def compute(
+    network: Encoder, task: Objective, dtype: torch.dtype, *, uses_all: bool = True
+) -> dict[str, Tensor]:
     plan = task.plan(make_index(), np.random.default_rng(SEED), ROWS)
     noise = torch.Generator().manual_seed(0)
     mine = distributed.share(ROWS)
@@ -98,7 +122,8 @@ def compute(network: Encoder, task: Objective, dtype: torch.dtype) -> dict[str, 
     }
     labels = {name: torch.from_numpy(label) for name, label in plan.rows(mine).labels.items()}
     pretraining = Pretraining(network, task).to(dtype)
-    step = data_parallel(globalise_batch_norm(pretraining, torch.device("cpu")))
+    model = globalise_batch_norm(pretraining, torch.device("cpu"))
+    step = data_parallel(model, uses_all=uses_all)
     loss, metrics = step(waveforms, labels)
     loss.backward()
     found = {"loss": loss.detach(), **metrics}
@@ -120,7 +145,8 @@ def write_updates(output: Path, dtype: torch.dtype) -> None:
         for label, options in [*((name, ()) for name in names), *VARIANTS.items()]:
             objective = find_objective(registry, label.partition(" ")[0], options)
             found |= update(label, objective, encoder, dtype)
-        found |= without_project(encoder, dtype, find_objective(registry, "cola")[0])
+        cola = find_objective(registry, "cola")[0]
+        found |= without_project(encoder, dtype, cola) | leaving_out(encoder, dtype, cola)
         if distributed.rank() == 0:
             save_file({name: value.contiguous() for name, value in found.items()}, output)
 

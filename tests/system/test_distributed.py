@@ -52,6 +52,8 @@ def test_loss_gradients_and_statistics_equal_those_of_one_process(
     }
     assert len(many["msa+mws/embeddings of positive"]) == 64
     assert torch.equal(many["without project/loss"], many["cola/loss"])
+    assert torch.equal(many["leaving out/loss"], many["cola/loss"])
+    assert "leaving out/objective.extra.weight" not in many  # it has no gradient, as in one process
     for name, value in many.items():
         assert value.dtype == getattr(torch, dtype) or "accuracy" in name
         if "/accuracy/" in name and value.isnan():  # a source that was not drawn

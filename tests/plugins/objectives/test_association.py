@@ -267,7 +267,11 @@ def test_mws_masks_shifts_and_warps_as_written_slowly() -> None:
 def test_random_mask_keeps_its_share_on_average_and_changes_only_the_positive() -> None:
     objective = RandomMask(RandomMaskAugmentationOptions(sharpness=0.0), CONTEXT)
     plan = Cola(PairOptions(), CONTEXT).plan(make_index(), np.random.default_rng(0), 4)
-    labels = {"grid": torch.from_numpy(objective.draw(plan, np.random.default_rng(0))["grid"])}
+    labels = {
+        "positive_grid": torch.from_numpy(
+            objective.draw(plan, np.random.default_rng(0))["positive_grid"]
+        )
+    }
     views = {"anchor": torch.zeros(4, 98, 64), "positive": torch.zeros(4, 98, 64)}
     masked = objective.augment_features(views, labels)
     torch.testing.assert_close(masked["positive"].exp(), torch.full((4, 98, 64), 0.25))

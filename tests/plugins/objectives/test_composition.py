@@ -60,6 +60,24 @@ def test_augmentations_of_one_kind_of_label_do_not_meet() -> None:
     assert {name.partition(".")[0] for name in labels} == {"augmentation0", "augmentation1"}
 
 
+def test_random_masks_are_of_every_view_but_the_anchor() -> None:
+    parts = find_objective(REGISTRY, "multi-positive+random-mask")
+    objective = build_objective(parts, build_encoder(find_part(REGISTRY, "encoder", "small"), 0), 0)
+    plan = objective.plan(make_index(), np.random.default_rng(0), 8)
+    labels = {name: torch.from_numpy(label) for name, label in plan.labels.items()}
+    views = {view: torch.zeros(8, 98, 64) for view in plan.views}
+    changed = objective.augment_features(views, labels)
+    assert len(changed) > 2
+    assert {view for view, rows in changed.items() if (rows == 0).all()} == {"anchor"}
+
+
+def test_leaking_masks_need_a_single_positive() -> None:
+    parts = find_objective(REGISTRY, "multi-positive+mws", ["leak=true"])
+    objective = build_objective(parts, build_encoder(find_part(REGISTRY, "encoder", "small"), 0), 0)
+    with pytest.raises(UsageError, match="leak of objective 'mws' needs the views anchor and"):
+        objective.plan(make_index(), np.random.default_rng(0), 8)
+
+
 def test_options_find_their_part_by_key_or_by_name() -> None:
     parts = find_objective(
         REGISTRY,

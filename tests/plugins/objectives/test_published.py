@@ -204,10 +204,10 @@ def test_a_random_mask_is_a_sigmoid_of_a_bilinear_field_written_slowly() -> None
     augment = RandomMask(options, CONTEXT)
     at = np.zeros(5, np.int64)
     plan = CropPlan({view: Crops(at, at, at) for view in ("anchor", "positive")})
-    grid = augment.draw(plan, np.random.default_rng(0))["grid"]
+    grid = augment.draw(plan, np.random.default_rng(0))["positive_grid"]
     log_mel = np.random.default_rng(1).standard_normal((5, 98, 64)) - 5
     views = {"anchor": torch.zeros(5, 98, 64), "positive": torch.from_numpy(log_mel)}
-    masked = augment.augment_features(views, {"grid": torch.from_numpy(grid)})["positive"]
+    masked = augment.augment_features(views, {"positive_grid": torch.from_numpy(grid)})["positive"]
     for row, frame, band in np.random.default_rng(2).integers(0, (5, 98, 64), (200, 3)):
         x, y = frame * 3 / 97, band * 2 / 63
         left, low = min(int(x), 2), min(int(y), 1)
@@ -223,9 +223,9 @@ def test_the_share_a_random_mask_keeps_is_what_half_of_it_lies_above() -> None:
     augment = RandomMask(RandomMaskAugmentationOptions(keep=0.25), CONTEXT)
     at = np.zeros(2_000, np.int64)
     plan = CropPlan({view: Crops(at, at, at) for view in ("anchor", "positive")})
-    grid = torch.from_numpy(augment.draw(plan, np.random.default_rng(0))["grid"])
+    grid = torch.from_numpy(augment.draw(plan, np.random.default_rng(0))["positive_grid"])
     views = {"anchor": torch.zeros(2_000, 98, 64), "positive": torch.zeros(2_000, 98, 64)}
-    mask = augment.augment_features(views, {"grid": grid})["positive"].exp()
+    mask = augment.augment_features(views, {"positive_grid": grid})["positive"].exp()
     assert mask.median().item() == pytest.approx(0.25, abs=0.01)
 
 
