@@ -47,11 +47,13 @@ RESULTS: Mapping[str, Sequence[str]] = {
     ],
     "push": ["mscol_cli.push.workflow:PushResult"],
     "recipes": ["docs.schema:titles"],
+    "recipes show": ["docs.schema:configurations"],
     "report": ["mscol_cli.report.workflow:ReportResult"],
     "reproduce": [
         "mscol_cli.study.workflow:ReproduceResult",
         "[]mscol_cli.study.plan:PlannedStage",
         "docs.schema:titles",
+        "docs.schema:configurations",
     ],
     "runs compare": ["mscol_cli.runs.listing:Comparison"],
     "runs ls": ["[]mscol_cli.runs.listing:RunSummary"],

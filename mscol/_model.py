@@ -233,8 +233,12 @@ class Model:
 
             yield from embed_files(network, paths, device=device, decode=decode)
         else:
-            clip = Clip("the waveform", as_mono(audio, sample_rate, self.sample_rate))
-            yield from embed_clips(network, [clip], device=device)
+            try:
+                clip = Clip("the waveform", as_mono(audio, sample_rate, self.sample_rate))
+            except BadInputError as error:
+                yield error
+            else:
+                yield from embed_clips(network, [clip], device=device)
 
     def _row(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mscol_cli import __version__
-from mscol_cli.commands.shared import Json
+from mscol_cli.commands.shared import Json, calls_another
 from mscol_cli.commands.terminal import print_error, print_folded, print_json, print_table
 from mscol_cli.engine.references import MINI, bundled_info
 from mscol_cli.errors import UsageError
@@ -25,7 +25,7 @@ def overview(context: typer.Context, json: Json = False) -> None:
     load."""
     from mscol_cli.host import load_registry
 
-    if context.invoked_subcommand is not None:
+    if calls_another(context, json):
         return
     registry = load_registry()
     if json:

@@ -9,8 +9,8 @@ import typer
 
 from mscol_cli.commands.options import with_request
 from mscol_cli.commands.progress import TerminalProgress
-from mscol_cli.commands.shared import Json
-from mscol_cli.commands.terminal import print_lines, print_result, print_titles, redirect_prints
+from mscol_cli.commands.shared import Json, print_configurations
+from mscol_cli.commands.terminal import print_result, print_titles, redirect_prints
 from mscol_cli.study.request import ReproduceRequest
 from mscol_cli.system.units import format_duration
 
@@ -44,7 +44,7 @@ def reproduce(
         print_titles(workflow.bundled_studies(), json)
         return
     if show:
-        print_lines(workflow.study_text(request.study).rstrip())
+        print_configurations([workflow.study_text(request.study)], json)
         return
     if dry_run:
         _plan(request, json)

@@ -10,7 +10,7 @@ import typer
 from mscol_cli.commands.json_output import remember_command
 from mscol_cli.commands.terminal import print_json, print_lines
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.errors import PartialFailure
+from mscol_cli.errors import PartialFailure, UsageError
 from mscol_cli.system.units import counted
 
 Json = Annotated[
@@ -25,6 +25,15 @@ DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print the configuration as TOML, and stop."),
 ]
+
+
+def calls_another(context: typer.Context, json: bool) -> bool:
+    """Whether a group of commands was called with one of them. Raises UsageError if `--json` comes
+    before its name."""
+    name = context.invoked_subcommand
+    if name is not None and json:
+        raise UsageError(f"--json is before {name}: put it behind.")
+    return name is not None
 
 
 def format_done_before(inputs: int) -> str:

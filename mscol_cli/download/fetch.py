@@ -58,15 +58,20 @@ def fetch_files(
     progress = progress or Silent()
     missing = [file for file in files if not (folder / file.name).exists()]
     if missing and (offline or is_offline()):
-        raise MissingDataError(
-            f"{folder / missing[0].name} does not exist and cannot be downloaded offline: run"
-            f" 'mscol download {collection.name}' on a machine with a network and copy the folder"
-        )
+        raise missing_offline(collection, folder / missing[0].name)
     if missing:
         size = format_bytes(sum(file.about for file in missing))
         progress.note(f"downloading {collection.title}, {size}, to {folder}")
         progress.note(f"licence: {collection.licence} ({collection.licence_from})")
     return [_fetch_file(collection, file, folder, progress) for file in files]
+
+
+def missing_offline(collection: Collection, path: Path) -> MissingDataError:
+    """The error for a file of a collection that is to be downloaded offline."""
+    return MissingDataError(
+        f"{path} does not exist and cannot be downloaded offline: run"
+        f" 'mscol download {collection.name}' on a machine with a network and copy the folder"
+    )
 
 
 def _fetch_file(collection: Collection, file: RemoteFile, folder: Path, progress: Progress) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.download.fetch import MIRROR, addresses, fetch
+from mscol_cli.download.fetch import MIRROR, addresses, fetch, is_offline, missing_offline
 from mscol_cli.download.folder import default_folder, download_lock
 from mscol_cli.download.plan import Plan, make_plan
 from mscol_cli.download.record import Record
@@ -83,7 +83,8 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
 
     Raises:
         UsageError: The collection does not exist, a setting is invalid, or a file has no hash.
-        MissingDataError: A file is not available, or differs from the published one.
+        MissingDataError: A file is not available, differs from the published one, or is missing
+            offline.
         MscolError: The disk is too small, or an archive is refused.
         Interrupted: Stopped by Ctrl-C; the same command resumes.
     """
@@ -94,6 +95,8 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
     plan = make_plan(collection, folder, record)
     _announce(collection, plan, folder, progress)
     _refuse_without_hash(plan)
+    if plan.missing and is_offline() and not request.dry_run:
+        raise missing_offline(collection, folder / plan.missing[0].name)
     require_space(plan.disk, folder, collection.name)
     if not request.dry_run:
         with resumable(f"downloads are kept in {folder}"), download_lock(folder, progress):

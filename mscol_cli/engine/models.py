@@ -237,12 +237,17 @@ def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
     An encoder without weights has its own name, as in `logmel`.
     """
     encoder = build_encoder(part, seed)
-    options = sorted(asdict(part.options).items())
-    key = f"untrained {part.name} {part.entry.version} {options} {seed}"
-    digest = hashlib.sha256(key.encode()).hexdigest()
+    digest = untrained_hash(part, seed)
     info = {"encoder": describe_part(part)}
     name = f"{UNTRAINED}-{part.name}" if any(True for _ in encoder.parameters()) else part.name
     return Model(encoder.eval().to(device), name, digest, 0, info, None, device)
+
+
+def untrained_hash(part: Part, seed: int = 0) -> str:
+    """Hash that stands for the initial weights of an encoder, hex."""
+    options = sorted(asdict(part.options).items())
+    key = f"untrained {part.name} {part.entry.version} {options} {seed}"
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:

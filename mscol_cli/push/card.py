@@ -10,7 +10,7 @@ from mscol_cli.contracts.options import options_of
 from mscol_cli.hub.names import PREFIX
 from mscol_cli.pages.page import Block, Commands, Page, Section, Table, Text
 from mscol_cli.pages.render import page_markdown
-from mscol_cli.probe.result import ProbeResult
+from mscol_cli.probe.result import ProbeResult, ScoredSet
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs.published import DATA
 from mscol_cli.runs.settings import flat_settings, software_of
@@ -64,14 +64,17 @@ def _front_matter(content: CardContent, name: str) -> str:
 
     results = [
         EvalResult(
-            task_type="audio-classification",
+            task_type="feature-extraction" if probe.is_retrieval else "audio-classification",
             dataset_type=probe.task,
-            dataset_name=f"{probe.task}, {test_set.name}",
+            dataset_name=f"{_settings_name(probe)}, {test_set.name}",
+            # Results of one task, configuration and split would share a name.
+            dataset_config=_settings_name(probe),
+            dataset_split=test_set.name,
             metric_type=metric,
-            metric_name=f"{metric} (shallow classifier on the frozen encoder)",
+            metric_name=f"{metric} ({_method(probe)})",
             metric_value=round(score.value, 4),
         )
-        for probe in content.probes
+        for probe in _distinct(content.probes)
         if not probe.protocol.get("finetune")
         for test_set in probe.test_sets
         for metric, score in test_set.metrics.items()
@@ -86,6 +89,27 @@ def _front_matter(content: CardContent, name: str) -> str:
     )
     text: str = data.to_yaml()
     return text.strip()
+
+
+def _settings_name(probe: ProbeResult) -> str:
+    """The task, with the settings that differ from its own: the name of the result's folder."""
+    return probe.folder.name or probe.task
+
+
+def _method(probe: ProbeResult) -> str:
+    if probe.is_retrieval:
+        return "retrieval of stems by the similarity of vectors"
+    return "shallow classifier on the frozen encoder"
+
+
+def _distinct(probes: Sequence[ProbeResult]) -> Iterator[ProbeResult]:
+    """Yield results without those that repeat an earlier one's scores, as with fewer labels."""
+    seen: list[tuple[str, Sequence[ScoredSet]]] = []
+    for probe in sorted(probes, key=lambda probe: len(_settings_name(probe))):
+        scores = probe.task, probe.test_sets
+        if scores not in seen:
+            seen.append(scores)
+            yield probe
 
 
 def _lead(content: CardContent) -> str:
@@ -150,26 +174,32 @@ def _scores(probes: Sequence[ProbeResult]) -> Iterator[Block]:
     if not probes:
         yield Text("This model has not been probed.")
         return
-    header = ("task", "test clips", "metric", "score", "95 % interval", "encoder", "classifiers")
+    header = ("task", "test set", "metric", "score", "95 % interval", "encoder", "classifiers")
     rows = [
         (
-            probe.task,
+            _settings_name(probe),
             test_set.title,
             metric,
             f"{score.value:.4f}",
             f"{score.low:.4f} to {score.high:.4f}",
             "fine-tuned" if probe.protocol.get("finetune") else "frozen",
-            str(probe.seeds),
+            str(probe.seeds) if probe.seeds else "-",
         )
-        for probe in probes
+        for probe in _distinct(probes)
         for test_set in probe.test_sets
         for metric, score in test_set.metrics.items()
     ]
-    yield Text(
-        "Shallow classifiers on the vectors of labelled clips, chosen on validation. The intervals"
-        " are bootstrap intervals over test clips; they do not include the variation between"
-        " pre-training seeds."
-    )
+    if any(not probe.is_retrieval for probe in probes):
+        yield Text(
+            "Shallow classifiers on the vectors of labelled clips, chosen on validation. Their"
+            " intervals are bootstrap intervals over test clips; they do not include the variation"
+            " between pre-training seeds."
+        )
+    if any(probe.is_retrieval for probe in probes):
+        yield Text(
+            "Stems are retrieved by the similarity of vectors, without labels or classifiers. These"
+            " intervals are bootstrap intervals over tracks."
+        )
     yield Table("", header, rows, numbers=False)
     notes = [f"{probe.task}: {note}." for probe in probes for note in probe.notes]
     yield from map(Text, dict.fromkeys(notes))

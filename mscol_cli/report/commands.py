@@ -8,16 +8,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.engine.models import untrained_hash
 from mscol_cli.engine.references import UNTRAINED
 from mscol_cli.errors import MscolError
-from mscol_cli.host import Registry, load_registry
+from mscol_cli.host import Registry, find_part, load_registry
 from mscol_cli.pages.page import Commands, Section, Text
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult
 from mscol_cli.probe.settings import resolve_settings
 from mscol_cli.report.material import FoundProbe, FoundRun, Material
-from mscol_cli.runs.layout import RECIPE
+from mscol_cli.runs.layout import RECIPE, find_named
 from mscol_cli.store import StoreHeader
+from mscol_cli.system.files import absolute_path, relative_to_here
 from mscol_cli.system.values import differences
 
 HEADING = "Commands to reproduce it"
@@ -93,7 +95,8 @@ def _again(run: FoundRun) -> Path:
 
 def _probe(probe: FoundProbe, registry: Registry) -> str:
     result = probe.result
-    words: list[object] = ["probe", result.task, "--data", result.data, *_model(probe)]
+    data = _located(result.data, result.folder)
+    words: list[object] = ["probe", result.task, "--data", data, *_model(probe, registry)]
     words += ["--recipe", result.recipe] if result.recipe else []
     words += ["--seeds", result.seeds] if result.seeds else []
     for option, name, value in _changed(result, registry):
@@ -109,7 +112,17 @@ def _probe(probe: FoundProbe, registry: Registry) -> str:
 
 def _stems(result: ProbeResult) -> Path | None:
     """The store of a result's scores by source."""
-    return None if result.attribution is None else Path(result.attribution.store)
+    if result.attribution is None:
+        return None
+    return _located(result.attribution.store, result.folder)
+
+
+def _located(recorded: str, folder: Path) -> Path:
+    """A path that a probe recorded, relative to where it ran: the nearest folder around its result
+    that has this path."""
+    places = (parent / recorded for parent in absolute_path(folder).parents)
+    found = next((place for place in places if place.exists()), Path(recorded))
+    return found if Path(recorded).is_absolute() else relative_to_here(found)
 
 
 def _corruptions(result: ProbeResult) -> Iterator[str]:
@@ -122,13 +135,25 @@ def _corruptions(result: ProbeResult) -> Iterator[str]:
         yield f"--{kind}={','.join(of_kind)}"
 
 
-def _model(probe: FoundProbe) -> list[object]:
+def _model(probe: FoundProbe, registry: Registry) -> list[object]:
     if probe.run is not None:
         return ["--model", _again(probe.run)]
-    untrained, _, encoder = probe.model.partition("-")
+    name = probe.reference
+    untrained, _, encoder = name.partition("-")
     if untrained == UNTRAINED and encoder:
-        return ["--model", untrained, "--encoder", encoder]
-    return ["--model", probe.model]
+        return ["--model", untrained, *_encoder(encoder, probe.result.model_hash, registry)]
+    run, _, step = name.rpartition("@")
+    folder = find_named(run) if run and step.isdecimal() else None
+    return ["--model", name if folder is None else folder]
+
+
+def _encoder(name: str, model_hash: str, registry: Registry) -> list[object]:
+    """The option of an untrained encoder; none if it was built as that of the latest run."""
+    try:
+        default = untrained_hash(find_part(registry, "encoder", name))
+    except MscolError:
+        return ["--encoder", name]
+    return ["--encoder", name] if model_hash == default else []
 
 
 def _changed(result: ProbeResult, registry: Registry) -> Iterator[tuple[str, str, Any]]:

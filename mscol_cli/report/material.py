@@ -20,6 +20,7 @@ from mscol_cli.system.json_files import INVALID
 
 T = TypeVar("T")
 Failures = list[tuple[str, str]]
+HASH_DIGITS = 6
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -47,10 +48,12 @@ class FoundProbe:
     Attributes:
         result: The result, with the display name of its model.
         run: The run of the model; None for a model without a run.
+        reference: Name of the model as recorded.
     """
 
     result: ProbeResult
     run: FoundRun | None
+    reference: str
 
     @property
     def model(self) -> str:
@@ -155,7 +158,7 @@ def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Materia
     known = {probe.result.folder.resolve() for probe in results}
     others = [folder for folder in _unique(other) if folder.resolve() not in known]
     results += _readable(others, _read_probe, failures)
-    return Material(runs, results, failures)
+    return Material(runs, list(_told_apart(results)), failures)
 
 
 def _runs_in(path: Path) -> list[Path]:
@@ -226,10 +229,24 @@ def _read_run(folder: Path, label: str) -> FoundRun:
 
 def _read_probe(folder: Path, run: FoundRun | None = None) -> FoundProbe:
     result = read(folder)
-    if run is not None and "@" in result.model:
+    recorded = result.model
+    if run is not None and "@" in recorded:
         # The label of the run in the report, and the step of the probed checkpoint.
-        result = replace(result, model=f"{run.label}@{result.model.rpartition('@')[2]}")
-    return FoundProbe(result, run)
+        result = replace(result, model=f"{run.label}@{recorded.rpartition('@')[2]}")
+    return FoundProbe(result, run, recorded)
+
+
+def _told_apart(probes: Sequence[FoundProbe]) -> Iterator[FoundProbe]:
+    """Yield results in which models of the same name have the start of their hash, too."""
+    hashes: dict[str, set[str]] = {}
+    for probe in probes:
+        hashes.setdefault(probe.model, set()).add(probe.result.model_hash)
+    for probe in probes:
+        if len(hashes[probe.model]) > 1:
+            name = f"{probe.model} ({probe.result.model_hash[:HASH_DIGITS]})"
+            yield replace(probe, result=replace(probe.result, model=name))
+        else:
+            yield probe
 
 
 def group_probes(probes: Sequence[FoundProbe]) -> list[Group]:

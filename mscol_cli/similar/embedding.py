@@ -52,8 +52,12 @@ class QueryEmbedder:
             model, encoder = self._reference, None
             if model == UNTRAINED:
                 encoder = header.encoder
+        registry = load_registry()
         try:
-            loaded = resolve_model(model, encoder, load_registry(), self._device)
+            loaded = resolve_model(model, encoder, registry, self._device)
+            if model == UNTRAINED and loaded.hash != header.model_hash:
+                # Without --encoder it has the seed and the options of the latest run.
+                loaded = resolve_model(model, None, registry, self._device)
         except MissingDataError as error:
             reason = str(error).rstrip(".")
             raise MissingDataError(

@@ -101,6 +101,9 @@ def test_a_bad_file_gets_nan_on_request_and_a_warning(
     with pytest.warns(mscol.MscolWarning):
         (windows,) = model.embed([bad], windows=True, errors="nan")
     assert windows.vectors.shape == (0, model.dim)
+    with pytest.warns(mscol.MscolWarning, match="skipped the waveform"):
+        vector = model.embed(np.full(16_000, np.nan, np.float32), 16_000, errors="nan")
+    assert np.isnan(vector).all()
 
 
 @pytest.mark.parametrize(

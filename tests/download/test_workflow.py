@@ -33,6 +33,25 @@ def killed(*_: object) -> None:
 MUSIC = random.Random(0).randbytes(1_000_000)
 
 
+def test_offline_nothing_is_downloaded_and_what_is_there_is_unpacked(
+    mscol: Command,
+    server: Server,
+    offer: Offer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    archive = make_zip({"0/a.mp3": MUSIC})
+    offer(mine=[remote(server, "clips.zip", archive, unpack="zip")])
+    monkeypatch.setenv("MSCOL_OFFLINE", "1")
+    assert mscol("download", "mine") == 4
+    assert "cannot be downloaded offline" in capsys.readouterr().err
+    assert server.requests == []
+    Path("data/mine").mkdir(parents=True, exist_ok=True)
+    Path("data/mine/clips.zip").write_bytes(archive)
+    assert mscol("download", "mine") == 0
+    assert Path("data/mine/0/a.mp3").read_bytes() == MUSIC
+
+
 def test_a_collection_is_fetched_and_unpacked_as_the_table_says(
     mscol: Command, server: Server, offer: Offer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -56,7 +56,9 @@ def test_every_command_with_json_has_a_schema() -> None:
         ("plugins",),
         ("plugins", "show", "mini"),
         ("recipes",),
+        ("recipes", "show", "smc23"),
         ("reproduce",),
+        ("reproduce", "sources", "--show"),
         ("download",),
         ("download", "umxse", "--dry-run"),
         ("cache", "ls"),
@@ -123,6 +125,7 @@ def test_work_conforms(
     [
         (("embed", "none.wav", "--model", "mini"), 4, "none.wav"),
         (("runs", "show", "none"), 4, "none is not a run"),
+        (("recipes", "--json", "show", "smc23"), 2, "--json is before show: put it behind."),
         (("separate", "--nonsense"), 2, "--nonsense"),
         (("nonsense",), 2, "nonsense"),
     ],

@@ -402,6 +402,29 @@ def test_the_card_states_scores_data_and_licence_without_paths(
         assert path not in Path("out/config.json").read_text()
 
 
+def test_the_card_tells_settings_and_methods_apart(mscol: Command, run: Path) -> None:
+    def test_sets(value: float) -> list[object]:
+        score = {"value": value, "low": 0.2, "high": 0.9, "std_over_seeds": 0.0, "per_seed": []}
+        return [{"name": "test", "clips": 7, "metrics": {"accuracy": score}}]
+
+    add_probe(run, "nsynth", test_sets=test_sets(0.8))
+    add_probe(run, "nsynth-hidden=8", task="nsynth", test_sets=test_sets(0.3))
+    add_probe(run, "nsynth-labels=0.1", task="nsynth", test_sets=test_sets(0.8))
+    add_probe(run, "stems", seeds=0, test_sets=test_sets(0.4))
+    dry = ["--license", "mit", "--dry-run", "-o", "out"]
+    assert mscol("push", run, f"hf:{NAME}", *dry) == 0
+    _, front, body = Path("out/README.md").read_text().split("---\n", 2)
+    results = yaml.safe_load(front)["model-index"][0]["results"]
+    names = {result["dataset"]["name"]: result["metrics"][0]["name"] for result in results}
+    assert names == {
+        "stems, test": "accuracy (retrieval of stems by the similarity of vectors)",
+        "nsynth, test": "accuracy (shallow classifier on the frozen encoder)",
+        "nsynth-hidden=8, test": "accuracy (shallow classifier on the frozen encoder)",
+    }
+    assert "| nsynth-hidden=8 | test (7 clips) | accuracy | 0.3000 " in body
+    assert "without labels or classifiers" in body
+
+
 def edit(run: Path, **changes: object) -> None:
     """Change the settings of the run's checkpoint; None deletes one."""
     (path,) = (run / "checkpoints").glob("step-*/run.json")

@@ -38,7 +38,7 @@ def probed(folder: Path, model: str, right: int, run: FoundRun | None = None) ->
     result = ProbeResult(
         "fma", test_sets=[tested], folder=folder / model, **settings, **made, **sizes
     )
-    return FoundProbe(result, run)
+    return FoundProbe(result, run, result.model)
 
 
 def trained(seed: int, **more: Any) -> FoundRun:

@@ -93,6 +93,18 @@ def test_another_file_is_embedded_with_the_model_of_the_folder(
     assert best["start_s"] is None
 
 
+def test_an_untrained_model_with_the_options_of_another_is_found(
+    mscol: Command, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Without runs, `untrained` has the seed and the level of the bundled model.
+    assert mscol("embed", made / "music", "--model", "untrained", "-o", "v") == 0
+    capsys.readouterr()
+    louder = write_audio(tmp_path / "louder.wav", 0.5 * tones(SECONDS[2], seed=2))
+    for options in ([], ["--model", "untrained"]):
+        (answer,) = neighbours(mscol, capsys, louder, "--in", "v", *options)
+        assert answer["neighbours"][0]["id"] == NAMES[2]
+
+
 def test_a_changed_file_is_embedded_and_is_still_not_its_own_neighbour(
     mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
