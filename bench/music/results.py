@@ -109,8 +109,9 @@ def page(rows: Rows, points: Sequence[Point] = ()) -> Iterator[str]:
     yield from _settings(rows, listed)
     yield "\n## Scores\n"
     yield (
-        "Means over the seeds of pre-training; 95 % intervals over test clips and seeds together"
-        " (over clips alone for one seed)."
+        "Means over the seeds of pre-training. The 95 % intervals are over test clips and seeds:"
+        " resamples draw whole families of grooves, instruments and songs, and add the error of a"
+        " mean over so many seeds, with the standard deviation over seeds of all rows together."
     )
     yield ""
     yield from _scores(rows, names)

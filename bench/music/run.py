@@ -96,7 +96,7 @@ def link_data(data: Path, music: Path) -> None:
     """Link the music and the tasks into the folder that the study reads."""
     data.mkdir(parents=True, exist_ok=True)
     for name, target in DATA.items():
-        if not (data / name).exists():
+        if not (data / name).exists() and not (data / name).is_symlink():
             (data / name).symlink_to(Path(os.path.relpath(music / target, data)))
 
 

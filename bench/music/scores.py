@@ -1,9 +1,13 @@
-"""Scores of the rows of the study, over test clips and seeds of pre-training together."""
+"""Scores of the rows of the study, over test clips and seeds of pre-training together.
+
+Few rows have more than three seeds, too few to estimate the spread over seeds of a row alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -31,23 +35,54 @@ class Pooled:
         return float(np.mean(scores)) if scores else None
 
 
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviations over seeds of pre-training, pooled over rows, by score and by source."""
+
+    scores: Mapping[Key, float]
+    tags: Mapping[str, float]
+
+
 def pool_rows(runs: Iterable[Run]) -> dict[str, Pooled]:
     """Rows by name."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(run.row, []).append(run)
-    return {name: _pooled(name, of_row) for name, of_row in found.items()}
+    rows = [*found.values()]
+    scores = {key: None for run in chain(*rows) for key in run.scores}
+    tags = {source: None for run in chain(*rows) for source in run.tags}
+    spread = Spread(
+        {key: _deviation([[run.scores.get(key) for run in row] for row in rows]) for key in scores},
+        {one: _deviation([[run.tags.get(one) for run in row] for row in rows]) for one in tags},
+    )
+    return {name: _pooled(name, of_row, spread) for name, of_row in found.items()}
 
 
-def pool(runs: Sequence[Resampled], random_seed: int = 0) -> Resampled:
-    """Pool a score of several runs. Every resample draws clips, the same for all rows, and runs.
+def pool(runs: Sequence[Resampled], deviation: float, random_seed: int = 0) -> Resampled:
+    """Pool a score of several runs.
 
-    With one run, the spread over runs is not included.
+    Every resample draws clips, the same for all rows, and the error of a mean over so many seeds.
+
+    Args:
+        runs: The score of each run.
+        deviation: Standard deviation over seeds.
+        random_seed: Seed of the errors.
     """
-    draws = np.stack([resampled.draws for resampled in runs])
-    drawn = np.random.default_rng(random_seed).integers(len(runs), size=draws.shape)
-    mixed = np.take_along_axis(draws, drawn, axis=0).mean(axis=0)
-    return Resampled(float(np.mean([resampled.value for resampled in runs])), mixed)
+    draws = np.mean([resampled.draws for resampled in runs], axis=0)
+    error = deviation / np.sqrt(len(runs))
+    noise = np.random.default_rng(random_seed).normal(0, error, len(draws))
+    return Resampled(float(np.mean([resampled.value for resampled in runs])), draws + noise)
+
+
+def _deviation(rows: Iterable[Sequence[Resampled | None]]) -> float:
+    """Standard deviation of a score over seeds, pooled over all rows with several."""
+    squares, freedom = 0.0, 0
+    for row in rows:
+        values = [one.value for one in row if one is not None]
+        if len(values) > 1:
+            squares += float(np.var(values)) * len(values)
+            freedom += len(values) - 1
+    return float(np.sqrt(squares / freedom)) if freedom else 0.0
 
 
 def compare(rows: Mapping[str, Pooled], first: str, second: str, key: Key) -> Difference | None:
@@ -58,12 +93,27 @@ def compare(rows: Mapping[str, Pooled], first: str, second: str, key: Key) -> Di
     return difference(one, other) if one and other else None
 
 
-def _pooled(name: str, runs: Sequence[Run]) -> Pooled:
-    seed = sum(name.encode())  # rows draw their runs independently of one another
+def _pooled(name: str, runs: Sequence[Run], spread: Spread) -> Pooled:
+    seed = sum(name.encode())  # the errors of rows are independent of one another
+    has_seeds = any(run.name != run.row for run in runs)  # `mini` is one encoder, not a row
     keys = {key: None for run in runs for key in run.scores}
     sources = {source: None for run in runs for source in run.tags}
     return Pooled(
         runs,
-        {key: pool([run.scores[key] for run in runs if key in run.scores], seed) for key in keys},
-        {one: pool([run.tags[one] for run in runs if one in run.tags], seed) for one in sources},
+        {
+            key: pool(
+                [run.scores[key] for run in runs if key in run.scores],
+                spread.scores[key] if has_seeds else 0.0,
+                seed,
+            )
+            for key in keys
+        },
+        {
+            source: pool(
+                [run.tags[source] for run in runs if source in run.tags],
+                spread.tags[source] if has_seeds else 0.0,
+                seed,
+            )
+            for source in sources
+        },
     )

@@ -5,9 +5,10 @@ Usage:
 
 FOLDER has a folder `data` with the music and the tasks of `python -m bench.music.build`. Each group
 of rows (see bench/music/rows.py) becomes a study of its own, `FOLDER/GROUP.toml`, which `mscol
-reproduce` runs in `FOLDER/GROUP`; it resumes. The number of updates follows from the budget and
-from the speed of this machine, measured on the first call, and stays the same afterwards.
-`--updates N` sets it. `--dry-run` prints the studies and how long they take.
+reproduce` runs in `FOLDER/GROUP`; it resumes, also with more rows or seeds. The number of updates
+follows from the budget and from the speed of this machine, measured on the first call, and stays
+the same afterwards. `--updates N` sets it. `--dry-run` prints the state of the stages, and writes
+nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +27,8 @@ import tomli_w
 
 from bench.music.rows import GROUPS, Row
 from mscol_cli.app import run as mscol
-from mscol_cli.recipes.recipe import read_toml
+from mscol_cli.study.plan import STUDY
+from mscol_cli.system.json_files import read_json
 
 RECIPE = Path(__file__).with_name("recipe.toml")
 ROWS = [row.name for group in GROUPS.values() for row in group]
@@ -46,20 +48,35 @@ STORES: dict[str, dict[str, object]] = {
 def main(arguments: list[str] | None = None) -> None:
     """Write and run the studies."""
     args = read_arguments(arguments)
+    groups = {group: chosen for group in args.groups if (chosen := of_names(group, args.rows))}
+    rows = [row for chosen in groups.values() for row in chosen]
+    count = args.seeds * sum(row.trained for row in rows)
+    known = known_updates(args.folder)
+    if known and args.updates not in (None, known):
+        raise SystemExit(f"{args.folder} was begun with {known:,} updates: choose another folder")
+    if args.dry_run:
+        _dry_run(args.folder, groups, count, args.updates or known)
+        return
     args.folder.mkdir(parents=True, exist_ok=True)
     os.chdir(args.folder)
     shutil.copy(RECIPE, "recipe.toml")
-    groups = {group: chosen for group in args.groups if (chosen := of_names(group, args.rows))}
-    rows = [row for chosen in groups.values() for row in chosen]
-    updates = args.updates or known_updates() or affordable(rows, args.seeds, args.budget)
-    count = args.seeds * sum(row.trained for row in rows)
+    updates = args.updates or known or affordable(rows, args.seeds, args.budget)
     print(f"{count} runs of {updates:,} updates of {BATCH} pairs", file=sys.stderr)
     for group, chosen in groups.items():
         path = Path(f"{group}.toml")
         path.write_text(study_text(group, chosen, updates, args.seeds), encoding="utf-8")
-        dry = ["--dry-run"] if args.dry_run else ["--keep-going"]
-        if code := mscol(["reproduce", str(path), "-o", group, *dry]):
+        if code := mscol(["reproduce", str(path), "-o", group, "--keep-going"]):
             raise SystemExit(code)
+
+
+def _dry_run(folder: Path, groups: Iterable[str], count: int, updates: int | None) -> None:
+    amount = f"{updates:,} updates" if updates else "updates as many as the budget allows,"
+    print(f"{count} runs of {amount} of {BATCH} pairs", file=sys.stderr)
+    begun = [group for group in groups if (folder / f"{group}.toml").exists()]
+    if begun:
+        os.chdir(folder)
+    for group in begun:
+        mscol(["reproduce", f"{group}.toml", "-o", group, "--dry-run"])
 
 
 def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -80,12 +97,12 @@ def of_names(group: str, names: Sequence[str]) -> list[Row]:
     return [row for row in GROUPS[group] if row.name in names]
 
 
-def known_updates() -> int | None:
-    """Training steps of the studies that were begun before; None if there are none."""
-    for path in map(Path, (f"{group}.toml" for group in GROUPS)):
+def known_updates(folder: Path) -> int | None:
+    """Training steps of the studies that were begun in a folder; None if there are none."""
+    for path in (folder / group / STUDY for group in GROUPS):
         if path.exists():
-            steps = [run["steps"] for run in read_toml(path, "")[1]["runs"].values()]
-            return int(max(steps))
+            runs = read_json(path, "study")["study"]["runs"]
+            return max((run["steps"] for run in runs.values()), default=0) or None
     return None
 
 

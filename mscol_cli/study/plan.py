@@ -151,7 +151,7 @@ def _with_recipe(part: Part, recipe: str | None) -> Part:
 
 
 def check_record(folder: Path, study: Study, begun: bool) -> None:
-    """Check that a folder belongs to a study.
+    """Check that a folder belongs to a study. Runs and stores may be added or left out.
 
     Raises:
         UsageError: The study has changed since its first stage began; the message has the changes.
@@ -165,13 +165,22 @@ def check_record(folder: Path, study: Study, begun: bool) -> None:
     changed = [
         f"{name} was {_value(old)}, now {_value(new)}"
         for name, old, new in differences(recorded, study.content)
-        if name not in WORDS
+        if name not in WORDS and _is_in_both(name, recorded, study.content)
     ]
     if changed and begun:
         raise UsageError(
             f"{folder} belongs to another study: {'; '.join(changed)}. Undo the change, or"
             " choose another -o."
         )
+
+
+def _is_in_both(name: str, *contents: Mapping[str, Any]) -> bool:
+    """False for a setting of a run or a store that only one of the contents has."""
+    table, _, rest = name.partition(".")
+    if table not in ("runs", "stores"):
+        return True
+    part = rest.rpartition(".")[0]
+    return all(part in content.get(table, {}) for content in contents)
 
 
 def write_record(folder: Path, study: Study) -> None:

@@ -48,7 +48,8 @@ class PretrainStage(Stage):
         checkpoint = latest_checkpoint(self.folder)
         step, steps = checkpoint.step if checkpoint else 0, info["training"]["steps"]
         note = f"{step:,} of {steps:,} updates{_stopped(self.folder)}"
-        return Status("done" if step >= steps else "resume", note)
+        # A run of 0 steps has a checkpoint, too: of the initial weights.
+        return Status("done" if checkpoint and step >= steps else "resume", note)
 
     def command(self) -> list[str]:
         """Command that starts or resumes the run."""

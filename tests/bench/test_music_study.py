@@ -1,20 +1,25 @@
 """bench/music: the study of rows and seeds, and intervals over clips and seeds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.music import build
+from bench.music import build, study
 from bench.music.rows import GROUPS
 from bench.music.run import DATA, STEMS, main
-from bench.music.scores import pool
+from bench.music.runs import Run, rescore
+from bench.music.scores import pool_rows
 from bench.music.study import study_text
 from mscol_cli.probe.bootstrap import Resampled
+from mscol_cli.probe.scores import ClipScores
 from mscol_cli.study.file import read_study
 from mscol_cli.study.plan import study_stages
 from mscol_cli.study.stages import ComputeOptions, StudyPaths
 from mscol_cli.synthetic import Collection
+
+KEY = ("nsynth", "test", "accuracy")
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -35,13 +40,36 @@ def test_every_row_has_settings_that_pretrain_takes(group: str, tmp_path: Path) 
             assert settings.encoder.options.level == "rms"
 
 
-def test_the_interval_of_several_runs_includes_their_spread() -> None:
-    runs = [Resampled(value, np.full(1000, value)) for value in (0.4, 0.6)]
-    low, high = pool(runs).interval()
-    assert pool(runs).value == pytest.approx(0.5)
-    assert low == pytest.approx(0.4, abs=0.02)
-    assert high == pytest.approx(0.6, abs=0.02)
-    assert pool(runs[:1]).interval() == pytest.approx((0.4, 0.4))
+def test_intervals_include_the_spread_over_seeds_of_all_rows() -> None:
+    def run(name: str, value: float) -> Run:
+        return Run(name, scores={KEY: Resampled(value, np.full(4000, value))})
+
+    values = {"cola": (0.4, 0.44), "msa": (0.5, 0.54, 0.58), "mws": (0.6,)}
+    runs = [
+        run(f"{row}-{seed}", value) for row, of in values.items() for seed, value in enumerate(of)
+    ]
+    rows = pool_rows([*runs, run("mini", 0.7)])
+    deviation = np.sqrt((2 * 0.02**2 + 2 * 0.04**2) / (1 + 2))  # squares over degrees of freedom
+    for row, of in values.items():
+        low, high = rows[row].scores[KEY].interval()
+        assert rows[row].scores[KEY].value == pytest.approx(np.mean(of))
+        assert high - low == pytest.approx(2 * 1.96 * deviation / np.sqrt(len(of)), rel=0.1)
+    assert rows["mini"].scores[KEY].interval() == pytest.approx((0.7, 0.7))
+
+
+def test_families_of_grooves_are_drawn_as_a_whole() -> None:
+    rng = np.random.default_rng(0)
+    scores = np.repeat(rng.random((1, 20, 2)), 10, axis=1)  # ten equal clips of each family
+    targets = np.repeat(np.eye(2, dtype=bool)[rng.integers(2, size=20)], 10, axis=0)
+    names = [str(clip) for clip in range(200)]
+    everything = {"test": np.ones(200, bool)}
+    clips = ClipScores(names, ("a", "b"), scores, targets, everything, {})
+    families = replace(clips, groups=[str(clip // 10) for clip in range(200)])
+    widths = [
+        np.ptp(rescore(one, "test", ["accuracy"])["accuracy"].interval())
+        for one in (clips, families)
+    ]
+    assert widths[1] == pytest.approx(np.sqrt(10) * widths[0], rel=0.2)
 
 
 def test_a_dry_run_says_what_it_takes_and_does_nothing(
@@ -70,9 +98,11 @@ def test_one_command_runs_a_study_and_its_results_compare_rows(
     (folder / "music" / STEMS).symlink_to(collection.stems)
     built: list[str] = []
     monkeypatch.setattr(build, "main", lambda arguments: built.append(arguments[0]))
-    (folder / "main.toml").write_text(study_text("main", GROUPS["main"], updates=2, seeds=2))
     monkeypatch.chdir(tmp_path)
-    main([str(folder), "--groups", "main", "--rows", "untrained", "cola", "msa", "--seeds", "2"])
+    rows = ["--rows", "untrained", "cola", "msa", "--seeds", "2"]
+    main([str(folder), "--groups", "main", *rows, "--updates", "2"])
+    with pytest.raises(SystemExit, match="was begun with 2 updates"):
+        study.main([str(folder), "--groups", "main", "--updates", "3"])
     assert built == ["recorded", "rendered", "tasks"]
     text = (folder / "RESULTS.md").read_text()
     assert "| untrained | initial weights | - | 2 | 0 | - |" in text

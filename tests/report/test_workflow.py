@@ -120,27 +120,19 @@ def test_the_commands_on_the_page_make_the_same_weights_and_scores(
 
 
 @pytest.mark.slow
-def test_commands_of_a_study_elsewhere_name_its_data(
+def test_models_of_one_name_are_told_apart_and_commands_name_the_data_of_a_study_elsewhere(
     mscol: Command, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(study / "runs/first" / PROBE, study / "found")
-    monkeypatch.chdir(study.parent)
-    options = ["--neighbours", 0, "--no-audio", "-o", "report"]
-    assert mscol("report", "study", "--probes", "study/found", *options) == 0
-    probes = [line for line in pages()[1].splitlines() if line.startswith("mscol probe ")]
-    assert all(" --data study/data/folder " in line for line in probes)
-
-
-@pytest.mark.slow
-def test_models_of_one_name_are_told_apart(mscol: Command, study: Path) -> None:
-    shutil.copytree(study / "runs/first" / PROBE, study / "found")
     edit_json(study / "found/probe.json", model="untrained-small", model_hash="0a1b2c3d")
-    options = ["--neighbours", 0, "--no-audio", "-o", "report"]
-    probes = ["--probes", "found", "--probes", "probes"]
-    assert mscol("report", "runs/first", *probes, *options) == 0
+    monkeypatch.chdir(study.parent)
+    options = ["--probes", "study/found", "--neighbours", 0, "--no-audio", "-o", "report"]
+    assert mscol("report", "study", *options) == 0
     page = pages()[1]
     assert "untrained-small (0a1b2c)" in page
     assert len(set(re.findall(r"untrained-small \([0-9a-f]{6}\)", page))) == 2
+    probes = [line for line in page.splitlines() if line.startswith("mscol probe ")]
+    assert all(" --data study/data/folder " in line for line in probes)
 
 
 def _here(study: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,6 +187,27 @@ def test_a_study_that_has_changed_is_refused(
     assert re.search(r"runs\.first\.steps .*4\b.*6\b", error)
     assert re.search(r"untrained .*\['small'\].*\[\]", error)
     assert digests(Path("studies")) == before
+
+
+@pytest.mark.slow
+def test_runs_may_be_added_to_a_study(
+    mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = STUDY.partition("[runs.first]")[2].partition("[runs.second]")[0]
+    finished.write_text(f"{STUDY}[runs.third]{first.replace('steps = 4', 'steps = 0')}")
+    assert mscol("reproduce", finished, "--dry-run") == 0
+    assert re.search(r"\d+ to do +pretrain third", capsys.readouterr().out)
+    # A run of 0 steps that was killed before its checkpoint is not finished.
+    run = shutil.copytree(Path("studies/study/first"), Path("studies/study/third"), symlinks=True)
+    shutil.rmtree(run / "checkpoints")
+    edit_json(run / "run.json", training={**_training(run), "steps": 0})
+    assert mscol("reproduce", finished, "--dry-run") == 0
+    assert re.search(r"\d+ resume +pretrain third", capsys.readouterr().out)
+
+
+def _training(run: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads((run / "run.json").read_text())["training"]
+    return settings
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.music.rows import STEMS
-from bench.music.runs import TAGS, tagged
+from bench.music.runs import TAG_METRIC, TAG_SET, TAGS, rescore
 from bench.music.specialisation import specialisations
 from mscol_cli.probe.scores import ClipScores
 
@@ -18,8 +18,9 @@ def test_only_the_tags_of_the_source_count() -> None:
     scores[..., len(tags) :] = 0.5  # nothing is known about the others
     members = {"filtered": np.ones(40, dtype=bool)}
     clips = ClipScores([str(n) for n in range(40)], (*tags, *others), scores, targets, members, {})
-    assert tagged(clips, tags).value == pytest.approx(1.0)
-    assert tagged(clips, others).value == pytest.approx(0.5)
+    for some, expected in ((tags, 1.0), (others, 0.5)):
+        score = rescore(clips, TAG_SET, [TAG_METRIC], some)[TAG_METRIC]
+        assert score.value == pytest.approx(expected)
 
 
 def test_a_tag_belongs_to_one_source() -> None:
