@@ -151,7 +151,9 @@ def joint_table() -> Schema:
 def _part() -> Schema:
     text = {name: _plain(str) for name in ("kind", "name", "summary", "reference", "owner")}
     options = _list(_object({"name": _plain(str), "default": {}}))
-    return _object({**text, "version": {"type": ["string", "null"]}, "options": options})
+    version = {"type": ["string", "null"]}
+    both = {"options": options, "augmentation_options": options}
+    return _object({**text, "version": version, **both})
 
 
 def _result(command: str, name: str, definitions: Schema) -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from mscol_cli import __version__
 from mscol_cli.commands.shared import Json, calls_another
 from mscol_cli.commands.terminal import print_error, print_folded, print_json, print_table
+from mscol_cli.contracts.cards import ObjectiveCard
+from mscol_cli.contracts.options import NoOptions
 from mscol_cli.engine.references import MINI, bundled_info
 from mscol_cli.errors import UsageError
 
@@ -96,15 +99,28 @@ def _entry_as_json(entry: Entry) -> dict[str, Any]:
         "reference": entry.card.reference,
         "owner": entry.owner,
         "version": entry.version,
-        "options": [
-            {
-                "name": item.name,
-                "default": item.default,
-                **{key: value for key, value in item.metadata.items() if value is not None},
-            }
-            for item in fields(entry.card.options)
-        ],
+        "options": _options_as_json(entry.card.options),
+        "augmentation_options": _options_as_json(_augmentation_options(entry)),
     }
+
+
+def _options_as_json(options: type) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": item.name,
+            "default": item.default,
+            **{key: value for key, value in item.metadata.items() if value is not None},
+        }
+        for item in fields(options)
+    ]
+
+
+def _augmentation_options(entry: Entry) -> type:
+    """Options of an objective behind a plus, as in `msa+mws`; none of other parts."""
+    card = entry.card
+    if isinstance(card, ObjectiveCard) and card.augmentation is not None:
+        return card.augmentation_options
+    return NoOptions
 
 
 def _format_entry(entry: Entry) -> list[str]:
@@ -112,11 +128,18 @@ def _format_entry(entry: Entry) -> list[str]:
     lines = [f"{card.name}: {card.summary}", f"  {entry.kind} of {entry.owner} {entry.version}"]
     if card.reference:
         lines.append(f"  {card.reference}")
-    for item in fields(card.options):
+    lines += _format_options(card.options)
+    augmentation = _augmentation_options(entry)
+    if fields(augmentation):
+        lines += [f"  behind a plus, as in cola+{card.name}:", *_format_options(augmentation)]
+    return lines
+
+
+def _format_options(options: type) -> Iterator[str]:
+    for item in fields(options):
         value = item.default
         shown = ",".join(value) if isinstance(value, tuple) else value
-        lines.append(f"  {item.name}={shown}  {_help(item.metadata)}")
-    return lines
+        yield f"  {item.name}={shown}  {_help(item.metadata)}"
 
 
 def _help(metadata: Any) -> str:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mscol_cli.errors import UsageError
 from mscol_cli.system import distributed
 
 LANE = 512
@@ -100,14 +101,34 @@ class GlobalBatchNorm(_Replacement):
 
 
 def globalise_batch_norm(module: nn.Module, device: torch.device) -> nn.Module:
-    """Replace every batch normalisation by a synchronised one; parameter names do not change."""
+    """Replace every batch normalisation by a synchronised one; parameter names do not change.
+
+    A subclass with a forward pass of its own, such as one that transposes, stays as it is.
+
+    Raises:
+        UsageError: There is such a subclass, and several processes.
+    """
     kind = GlobalBatchNorm if device.type == "cpu" else GlobalBatchNormOnGpu
     for name, child in module.named_children():
-        if isinstance(child, nn.modules.batchnorm._BatchNorm):
-            setattr(module, name, kind(child))
-        else:
+        if not isinstance(child, nn.modules.batchnorm._BatchNorm):
             globalise_batch_norm(child, device)
+        elif _is_known(child):
+            setattr(module, name, kind(child))
+        elif distributed.world_size() > 1:
+            raise UsageError(
+                f"{type(child).__name__} changes torch's batch normalisation, and cannot be"
+                " synchronised between processes: train in one process."
+            )
     return module
+
+
+def _is_known(norm: nn.modules.batchnorm._BatchNorm) -> bool:
+    """Whether its replacement computes the same."""
+    kind = type(norm)
+    own = nn.modules.batchnorm._BatchNorm.forward, nn.SyncBatchNorm.forward
+    is_timms = kind.__module__.startswith("timm.")
+    hooks = norm._forward_hooks, norm._forward_pre_hooks, norm._backward_hooks
+    return (kind.forward in own or is_timms) and kind.train is nn.Module.train and not any(hooks)
 
 
 def _normalise(

@@ -19,6 +19,7 @@ from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, Registry, describe_part, find_objective, find_part
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.encoder import validate_encoder
+from mscol_cli.host.checks.state import validate_state
 from mscol_cli.host.guard import set_label
 from mscol_cli.hub.client import download
 from mscol_cli.hub.names import is_hub_name, parse_name
@@ -73,6 +74,7 @@ def build_encoder(part: Part, seed: int) -> Encoder:
     torch.manual_seed(seed)
     encoder: Encoder = build_part(part, Encoder)
     validate_encoder(encoder)
+    validate_state(encoder)
     return encoder
 
 
@@ -85,7 +87,7 @@ def build_objective(parts: Sequence[Part], encoder: Encoder, seed: int) -> Objec
         seed: Random seed of the run.
 
     Raises:
-        PluginError: The plugin built something else.
+        PluginError: The plugin built something else, or something that cannot be saved.
         PluginCallError: The plugin raised an exception.
     """
     torch.manual_seed(seed + 1)
@@ -95,6 +97,8 @@ def build_objective(parts: Sequence[Part], encoder: Encoder, seed: int) -> Objec
     first, *rest = parts
     objective: Objective = build_part(first, Objective, context)
     augmentations = [build_part(part, Augmentation, context, augmentation=True) for part in rest]
+    for built in (objective, *augmentations):
+        validate_state(built)
     if not augmentations:
         return objective
     joined = Augmented(objective, augmentations)
@@ -256,7 +260,7 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], sour
         module.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise UsageError(f"the weights in {source} do not fit this encoder: {reason}") from error
+        raise UsageError(f"the weights in {source} do not fit: {reason}") from error
 
 
 def load_objective(model: Model, registry: Registry) -> Objective:

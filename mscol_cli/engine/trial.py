@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 import numpy as np
@@ -57,9 +57,9 @@ def try_objective(
     _plan(objective, encoder, index, batch_size)
     with torch.random.fork_rng(devices=()):
         restore = saved_state(objective, encoder)
-        _try_crops(objective, encoder, _plan(objective, encoder, index, CROPS))
+        views = _try_crops(objective, encoder, _plan(objective, encoder, index, CROPS))
         plan = _plan(objective, encoder, index, min(batch_size, LOSS_ROWS))
-        _try_loss(objective, encoder.dim, plan)
+        _try_loss(objective, encoder.dim, plan, views)
         restore()
 
 
@@ -84,7 +84,8 @@ def _plan(objective: Objective, encoder: Encoder, index: StoreIndex, batch_size:
     return plan_batch(objective, index, rng, batch_size, encoder.crop_samples, where)
 
 
-def _try_crops(objective: Objective, encoder: Encoder, plan: CropPlan) -> None:
+def _try_crops(objective: Objective, encoder: Encoder, plan: CropPlan) -> list[str]:
+    """Augment crops of silence; returns the names of the views that are left."""
     label, labels = label_of(objective), _tensors(plan)
     crops = {view: torch.zeros(CROPS, encoder.crop_samples) for view in plan.views}
     with torch.no_grad():
@@ -98,11 +99,12 @@ def _try_crops(objective: Objective, encoder: Encoder, plan: CropPlan) -> None:
             features, labels
         )
         validate_views(augmented, CROPS, "augment_features", label)
+        return list(augmented)
 
 
-def _try_loss(objective: Objective, dim: int, plan: CropPlan) -> None:
+def _try_loss(objective: Objective, dim: int, plan: CropPlan, views: Sequence[str]) -> None:
     label, rows = label_of(objective), len(next(iter(plan.views.values())).track)
-    embeddings = {view: torch.randn(rows, dim, requires_grad=True) for view in plan.views}
+    embeddings = {view: torch.randn(rows, dim, requires_grad=True) for view in views}
     projected = guarded(objective, objective.project, "project")(embeddings)
     validate_views(projected, rows, "project", label)
     with plugin_call(label, "loss of random embeddings"):

@@ -21,6 +21,7 @@ from mscol_cli.host.guard import label_of
 from mscol_cli.pretrain.timm_weights import timm_weights
 from mscol_cli.runs.checkpoint import latest_checkpoint, read_weights
 from mscol_cli.runs.layout import INITIAL
+from mscol_cli.system.tensors import storable
 
 TIMM = "timm"
 SHOWN = 3
@@ -114,7 +115,7 @@ def load_matching(encoder: Encoder, tensors: Mapping[str, Tensor]) -> Matching:
 
 def initial_file(encoder: Encoder) -> bytes:
     """Content of `RUN/init.safetensors`, from which all processes of a run start."""
-    return save({name: tensor.contiguous() for name, tensor in encoder.state_dict().items()})
+    return save(storable(encoder.state_dict()))
 
 
 def restore_initial(encoder: Encoder, run: Path, info: Mapping[str, Any]) -> None:

@@ -141,7 +141,7 @@ def _check_rate(sample_rate: int, store: Store) -> None:
     if sample_rate != store.index.sample_rate:
         raise UsageError(
             f"the encoder needs {sample_rate} Hz, {store.path} has {store.index.sample_rate} Hz:"
-            " choose another encoder."
+            " choose another encoder, or resample in its frontend, as sample_cnn does."
         )
 
 

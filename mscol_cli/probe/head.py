@@ -27,6 +27,7 @@ from mscol_cli.runs.layout import ENCODER, RUN, write_run
 from mscol_cli.runs.tracks import copy_chosen
 from mscol_cli.system.files import write_bytes, write_json
 from mscol_cli.system.json_files import INVALID, read_json
+from mscol_cli.system.tensors import storable
 from mscol_cli.system.values import as_json, from_json
 
 RECORD, WEIGHTS = "head.json", "head.safetensors"
@@ -123,8 +124,8 @@ class Head:
 
 def serialise(module: nn.Module) -> bytes:
     """Parameters and buffers of a module as the content of a safetensors file."""
-    state = module.state_dict()
-    content: bytes = save({name: tensor.cpu().contiguous() for name, tensor in state.items()})
+    state = {name: tensor.cpu() for name, tensor in module.state_dict().items()}
+    content: bytes = save(storable(state))
     return content
 
 

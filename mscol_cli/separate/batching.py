@@ -99,7 +99,7 @@ class Batcher:
     def _separate(self, batch: Sequence[Chunk]) -> list[Outcome]:
         tracks = list(dict.fromkeys(chunk.track for chunk in batch))
         try:
-            with plugin_call(label_of(self._separator), f"track '{tracks[0]}'"):
+            with torch.no_grad(), plugin_call(label_of(self._separator), f"track '{tracks[0]}'"):
                 outcomes = list(self._separator.separate_many([chunk.audio for chunk in batch]))
         except PluginCallError as error:
             if len(tracks) == 1:

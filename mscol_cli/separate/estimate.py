@@ -145,7 +145,7 @@ def measure_speed(separator: Separator, device: str, channels: int) -> float | N
     """Speed of a separator on noise relative to real time, without decoding and storing; None if
     it fails on noise."""
     try:
-        with plugin_call(label_of(separator), "noise"):
+        with torch.no_grad(), plugin_call(label_of(separator), "noise"):
             return _measure_speed(separator, device, channels)
     except MscolError:  # it needs other roles than the mixture, or fails on every track
         return None

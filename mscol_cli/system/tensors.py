@@ -17,6 +17,18 @@ from torch import Tensor
 from mscol_cli.system.files import make_readable, sync
 
 
+def storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors with memory of their own: safetensors refuses shared weights."""
+    own: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        contiguous = tensor.contiguous()
+        address = contiguous.untyped_storage().data_ptr()
+        own[name] = contiguous.clone() if address in seen else contiguous
+        seen |= {address} - {0}
+    return own
+
+
 def save_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
@@ -25,9 +37,8 @@ def save_tensors(
     Raises:
         OSError: The file cannot be written.
     """
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(contiguous, path, dict(metadata) if metadata else None)
+        save_file(storable(tensors), path, dict(metadata) if metadata else None)
     except SafetensorError as error:
         # The library reports errors of the system as text: "... (os error 28)", or "Os { code: 28".
         match = re.search(r"(?:os error|Os { code:) (\d+)", str(error))

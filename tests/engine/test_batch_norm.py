@@ -1,5 +1,7 @@
 """Batch normalisation on a CPU: torch's values and gradients, in sums that lose nothing."""
 
+from __future__ import annotations
+
 import copy
 from typing import Any
 
@@ -8,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mscol_cli.engine.batch_norm import GlobalBatchNorm, globalise_batch_norm
+from mscol_cli.errors import UsageError
 
 SHAPES = [(6, 3), (6, 3, 40), (6, 3, 5, 7), (40, 3, 30, 20)]
 LAYOUTS = [(shape, last) for shape in SHAPES for last in (False, True)[: 1 + (len(shape) == 4)]]
@@ -89,3 +92,27 @@ def test_synchronised_batch_norm_of_a_gpu_is_torchs_in_a_single_process() -> Non
     assert torch.equal(plain(images), synchronised(images))
     states = plain.state_dict(), synchronised.state_dict()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+class LastAxis(nn.BatchNorm1d):
+    """For (batch, time, channels)."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return super().forward(rows.transpose(1, 2)).transpose(1, 2)
+
+
+class Frozen(nn.BatchNorm1d):
+    def train(self, mode: bool = True) -> Frozen:
+        return super().train(mode and False)
+
+
+def test_what_computes_something_else_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    hooked = nn.BatchNorm1d(3)
+    hooked.register_forward_hook(lambda *_: None)
+    layers = nn.Sequential(LastAxis(3), Frozen(3), hooked)
+    globalise_batch_norm(layers, torch.device("cpu"))
+    assert [type(layer) for layer in layers] == [LastAxis, Frozen, nn.BatchNorm1d]
+    assert layers[0](torch.randn(2, 5, 3)).shape == (2, 5, 3)
+    monkeypatch.setattr("mscol_cli.system.distributed.world_size", lambda: 2)
+    with pytest.raises(UsageError, match="LastAxis changes torch's batch normalisation"):
+        globalise_batch_norm(layers, torch.device("cpu"))

@@ -101,6 +101,11 @@ def refused(
         ("Pretext.loss = lambda s, e, l: (e['anchor'].mean(), [1])", "metrics are [1]"),
         ("Pretext.project = lambda s, e: {'x': e['anchor'][:1]}", "project returned 'x' of shape"),
         ("Pretext.augment_waveforms = lambda s, v, l: None", "augment_waveforms returned NoneType"),
+        (
+            "Pretext.augment_features = lambda s, v, l: {n: x.double() for n, x in v.items()}",
+            "augment_features returned 'anchor' as torch.float64, not torch.float32",
+        ),
+        ("Pretext.get_extra_state = lambda s: {}", "its state has '_extra_state' of type dict"),
         ("Pretext.check = lambda s, i, b: 'fine'", "check returned 'fine'"),
         ("Pretext = lambda: None", "build returned NoneType, not a subclass of Objective"),
     ],
@@ -119,6 +124,10 @@ def test_an_objective_is_checked_before_there_is_a_run(
     ("change", "message"),
     [
         ("Pretext.plan = lambda *_: 1 / 0", "plan of 4 rows: ZeroDivisionError"),
+        (
+            "Pretext.augment_features = lambda s, v, l: {'other': v['anchor']}",
+            "loss of random embeddings: KeyError: 'anchor'",
+        ),
         (
             "Pretext.loss = lambda *_: sys.exit(0)",
             "sys.exit(0)",
@@ -222,6 +231,19 @@ def test_every_separator_that_is_installed_keeps_the_contract(entry: Entry) -> N
     request = SeparateRequest(inputs=(), separator=entry.card.name, device="cpu")
     separator, _ = build_separator(request, Silent(), plan_only=True)
     assert separator.sources or entry.card.name == "none"
+
+
+def test_a_separator_with_a_network_needs_no_context_of_its_own(
+    refused: Refused, tmp_path: Path
+) -> None:
+    write_audio(tmp_path / "music" / "a.wav", tones(1.5))
+    change = (
+        "weight = torch.nn.Parameter(torch.ones(()))\n"
+        "Halves.separate = lambda s, audio: {name: audio[MIXTURE] * weight"
+        " for name in (MIXTURE, 'low', 'high')}"
+    )
+    code, _ = refused(change, "separate", "music", "--separator", "halves", "--device", "cpu")
+    assert code == 0
 
 
 def test_an_exception_of_a_separator_names_the_track(refused: Refused, tmp_path: Path) -> None:

@@ -88,6 +88,19 @@ def test_what_plugins_do_when_imported_leaves_json_alone(site: Path, command: st
             "@hookimpl\ndef mscol_tasks(): return cards(options=Listed)",
             "option sizes of card 'fine'",
         ),
+        *(
+            (
+                f"{CARD}@dataclass\nclass Wrong:\n    size: {declared}\n"
+                "@hookimpl\ndef mscol_tasks(): return cards(options=Wrong)",
+                f"option size of card 'fine' has a default that its rules refuse: it {problem}",
+            )
+            for declared, problem in (
+                ("float = option(None, 'some')", "takes a number, not None"),
+                ("str = option(None, 'some')", "takes text, not None"),
+                ("int = option(0, 'some', minimum=1)", "must be at least 1, not 0"),
+            )
+        ),
+        (FINE.replace('"a task"', "None"), "summary of card 'fine' is None, not a text"),
     ],
 )
 def test_a_plugin_that_fails_to_load_is_listed_with_its_reason(

@@ -206,7 +206,7 @@ def model_files(trained: Path) -> dict[str, bytes]:
         ("hf:me/other", 2, "hf:me/other@[0-9a-f]{40} does not hold a model of mscol"),
         ("hf:me/text", 2, "does not hold a model of mscol: .* cannot be read as JSON"),
         ("hf:me/broken", 2, "encoder.safetensors is damaged"),
-        ("hf:me/misfit", 2, "do not fit this encoder"),
+        ("hf:me/misfit", 2, "do not fit: "),
         ("hf:me/strange", 2, "needs the plugin elsewhere 1"),
         ("hf:me/../good", 2, "does not name a model repository"),
     ],

@@ -57,3 +57,12 @@ def test_equal_files_are_equal_byte_for_byte(tmp_path: Path) -> None:
     with safe_open(tmp_path / "a.safetensors", "pt") as file:
         assert file.metadata() == metadata
         assert torch.equal(file.get_tensor("a"), torch.ones(3))
+
+
+def test_shared_weights_are_saved_under_each_name(tmp_path: Path) -> None:
+    weight = torch.arange(6.0)
+    save_tensors(tmp_path / "a", {"one": weight, "two": weight, "part": weight[2:]})
+    saved = load_file(tmp_path / "a")
+    assert torch.equal(saved["one"], weight)
+    assert torch.equal(saved["two"], weight)
+    assert torch.equal(saved["part"], weight[2:])

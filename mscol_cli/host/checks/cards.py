@@ -7,10 +7,13 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from mscol_cli.contracts.cards import Card, ObjectiveCard
-from mscol_cli.errors import PluginError
+from mscol_cli.contracts.options import Option
+from mscol_cli.errors import PluginError, UsageError
 from mscol_cli.host.checks.values import is_name
+from mscol_cli.host.options import Wording, read_value
 
 _TYPES = (int, float, bool, str, tuple[str, ...])
+_DEFAULT = Wording("option", lambda _: "", text=False)
 _PATH = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
 
 
@@ -21,6 +24,9 @@ def validate_card(card: Card) -> None:
             f"a card is named {card.name!r}: a name must not begin or end with spaces, or contain"
             " any of / \\ , = +"
         )
+    for name in ("summary", "reference"):
+        if not isinstance(text := getattr(card, name), str):
+            raise PluginError(f"{name} of card '{card.name}' is {text!r}, not a text")
     parts: list[tuple[str, Any, type]] = [("build", card.build, card.options)]
     if isinstance(card, ObjectiveCard) and card.augmentation is not None:
         parts.append(("augmentation", card.augmentation, card.augmentation_options))
@@ -58,4 +64,8 @@ def _problem(item: Field[Any], type_: object) -> str | None:
         return "is not declared with option(default, help)"
     if type_ not in _TYPES:
         return "is not annotated as int, float, bool, str or tuple[str, ...]"
+    try:
+        read_value(Option(item.name, type_, item.default, item.metadata), item.default, _DEFAULT)
+    except UsageError as error:
+        return f"has a default that its rules refuse: it {str(error).strip()}"
     return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -82,6 +83,8 @@ def validate_views(
     for name, view in views.items():
         if not isinstance(view, Tensor) or not view.is_floating_point():
             raise breach(label, f"{method} returned '{name}' as {_describe(view)}, not floats")
+        if method != "project" and view.dtype != torch.float32:
+            raise breach(label, f"{method} returned '{name}' as {view.dtype}, not torch.float32")
         wrong = view.ndim == 0 or len(view) != rows
         if wrong or (samples is not None and view.shape[1:] != (samples,)):
             shape, expected = (
