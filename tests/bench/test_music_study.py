@@ -99,14 +99,14 @@ def test_one_command_runs_a_study_and_its_results_compare_rows(
     built: list[str] = []
     monkeypatch.setattr(build, "main", lambda arguments: built.append(arguments[0]))
     monkeypatch.chdir(tmp_path)
-    rows = ["--rows", "untrained", "cola", "msa", "--seeds", "2"]
+    rows = ["--rows", "untrained", "cola", "msa", "--seeds", "1"]
     main([str(folder), "--groups", "main", *rows, "--updates", "2"])
     with pytest.raises(SystemExit, match="was begun with 2 updates"):
         study.main([str(folder), "--groups", "main", "--updates", "3"])
     assert built == ["recorded", "rendered", "tasks"]
     text = (folder / "RESULTS.md").read_text()
-    assert "| untrained | initial weights | - | 2 | 0 | - |" in text
-    assert "| msa | mixture and one separated source, as published | msa | 2 | 2 |" in text
+    assert "| untrained | initial weights | - | 1 | 0 | - |" in text
+    assert "| msa | mixture and one separated source, as published | msa | 1 | 2 |" in text
     row = next(line for line in text.splitlines() if line.startswith("| MSA is ahead of COLA |"))
     assert row.count("[") == 5
     assert "## Difference from logmel" in text

@@ -57,7 +57,8 @@ def train(store: Path, run: Path, log_every: int, probe: OnlineProbe | None = No
     built, cpu = networks("mws"), torch.device("cpu")
     source = crops(store, built)
     run.mkdir()
-    training = Training(run, {}, settings, built.encoder, built.objective, source, cpu, probe)
+    info = {"encoder": {"owner": "mscol"}, "objective": {"parts": []}}
+    training = Training(run, info, settings, built.encoder, built.objective, source, cpu, probe)
     training.fit(Silent())
     return training
 

@@ -31,7 +31,7 @@ from mscol_cli.system import distributed
 from mscol_cli.system.launcher import end_process
 from mscol_objectives.cola import Cola
 
-GROUPS = [(dtype, processes) for dtype in ("float64", "float32") for processes in (1, 2, 4)]
+GROUPS = [("float64", 1), ("float64", 2), ("float64", 4), ("float32", 1), ("float32", 2)]
 ROWS = 64
 VARIANTS = {
     "msa+mws": (),

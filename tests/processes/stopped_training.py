@@ -19,7 +19,7 @@ import mscol_cli.pretrain.workflow
 from mscol_cli.pretrain import training
 from tests.processes.signalled import CHANGES, run
 
-STOPS = 16
+STOPS = 10
 LOADED = (torchaudio, mscol_cli.pretrain.workflow)
 MOMENTS = [*CHANGES, (training, "learning_rate")]  # which every update begins with
 

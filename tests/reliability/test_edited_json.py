@@ -20,7 +20,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def check_edits(
-    file: Path, commands: Sequence[Sequence[object]], capsys: Capture, most: int = 30
+    file: Path, commands: Sequence[Sequence[object]], capsys: Capture, most: int = 20
 ) -> None:
     """Run commands on edits of the first line of a file: a sample, or all with MSCOL_ALL_EDITS."""
     text = file.read_text()

@@ -18,7 +18,7 @@ from tests.helpers.folders import write_vectors
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "processes" / "killed_at_each_change.py"
-SOME, ALL = 5, 10_000
+SOME, ALL = 3, 10_000
 Kill = Callable[..., None]
 TRAINING = ["--encoder", "small", "--batch-size", 8, "--device", "cpu", "--steps", 4]
 

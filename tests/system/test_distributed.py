@@ -13,7 +13,6 @@ from mscol_cli.system.distributed import gather, share
 from tests.processes.gradients import GROUPS
 
 SCRIPT = Path(__file__).parents[1] / "processes" / "gradients.py"
-ALONE = [name for name, processes in GROUPS if processes == 1]
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +30,7 @@ def updates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.processes
-@pytest.mark.parametrize("processes", sorted({count for _, count in GROUPS} - {1}))
-@pytest.mark.parametrize("dtype", ALONE)
+@pytest.mark.parametrize(("dtype", "processes"), [group for group in GROUPS if group[1] > 1])
 def test_loss_gradients_and_statistics_equal_those_of_one_process(
     updates: Path, dtype: str, processes: int
 ) -> None:
