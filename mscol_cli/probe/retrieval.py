@@ -87,12 +87,13 @@ def retrieve(store: Store, task: StemRetrieval, model: Model, progress: Progress
     # The target would be the first of one, and its normalised rank 0 / 0.
     has_rivals = ranks[:, 1] > 1
     alone, ranks = int((~has_rivals).sum()), ranks[has_rivals]
+    tracks = {query.target.track for query in kept}
     kept = list(compress(kept, has_rivals))
     if len({query.target.track for query in kept}) < 2:
-        raise MissingDataError(
-            f"{store.path} has fewer than two tracks in which two sources sound: there is nothing"
-            " to retrieve."
-        )
+        lack = "fewer than two tracks in which two sources sound"
+        if len(tracks) > 1:
+            lack = "no two tracks with the same source beside another one"
+        raise MissingDataError(f"{store.path} has {lack}: there is nothing to retrieve.")
     names = [name for name in store.index.sources if name != MIXTURE]
     silent = {name: int((~sounds[:, store.index.sources.index(name)]).sum()) for name in names}
     named = [(store.index.track_ids[track], reason) for track, reason in failures]

@@ -75,7 +75,7 @@ def find_pending(
         retry_failed: Whether to select only inputs that failed in an earlier run.
 
     Raises:
-        MissingDataError: Failures are to be retried, but there is no store.
+        MissingDataError: `retry_failed` is set and the store does not exist.
         MscolError: The plan or the store is damaged.
     """
     if retry_failed:

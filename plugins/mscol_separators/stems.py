@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _MIX_NAMES = (MIXTURE, "mix")
 _MULTI_STREAM = ".stem.mp4"
-_SAMPLES = 1 << 19
-"""12 s at 44.1 kHz: several tracks of five files each are decoded ahead."""
+_SAMPLES = 1 << 18
+"""6 s at 44.1 kHz: up to nine tracks of five files each are decoded ahead."""
 _FADE = 1 << 15
 """Samples over which chunks are cross-faded, far more than the length of the low-pass filter."""
 _FILTER_RATE = 44_100

@@ -189,7 +189,7 @@ def test_inputs_that_moved_since_an_interruption_are_read_where_they_are(
         separate(Path("music"), output=output, heard=Heard(patience=2))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "before").rename("after")
-    write_music(tmp_path / "music", 1)  # another folder of this name is no input
+    write_music(tmp_path / "music", 1)  # has the old relative path, and must not be read
     result = separate(Path("after/music"), output=output)
     assert (result.tracks, result.failures) == (4, [])
 

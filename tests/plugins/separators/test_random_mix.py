@@ -148,7 +148,7 @@ def test_a_long_track_is_low_passed_in_chunks_as_if_at_once(
     mscol: Command, tmp_path: Path, capsys: Capture
 ) -> None:
     song = tmp_path / "music" / "a" / "bass.wav"
-    write_audio(song, tones(20, 44100), 44100)
+    write_audio(song, tones(10, 44100), 44100)
     line = ("--separator", "stems", "--opt", "lowpass_hz=3000", "--opt", "names=bass")
     assert mscol("separate", "music", *line, "--check-chunking", "--json") == 0
     found = json.loads(capsys.readouterr().out)
