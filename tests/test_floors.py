@@ -81,7 +81,7 @@ ORDER: Mapping[str, Sequence[str]] = {
         "workflow",
     ],
     "probe": [
-        "mapped published request",
+        "groups mapped published request",
         "windows",
         "cache rank_metrics similarity",
         "attributed calibration reliability",

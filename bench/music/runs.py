@@ -2,18 +2,14 @@
 
 A kept file has what the results need of a run, some 65 kB, so that runs of several machines and
 weeks make one table. Its scores can be paired with those of another run on the same test clips.
-
-Clips of one groove, and notes of one instrument, resemble one another: resamples draw whole
-families of grooves and instruments. Intervals over single clips would be too narrow on styles and
-instruments: for `mini`, by factors of 1.5 and 1.9.
+Resamples draw whole families of grooves, the "artists" of the tasks, and whole instruments.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,12 +18,9 @@ import torch
 from safetensors import safe_open
 
 from bench.music.rows import GROUPS
-from mscol_cli.contracts.task import Task
-from mscol_cli.host import find_part, load_registry
-from mscol_cli.probe.bootstrap import Resampled, resample_all
+from mscol_cli.probe.bootstrap import Resampled, resample
 from mscol_cli.probe.result import SCORES, read
 from mscol_cli.probe.scores import ClipScores, read_scores
-from mscol_cli.probe.tasks import build_task
 from mscol_cli.runs.layout import PROBE_REPORT, PROBES, RUN, read_run
 from mscol_cli.runs.metrics import read_metrics
 from mscol_cli.system.tensors import save_tensors
@@ -35,8 +28,6 @@ from mscol_cli.system.tensors import save_tensors
 Key = tuple[str, str, str]
 """Task, test set and metric."""
 SUFFIX = ".safetensors"
-UNITS = {"mtat": "artist", "fma": "artist", "nsynth": "instrument"}
-"""Kind of group that is drawn as a whole; an artist is a family of grooves."""
 TAGGING = "mtat"
 TAG_SET, TAG_METRIC = "filtered", "roc_auc"
 TAGS: Mapping[str, tuple[str, ...]] = {
@@ -65,7 +56,7 @@ class Run:
         scores: Scores on the test clips.
         tags: Mean ROC-AUC over the tags of each source; empty without the task.
         valid: Validation score by task.
-        clips: Hash of the test clips by task: of their ids, units and labels.
+        clips: Hash of the test clips by task: of their ids, groups and labels.
     """
 
     name: str
@@ -95,7 +86,7 @@ def read_runs(folder: Path) -> dict[str, Run]:
         name = model[1] if model[0] == PROBES else model[0]
         if name not in found:
             found[name] = _trained(folder / group / name, name)
-        _add(found[name], report.parent, folder / "data")
+        _add(found[name], report.parent)
     return found
 
 
@@ -121,25 +112,13 @@ def read_kept(folder: Path) -> dict[str, Run]:
     return {path.stem: _kept(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
-@cache
-def units_of(data: Path, task: str) -> Mapping[str, str]:
-    """Unit of each test clip of a task, by the clip's id."""
-    loaded = build_task(find_part(load_registry(), "task", task))
-    assert isinstance(loaded, Task)
-    test = [item for item in loaded.load(data / task).items if item.split == "test"]
-    return {item.id: item.groups.get(UNITS[task], item.id) for item in test}
-
-
-def rescore(
-    clips: ClipScores, test_set: str, metrics: list[str], classes: tuple[str, ...] = ()
-) -> Mapping[str, Resampled]:
-    """Score resamples of units, on all classes or on some."""
+def rescore(clips: ClipScores, test_set: str, classes: tuple[str, ...]) -> Resampled:
+    """Score some classes on resamples, by the metric of tags."""
     rows = np.flatnonzero(clips.members[test_set])
-    columns = [clips.classes.index(name) for name in classes or clips.classes]
+    columns = [clips.classes.index(name) for name in classes]
     scores, targets = clips.scores[:, rows], clips.targets[rows]
-    return resample_all(
-        metrics, scores[..., columns], targets[:, columns], clips.group_numbers(rows.tolist())
-    )
+    groups = clips.groups.numbers(rows.tolist())
+    return resample(TAG_METRIC, scores[..., columns], targets[:, columns], groups)
 
 
 def check_clips(runs: Iterable[Run]) -> None:
@@ -161,18 +140,10 @@ def _trained(run: Path, name: str) -> Run:
     return Run(name, int(training["steps"]), speed)
 
 
-def _add(run: Run, probe: Path, data: Path) -> None:
+def _add(run: Run, probe: Path) -> None:
     result, clips = read(probe), read_scores(probe / SCORES)
-    if result.task in UNITS:
-        units = units_of(data, result.task)
-        clips = replace(clips, groups=[units[clip] for clip in clips.ids])
-        for test_set in clips.members:
-            metrics = [metric for name, metric in clips.resampled if name == test_set]
-            for metric, resampled in rescore(clips, test_set, metrics).items():
-                run.scores[result.task, test_set, metric] = resampled
-    else:  # queries of stem retrieval are drawn by track
-        for (test_set, metric), resampled in clips.resampled.items():
-            run.scores[result.task, test_set, metric] = resampled
+    for (test_set, metric), resampled in clips.resampled.items():
+        run.scores[result.task, test_set, metric] = resampled
     run.clips[result.task] = _digest(clips)
     if result.valid_scores:
         run.valid[result.task] = float(np.mean(result.valid_scores))
@@ -183,12 +154,11 @@ def _add(run: Run, probe: Path, data: Path) -> None:
 def _tags(clips: ClipScores) -> Iterator[tuple[str, Resampled]]:
     for source, tags in TAGS.items():
         if {*tags} <= {*clips.classes}:
-            yield source, rescore(clips, TAG_SET, [TAG_METRIC], tags)[TAG_METRIC]
+            yield source, rescore(clips, TAG_SET, tags)
 
 
 def _digest(clips: ClipScores) -> str:
-    # Queries have no labels, and the scores of a task without groups no units.
-    lines = "\n".join([*clips.ids, *clips.groups])
+    lines = "\n".join([*clips.ids, *clips.groups.names])
     return sha256(lines.encode() + np.packbits(clips.targets).tobytes()).hexdigest()[:16]
 
 

@@ -10,6 +10,7 @@ from mscol_cli.commands.options import with_request
 from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import print_json, print_lines, print_table, redirect_prints
+from mscol_cli.probe.groups import describe_size
 from mscol_cli.study.request import DemoRequest
 from mscol_cli.system.units import format_duration
 
@@ -40,17 +41,18 @@ def _print_table(result: DemoResult) -> None:
     models = ("pre-trained", "untrained", "logmel", *(["mini"] if has_mini else []))
     rows = [
         (
-            *(score.task, score.metric, str(score.test_clips)),
+            *(score.task, score.metric, _size(score)),
             *map(_cell, filter(None, _scores(score))),
         )
         for score in result.scores
     ]
     print_lines("")
-    print_table(("probe", "metric", "test clips", *models), rows)
+    print_table(("probe", "metric", "tested on", *models), rows)
     print_lines(
-        "In brackets: 95 % interval over test clips. It does not include the variation between"
-        " pre-training seeds, which can reverse the order. Differences well inside the interval are"
-        " not significant: this was a minute of training on less than an hour of music.",
+        "In brackets: 95 % interval over test clips or, where named, the groups they come from. It"
+        " does not include the variation between pre-training seeds, which can reverse the order."
+        " Differences well inside the interval are not significant: this was a minute of training"
+        " on less than an hour of music.",
         f"{format_duration(result.seconds)}. Output in {result.folder}: the music in data/, the"
         " store data/mtat.store, the run runs/demo (with TensorBoard curves), embeddings.npz,"
         " reports in runs/demo/probes, probes/untrained, probes/logmel"
@@ -60,6 +62,10 @@ def _print_table(result: DemoResult) -> None:
 
 def _scores(score: DemoScore) -> tuple[tuple[float, float, float] | None, ...]:
     return score.pretrained, score.untrained, score.logmel, score.mini
+
+
+def _size(score: DemoScore) -> str:
+    return describe_size(score.test_clips, "clips", score.grouped_by, score.groups)
 
 
 def _cell(score: tuple[float, float, float]) -> str:

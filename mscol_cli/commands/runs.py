@@ -145,7 +145,7 @@ def _print_list(summaries: Sequence[RunSummary]) -> None:
             f"{run.name}{' (latest)' if run.latest else ''}",
             run.objective or "-",
             run.encoder or "-",
-            f"{run.step:,}/{run.steps:,}",
+            _step(run, "/"),
             _number(run.loss),
             _number(run.accuracy),
             ", ".join(_scores(run)) or "-",
@@ -166,10 +166,15 @@ def _cards(summaries: Sequence[RunSummary], width: int) -> Iterator[str]:
     for run in summaries:
         yield f"{run.name}{' (latest)' if run.latest else ''}"
         parts = [part for part in (run.state, run.objective, run.encoder) if part]
-        parts += [f"step {run.step:,}/{run.steps:,}"] if run.steps else []
+        parts += [f"step {_step(run, '/')}"] if run.step or run.steps else []
         parts += [f"loss {_number(run.loss)}"] if run.loss is not None else []
         parts += [f"accuracy {_number(run.accuracy)}"] if run.accuracy is not None else []
         yield from wrapped([*parts, *_scores(run), f"{format_duration(run.age_s)} ago"], width, GAP)
+
+
+def _step(run: RunSummary, of: str) -> str:
+    """The step, and that at which the run ends unless it is unknown."""
+    return f"{run.step:,}{of}{run.steps:,}" if run.steps else f"{run.step:,}"
 
 
 def _remarks(summaries: Sequence[RunSummary]) -> Iterator[str]:
@@ -194,7 +199,7 @@ def _short(name: str) -> str:
 def _format_run(details: RunDetails) -> Iterator[str]:
     run = details.summary
     reason = f" ({run.reason})" if run.reason else ""
-    yield f"{run.folder}: {run.state}{reason}, step {run.step:,} of {run.steps:,}"
+    yield f"{run.folder}: {run.state}{reason}, step {_step(run, ' of ')}"
     age = format_duration(run.age_s)
     steps = ", ".join(f"{step:,}" for step in details.checkpoints) or "none"
     yield f"last written {age} ago, checkpoints: {steps}"

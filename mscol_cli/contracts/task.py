@@ -23,8 +23,9 @@ class TaskItem:
         path: The audio file.
         split: Split of the clip.
         labels: Rows of `TaskData.classes`; exactly one unless the task is multi-label.
-        groups: Groups of clips by kind, as in `{"artist": "Bach", "song": "17"}`. The report counts
-            groups that test clips share with training clips.
+        groups: Groups of clips that resemble one another, by kind, as in `{"artist": "Bach",
+            "song": "17"}`. Intervals draw whole groups of the kind with the fewest groups, and the
+            report counts groups that test clips share with training clips.
     """
 
     id: str

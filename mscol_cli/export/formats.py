@@ -66,11 +66,17 @@ def export(encoder: Encoder, pool: Pool, format: Format) -> Exported:
         MscolError: The encoder uses operations that cannot be exported.
     """
     module = ClipEncoder(encoder, pool, spare_window=format == "torch").eval()
+    with exportable(encoder, format), _quiet():
+        program = _trace(module)
+        return _to_onnx(program) if format == "onnx" else _to_torch(program)
+
+
+@contextmanager
+def exportable(encoder: Encoder, format: Format) -> Iterator[None]:
+    """Raise MscolError if an encoder cannot be exported, or its exported model cannot be run."""
     try:
-        with _quiet():
-            program = _trace(module)
-            return _to_onnx(program) if format == "onnx" else _to_torch(program)
-    # The exporters raise exceptions of many kinds, also those of the encoder's own code.
+        yield
+    # The exporters and runtimes raise exceptions of many kinds, also those of the encoder's code.
     except Exception as error:
         raise MscolError(
             f"{label_of(encoder)} cannot be exported to {format} ({_reason(error)}): its front end"

@@ -19,7 +19,7 @@ from mscol_cli.engine.embedding import embed_clip
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.export.clip_encoder import POOLS, Pool
-from mscol_cli.export.formats import SUFFIXES, Exported, Format, check_packages, export
+from mscol_cli.export.formats import SUFFIXES, Exported, Format, check_packages, export, exportable
 from mscol_cli.export.request import ExportRequest
 from mscol_cli.host import load_registry
 from mscol_cli.system.files import write_bytes
@@ -74,7 +74,7 @@ def run(request: ExportRequest, progress: Progress) -> ExportResult:
     model = resolve_model(request.model, request.encoder, registry, pick_device("cpu"))
     progress.note(model.describe())
     exported = export(model.encoder, pool, format)
-    difference = _compare(model.encoder, exported, pool)
+    difference = _compare(model.encoder, exported, pool, format)
     if not difference <= BOUND:
         raise MscolError(
             f"the exported model differs from torch by {difference:.1e}, more than {BOUND:.0e}:"
@@ -122,13 +122,14 @@ def _resolve_pool(name: str) -> Pool:
     raise UsageError(f"--pool is '{name}': use {', '.join(POOLS)}.")
 
 
-def _compare(encoder: Encoder, exported: Exported, pool: Pool) -> float:
+def _compare(encoder: Encoder, exported: Exported, pool: Pool, format: Format) -> float:
     """Largest relative difference between `mscol embed` and the exported model."""
     largest = 0.0
     for clips in _test_clips(encoder):
         windows = np.stack([embed_clip(encoder, clip).windows for clip in clips])
         expected = windows.mean(axis=1) if pool == "mean" else windows
-        vectors = exported.run(clips)
+        with exportable(encoder, format):
+            vectors = exported.run(clips)
         if vectors.shape != expected.shape:
             raise MscolError(
                 f"the exported model returns {vectors.shape}, not {expected.shape}, for clips"

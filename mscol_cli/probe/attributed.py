@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mscol_cli.probe.groups import describe_size
+
 LOWER, HIGHER = "\N{DOWNWARDS ARROW}", "\N{UPWARDS ARROW}"
 
 
@@ -14,8 +16,8 @@ class PairedScore:
 
     Attributes:
         value: Mean over seeds.
-        low: Lower bound of the 95 % bootstrap interval over test clips; None if the class has too
-            few positive or negative clips.
+        low: Lower bound of the 95 % bootstrap interval over test clips or groups; None if the
+            class has too few positive or negative ones.
         high: Upper bound of the interval.
         difference: Score minus reference, on the same clips; None for the reference.
         difference_low: Lower bound of the 95 % interval of the difference, on the same resamples.
@@ -73,9 +75,12 @@ class Attribution:
         clips: Number of scored clips.
         left_out: Id and reason of each clip that is left out, of the mixture too.
         class_metric: Metric of `HeardSource.classes`.
-        fewest: Number of positive and negative clips that a class needs for an interval.
+        fewest: Number of positive and negative clips, or groups, that a class needs for an
+            interval.
         support: Number of clips of each class, in label order.
         sources: Scores by source, the mixture first.
+        grouped_by: Kind of group that intervals draw as a whole; empty if they draw clips.
+        groups: Number of these groups; 0 if clips are drawn.
     """
 
     store: str
@@ -87,3 +92,10 @@ class Attribution:
     fewest: int
     support: Sequence[int]
     sources: Sequence[HeardSource]
+    grouped_by: str = ""
+    groups: int = 0
+
+    @property
+    def size(self) -> str:
+        """Number of clips, and of the groups that are drawn."""
+        return describe_size(self.clips, "clips", self.grouped_by, self.groups)

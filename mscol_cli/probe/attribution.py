@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mscol_cli.pages.page import Section, Table, Text, listing
 from mscol_cli.probe.attributed import HIGHER, LOWER, Attribution, PairedScore
+from mscol_cli.probe.groups import describe_drawn
 
 HEADING = "Scores by source"
 
@@ -35,11 +36,11 @@ def format_difference(score: PairedScore) -> str:
 def _lead(attribution: Attribution) -> str:
     return (
         "The classifiers above, trained on mixtures, tested on one source at a time of"
-        f" {attribution.clips:,} clips of the test set '{attribution.test_set}', from"
+        f" {attribution.size} of the test set '{attribution.test_set}', from"
         f" {attribution.store}. {LOWER} and {HIGHER} mark scores whose 95 % interval of the"
         " difference from the mixture, on the same resampled clips, excludes 0; it is not corrected"
-        " for the number of cells. A class with fewer than"
-        f" {attribution.fewest} positive or negative clips has no interval."
+        " for the number of cells. A class whose positives or negatives are fewer than"
+        f" {attribution.fewest} {describe_drawn(attribution.grouped_by)} has no interval."
     )
 
 

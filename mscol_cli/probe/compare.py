@@ -90,6 +90,8 @@ def _columns(finished: Sequence[Finished]) -> list[Column]:
                     headline=number == 0 or result.multilabel or result.is_retrieval,
                     baselines={name: values[metric] for name, values in test_set.baselines.items()},
                     unit=test_set.unit,
+                    grouped_by=test_set.grouped_by,
+                    groups=test_set.groups,
                 )
                 before = columns.setdefault(column.key, column)
                 if before.clips != column.clips:

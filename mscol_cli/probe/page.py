@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mscol_cli.pages.page import Block, Page, Section, Table, Text, listing
 from mscol_cli.probe.attribution import attribution_section
+from mscol_cli.probe.groups import describe_drawn
 from mscol_cli.probe.metrics import CLASS_ORDER, find_metric
 from mscol_cli.probe.notes import PARTLY_MISSING, shared_lines
 from mscol_cli.probe.result import ClassScore, ProbeResult, Score, ScoredSet
@@ -45,7 +46,7 @@ def _blocks(result: ProbeResult) -> Iterator[Block]:
 
 
 def _score_table(result: ProbeResult) -> Table:
-    over = "tracks" if result.is_retrieval else "clips"
+    over = describe_drawn(result.test_sets[0].grouped_by)
     header = ("test set", "metric", "score", f"95 % interval over {over}", "std over seeds")
     rows = [
         row

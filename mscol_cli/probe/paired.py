@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mscol_cli.contracts.plans import IntArray
 from mscol_cli.probe.attributed import PairedScore
 from mscol_cli.probe.bootstrap import Resampled, difference, resample
 from mscol_cli.probe.metrics import PAIRED, scored_classes
 from mscol_cli.probe.windows import BoolArray, FloatArray
 
 MIN_CLIPS = 10
-"""Positive and negative clips that a class needs for an interval."""
+"""Positive and negative clips, or groups with such clips, that a class needs for an interval."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ def score_columns(
     targets: BoolArray,
     metrics: Sequence[str],
     reference: str | None,
+    groups: IntArray | None = None,
 ) -> dict[str, PairedColumn]:
     """Score every column, and its difference from a reference column.
 
@@ -43,14 +45,17 @@ def score_columns(
         targets: (clips, classes) labels.
         metrics: Names of metrics over all classes.
         reference: Column to compare the others with; None for no comparison.
+        groups: (clips,) number of the group of each clip; None if clips are independent.
     """
-    positives = targets.sum(axis=0)
-    known = (np.minimum(positives, len(targets) - positives) >= MIN_CLIPS).tolist()
+    known = [
+        min(_count(groups, of_class), _count(groups, ~of_class)) >= MIN_CLIPS
+        for of_class in targets.T
+    ]
     overall = {
-        name: {metric: resample(metric, column, targets) for metric in metrics}
+        name: {metric: resample(metric, column, targets, groups) for metric in metrics}
         for name, column in scores.items()
     }
-    classes = {name: _by_class(column, targets) for name, column in scores.items()}
+    classes = {name: _by_class(column, targets, groups) for name, column in scores.items()}
     columns = {}
     for name in scores:
         other = reference if name != reference else None
@@ -69,9 +74,17 @@ def score_columns(
     return columns
 
 
-def _by_class(scores: FloatArray, targets: BoolArray) -> list[Resampled | None]:
+def _count(groups: IntArray | None, rows: BoolArray) -> int:
+    return int(rows.sum()) if groups is None else len(np.unique(groups[rows]))
+
+
+def _by_class(
+    scores: FloatArray, targets: BoolArray, groups: IntArray | None
+) -> list[Resampled | None]:
     return [
-        resample(PAIRED.name, scores[:, :, [label]], targets[:, [label]]) if scored else None
+        resample(PAIRED.name, scores[:, :, [label]], targets[:, [label]], groups)
+        if scored
+        else None
         for label, scored in enumerate(scored_classes(targets).tolist())
     ]
 

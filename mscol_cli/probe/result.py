@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.probe.attributed import Attribution
+from mscol_cli.probe.groups import describe_size
 from mscol_cli.probe.saved_head import SavedHead
 from mscol_cli.runs.layout import PROBE_REPORT
 from mscol_cli.system.files import write_json
@@ -25,7 +26,7 @@ class Score:
 
     Attributes:
         value: Mean over seeds.
-        low: Lower bound of the 95 % bootstrap interval of the mean, over test clips.
+        low: Lower bound of the 95 % bootstrap interval of the mean, over test clips or groups.
         high: Upper bound of the interval.
         std_over_seeds: Standard deviation over seeds, 0 for one seed.
         per_seed: Score of the classifier of each seed.
@@ -77,6 +78,9 @@ class ScoredSet:
             (columns), in label order, summed over seeds.
         baselines: Metrics of trivial classifiers, `chance` and `majority class`, by name.
         unit: What is scored: `clips`, or `queries` of stem retrieval.
+        grouped_by: Kind of group that intervals and tests draw as a whole, such as `artist`; empty
+            if they draw clips.
+        groups: Number of these groups; 0 if clips are drawn.
     """
 
     name: str
@@ -87,6 +91,18 @@ class ScoredSet:
     confusion: Sequence[Sequence[int]] = ()
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     unit: str = "clips"
+    grouped_by: str = ""
+    groups: int = 0
+
+    @property
+    def size(self) -> str:
+        """Number of clips, and of the groups that are drawn."""
+        return describe_size(self.clips, self.unit, self.grouped_by, self.groups)
+
+    @property
+    def drawn(self) -> int:
+        """Number of groups, or of clips, that are drawn."""
+        return self.groups or self.clips
 
     @property
     def headline(self) -> tuple[str, Score]:
@@ -96,7 +112,7 @@ class ScoredSet:
     @property
     def title(self) -> str:
         """Name and size of the test set."""
-        return f"{self.name} ({self.clips:,} {self.unit})"
+        return f"{self.name} ({self.size})"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from mscol_cli.contracts.task import StemRetrieval
 from mscol_cli.engine.models import Model
 from mscol_cli.probe.baselines import CHANCE
 from mscol_cli.probe.bootstrap import resample_all
+from mscol_cli.probe.groups import ClipGroups
 from mscol_cli.probe.leakage import store_note
 from mscol_cli.probe.metrics import CUTOFFS, METRICS
 from mscol_cli.probe.rank_metrics import COLUMNS, chance
@@ -59,8 +60,8 @@ def _clip_scores(store: Store, retrieved: Retrieved, metrics: Sequence[str]) -> 
     index, ranks = store.index, retrieved.ranks[None]
     tracks = [query.target.track for query in retrieved.queries]
     targets = np.ones(retrieved.ranks.shape, dtype=bool)
-    groups = np.unique(tracks, return_inverse=True)[1]
-    drawn = resample_all(metrics, ranks, targets, groups)
+    groups = ClipGroups("track", tuple(index.track_ids[track] for track in tracks))
+    drawn = resample_all(metrics, ranks, targets, groups.numbers(range(len(tracks))))
     return ClipScores(
         ids=[_name(store, query) for query in retrieved.queries],
         classes=COLUMNS,
@@ -68,7 +69,7 @@ def _clip_scores(store: Store, retrieved: Retrieved, metrics: Sequence[str]) -> 
         targets=targets,
         members={TEST_SET: np.ones(len(tracks), dtype=bool)},
         resampled={(TEST_SET, metric): values for metric, values in drawn.items()},
-        groups=[index.track_ids[track] for track in tracks],
+        groups=groups,
     )
 
 
@@ -97,6 +98,8 @@ def _scored_set(
         },
         classes=tuple(_by_source(store, retrieved, metrics)),
         unit="queries",
+        grouped_by=scores.groups.kind,
+        groups=scores.groups.count(range(len(candidates))),
         baselines={CHANCE: {metric: chance(candidates, CUTOFFS[metric]) for metric in metrics}},
     )
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from mscol_cli.contracts.plans import IntArray
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.probe.bootstrap import Resampled, resample
+from mscol_cli.probe.groups import UNGROUPED, ClipGroups
 from mscol_cli.probe.metrics import METRICS, scored_classes
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.system.files import write_atomically
@@ -34,8 +34,7 @@ class ClipScores:
         targets: (clips, classes) labels.
         members: Masks (clips,) by test set.
         resampled: Resampled metrics, by test set and metric.
-        groups: Group of each test clip, such as the track of a query; empty if clips are
-            independent.
+        groups: Groups of the clips that resamples draw.
     """
 
     ids: Sequence[str]
@@ -44,17 +43,11 @@ class ClipScores:
     targets: BoolArray
     members: Mapping[str, BoolArray]
     resampled: Mapping[tuple[str, str], Resampled]
-    groups: Sequence[str] = ()
+    groups: ClipGroups = UNGROUPED
 
     def rows_of(self, test_set: str) -> dict[str, int]:
         """Rows of the clips of a test set, by id."""
         return {self.ids[row]: row for row in np.flatnonzero(self.members[test_set]).tolist()}
-
-    def group_numbers(self, rows: Sequence[int]) -> IntArray | None:
-        """(rows,) numbers of the groups of some clips; None if clips are independent."""
-        if not self.groups:
-            return None
-        return np.unique([self.groups[row] for row in rows], return_inverse=True)[1]
 
 
 def write_scores(path: Path, clip_scores: ClipScores) -> None:
@@ -73,7 +66,8 @@ def write_scores(path: Path, clip_scores: ClipScores) -> None:
         "ids": list(clip_scores.ids),
         "classes": list(clip_scores.classes),
         "sets": list(clip_scores.members),
-        "groups": list(clip_scores.groups),
+        "groups": list(clip_scores.groups.names),
+        "grouped_by": clip_scores.groups.kind,
     }
     metadata = {"layout": LAYOUT, "names": json.dumps({**names, "resampled": keys})}
     write_atomically(path, lambda temporary: save_tensors(temporary, tensors, metadata))
@@ -116,9 +110,13 @@ def resampled_pair(
     if not METRICS[metric].retrieval and not scored_classes(targets).any():
         raise UsageError("their common test clips have no class with positives and negatives.")
     stored = first.resampled[test_set, metric], second.resampled[test_set, metric]
-    if list(first_rows) == list(second_rows) and len(stored[0].draws) == len(stored[1].draws):
+    same_draws = first.groups == second.groups and len(stored[0].draws) == len(stored[1].draws)
+    if same_draws and list(first_rows) == list(second_rows):
         return *stored, len(common)
-    groups = first.group_numbers(rows)
+    # A result from before groups were drawn has none.
+    groups = first.groups.numbers(rows)
+    if groups is None:
+        groups = second.groups.numbers(other_rows)
     return (
         resample(metric, first.scores[:, rows], targets, groups),
         resample(metric, second.scores[:, other_rows], targets, groups),
@@ -144,5 +142,5 @@ def _read(path: Path) -> ClipScores:
             (test_set, metric): Resampled(value, draws)
             for (test_set, metric), (value, draws) in zip(names["resampled"], drawn, strict=True)
         },
-        groups=names.get("groups", ()),
+        groups=ClipGroups(names.get("grouped_by", ""), tuple(names.get("groups", ()))),
     )

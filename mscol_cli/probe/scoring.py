@@ -12,6 +12,7 @@ from mscol_cli.probe.baselines import baselines
 from mscol_cli.probe.bootstrap import Resampled, resample_all
 from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.clips import EmbeddedTask
+from mscol_cli.probe.groups import groups_of
 from mscol_cli.probe.metrics import METRICS, class_metrics, confusion, scored_classes
 from mscol_cli.probe.result import ClassScore, Score, ScoredSet
 from mscol_cli.probe.scores import ClipScores
@@ -78,9 +79,10 @@ def resample_scores(
         members: Masks (clips,) by test set.
         classes: Names of the classes, in label order.
     """
-    targets = embedded.clips["test"].targets
+    items, targets = embedded.items["test"], embedded.clips["test"].targets
+    groups = groups_of(items)
     return ClipScores(
-        ids=[item.id for item in embedded.items["test"]],
+        ids=[item.id for item in items],
         classes=classes,
         scores=scores,
         targets=targets,
@@ -89,9 +91,13 @@ def resample_scores(
             (name, metric): drawn
             for name, rows in members.items()
             for metric, drawn in resample_all(
-                protocol.metrics, scores[:, rows], targets[rows]
+                protocol.metrics,
+                scores[:, rows],
+                targets[rows],
+                groups.numbers(np.flatnonzero(rows).tolist()),
             ).items()
         },
+        groups=groups,
     )
 
 
@@ -151,6 +157,8 @@ def _scored_set(
         classes=tuple(_class_scores(protocol, clip_scores.classes, scores, targets)),
         confusion=() if protocol.multilabel else confusion(scores, targets),
         baselines={} if train is None else baselines(protocol.metrics, train, targets),
+        grouped_by=clip_scores.groups.kind,
+        groups=clip_scores.groups.count(np.flatnonzero(rows).tolist()),
     )
 
 

@@ -170,7 +170,8 @@ def attribute(
     for source in sources.sources:
         windows = ClipWindows.of(embedded.windows[source], targets)
         scores[source] = np.stack([probe.clip_scores(windows) for probe in probes])
-    columns = score_columns(scores, targets, protocol.metrics, MIXTURE)
+    groups = clip_scores.groups.numbers(scored)
+    columns = score_columns(scores, targets, protocol.metrics, MIXTURE, groups)
     silent = {source: sources.silent(embedded.clips, source) for source in scores}
     return Attribution(
         store=str(sources.store.path),
@@ -180,6 +181,8 @@ def attribute(
         left_out=left_out,
         class_metric=PAIRED.name,
         fewest=MIN_CLIPS,
+        grouped_by=clip_scores.groups.kind,
+        groups=clip_scores.groups.count(scored),
         support=tuple(targets.sum(axis=0).tolist()),
         sources=tuple(
             HeardSource(source, silent[source], column.overall, column.classes)

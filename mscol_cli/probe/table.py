@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mscol_cli.pages.page import Block, Listing, Page, Section, Table, Text, rows_by_name
+from mscol_cli.probe.groups import describe_drawn, describe_size
 from mscol_cli.probe.notes import Note
 from mscol_cli.probe.published import Published, published_rows, published_scores, sources_line
 from mscol_cli.probe.result import Score
@@ -26,6 +27,8 @@ class Column:
         headline: Whether the column is in the printed table; JSON has all columns.
         baselines: Scores of trivial classifiers, by name.
         unit: What is scored, such as `clips`.
+        grouped_by: Kind of group that intervals and tests draw as a whole; empty for clips.
+        groups: Number of these groups; 0 if clips are drawn.
     """
 
     task: str
@@ -35,6 +38,8 @@ class Column:
     headline: bool
     baselines: Mapping[str, float] = field(default_factory=dict)
     unit: str = "clips"
+    grouped_by: str = ""
+    groups: int = 0
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -45,8 +50,8 @@ class Column:
     def title(self) -> str:
         """Name of the column, with the test set unless that is `test`."""
         test_set = "" if self.test_set == "test" else f" {self.test_set}"
-        size = f" ({self.clips:,} {self.unit})" if self.clips else ""
-        return f"{self.task}{test_set} {self.metric}{size}"
+        size = describe_size(self.clips, self.unit, self.grouped_by, self.groups)
+        return f"{self.task}{test_set} {self.metric}{f' ({size})' if self.clips else ''}"
 
 
 @dataclass(frozen=True)
@@ -183,9 +188,19 @@ def _score(score: Score | None) -> str:
 def _legend(columns: Sequence[Column]) -> str:
     legend = (
         "Mean ± standard deviation over seeds; in brackets, the 95 % bootstrap interval over test"
-        " clips."
+        f" {_listed_units(columns)}."
     )
     return f"{legend} {sources_line(map(_published, columns))}".rstrip()
+
+
+def _listed_units(columns: Sequence[Column]) -> str:
+    """What the intervals draw: "clips", or "clips (mtat), instruments (nsynth)"."""
+    tasks: dict[str, dict[str, None]] = {}
+    for column in columns:
+        tasks.setdefault(describe_drawn(column.grouped_by), {})[column.task] = None
+    if len(tasks) == 1:
+        return next(iter(tasks))
+    return ", ".join(f"{drawn} ({', '.join(names)})" for drawn, names in tasks.items())
 
 
 def _comparison_table(compared: Sequence[Comparison]) -> Iterator[Table]:

@@ -192,8 +192,8 @@ def _scores(probes: Sequence[ProbeResult]) -> Iterator[Block]:
     if any(not probe.is_retrieval for probe in probes):
         yield Text(
             "Shallow classifiers on the vectors of labelled clips, chosen on validation. Their"
-            " intervals are bootstrap intervals over test clips; they do not include the variation"
-            " between pre-training seeds."
+            " intervals are bootstrap intervals over test clips, or over the groups of clips that a"
+            " test set names; they do not include the variation between pre-training seeds."
         )
     if any(probe.is_retrieval for probe in probes):
         yield Text(

@@ -34,7 +34,7 @@ def _probe(result: ProbeResult, attribution: Attribution) -> Iterator[Block]:
     title = f"{result.task}: {result.model}"
     metrics = list(attribution.sources[0].scores)
     yield Table(
-        f"{title}, {attribution.clips:,} clips of the test set '{attribution.test_set}'; score, and"
+        f"{title}, {attribution.size} of the test set '{attribution.test_set}'; score, and"
         " difference from the mixture with its 95 % interval",
         ("source", *(find_metric(metric).label for metric in metrics), "silent clips"),
         [

@@ -127,7 +127,7 @@ class Group:
     def column_title(self, test_set: ScoredSet, metric: str) -> str:
         """Title of a column of scores."""
         name = "" if len(self.test_sets) == 1 else f"{test_set.name}, "
-        return f"{find_metric(metric).label} ({name}{test_set.clips:,} {test_set.unit})"
+        return f"{find_metric(metric).label} ({name}{test_set.size})"
 
 
 def find_material(paths: Sequence[Path], probes: Sequence[Path] = ()) -> Material:

@@ -28,7 +28,8 @@ SHOWN = 10
 """Rows of a table of differences that are not folded."""
 INTRO = (
     "Shallow classifiers on the frozen encoder. Each score is mean ± standard deviation over seeds;"
-    " in brackets, the 95 % bootstrap interval over test clips. Scores compare within a column."
+    " in brackets, the 95 % bootstrap interval over test clips, or over the groups of clips that a"
+    " column names. Scores compare within a column."
 )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mscol_cli.contracts.cards import ObjectiveCard
+from mscol_cli.contracts.plans import IntArray
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.pages.page import Block, Listing, Picture, Pictures, Section, Table, Text
@@ -30,7 +31,8 @@ INTRO = (
     f" {LOWER} and {HIGHER} mark scores that differ from the model trained on all sources: the 95 %"
     " interval of the difference, on the same resampled test clips, excludes 0. Intervals cover the"
     " variation of test clips, not of training runs, and are not corrected for the number of cells."
-    f" A class with fewer than {MIN_CLIPS} positive or negative clips has no interval."
+    f" A class with fewer than {MIN_CLIPS} positive or negative clips, or groups of clips where"
+    " these are drawn, has no interval."
 )
 
 
@@ -115,16 +117,16 @@ def compare(models: Mapping[str, FoundProbe], tested: ScoredSet) -> BySource:
         MscolError: Clip scores are missing, damaged, or of different classes or clips.
     """
     models_scores = {name: read_scores(probe.result.scores_path) for name, probe in models.items()}
-    scores, targets = _aligned(models_scores, tested.name)
+    scores, targets, groups = _aligned(models_scores, tested.name)
     reference = ALL if ALL in scores else None
-    columns = score_columns(scores, targets, list(tested.metrics), reference)
+    columns = score_columns(scores, targets, list(tested.metrics), reference, groups)
     classes = next(iter(models_scores.values())).classes
     return BySource(columns, classes, targets.sum(axis=0).tolist(), len(targets))
 
 
 def _aligned(
     models: Mapping[str, ClipScores], test_set: str
-) -> tuple[dict[str, FloatArray], BoolArray]:
+) -> tuple[dict[str, FloatArray], BoolArray, IntArray | None]:
     by_clip = {name: model.rows_of(test_set) for name, model in models.items()}
     first = next(iter(models))
     common = [clip for clip in by_clip[first] if all(clip in rows for rows in by_clip.values())]
@@ -137,7 +139,8 @@ def _aligned(
     )
     if not common or not all(same):
         raise UsageError("models were tested on other classes or clips: probe all on one data set.")
-    return {name: model.scores[:, rows[name]] for name, model in models.items()}, targets
+    scores = {name: model.scores[:, rows[name]] for name, model in models.items()}
+    return scores, targets, models[first].groups.numbers(rows[first])
 
 
 def _overall_table(where: str, scores: BySource, names: str) -> Table:

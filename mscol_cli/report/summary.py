@@ -32,7 +32,7 @@ def summary_section(material: Material) -> Section:
     if len(columns) > MAX_COLUMNS:
         table = [*zip(*table, strict=True)]
         table[0] = ("score", *table[0][1:])
-    caption = "Headline scores, each with its 95 % interval over test clips"
+    caption = "Headline scores with 95 % intervals over test clips, or over groups that are named"
     note = Text("Published figures are shown only for test sets of the same size.")
     return Section(
         "Summary", [Table(caption, table[0], table[1:]), *([note] if any(papers) else [])]
@@ -40,9 +40,7 @@ def summary_section(material: Material) -> Section:
 
 
 def _title(group: Group, test_set: ScoredSet, metric: str) -> str:
-    return (
-        f"{group.where(test_set)}: {find_metric(metric).label} ({test_set.clips:,} {test_set.unit})"
-    )
+    return f"{group.where(test_set)}: {find_metric(metric).label} ({test_set.size})"
 
 
 def _cell(model: str, group: Group, test_set: ScoredSet, metric: str) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mscol_cli.probe.groups import describe_size
 from mscol_cli.probe.metrics import find_metric
 from mscol_cli.probe.result import Score, ScoredSet
 from mscol_cli.probe.table import Comparison
@@ -17,13 +18,14 @@ NAMED = 3
 """Number of models that are listed with intervals; further models are listed by name only."""
 SEED = "training.seed"
 MEANING = (
-    "Settled means that the 95 % interval of the paired difference, over these test clips, excludes"
-    " 0, also after correction for the number of models. It does not cover other clips or other"
-    " pre-training seeds, which can reverse the order."
+    "Settled means that the 95 % interval of the paired difference, over these test clips or the"
+    " groups that they come from, excludes 0, also after correction for the number of models. It"
+    " does not cover other clips or other pre-training seeds, which can reverse the order."
 )
 FEW = 100
 TOO_NARROW = (
-    f"Intervals over fewer than {FEW} test clips tend to be too narrow: read 'settled' with care."
+    f"Intervals over fewer than {FEW} test clips or groups tend to be too narrow: read 'settled'"
+    " with care."
 )
 
 
@@ -35,7 +37,7 @@ def verdict(material: Material) -> list[str]:
     compared = [group for group in material.groups if _comparisons(group)]
     if not compared:
         return lines
-    few = any(group.headlines[0][0].clips < FEW for group in compared)
+    few = any(group.headlines[0][0].drawn < FEW for group in compared)
     return [*lines, f"{MEANING} {TOO_NARROW}" if few else MEANING]
 
 
@@ -203,4 +205,5 @@ def _without_seed(info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _clips(test_set: ScoredSet) -> str:
-    return f"{test_set.clips:,} test {test_set.unit}"
+    unit = f"test {test_set.unit}"
+    return describe_size(test_set.clips, unit, test_set.grouped_by, test_set.groups)

@@ -92,9 +92,9 @@ class RunRecord:
 
     @property
     def step(self) -> int:
-        """Last logged or saved training step."""
+        """Last logged or saved training step; of an imported model, the step it was made at."""
         logged = int(self.lines[-1]["step"]) if self.lines else 0
-        return max([logged, *self.checkpoints])
+        return max([logged, *self.checkpoints, int(self.info.get("step", 0))])
 
     @property
     def saved_step(self) -> int | None:

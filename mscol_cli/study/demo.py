@@ -35,6 +35,8 @@ class DemoScore:
         task: Name of the task.
         metric: Headline metric of the task.
         test_clips: Number of test clips.
+        grouped_by: Kind of group that the intervals draw as a whole; empty if they draw clips.
+        groups: Number of these groups; 0 if clips are drawn.
         pretrained: Score, and lower and upper bound of its 95 % interval.
         untrained: The same for the untrained encoder.
         logmel: The same for log-mel statistics.
@@ -44,6 +46,8 @@ class DemoScore:
     task: str
     metric: str
     test_clips: int
+    grouped_by: str
+    groups: int
     pretrained: tuple[float, float, float]
     untrained: tuple[float, float, float]
     logmel: tuple[float, float, float]
@@ -133,7 +137,8 @@ def _score(task: str) -> DemoScore:
     trained, *others = (read(folder).test_sets[0] for folder in folders)
     metric, score = trained.headline
     intervals = (_interval(other.headline[1]) for other in others)
-    return DemoScore(task, metric, trained.clips, _interval(score), *intervals)
+    size = trained.clips, trained.grouped_by, trained.groups
+    return DemoScore(task, metric, *size, _interval(score), *intervals)
 
 
 def _interval(score: Score) -> tuple[float, float, float]:

@@ -1,6 +1,5 @@
 """bench/music: the study of rows and seeds, and intervals over clips and seeds."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,10 @@ import pytest
 from bench.music import build, study
 from bench.music.rows import GROUPS
 from bench.music.run import DATA, STEMS, main
-from bench.music.runs import Run, rescore
+from bench.music.runs import Run
 from bench.music.scores import pool_rows
 from bench.music.study import study_text
 from mscol_cli.probe.bootstrap import Resampled
-from mscol_cli.probe.scores import ClipScores
 from mscol_cli.study.file import read_study
 from mscol_cli.study.plan import study_stages
 from mscol_cli.study.stages import ComputeOptions, StudyPaths
@@ -55,21 +53,6 @@ def test_intervals_include_the_spread_over_seeds_of_all_rows() -> None:
         assert rows[row].scores[KEY].value == pytest.approx(np.mean(of))
         assert high - low == pytest.approx(2 * 1.96 * deviation / np.sqrt(len(of)), rel=0.1)
     assert rows["mini"].scores[KEY].interval() == pytest.approx((0.7, 0.7))
-
-
-def test_families_of_grooves_are_drawn_as_a_whole() -> None:
-    rng = np.random.default_rng(0)
-    scores = np.repeat(rng.random((1, 20, 2)), 10, axis=1)  # ten equal clips of each family
-    targets = np.repeat(np.eye(2, dtype=bool)[rng.integers(2, size=20)], 10, axis=0)
-    names = [str(clip) for clip in range(200)]
-    everything = {"test": np.ones(200, bool)}
-    clips = ClipScores(names, ("a", "b"), scores, targets, everything, {})
-    families = replace(clips, groups=[str(clip // 10) for clip in range(200)])
-    widths = [
-        np.ptp(rescore(one, "test", ["accuracy"])["accuracy"].interval())
-        for one in (clips, families)
-    ]
-    assert widths[1] == pytest.approx(np.sqrt(10) * widths[0], rel=0.2)
 
 
 def test_a_dry_run_says_what_it_takes_and_does_nothing(

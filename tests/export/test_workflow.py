@@ -29,6 +29,11 @@ BRANCHING = WHOLE.replace(
     "return self.linear(features)",
     "return self.linear(features) if features.sum() > 1e9 else 2 * self.linear(features)",
 )
+# The length of the traced batch becomes a constant.
+FIXED = WHOLE.replace(
+    "return self.linear(features)",
+    "return self.linear(features).reshape(len(features), -1)",
+)
 
 
 @pytest.fixture
@@ -156,17 +161,25 @@ def test_a_model_that_differs_from_torch_is_not_written(
 
 
 @pytest.mark.slow
-def test_an_encoder_that_cannot_be_traced_is_one_line(
+@pytest.mark.parametrize(
+    ("name", "plugin", "output"),
+    [("branching", BRANCHING, "model.pt2"), ("fixed", FIXED, "model.onnx")],
+)
+def test_an_encoder_that_cannot_be_exported_is_one_line(
     mscol: Command,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    name: str,
+    plugin: str,
+    output: str,
 ) -> None:
-    install_plugin("branching", BRANCHING, tmp_path / "plugins", monkeypatch)
-    assert mscol("export", "untrained", "--encoder", "net", "-o", "model.pt2") == 1
+    install_plugin(name, plugin, tmp_path / "plugins", monkeypatch)
+    assert mscol("export", "untrained", "--encoder", "net", "-o", output) == 1
     _, line = capsys.readouterr().err.splitlines()
-    assert mentions(line, "encoder 'net'", "branching 1", "cannot be exported to torch")
-    assert not Path("model.pt2").exists()
+    format = "onnx" if name == "fixed" else "torch"
+    assert mentions(line, "encoder 'net'", f"{name} 1", f"cannot be exported to {format}")
+    assert not Path(output).exists()
 
 
 def test_missing_packages_are_named_with_the_extra(

@@ -118,6 +118,15 @@ def test_the_run_json_says_where_it_comes_from(
     assert origin["mapped"] + sum(left_out.values()) == len(published.variables)
 
 
+def test_runs_lists_an_imported_model_with_its_step(
+    imported: tuple[Path, str], mscol: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mscol("runs", "ls", imported[0].parent) == 0
+    assert mentions(capsys.readouterr().out, "msa", "imported", " 640,000 ")
+    assert mscol("runs", "show", imported[0]) == 0
+    assert mentions(capsys.readouterr().out, "imported, step 640,000\n")
+
+
 def test_what_was_written_is_said_on_stdout(imported: tuple[Path, str]) -> None:
     first, second = imported[1].splitlines()
     assert mentions(first, "msa: ", "efficientnet_b0", "objective msa", f"step {STEP}")

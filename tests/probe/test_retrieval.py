@@ -174,7 +174,7 @@ def test_two_models_are_compared_on_the_same_tracks(
     assert len(table["comparisons"]) == 4
     folders = [Path(row["results"]["stems"]) for row in table["rows"]]
     first, second = (read_scores(folder / "scores.safetensors") for folder in folders)
-    assert first.groups == [clip.partition(":")[0] for clip in first.ids]
+    assert first.groups.names == tuple(clip.partition(":")[0] for clip in first.ids)
     assert resampled_pair(first, second, "test", "median_rank")[2] == 10
     assert mscol(*command, "--opt", "candidates=source", "--reuse") == 0
     assert "stems logmel: reused" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.music.rows import STEMS
-from bench.music.runs import TAG_METRIC, TAG_SET, TAGS, rescore
+from bench.music.runs import TAG_SET, TAGS, rescore
 from bench.music.specialisation import specialisations
 from mscol_cli.probe.scores import ClipScores
 
@@ -19,7 +19,7 @@ def test_only_the_tags_of_the_source_count() -> None:
     members = {"filtered": np.ones(40, dtype=bool)}
     clips = ClipScores([str(n) for n in range(40)], (*tags, *others), scores, targets, members, {})
     for some, expected in ((tags, 1.0), (others, 0.5)):
-        score = rescore(clips, TAG_SET, [TAG_METRIC], some)[TAG_METRIC]
+        score = rescore(clips, TAG_SET, some)
         assert score.value == pytest.approx(expected)
 
 

@@ -1,0 +1,73 @@
+"""What resamples of test clips draw: single clips, or groups of clips that resemble one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mscol_cli.contracts.plans import IntArray
+from mscol_cli.contracts.task import TaskItem
+
+
+@dataclass(frozen=True)
+class ClipGroups:
+    """What resamples of test clips draw.
+
+    Attributes:
+        kind: Kind of group that is drawn as a whole, such as `artist`; empty for single clips.
+        names: Group of each test clip; empty for single clips.
+    """
+
+    kind: str = ""
+    names: tuple[str, ...] = ()
+
+    def numbers(self, rows: Sequence[int]) -> IntArray | None:
+        """(rows,) numbers of the groups of some clips, from 0; None for single clips."""
+        if not self.names:
+            return None
+        return np.unique([self.names[row] for row in rows], return_inverse=True)[1]
+
+    def count(self, rows: Sequence[int]) -> int:
+        """Number of groups of some clips; 0 for single clips."""
+        return len({self.names[row] for row in rows}) if self.names else 0
+
+
+UNGROUPED = ClipGroups()
+"""Single clips are drawn."""
+
+
+def groups_of(items: Sequence[TaskItem]) -> ClipGroups:
+    """What to draw among the test clips of a task.
+
+    Clips of one artist resemble one another, as do those of one song: the kind with the fewest
+    groups is drawn, which includes the dependence within the others if groups are nested. A clip
+    without this kind is a group of its own. Kinds that put all clips in one group, from which no
+    interval can be drawn, or every clip in its own, are not used.
+    """
+    by_kind = {
+        kind: tuple(_group(item, kind) for item in items)
+        for kind in sorted({kind for item in items for kind in item.groups})
+    }
+    counts = {kind: len(set(names)) for kind, names in by_kind.items()}
+    usable = [kind for kind, count in counts.items() if 1 < count < len(items)]
+    if not usable:
+        return UNGROUPED
+    chosen = min(usable, key=counts.__getitem__)
+    return ClipGroups(chosen, by_kind[chosen])
+
+
+def describe_size(count: int, unit: str, kind: str, groups: int) -> str:
+    """Describe a number of clips or queries, and of the groups that are drawn."""
+    drawn = f" of {groups:,} {describe_drawn(kind)}" if kind else ""
+    return f"{count:,} {unit}{drawn}"
+
+
+def describe_drawn(kind: str) -> str:
+    """Name what is drawn, in the plural."""
+    return f"{kind}s" if kind else "clips"
+
+
+def _group(item: TaskItem, kind: str) -> str:
+    return f"{kind}: {item.groups[kind]}" if kind in item.groups else f"clip: {item.id}"

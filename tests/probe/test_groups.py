@@ -1,0 +1,101 @@
+"""Groups of test clips, such as artists, are drawn as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from mscol_cli.contracts.task import TaskItem
+from mscol_cli.probe import metrics
+from mscol_cli.probe.bootstrap import resample
+from mscol_cli.probe.groups import UNGROUPED, ClipGroups, groups_of
+from mscol_cli.probe.paired import MIN_CLIPS, score_columns
+from mscol_cli.probe.scores import ClipScores, read_scores, resampled_pair, write_scores
+from tests.helpers.probing import one_hot
+
+FAMILIES, SIZE = 20, 10
+
+
+def items(*groups: dict[str, str]) -> list[TaskItem]:
+    return [TaskItem(str(row), Path(), "test", (0,), of) for row, of in enumerate(groups)]
+
+
+def families() -> ClipScores:
+    """Ten equal clips of each family, with scores that say nothing."""
+    rng = np.random.default_rng(0)
+    scores = np.repeat(rng.random((1, FAMILIES, 2)), SIZE, axis=1)
+    targets = np.repeat(one_hot(list(rng.integers(2, size=FAMILIES)), 2), SIZE, axis=0)
+    names = [f"{family}" for family in range(FAMILIES) for _ in range(SIZE)]
+    return grouped(
+        ClipScores(
+            [str(clip) for clip in range(len(names))],
+            ("a", "b"),
+            scores,
+            targets,
+            {"test": np.ones(len(names), dtype=bool)},
+            {},
+        ),
+        ClipGroups("artist", tuple(names)),
+    )
+
+
+def grouped(clips: ClipScores, groups: ClipGroups) -> ClipScores:
+    """The same clips, drawn by groups."""
+    numbers = groups.numbers(range(len(clips.ids)))
+    drawn = resample("accuracy", clips.scores, clips.targets, numbers)
+    return replace(clips, groups=groups, resampled={("test", "accuracy"): drawn})
+
+
+def test_the_kind_with_the_fewest_groups_is_drawn() -> None:
+    songs = [{"artist": artist, "song": song} for artist, song in ("ax", "ay", "bz", "bz")]
+    assert groups_of(items(*songs)).kind == "artist"
+    assert groups_of(items(*songs)).count([0, 1, 2]) == 2
+
+
+def test_a_clip_without_a_group_is_drawn_on_its_own() -> None:
+    found = groups_of(items({"artist": "1"}, {"artist": "1"}, {}, {}))
+    assert (found.kind, found.count(range(4))) == ("artist", 3)
+
+
+@pytest.mark.parametrize("artists", ["", "aaaa", "abcd"])
+def test_clips_are_drawn_without_groups_or_where_groups_say_nothing(artists: str) -> None:
+    assert groups_of(items(*({"artist": artist} for artist in artists))) == UNGROUPED
+
+
+def test_an_interval_over_groups_is_that_of_a_slow_bootstrap_over_them() -> None:
+    clips = families()
+    low, high = clips.resampled["test", "accuracy"].interval()
+    of = np.array(clips.groups.names)
+    rng, slow = np.random.default_rng(1), []
+    for _ in range(2000):
+        drawn = rng.integers(FAMILIES, size=FAMILIES)
+        rows = np.concatenate([np.flatnonzero(of == str(family)) for family in drawn])
+        slow.append(metrics.accuracy(clips.scores[0][rows], clips.targets[rows]))
+    assert_allclose((low, high), np.percentile(slow, [2.5, 97.5]), atol=0.06)
+    alone = grouped(clips, UNGROUPED).resampled["test", "accuracy"]
+    assert high - low == pytest.approx(np.sqrt(SIZE) * np.ptp(alone.interval()), rel=0.2)
+
+
+def test_a_result_without_groups_is_paired_by_the_groups_of_the_other(tmp_path: Path) -> None:
+    new = families()
+    write_scores(tmp_path / "new", new)
+    write_scores(tmp_path / "old", grouped(new, UNGROUPED))
+    new, old = read_scores(tmp_path / "new"), read_scores(tmp_path / "old")
+    assert new.groups == families().groups
+    for pair in ((new, old), (old, new)):
+        first, second, clips = resampled_pair(*pair, "test", "accuracy")
+        assert clips == FAMILIES * SIZE
+        assert_allclose(first.draws, second.draws)
+        assert_allclose(first.draws, new.resampled["test", "accuracy"].draws)
+
+
+@pytest.mark.parametrize(("families", "known"), [(MIN_CLIPS - 1, False), (MIN_CLIPS, True)])
+def test_a_class_of_few_groups_has_no_interval(families: int, known: bool) -> None:
+    targets = one_hot([int(clip >= 2 * families) for clip in range(60)], 2)
+    scores = np.random.default_rng(0).random((1, 60, 2))
+    column = score_columns({"all": scores}, targets, ["accuracy"], None, np.arange(60) // 2)["all"]
+    assert [score is not None and score.low is not None for score in column.classes] == [known] * 2
