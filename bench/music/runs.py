@@ -97,8 +97,8 @@ def keep(folder: Path, runs: Iterable[Run]) -> None:
         about = {
             "steps": run.steps,
             "pairs_per_second": run.pairs_per_second,
-            "scores": [[*key, score.value] for key, score in run.scores.items()],
-            "tags": [[source, score.value] for source, score in run.tags.items()],
+            "scores": [[*key, score.value, score.units] for key, score in run.scores.items()],
+            "tags": [[source, score.value, score.units] for source, score in run.tags.items()],
             "valid": run.valid,
             "clips": run.clips,
         }
@@ -142,6 +142,8 @@ def _trained(run: Path, name: str) -> Run:
 
 def _add(run: Run, probe: Path) -> None:
     result, clips = read(probe), read_scores(probe / SCORES)
+    if result.lacks_groups:
+        raise SystemExit(f"{probe} draws single clips: probe again")
     for (test_set, metric), resampled in clips.resampled.items():
         run.scores[result.task, test_set, metric] = resampled
     run.clips[result.task] = _digest(clips)
@@ -166,13 +168,17 @@ def _kept(path: Path) -> Run:
     with safe_open(path, framework="numpy") as file:
         about = json.loads(file.metadata()["about"])
         draws = iter(file.get_tensor("draws").astype(np.float64))
-    scores = {(task, at, metric): value for task, at, metric, value in about["scores"]}
     return Run(
         name=path.stem,
         steps=about["steps"],
         pairs_per_second=about["pairs_per_second"],
-        scores={key: Resampled(value, next(draws)) for key, value in scores.items()},
-        tags={source: Resampled(value, next(draws)) for source, value in about["tags"]},
+        scores={
+            (task, at, metric): Resampled(value, next(draws), units)
+            for task, at, metric, value, units in about["scores"]
+        },
+        tags={
+            source: Resampled(value, next(draws), units) for source, value, units in about["tags"]
+        },
         valid=about["valid"],
         clips=about["clips"],
     )

@@ -71,7 +71,8 @@ def pool(runs: Sequence[Resampled], deviation: float, random_seed: int = 0) -> R
     draws = np.mean([resampled.draws for resampled in runs], axis=0)
     error = deviation / np.sqrt(len(runs))
     noise = np.random.default_rng(random_seed).normal(0, error, len(draws))
-    return Resampled(float(np.mean([resampled.value for resampled in runs])), draws + noise)
+    value = float(np.mean([resampled.value for resampled in runs]))
+    return Resampled(value, draws + noise, runs[0].units)
 
 
 def _deviation(rows: Iterable[Sequence[Resampled | None]]) -> float:

@@ -44,7 +44,7 @@ def specialisations(rows: Mapping[str, Pooled]) -> list[Specialisation]:
 def _gain(source: str, scores: Mapping[str, Resampled]) -> Difference:
     others = [scores[_row(stem)] for stem in STEMS if stem != source]
     values, draws = [other.value for other in others], [other.draws for other in others]
-    mean = Resampled(float(np.mean(values)), np.mean(draws, axis=0))
+    mean = Resampled(float(np.mean(values)), np.mean(draws, axis=0), others[0].units)
     return difference(scores[_row(source)], mean)
 
 

@@ -10,7 +10,6 @@ from mscol_cli.commands.options import with_request
 from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import print_json, print_lines, print_table, redirect_prints
-from mscol_cli.probe.groups import describe_size
 from mscol_cli.study.request import DemoRequest
 from mscol_cli.system.units import format_duration
 
@@ -65,6 +64,8 @@ def _scores(score: DemoScore) -> tuple[tuple[float, float, float] | None, ...]:
 
 
 def _size(score: DemoScore) -> str:
+    from mscol_cli.probe.groups import describe_size
+
     return describe_size(score.test_clips, "clips", score.grouped_by, score.groups)
 
 

@@ -24,8 +24,9 @@ class TaskItem:
         split: Split of the clip.
         labels: Rows of `TaskData.classes`; exactly one unless the task is multi-label.
         groups: Groups of clips that resemble one another, by kind, as in `{"artist": "Bach",
-            "song": "17"}`. Intervals draw whole groups of the kind with the fewest groups, and the
-            report counts groups that test clips share with training clips.
+            "song": "17"}`; an unknown one is absent or empty. Intervals draw whole groups of the
+            kind with the fewest groups, and the report counts groups that test clips share with
+            training clips.
     """
 
     id: str

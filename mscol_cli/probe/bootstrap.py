@@ -1,4 +1,4 @@
-"""Bootstrap over test clips: intervals of scores, and paired differences."""
+"""Bootstrap over test clips, or groups of them: intervals of scores, and paired differences."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from mscol_cli.contracts.plans import IntArray
 from mscol_cli.probe.metrics import resampled_metrics
@@ -15,6 +16,8 @@ RESAMPLES = 1000
 LEVEL = 0.95
 BLOCK = 250
 ROUNDING = 1e-12
+FEWEST = 6
+"""Clips or groups that a test needs: if all of five favour one model, p is still 0.06."""
 
 
 @dataclass(frozen=True)
@@ -24,20 +27,26 @@ class Resampled:
     Attributes:
         value: Mean over seeds on the test clips.
         draws: (resamples,) mean over seeds per resample; NaN if no class could be scored.
+        units: Number of clips, or of groups of clips, that are drawn.
     """
 
     value: float
     draws: FloatArray
+    units: int
 
     def interval(self) -> tuple[float, float]:
         """95 % interval of the value, clipped to [0, 1].
 
-        The bounds are percentiles, corrected for the bias of the draws: a positive that is drawn
-        twice raises average precision, so with few positives the value would be near the lower
-        bound, or below it.
+        The bounds are percentiles, corrected for the bias of the draws (a positive that is drawn
+        twice raises average precision) and expanded for few units: Hesterberg, "What Teachers
+        Should Know About the Bootstrap" (2015). Of draws without a score, half may be below it, and
+        half above. A single unit leaves everything open.
         """
         draws = self.draws[np.isfinite(self.draws)]
-        low, high = _percentiles(_without_bias(self.value, draws))
+        if self.units < 2 or not len(draws):
+            return 0.0, 1.0
+        expanded = _expanded(self.value, draws, self.units)
+        low, high = _percentiles(expanded, 1 - len(draws) / len(self.draws))
         return max(0.0, low), min(1.0, high)
 
 
@@ -89,13 +98,14 @@ def resample_all(
         metrics: Names of metrics that are reported.
         scores: (seeds, clips, classes) clip scores.
         targets: (clips, classes) labels.
-        groups: (clips,) number of the group of each clip, such as a track with several queries;
-            complete groups are drawn. None if clips are independent.
+        groups: (clips,) number of the group of each clip, from 0, such as a track with several
+            queries; complete groups are drawn. None if clips are independent.
         resamples: Number of resamples.
         seed: Random seed. The same seed draws the same clips for all metrics and models.
     """
     value = _mean_over_seeds(metrics, scores, targets, np.ones((len(targets), 1), np.float32))
-    rng, units = np.random.default_rng(seed), len(targets) if groups is None else groups.max() + 1
+    units = len(targets) if groups is None else int(groups.max()) + 1
+    rng = np.random.default_rng(seed)
     blocks = [
         _mean_over_seeds(metrics, scores, targets, drawn if groups is None else drawn[groups])
         for size in _blocks(resamples)
@@ -103,7 +113,7 @@ def resample_all(
     ]
     return {
         metric: Resampled(
-            float(value[metric][0]), np.concatenate([block[metric] for block in blocks])
+            float(value[metric][0]), np.concatenate([block[metric] for block in blocks]), units
         )
         for metric in metrics
     }
@@ -112,20 +122,26 @@ def resample_all(
 def difference(first: Resampled, second: Resampled) -> Difference:
     """Subtract the second score from the first; both must use the same resamples.
 
-    The p-value is twice the smaller share of draws on one side of 0, with the bias correction of
-    the interval and one extra draw per side, which keeps p above 0. Apart from that draw, p is
-    below 0.05 if the interval excludes 0. Draws with equal scores count on both sides and are not
-    corrected: models that differ in few clips have many such draws, and the random bias would
-    decide which side all of them are on.
+    The p-value is twice the smaller share of draws on one side of 0, with the corrections of the
+    interval and one extra draw per side, which keeps p above 0. Apart from that draw, p is below
+    0.05 if the interval excludes 0. Draws with equal scores, and those without a score, count on
+    both sides. Equal scores are not corrected: models that differ in few clips have many such
+    draws, and the random bias would decide which side all of them are on. p is not below that of n
+    units of one sign, 2 ** (1 - n), and fewer than `FEWEST` units have no interval.
     """
     value, draws = first.value - second.value, first.draws - second.draws
-    draws = draws[np.isfinite(draws)]
+    units = min(first.units, second.units)
+    finite = draws[np.isfinite(draws)]
+    if units < FEWEST or not len(finite):
+        return Difference(value, -1.0, 1.0, 1.0)
     # Differences of equal scores are rounding noise around 0.
-    same = np.abs(draws) <= ROUNDING
-    corrected = np.where(same, 0.0, _without_bias(value, draws))
-    low, high = _percentiles(corrected)
+    same = np.abs(finite) <= ROUNDING
+    corrected = np.where(same, 0.0, _expanded(value, finite, units))
+    low, high = _percentiles(corrected, 1 - len(finite) / len(draws))
     beyond = min(int((corrected <= ROUNDING).sum()), int((corrected >= -ROUNDING).sum()))
-    return Difference(value, low, high, min(1.0, 2 * (beyond + 1) / (len(corrected) + 1)))
+    beyond += len(draws) - len(finite)
+    p = 2 * (beyond + 1) / (len(draws) + 1)
+    return Difference(value, max(-1.0, low), min(1.0, high), min(1.0, max(p, 2.0 ** (1 - units))))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -137,13 +153,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _without_bias(value: float, draws: FloatArray) -> FloatArray:
-    return np.asarray(draws - (draws.mean() - value))
+def _expanded(value: float, draws: FloatArray, units: int) -> FloatArray:
+    """Draws around the value, by quantiles of t and a variance with n - 1 of n units."""
+    ratio = stdtrit(units - 1, (1 + LEVEL) / 2) / ndtri((1 + LEVEL) / 2)
+    factor = ratio * np.sqrt(units / (units - 1))
+    return np.asarray(value + factor * (draws - draws.mean()))
 
 
-def _percentiles(draws: FloatArray) -> tuple[float, float]:
-    tail = 50 * (1 - LEVEL)
-    low, high = np.percentile(draws, [tail, 100 - tail])
+def _percentiles(draws: FloatArray, missing: float) -> tuple[float, float]:
+    """Bounds with a share of draws that is missing, half of it on each side."""
+    tail = (1 - LEVEL - missing) / 2
+    if tail < 0:
+        return -np.inf, np.inf
+    inner = 100 * tail / (1 - missing)
+    low, high = np.percentile(draws, [inner, 100 - inner])
     return float(low), float(high)
 
 

@@ -94,6 +94,8 @@ def _columns(finished: Sequence[Finished]) -> list[Column]:
                     groups=test_set.groups,
                 )
                 before = columns.setdefault(column.key, column)
+                if column.grouped_by and not before.grouped_by:
+                    before = columns[column.key] = column
                 if before.clips != column.clips:
                     # Baselines depend on the clips.
                     columns[column.key] = replace(before, clips=0, baselines={})

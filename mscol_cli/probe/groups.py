@@ -27,7 +27,9 @@ class ClipGroups:
         """(rows,) numbers of the groups of some clips, from 0; None for single clips."""
         if not self.names:
             return None
-        return np.unique([self.names[row] for row in rows], return_inverse=True)[1]
+        names = [self.names[row] for row in rows]
+        number = {name: number for number, name in enumerate(sorted(set(names)))}
+        return np.array([number[name] for name in names], dtype=np.int64)
 
     def count(self, rows: Sequence[int]) -> int:
         """Number of groups of some clips; 0 for single clips."""
@@ -43,8 +45,8 @@ def groups_of(items: Sequence[TaskItem]) -> ClipGroups:
 
     Clips of one artist resemble one another, as do those of one song: the kind with the fewest
     groups is drawn, which includes the dependence within the others if groups are nested. A clip
-    without this kind is a group of its own. Kinds that put all clips in one group, from which no
-    interval can be drawn, or every clip in its own, are not used.
+    without this kind is a group of its own. Kinds that put all clips in one group, or every clip
+    in its own, say nothing about dependence and are not used.
     """
     by_kind = {
         kind: tuple(_group(item, kind) for item in items)
@@ -70,4 +72,5 @@ def describe_drawn(kind: str) -> str:
 
 
 def _group(item: TaskItem, kind: str) -> str:
-    return f"{kind}: {item.groups[kind]}" if kind in item.groups else f"clip: {item.id}"
+    # No kind is empty, so the names of single clips are not those of groups.
+    return f"{kind}: {item.groups[kind]}" if item.groups.get(kind) else f": {item.id}"

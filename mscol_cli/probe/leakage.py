@@ -20,7 +20,7 @@ def shared_groups(items: Mapping[Split, Sequence[TaskItem]]) -> Iterator[SharedG
     """Count the groups that test clips share with training clips, for each kind of group."""
     for kind in sorted({kind for item in items["test"] for kind in item.groups}):
         trained = {item.groups.get(kind) for item in items["train"]}
-        tested = [item.groups[kind] for item in items["test"] if kind in item.groups]
+        tested = [item.groups[kind] for item in items["test"] if item.groups.get(kind)]
         shared = [group for group in tested if group in trained]
         yield SharedGroups(kind, len(set(tested)), len(set(shared)), len(tested), len(shared))
 

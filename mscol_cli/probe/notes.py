@@ -38,6 +38,8 @@ def shared_lines(groups: Sequence[SharedGroups]) -> list[str]:
 def result_notes(result: ProbeResult) -> Iterator[str]:
     """Yield all notes of a result."""
     yield from result.notes
+    if result.lacks_groups:
+        yield "intervals are over single clips, and too narrow: probe again to draw groups of clips"
     yield from shared_lines(result.shared_groups)
     for test_set in result.test_sets:
         if unscored := _unnamed(test_set.unscored, result.notes):

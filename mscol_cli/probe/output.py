@@ -100,6 +100,8 @@ def why_unfinished(
         return "the existing result cannot be read"
     if settings.save and (result.head is None or not (folder / RECORD).is_file()):
         return "its classifier was not saved"
+    if result.lacks_groups:
+        return "its intervals are over single clips"
     wanted = {
         "task": settings.part.name,
         "data": data,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
+from mscol_cli.contracts.plans import IntArray
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.probe.bootstrap import Resampled, resample
 from mscol_cli.probe.groups import UNGROUPED, ClipGroups
@@ -113,15 +115,23 @@ def resampled_pair(
     same_draws = first.groups == second.groups and len(stored[0].draws) == len(stored[1].draws)
     if same_draws and list(first_rows) == list(second_rows):
         return *stored, len(common)
-    # A result from before groups were drawn has none.
-    groups = first.groups.numbers(rows)
-    if groups is None:
-        groups = second.groups.numbers(other_rows)
+    groups = common_groups([(first, rows), (second, other_rows)])
     return (
         resample(metric, first.scores[:, rows], targets, groups),
         resample(metric, second.scores[:, other_rows], targets, groups),
         len(common),
     )
+
+
+def common_groups(models: Iterable[tuple[ClipScores, Sequence[int]]]) -> IntArray | None:
+    """Numbers of the groups of clips that several models were tested on, from the first model that
+    has groups: results from before groups were drawn have none.
+
+    Args:
+        models: Scores of each model, and the rows of the clips.
+    """
+    numbers = (scores.groups.numbers(rows) for scores, rows in models)
+    return next((found for found in numbers if found is not None), None)
 
 
 def _read(path: Path) -> ClipScores:
@@ -131,16 +141,33 @@ def _read(path: Path) -> ClipScores:
     scores, targets, members = tensors["scores"], tensors["targets"], tensors["members"]
     if scores.shape[1:] != targets.shape or members.shape[1] != len(names["ids"]):
         raise ValueError("the shapes of its arrays do not match")
+    groups = _groups(names)
+    sets = dict(zip(names["sets"], members.astype(bool), strict=True))
+    units = {name: _units(rows, groups) for name, rows in sets.items()}
     drawn = zip(tensors["values"].tolist(), tensors["draws"], strict=True)
     return ClipScores(
         ids=names["ids"],
         classes=names["classes"],
         scores=scores,
         targets=targets.astype(bool),
-        members=dict(zip(names["sets"], members.astype(bool), strict=True)),
+        members=sets,
         resampled={
-            (test_set, metric): Resampled(value, draws)
+            (test_set, metric): Resampled(value, draws, units[test_set])
             for (test_set, metric), (value, draws) in zip(names["resampled"], drawn, strict=True)
         },
-        groups=ClipGroups(names.get("grouped_by", ""), tuple(names.get("groups", ()))),
+        groups=groups,
     )
+
+
+def _groups(names: Mapping[str, Any]) -> ClipGroups:
+    kind, groups = names.get("grouped_by", ""), names.get("groups", [])
+    known = (
+        isinstance(kind, str) and isinstance(groups, list) and len(groups) in (0, len(names["ids"]))
+    )
+    if not known or not all(isinstance(name, str) for name in groups):
+        raise ValueError("its groups are not names of groups, one per clip")
+    return ClipGroups(kind, tuple(groups))
+
+
+def _units(rows: BoolArray, groups: ClipGroups) -> int:
+    return groups.count(np.flatnonzero(rows).tolist()) or int(rows.sum())

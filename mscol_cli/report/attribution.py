@@ -17,7 +17,7 @@ INTRO = (
     f"Classifiers trained on mixtures, tested on one source at a time. {LOWER} and {HIGHER} mark"
     " scores whose 95 % interval of the difference from the mixture, on the same resampled test"
     " clips, excludes 0; they are not corrected for their number. Classes have their number of test"
-    " clips in parentheses; those with few clips have no arrows."
+    " clips in parentheses; those with few clips, or few groups of clips, have no arrows."
 )
 
 

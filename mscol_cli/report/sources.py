@@ -18,7 +18,7 @@ from mscol_cli.probe.metrics import PAIRED, find_metric
 from mscol_cli.probe.paired import MIN_CLIPS, PairedColumn, score_columns
 from mscol_cli.probe.plots import class_heat
 from mscol_cli.probe.result import ScoredSet
-from mscol_cli.probe.scores import ClipScores, read_scores
+from mscol_cli.probe.scores import ClipScores, common_groups, read_scores
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.report.material import NO_BREAK, FoundProbe, FoundRun, Group, Material, file_name
 
@@ -140,7 +140,7 @@ def _aligned(
     if not common or not all(same):
         raise UsageError("models were tested on other classes or clips: probe all on one data set.")
     scores = {name: model.scores[:, rows[name]] for name, model in models.items()}
-    return scores, targets, models[first].groups.numbers(rows[first])
+    return scores, targets, common_groups((model, rows[name]) for name, model in models.items())
 
 
 def _overall_table(where: str, scores: BySource, names: str) -> Table:

@@ -22,11 +22,8 @@ MEANING = (
     " groups that they come from, excludes 0, also after correction for the number of models. It"
     " does not cover other clips or other pre-training seeds, which can reverse the order."
 )
-FEW = 100
-TOO_NARROW = (
-    f"Intervals over fewer than {FEW} test clips or groups tend to be too narrow: read 'settled'"
-    " with care."
-)
+FEW = 30
+ROUGH = f"Intervals over fewer than {FEW} test clips or groups are rough: read 'settled' with care."
 
 
 def verdict(material: Material) -> list[str]:
@@ -38,7 +35,7 @@ def verdict(material: Material) -> list[str]:
     if not compared:
         return lines
     few = any(group.headlines[0][0].drawn < FEW for group in compared)
-    return [*lines, f"{MEANING} {TOO_NARROW}" if few else MEANING]
+    return [*lines, f"{MEANING} {ROUGH}" if few else MEANING]
 
 
 def _of_group(group: Group) -> str:

@@ -40,7 +40,7 @@ def test_every_row_has_settings_that_pretrain_takes(group: str, tmp_path: Path) 
 
 def test_intervals_include_the_spread_over_seeds_of_all_rows() -> None:
     def run(name: str, value: float) -> Run:
-        return Run(name, scores={KEY: Resampled(value, np.full(4000, value))})
+        return Run(name, scores={KEY: Resampled(value, np.full(4000, value), 4000)})
 
     values = {"cola": (0.4, 0.44), "msa": (0.5, 0.54, 0.58), "mws": (0.6,)}
     runs = [

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from mscol_cli.contracts.task import TaskItem
+from mscol_cli.errors import UsageError
 from mscol_cli.probe import metrics
-from mscol_cli.probe.bootstrap import resample
+from mscol_cli.probe.bootstrap import Resampled, difference, resample
 from mscol_cli.probe.groups import UNGROUPED, ClipGroups, groups_of
 from mscol_cli.probe.paired import MIN_CLIPS, score_columns
 from mscol_cli.probe.scores import ClipScores, read_scores, resampled_pair, write_scores
@@ -50,6 +53,13 @@ def grouped(clips: ClipScores, groups: ClipGroups) -> ClipScores:
     return replace(clips, groups=groups, resampled={("test", "accuracy"): drawn})
 
 
+def expansion(units: int) -> float:
+    """Of a bootstrap with few units: quantiles of t, and n - 1 of n in the variance."""
+    return float(
+        stats.t.ppf(0.975, units - 1) / stats.norm.ppf(0.975) * np.sqrt(units / (units - 1))
+    )
+
+
 def test_the_kind_with_the_fewest_groups_is_drawn() -> None:
     songs = [{"artist": artist, "song": song} for artist, song in ("ax", "ay", "bz", "bz")]
     assert groups_of(items(*songs)).kind == "artist"
@@ -57,8 +67,8 @@ def test_the_kind_with_the_fewest_groups_is_drawn() -> None:
 
 
 def test_a_clip_without_a_group_is_drawn_on_its_own() -> None:
-    found = groups_of(items({"artist": "1"}, {"artist": "1"}, {}, {}))
-    assert (found.kind, found.count(range(4))) == ("artist", 3)
+    found = groups_of(items({"artist": "1"}, {"artist": "1"}, {}, {"artist": ""}, {"artist": ""}))
+    assert (found.kind, found.count(range(5))) == ("artist", 4)
 
 
 @pytest.mark.parametrize("artists", ["", "aaaa", "abcd"])
@@ -75,9 +85,55 @@ def test_an_interval_over_groups_is_that_of_a_slow_bootstrap_over_them() -> None
         drawn = rng.integers(FAMILIES, size=FAMILIES)
         rows = np.concatenate([np.flatnonzero(of == str(family)) for family in drawn])
         slow.append(metrics.accuracy(clips.scores[0][rows], clips.targets[rows]))
-    assert_allclose((low, high), np.percentile(slow, [2.5, 97.5]), atol=0.06)
-    alone = grouped(clips, UNGROUPED).resampled["test", "accuracy"]
-    assert high - low == pytest.approx(np.sqrt(SIZE) * np.ptp(alone.interval()), rel=0.2)
+    wider = expansion(FAMILIES)
+    value = clips.resampled["test", "accuracy"].value
+    expected = value + wider * (np.percentile(slow, [2.5, 97.5]) - np.mean(slow))
+    assert_allclose((low, high), expected, atol=0.06)  # a family is 0.05
+
+
+def test_equal_models_rarely_differ_and_the_score_is_covered_with_few_groups() -> None:
+    rng, trials, size = np.random.default_rng(0), 150, 10
+    groups = np.repeat(np.arange(8), size)
+    rejected = covered = 0
+    for _ in range(trials):
+        targets = one_hot(rng.integers(2, size=len(groups)).tolist(), 2)
+        pair = []
+        for _ in range(2):  # a model is right at 0.7, more or less so for an artist
+            right = rng.random(len(groups)) < (0.7 + rng.uniform(-0.3, 0.3, 8))[groups]
+            scores = np.where(right[:, None], targets, ~targets).astype(float)[None]
+            pair.append(resample("accuracy", scores, targets, groups, resamples=250))
+        rejected += difference(*pair).p < 0.05
+        low, high = pair[0].interval()
+        covered += low <= 0.7 <= high
+    assert rejected < 0.1 * trials
+    assert covered > 0.88 * trials
+
+
+def test_too_few_groups_decide_nothing() -> None:
+    one, two = (Resampled(value, np.full(100, value), 5) for value in (0.2, 0.9))
+    found = difference(two, one)
+    assert (found.low, found.high, found.p) == (-1, 1, 1)
+    assert replace(one, units=1).interval() == (0, 1)
+    with_six = difference(replace(two, units=6), replace(one, units=6))
+    assert with_six.low > 0
+    assert with_six.p == 2 / 2**6
+
+
+def test_draws_without_a_score_may_be_anything() -> None:
+    draws = np.linspace(0.4, 0.6, 1000)
+    few, many = (np.where(np.arange(1000) % every, draws, np.nan) for every in (100, 10))
+    low, high = Resampled(0.5, few, 100).interval()
+    whole = Resampled(0.5, draws, 100).interval()
+    assert 0 < low < whole[0] < whole[1] < high < 1
+    assert Resampled(0.5, many, 100).interval() == (0, 1)
+
+
+@pytest.mark.parametrize("names", [["a"], ["a"] * 199 + [1]])
+def test_damaged_groups_are_refused(tmp_path: Path, names: Any) -> None:
+    clips = families()
+    write_scores(tmp_path / "scores", replace(clips, groups=ClipGroups("artist", names)))
+    with pytest.raises(UsageError, match=r"damaged \(its groups are not names of groups"):
+        read_scores(tmp_path / "scores")
 
 
 def test_a_result_without_groups_is_paired_by_the_groups_of_the_other(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import norm, t
 
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.pages.render import page_markdown
@@ -64,7 +65,8 @@ def test_the_interval_of_a_difference_is_that_of_a_slow_paired_bootstrap() -> No
         - np.mean([metrics.accuracy(one[rows], first.targets[rows]) for one in second.scores])
         for rows in drawn
     ]
-    moved = np.where(np.abs(slow) < 1e-9, 0, np.array(slow) - np.mean(slow) + found.value)
+    wider = t.ppf(0.975, 59) / norm.ppf(0.975) * np.sqrt(60 / 59)
+    moved = np.where(np.abs(slow) < 1e-9, 0, wider * (np.array(slow) - np.mean(slow)) + found.value)
     assert_allclose((found.low, found.high), np.percentile(moved, [2.5, 97.5]), atol=1e-9)
     assert found.p == pytest.approx(2 * (min((moved <= 0).sum(), (moved >= 0).sum()) + 1) / 1001)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from mscol_cli.contracts.progress import Silent
 from mscol_cli.engine.models import resolve_model
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.host import load_registry
+from mscol_cli.probe.bootstrap import resample
 from mscol_cli.probe.clips import SPLITS, RandomCrops, embed_task
 from mscol_cli.probe.notes import result_notes
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult, Score
+from mscol_cli.probe.scores import read_scores
 from mscol_cli.probe.settings import load_data, resolve_settings
 from mscol_cli.probe.workflow import run
 from mscol_cli.synthetic import Collection
@@ -420,6 +423,33 @@ def test_the_report_has_every_class_its_confusions_and_shared_groups(
     written = json.loads(result.json_path.read_text())
     assert written["test_sets"][0]["classes"][0]["name"] == "bass"
     assert "instrument: 0 of" in result.markdown_path.read_text()
+
+
+@pytest.mark.slow
+def test_groups_of_clips_are_drawn_as_a_whole(elsewhere: Path) -> None:
+    for number in range(60):  # nothing to learn: both classes are noise, in groups of three
+        noise = np.random.default_rng(number).standard_normal((1, 17000)).astype(np.float32)
+        name = f"{number // 3}-{number}.wav"
+        write_audio(elsewhere / "data" / "folder" / "ab"[number % 2] / name, 0.1 * noise)
+    options = ("group=-", "valid=0.2", "test=0.3")
+    result = probe("folder", *options, label_fractions=(0.5,), noise=(20,))
+    (tested,) = result.test_sets
+    assert (tested.grouped_by, tested.groups) == ("group", 6)
+    page = result.markdown_path.read_text()
+    assert "95 % interval over groups" in page
+    assert f"| test ({tested.clips} clips of 6 groups) | accuracy |" in page
+    kept = read_scores(result.scores_path)
+    assert {name.partition("-")[0] for name in kept.groups.names} == set(kept.groups.names)
+    numbers = kept.groups.numbers(range(tested.clips))
+    drawn = resample("accuracy", kept.scores, kept.targets, numbers)
+    assert (drawn.units, kept.resampled["test", "accuracy"].units) == (6, 6)
+    np.testing.assert_array_equal(kept.resampled["test", "accuracy"].draws, drawn.draws)
+    (budget,) = result.label_budgets
+    assert budget.test_sets[0].groups == 6
+    old = replace(result, test_sets=[replace(tested, grouped_by="", groups=0)])
+    assert not result.lacks_groups
+    assert old.lacks_groups
+    assert "probe again to draw groups" in "".join(result_notes(old))
 
 
 @pytest.mark.slow

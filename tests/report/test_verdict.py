@@ -12,7 +12,7 @@ from mscol_cli.probe.bootstrap import resample_all
 from mscol_cli.probe.result import ProbeResult, Score, ScoredSet
 from mscol_cli.probe.scores import ClipScores, write_scores
 from mscol_cli.report.material import FoundProbe, FoundRun, Material
-from mscol_cli.report.verdict import MEANING, TOO_NARROW, verdict
+from mscol_cli.report.verdict import MEANING, ROUGH, verdict
 from mscol_cli.runs.state import RunState
 from tests.helpers.probing import one_hot
 
@@ -65,7 +65,18 @@ def test_a_run_and_the_untrained_encoder(tmp_path: Path, right: int, word: str) 
     low, high = said.removeprefix(start).partition(")")[0].split(" to ")
     assert float(low) < by < float(high)
     assert (float(low) > 0) == (word == "settled")
-    assert verdict(Material((), probes))[-1] == f"{MEANING} {TOO_NARROW}"
+    assert verdict(Material((), probes))[-1] == MEANING
+
+
+def test_few_groups_of_clips_are_named_and_rough(tmp_path: Path) -> None:
+    probes = []
+    for name, right in (("untrained-small", 18), ("msa-1", 30)):
+        probe = probed(tmp_path, name, right)
+        tested = replace(probe.result.test_sets[0], grouped_by="artist", groups=8)
+        probes.append(replace(probe, result=replace(probe.result, test_sets=[tested])))
+    first, last = verdict(Material((), probes))
+    assert "over these 40 test clips of 8 artists;" in first
+    assert last == f"{MEANING} {ROUGH}"
 
 
 def test_runs_that_differ_in_their_seed_alone_are_said_to(tmp_path: Path) -> None:

@@ -123,8 +123,8 @@ def _problem(item: object, classes: int, multilabel: bool) -> str | None:
         expected = "any" if multilabel else "exactly one"
         return f"clip '{item.id}' has labels {labels!r}, not {expected} of 0 to {classes - 1}"
     groups = item.groups.items() if isinstance(item.groups, Mapping) else [(None, item.groups)]
-    if not all(isinstance(value, str) for group in groups for value in group):
-        return f"clip '{item.id}' has groups {item.groups!r}, not text by kind"
+    if not all(isinstance(kind, str) and kind and isinstance(name, str) for kind, name in groups):
+        return f"clip '{item.id}' has groups {item.groups!r}, not names by kind"
     return None
 
 

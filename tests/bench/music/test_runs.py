@@ -16,7 +16,7 @@ KEY = ("nsynth", "test", "accuracy")
 
 def run(name: str, value: float, clips: str = "a") -> Run:
     draws = np.random.default_rng(0).normal(value, 0.01, 1000)
-    scores = {KEY: Resampled(value, draws)}
+    scores = {KEY: Resampled(value, draws, 400)}
     return Run(name, 2000, 300.0, scores, {}, {"nsynth": value}, {"nsynth": clips})
 
 
