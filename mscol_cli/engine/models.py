@@ -106,16 +106,28 @@ def build_objective(parts: Sequence[Part], encoder: Encoder, seed: int) -> Objec
     return joined
 
 
-def recorded_encoder(info: Mapping[str, Any], registry: Registry) -> Part:
-    """The encoder recorded in a run.json, with its options. Raises UsageError."""
+def recorded_encoder(info: Mapping[str, Any], registry: Registry, path: Path | str) -> Part:
+    """The encoder recorded in a run.json, with its options.
+
+    Args:
+        info: Content of run.json.
+        registry: The plugins.
+        path: The run or model, for messages.
+
+    Raises:
+        UsageError: The plugin is not installed, or does not take the options.
+    """
     recorded = info["encoder"]
+    registry.find_recorded("encoder", recorded, path)
     preset = {recorded["name"]: recorded["options"]}
     return find_part(registry, "encoder", recorded["name"], (), preset)
 
 
-def recorded_objective(info: Mapping[str, Any], registry: Registry) -> list[Part]:
-    """The parts of the objective recorded in a run.json, with their options. Raises UsageError."""
+def recorded_objective(info: Mapping[str, Any], registry: Registry, path: Path | str) -> list[Part]:
+    """The parts of the objective recorded in a run.json, with their options. As for encoders."""
     recorded = info["objective"]
+    for part in recorded["parts"]:
+        registry.find_recorded("objective", part, path)
     preset = {part["name"]: part["options"] for part in recorded["parts"]}
     return find_objective(registry, recorded["name"], (), preset)
 
@@ -176,13 +188,7 @@ def _load(
     checkpoint: checkpoints.Checkpoint, path: Path | str, registry: Registry, device: torch.device
 ) -> Model:
     """Load a checkpoint; `path` names it in messages."""
-    recorded = checkpoint.info["encoder"]
-    try:
-        registry.find("encoder", recorded["name"])
-    except UsageError as error:
-        owner = f"{recorded.get('owner')} {recorded.get('version')}"
-        raise UsageError(f"{path} needs the plugin {owner}, install it: {error}") from error
-    encoder = build_encoder(recorded_encoder(checkpoint.info, registry), seed=0)
+    encoder = build_encoder(recorded_encoder(checkpoint.info, registry, path), seed=0)
     load_weights(encoder, checkpoints.read_weights(checkpoint.folder, ENCODER), checkpoint.folder)
     run = checkpoints.run_of(checkpoint.folder)
     return Model(
@@ -271,7 +277,8 @@ def load_objective(model: Model, registry: Registry) -> Objective:
     """
     if model.folder is None or not (model.folder / f"{OBJECTIVE}.safetensors").exists():
         raise UsageError(f"{model.name} has no objective, only an encoder.")
-    objective = build_objective(recorded_objective(model.info, registry), model.encoder, seed=0)
+    parts = recorded_objective(model.info, registry, model.name)
+    objective = build_objective(parts, model.encoder, seed=0)
     load_weights(objective, checkpoints.read_weights(model.folder, OBJECTIVE), model.folder)
     return objective.eval().to(model.device)
 
@@ -292,9 +299,10 @@ def _resolve_untrained(encoder: str | None, registry: Registry, device: torch.de
     if encoder is not None:
         return untrained_model(find_part(registry, "encoder", encoder), device)
     try:
-        info = _find_default()[0].info
+        checkpoint, _ = _find_default()
     except MissingDataError:
         return untrained_model(find_part(registry, "encoder", DEFAULT_ENCODER), device)
+    info = checkpoint.info
     # The seed of an imported model is unknown.
     seed = info.get("training", {}).get("seed", 0)
-    return untrained_model(recorded_encoder(info, registry), device, seed)
+    return untrained_model(recorded_encoder(info, registry, checkpoint.folder), device, seed)

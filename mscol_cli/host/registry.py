@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Literal
 
 import pluggy
@@ -20,7 +21,7 @@ from mscol_cli.contracts.cards import (
     SeparatorCard,
     TaskCard,
 )
-from mscol_cli.errors import PluginError
+from mscol_cli.errors import PluginError, UsageError
 from mscol_cli.host.checks.cards import validate_card
 from mscol_cli.host.guard import describe_error, loading
 from mscol_cli.host.names import unknown_name
@@ -93,6 +94,19 @@ class Registry:
         if len(matches) > 1:
             raise PluginError(_clash(matches))
         return matches[0]
+
+    def find_recorded(self, kind: Kind, recorded: Mapping[str, Any], path: Path | str) -> Entry:
+        """The entry of a part that a run or model has recorded.
+
+        Raises:
+            UsageError: Its plugin is not installed; the message names it, and the run.
+            PluginError: Two plugins offer the name.
+        """
+        try:
+            return self.find(kind, recorded["name"])
+        except UsageError as error:
+            owner = f"{recorded.get('owner')} {recorded.get('version')}"
+            raise UsageError(f"{path} needs the plugin {owner}, install it: {error}") from error
 
     def why_missing(self) -> list[str]:
         """Reasons why a part may be missing: the plugins that failed to load."""

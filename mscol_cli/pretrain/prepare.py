@@ -173,7 +173,7 @@ def _resume(request: PretrainRequest, progress: Progress) -> Path:
             f"{folder} was imported and cannot be resumed: start a new run without --resume."
         )
     store = _find_store(request, folder, info["store"], progress)
-    differences = _fixed_differences(request, info, store, recipe)
+    differences = _fixed_differences(request, folder, info, store, recipe)
     if differences:
         raise UsageError(
             f"{folder} was started with other settings ({'; '.join(differences)}): omit these to"
@@ -259,7 +259,11 @@ def _free_changes(request: PretrainRequest, recorded: Mapping[str, Any]) -> list
 
 
 def _fixed_differences(
-    request: PretrainRequest, info: Mapping[str, Any], store: Mapping[str, Any], recipe: Recipe
+    request: PretrainRequest,
+    folder: Path,
+    info: Mapping[str, Any],
+    store: Mapping[str, Any],
+    recipe: Recipe,
 ) -> list[str]:
     """Changes by the command line or a recipe that a resumed run may not make."""
     changes = _changes(_requested(request, "result"), recorded_options(info))
@@ -267,15 +271,18 @@ def _fixed_differences(
         changes.append(("store", _store_name(info["store"]), _store_name(store)))
     # Plugin options can be compared only if objective and encoder are the recorded ones.
     if not {name for name, _, _ in changes} & {"objective", "encoder"}:
-        changes += _option_changes(request, info, recipe)
+        changes += _option_changes(request, folder, info, recipe)
     return list(map(_arrow, changes))
 
 
 def _option_changes(
-    request: PretrainRequest, info: Mapping[str, Any], recipe: Recipe
+    request: PretrainRequest, folder: Path, info: Mapping[str, Any], recipe: Recipe
 ) -> list[Change]:
     registry = load_registry()
     objective, encoder = info["objective"], info["encoder"]
+    for part in objective["parts"]:
+        registry.find_recorded("objective", part, folder)
+    registry.find_recorded("encoder", encoder, folder)
     recorded = {part["name"]: part["options"] for part in objective["parts"]}
     preset = _override(recorded, recipe.preset("objectives"))
     assignments = request.objective_options

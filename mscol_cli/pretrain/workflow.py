@@ -178,9 +178,10 @@ def _build(
     registry = load_registry()
     settings = TrainingSettings(**info["training"])
     if parts is None:
-        encoder = build_encoder(recorded_encoder(info, registry), settings.seed)
+        encoder = build_encoder(recorded_encoder(info, registry, folder), settings.seed)
         restore_initial(encoder, folder, info)
-        objective = build_objective(recorded_objective(info, registry), encoder, settings.seed)
+        recorded = recorded_objective(info, registry, folder)
+        objective = build_objective(recorded, encoder, settings.seed)
     else:
         encoder, objective = parts
     store = Store.open(Path(info["store"]["path"]))

@@ -173,8 +173,8 @@ def checkpoint(folder: Path) -> Target:
 
     def parts() -> None:
         info = read_checkpoint(inner).info
-        recorded_encoder(info, registry)
-        recorded_objective(info, registry)
+        recorded_encoder(info, registry, path)
+        recorded_objective(info, registry, path)
 
     calls: list[Callable[[], object]] = [lambda: verify_run.run(str(path), Silent()), parts]
     calls += [lambda: restorable(path)]

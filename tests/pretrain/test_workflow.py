@@ -185,6 +185,22 @@ def test_a_resumed_run_refuses_other_settings(
     assert "(learning_rate 0.001 -> 0.1; silent_share 0.5 -> 0.0)" in message
 
 
+@pytest.mark.parametrize("kind", ["encoder", "objective"])
+def test_a_run_whose_plugin_is_not_installed_names_it(
+    mscol: Command, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "strange"))
+    info = json.loads((run / "run.json").read_text())
+    part = info[kind] if kind == "encoder" else info[kind]["parts"][0]
+    part |= {"name": "strange", "owner": "elsewhere", "version": "2"}
+    info["objective"]["name"] = info["objective"]["parts"][0]["name"]
+    info["training"]["steps"] += 1
+    (run / "run.json").write_text(json.dumps(info))
+    assert mscol("pretrain", "--resume", "-o", run) == 2
+    told = capsys.readouterr().err
+    assert mentions(told, f"{run} needs the plugin elsewhere 2, install it: no {kind} is called")
+
+
 def test_an_option_that_is_newer_than_a_run_has_its_default(
     mscol: Command, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
