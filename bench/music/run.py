@@ -31,10 +31,10 @@ DATA = {
 }
 """Names in `data` of folders of `music`."""
 STEMS = "rendered/test"
-PROBE_HOURS = 0.05
-"""An estimate, on one core, for all tasks and one run."""
-MUSIC_HOURS = 1.5
-"""An estimate, on one core, to unpack, render and separate."""
+PROBE_HOURS = 0.06
+"""On one core, for all tasks and one run of the encoder `small`."""
+MUSIC_HOURS = 1.9
+"""On one core, to unpack, render and separate."""
 DOWNLOAD_GB = 3.7
 
 
