@@ -17,7 +17,7 @@ LEVEL = 0.95
 BLOCK = 250
 ROUNDING = 1e-12
 FEWEST = 6
-"""Clips or groups that a test needs: if all of five favour one model, p is still 0.06."""
+"""Clips or groups that a test needs: five that all favour one model have p = 0.06."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,9 @@ def difference(first: Resampled, second: Resampled) -> Difference:
     interval and one extra draw per side, which keeps p above 0. Apart from that draw, p is below
     0.05 if the interval excludes 0. Draws with equal scores, and those without a score, count on
     both sides. Equal scores are not corrected: models that differ in few clips have many such
-    draws, and the random bias would decide which side all of them are on. p is not below that of n
-    units of one sign, 2 ** (1 - n), and fewer than `FEWEST` units have no interval.
+    draws, and the random bias would decide which side all of them are on. p is not below that of a
+    sign test, 2 ** (1 - units). Fewer than `FEWEST` units are not tested: p is 1, and the interval
+    -1 to 1.
     """
     value, draws = first.value - second.value, first.draws - second.draws
     units = min(first.units, second.units)

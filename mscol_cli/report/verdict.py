@@ -22,7 +22,7 @@ MEANING = (
     " groups that they come from, excludes 0, also after correction for the number of models. It"
     " does not cover other clips or other pre-training seeds, which can reverse the order."
 )
-FEW = 30
+FEW = 100
 ROUGH = f"Intervals over fewer than {FEW} test clips or groups are rough: read 'settled' with care."
 
 

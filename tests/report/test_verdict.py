@@ -65,17 +65,17 @@ def test_a_run_and_the_untrained_encoder(tmp_path: Path, right: int, word: str) 
     low, high = said.removeprefix(start).partition(")")[0].split(" to ")
     assert float(low) < by < float(high)
     assert (float(low) > 0) == (word == "settled")
-    assert verdict(Material((), probes))[-1] == MEANING
+    assert verdict(Material((), probes))[-1] == f"{MEANING} {ROUGH}"
 
 
 def test_few_groups_of_clips_are_named_and_rough(tmp_path: Path) -> None:
     probes = []
     for name, right in (("untrained-small", 18), ("msa-1", 30)):
         probe = probed(tmp_path, name, right)
-        tested = replace(probe.result.test_sets[0], grouped_by="artist", groups=8)
+        tested = replace(probe.result.test_sets[0], grouped_by="artist", clips=400, groups=8)
         probes.append(replace(probe, result=replace(probe.result, test_sets=[tested])))
     first, last = verdict(Material((), probes))
-    assert "over these 40 test clips of 8 artists;" in first
+    assert "over these 400 test clips of 8 artists;" in first
     assert last == f"{MEANING} {ROUGH}"
 
 
