@@ -17,7 +17,7 @@ class Cola(SegmentAssociation):
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """Two crops of the mixture per segment, at independent offsets."""
-        segments = self.draw(index, self.candidates(index), batch_size, rng)
+        segments = self.draw(index, batch_size, rng)
         return CropPlan(
             {view: self.cut(index, segments, 0, rng) for view in ("anchor", "positive")}
         )

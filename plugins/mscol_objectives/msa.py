@@ -34,6 +34,10 @@ class MusicSourceAssociation(SegmentAssociation):
 
     options: MsaOptions
 
+    def candidates(self, index: StoreIndex, source: int | None = None) -> IntArray:
+        """Rows of all segments, or of those in which a source sounds."""
+        return np.arange(index.segments) if source is None else self._active(index, source)
+
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
         """Refuse stems that are not in the store or always silent; warn of repeats."""
         notes = []
@@ -80,8 +84,8 @@ class MusicSourceAssociation(SegmentAssociation):
     ) -> tuple[IntArray, IntArray]:
         source = int(rng.choice(stems))
         any_segment = rng.random() < self.options.silent_share
-        candidates = np.arange(index.segments) if any_segment else self._active(index, source)
-        return self.draw(index, candidates, size, rng), np.full(size, source)
+        drawn = self.draw(index, size, rng, None if any_segment else source)
+        return drawn, np.full(size, source)
 
     def _active(self, index: StoreIndex, source: int) -> IntArray:
         return index.active_segments(source, self.options.silence_threshold, self._drifting)

@@ -33,11 +33,10 @@ class MultiPositive(SegmentAssociation):
     options: MultiPositiveOptions
     candidate_verb = "has sources sounding in only"
 
-    def candidates(self, index: StoreIndex) -> IntArray:
+    def candidates(self, index: StoreIndex, source: int | None = None) -> IntArray:
         """Rows of the segments in which a source sounds. Raises UsageError if there are none."""
         stems, threshold = find_stems(index, self.options.stems), self.options.silence_threshold
-        active = [index.active_segments(stem, threshold) for stem in stems]
-        segments = np.unique(np.concatenate(active))
+        segments = np.flatnonzero((index.segment_level[:, stems] > threshold).any(axis=1))
         if not len(segments):
             raise UsageError(
                 f"all sources are silent in the entire store (mean |x| up to {threshold}): lower"
@@ -47,7 +46,7 @@ class MultiPositive(SegmentAssociation):
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """Segments in which a source sounds; an offset for the mixture and for each source."""
-        segments = self.draw(index, self.candidates(index), batch_size, rng)
+        segments = self.draw(index, batch_size, rng)
         views = {"anchor": self.cut(index, segments, 0, rng)}
         labels = {}
         for stem in find_stems(index, self.options.stems):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,31 +37,56 @@ def draw_segments(candidates: IntArray, size: int, rng: np.random.Generator) -> 
     return np.concatenate(shuffled)[:size]
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Segments to draw from, by track.
+
+    Attributes:
+        segments: (candidates,) rows of segments, those of one track next to each other.
+        first: (tracks,) position in `segments` of the first one of each track.
+        count: (tracks,) number of segments of each track.
+    """
+
+    segments: IntArray
+    first: IntArray
+    count: IntArray
+
+    @classmethod
+    def of(cls, index: StoreIndex, segments: IntArray) -> Candidates:
+        """Sort some segments of a store by track."""
+        track = index.segment_track[segments]
+        order = np.argsort(track, kind="stable")
+        first = np.flatnonzero(np.diff(track[order], prepend=-1))
+        return cls(segments[order], first, np.diff(first, append=len(segments)))
+
+
 def draw_excerpts(
-    index: StoreIndex, candidates: IntArray, size: int, excerpts: int, rng: np.random.Generator
+    candidates: Candidates, size: int, excerpts: int, rng: np.random.Generator
 ) -> IntArray:
     """Draw segments (size,), `excerpts` of each track that has so many candidates.
 
+    The time grows with the number of tracks, not of segments: a store has millions of them.
+
     Args:
-        index: Index of the store.
-        candidates: (candidates,) rows of segments.
+        candidates: Segments to draw from.
         size: Number of segments.
         excerpts: Segments of one track, neighbours in the result; 1 draws segments without regard
             to tracks. If tracks run out, further segments of them are drawn.
         rng: Random generator.
     """
+    segments, first, count = candidates.segments, candidates.first, candidates.count
     if excerpts == 1:
-        return draw_segments(candidates, size, rng)
-    order = rng.permutation(candidates)
-    track = index.segment_track[order]
-    by_track = np.argsort(track, kind="stable")
-    first = np.searchsorted(track[by_track], track[by_track])
-    rank, begin = np.empty_like(by_track), np.empty_like(by_track)
-    rank[by_track] = np.arange(len(order)) - first
-    begin[by_track] = by_track[first]
-    # Tracks in the order of their first segment; what exceeds `excerpts` comes last.
-    queue = order[np.lexsort((rank, begin, rank >= excerpts))]
-    return np.resize(queue, size)
+        return draw_segments(segments, size, rng)
+    # Tracks in the order in which their first segment would be drawn from all segments.
+    arrival = rng.standard_exponential(len(count)) / count
+    earliest = np.argpartition(arrival, min(size, len(arrival)) - 1)[:size]
+    tracks = earliest[arrival[earliest].argsort()]
+    positions = [first[track] + rng.permutation(count[track])[:excerpts] for track in tracks]
+    drawn = segments[np.concatenate(positions)]
+    if len(drawn) < size:
+        rest = np.setdiff1d(segments, drawn)
+        drawn = np.concatenate([drawn, rng.permutation(rest)])
+    return np.resize(drawn, size)
 
 
 def repeats(segments: int, batch_size: int, verb: str) -> list[str]:

@@ -7,13 +7,14 @@ import numpy as np
 from mscol_cli.api import Crops, IntArray, ObjectiveContext, StoreIndex
 from mscol_objectives.association import Association
 from mscol_objectives.options import PairOptions
-from mscol_objectives.sampling import draw_excerpts, repeats
+from mscol_objectives.sampling import Candidates, draw_excerpts, repeats
 
 
 class SegmentAssociation(Association):
     """Base class of objectives whose crops all come from one segment per row.
 
-    Subclasses choose the candidates, and plan the crops from `draw` and `cut`.
+    Subclasses choose the candidates, and plan the crops from `draw` and `cut`. Candidates are found
+    once per store: a large one has millions of segments, and every update draws from them.
     """
 
     candidate_verb = "has"
@@ -22,9 +23,15 @@ class SegmentAssociation(Association):
     def __init__(self, options: PairOptions, context: ObjectiveContext) -> None:
         super().__init__(options, context)
         self.options = options
+        self._found: tuple[StoreIndex | None, dict[int | None, Candidates]] = (None, {})
 
-    def candidates(self, index: StoreIndex) -> IntArray:
-        """Rows of the segments to draw from. Raises UsageError if there are none."""
+    def candidates(self, index: StoreIndex, source: int | None = None) -> IntArray:
+        """Rows of the segments to draw from. Raises UsageError if there are none.
+
+        Args:
+            index: Index of the store.
+            source: The source that `draw` is called with.
+        """
         return np.arange(index.segments)
 
     def check(self, index: StoreIndex, batch_size: int) -> list[str]:
@@ -32,10 +39,10 @@ class SegmentAssociation(Association):
         return repeats(len(self.candidates(index)), batch_size, self.candidate_verb)
 
     def draw(
-        self, index: StoreIndex, candidates: IntArray, size: int, rng: np.random.Generator
+        self, index: StoreIndex, size: int, rng: np.random.Generator, source: int | None = None
     ) -> IntArray:
-        """Draw segments (size,) from candidates, `excerpts` of each track."""
-        return draw_excerpts(index, candidates, size, self.options.excerpts, rng)
+        """Draw segments (size,) from the candidates, `excerpts` of each track."""
+        return draw_excerpts(self._known(index, source), size, self.options.excerpts, rng)
 
     def cut(
         self,
@@ -61,3 +68,12 @@ class SegmentAssociation(Association):
             source=np.broadcast_to(np.asarray(source, np.int64), segments.shape).copy(),
             start=index.segment_start[segments] + offset,
         )
+
+    def _known(self, index: StoreIndex, source: int | None) -> Candidates:
+        of_index, known = self._found
+        if of_index is not index:
+            known = {}
+            self._found = index, known
+        if source not in known:
+            known[source] = Candidates.of(index, self.candidates(index, source))
+        return known[source]

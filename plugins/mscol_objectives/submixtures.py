@@ -25,9 +25,9 @@ class Submixtures(SegmentAssociation):
     options: SubmixturesOptions
     candidate_verb = "has two sources sounding in only"
 
-    def candidates(self, index: StoreIndex) -> IntArray:
+    def candidates(self, index: StoreIndex, source: int | None = None) -> IntArray:
         """Rows of the segments in which two sources sound. Raises UsageError if there are none."""
-        segments = np.flatnonzero(self._sounds(index).sum(1) > 1)
+        segments = np.flatnonzero(self._sounds(index, slice(None)).sum(1) > 1)
         if not len(segments):
             raise UsageError(
                 "no segment of the store has two sources that sound (mean |x| above"
@@ -37,20 +37,20 @@ class Submixtures(SegmentAssociation):
 
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """Segments, offsets, and a partition of the sources of each segment."""
-        segments = self.draw(index, self.candidates(index), batch_size, rng)
+        segments = self.draw(index, batch_size, rng)
         anchor, positive = (self.cut(index, segments, 0, rng) for _ in range(2))
         if self.options.aligned:
             positive = replace(positive, start=anchor.start)
-        some, rest = draw_partitions(self._sounds(index)[segments], rng)
+        some, rest = draw_partitions(self._sounds(index, segments), rng)
         positive = replace(positive, gains=some.astype(np.float32))
         if self.options.anchor == "rest":
             anchor = replace(anchor, gains=rest.astype(np.float32))
         return CropPlan({"anchor": anchor, "positive": positive})
 
-    def _sounds(self, index: StoreIndex) -> NDArray[np.bool_]:
+    def _sounds(self, index: StoreIndex, segments: IntArray | slice) -> NDArray[np.bool_]:
         """(segments, sources) whether a source sounds and is one to learn from."""
         stems = np.isin(np.arange(len(index.sources)), find_stems(index, self.options.stems))
-        return (index.segment_level > self.options.silence_threshold) & stems
+        return (index.segment_level[segments] > self.options.silence_threshold) & stems
 
 
 def draw_partitions(

@@ -20,7 +20,7 @@ from mscol_objectives.msa import MusicSourceAssociation
 from mscol_objectives.mws import draw_augmentation, mask, shift_down, warp_time
 from mscol_objectives.options import MsaOptions, PairOptions, RandomMaskAugmentationOptions
 from mscol_objectives.random_mask import RandomMask
-from mscol_objectives.sampling import draw_excerpts, draw_segments
+from mscol_objectives.sampling import Candidates, draw_excerpts, draw_segments
 from mscol_objectives.similarity import BilinearSimilarity
 
 CONTEXT = ObjectiveContext(embedding_dim=24, crop_samples=15_920, start_grid=160)
@@ -148,23 +148,31 @@ def test_segments_of_a_batch_are_distinct_while_they_last() -> None:
 
 
 def test_excerpts_of_one_track_are_drawn_together_and_differ() -> None:
-    index = make_index()
-    drawn = draw_excerpts(index, np.arange(200), 32, 4, np.random.default_rng(0))
+    candidates = Candidates.of(make_index(), np.arange(200))
+    drawn = draw_excerpts(candidates, 32, 4, np.random.default_rng(0))
     tracks, counts = np.unique(drawn // 5, return_counts=True)
     assert len(set(drawn)) == 32
     assert counts.tolist() == [4] * 8
     assert len(set(tracks)) == 8
     rng = np.random.default_rng(0)
-    many = [draw_excerpts(index, np.arange(200), 16, 2, rng) for _ in range(150)]
+    many = [draw_excerpts(candidates, 16, 2, rng) for _ in range(150)]
     assert len(np.unique(many)) == 200
 
 
 def test_excerpts_that_run_out_are_filled_and_repeat_last() -> None:
     index = make_index(tracks=2)
     candidates = np.array([0, 1, 2, 5])
-    drawn = draw_excerpts(index, candidates, 8, 2, np.random.default_rng(0))
+    drawn = draw_excerpts(Candidates.of(index, candidates), 8, 2, np.random.default_rng(0))
     assert sorted(drawn[:4]) == candidates.tolist()
     assert np.bincount(drawn)[candidates].tolist() == [2, 2, 2, 2]
+
+
+def test_tracks_with_more_segments_are_drawn_more_often() -> None:
+    index = make_index(tracks=3)
+    candidates = Candidates.of(index, np.array([12, 0, 1, 2, 3, 5, 10, 11]))
+    rng = np.random.default_rng(0)
+    first = [draw_excerpts(candidates, 2, 2, rng)[0] // 5 for _ in range(2000)]
+    assert np.bincount(first) / 2000 == pytest.approx([4 / 8, 1 / 8, 3 / 8], abs=0.03)
 
 
 @pytest.mark.parametrize("name", ["cola", "msa", "multi-positive", "submixtures"])
