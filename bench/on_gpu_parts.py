@@ -29,6 +29,8 @@ from torch import Tensor, nn
 
 from bench.on_gpu_process import Bench, Command, metrics_of
 from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.plans import MIXTURE
+from mscol_cli.contracts.progress import Silent
 from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.devices import forbid_tf32, pick_device, release_memory
 from mscol_cli.engine.encoding import encode
@@ -38,6 +40,8 @@ from mscol_cli.pretrain.batches import Batch, CropSource
 from mscol_cli.pretrain.modes import Mode
 from mscol_cli.pretrain.step import Pretraining
 from mscol_cli.pretrain.step_check import Step, StepCheck, compare
+from mscol_cli.separate.request import SeparateRequest
+from mscol_cli.separate.separator import build_separator
 from mscol_cli.store import Store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -96,7 +100,8 @@ def music(bench: Bench) -> None:
 
 
 def numerics(bench: Bench) -> None:
-    """Front end, encoders and objectives against the CPU; bf16 and compiled against fp32."""
+    """Front end, encoders, separation and objectives against the CPU; bf16 and compiled against
+    fp32."""
     device, found = pick_device(bench.device), dict[str, float]()
     waveforms = 1e-2 * torch.randn(4 if bench.smoke else 64, 42_847)
     encoders = ENCODERS[1:] if bench.smoke else ENCODERS
@@ -112,6 +117,7 @@ def numerics(bench: Bench) -> None:
             embeddings = encode(encoder, moved).cpu()
             found[name] = float((embeddings - exact["embeddings"]).norm() / embeddings.norm())
             bench.report(encoders=found)
+    bench.report(separation=_separation(bench, device))
     objectives, modes = dict[str, Any](), dict[str, Any]()
     names = [entry.card.name for entry in load_registry().of_kind("objective")]
     for name in names[:2] if bench.smoke else names:
@@ -131,6 +137,22 @@ def numerics(bench: Bench) -> None:
     ):
         modes[f"{encoder_name}, msa, {mode}"] = _in_mode(bench, encoder_name, "msa", mode, device)
         bench.report(modes=modes)
+
+
+def _separation(bench: Bench, device: torch.device) -> dict[str, float]:
+    """Difference of each separated source from the CPU's, relative to its level."""
+    noise = 0.1 * torch.randn(2, (2 if bench.smoke else 30) * 44_100)
+    separated = []
+    for place in (CPU, device):
+        request = SeparateRequest((bench.data,), model="mini", device=str(place))
+        separator, _ = build_separator(request, Silent())
+        with forbid_tf32():
+            separated.append(separator.separate({MIXTURE: noise}))
+    exact, found = separated
+    return {
+        name: float((found[name].cpu() - exact[name]).norm() / exact[name].norm())
+        for name in separator.sources
+    }
 
 
 def _encoder(name: str, drop_path: bool = True) -> Encoder:

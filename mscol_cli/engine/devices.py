@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -99,7 +100,7 @@ def process_group(device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    _connect(process, "nccl" if device.type == "cuda" else "gloo")
+    _connect(process, device)
     try:
         yield
         # A process that leaves early closes connections that others may still be reading from.
@@ -108,7 +109,8 @@ def process_group(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def _connect(process: Launched, backend: str) -> None:
+def _connect(process: Launched, device: torch.device) -> None:
+    backend = "nccl" if device.type == "cuda" else "gloo"
     address, limit = _rendezvous(process), timeout_s()
     try:
         dist.init_process_group(
@@ -117,6 +119,8 @@ def _connect(process: Launched, backend: str) -> None:
             rank=process.rank,
             world_size=process.processes,
             timeout=timedelta(seconds=limit),
+            # Without it, barriers guess the GPU, and warn.
+            device_id=device if device.type == "cuda" else None,
         )
     # torch raises errors of many kinds for a port in use, an unknown host and a missing process.
     except (RuntimeError, OSError, ValueError) as error:
@@ -214,10 +218,27 @@ def forbid_tf32() -> Iterator[None]:
 
     bf16 is the option for speed; front end, similarity and loss are too small a share to gain.
     """
-    matmul, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, convolutions.allow_tf32
-    matmul.allow_tf32 = convolutions.allow_tf32 = False
+    backends: Any = torch.backends
+    owners: list[tuple[Any, str, object]] = [
+        (backends.cuda.matmul, "allow_tf32", False),
+        (backends.cudnn, "allow_tf32", False),
+    ]
+    try:
+        before = [getattr(owner, name) for owner, name, _ in owners]
+    except RuntimeError:
+        # Something has set a `fp32_precision`, beside which torch refuses to read `allow_tf32`.
+        parts = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+        owners = [(part, "fp32_precision", "ieee") for part in parts]
+        before = [getattr(owner, name) for owner, name, _ in owners]
+    for owner, name, exact in owners:
+        setattr(owner, name, exact)
     try:
         yield
     finally:
-        matmul.allow_tf32, convolutions.allow_tf32 = before
+        for (owner, name, _), value in zip(owners, before, strict=True):
+            setattr(owner, name, value)
+
+
+def exact_floats(device: torch.device) -> AbstractContextManager[None]:
+    """Context in which `device` computes in float32 throughout, without TF32."""
+    return forbid_tf32() if device.type == "cuda" else nullcontext()

@@ -20,7 +20,8 @@ TOLERANCE = 1e-5
 """Largest difference of a copy from its encoder, relative to the largest output."""
 TEST_WINDOWS = 2
 
-_copies: WeakKeyDictionary[Encoder, tuple[Tensor, Encoder]] = WeakKeyDictionary()
+_copies: WeakKeyDictionary[Encoder, tuple[Tensor, Encoder | None]] = WeakKeyDictionary()
+"""Weights and copy of each encoder; None if it has none, as a reference to itself would keep it."""
 
 
 def folded(encoder: Encoder) -> Encoder:
@@ -32,8 +33,9 @@ def folded(encoder: Encoder) -> Encoder:
     weights = _fingerprint(encoder)
     known = _copies.get(encoder)
     if known is None or not torch.equal(known[0], weights):
-        known = _copies[encoder] = (weights, fold_batch_norm(encoder))
-    return known[1]
+        faster = fold_batch_norm(encoder)
+        known = _copies[encoder] = (weights, None if faster is encoder else faster)
+    return known[1] or encoder
 
 
 def fold_batch_norm(encoder: Encoder) -> Encoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.devices import describe_machine, release_memory
@@ -71,19 +73,26 @@ class Adaptation:
             release_memory()
             torch.cuda.reset_peak_memory_stats(self._device)
 
-    def compute(self, update: Callable[[], Result]) -> Result:
+    def compute(self, update: Callable[[], Result], optimizer: Optimizer) -> Result:
         """Compute an update. The first of this process is repeated if memory had to be freed;
-        copies of all weights would slow down the others."""
+        copies of all weights would slow down the others.
+
+        Args:
+            update: Computes the update, which changes the model and the optimizer.
+            optimizer: The optimizer.
+        """
         if not self._is_first:
             return update()
         self._is_first = False
-        restore = saved_state(self._model)
+        restore, state = saved_state(self._model), copy.deepcopy(optimizer.state_dict())
 
         def traceless() -> Result:
             try:
                 return update()
             except torch.OutOfMemoryError:
                 restore()
+                # Memory may have run out while the optimizer allocated a parameter's state.
+                optimizer.load_state_dict(copy.deepcopy(state))
                 raise
 
         return with_room(traceless, self._batches, self._progress)

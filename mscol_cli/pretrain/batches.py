@@ -159,9 +159,15 @@ class BatchStream:
 
 def _labels(labels: Mapping[str, NDArray[np.generic]], device: torch.device) -> dict[str, Tensor]:
     return {
-        name: copied(torch.from_numpy(np.ascontiguousarray(label)), device)
+        name: copied(torch.from_numpy(np.ascontiguousarray(_exchangeable(label))), device)
         for name, label in labels.items()
     }
+
+
+def _exchangeable(label: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Widen the integers that processes cannot exchange: NCCL and gloo have 8, 32 and 64 bits."""
+    is_missing = label.dtype.kind in "iu" and label.dtype not in (np.uint8, np.int8, np.int32)
+    return label.astype(np.int64) if is_missing else label
 
 
 def _pinned(

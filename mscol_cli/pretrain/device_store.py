@@ -116,7 +116,7 @@ def _offsets(samples: np.typing.NDArray[np.int64], sources: int) -> np.typing.ND
 
 
 def pinned(host: Tensor, device: torch.device) -> Tensor:
-    """Pin memory for a GPU, so that the copy overlaps with the step."""
+    """Pin memory for a GPU, so that the host does not wait for the copy."""
     return host.pin_memory() if device.type == "cuda" else host
 
 

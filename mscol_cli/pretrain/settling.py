@@ -111,6 +111,7 @@ class _Search:
 
     def _difference(self, mode: Mode, is_last: bool) -> Difference | None:
         """The difference of a mode; None if its step failed."""
+        difference = None
         try:
             difference = with_room(
                 lambda: self._check.difference(mode), self._batches, self._progress
@@ -121,6 +122,8 @@ class _Search:
                 raise
             self._can_compile = self._can_compile and not mode.compiled
             self.problems.append(f"{mode}: {_reason(error)}")
+        if difference is None:
+            # After the handler: the exception holds the tensors of the failed attempt.
             release_memory()
             return None
         limit = LIMITS[mode.precision]

@@ -154,7 +154,9 @@ class Training:
                 self.save(log, scheduled=True)
             self.meter.begin()
             for batch in self.meter.waiting(batches):
-                self.meter.add(adapted.compute(partial(self._update, trained, batch)))
+                self.meter.add(
+                    adapted.compute(partial(self._update, trained, batch), self.optimizer)
+                )
                 if adapted.has_changed():
                     self.info = adapted.record(self.run, self.info)
                 progress.advance(1, **self.meter.shown)

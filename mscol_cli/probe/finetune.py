@@ -19,7 +19,7 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol, Split
 from mscol_cli.engine.batch_norm import globalise_batch_norm
-from mscol_cli.engine.devices import random_state_kept
+from mscol_cli.engine.devices import exact_floats, random_state_kept
 from mscol_cli.engine.embedding import DECODERS, at_level, embed_files, random_crops
 from mscol_cli.engine.encoding import encode
 from mscol_cli.engine.models import Model
@@ -164,11 +164,15 @@ class _Tuner:
             if len(rows) == 1 and len(paths) > 1:
                 # Batch normalisation needs more than one crop.
                 continue
-            logits = self.classifier(encode(self.encoder, crops.to(self.device)))
-            targets = self.targets[rows.to(self.targets.device)].to(self.device)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss_of(self.protocol, logits, targets).backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
+            with exact_floats(self.device):
+                self._train_batch(crops.to(self.device), rows)
+
+    def _train_batch(self, crops: Tensor, rows: Tensor) -> None:
+        logits = self.classifier(encode(self.encoder, crops))
+        targets = self.targets[rows.to(self.targets.device)].to(self.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss_of(self.protocol, logits, targets).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
 
     def _embed(self, split: Split) -> ClipWindows:
         return embed_split(self.encoder, self.embedded, split, self.device)

@@ -86,11 +86,13 @@ class Batcher:
         try:
             outcomes = self._separate(batch)
         except torch.OutOfMemoryError:
-            failure = self._without_room(batch)
+            outcomes = None
         except BadInputError as error:
             failure = error
-        if failure is None:
+        if failure is None and outcomes is not None:
             return outcomes
+        # After the handler: the exception holds the tensors of the failed attempt.
+        failure = failure or self._without_room(batch)
         if len(batch) == 1:
             return [failure]
         half = len(batch) // 2
@@ -113,7 +115,7 @@ class Batcher:
 
     def _without_room(self, batch: Sequence[Chunk]) -> BadInputError:
         self.limit = min(self.limit, sum(chunk.samples for chunk in batch) // 2)
-        release_memory()  # tensors of the failed attempt
+        release_memory()
         seconds = batch[0].samples / batch[0].sample_rate
         return BadInputError(
             f"a chunk of {seconds:.0f} s does not fit into device memory: free some, or use"

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mscol_cli.audio import AudioHeader, audio_header, bytes_per_sample
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
+from mscol_cli.engine.devices import forbid_tf32
 from mscol_cli.errors import MscolError
 from mscol_cli.host.guard import label_of, plugin_call
 from mscol_cli.separate.copies import Copies
@@ -145,7 +147,7 @@ def measure_speed(separator: Separator, device: str, channels: int) -> float | N
     """Speed of a separator on noise relative to real time, without decoding and storing; None if
     it fails on noise."""
     try:
-        with torch.no_grad(), plugin_call(label_of(separator), "noise"):
+        with torch.no_grad(), forbid_tf32(), plugin_call(label_of(separator), "noise"):
             return _measure_speed(separator, device, channels)
     except MscolError:  # it needs other roles than the mixture, or fails on every track
         return None
@@ -157,11 +159,16 @@ def _measure_speed(separator: Separator, device: str, channels: int) -> float:
     max_clips = _MAX_CLIPS_CUDA if device.startswith("cuda") else _MAX_CLIPS
     clips = max(1, min(separator.batch_samples // samples, max_clips))
     noise = 0.1 * torch.randn(channels, samples, generator=torch.Generator().manual_seed(0))
-    separator.separate({MIXTURE: noise[:, :rate]})  # loads networks
+    # Networks are loaded on first use. Sums wait for the device.
+    _sum(separator, separator.separate({MIXTURE: noise[:, :rate]}))
     begun = time.perf_counter()
-    separated = separator.separate_many([{MIXTURE: noise}] * clips)
-    float(separated[-1][MIXTURE].sum())  # waits for the device
+    for separated in separator.separate_many([{MIXTURE: noise}] * clips):
+        _sum(separator, separated)
     return clips * _TRIAL_SECONDS / (time.perf_counter() - begun)
+
+
+def _sum(separator: Separator, separated: Mapping[str, Tensor]) -> float:
+    return sum(float(separated[source].sum()) for source in separator.sources)
 
 
 def print_estimate(estimate: Estimate, progress: Progress) -> None:

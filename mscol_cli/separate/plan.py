@@ -189,22 +189,21 @@ def _note_changes(
     stored: Stored, tracks: Sequence[TrackInput], store: Path, progress: Progress
 ) -> None:
     """Print which tracks of the store are no longer among the inputs, and which were renamed."""
-    ids = {track.id for track in tracks}
-    removed = sorted(stored.tracks - ids)
+    removed = dict.fromkeys(sorted(stored.tracks - {track.id for track in tracks}))
     if not removed:
         return
-    gone = {key: name for key, name in stored.by_content().items() if name in set(removed)}
+    gone = {key: name for key, name in stored.by_content().items() if name in removed}
     sizes = {tuple(sorted(_sizes(stored, name))) for name in removed}
     for track in tracks:
         if track.problem is None and track.id not in stored.tracks:
             name = _renamed(track, gone, sizes)
             if name is not None:
                 progress.note(f"{track.id} has the content of {name}, which is no longer an input")
-                removed.remove(name)
+                del removed[name]
     if removed:
         progress.note(
             f"{store} keeps {counted(len(removed), 'track')} not among the inputs, such as"
-            f" {removed[0]}"
+            f" {next(iter(removed))}"
         )
 
 

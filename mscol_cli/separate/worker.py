@@ -12,6 +12,7 @@ from pathlib import Path
 from mscol_cli.audio import durations
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
+from mscol_cli.engine.devices import forbid_tf32
 from mscol_cli.errors import BadInputError, MscolError
 from mscol_cli.separate.batching import Separated, separate_groups
 from mscol_cli.separate.copies import Copies
@@ -93,7 +94,9 @@ class Worker:
         first = rank * len(plan.units) // workers
         units = [*plan.units[first:], *plan.units[:first]]
         while units := self._undone_units(units):
-            tried = [self._try(unit) for unit in units]
+            # Networks, filter and resampling are exact on a GPU, too.
+            with forbid_tf32():
+                tried = [self._try(unit) for unit in units]
             if not any(tried):
                 if Plan.read(self.store) is None:
                     break

@@ -10,6 +10,7 @@ from pathlib import Path
 from mscol_cli.audio import find_audio
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.contracts.separator import Separator
+from mscol_cli.engine.devices import release_memory
 from mscol_cli.engine.jobs import (
     is_managed_worker,
     local_device,
@@ -134,7 +135,8 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
             progress.end()
             failures = _failures(output) or worker.sealed_failures or worker.failures
             if jobs == 1:
-                earlier = [failure for failure in failures if failure not in worker.failures]
+                own = set(worker.failures)
+                earlier = [failure for failure in failures if failure not in own]
     _note_scaled(copies, progress)
     if not output.exists():
         raise nothing_usable(failures, len(tracks))
@@ -211,10 +213,12 @@ def _try_speed(
     """Speed of the separator; None for little music, which is not worth a trial."""
     if (pending.music.hours or 0.0) < estimates.MIN_TRIAL_HOURS:
         return None
+    if wanted_jobs(request.jobs, request.gpus) == 1:
+        return _speed(request, separator, pending)
     # Worker processes load their own networks: the trial must leave none in this process.
-    only_process = wanted_jobs(request.jobs, request.gpus) == 1
-    trial = separator if only_process else build_separator(request, Silent())[0]
-    return _speed(request, trial, pending)
+    speed = _speed(request, build_separator(request, Silent())[0], pending)
+    release_memory()
+    return speed
 
 
 def _print_estimate(

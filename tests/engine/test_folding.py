@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from weakref import ref
+
 import numpy as np
 import pytest
 import torch
@@ -127,6 +130,16 @@ def test_synchronised_batch_normalisation_folds() -> None:
     copy = fold_batch_norm(encoder)
     assert copy is not encoder
     assert difference(encoder, copy) <= TOLERANCE
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_copies_do_not_keep_an_encoder_alive(swapped: bool) -> None:
+    encoder = with_statistics(Blocks(swapped))
+    folded(encoder)
+    kept = ref(encoder)
+    del encoder
+    gc.collect()
+    assert kept() is None
 
 
 def test_changed_weights_are_folded_again() -> None:

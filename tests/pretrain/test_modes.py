@@ -4,9 +4,11 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,9 +16,12 @@ from torch import Tensor, nn
 from torch._inductor import config as inductor
 
 from mscol_cli.contracts.encoder import Encoder
+from mscol_cli.contracts.plans import CropPlan, StoreIndex
 from mscol_cli.contracts.progress import Silent
+from mscol_cli.engine.optimizer import adam
 from mscol_cli.errors import MscolError
 from mscol_cli.pretrain import batches, modes, step
+from mscol_cli.pretrain.adapting import Adaptation
 from mscol_cli.pretrain.batches import Batch, BatchStream
 from mscol_cli.pretrain.modes import PLAIN, Mode, ModeChoice
 from mscol_cli.pretrain.settling import Settled, settle
@@ -231,6 +236,22 @@ def test_the_comparison_takes_half_the_rows_if_float32_does_not_fit(
     assert not warnings
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.uint32, np.uint64])
+def test_labels_have_types_that_processes_can_exchange(
+    store: Path, monkeypatch: pytest.MonkeyPatch, kind: type[np.generic]
+) -> None:
+    model = networks("cola")
+    plan = model.objective.plan
+
+    def labelled(index: StoreIndex, rng: np.random.Generator, size: int) -> CropPlan:
+        return replace(plan(index, rng, size), labels={"key": np.arange(size, dtype=kind)})
+
+    monkeypatch.setattr(model.objective, "plan", labelled)
+    batch = next(stream(store, model))
+    assert batch.labels["key"].dtype == torch.int64
+    assert batch.labels["key"].tolist() == list(range(len(batch.labels["key"])))
+
+
 def test_the_store_leaves_the_device_when_memory_is_short(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +271,28 @@ def test_the_store_leaves_the_device_when_memory_is_short(
         if isinstance(one, Batch)
     )
     assert not stream(store, model, "device").leave_device()
+
+
+def test_an_optimizer_that_runs_out_of_memory_begins_again(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "keeps_on_device", lambda place, *_: place != "host")
+    model = networks("cola")
+    read, trained = stream(store, model, "auto"), adam(model, CPU)
+    adapted = Adaptation(ModeChoice(PLAIN), model, read, CPU, Silent())
+    rooms = iter([False, True])
+
+    def update() -> bool:
+        weights = next(model.parameters())
+        weights.grad = torch.ones_like(weights)
+        if not (has_room := next(rooms)):
+            trained.state[weights]["step"] = torch.tensor(0.0)  # the moments did not fit
+            raise torch.OutOfMemoryError("no room for moments")
+        trained.step()
+        return has_room
+
+    assert adapted.compute(update, trained)
+    assert set(trained.state[next(model.parameters())]) == {"step", "exp_avg", "exp_avg_sq"}
 
 
 def compute_of(run: Path) -> dict[str, Any]:
