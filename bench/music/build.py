@@ -59,7 +59,7 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
         step.add_argument("folder", type=Path, help="output folder")
         step.add_argument("--packages-dir", type=Path, required=True, help="folder of .deb files")
     recorded.add_argument("--excerpts", type=Path, help="other music, cut from the same tracks")
-    defaults = {rendered: (20.0, 720, 100, 400), tasks: (10.0, 1_600, 250, 450)}
+    defaults = {rendered: (20.0, 720, 100, 400), tasks: (10.0, 1_000, 200, 450)}
     for step, (seconds, *counts) in defaults.items():
         step.add_argument("--instruments", type=Path, help="folder of unpacked packages")
         step.add_argument("--seconds", type=float, default=seconds, help="duration of a clip")

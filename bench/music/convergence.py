@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.music.runs import Key, Run, add_probe
 from mscol_cli.app import run as mscol
 from mscol_cli.probe.bootstrap import Resampled
-from mscol_cli.probe.result import SCORES, read
-from mscol_cli.probe.scores import read_scores
+from mscol_cli.probe.result import read
 from mscol_cli.runs.layout import CHECKPOINTS, PROBE_REPORT
 
 CONVERGENCE = "convergence"
@@ -31,13 +31,13 @@ class Point:
 
     Attributes:
         run: `GROUP/ROW-SEED`.
-        task: The task.
+        key: Task, test set and metric.
         step: Training step.
         score: The score on the test clips, and on resampled ones.
     """
 
     run: str
-    task: str
+    key: Key
     step: int
     score: Resampled
 
@@ -60,23 +60,21 @@ def main() -> None:
                 raise SystemExit(code)
 
 
-def read_points(folder: Path, metrics: Sequence[tuple[str, str, str]]) -> list[Point]:
+def read_points(folder: Path, keys: Sequence[Key]) -> list[Point]:
     """Scores of all checkpoints that were probed.
 
     Args:
         folder: Folder of the studies.
-        metrics: Task, test set and metric to read.
+        keys: Scores to read.
     """
     root = folder / CONVERGENCE
     points = []
     for report in sorted(root.rglob(PROBE_REPORT)):
-        result, scores = read(report.parent), read_scores(report.parent / SCORES)
-        run = report.parent.parent.parent.relative_to(root).as_posix()
-        for task, test_set, metric in metrics:
-            if task == result.task and (test_set, metric) in scores.resampled:
-                score = scores.resampled[test_set, metric]
-                points.append(Point(run, task, result.model_step, score))
-    return sorted(points, key=lambda point: (point.run, point.task, point.step))
+        name = report.parent.parent.parent.relative_to(root).as_posix()
+        run, step = Run(name), read(report.parent).model_step
+        add_probe(run, report.parent)
+        points += [Point(name, key, step, run.scores[key]) for key in keys if key in run.scores]
+    return sorted(points, key=lambda point: (point.run, point.key, point.step))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ this folder has from earlier studies and other machines, and the page is about a
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from bench.music.rows import GROUPS, STEMS, Row
 from bench.music.runs import Key, Run, check_clips, keep, read_kept, read_runs
 from bench.music.scores import Pooled, compare, pool_rows
 from bench.music.specialisation import Specialisation, specialisations
-from mscol_cli.probe.bootstrap import Difference, Resampled
+from mscol_cli.probe.bootstrap import LEVEL, Difference, Resampled, holm
 from mscol_cli.probe.published import PUBLISHED
 from mscol_cli.system.files import write_text
 
@@ -33,6 +33,8 @@ COLUMNS: Mapping[str, Key] = {
 BASELINES = {"logmel": "mean and deviation of log-mel bands", "mini": "the bundled encoder"}
 REFERENCES = ("untrained", "logmel", "cola", "msa-sounding", "clmr")
 """Rows from which the others' differences are listed."""
+WITHIN = {("mini", "clmr")}
+"""Pairs that are not compared, as the first is one of the runs of the second."""
 PAPER = {
     "cola": "COLA",
     "mws": "COLA + MWS",
@@ -41,6 +43,13 @@ PAPER = {
     "clmr": "CLMR",
 }
 PAPER_TASKS = ("tags, ROC-AUC", "instruments", "styles")
+READINGS = {
+    (False, False): "cannot tell",
+    (True, False): "holds",
+    (False, True): "does not hold",
+    (True, True): "mixed",
+}
+"""Reading of a claim, by whether the first row is ahead on a task, and whether it is behind."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", help="folder of the studies")
     parser.add_argument("--kept", type=Path, help="folder of the scores of earlier runs")
-    parser.add_argument("-o", "--output", type=Path, default=Path("bench/music/RESULTS.md"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("RESULTS.md"), help="page")
     args = parser.parse_args(arguments)
     runs = read_runs(args.folder) if args.folder else {}
     if args.kept:
@@ -111,7 +120,9 @@ def page(rows: Rows, points: Sequence[Point] = ()) -> Iterator[str]:
     yield (
         "Means over the seeds of pre-training. The 95 % intervals are over test clips and seeds:"
         " resamples draw whole families of grooves, instruments and songs, and add the error of a"
-        " mean over so many seeds, with the standard deviation over seeds of all rows together."
+        " mean over so many seeds, with the standard deviation over seeds of all trained rows, or"
+        " all untrained ones. Tags with positives, or negatives, in fewer than ten families of"
+        " grooves are not scored."
     )
     yield ""
     yield from _scores(rows, names)
@@ -126,9 +137,10 @@ def page(rows: Rows, points: Sequence[Point] = ()) -> Iterator[str]:
     if lines := list(_claims(rows)):
         yield "\n## The paper's claims\n"
         yield (
-            "A claim holds if the first row is ahead on a task that the claim is about, with an"
-            " interval above 0, and behind on none. Otherwise it does not, is mixed, or the runs"
-            " cannot tell."
+            "A claim is read from the p-values of its differences on the tasks that it is about,"
+            " corrected for their number by Holm's method. A difference holds if the first row is"
+            " ahead on one of these tasks (p <= 0.05) and behind on none. Otherwise it does not, is"
+            " mixed, or the runs cannot tell."
         )
         yield ""
         yield from table(("claim", "difference", *COLUMNS, "reading"), lines)
@@ -162,7 +174,9 @@ def _settings(rows: Rows, listed: Sequence[Row]) -> Iterator[str]:
         options = " ".join((row.objective, *row.options)) if row.trained else "-"
         updates = " and ".join(f"{steps:,}" for steps in sorted({run.steps for run in runs}))
         lines.append((row.name, row.about, options, str(len(runs)), updates, _speed(runs)))
-    lines += [(name, about, "-", "-", "-", "-") for name, about in BASELINES.items()]
+    lines += [
+        (name, about, "-", "-", "-", "-") for name, about in BASELINES.items() if name in rows
+    ]
     yield from table(header, lines)
     yield (
         "\nPairs/s on one core: the 90th percentile of the fastest run, as other programs ran"
@@ -176,7 +190,9 @@ def _speed(runs: Sequence[Run]) -> str:
 
 
 def _scores(rows: Rows, names: Sequence[str]) -> Iterator[str]:
-    lines = [
+    chance = {key: score for row in rows.values() for key, score in row.chance.items()}
+    lines = [("chance", *(_number(chance.get(key)) for key in COLUMNS.values()))]
+    lines += [
         (name, *(_score(rows[name].scores.get(key)) for key in COLUMNS.values())) for name in names
     ]
     yield from table(("row", *COLUMNS), lines)
@@ -208,7 +224,7 @@ def _differences(rows: Rows, names: Sequence[str], reference: str) -> Iterator[s
     lines = [
         (name, *(_difference(compare(rows, name, reference, key)) for key in COLUMNS.values()))
         for name in names
-        if name != reference
+        if name != reference and (name, reference) not in WITHIN
     ]
     yield from table(("row", *COLUMNS), lines)
 
@@ -226,33 +242,37 @@ def settled(one: Difference) -> bool:
 
 
 def _convergence(points: Sequence[Point]) -> Iterator[str]:
+    columns = {key: name for name, key in COLUMNS.items()}
     steps = sorted({point.step for point in points})
-    scores = {(point.run, point.task, point.step): point.score.value for point in points}
+    scores = {(point.run, point.key, point.step): point.score.value for point in points}
     lines = [
-        (run, task, *(_number(scores.get((run, task, step))) for step in steps))
-        for run, task in sorted({(point.run, point.task) for point in points})
+        (run, columns[key], *(_number(scores.get((run, key, step))) for step in steps))
+        for run, key in sorted({(point.run, point.key) for point in points})
     ]
-    yield from table(("run", "task", *(f"{step:,}" for step in steps)), lines)
+    yield from table(("run", "score", *(f"{step:,}" for step in steps)), lines)
 
 
 def _claims(rows: Rows) -> Iterator[tuple[str, ...]]:
     for claim in CLAIMS:
-        for first, second in claim.pairs:
-            values = {name: compare(rows, first, second, key) for name, key in COLUMNS.items()}
-            if any(values.values()):
-                cells = map(_difference, values.values())
-                reading = read_claim([values[task] for task in claim.tasks])
-                yield (claim.text, f"{first} - {second}", *cells, reading)
+        found = {
+            pair: {name: compare(rows, *pair, key) for name, key in COLUMNS.items()}
+            for pair in claim.pairs
+            if rows.keys() >= {*pair}
+        }
+        readings = read_claim([[of[task] for task in claim.tasks] for of in found.values()])
+        for (pair, values), reading in zip(found.items(), readings, strict=True):
+            yield (claim.text, " - ".join(pair), *map(_difference, values.values()), reading)
 
 
-def read_claim(differences: Iterable[Difference | None]) -> str:
-    """Whether a claim holds, by the differences of its tasks."""
-    signs = {one.low > 0 for one in differences if one and settled(one)}
-    if not signs:
-        return "cannot tell"
-    if len(signs) == 2:
-        return "mixed"
-    return "holds" if True in signs else "does not hold"
+def read_claim(pairs: Sequence[Sequence[Difference | None]]) -> list[str]:
+    """Whether each pair of rows supports a claim, by the differences of its tasks."""
+    known = [one for pair in pairs for one in pair if one is not None]
+    corrected = iter(holm([one.p for one in known]))
+    readings = []
+    for pair in pairs:
+        signs = {one.value > 0 for one in pair if one is not None and next(corrected) <= 1 - LEVEL}
+        readings.append(READINGS[True in signs, False in signs])
+    return readings
 
 
 def _specialisation(found: Sequence[Specialisation]) -> Iterator[str]:

@@ -8,7 +8,7 @@ Resamples draw whole families of grooves, the "artists" of the tasks, and whole 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -18,8 +18,9 @@ import torch
 from safetensors import safe_open
 
 from bench.music.rows import GROUPS
-from mscol_cli.probe.bootstrap import Resampled, resample
-from mscol_cli.probe.result import SCORES, read
+from mscol_cli.probe.bootstrap import Resampled, resample_all
+from mscol_cli.probe.paired import has_enough_clips
+from mscol_cli.probe.result import SCORES, ProbeResult, read
 from mscol_cli.probe.scores import ClipScores, read_scores
 from mscol_cli.runs.layout import PROBE_REPORT, PROBES, RUN, read_run
 from mscol_cli.runs.metrics import read_metrics
@@ -30,17 +31,18 @@ Key = tuple[str, str, str]
 SUFFIX = ".safetensors"
 TAGGING = "mtat"
 TAG_SET, TAG_METRIC = "filtered", "roc_auc"
+TAG_METRICS = (TAG_METRIC, "average_precision")
 TAGS: Mapping[str, tuple[str, ...]] = {
-    "vocals": ("vocals", "no vocals", "voice", "choir"),
+    "vocals": ("vocals", "voice", "choir"),
     "bass": ("electric bass", "acoustic bass", "synth bass"),
-    "drums": ("drums", "no drums", "electronic drums"),
+    "drums": ("drums", "electronic drums"),
     "other": (
         *("piano", "electric piano", "organ", "harpsichord", "accordion", "mallets", "bells"),
         *("acoustic guitar", "electric guitar", "distorted guitar", "banjo", "sitar", "harp"),
         *("strings", "brass", "flute", "synth pad", "synth lead"),
     ),
 }
-"""Tags that a source decides. Those with fewer than ten test clips are left out."""
+"""Tags that a source decides."""
 FAST = 90
 """Percentile of the speeds of a run that tells what the machine can do, beside other programs."""
 
@@ -56,7 +58,9 @@ class Run:
         scores: Scores on the test clips.
         tags: Mean ROC-AUC over the tags of each source; empty without the task.
         valid: Validation score by task.
-        clips: Hash of the test clips by task: of their ids, groups and labels.
+        clips: Hash by task of all that makes scores comparable: the ids, groups and labels of
+            the test clips, and the settings of the probe.
+        chance: Scores of a classifier that guesses.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Run:
     tags: dict[str, Resampled] = field(default_factory=dict)
     valid: dict[str, float] = field(default_factory=dict)
     clips: dict[str, str] = field(default_factory=dict)
+    chance: dict[Key, float] = field(default_factory=dict)
 
     @property
     def row(self) -> str:
@@ -86,7 +91,7 @@ def read_runs(folder: Path) -> dict[str, Run]:
         name = model[1] if model[0] == PROBES else model[0]
         if name not in found:
             found[name] = _trained(folder / group / name, name)
-        _add(found[name], report.parent)
+        add_probe(found[name], report.parent)
     return found
 
 
@@ -101,6 +106,7 @@ def keep(folder: Path, runs: Iterable[Run]) -> None:
             "tags": [[source, score.value, score.units] for source, score in run.tags.items()],
             "valid": run.valid,
             "clips": run.clips,
+            "chance": [[*key, score] for key, score in run.chance.items()],
         }
         draws = np.stack([score.draws for score in (*run.scores.values(), *run.tags.values())])
         tensors = {"draws": torch.from_numpy(draws.astype(np.float32))}
@@ -112,23 +118,49 @@ def read_kept(folder: Path) -> dict[str, Run]:
     return {path.stem: _kept(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
-def rescore(clips: ClipScores, test_set: str, classes: tuple[str, ...]) -> Resampled:
-    """Score some classes on resamples, by the metric of tags."""
+def add_probe(run: Run, probe: Path) -> None:
+    """Add the scores of a probe to its run. Raises SystemExit if it draws single clips."""
+    result, clips = read(probe), read_scores(probe / SCORES)
+    if result.lacks_groups:
+        raise SystemExit(f"{probe} draws single clips: probe again")
+    run.scores |= {(result.task, *key): score for key, score in clips.resampled.items()}
+    for test_set in result.test_sets:
+        for metric, chance in test_set.baselines.get("chance", {}).items():
+            run.chance[result.task, test_set.name, metric] = chance
+    run.clips[result.task] = _digest(result, clips)
+    if result.valid_scores:
+        run.valid[result.task] = float(np.mean(result.valid_scores))
+    if result.task == TAGGING:
+        for metric, score in rescore(clips, TAG_SET, clips.classes).items():
+            run.scores[TAGGING, TAG_SET, metric] = score
+        run.tags = dict(_tags(clips))
+
+
+def rescore(clips: ClipScores, test_set: str, classes: Collection[str]) -> dict[str, Resampled]:
+    """Score some classes on resamples, by the metrics of tags.
+
+    Tags in too few families of grooves (`has_enough_clips`) are left out: a tag with a single
+    positive has the same score in nearly all resamples, so no interval would include its error.
+    Empty if no tag remains.
+    """
     rows = np.flatnonzero(clips.members[test_set])
-    columns = [clips.classes.index(name) for name in classes]
     scores, targets = clips.scores[:, rows], clips.targets[rows]
     groups = clips.groups.numbers(rows.tolist())
-    return resample(TAG_METRIC, scores[..., columns], targets[:, columns], groups)
+    enough = has_enough_clips(targets, groups)
+    columns = [n for n, name in enumerate(clips.classes) if name in classes and enough[n]]
+    if not columns:
+        return {}
+    return resample_all(TAG_METRICS, scores[..., columns], targets[:, columns], groups)
 
 
 def check_clips(runs: Iterable[Run]) -> None:
-    """Raise SystemExit if runs were tested on different clips."""
+    """Raise SystemExit if runs were probed differently, or tested on different clips."""
     first: dict[str, tuple[str, str]] = {}
     for run in runs:
         for task, clips in run.clips.items():
             name, expected = first.setdefault(task, (run.name, clips))
             if clips != expected:
-                raise SystemExit(f"{name} and {run.name} have other test clips of {task}")
+                raise SystemExit(f"{name} and {run.name} have other clips or classifiers of {task}")
 
 
 def _trained(run: Path, name: str) -> Run:
@@ -140,27 +172,14 @@ def _trained(run: Path, name: str) -> Run:
     return Run(name, int(training["steps"]), speed)
 
 
-def _add(run: Run, probe: Path) -> None:
-    result, clips = read(probe), read_scores(probe / SCORES)
-    if result.lacks_groups:
-        raise SystemExit(f"{probe} draws single clips: probe again")
-    for (test_set, metric), resampled in clips.resampled.items():
-        run.scores[result.task, test_set, metric] = resampled
-    run.clips[result.task] = _digest(clips)
-    if result.valid_scores:
-        run.valid[result.task] = float(np.mean(result.valid_scores))
-    if result.task == TAGGING:
-        run.tags = dict(_tags(clips))
-
-
 def _tags(clips: ClipScores) -> Iterator[tuple[str, Resampled]]:
     for source, tags in TAGS.items():
-        if {*tags} <= {*clips.classes}:
-            yield source, rescore(clips, TAG_SET, tags)
+        if scores := rescore(clips, TAG_SET, tags):
+            yield source, scores[TAG_METRIC]
 
 
-def _digest(clips: ClipScores) -> str:
-    lines = "\n".join([*clips.ids, *clips.groups.names])
+def _digest(result: ProbeResult, clips: ClipScores) -> str:
+    lines = "\n".join([*clips.ids, *clips.groups.names, result.settings])
     return sha256(lines.encode() + np.packbits(clips.targets).tobytes()).hexdigest()[:16]
 
 
@@ -181,4 +200,5 @@ def _kept(path: Path) -> Run:
         },
         valid=about["valid"],
         clips=about["clips"],
+        chance={(task, at, metric): score for task, at, metric, score in about["chance"]},
     )

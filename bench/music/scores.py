@@ -1,6 +1,7 @@
 """Scores of the rows of the study, over test clips and seeds of pre-training together.
 
-Few rows have more than three seeds, too few to estimate the spread over seeds of a row alone.
+Few rows have more than three seeds, too few to estimate the spread over seeds of a row alone. It is
+pooled over all trained rows, and over all untrained ones, whose scores vary more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from itertools import chain
 
 import numpy as np
 
+from bench.music.rows import TRAINED
 from bench.music.runs import Key, Run
 from mscol_cli.probe.bootstrap import Difference, Resampled, difference
 
@@ -29,6 +31,11 @@ class Pooled:
     scores: Mapping[Key, Resampled]
     tags: Mapping[str, Resampled] = field(default_factory=dict)
 
+    @property
+    def chance(self) -> dict[Key, float]:
+        """Scores of a classifier that guesses."""
+        return {key: score for run in self.runs for key, score in run.chance.items()}
+
     def valid(self, task: str) -> float | None:
         """Mean validation score; None if there is none."""
         scores = [run.valid[task] for run in self.runs if task in run.valid]
@@ -39,8 +46,8 @@ class Pooled:
 class Spread:
     """Standard deviations over seeds of pre-training, pooled over rows, by score and by source."""
 
-    scores: Mapping[Key, float]
-    tags: Mapping[str, float]
+    scores: Mapping[Key, float] = field(default_factory=dict)
+    tags: Mapping[str, float] = field(default_factory=dict)
 
 
 def pool_rows(runs: Iterable[Run]) -> dict[str, Pooled]:
@@ -48,14 +55,27 @@ def pool_rows(runs: Iterable[Run]) -> dict[str, Pooled]:
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(run.row, []).append(run)
-    rows = [*found.values()]
+    spreads = {
+        trained: measure_spread(
+            [row for name, row in found.items() if TRAINED.get(name) == trained]
+        )
+        for trained in (True, False)
+    }
+    return {
+        # `mini` and log-mel statistics are no rows: they have no seeds.
+        name: _pooled(name, of_row, spreads[TRAINED[name]] if name in TRAINED else Spread())
+        for name, of_row in found.items()
+    }
+
+
+def measure_spread(rows: Sequence[Sequence[Run]]) -> Spread:
+    """Standard deviations over seeds of some rows."""
     scores = {key: None for run in chain(*rows) for key in run.scores}
     tags = {source: None for run in chain(*rows) for source in run.tags}
-    spread = Spread(
+    return Spread(
         {key: _deviation([[run.scores.get(key) for run in row] for row in rows]) for key in scores},
         {one: _deviation([[run.tags.get(one) for run in row] for row in rows]) for one in tags},
     )
-    return {name: _pooled(name, of_row, spread) for name, of_row in found.items()}
 
 
 def pool(runs: Sequence[Resampled], deviation: float, random_seed: int = 0) -> Resampled:
@@ -76,14 +96,21 @@ def pool(runs: Sequence[Resampled], deviation: float, random_seed: int = 0) -> R
 
 
 def _deviation(rows: Iterable[Sequence[Resampled | None]]) -> float:
-    """Standard deviation of a score over seeds, pooled over all rows with several."""
+    """Standard deviation of a score over seeds, pooled over all rows with several.
+
+    Scores of two runs differ on the test clips for another reason, too: each run has its own luck
+    with these clips. Resamples tell how much, by the differences of the draws of a row, and they
+    have this part in themselves, so it is subtracted.
+    """
     squares, freedom = 0.0, 0
     for row in rows:
-        values = [one.value for one in row if one is not None]
-        if len(values) > 1:
-            squares += float(np.var(values)) * len(values)
-            freedom += len(values) - 1
-    return float(np.sqrt(squares / freedom)) if freedom else 0.0
+        runs = [one for one in row if one is not None]
+        if len(runs) > 1:
+            draws = np.stack([one.draws for one in runs])
+            luck = (draws - draws.mean(axis=0)).var(axis=1).sum()
+            squares += float(np.var([one.value for one in runs]) * len(runs) - luck)
+            freedom += len(runs) - 1
+    return float(np.sqrt(max(0.0, squares) / freedom)) if freedom else 0.0
 
 
 def compare(rows: Mapping[str, Pooled], first: str, second: str, key: Key) -> Difference | None:
@@ -96,7 +123,6 @@ def compare(rows: Mapping[str, Pooled], first: str, second: str, key: Key) -> Di
 
 def _pooled(name: str, runs: Sequence[Run], spread: Spread) -> Pooled:
     seed = sum(name.encode())  # the errors of rows are independent of one another
-    has_seeds = any(run.name != run.row for run in runs)  # `mini` is one encoder, not a row
     keys = {key: None for run in runs for key in run.scores}
     sources = {source: None for run in runs for source in run.tags}
     return Pooled(
@@ -104,7 +130,7 @@ def _pooled(name: str, runs: Sequence[Run], spread: Spread) -> Pooled:
         {
             key: pool(
                 [run.scores[key] for run in runs if key in run.scores],
-                spread.scores[key] if has_seeds else 0.0,
+                spread.scores.get(key, 0.0),
                 seed,
             )
             for key in keys
@@ -112,7 +138,7 @@ def _pooled(name: str, runs: Sequence[Run], spread: Spread) -> Pooled:
         {
             source: pool(
                 [run.tags[source] for run in runs if source in run.tags],
-                spread.tags[source] if has_seeds else 0.0,
+                spread.tags.get(source, 0.0),
                 seed,
             )
             for source in sources

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.music.rows import STEMS
-from bench.music.runs import TAGS
 from bench.music.scores import Pooled
 from mscol_cli.probe.bootstrap import Difference, Resampled, difference
 
@@ -35,7 +34,7 @@ def specialisations(rows: Mapping[str, Pooled]) -> list[Specialisation]:
     if not all(name in rows and rows[name].tags for name in names):
         return []
     found = []
-    for source in TAGS:
+    for source in rows["msa"].tags:
         scores = {name: rows[name].tags[source] for name in names}
         found.append(Specialisation(source, scores, _gain(source, scores)))
     return found

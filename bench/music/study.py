@@ -27,6 +27,8 @@ import tomli_w
 
 from bench.music.rows import GROUPS, Row
 from mscol_cli.app import run as mscol
+from mscol_cli.engine import references
+from mscol_cli.runs.layout import PROBE_REPORT, PROBES
 from mscol_cli.study.plan import STUDY
 from mscol_cli.system.json_files import read_json
 
@@ -59,13 +61,25 @@ def main(arguments: list[str] | None = None) -> None:
         return
     args.folder.mkdir(parents=True, exist_ok=True)
     os.chdir(args.folder)
-    shutil.copy(RECIPE, "recipe.toml")
+    shutil.copy(RECIPE, RECIPE.name)
     updates = args.updates or known or affordable(rows, args.seeds, args.budget)
     print(f"{count} runs of {updates:,} updates of {BATCH} pairs", file=sys.stderr)
     for group, chosen in groups.items():
         path = Path(f"{group}.toml")
         path.write_text(study_text(group, chosen, updates, args.seeds), encoding="utf-8")
         if code := mscol(["reproduce", str(path), "-o", group, "--keep-going"]):
+            raise SystemExit(code)
+    probe_bundled(Path(next(iter(groups)), PROBES, references.MINI))
+
+
+def probe_bundled(folder: Path) -> None:
+    """Probe the bundled encoder on all tasks, in the current folder; skips finished probes."""
+    for task in TASKS:
+        output = folder / task
+        if (output / PROBE_REPORT).exists():
+            continue
+        model = ["--model", references.MINI, "--recipe", RECIPE.name]
+        if code := mscol(["probe", task, *model, "-o", str(output)]):
             raise SystemExit(code)
 
 
@@ -99,16 +113,16 @@ def of_names(group: str, names: Sequence[str]) -> list[Row]:
 
 def known_updates(folder: Path) -> int | None:
     """Training steps of the studies that were begun in a folder; None if there are none."""
-    for path in (folder / group / STUDY for group in GROUPS):
-        if path.exists():
-            runs = read_json(path, "study")["study"]["runs"]
-            return max((run["steps"] for run in runs.values()), default=0) or None
-    return None
+    studies = [path for group in GROUPS if (path := folder / group / STUDY).exists()]
+    runs = [run for path in studies for run in read_json(path, "study")["study"]["runs"].values()]
+    return max((run["steps"] for run in runs), default=0) or None
 
 
 def affordable(rows: Sequence[Row], seeds: int, hours: float) -> int:
     """Training steps per run that fit in a budget, at the speed of this machine."""
     cost = seeds * sum(row.cost for row in rows if row.trained)
+    if not cost:
+        return 0
     updates = 3600 * hours / (cost * seconds_per_update())
     return max(ROUND, int(updates) // ROUND * ROUND)
 

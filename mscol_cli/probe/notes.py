@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mscol_cli.probe.result import ProbeResult, SharedGroups
+from mscol_cli.probe.paired import MIN_CLIPS
+from mscol_cli.probe.result import ProbeResult, ScoredSet, SharedGroups
 
 MAX_NAMES = 20
+SMALL = 10 * MIN_CLIPS
+"""Test clips below which rare classes are not listed."""
 PARTLY_MISSING = "a part of the audio is missing"
 
 
@@ -47,6 +50,11 @@ def result_notes(result: ProbeResult) -> Iterator[str]:
                 "left out of macro averages, without positives or negatives in"
                 f" {test_set.title}: {_names(unscored)}"
             )
+        if rare := _rare_classes(test_set) if result.multilabel else []:
+            yield (
+                f"fewer than {MIN_CLIPS} positive or negative clips in {test_set.title}, so that"
+                f" intervals of macro averages lack the error of these classes: {_names(rare)}"
+            )
     if result.missing:
         yield f"audio missing ({len(result.missing)}): {_names(result.missing)}"
     if failures := [name for name, _ in result.failures]:
@@ -66,6 +74,17 @@ def collect_notes(results: Iterable[tuple[str, ProbeResult]]) -> list[Note]:
         for note in result_notes(result):
             models.setdefault((result.task, note), []).append(model)
     return [Note(task, note, tuple(names)) for (task, note), names in models.items()]
+
+
+def _rare_classes(test_set: ScoredSet) -> list[str]:
+    """Classes with few clips, and how many; in a small test set that would be all of them."""
+    if test_set.clips < SMALL:
+        return []
+    return [
+        f"{of_class.name} ({fewest})"
+        for of_class in test_set.classes
+        if 0 < (fewest := min(of_class.support, test_set.clips - of_class.support)) < MIN_CLIPS
+    ]
 
 
 def _unnamed(classes: Sequence[str], notes: Sequence[str]) -> list[str]:

@@ -47,10 +47,7 @@ def score_columns(
         reference: Column to compare the others with; None for no comparison.
         groups: (clips,) number of the group of each clip; None if clips are independent.
     """
-    known = [
-        min(_count(groups, of_class), _count(groups, ~of_class)) >= MIN_CLIPS
-        for of_class in targets.T
-    ]
+    known = has_enough_clips(targets, groups)
     overall = {
         name: {metric: resample(metric, column, targets, groups) for metric in metrics}
         for name, column in scores.items()
@@ -72,6 +69,14 @@ def score_columns(
             ],
         )
     return columns
+
+
+def has_enough_clips(targets: BoolArray, groups: IntArray | None) -> list[bool]:
+    """Whether each class has `MIN_CLIPS`, so that an interval includes its error."""
+    return [
+        min(_count(groups, of_class), _count(groups, ~of_class)) >= MIN_CLIPS
+        for of_class in targets.T
+    ]
 
 
 def _count(groups: IntArray | None, rows: BoolArray) -> int:

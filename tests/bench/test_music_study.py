@@ -1,5 +1,6 @@
 """bench/music: the study of rows and seeds, and intervals over clips and seeds."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ from bench.music import build, study
 from bench.music.rows import GROUPS
 from bench.music.run import DATA, STEMS, main
 from bench.music.runs import Run
-from bench.music.scores import pool_rows
-from bench.music.study import study_text
+from bench.music.scores import measure_spread, pool_rows
+from bench.music.study import affordable, known_updates, study_text
 from mscol_cli.probe.bootstrap import Resampled
 from mscol_cli.study.file import read_study
 from mscol_cli.study.plan import study_stages
@@ -55,6 +56,44 @@ def test_intervals_include_the_spread_over_seeds_of_all_rows() -> None:
     assert rows["mini"].scores[KEY].interval() == pytest.approx((0.7, 0.7))
 
 
+def test_what_runs_differ_by_on_resampled_clips_is_no_spread_over_seeds() -> None:
+    rng = np.random.default_rng(0)
+    clips, seeds = 200, 40
+    right = rng.random((seeds, clips)) < 0.7  # all seeds are equally good
+    drawn = rng.multinomial(clips, np.full(clips, 1 / clips), size=1000) / clips
+    runs = [
+        Run(f"cola-{seed}", scores={KEY: Resampled(of_seed.mean(), drawn @ of_seed, clips)})
+        for seed, of_seed in enumerate(right)
+    ]
+    assert np.std([run.scores[KEY].value for run in runs]) > 0.03
+    assert measure_spread([runs]).scores[KEY] < 0.02
+
+
+def test_trained_and_untrained_rows_have_spreads_of_their_own() -> None:
+    def run(name: str, value: float) -> Run:
+        return Run(name, scores={KEY: Resampled(value, np.full(1000, value), 4000)})
+
+    trained = [run("cola-0", 0.5), run("cola-1", 0.5)]
+    rows = pool_rows([*trained, run("untrained-0", 0.3), run("untrained-1", 0.5)])
+    assert rows["cola"].scores[KEY].draws.std() == 0
+    assert rows["untrained"].scores[KEY].draws.std() == pytest.approx(0.1, rel=0.1)
+
+
+@pytest.mark.parametrize(("first", "later"), [("main", "paper"), ("paper", "main")])
+def test_the_number_of_updates_is_found_beside_untrained_rows(
+    tmp_path: Path, first: str, later: str
+) -> None:
+    for group, steps in ((first, 0), (later, 2000)):
+        (tmp_path / group).mkdir()
+        study = {"study": {"runs": {"row-0": {"steps": steps}}}}
+        (tmp_path / group / "study.json").write_text(json.dumps(study))
+    assert known_updates(tmp_path) == 2000
+
+
+def test_untrained_rows_need_no_budget() -> None:
+    assert affordable([row for row in GROUPS["main"] if not row.trained], seeds=3, hours=1) == 0
+
+
 def test_a_dry_run_says_what_it_takes_and_does_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,3 +132,4 @@ def test_one_command_runs_a_study_and_its_results_compare_rows(
     row = next(line for line in text.splitlines() if line.startswith("| MSA is ahead of COLA |"))
     assert row.count("[") == 5
     assert "## Difference from logmel" in text
+    assert "| mini | the bundled encoder |" in text

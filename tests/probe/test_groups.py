@@ -14,7 +14,7 @@ from scipy import stats
 from mscol_cli.contracts.task import TaskItem
 from mscol_cli.errors import UsageError
 from mscol_cli.probe import metrics
-from mscol_cli.probe.bootstrap import Resampled, difference, resample
+from mscol_cli.probe.bootstrap import Resampled, difference, holm, resample
 from mscol_cli.probe.groups import UNGROUPED, ClipGroups, groups_of
 from mscol_cli.probe.paired import MIN_CLIPS, score_columns
 from mscol_cli.probe.scores import ClipScores, read_scores, resampled_pair, write_scores
@@ -117,6 +117,19 @@ def test_too_few_groups_decide_nothing() -> None:
     with_six = difference(replace(two, units=6), replace(one, units=6))
     assert with_six.low > 0
     assert with_six.p == 2 / 2**6
+
+
+def test_a_clear_difference_survives_the_correction_for_many_models() -> None:
+    draws = np.random.default_rng(0).normal(0.5, 0.01, (2, 1000))
+    near, far = (
+        difference(Resampled(0.5 + lead, draws[0] + lead, 400), Resampled(0.5, draws[1], 400)).p
+        for lead in (0.02, 0.1)
+    )
+    assert 0.1 < near < 0.25  # 1.4 standard deviations
+    assert far < 2 / 1001
+    # Of a t test: 7.1 standard deviations, with 399 degrees of freedom.
+    assert far == pytest.approx(2 * stats.t.sf(0.1 / (draws[0] - draws[1]).std(), 399), rel=0.1)
+    assert holm([far] * 36)[0] < 0.001
 
 
 def test_draws_without_a_score_may_be_anything() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.pages.render import page_markdown
-from mscol_cli.probe.notes import collect_notes
+from mscol_cli.probe.notes import collect_notes, result_notes
 from mscol_cli.probe.page import result_page
 from mscol_cli.probe.result import ClassScore, ProbeResult, Score, ScoredSet, read, write
 from mscol_cli.system.values import as_json
@@ -63,6 +63,18 @@ def test_the_page_holds_score_interval_spread_counts_and_all_left_out() -> None:
     assert "| test | 4 | 116 |" in text
     for part in ("msa-small-1@300", "filtered test set", "cello", "0/x.mp3", "12: truncated"):
         assert part in text
+
+
+def test_classes_whose_error_is_in_no_interval_are_named() -> None:
+    support = {"piano": 50, "harp": 9, "voice": 393, "cello": 0}
+    classes = [ClassScore(name, count, {}) for name, count in support.items()]
+    large = replace(RESULT.test_sets[0], clips=400, classes=classes)
+    tagged = replace(RESULT, test_sets=[large], multilabel=True)
+    (line,) = (note for note in result_notes(tagged) if "lack" in note)
+    assert line.endswith("these classes: harp (9), voice (7)")
+    small = replace(tagged, test_sets=[replace(large, clips=90)])
+    for other in (small, replace(tagged, multilabel=False)):
+        assert "lack" not in "".join(result_notes(other))
 
 
 def test_models_with_the_same_missing_audio_share_a_note() -> None:
