@@ -59,7 +59,7 @@ class RandomMaskAugmentationOptions:
     """Options of the random mask."""
 
     keep: float = option(
-        0.25, "average share of the energy that the mask keeps", minimum=0.01, maximum=0.99
+        0.25, "median of the mask, a factor on magnitudes", minimum=0.01, maximum=0.99
     )
     sharpness: float = option(
         4.0, "0 for a flat mask, large values for a nearly binary one", minimum=0.0, maximum=100.0
