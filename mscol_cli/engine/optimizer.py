@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +13,26 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-7
 
 
-def adam(model: nn.Module, device: torch.device) -> torch.optim.Adam:
-    """Adam for the weights of a model on a device, fused where torch can."""
+def adam(model: nn.Module, device: torch.device, weight_decay: float = 0.0) -> torch.optim.Adam:
+    """Adam for the weights of a model on a device, fused where torch can.
+
+    Args:
+        model: The model.
+        device: Its device.
+        weight_decay: Decoupled weight decay (AdamW, arXiv 1711.05101) of all weights but vectors:
+            biases, and scales of normalisations.
+    """
     fused = True if device.type in ("cpu", "cuda") else None
-    return torch.optim.Adam(model.parameters(), betas=BETAS, fused=fused)
+    weights = [*model.parameters()]
+    groups: list[dict[str, Any]] = [{"params": weights}]
+    if weight_decay:
+        groups = [
+            {"params": [one for one in weights if one.ndim > 1], "weight_decay": weight_decay},
+            {"params": [one for one in weights if one.ndim <= 1]},
+        ]
+    return torch.optim.Adam(
+        groups, betas=BETAS, fused=fused, decoupled_weight_decay=weight_decay > 0
+    )
 
 
 def flat_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -86,6 +87,10 @@ def check_training(settings: TrainingSettings) -> None:
         raise UsageError("--batch-size must be at least 2: one pair has no negatives.")
     if not 0 < settings.learning_rate < float("inf"):
         raise UsageError(f"--lr must be a number above 0, not {settings.learning_rate}.")
+    if not math.isfinite(settings.weight_decay):
+        raise UsageError(f"--weight-decay must be a finite number, not {settings.weight_decay}.")
+    if 0 < settings.steps <= settings.warmup:
+        raise UsageError(f"--warmup {settings.warmup} must be below --steps {settings.steps}.")
     if settings.seed >= MAX_SEED:
         raise UsageError(f"--seed must be below 2^63, not {settings.seed}.")
     for item in options_of(settings):

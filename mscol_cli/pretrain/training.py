@@ -81,7 +81,7 @@ class Training:
         self.model = model.to(self.device)
         self.monitor = TrainingMonitor(self.run, self.device, self.probe)
         model.use(self.choice.mode, self.device)
-        self.optimizer = optimizer.adam(model, self.device)
+        self.optimizer = optimizer.adam(model, self.device, self.settings.weight_decay)
 
     def restore(self, progress: Progress) -> None:
         """Load the run's newest readable checkpoint, if it has any checkpoint.
@@ -186,9 +186,9 @@ class Training:
         model.train()
         # Stochastic depth uses torch's generator: a seed per step makes a resumed run repeat it.
         torch.manual_seed(_step_seed(self.settings.seed, self.step))
-        group = self.optimizer.param_groups[0]
-        group["lr"] = learning_rate(self.settings, self.step)
-        group["eps"] = optimizer.keras_epsilon(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.settings, self.step)
+            group["eps"] = optimizer.keras_epsilon(self.step)
         # Before the forward pass: a CUDA graph may write gradients to the memory of the last ones.
         self.optimizer.zero_grad(set_to_none=True)
         label = label_of(self.objective)
@@ -333,6 +333,11 @@ def stopped(run: Path, step: int, steps: int) -> Interrupted:
 def learning_rate(settings: TrainingSettings, step: int) -> float:
     """Learning rate of an update, counted from 0; schedule `halved` halves it after half of the
     steps, as published."""
+    if step < settings.warmup:
+        return settings.learning_rate * (step + 1) / settings.warmup
+    if settings.schedule == "cosine":
+        done = (step - settings.warmup) / (settings.steps - settings.warmup)
+        return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
     halved = settings.schedule == "halved" and 2 * step >= settings.steps
     return settings.learning_rate * (0.5 if halved else 1.0)
 

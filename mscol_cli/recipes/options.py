@@ -32,6 +32,7 @@ def setting(
     metavar: str = "",
     minimum: float | None = None,
     choices: tuple[str, ...] | None = None,
+    later: bool = False,
 ) -> Any:
     """Declare one option of a run, as a dataclass field.
 
@@ -45,11 +46,12 @@ def setting(
         metavar: Placeholder of the value in the help; empty for the default of the type.
         minimum: Smallest value allowed, inclusive.
         choices: The only values allowed.
+        later: Whether there are runs without it, which were trained as by its default.
     """
     declared = option(default, help, minimum=minimum, choices=choices)
     recipe = role in ("result", "length") if recipe is None else recipe
     extra = {"role": role, "key": key, "recipe": recipe, "flag": flag, "metavar": metavar}
-    return field(default=default, metadata={**declared.metadata, **extra})
+    return field(default=default, metadata={**declared.metadata, **extra, "later": later})
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,23 @@ class TrainingSettings:
     learning_rate: float = setting(1e-3, "Learning rate.", "result", key="lr")
     schedule: str = setting(
         "halved",
-        "Learning rate schedule: halved (at half of the steps) or constant.",
+        "Learning rate schedule: halved (at half of the steps), cosine (falling to 0) or constant.",
         "result",
-        choices=("halved", "constant"),
+        choices=("halved", "cosine", "constant"),
+    )
+    warmup: int = setting(
+        0,
+        "Steps at the start over which the learning rate rises linearly.",
+        "result",
+        minimum=0,
+        later=True,
+    )
+    weight_decay: float = setting(
+        0.0,
+        "Decoupled weight decay (AdamW) of all weights but biases and those of normalisations.",
+        "result",
+        minimum=0.0,
+        later=True,
     )
     seed: int = setting(0, "Random seed for weights and crops.", "result", minimum=0)
     save_every: int = setting(1_000, "Steps between checkpoints.", "saving", recipe=True, minimum=1)
@@ -143,6 +159,8 @@ class PretrainOptions(TypedDict, total=False):
     batch_size: int
     learning_rate: float
     schedule: str
+    warmup: int
+    weight_decay: float
     seed: int
     save_every: int
     keep_last: int

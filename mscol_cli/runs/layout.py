@@ -36,7 +36,9 @@ PROBES, PROBE_REPORT = "probes", "probe.json"
 """Folder of a run's probe results, one folder each, and the report in each."""
 
 _DECISIVE = {
-    item.name for item in fields(TrainingSettings) if item.metadata["role"] in ("result", "length")
+    item.name
+    for item in fields(TrainingSettings)
+    if item.metadata["role"] in ("result", "length") and not item.metadata["later"]
 }
 
 

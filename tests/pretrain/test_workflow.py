@@ -1,6 +1,7 @@
 """Pre-training through the command line: runs, resuming, many processes, interruptions."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +325,32 @@ def test_torchrun_joins_instead_of_starting_processes(store: Path, tmp_path: Pat
 def test_the_learning_rate_is_halved_half_way() -> None:
     settings = TrainingSettings(steps=10, learning_rate=1.0)
     assert [learning_rate(settings, step) for step in (0, 4, 5, 9)] == [1.0, 1.0, 0.5, 0.5]
+
+
+def test_the_learning_rate_rises_and_falls_as_a_cosine() -> None:
+    settings = TrainingSettings(steps=6, learning_rate=2.0, schedule="cosine", warmup=2)
+    rates = [learning_rate(settings, step) for step in range(6)]
+    expected = [1.0, 2.0, 2.0, *(1 + math.cos(math.pi * part / 4) for part in (1, 2, 3))]
+    assert rates == pytest.approx(expected)
+    constant = replace(settings, schedule="constant")
+    assert [learning_rate(constant, step) for step in range(3)] == [1.0, 2.0, 2.0]
+
+
+def test_a_run_with_decay_and_a_schedule_resumes_with_the_same_weights(
+    mscol: Command, store: Path, tmp_path: Path
+) -> None:
+    options = ["--schedule", "cosine", "--warmup", 2, "--weight-decay", 0.1]
+    start = ["pretrain", store, "--objective", "cola", *QUICK, *options, "--save-every", 2]
+    assert mscol(*start, "--steps", 4, "-o", tmp_path / "whole") == 0
+    shutil.copytree(tmp_path / "whole", tmp_path / "resumed")
+    shutil.rmtree(tmp_path / "resumed/checkpoints/step-00000004")
+    assert mscol("pretrain", "--resume", "-o", tmp_path / "resumed") == 0
+    one, other = (
+        load_file(tmp_path / name / "checkpoints/step-00000004/encoder.safetensors")
+        for name in ("whole", "resumed")
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert metrics(tmp_path / "whole")[-1]["learning_rate"] == pytest.approx(5e-4)
 
 
 def test_result_as_json(

@@ -25,6 +25,11 @@ def test_training_settings_are_complete_or_absent(tmp_path: Path) -> None:
     assert written(tmp_path, of_other_versions)["training"] == {**TRAINING, "device": "auto"}
 
 
+def test_runs_from_before_an_option_were_trained_as_by_its_default(tmp_path: Path) -> None:
+    earlier = {key: value for key, value in TRAINING.items() if key != "weight_decay"}
+    assert written(tmp_path, earlier)["training"] == TRAINING
+
+
 @pytest.mark.parametrize("name", ["steps", "batch_size", "seed"])
 def test_settings_that_decide_the_result_are_not_assumed(tmp_path: Path, name: str) -> None:
     incomplete = {key: value for key, value in TRAINING.items() if key != name}

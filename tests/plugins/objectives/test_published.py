@@ -1,5 +1,6 @@
 """What the published code does to crops and how it draws them, written as slowly as it is there."""
 
+import copy
 from itertools import combinations
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mscol_cli.api import CropPlan, Crops, ObjectiveContext, StoreIndex
-from mscol_cli.engine.optimizer import BETAS, keras_epsilon
+from mscol_cli.engine.optimizer import BETAS, adam, keras_epsilon
 from mscol_cli.store.segments import segment_levels
 from mscol_objectives.association import ProjectionHead
 from mscol_objectives.cola import Cola
@@ -242,6 +243,19 @@ def test_the_head_is_linear_layer_normalisation_tanh_with_keras_epsilon() -> Non
     np.testing.assert_allclose(
         head(torch.from_numpy(rows).float()).detach().numpy(), slow, atol=1e-5
     )
+
+
+def test_weight_decay_is_decoupled_and_spares_vectors() -> None:
+    network = torch.nn.Linear(3, 2).double()
+    plain, decayed = copy.deepcopy(network), copy.deepcopy(network)
+    for model, decay in ((plain, 0.0), (decayed, 0.1)):
+        optimizer = adam(model, torch.device("cpu"), decay)
+        for group in optimizer.param_groups:
+            group["lr"] = 0.01
+        model(torch.ones(1, 3, dtype=torch.float64)).sum().backward()
+        optimizer.step()
+    torch.testing.assert_close(plain.weight - decayed.weight, 0.01 * 0.1 * network.weight)
+    assert torch.equal(plain.bias, decayed.bias)
 
 
 def test_adam_is_that_of_keras() -> None:
