@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mscol_cli.contracts.cards import (
-    Card,
     EncoderCard,
     ImporterCard,
     ObjectiveCard,
@@ -20,6 +19,7 @@ from mscol_cli.contracts.cards import (
 from mscol_cli.contracts.hooks import hookimpl
 from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.options import NoOptions, option
+from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.tags import TOP_TAGS
 from mscol_cli.contracts.task import (
     ProbeProtocol,
@@ -58,7 +58,6 @@ __all__ = [
     "Augmentation",
     "Augmented",
     "BadInputError",
-    "Card",
     "Chunking",
     "Collection",
     "CropPlan",
@@ -79,6 +78,7 @@ __all__ = [
     "ObjectiveCard",
     "ObjectiveContext",
     "ProbeProtocol",
+    "Progress",
     "RemoteFile",
     "Separator",
     "SeparatorCard",
@@ -122,10 +122,12 @@ _HEAVY = {
 _MODULE_OF = {name: module for module, names in _HEAVY.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"mscol_cli.{_MODULE_OF[name]}"), name)
+if not TYPE_CHECKING:  # a type checker would take any name for one of the module
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"mscol_cli.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

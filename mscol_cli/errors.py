@@ -5,7 +5,11 @@ from collections.abc import Mapping, Sequence
 EXIT_CODES: Mapping[int, tuple[str, str]] = {
     0: ("done", ""),
     1: ("failure: the disk, a damaged store, an archive, another process", "error: "),
-    2: ("usage or configuration: an option, a name, a damaged settings file", "error: "),
+    2: (
+        "usage or configuration: an option, a name, a damaged settings file; or a group of commands"
+        " without one of them, which prints its help",
+        "error: ",
+    ),
     3: (
         "finished, but some inputs were skipped; each has a line `warning: skipped ...`",
         "error: finished, but skipped",

@@ -145,7 +145,12 @@ def test_the_code_in_the_command_document_makes_music(
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/*/README.md")]:
+    for document in [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("bench/**/*.md"),
+        *ROOT.glob("*/*/README.md"),
+    ]:
         text = document.read_text(encoding="utf-8")
         for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
             target = document.parent / link if link else document

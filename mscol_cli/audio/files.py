@@ -46,9 +46,9 @@ def find_audio(inputs: Sequence[Path]) -> AudioListing:
 
     A folder is searched recursively for files with a known suffix; an input that is a file is taken
     with any suffix. The name of a file is its path below the input folder, with `/` between parts,
-    or its file name if it is the input itself. Files of two inputs can therefore share a name,
-    which `check_unique` reports. An input that is a broken link, or that may not be accessed, is
-    listed as a file, and fails when it is opened.
+    or its file name if it is the input itself. Files of two inputs can therefore share a name. An
+    input that is a broken link, or that may not be accessed, is listed as a file, and fails when it
+    is opened.
 
     Raises:
         UsageError: One input lies inside another, so that a file would have two names.

@@ -10,7 +10,7 @@ import typer
 
 from mscol_cli import __version__
 from mscol_cli.commands.shared import Json, calls_another
-from mscol_cli.commands.terminal import print_error, print_folded, print_json, print_table
+from mscol_cli.commands.terminal import print_folded, print_json, print_table, print_warning
 from mscol_cli.contracts.cards import ObjectiveCard
 from mscol_cli.contracts.options import NoOptions
 from mscol_cli.engine.references import MINI, bundled_info
@@ -19,7 +19,7 @@ from mscol_cli.errors import UsageError
 if TYPE_CHECKING:
     from mscol_cli.host import Entry, Registry
 
-plugins = typer.Typer(help="List plugins by kind, with owner and version.", no_args_is_help=False)
+plugins = typer.Typer(no_args_is_help=False)
 
 
 @plugins.callback(invoke_without_command=True)
@@ -36,7 +36,7 @@ def overview(context: typer.Context, json: Json = False) -> None:
         return
     _print_table(registry)
     for problem in (*registry.clashes(), *registry.failures):
-        print_error(str(problem))
+        print_warning(str(problem))
 
 
 @plugins.command()

@@ -70,6 +70,12 @@ def print_error(message: str) -> None:
     print_text(stderr(), Text.assemble(("error: ", "bold red"), visible(" ".join(message.split()))))
 
 
+def print_warning(message: str) -> None:
+    """Print a warning in the same way."""
+    text = visible(" ".join(message.split()))
+    print_text(stderr(), Text.assemble(("warning: ", "yellow"), text))
+
+
 def print_text(console: Console, text: Text) -> None:
     """Print a line on stderr, and append it to the log; on a terminal, wrapped at words."""
     log(text.plain)

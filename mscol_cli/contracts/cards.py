@@ -1,7 +1,7 @@
 """Cards: declarations of what a plugin offers, without heavy imports.
 
-A module that declares cards must not import torch: `mscol --help` and `mscol plugins` read every
-card. What `build` names is imported only when the part is used.
+A module that declares cards must not import torch: every command that uses a plugin reads the cards
+of all. What `build` names is imported only when the part is used.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ class Encoder(nn.Module, ABC):
         sample_rate: Hz of the waveforms it takes.
         crop_samples: Samples of one training crop, and of one window when embedding.
         window_hop: Samples between consecutive windows when embedding a whole clip.
-        start_grid: Training crops start at multiples of this many samples.
+        start_grid: Hop of the front end in samples; the bundled objectives start crops at multiples
+            of it within a segment.
         dim: Size of the embedding.
         level: Level to which clips are scaled before crops are cut: `norm`, `rms` or `none`.
     """

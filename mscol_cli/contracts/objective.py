@@ -21,7 +21,8 @@ class ObjectiveContext:
     Attributes:
         embedding_dim: Size of the encoder's output.
         crop_samples: Length in samples of the encoder's crops.
-        start_grid: Crops start at multiples of this many samples (the front end's hop).
+        start_grid: The front end's hop in samples. The bundled objectives start crops at multiples
+            of it within a segment, as the published code does; others may start anywhere.
         sample_rate: Hz of the waveforms.
     """
 

@@ -135,6 +135,11 @@ class Task(ABC):
         """
 
 
+Query = Literal["rest", "stem"]
+Candidates = Literal["all", "source"]
+Similarity = Literal["cosine", "learned"]
+
+
 class StemRetrieval(Task):
     """Base class of tasks without labels: find the stem that belongs to other stems of its track.
 
@@ -151,9 +156,9 @@ class StemRetrieval(Task):
     protocol = ProbeProtocol(
         metrics=("recall_at_1", "recall_at_5", "recall_at_10", "median_rank"), select="recall_at_1"
     )
-    query: Literal["rest", "stem"] = "rest"
-    candidates: Literal["all", "source"] = "all"
-    similarity: Literal["cosine", "learned"] = "cosine"
+    query: Query = "rest"
+    candidates: Candidates = "all"
+    similarity: Similarity = "cosine"
 
     def load(self, folder: Path) -> TaskData:
         """Raise MissingDataError: stems have no labels and no splits."""

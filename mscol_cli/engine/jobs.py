@@ -70,7 +70,8 @@ def wanted_jobs(jobs: int | None, gpus: int | None) -> int:
     if count < 1:
         raise UsageError("--jobs and --gpus take a number of 1 or more.")
     if count > MAX_PROCESSES:
-        raise UsageError(f"--jobs {count} is more than {MAX_PROCESSES} processes: start fewer.")
+        option = "--jobs" if gpus is None else "--gpus"
+        raise UsageError(f"{option} {count} is more than {MAX_PROCESSES} processes: start fewer.")
     if gpus is not None:
         require_gpus(gpus, f"--jobs {gpus}")
     return count

@@ -10,6 +10,9 @@ import numpy as np
 from mscol_cli.contracts.plans import IntArray
 from mscol_cli.contracts.task import TaskItem
 
+MIN_CLIPS = 10
+"""Positive and negative clips, or groups with such clips, that a class needs for an interval."""
+
 
 @dataclass(frozen=True)
 class ClipGroups:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mscol_cli.probe.paired import MIN_CLIPS
+from mscol_cli.probe.groups import MIN_CLIPS
 from mscol_cli.probe.result import ProbeResult, ScoredSet, SharedGroups
 
 MAX_NAMES = 20

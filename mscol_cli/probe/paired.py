@@ -10,11 +10,9 @@ import numpy as np
 from mscol_cli.contracts.plans import IntArray
 from mscol_cli.probe.attributed import PairedScore
 from mscol_cli.probe.bootstrap import Resampled, difference, resample
+from mscol_cli.probe.groups import MIN_CLIPS
 from mscol_cli.probe.metrics import PAIRED, scored_classes
 from mscol_cli.probe.windows import BoolArray, FloatArray
-
-MIN_CLIPS = 10
-"""Positive and negative clips, or groups with such clips, that a class needs for an interval."""
 
 
 @dataclass(frozen=True)

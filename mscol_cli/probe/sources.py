@@ -18,8 +18,9 @@ from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.probe.attributed import Attribution, HeardSource
 from mscol_cli.probe.classifier import TrainedProbe
+from mscol_cli.probe.groups import MIN_CLIPS
 from mscol_cli.probe.metrics import PAIRED, scored_classes
-from mscol_cli.probe.paired import MIN_CLIPS, score_columns
+from mscol_cli.probe.paired import score_columns
 from mscol_cli.probe.scores import ClipScores
 from mscol_cli.probe.tasks import track_id
 from mscol_cli.probe.windows import BoolArray, ClipWindows

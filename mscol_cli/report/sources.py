@@ -14,8 +14,9 @@ from mscol_cli.host import load_registry
 from mscol_cli.pages.page import Block, Listing, Picture, Pictures, Section, Table, Text
 from mscol_cli.pages.pictures import picture
 from mscol_cli.probe.attributed import HIGHER, LOWER, PairedScore
+from mscol_cli.probe.groups import MIN_CLIPS
 from mscol_cli.probe.metrics import PAIRED, find_metric
-from mscol_cli.probe.paired import MIN_CLIPS, PairedColumn, score_columns
+from mscol_cli.probe.paired import PairedColumn, score_columns
 from mscol_cli.probe.plots import class_heat
 from mscol_cli.probe.result import ScoredSet
 from mscol_cli.probe.scores import ClipScores, common_groups, read_scores

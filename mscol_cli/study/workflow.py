@@ -58,7 +58,9 @@ class ReproduceResult:
             raise failure(f"stage {failed[0].name}{others}", failed[0])
         skipped = [stage.name for stage in self.stages if stage.outcome == "skipped inputs"]
         if skipped:
-            raise PartialFailure(f"finished, but {', '.join(skipped)} skipped inputs: see above.")
+            raise PartialFailure(
+                f"finished, but skipped inputs in {', '.join(skipped)}: see above."
+            )
 
 
 def plan(request: ReproduceRequest, progress: Progress) -> list[PlannedStage]:

@@ -25,6 +25,7 @@ def sample(cases: Sequence[T], most: int) -> Sequence[T]:
 
 def check(name: str, tried: int, wrong: Sequence[Any], capsys: pytest.CaptureFixture[str]) -> None:
     """Print how many cases were tried and held; fail if one did not."""
+    assert tried > 0
     with capsys.disabled():
         sys.stdout.write(f"\n{name}: {tried:,} tried, {tried - len(wrong):,} held\n")
         sys.stdout.flush()

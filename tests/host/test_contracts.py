@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from mscol_cli.contracts.progress import Silent
-from mscol_cli.contracts.task import TaskData
+from mscol_cli.contracts.task import StemRetrieval, TaskData
 from mscol_cli.errors import PluginError
 from mscol_cli.host import Entry, load_registry
-from mscol_cli.host.checks.task import validate_task_data
+from mscol_cli.host.checks.task import validate_task, validate_task_data
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.separator import build_separator
 from tests.conftest import Command
@@ -317,10 +317,11 @@ def test_every_field_of_the_data_of_a_task_is_checked(fields: dict[str, Any], me
         validate_task_data(data, False, "task 'x'")
 
 
-def test_a_metric_that_there_is_not_is_refused(refused: Refused, tmp_path: Path) -> None:
-    change = "Clips.protocol = ProbeProtocol(metrics=('f1',))"
-    code, line = refused(change, "probe", "clips", "--data", tmp_path)
-    assert (code, mentions(line, "task 'clips'", "metric 'f1'")) == (2, True)
+@pytest.mark.parametrize("name", ["query", "candidates", "similarity"])
+def test_a_choice_of_stem_retrieval_that_there_is_not_is_refused(name: str) -> None:
+    task = type("Odd", (StemRetrieval,), {name: "cosin"})()
+    with pytest.raises(PluginError, match=f"{name} is 'cosin', not"):
+        validate_task(task)
 
 
 @pytest.mark.parametrize(

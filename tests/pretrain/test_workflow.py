@@ -21,6 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mscol_cli.engine.models import build_encoder
 from mscol_cli.errors import MscolError
 from mscol_cli.host import find_part, load_registry
+from mscol_cli.pretrain import settings
 from mscol_cli.pretrain.training import Training, learning_rate
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs.layout import STAMP
@@ -351,6 +352,19 @@ def test_a_run_with_decay_and_a_schedule_resumes_with_the_same_weights(
     )
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert metrics(tmp_path / "whole")[-1]["learning_rate"] == pytest.approx(5e-4)
+
+
+def test_the_revision_of_a_repository_around_an_installed_package_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = Path(settings.__file__).parents[2]
+    assert (settings.describe_software()["git"] is None) == (not (checkout / ".git").exists())
+    for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True)
+    installed = tmp_path / ".venv" / "mscol_cli" / "pretrain" / "settings.py"
+    monkeypatch.setattr(settings, "__file__", str(installed))
+    assert settings.describe_software()["git"] is None
 
 
 def test_result_as_json(

@@ -15,8 +15,8 @@ from mscol_cli.contracts.task import TaskItem
 from mscol_cli.errors import UsageError
 from mscol_cli.probe import metrics
 from mscol_cli.probe.bootstrap import Resampled, difference, holm, resample
-from mscol_cli.probe.groups import UNGROUPED, ClipGroups, groups_of
-from mscol_cli.probe.paired import MIN_CLIPS, score_columns
+from mscol_cli.probe.groups import MIN_CLIPS, UNGROUPED, ClipGroups, groups_of
+from mscol_cli.probe.paired import score_columns
 from mscol_cli.probe.scores import ClipScores, read_scores, resampled_pair, write_scores
 from tests.helpers.probing import one_hot
 

@@ -8,7 +8,10 @@ from typing import get_args
 
 from mscol_cli.contracts.options import options_of
 from mscol_cli.contracts.task import (
+    Candidates,
     ProbeProtocol,
+    Query,
+    Similarity,
     Split,
     StemRetrieval,
     Task,
@@ -19,6 +22,8 @@ from mscol_cli.errors import UsageError
 from mscol_cli.host.checks.values import attribute, breach, is_whole
 from mscol_cli.host.guard import guarded, label_of
 from mscol_cli.host.options import Wording, read_options
+
+_RETRIEVAL = {"query": Query, "candidates": Candidates, "similarity": Similarity}
 
 
 def validate_task(task: Task) -> None:
@@ -33,9 +38,9 @@ def validate_task(task: Task) -> None:
         )
     _check_protocol(protocol, label)
     if isinstance(task, StemRetrieval):
-        for name, known in (("query", ("rest", "stem")), ("candidates", ("all", "source"))):
-            if (value := getattr(task, name)) not in known:
-                raise breach(label, f"{name} is {value!r}, not {' or '.join(known)}")
+        for name, values in _RETRIEVAL.items():
+            if (value := attribute(task, name, label)) not in get_args(values):
+                raise breach(label, f"{name} is {value!r}, not {' or '.join(get_args(values))}")
 
 
 def load_task(task: Task, folder: Path) -> TaskData:

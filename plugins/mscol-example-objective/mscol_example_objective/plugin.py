@@ -1,4 +1,4 @@
-"""The card: it imports no torch, so that `mscol --help` stays fast."""
+"""The card: it imports no torch, so that commands that only list plugins stay fast."""
 
 from mscol_cli.api import ObjectiveCard, hookimpl
 from mscol_example_objective.options import NeighbourOptions
