@@ -23,7 +23,7 @@ from mscol_cli.engine.folding import folded
 from mscol_cli.engine.waveforms import LongWaveform, Waveform, cut_windows, load_waveform
 from mscol_cli.errors import BadInputError
 from mscol_cli.host.guard import located
-from mscol_cli.store.segments import SEGMENT, segment_starts
+from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, segment_starts
 from mscol_cli.system.outcomes import input_failure
 from mscol_cli.system.prefetch import map_ahead
 
@@ -342,12 +342,18 @@ def random_crops(rng: np.random.Generator, last_offset: bool = True) -> Cut:
     """
 
     def cut(encoder: Encoder, samples: int) -> NDArray[np.int64]:
-        starts = segment_starts(samples)
-        if samples < encoder.crop_samples:
+        # Segments are those of stores, at 16 kHz.
+        rate, crop = encoder.sample_rate, encoder.crop_samples
+        starts = segment_starts(samples * SAMPLE_RATE // rate) * rate // SAMPLE_RATE
+        if samples < crop:
             return starts[:0]
-        length = samples if len(starts) <= 1 else SEGMENT
-        offsets = max(0, length - encoder.crop_samples) // encoder.start_grid + last_offset
+        if not len(starts):
+            starts = np.zeros(1, dtype=np.int64)
+        length = samples if len(starts) == 1 else SEGMENT * rate // SAMPLE_RATE
+        offsets = max(0, length - crop) // encoder.start_grid + last_offset
         drawn: NDArray[np.int64] = rng.integers(0, max(offsets, 1), len(starts))
-        return starts + drawn * encoder.start_grid
+        # A crop that is longer than a segment reaches into the next one, but not beyond the clip.
+        cuts: NDArray[np.int64] = np.minimum(starts + drawn * encoder.start_grid, samples - crop)
+        return cuts
 
     return cut

@@ -72,7 +72,10 @@ def scale_to(level: Level, waveforms: Tensor) -> Tensor:
     """`level_factor` applied to waveforms (batch, samples), with gradients."""
     if level == "none":
         return waveforms
-    norm = torch.linalg.vector_norm(waveforms, dim=1, keepdim=True)
+    # In float64: a float32 sum over minutes of samples drifts by per cents.
+    norm = torch.linalg.vector_norm(waveforms, dim=1, keepdim=True, dtype=torch.float64)
     target = REFERENCE_RMS * waveforms.shape[1] ** 0.5 if level == "rms" else 1.0
-    scaled: Tensor = waveforms * (target / (norm + EPSILON))
+    # target / (norm + EPSILON), with a sum that ONNX's optimiser does not take for norm + 0.
+    factor = (target / EPSILON) / (norm / EPSILON + 1.0)
+    scaled: Tensor = waveforms * factor.to(waveforms.dtype)
     return scaled

@@ -142,8 +142,9 @@ def _compare(encoder: Encoder, exported: Exported, pool: Pool, format: Format) -
 
 
 def _test_clips(encoder: Encoder) -> Iterator[NDArray[np.float32]]:
-    """Clips (batch, samples) of noise, a chord with silence, and a quiet click, for each shape that
-    users may choose: one or more clips, of one or more windows, with and without a rest."""
+    """Clips (batch, samples) of noise, a chord with silence, a quiet click, very faint noise and
+    silence, for each shape that users may choose: one or more clips, of one or more windows, with
+    and without a rest."""
     rng = np.random.default_rng(0)
     window, hop = encoder.crop_samples, encoder.window_hop
     for samples in (window, window + hop + hop // 3, window + 3 * hop):
@@ -152,7 +153,8 @@ def _test_clips(encoder: Encoder) -> Iterator[NDArray[np.float32]]:
         chord = sum(np.sin(2 * np.pi * hertz * seconds) for hertz in (110.0, 277.18, 440.0, 2637.0))
         chord = 0.2 * chord * (seconds % 0.7 < 0.4)
         click = 1e-3 * np.exp(-80 * seconds) * rng.standard_normal(samples)
-        clips = np.stack([noise, chord, click]).astype(np.float32)
+        faint, silence = 1e-11 * noise, np.zeros(samples)
+        clips = np.stack([noise, chord, click, faint, silence]).astype(np.float32)
         yield clips
         yield clips[:1]
 

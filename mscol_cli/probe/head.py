@@ -23,9 +23,9 @@ from mscol_cli.probe.calibration import Calibration
 from mscol_cli.probe.classifier import ShallowClassifier, clip_scores
 from mscol_cli.probe.windows import BoolArray, ClipWindows, FloatArray
 from mscol_cli.runs.checkpoint import weights_hash
-from mscol_cli.runs.layout import ENCODER, RUN, write_run
+from mscol_cli.runs.layout import CHECKSUMS, ENCODER, RUN, write_run
 from mscol_cli.runs.tracks import copy_chosen
-from mscol_cli.system.files import write_bytes, write_json
+from mscol_cli.system.files import file_hash, write_bytes, write_json
 from mscol_cli.system.json_files import INVALID, read_json
 from mscol_cli.system.tensors import storable
 from mscol_cli.system.values import as_json, from_json
@@ -33,6 +33,8 @@ from mscol_cli.system.values import as_json, from_json
 RECORD, WEIGHTS = "head.json", "head.safetensors"
 FINETUNED = "finetuned"
 """Folder of the fine-tuned encoder, a model folder."""
+TRAINING_STATE = ("loss", "scheduled", "meter")
+"""Settings of a checkpoint that only pre-training needs."""
 STAMP: Mapping[str, Any] = {"format": "mscol-head", "version": 1}
 
 
@@ -197,14 +199,25 @@ def read_head(folder: Path) -> Head:
         ) from error
 
 
+def remove_head(folder: Path) -> None:
+    """Remove the head of an earlier result, which would belong to other scores."""
+    for name in (RECORD, WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
+    # Probes of the encoder in this folder are kept, but it is no model any more.
+    (folder / FINETUNED / RUN).unlink(missing_ok=True)
+
+
 def _write_tuned(folder: Path, record: HeadRecord, model: Model, tuned: Encoder) -> HeadModel:
     origin = {"task": record.task, "seed": record.seed, "model": model.name, "hash": model.hash}
     # Written last again; probes of an earlier encoder in this folder are kept.
     (folder / RUN).unlink(missing_ok=True)
-    write_bytes(folder / f"{ENCODER}.safetensors", serialise(tuned))
+    weights = folder / f"{ENCODER}.safetensors"
+    write_bytes(weights, serialise(tuned))
     if model.run is not None:
         copy_chosen(model.run, folder)
-    write_run(folder, {**model.info, "finetuned": origin, "step": model.step})
+    info = {name: value for name, value in model.info.items() if name not in TRAINING_STATE}
+    checksums = {weights.name: file_hash(weights)}
+    write_run(folder, {**info, "finetuned": origin, "step": model.step, CHECKSUMS: checksums})
     return replace(record.model, hash=weights_hash(folder), folder=folder.name)
 
 

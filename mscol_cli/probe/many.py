@@ -20,7 +20,7 @@ from mscol_cli.pages.render import page_markdown
 from mscol_cli.probe.compare import Finished, join
 from mscol_cli.probe.output import check_writable, default_output, why_unfinished
 from mscol_cli.probe.request import ProbeOptions, ProbeRequest, TableRequest
-from mscol_cli.probe.result import read
+from mscol_cli.probe.result import ProbeResult, read
 from mscol_cli.probe.settings import (
     ProbeSettings,
     data_folder,
@@ -126,13 +126,17 @@ class _Runner:
         data = data_folder(settings, request.data)
         if self.reuse and why_unfinished(output, settings, data, model.hash) is None:
             self.progress.note(f"{request.task} {model.name}: reused from {output}")
-            return Finished(requested, read(output))
+            return Finished(requested, self._counted(read(output)))
         self.progress.note(f"{request.task} {model.name}")
         check_writable(output)
         data_set = self._load_data(request)
         result = probe_model(settings, data_set, model, output, self.progress)
-        self.failures += [(f"{request.task} {clip}", reason) for clip, reason in result.failures]
-        return Finished(requested, result)
+        return Finished(requested, self._counted(result))
+
+    def _counted(self, result: ProbeResult) -> ProbeResult:
+        """A result whose failed clips are counted, also if it was finished before."""
+        self.failures += [(f"{result.task} {clip}", reason) for clip, reason in result.failures]
+        return result
 
     def _load_model(self, request: ProbeRequest) -> Model:
         if self.model is None or self.model[0] != request.model:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import MscolError
 from mscol_cli.pages.render import page_markdown
-from mscol_cli.probe.head import RECORD, write_head
+from mscol_cli.probe.head import RECORD, remove_head, write_head
 from mscol_cli.probe.page import result_page
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import SCORES, ProbeResult, read, write
@@ -56,6 +58,17 @@ def check_writable(folder: Path) -> None:
         raise MscolError(f"{folder} cannot be written: choose another folder with -o.")
 
 
+def warn_of_other_data(folder: Path, data: Path, progress: Progress) -> None:
+    """Warn if the output folder has the result of other data, which will be replaced."""
+    with suppress(MscolError):
+        earlier = Path(read(folder).data)
+        if earlier.absolute() != data.absolute():
+            progress.warn(
+                f"{folder} has a result on {earlier}, which this one on {data} will replace: use -o"
+                " to keep both."
+            )
+
+
 def write_result(
     result: ProbeResult, clip_scores: ClipScores, head: CalibratedHead | None = None
 ) -> None:
@@ -75,6 +88,8 @@ def write_result(
         write_scores(result.scores_path, clip_scores)
         if head is not None:
             write_head(result.folder, head.head, head.model, head.encoder)
+        else:
+            remove_head(result.folder)
         write_text(result.markdown_path, page_markdown(result_page(result)))
         write(result)
 
@@ -112,6 +127,10 @@ def why_unfinished(
         "model_hash": model_hash,
     }
     existing = {name: getattr(result, name) for name in wanted}
+    for budget in result.label_budgets:
+        if budget.fraction < 1:  # one classifier for each draw of clips
+            existing["draws"] = len(budget.test_sets[0].headline[1].per_seed)
+            wanted["draws"] = settings.seeds
     if settings.stems is not None:
         existing["stems"] = result.attribution.store if result.attribution else None
         wanted["stems"] = settings.stems

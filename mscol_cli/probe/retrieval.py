@@ -9,7 +9,7 @@ from itertools import chain, compress
 import numpy as np
 
 from mscol_cli.audio import resample_array
-from mscol_cli.contracts.plans import MIXTURE
+from mscol_cli.contracts.plans import MIXTURE, IntArray
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import StemRetrieval
 from mscol_cli.engine.embedding import Clip, embed_clips
@@ -22,6 +22,8 @@ from mscol_cli.store import ACTIVE_LEVEL, SAMPLE_RATE, Store
 TIE = 1e-9
 """Similarities that differ by less, relative to the largest, are equal up to rounding."""
 NO_RANKS = np.empty((0, 2))
+BLOCK_BYTES = 1 << 28
+"""Memory of the similarities of some queries with all stems."""
 
 
 @dataclass(frozen=True)
@@ -152,20 +154,37 @@ def rank_targets(
         (queries, 2) rank, 1 for the first, and number of candidates.
     """
     matrix = np.stack([vectors[stem][1] for stem in stems])
-    track = np.array([stem.track for stem in stems])
+    position = {stem: number for number, stem in enumerate(stems)}
     source = np.array([stem.sources[0] for stem in stems])
+    every = np.arange(len(stems))
+    of_source = {one: np.flatnonzero(source == one) for one in np.unique(source).tolist()}
     ranks = np.empty((len(queries), 2))
-    for row, query in enumerate(queries):
-        own, target = track == query.target.track, query.target.sources[0]
-        candidates = ~(own & np.isin(source, query.given.sources))
-        if same_source:
-            candidates &= source == target
-        similarities = matrix @ vectors[query.given][0]
-        gap = similarities[candidates] - similarities[own & (source == target)]
-        tie = TIE * np.abs(similarities).max()
-        equal = (np.abs(gap) <= tie).sum() - 1  # the target itself
-        ranks[row] = 1 + (gap > tie).sum() + equal / 2, candidates.sum()
+    block = max(1, BLOCK_BYTES // matrix[:, 0].nbytes)
+    for begin in range(0, len(queries), block):
+        some = queries[begin : begin + block]
+        similarities = np.stack([vectors[query.given][0] for query in some]) @ matrix.T
+        for row, (query, of_query) in enumerate(zip(some, similarities, strict=True), begin):
+            target = position[query.target]
+            candidates = of_source[int(source[target])] if same_source else every
+            given = [Part(query.given.track, (one,)) for one in query.given.sources]
+            rows = [position[part] for part in given if part in position]
+            left_out = [one for one in rows if not same_source or source[one] == source[target]]
+            ranks[row] = _rank(of_query, target, candidates, np.array(left_out, dtype=np.int64))
     return ranks
+
+
+def _rank(
+    similarities: FloatArray, target: int, candidates: IntArray, left_out: IntArray
+) -> tuple[float, int]:
+    """Rank of the target among the candidates but those left out, and their number."""
+    tie = TIE * np.abs(similarities).max()
+
+    def count(rows: IntArray) -> IntArray:
+        gap = similarities[rows] - similarities[target]
+        return np.array([(gap > tie).sum(), (np.abs(gap) <= tie).sum(), len(gap)])
+
+    above, equal, number = (count(candidates) - count(left_out)).tolist()
+    return 1 + above + (equal - 1) / 2, number  # the target is equal to itself
 
 
 def _embed(

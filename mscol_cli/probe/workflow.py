@@ -18,7 +18,7 @@ from mscol_cli.probe.corrupted import score_corrupted
 from mscol_cli.probe.finetune import FineTuned, fine_tune, frozen_note
 from mscol_cli.probe.label_budget import score_budgets
 from mscol_cli.probe.leakage import overlap_note, shared_groups
-from mscol_cli.probe.output import check_writable, default_output, write_result
+from mscol_cli.probe.output import check_writable, default_output, warn_of_other_data, write_result
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult
 from mscol_cli.probe.retrieved import retrieve_stems
@@ -76,6 +76,7 @@ def probe_model(
         MscolError: The output cannot be written.
     """
     folder, data = data_set
+    warn_of_other_data(output, folder, progress)
     if isinstance(settings.task, StemRetrieval):
         return _retrieve(settings, settings.task, folder, model, output, progress)
     tested = [item for item in data.items if item.split == "test"]

@@ -252,14 +252,27 @@ def _told_apart(probes: Sequence[FoundProbe]) -> Iterator[FoundProbe]:
 def group_probes(probes: Sequence[FoundProbe]) -> list[Group]:
     """Group results by their settings.
 
-    Of several results with the same settings and weights, such as with and without scores by
-    source, only the first is used.
+    Of several results with the same settings, data and weights, such as with and without scores by
+    source, only the first is used. Data are told apart by their folder if a model has results on
+    several, such as two versions of a data set; the folders of two machines may differ otherwise.
     """
-    groups: dict[str, dict[tuple[str, str], FoundProbe]] = {}
+    by_settings: dict[str, list[FoundProbe]] = {}
     for probe in probes:
-        group = groups.setdefault(probe.result.settings, {})
-        group.setdefault((probe.model, probe.result.model_hash), probe)
+        by_settings.setdefault(probe.result.settings, []).append(probe)
+    groups: dict[tuple[str, str], dict[tuple[str, str], FoundProbe]] = {}
+    for settings, of_settings in by_settings.items():
+        folders: dict[tuple[str, str], set[str]] = {}
+        for probe in of_settings:
+            folders.setdefault(_model_of(probe), set()).add(probe.result.data)
+        apart = any(len(of_model) > 1 for of_model in folders.values())
+        for probe in of_settings:
+            group = groups.setdefault((settings, probe.result.data if apart else ""), {})
+            group.setdefault(_model_of(probe), probe)
     return list(_named([list(group.values()) for group in groups.values()]))
+
+
+def _model_of(probe: FoundProbe) -> tuple[str, str]:
+    return probe.model, probe.result.model_hash
 
 
 def score_of(probe: FoundProbe, test_set: ScoredSet, metric: str) -> Score | None:

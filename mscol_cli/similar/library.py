@@ -54,6 +54,20 @@ class Library:
         """Number of each clip by id."""
         return {entry.id: number for number, entry in enumerate(self.entries)}
 
+    @cached_property
+    def by_path(self) -> Mapping[str, int]:
+        """Number of each clip by the absolute path of its file; of several, the last."""
+        return {entry.path: number for number, entry in enumerate(self.entries)}
+
+    @cached_property
+    def by_size(self) -> Mapping[int, Sequence[int]]:
+        """Numbers of the clips with a hash, by the size of their files in bytes."""
+        found: dict[int, list[int]] = {}
+        for number, entry in enumerate(self.entries):
+            if entry.sha256 is not None:
+                found.setdefault(entry.size, []).append(number)
+        return found
+
     @property
     def has_windows(self) -> bool:
         """Whether a clip has one vector per window."""

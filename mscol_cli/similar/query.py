@@ -113,18 +113,12 @@ def _stored(path: Path, library: Library) -> tuple[int | None, bool]:
     version = FileVersion.of(path)
     if version is None:
         return None, False
-    absolute = str(absolute_path(path))
-    by_path = None
-    for number, entry in enumerate(library.entries):
-        if entry.path == absolute:
-            by_path = number
-            if (entry.size, entry.mtime_ns) == (version.size, version.mtime_ns):
-                return number, True
-    same_size = [
-        number
-        for number, entry in enumerate(library.entries)
-        if entry.size == version.size and entry.sha256 is not None
-    ]
+    by_path = library.by_path.get(str(absolute_path(path)))
+    if by_path is not None:
+        entry = library.entries[by_path]
+        if (entry.size, entry.mtime_ns) == (version.size, version.mtime_ns):
+            return by_path, True
+    same_size = library.by_size.get(version.size, ())
     digest = _hash(path) if same_size else None
     same = [number for number in same_size if library.entries[number].sha256 == digest]
     if same:

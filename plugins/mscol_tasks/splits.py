@@ -69,7 +69,9 @@ class _Placement:
     """Class counts of the splits while groups are assigned."""
 
     def __init__(self, groups: dict[str, Counter[str]], shares: dict[Split, float]) -> None:
-        total: Counter[str] = sum(groups.values(), Counter())
+        total = Counter[str]()
+        for counts in groups.values():
+            total.update(counts)
         self.target = {
             split: {label: shares[split] * count for label, count in total.items()}
             for split in ORDER

@@ -254,6 +254,22 @@ def test_a_random_crop_lies_in_its_segment_and_reaches_both_ends() -> None:
     assert ((np.array(last) - 62_720 * np.arange(7)) // 160).max() == 293
 
 
+@pytest.mark.parametrize(
+    ("rate", "window_s", "clip_s", "crops"),
+    [(24_000, 5.0, 30.0, 7), (44_100, 3.0, 30.0, 7), (44_100, 1.0, 30.0, 7), (16_000, 0.5, 0.7, 1)],
+)
+def test_random_crops_suit_encoders_of_other_rates_and_windows(
+    rate: int, window_s: float, clip_s: float, crops: int
+) -> None:
+    encoder = EdgesEncoder()
+    encoder.sample_rate, encoder.crop_samples = rate, int(window_s * rate)
+    samples = int(clip_s * rate)
+    drawn = [random_crops(np.random.default_rng(seed))(encoder, samples) for seed in range(50)]
+    assert {len(starts) for starts in drawn} == {crops}
+    assert np.min(drawn) >= 0
+    assert np.max(drawn) + encoder.crop_samples <= samples
+
+
 def test_a_clip_of_one_segment_is_cut_anywhere() -> None:
     # A note of NSynth has 398 frames, of which the published code cuts at 0 to 299 of 300.
     encoder = EdgesEncoder()

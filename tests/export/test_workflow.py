@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.engine.embedding import embed_clip
 from mscol_cli.engine.models import build_encoder, load_model
+from mscol_cli.engine.waveform_encoder import scale_to
 from mscol_cli.export import formats, workflow
 from mscol_cli.export.formats import METADATA_FILE
 from mscol_cli.host import find_part, load_registry
@@ -88,6 +89,20 @@ def assert_embeds(run: Callable[[Array], Array], encoder: Encoder) -> None:
 @pytest.mark.slow
 def test_onnx_computes_what_embed_computes(small: Path) -> None:
     assert_embeds(run_onnx(small), build("small"))
+
+
+@pytest.mark.slow
+def test_onnx_embeds_silence_and_long_clips_as_embed_does(small: Path) -> None:
+    run, encoder = run_onnx(small), build("small")
+    silence = np.zeros((2, encoder.crop_samples), np.float32)
+    silence[1, 100] = 1e-10
+    assert_close = np.testing.assert_allclose
+    expected = np.stack([embed_clip(encoder, clip).windows.mean(axis=0) for clip in silence])
+    assert_close(run(silence), expected, rtol=1e-3, atol=1e-3)
+    # The level of ten minutes: a sum in float32 would be too low by 0.7 per cent.
+    long = torch.from_numpy(tones(600.0).reshape(1, -1).astype(np.float32))
+    exact = long.double() / (long.double().norm() + 1e-9)
+    assert_close(scale_to("norm", long).numpy(), exact.numpy(), rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from mscol_cli.host import load_registry
 from mscol_cli.probe.output import why_unfinished
 from mscol_cli.probe.request import ProbeRequest
-from mscol_cli.probe.result import ProbeResult, write
+from mscol_cli.probe.result import LabelBudget, ProbeResult, Score, ScoredSet, read, write
 from mscol_cli.probe.settings import ProbeSettings, resolve_settings
 
 DATA = Path("data/fma")
@@ -65,6 +65,18 @@ def test_other_settings_are_named(
     monkeypatch.chdir(folder)
     Path("probe.toml").write_text("[probe]\nseeds = 5\n")
     assert why_unfinished(folder, settings(**request_), DATA, "abc") == reason
+
+
+def test_label_budgets_of_fewer_draws_are_not_finished(folder: Path) -> None:
+    options: dict[str, Any] = {"label_fractions": (0.5, 1.0), "classifier": "linear"}
+    one = {"accuracy": Score(0.5, 0.4, 0.6, 0.0, (0.5, 0.5))}
+    budgets = [LabelBudget(share, 2, (ScoredSet("test", 4, one),)) for share in (0.5, 1.0)]
+    made = settings(seeds=2, **options)
+    shape: dict[str, Any] = {"protocol": made.described_protocol(), "seeds": made.classifiers}
+    write(replace(read(folder), label_budgets=budgets, **shape))
+    assert why_unfinished(folder, made, DATA, "abc") is None
+    more = settings(seeds=6, **options)
+    assert why_unfinished(folder, more, DATA, "abc") == "draws is 2, not 6"
 
 
 def test_other_data_and_other_weights_are_named(folder: Path) -> None:

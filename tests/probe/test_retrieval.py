@@ -15,6 +15,7 @@ from mscol_cli.contracts.objective import Objective, ObjectiveContext
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import find_part, load_registry
 from mscol_cli.host.building import build_part
+from mscol_cli.probe import retrieval
 from mscol_cli.probe.bootstrap import resample_all
 from mscol_cli.probe.metrics import METRICS
 from mscol_cli.probe.rank_metrics import chance
@@ -90,6 +91,35 @@ def test_ranks_leave_out_what_the_query_consists_of() -> None:
     assert ranks.tolist() == [[2, 3]]
     ranks = rank_targets([query], stems, known, same_source=True)
     assert ranks.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("same_source", [False, True])
+@pytest.mark.parametrize("kind", ["rest", "stem"])
+def test_ranks_are_those_of_a_slow_count(
+    kind: str, same_source: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrieval, "BLOCK_BYTES", 500)  # several blocks
+    rng = np.random.default_rng(0)
+    sounds = rng.random((9, 5)) < 0.7
+    sounds[:, 0] = False
+    stems = [Part(track, (source,)) for track, source in np.argwhere(sounds).tolist()]
+    queries = make_queries(sounds, kind)
+    parts = {*stems, *(query.given for query in queries)}
+    # Few values, so that there are ties.
+    known = {part: (row, row) for part in parts for row in [rng.integers(-1, 2, 3).astype(float)]}
+    ranks = rank_targets(queries, stems, known, same_source=same_source)
+    for query, (rank, number) in zip(queries, ranks, strict=True):
+        given = {Part(query.given.track, (source,)) for source in query.given.sources}
+        candidates = [
+            stem
+            for stem in stems
+            if stem not in given and (not same_source or stem.sources == query.target.sources)
+        ]
+        scores = [float(known[query.given][0] @ known[stem][1]) for stem in candidates]
+        target = float(known[query.given][0] @ known[query.target][1])
+        above = sum(score > target for score in scores)
+        ties = sum(score == target for score in scores) - 1
+        assert (rank, number) == (1 + above + ties / 2, len(candidates))
 
 
 def test_an_encoder_that_tells_nothing_is_at_chance() -> None:

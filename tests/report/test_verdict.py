@@ -11,7 +11,7 @@ import pytest
 from mscol_cli.probe.bootstrap import resample_all
 from mscol_cli.probe.result import ProbeResult, Score, ScoredSet
 from mscol_cli.probe.scores import ClipScores, write_scores
-from mscol_cli.report.material import FoundProbe, FoundRun, Material
+from mscol_cli.report.material import FoundProbe, FoundRun, Material, group_probes
 from mscol_cli.report.verdict import MEANING, ROUGH, verdict
 from mscol_cli.runs.state import RunState
 from tests.helpers.probing import one_hot
@@ -142,3 +142,18 @@ def test_without_a_probe_there_is_no_score() -> None:
     assert verdict(Material((), ())) == [
         "No model on this page was probed, so there are no scores to compare."
     ]
+
+
+def test_results_on_two_versions_of_a_data_set_are_two_groups(tmp_path: Path) -> None:
+    probes = [
+        replace(found, result=replace(found.result, data=data, model_hash=model))
+        for model, data in (("a", "gtzan"), ("a", "gtzan-mp3"), ("b", "gtzan-mp3"))
+        for found in [probed(tmp_path / f"{model}-{data}", model, 60)]
+    ]
+    groups = [
+        [(one.model, one.result.data) for one in group.probes] for group in group_probes(probes)
+    ]
+    assert groups == [[("a", "gtzan")], [("a", "gtzan-mp3"), ("b", "gtzan-mp3")]]
+    # Folders of two machines are no two data sets.
+    moved = [replace(probes[0]), replace(probes[2])]
+    assert [len(group.probes) for group in group_probes(moved)] == [2]

@@ -405,6 +405,37 @@ def test_a_fine_tuned_encoder_is_saved_and_used(
     assert read(Path("out")).best_epochs[0] > 0
     assert record.model.folder == "finetuned"
     assert mscol("embed", sounds / "test", "--model", "out/finetuned", "-o", "v.npz") == 0
+    assert mscol("runs", "verify", "out/finetuned") == 0
+
+
+@pytest.mark.slow
+def test_a_result_on_other_data_replaces_one_with_a_warning_and_its_head_goes(
+    mscol: Command, capsys: pytest.CaptureFixture[str], sounds: Path, tmp_path: Path
+) -> None:
+    options = ["--seeds", 1, "--device", "cpu", "--classifier", "linear", "-o", "out"]
+    probe = ["probe", "folder", "--model", "mini", *options, "--data"]
+    assert mscol(*probe, sounds, "--save") == 0
+    assert "will replace" not in capsys.readouterr().err
+    other = Path(shutil.copytree(sounds, tmp_path / "other"))
+    assert mscol(*probe, other) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"out has a result on {sounds}, which this one on {other} will replace: use -o" in said
+    assert mscol("tag", sounds / "test", "--head", "out") == 4
+
+
+@pytest.mark.slow
+def test_reused_results_with_failed_clips_end_with_the_same_code(
+    mscol: Command, sounds: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(sounds, tmp_path / "data"))
+    first = next(path for path in sorted(data.rglob("*.wav")) if "train" in path.parts)
+    first.write_bytes(b"RIFF, but not really")
+    probe = ["probe", "folder", "--model", "mini", "--model", "logmel", "--seeds", 1]
+    probe += ["--classifier", "linear", "--device", "cpu", "--data", data, "-o", "table"]
+    for again in ([], ["--reuse"]):
+        assert mscol(*probe, *again) == 3
+        failures = json.loads(Path("table/probes.json").read_text())["failures"]
+        assert len(failures) == 2
 
 
 @pytest.mark.slow
