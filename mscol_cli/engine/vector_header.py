@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from mscol_cli.engine.models import Model
 from mscol_cli.vectors import VectorHeader
+
+OWNER = "mscol"
 
 
 def vector_header(
@@ -39,4 +45,12 @@ def vector_header(
         precision=precision,
         source=source,
         corruption=corruption,
+        implementation=_implementation(model.info["encoder"]),
     )
+
+
+def _implementation(recorded: Mapping[str, Any]) -> str:
+    if recorded.get("owner", OWNER) == OWNER:
+        return ""
+    options = json.dumps(recorded.get("options", {}), sort_keys=True)
+    return f"{recorded['owner']} {recorded.get('version', '')} {options}"

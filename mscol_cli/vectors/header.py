@@ -43,6 +43,8 @@ class VectorHeader:
         precision: `float32` or `float16`.
         source: Source of the stores that was embedded; `mixture` for audio files, too.
         corruption: Name of the corruption applied to clips; None without.
+        implementation: Owner, version and options of an encoder of another package, whose vectors
+            need not follow from weights and framing alone; empty for those of mscol.
     """
 
     model: str
@@ -57,6 +59,7 @@ class VectorHeader:
     precision: str = "float32"
     source: str = "mixture"
     corruption: str | None = None
+    implementation: str = ""
 
     @staticmethod
     def read(folder: Path) -> VectorHeader:

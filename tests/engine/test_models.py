@@ -1,7 +1,9 @@
 """Model references: the bundled model, the default, and messages about what there is not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from safetensors.torch import load_file
 
 from mscol_cli.engine.models import load_model, resolve_model
 from mscol_cli.engine.references import MINI, REFERENCES
+from mscol_cli.engine.vector_header import vector_header
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.runs.checkpoint import Checkpoint, latest_checkpoint
@@ -186,3 +189,19 @@ def test_plugins_list_the_bundled_model(
     assert "trained with msa for 6 steps" in " ".join(capsys.readouterr().out.split())
     assert mscol("plugins", "--json") == 0
     assert json.loads(capsys.readouterr().out)["models"][0]["name"] == "mini"
+
+
+def test_vectors_of_another_package_depend_on_its_version_and_options() -> None:
+    mini = resolve_model("mini", None, load_registry(), CPU)
+
+    def key(**changes: Any) -> str:
+        encoder = {**mini.info["encoder"], **changes}
+        return vector_header(replace(mini, info={"encoder": encoder})).key
+
+    assert key(version="0.2") == key(options={}) == vector_header(mini).key
+    keys = {
+        key(owner="other", version=version, options={"layer": layer})
+        for version in ("1", "2")
+        for layer in (6, 12)
+    }
+    assert len(keys) == 4
