@@ -50,6 +50,8 @@ def show(
 
     registry = load_registry()
     entries = [entry for entry in registry.entries if entry.card.name == name]
+    if not entries and any(name == model for model, _ in _models()):
+        raise UsageError(f"'{name}' is a model, not a plugin: docs/models.md describes it.")
     if not entries:
         known = {entry.card.name for entry in registry.entries}
         raise unknown_name("plugin", name, known, registry.why_missing())

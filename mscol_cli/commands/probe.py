@@ -23,10 +23,10 @@ from mscol_cli.probe.request import TableRequest
     }
 )
 def probe(request: TableRequest, dry_run: DryRun = False, json: Json = False) -> None:
-    """Score a frozen encoder with a shallow classifier: trained on the training split, selected on
-    validation, tested once, with a 95 % interval over test clips, or over the artists or
-    instruments that these come from. Several tasks and models make one table, with models compared
-    on the same test clips."""
+    """Score a frozen encoder with shallow classifiers. They are trained on the training split,
+    selected on validation and tested once. Scores have 95 % intervals over test clips, or over
+    their artists or instruments. Several tasks and models make one table, with models compared on
+    the same test clips."""
     if dry_run:
         _dry_run(request, json)
     elif len(set(request.tasks)) == 1 and len(set(request.models)) <= 1 and not request.reuse:

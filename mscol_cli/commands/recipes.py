@@ -9,7 +9,7 @@ import typer
 from mscol_cli.commands.shared import Json, calls_another, print_configurations
 from mscol_cli.commands.terminal import print_titles
 
-recipes = typer.Typer(help="List recipes, or print one to copy.", no_args_is_help=False)
+recipes = typer.Typer(no_args_is_help=False)
 
 
 @recipes.callback(invoke_without_command=True)

@@ -32,7 +32,7 @@ def calls_another(context: typer.Context, json: bool) -> bool:
     before its name."""
     name = context.invoked_subcommand
     if name is not None and json:
-        raise UsageError(f"--json is before {name}: put it behind.")
+        raise UsageError(f"--json comes after '{name}': put it there.")
     return name is not None
 
 

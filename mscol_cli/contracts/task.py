@@ -102,7 +102,7 @@ class ProbeProtocol:
     )
     block: int = option(
         0,
-        "an epoch is a multiple of this many windows, the rest is left out; 0 uses all windows",
+        "windows per epoch are a multiple of this, the rest is dropped; 0 uses all windows",
         minimum=0,
     )
     standardise: bool = option(

@@ -183,9 +183,7 @@ def _result(
 
 def _check(request: EmbedRequest) -> None:
     if request.windows and request.pool not in (None, "none"):
-        raise UsageError(
-            f"--windows is --pool none, and contradicts --pool {request.pool}: give one."
-        )
+        raise UsageError(f"--windows means --pool none: omit it, or omit --pool {request.pool}.")
     for option, value, choices in (
         ("--pool", request.pooling, POOLS),
         ("--precision", request.precision, tuple(PRECISIONS)),
@@ -216,8 +214,8 @@ def _check_paths(folder: VectorFolder, inputs: Inputs) -> None:
             continue
         if Path(entry.path).exists() and not clip.path.samefile(entry.path):
             raise UsageError(
-                f"{folder.path} has {clip.id} from {entry.path}, and the input is {clip.path}: give"
-                " one folder that holds both, or choose another -o."
+                f"{folder.path} already holds vectors of '{clip.id}' from {entry.path}, but this"
+                f" input is {clip.path}: embed a folder that contains both, or choose another -o."
             )
 
 

@@ -23,7 +23,9 @@ class MapRequest:
         "folder|cluster|FILE[:COLUMN]",
         key="color",
     )
-    clusters: int = parameter(7, "Number of clusters (k-means). Up to 7 differ in colour.", "N")
+    clusters: int = parameter(
+        7, "Number of clusters (k-means). From the eighth on they share colours.", "N"
+    )
     title: str | None = parameter(
         None, "Heading of the page. [default: name of the folder]", "TEXT"
     )

@@ -1,4 +1,4 @@
-"""Reliability of calibrated scores: how often what a probe is sure of is true."""
+"""Reliability of calibrated scores: accuracy by predicted confidence."""
 
 from __future__ import annotations
 

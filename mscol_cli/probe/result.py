@@ -197,7 +197,7 @@ class ProbeResult:
         best_epochs: Best epoch of the classifier of each seed.
         missing: Clips in the metadata that have no audio.
         failures: Name and reason of each clip whose audio could not be used.
-        shortfalls: What is missing of each clip of which a part is missing, by name of the clip.
+        shortfalls: Description of the missing audio of incomplete clips, by clip name.
         notes: Notes on the scores.
         seconds: Duration of each stage.
         multilabel: Whether a clip may have several labels.

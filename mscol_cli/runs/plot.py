@@ -113,7 +113,7 @@ def run(request: PlotRequest) -> PlotResult:
     metrics = list(request.metrics) or usual_metrics(curves)
     panels = run_panels(curves, metrics, request.x)
     if not any(panel.curves for panel in panels):
-        raise UsageError(f"no {request.x} were logged in {', '.join(labels)}: leave out --x.")
+        raise UsageError(f"no {request.x} were logged in {', '.join(labels)}: omit --x.")
     save_picture(draw_panels(panels), request.output)
     return PlotResult(request.output, labels, metrics)
 

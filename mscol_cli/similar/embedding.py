@@ -61,8 +61,8 @@ class QueryEmbedder:
         except MissingDataError as error:
             reason = str(error).rstrip(".")
             raise MissingDataError(
-                f"{folder} was made by {header.model}, which is not here ({reason}): name it with"
-                " --model"
+                f"the model of {folder}, {header.model}, was not found ({reason}): give its path"
+                " with --model"
             ) from error
         if loaded.hash != header.model_hash:
             raise UsageError(

@@ -23,7 +23,7 @@ class SimilarRequest:
     count: int = parameter(10, "Number of neighbours of each query.", "N", key="-k")
     model: str | None = parameter(
         None,
-        "Where the model of the vectors is, for queries that are not among them. [default: the"
+        "Model that made the vectors, needed for queries that are not in the folder. [default: the"
         " model that the folder names]",
         "RUN",
     )

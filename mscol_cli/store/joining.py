@@ -34,6 +34,7 @@ from mscol_cli.system.files import (
 )
 from mscol_cli.system.locks import Lock
 from mscol_cli.system.temporary import remove_leftovers
+from mscol_cli.system.units import counted
 
 _LOCK = ".lock"
 Records = dict[str, TrackRecord]
@@ -134,8 +135,8 @@ def _require_all(store: Path, units: Sequence[_Finished]) -> None:
         missing += [track.id for track in unit.tracks if not track.stored and track.id not in tried]
     if missing:
         raise MscolError(
-            f"{store} lacks {len(missing)} of its planned tracks, such as {missing[0]}: locks do"
-            " not hold between its processes; separate again with -o on another file system"
+            f"{counted(len(missing), 'planned track')} missing from {store}, such as {missing[0]}:"
+            " file locks do not work on its file system; use -o on another one"
         )
 
 

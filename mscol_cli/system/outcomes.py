@@ -53,7 +53,7 @@ def warn_skipped(warn: Callable[[str], None], reason: str, inputs: int) -> None:
 
 
 def warn_short(warn: Callable[[str], None], name: str, shortfall: str) -> None:
-    """Warn of a file of which a part is missing.
+    """Warn that part of a file is missing.
 
     Args:
         warn: Prints the warning.

@@ -48,8 +48,8 @@ class MaskWarpShift(Augmentation):
         if self.options.leak and set(plan.views) != {"anchor", "positive"}:
             views = ", ".join(plan.views)
             raise UsageError(
-                f"leak of objective 'mws' needs the views anchor and positive, not {views}: leave"
-                " it out."
+                "option leak of objective 'mws' needs the views anchor and positive, this objective"
+                f" has {views}: omit leak."
             )
         labels = {
             f"{view}_{name}": values

@@ -175,7 +175,7 @@ def _check(targets: Sequence[str], channels: int, niter: int) -> None:
     if len(set(targets)) < len(targets):
         raise UsageError("option targets of separator 'openunmix' takes each target once.")
     if len(targets) == 1 and niter:
-        raise UsageError("one target leaves nothing to filter against: add --opt niter=0.")
+        raise UsageError("the Wiener filter needs at least two targets: add --opt niter=0.")
     if channels > 2 and niter:
         raise UsageError(
             f"the filter takes two channels, the model has {channels}: add --opt niter=0."

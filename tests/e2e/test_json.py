@@ -123,7 +123,7 @@ def test_work_conforms(
     [
         (("embed", "none.wav", "--model", "mini"), 4, "none.wav"),
         (("runs", "show", "none"), 4, "none is not a run"),
-        (("recipes", "--json", "show", "smc23"), 2, "--json is before show: put it behind."),
+        (("recipes", "--json", "show", "smc23"), 2, "--json comes after 'show': put it there."),
         (("separate", "--nonsense"), 2, "--nonsense"),
         (("nonsense",), 2, "nonsense"),
     ],

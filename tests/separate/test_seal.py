@@ -76,7 +76,7 @@ def test_a_store_that_lacks_a_planned_track_is_not_sealed(
 
     monkeypatch.setattr("mscol_cli.separate.worker.join", join_without)
     assert mscol("separate", music, "--separator", "none", "-o", store) == 1
-    assert "lacks 1 of its planned tracks" in capsys.readouterr().err
+    assert "1 planned track missing from" in capsys.readouterr().err
     assert not json.loads((store / "store.json").read_text())["sealed"]
 
 
