@@ -239,7 +239,7 @@ def test_a_folder_with_other_vectors_is_refused(
     ("options", "message"),
     [
         (["--pool", "median"], "--pool is 'median': use mean, max, none"),
-        (["--pool", "max", "--windows"], "--windows is --pool none"),
+        (["--pool", "max", "--windows"], "--windows means --pool none"),
         (["--precision", "int8"], "--precision is 'int8'"),
         (["--hop", "0"], "--hop takes seconds"),
         (["--hop", "nan"], "--hop takes seconds"),
