@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import csv
 import json
 import math
 import re
@@ -26,18 +25,21 @@ from bench.rehearsal_music import (
 )
 from mscol_cli.api import TOP_TAGS
 from mscol_cli.synthetic import FAMILIES
-from mscol_cli.synthetic.fma import COLUMNS, GENRE_IDS
+from mscol_cli.synthetic.fma import GENRE_IDS, Row, write_table
+from mscol_cli.synthetic.fma import SPLITS as FMA_SPLITS
 from mscol_cli.synthetic.mtat import write_annotations
+from mscol_cli.synthetic.notes import QUALITIES, VELOCITIES
+from mscol_cli.synthetic.nsynth import SOURCES
 from mscol_cli.synthetic.tags import RARE_TAGS
+from mscol_tasks.mtat import CORRUPT
 
 T = TypeVar("T")
 SPLITS = ("train", "valid", "test")
-FMA_SPLITS = {"train": "training", "valid": "validation", "test": "test"}
 FMA_EMPTY = (99134, 108925, 133297)
 FMA_SHORT = {98565: 1.6, 98567: 0.5, 98569: 1.5}
 FMA_LAST = 155_320
 FMA_ARTISTS = 16_341
-MTAT_CORRUPT = (35644, 55753, 57881)
+MTAT_CORRUPT = tuple(sorted(map(int, CORRUPT)))
 MTAT_FOLDERS = "0123456789abcdef"
 MTAT_TAGS = 188
 MTAT_SECONDS = 29.1
@@ -55,12 +57,6 @@ NSYNTH_NOTES: Mapping[str, tuple[int, int, int]] = {
     "synth_lead": (5_501, 0, 0),
     "vocal": (10_208, 404, 141),
 }
-NSYNTH_SOURCES = ("acoustic", "electronic", "synthetic")
-NSYNTH_QUALITIES = (
-    "bright", "dark", "distortion", "fast_decay", "long_release", "multiphonic", "nonlinear_env",
-    "percussive", "reverb", "tempo-synced",
-)  # fmt: skip
-VELOCITIES = (25, 50, 75, 100, 127)
 NOTES_PER_INSTRUMENT = 300
 NSYNTH_SHARE = 0.1  # relative share of notes with audio: a note costs as much as other clips
 
@@ -107,7 +103,7 @@ def make_fma(root: Path, originals: Path, size: Size) -> None:
     """Write `fma_metadata/tracks.csv` with all columns, and `fma_small` with part of its audio."""
     rng = np.random.default_rng(11)
     small = _small_tracks(size, rng)
-    _write_tracks(root / "fma_metadata" / "tracks.csv", size, small, rng)
+    _write_tracks(root, size, small, rng)
     shares = [audio_format.share for audio_format in FMA_FORMATS]
     formats = rng.choice(len(FMA_FORMATS), size=len(small), p=shares)
     chosen = _chosen({track: (genre, split) for track, genre, split in small}, size.fraction)
@@ -224,9 +220,8 @@ def _small_tracks(size: Size, rng: np.random.Generator) -> list[tuple[int, str, 
 
 
 def _write_tracks(
-    path: Path, size: Size, small: Sequence[tuple[int, str, str]], rng: np.random.Generator
+    root: Path, size: Size, small: Sequence[tuple[int, str, str]], rng: np.random.Generator
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     listed = {track: (genre, split, "small") for track, genre, split in small}
     free = np.setdiff1d(np.arange(2, FMA_LAST + 1), list(listed))
     for track in rng.choice(free, size=size.rows - len(listed), replace=False).tolist():
@@ -234,52 +229,44 @@ def _write_tracks(
         genre = str(rng.choice(sorted(GENRE_IDS))) if subset == "medium" else ""
         listed[track] = genre, str(rng.choice(SPLITS, p=(0.8, 0.1, 0.1))), subset
     texts = _texts(rng)
-    names = [(group, field) for group, fields in COLUMNS.items() for field in fields]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["", *(group for group, _ in names)])
-        writer.writerow(["", *(field for _, field in names)])
-        writer.writerow(["track_id", *("" for _ in names)])
-        for track in sorted(listed):
-            row = _track(track, *listed[track], texts)
-            writer.writerow([track, *(row.get(f"{group}.{field}", "") for group, field in names)])
+    write_table(
+        root, {track: _track(track, *of_track, texts) for track, of_track in listed.items()}
+    )
 
 
-def _track(
-    track: int, genre: str, split: str, subset: str, texts: Sequence[str]
-) -> dict[str, object]:
+def _track(track: int, genre: str, split: str, subset: str, texts: Sequence[str]) -> Row:
     """A row. Each artist is in one split only, and a third of the rows has no long text."""
     artist = SPLITS.index(split) + 3 * (track % (FMA_ARTISTS // 3))
     number = f"[{GENRE_IDS[genre]}]" if genre else "[]"
     text = texts[track % len(texts)] if track % 3 else ""
     return {
-        "album.comments": 0,
-        "album.date_created": "2008-11-26 01:44:45",
-        "album.id": track // 7,
-        "album.information": text[: len(text) // 2],
-        "album.listens": 17 * track % 90_001,
-        "album.tags": "[]",
-        "album.title": f'Album "{track // 7}", part {track % 3}',
-        "album.tracks": 7,
-        "album.type": "Album",
-        "artist.bio": text,
-        "artist.id": artist,
-        "artist.name": f"Artist {artist}",
-        "artist.tags": "['lo-fi', 'live']",
-        "set.split": FMA_SPLITS[split],
-        "set.subset": subset,
-        "track.bit_rate": 256_000,
-        "track.date_created": "2008-11-26 01:48:12",
-        "track.duration": 30 + track % 600,
-        "track.genre_top": genre,
-        "track.genres": number,
-        "track.genres_all": number,
-        "track.interest": track % 5_000,
-        "track.license": "Attribution-NonCommercial-ShareAlike",
-        "track.listens": track % 1_000,
-        "track.number": track % 20,
-        "track.tags": "[]",
-        "track.title": f"Title, {track}",
+        ("album", "comments"): 0,
+        ("album", "date_created"): "2008-11-26 01:44:45",
+        ("album", "id"): track // 7,
+        ("album", "information"): text[: len(text) // 2],
+        ("album", "listens"): 17 * track % 90_001,
+        ("album", "tags"): "[]",
+        ("album", "title"): f'Album "{track // 7}", part {track % 3}',
+        ("album", "tracks"): 7,
+        ("album", "type"): "Album",
+        ("artist", "bio"): text,
+        ("artist", "id"): artist,
+        ("artist", "name"): f"Artist {artist}",
+        ("artist", "tags"): "['lo-fi', 'live']",
+        ("set", "split"): FMA_SPLITS[split],
+        ("set", "subset"): subset,
+        ("track", "bit_rate"): 256_000,
+        ("track", "date_created"): "2008-11-26 01:48:12",
+        ("track", "duration"): 30 + track % 600,
+        ("track", "genre_top"): genre,
+        ("track", "genres"): number,
+        ("track", "genres_all"): number,
+        ("track", "interest"): track % 5_000,
+        ("track", "license"): "Attribution-NonCommercial-ShareAlike",
+        ("track", "listens"): track % 1_000,
+        ("track", "number"): track % 20,
+        ("track", "tags"): "[]",
+        ("track", "title"): f"Title, {track}",
     }
 
 
@@ -370,10 +357,10 @@ def _example(
     rng: np.random.Generator,
 ) -> dict[str, object]:
     """All fields of a note in NSynth."""
-    source = NSYNTH_SOURCES[instrument % len(NSYNTH_SOURCES)]
+    source = SOURCES[instrument % len(SOURCES)]
     name = f"{family}_{source}_{instrument:03d}"
-    qualities = (rng.random(len(NSYNTH_QUALITIES)) < 0.15).astype(int).tolist()
-    chosen = zip(NSYNTH_QUALITIES, qualities, strict=True)
+    qualities = (rng.random(len(QUALITIES)) < 0.15).astype(int).tolist()
+    chosen = zip(QUALITIES, qualities, strict=True)
     return {
         "note": number,
         "note_str": f"{name}-{pitch:03d}-{velocity:03d}",
@@ -386,6 +373,6 @@ def _example(
         "qualities_str": [quality for quality, has in chosen if has],
         "instrument_family": FAMILIES.index(family),
         "instrument_family_str": family,
-        "instrument_source": NSYNTH_SOURCES.index(source),
+        "instrument_source": SOURCES.index(source),
         "instrument_source_str": source,
     }
