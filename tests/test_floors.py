@@ -47,7 +47,8 @@ ORDER: Mapping[str, Sequence[str]] = {
     "commands": [
         "columns json_output log",
         "options terminal",
-        "progress shared",
+        "progress",
+        "shared",
         "pages",
         "*",
     ],

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from mscol_cli.commands import shared
 from mscol_cli.commands.columns import GAP, aligned, fold_cells, split_to_fit, wrapped
 from mscol_cli.commands.options import with_request
-from mscol_cli.commands.progress import TerminalProgress
-from mscol_cli.commands.shared import Json, warn_of_damage
+from mscol_cli.commands.shared import Json
 from mscol_cli.commands.terminal import (
     print_folded,
     print_json,
@@ -102,17 +103,9 @@ def compare(
 def verify(name: Run, json: Json = False) -> None:
     """Verify the checksums of all checkpoints, and that settings, metrics and probe results can be
     read."""
-    from mscol_cli.runs.verify import raise_if_damaged
-    from mscol_cli.runs.verify import run as check
+    from mscol_cli.runs.verify import raise_if_damaged, run
 
-    with TerminalProgress() as progress:
-        result = check(name, progress)
-        warn_of_damage(progress, result.missing, result.damaged)
-    if json:
-        print_json(result)
-    raise_if_damaged(result)
-    if not json:
-        print_lines(_format_verified(result))
+    shared.verify(partial(run, name), raise_if_damaged, _format_verified, json)
 
 
 @runs.command()

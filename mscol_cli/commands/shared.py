@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Protocol, TypeVar
 
 import typer
 
 from mscol_cli.commands.json_output import remember_command
+from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.terminal import print_json, print_lines
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.errors import PartialFailure, UsageError
@@ -25,6 +26,21 @@ DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Print the configuration as TOML, and stop."),
 ]
+
+
+class Damage(Protocol):
+    """The problems of a verification."""
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """Missing files."""
+
+    @property
+    def damaged(self) -> Sequence[str]:
+        """One line for each damaged file."""
+
+
+Verified = TypeVar("Verified", bound=Damage)
 
 
 def calls_another(context: typer.Context, json: bool) -> bool:
@@ -57,6 +73,32 @@ def warn_of_damage(progress: Progress, missing: Iterable[str], damaged: Iterable
         progress.warn(f"{name}: is missing")
     for line in damaged:
         progress.warn(line)
+
+
+def verify(
+    check: Callable[[Progress], Verified],
+    raise_if_damaged: Callable[[Verified], None],
+    line: Callable[[Verified], str],
+    json: bool,
+    shorten: Callable[[Sequence[str]], Iterable[str]] = list,
+) -> None:
+    """Verify files: print what is missing or damaged, then the result, and raise its error.
+
+    Args:
+        check: Reads the files.
+        raise_if_damaged: Raises the error of a result with problems.
+        line: The line to print if there are none.
+        json: Whether the result is printed as JSON.
+        shorten: Leaves out lines on damage; JSON has all.
+    """
+    with TerminalProgress() as progress:
+        result = check(progress)
+        warn_of_damage(progress, result.missing, shorten(result.damaged))
+    if json:
+        print_json(result)
+    raise_if_damaged(result)
+    if not json:
+        print_lines(line(result))
 
 
 def finish(failures: Sequence[object]) -> None:

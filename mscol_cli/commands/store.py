@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from mscol_cli.commands import shared
 from mscol_cli.commands.progress import TerminalProgress
-from mscol_cli.commands.shared import Json, finish, warn_of_damage
-from mscol_cli.commands.terminal import print_json, print_lines, print_result, printable
+from mscol_cli.commands.shared import Json, finish
+from mscol_cli.commands.terminal import print_result, printable
 from mscol_cli.system.units import counted, format_bytes, format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.store.contents import ManifestLine, StoreInfo, TrackInfo
+    from mscol_cli.store.verify import VerifyResult
 
 store = typer.Typer(help="Inspect, verify or export a store.", no_args_is_help=True)
 StoreFolder = Annotated[Path, typer.Argument(help="A store's folder.", metavar="STORE")]
@@ -52,17 +55,7 @@ def verify(path: StoreFolder, json: Json = False) -> None:
     """Verify the checksum of every file, and the arrays of every track."""
     from mscol_cli.store.verify import raise_if_damaged, run
 
-    with TerminalProgress() as progress:
-        result = run(path, progress)
-        warn_of_damage(progress, result.missing, result.damaged)
-    if json:
-        print_json(result)
-    raise_if_damaged(result)
-    if not json:
-        print_lines(
-            f"{path}: all {counted(result.files, 'file')} match their checksums"
-            f" ({format_bytes(result.bytes)}, {counted(result.tracks, 'track')})"
-        )
+    shared.verify(partial(run, path), raise_if_damaged, _format_verified, json)
 
 
 @store.command()
@@ -122,6 +115,13 @@ def _format_store(info: StoreInfo) -> Iterator[str]:
     if info.active is not None:
         yield "segments in which a source sounds:"
         yield from (f"  {name}: {share:.1%}" for name, share in info.active.items())
+
+
+def _format_verified(result: VerifyResult) -> str:
+    return (
+        f"{result.store}: all {counted(result.files, 'file')} match their checksums"
+        f" ({format_bytes(result.bytes)}, {counted(result.tracks, 'track')})"
+    )
 
 
 def _format_tracks(tracks: list[TrackInfo]) -> Iterator[str]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mscol_cli.commands.progress import TerminalProgress
-from mscol_cli.commands.shared import Json, warn_of_damage
-from mscol_cli.commands.terminal import print_json, print_lines, print_result, printable
+from mscol_cli.commands import shared
+from mscol_cli.commands.shared import Json
+from mscol_cli.commands.terminal import print_result, printable
 from mscol_cli.system.units import counted, format_bytes
 
 if TYPE_CHECKING:
     from mscol_cli.vectors import VectorEntry
     from mscol_cli.vectors.contents import VectorsInfo
+    from mscol_cli.vectors.verify import VerifyResult
 
 vectors = typer.Typer(help="Inspect, verify or export a folder of vectors.", no_args_is_help=True)
 SHOWN = 5
@@ -49,17 +51,7 @@ def verify(path: VectorsFolder, json: Json = False) -> None:
     """Verify the checksum of every vector, the sizes of the shards and the lines of the indexes."""
     from mscol_cli.vectors.verify import raise_if_damaged, run
 
-    with TerminalProgress() as progress:
-        result = run(path, progress)
-        warn_of_damage(progress, result.missing, _shortened(result.damaged))
-    if json:
-        print_json(result)
-    raise_if_damaged(result)
-    if not json:
-        print_lines(
-            f"{path}: the vectors of all {result.clips:,} clips match their checksums"
-            f" ({format_bytes(result.bytes)})"
-        )
+    shared.verify(partial(run, path), raise_if_damaged, _format_verified, json, _shortened)
 
 
 @vectors.command()
@@ -80,6 +72,13 @@ def export(
     size = f"{counted(result.clips, 'clip')}, {counted(result.vectors, 'vector')}"
     line = f"{output}: {size}, by {result.model}"
     print_result(result, json, [line])
+
+
+def _format_verified(result: VerifyResult) -> str:
+    return (
+        f"{result.folder}: the vectors of all {result.clips:,} clips match their checksums"
+        f" ({format_bytes(result.bytes)})"
+    )
 
 
 def _shortened(damaged: Sequence[str]) -> Iterator[str]:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.recipes.options import named
 from mscol_cli.runs.layout import (
@@ -21,6 +19,7 @@ from mscol_cli.runs.layout import (
 )
 from mscol_cli.runs.record import RunRecord, read_run_folder
 from mscol_cli.runs.state import FINISHED
+from mscol_cli.runs.verify import why_unreadable
 from mscol_cli.system.units import counted
 
 UNCHECKED = ("store", "recipe", "stems", "objective_options", "encoder_options")
@@ -112,11 +111,4 @@ def _is_as_recorded(options: Mapping[str, Any], info: Mapping[str, Any]) -> bool
 
 
 def _is_intact(checkpoint: Path) -> bool:
-    try:
-        for name in WEIGHTS:
-            # Opening compares the size of the file with its header.
-            with safe_open(checkpoint / f"{name}.safetensors", framework="numpy"):
-                pass
-    except (OSError, SafetensorError):
-        return False
-    return True
+    return not any(why_unreadable(checkpoint / f"{name}.safetensors") for name in WEIGHTS)

@@ -28,7 +28,7 @@ from mscol_cli.runs.layout import (
 )
 from mscol_cli.runs.record import RunRecord, find_run_folder, read_run_folder
 from mscol_cli.runs.state import FINISHED, RUNNING
-from mscol_cli.system.files import file_hash, inside
+from mscol_cli.system.files import has_changed, inside
 
 
 @dataclass(frozen=True)
@@ -178,18 +178,16 @@ def _check_weights(
         return
     if checksum is None:
         findings.unhashed.append(name)
-        if problem := _broken(path):
+        if problem := why_unreadable(path):
             findings.damaged.append(f"{name}: {problem}")
         watch(path.stat().st_size)
         return
     findings.files += 1
-    if (actual := file_hash(path, watch)) != checksum:
-        findings.damaged.append(
-            f"{name}: has changed (SHA-256 {actual[:12]}..., expected {str(checksum)[:12]}...)"
-        )
+    if change := has_changed(path, str(checksum), watch):
+        findings.damaged.append(f"{name}: {change}")
 
 
-def _broken(path: Path) -> str:
+def why_unreadable(path: Path) -> str:
     """Why a safetensors file cannot be opened; empty if it can. Its size must match its header."""
     try:
         with safe_open(path, framework="numpy"):

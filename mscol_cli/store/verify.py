@@ -21,7 +21,7 @@ from mscol_cli.store.header import (
 )
 from mscol_cli.store.records import TrackRecord, newest, read_failures, read_tracks, totals
 from mscol_cli.store.segments import segment_count
-from mscol_cli.system.files import file_hash, inside
+from mscol_cli.system.files import has_changed, inside
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,8 @@ def _check_files(
             damaged.append(f"{HEADER}: names a file outside of the store, {name!r}")
         elif not path.is_file():
             missing.append(name)
-        elif (actual := file_hash(path, watch)) != checksum:
-            damaged.append(
-                f"{name}: has changed (SHA-256 {actual[:12]}..., expected {checksum[:12]}...)"
-            )
+        elif change := has_changed(path, checksum, watch):
+            damaged.append(f"{name}: {change}")
     return missing, damaged
 
 

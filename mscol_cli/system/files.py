@@ -235,6 +235,16 @@ def file_hash(
     return digest.hexdigest()
 
 
+def has_changed(
+    path: Path, expected: str, watch: Callable[[int], None] | None = None
+) -> str | None:
+    """How a file differs from its SHA-256; None if it does not. Arguments as for `file_hash`."""
+    actual = file_hash(path, watch)
+    if actual == expected:
+        return None
+    return f"has changed (SHA-256 {actual[:12]}..., expected {expected[:12]}...)"
+
+
 def replace_link(link: Path, target: Path) -> None:
     """Create or replace a symbolic link to a folder, atomically. Raises OSError.
 
