@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,13 @@ class PretrainStage(Stage):
     def _check(self, info: Mapping[str, Any]) -> None:
         if "training" not in info:
             raise UsageError(f"{self.folder} was imported and is not part of this study: move it.")
-        changed = format_differences(_comparable(info), _comparable(self.resolve().describe()))
+        wanted = self.resolve()
+        made = _comparable(info)
+        for part in (*wanted.objective, wanted.encoder):
+            # Options that are newer than the run have the defaults that it was trained with.
+            if part.name in made:
+                made[part.name] = {**asdict(type(part.options)()), **made[part.name]}
+        changed = format_differences(made, _comparable(wanted.describe()))
         changed += self._store_differs(info)
         if changed:
             raise UsageError(

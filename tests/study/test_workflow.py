@@ -15,7 +15,13 @@ from typing import Any
 
 import pytest
 
+from mscol_cli.errors import UsageError
+from mscol_cli.runs.layout import write_run
 from mscol_cli.study.file import bundled_studies, read_study
+from mscol_cli.study.plan import study_stages
+from mscol_cli.study.stages import ComputeOptions, StudyPaths
+from mscol_cli.study.training import PretrainStage
+from mscol_cli.system.values import as_json
 from tests.conftest import Command, run_in
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.files import digest, digests
@@ -218,6 +224,27 @@ def test_outputs_that_were_made_otherwise_are_refused(
     edit_json(Path("studies/study/first/run.json"), **changes)
     assert mscol("reproduce", finished) == 2
     assert re.search(r"first .*init .*other.*train_split .*mtat.*all", capsys.readouterr().err)
+
+
+def test_an_option_that_is_newer_than_a_run_has_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = StudyPaths(Path("data"), tmp_path, tmp_path / "probes")
+
+    def stage(text: str) -> PretrainStage:
+        Path("study.toml").write_text(text)
+        stages = study_stages(read_study("study.toml"), paths, ComputeOptions())
+        return next(one for one in stages if isinstance(one, PretrainStage))
+
+    plain = stage(SHORT)
+    info: dict[str, Any] = as_json(plain.resolve().describe())
+    del info["objective"]["parts"][0]["options"]["temperature"]
+    write_run(plain.folder, info)
+    assert plain.status().state == "resume"
+    other = stage(SHORT.replace("[runs.first]", '[runs.first]\noptions = ["temperature=0.2"]'))
+    with pytest.raises(UsageError, match=r"cola\.temperature is 0\.1, not 0\.2"):
+        other.status()
 
 
 @pytest.mark.slow
