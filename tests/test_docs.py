@@ -15,6 +15,12 @@ from docs import messages, variables
 from docs.generate import commands, pages, with_options
 from mscol_cli import errors
 from mscol_cli.contracts import hooks
+from mscol_cli.contracts.options import options_of
+from mscol_cli.host import load_registry
+from mscol_cli.host.registry import Kind
+from mscol_cli.probe.request import TableRequest
+from mscol_cli.recipes.options import PartsSettings
+from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.store import Store
 from mscol_cli.system import environment
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter
@@ -40,6 +46,27 @@ def test_every_command_has_its_options_on_its_page() -> None:
         assert f"mscol {name}" in page
         if not hasattr(command, "commands") or command.params[:-1]:
             assert f"<!-- options: {name} -->" in page, name
+
+
+def test_the_readme_and_help_name_every_part_and_command() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    helps: dict[Kind, str] = {
+        "objective": help_of(PartsSettings, "objective"),
+        "separator": help_of(SeparateRequest, "separator"),
+        "task": help_of(TableRequest, "tasks"),
+    }
+    registry = load_registry()
+    for kind, text in helps.items():
+        for entry in registry.of_kind(kind):
+            if entry.owner == "mscol":
+                assert f"`{entry.card.name}`" in readme
+                assert re.search(rf"\b{entry.card.name}\b", text), f"{kind} {entry.card.name}"
+    for name in {name.split()[0] for name in commands()}:
+        assert f"mscol {name}" in readme or f"| `{name}` |" in readme, name
+
+
+def help_of(options: type, name: str) -> str:
+    return str(next(item.metadata["help"] for item in options_of(options) if item.name == name))
 
 
 def test_every_page_has_three_examples_with_output_and_exit_codes() -> None:
