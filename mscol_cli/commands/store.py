@@ -76,7 +76,7 @@ def export(
             metavar="NAME",
         ),
     ] = None,
-    form: Annotated[
+    audio_format: Annotated[
         str, typer.Option("--format", help="flac, wav or ogg.", metavar="FORMAT")
     ] = "flac",
     json: Json = False,
@@ -85,9 +85,10 @@ def export(
 
     Existing files are not overwritten.
     """
-    from mscol_cli.store.export import ExportRequest, run
+    from mscol_cli.store.export import StoreExportRequest, run
 
-    request = ExportRequest(path, output, tuple(tracks or ()), every, tuple(source or ()), form)
+    chosen = tuple(tracks or ()), every, tuple(source or ())
+    request = StoreExportRequest(path, output, *chosen, audio_format)
     with TerminalProgress() as progress:
         result = run(request, progress)
     scaled = f", {result.scaled} tracks scaled down to full scale" if result.scaled else ""

@@ -20,7 +20,7 @@ from mscol_cli.system.outcomes import explained, resumable
 
 
 @dataclass(frozen=True)
-class ExportRequest:
+class StoreExportRequest:
     """Arguments of `store export`.
 
     Attributes:
@@ -63,7 +63,7 @@ class ExportResult:
     seconds: float = 0.0
 
 
-def run(request: ExportRequest, progress: Progress) -> ExportResult:
+def run(request: StoreExportRequest, progress: Progress) -> ExportResult:
     """Write the sources of tracks as audio files, one folder per track.
 
     Raises:
@@ -95,7 +95,7 @@ def run(request: ExportRequest, progress: Progress) -> ExportResult:
     return ExportResult(request.output, len(rows), written, kept, scaled, failures, seconds)
 
 
-def _check(request: ExportRequest) -> None:
+def _check(request: StoreExportRequest) -> None:
     check_format("--format", request.format)
     if request.all == bool(request.tracks):
         raise UsageError("name tracks, or --all of them: 'mscol store ls STORE' lists them.")
@@ -104,7 +104,7 @@ def _check(request: ExportRequest) -> None:
         raise UsageError(f"{request.output} lies in the store: choose another -o.")
 
 
-def _rows(store: Store, request: ExportRequest) -> list[int]:
+def _rows(store: Store, request: StoreExportRequest) -> list[int]:
     ids = store.index.track_ids
     if request.all:
         return list(range(len(ids)))
@@ -121,7 +121,7 @@ def _rows(store: Store, request: ExportRequest) -> list[int]:
     return [row_of[name] for name in dict.fromkeys(request.tracks)]
 
 
-def _sources(store: Store, request: ExportRequest) -> dict[str, int]:
+def _sources(store: Store, request: StoreExportRequest) -> dict[str, int]:
     known = {name: number for number, name in enumerate(store.index.sources)}
     for name in request.sources:
         if name not in known:
@@ -129,7 +129,9 @@ def _sources(store: Store, request: ExportRequest) -> dict[str, int]:
     return {name: known[name] for name in request.sources or known}
 
 
-def _export_track(store: Store, row: int, sources: dict[str, int], request: ExportRequest) -> int:
+def _export_track(
+    store: Store, row: int, sources: dict[str, int], request: StoreExportRequest
+) -> int:
     """Write the missing files and return their number."""
     track_id = store.index.track_ids[row]
     gain = headroom(request.format, store.peak(row))
