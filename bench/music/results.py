@@ -121,8 +121,8 @@ def page(rows: Rows, points: Sequence[Point] = ()) -> Iterator[str]:
         "Means over the seeds of pre-training. The 95 % intervals are over test clips and seeds:"
         " resamples draw whole families of grooves, instruments and songs, and add the error of a"
         " mean over so many seeds, with the standard deviation over seeds of all trained rows, or"
-        " all untrained ones. Tags with positives, or negatives, in fewer than ten families of"
-        " grooves are not scored."
+        " all untrained ones. Tags with fewer than ten positive or negative test clips are not"
+        " scored."
     )
     yield ""
     yield from _scores(rows, names)

@@ -139,17 +139,17 @@ def add_probe(run: Run, probe: Path) -> None:
 def rescore(clips: ClipScores, test_set: str, classes: Collection[str]) -> dict[str, Resampled]:
     """Score some classes on resamples, by the metrics of tags.
 
-    Tags in too few families of grooves (`has_enough_clips`) are left out: a tag with a single
-    positive has the same score in nearly all resamples, so no interval would include its error.
-    Empty if no tag remains.
+    Tags with too few positive or negative clips (`has_enough_clips`) are left out: a tag with a
+    single positive has the same score in nearly all resamples, so no interval would include its
+    error. Empty if no tag remains.
     """
     rows = np.flatnonzero(clips.members[test_set])
     scores, targets = clips.scores[:, rows], clips.targets[rows]
-    groups = clips.groups.numbers(rows.tolist())
-    enough = has_enough_clips(targets, groups)
+    enough = has_enough_clips(targets, None)
     columns = [n for n, name in enumerate(clips.classes) if name in classes and enough[n]]
     if not columns:
         return {}
+    groups = clips.groups.numbers(rows.tolist())
     return resample_all(TAG_METRICS, scores[..., columns], targets[:, columns], groups)
 
 

@@ -104,6 +104,7 @@ def test_all_that_determines_a_vector_is_in_the_key() -> None:
         "precision": "float16",
         "source": "drums",
         "corruption": "noise",
+        "implementation": "other 1 {}",
     }
     keys = {VectorHeader(**{**vars(HEADER), name: value}).key for name, value in changes.items()}
     assert len(keys | {HEADER.key}) == len(changes) + 1
