@@ -69,7 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
         path.write_text(study_text(group, chosen, updates, args.seeds), encoding="utf-8")
         if code := mscol(["reproduce", str(path), "-o", group, "--keep-going"]):
             raise SystemExit(code)
-    probe_bundled(Path(next(iter(groups)), PROBES, references.MINI))
+    if groups:
+        probe_bundled(Path(next(iter(groups)), PROBES, references.MINI))
 
 
 def probe_bundled(folder: Path) -> None:

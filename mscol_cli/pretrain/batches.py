@@ -166,7 +166,8 @@ def _labels(labels: Mapping[str, NDArray[np.generic]], device: torch.device) -> 
 
 def _exchangeable(label: NDArray[np.generic]) -> NDArray[np.generic]:
     """Widen the integers that processes cannot exchange: NCCL and gloo have 8, 32 and 64 bits."""
-    is_missing = label.dtype.kind in "iu" and label.dtype not in (np.uint8, np.int8, np.int32)
+    known = (np.uint8, np.int8, np.int32, np.int64)
+    is_missing = label.dtype.kind in "iu" and label.dtype not in known
     return label.astype(np.int64) if is_missing else label
 
 

@@ -200,11 +200,12 @@ def read_head(folder: Path) -> Head:
 
 
 def remove_head(folder: Path) -> None:
-    """Remove the head of an earlier result, which would belong to other scores."""
+    """Remove the head of an earlier result, which would belong to other scores.
+
+    A fine-tuned encoder stays: it is a model of its own.
+    """
     for name in (RECORD, WEIGHTS):
         (folder / name).unlink(missing_ok=True)
-    # Probes of the encoder in this folder are kept, but it is no model any more.
-    (folder / FINETUNED / RUN).unlink(missing_ok=True)
 
 
 def _write_tuned(folder: Path, record: HeadRecord, model: Model, tuned: Encoder) -> HeadModel:

@@ -82,15 +82,13 @@ class Batcher:
             PluginError: The separator's result breaks its contract.
             PluginCallError: The separator raised another exception. The error names the track.
         """
-        failure = None
+        failure: BadInputError | None = None
         try:
-            outcomes = self._separate(batch)
+            return self._separate(batch)
         except torch.OutOfMemoryError:
-            outcomes = None
+            pass
         except BadInputError as error:
             failure = error
-        if failure is None and outcomes is not None:
-            return outcomes
         # After the handler: the exception holds the tensors of the failed attempt.
         failure = failure or self._without_room(batch)
         if len(batch) == 1:

@@ -69,7 +69,7 @@ def _check_stems(tracks: Sequence[TrackInput], separator: Separator, progress: P
         f"{f', and {others} like it' if len(folders) > 1 else ''}"
     )
     if separator.sources and all(path.parent in folders for path in mixtures):
-        raise UsageError(f"{finding}; there is no other audio: use --separator stems.")
+        raise UsageError(f"{finding}, as do all inputs: use --separator stems.")
     progress.note(f"{finding}: each file is separated as a mixture; --separator stems uses stems")
 
 

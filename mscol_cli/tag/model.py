@@ -50,7 +50,7 @@ def load_head_model(
 
 def _recorded(recorded: HeadModel, folder: Path, registry: Registry, device: torch.device) -> Model:
     if recorded.folder is None:
-        place = "part of mscol"
+        place = "in mscol"
         found = _by_name(recorded, registry, device)
     else:
         # Links such as runs/latest are followed, so that the model has the name of its run.
@@ -59,8 +59,8 @@ def _recorded(recorded: HeadModel, folder: Path, registry: Registry, device: tor
         found = _at_place(path, recorded.hash, registry, device)
     if found is None:
         raise MissingDataError(
-            f"the model of the head in {folder}, {describe(recorded.name, recorded.hash)}, is no"
-            f" longer {place}: give its path with --model."
+            f"{describe(recorded.name, recorded.hash)} was not found {place}; the head in {folder}"
+            " was trained on it: give its path with --model."
         )
     return _checked(found, recorded, folder)
 
