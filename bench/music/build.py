@@ -3,9 +3,10 @@
 Usage:
     python -m bench.music.build recorded FOLDER --packages-dir DEBS [--excerpts MUSIC]
     python -m bench.music.build rendered FOLDER --packages-dir DEBS [--train CLIPS] [--jobs N]
-    python -m bench.music.build tasks FOLDER --packages-dir DEBS [--notes NOTES] [--jobs N]
+    python -m bench.music.build tasks FOLDER --packages-dir DEBS [--jobs N]
 
-DEBS is a folder of .deb files; missing packages are downloaded into it with `apt-get download`.
+DEBS is a folder of .deb files; missing packages are downloaded into it with `apt-get download`, and
+those of recorded notes with `npm pack`.
 
 `recorded` unpacks the music of Debian's game packages, finds the tracks of one piece, and writes
 the folders `train`, `valid` and `test` and a manifest. With `--excerpts`, the manifest names the
@@ -13,8 +14,8 @@ tracks from which the files of another folder were cut.
 
 `rendered` writes songs with true stems over grooves of MMA, played by FluidSynth.
 
-`tasks` writes data for the tasks of `mscol probe`: `mtat`, `fma`, `nsynth` and, with real notes in
-the layout of a split of NSynth, `nsynth-real`.
+`tasks` writes data for the tasks of `mscol probe`: `mtat`, `fma` and `nsynth`, which has recorded
+notes as a second test set.
 
 `--train`, `--valid` and `--test` are numbers of clips; for `tasks`, items of each task.
 
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     if args.step == "rendered":
         make_rendered(args.folder, instruments, counts, args.seconds, args.seed, args.jobs)
     else:
-        make_tasks(args.folder, instruments, counts, args.seconds, args.seed, args.jobs, args.notes)
+        make_tasks(args.folder, instruments, counts, args.seconds, args.seed, args.jobs, packages)
 
 
 def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -67,7 +68,6 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
             step.add_argument(f"--{split}", type=int, default=count, help=f"items of {split}")
         step.add_argument("--seed", type=int, default=0, help="random seed")
         step.add_argument("--jobs", type=int, default=1, help="processes")
-    tasks.add_argument("--notes", type=Path, help="real notes, in the layout of a split of NSynth")
     return parser.parse_args(arguments)
 
 

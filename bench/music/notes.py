@@ -6,7 +6,6 @@ training soundfonts that training lacks.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,6 @@ import numpy as np
 
 from bench.music.clips import in_parallel
 from bench.music.instruments import NOTE_FAMILIES, Instruments, fonts_of
-from bench.music.packages import link
 from bench.music.synth import RATE, Event, Soundfont
 from mscol_cli.contracts.task import Split
 from mscol_cli.synthetic.files import write_wav
@@ -158,25 +156,3 @@ def _describe(note: RenderedNote) -> dict[str, object]:
         "instrument_family": family,
         "instrument_family_str": note.family,
     }
-
-
-def write_real_test(root: Path, rendered: Path, notes: Path) -> None:
-    """Write another data set with the training and validation notes, and real notes to test.
-
-    Args:
-        root: Folder of the data set.
-        rendered: Folder that `write_notes` wrote.
-        notes: Folder with `examples.json` and `audio`, as a split of NSynth.
-    """
-    for split in ("train", "valid"):
-        source, target = rendered / f"nsynth-{split}", root / f"nsynth-{split}"
-        for path in (source / "examples.json", *(source / "audio").glob("*.wav")):
-            link(path, target / path.relative_to(source))
-    described = json.loads((notes / "examples.json").read_text(encoding="utf-8"))
-    write_split(root, "test", described)
-    audio = root / "nsynth-test" / "audio"
-    audio.mkdir(exist_ok=True)
-    for name in described:
-        path = audio / f"{name}.wav"
-        if not path.exists():
-            path.symlink_to((notes / "audio" / f"{name}.wav").resolve())

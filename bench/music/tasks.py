@@ -15,8 +15,9 @@ from pathlib import Path
 from bench.music.clips import ALL_TAGS, MIXTURE_FILE, Request, read_clip, write_clips
 from bench.music.grooves import STYLE_TASK
 from bench.music.instruments import Instruments
-from bench.music.notes import SPLITS, write_notes, write_real_test
+from bench.music.notes import SPLITS, write_notes
 from bench.music.packages import link
+from bench.music.real_notes import write_real_notes
 from bench.music.rendered import clip_requests, report
 from mscol_cli.contracts.task import Split
 from mscol_cli.synthetic.files import slug
@@ -50,9 +51,9 @@ def make_tasks(
     seconds: float = 10.0,
     seed: int = 0,
     jobs: int = 1,
-    real_notes: Path | None = None,
+    packages: Path | None = None,
 ) -> None:
-    """Write the folders `mtat`, `fma`, `nsynth` and, with real notes, `nsynth-real`.
+    """Write the folders `mtat`, `fma` and `nsynth`.
 
     Args:
         folder: Output folder; rendered clips are kept in its folder `clips`.
@@ -62,11 +63,12 @@ def make_tasks(
         seconds: Duration of a clip.
         seed: Seed of everything.
         jobs: Processes.
-        real_notes: Folder with `examples.json` and `audio`, as a split of NSynth.
+        packages: Folder of packages with recorded notes, see `write_real_notes`; None for a data
+            set without recorded notes.
     """
     write_notes(folder / "nsynth", dict(counts), instruments, seed, jobs)
-    if real_notes:
-        write_real_test(folder / "nsynth-real", folder / "nsynth", real_notes)
+    if packages:
+        write_real_notes(folder / "nsynth", packages)
 
     def clips(kind: str, styles: Sequence[str]) -> list[TaskClip]:
         requests = [

@@ -25,13 +25,16 @@ FAMILIES = (
 )  # fmt: skip
 FAMILY = "instrument_family"
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+EXAMPLES = "examples.json"
+TEST = "nsynth-test"
 
 
 class NSynth(Task):
     """The instrument family of single notes.
 
     Layout: `DATA/nsynth-{train,valid,test}/examples.json` and `audio/<key>.wav` beside each.
-    Labels are the official family ids, 0 to 10. The official test set has no synth_lead.
+    Labels are the official family ids, 0 to 10. The official test set has no synth_lead. Folders
+    `nsynth-test-NAME`, such as one of recorded notes, are more test sets, scored beside `test`.
     """
 
     protocol = ProbeProtocol(hidden=512, learning_rate=3e-4)
@@ -40,16 +43,25 @@ class NSynth(Task):
         self.options = options
 
     def load(self, folder: Path) -> TaskData:
-        """Read the three JSON files and find the notes."""
+        """Read the JSON files and find the notes."""
+        more = sorted(path.parent.name for path in folder.glob(f"{TEST}-*/{EXAMPLES}"))
         named: dict[str, TaskItem] = {}
-        for split in SPLITS:
-            path = folder / f"nsynth-{split}" / "examples.json"
-            for item in _notes(path, split):
-                if item.id in named:
-                    raise _problem(path, item.id, "is in two splits")
-                named[item.id] = item
+        test_sets: dict[str, frozenset[str]] = {}
+        for name in (*(f"nsynth-{split}" for split in SPLITS), *more):
+            path = folder / name / EXAMPLES
+            found = {item.id: item for item in _notes(path, _split_of(name))}
+            if again := named.keys() & found.keys():
+                raise _problem(path, min(again), "is in two splits")
+            named |= found
+            if name.startswith(TEST):
+                test_sets[name.removeprefix("nsynth-")] = frozenset(found)
         items, missing = with_audio([*named.values()], folder)
-        return TaskData(FAMILIES, items, missing, absence_notes(FAMILIES, items))
+        notes = absence_notes(FAMILIES, items)
+        return TaskData(FAMILIES, items, missing, notes, test_sets if more else {})
+
+
+def _split_of(folder: str) -> Split:
+    return next(split for split in SPLITS if folder.startswith(f"nsynth-{split}"))
 
 
 def _notes(path: Path, split: Split) -> Iterator[TaskItem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -120,23 +119,17 @@ def test_mixtures_are_in_a_folder_of_their_own(
 
 @pytest.fixture(scope="module")
 def tasks(instruments: Instruments, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tasks of few short clips and notes, with a real note."""
+    """Tasks of few short clips and notes."""
     folder = tmp_path_factory.mktemp("tasks")
-    notes = folder / "notes"
-    (notes / "audio").mkdir(parents=True)
-    name = "guitar_acoustic_000-060-100"
-    (notes / "examples.json").write_text(json.dumps({name: {"instrument_family": 3}}))
-    soundfile.write(notes / "audio" / f"{name}.wav", np.ones(100), 16_000)
-    make_tasks(folder / "out", instruments, {"train": 8, "valid": 4, "test": 5}, 2.0, 1, 1, notes)
-    return folder / "out"
+    make_tasks(folder, instruments, {"train": 8, "valid": 4, "test": 5}, 2.0, 1, 1)
+    return folder
 
 
 def test_every_task_reads_all_its_items(tasks: Path) -> None:
     style = FmaSmall(NoOptions()).load(tasks / "fma")
     tags = MagnaTagATune(NoOptions()).load(tasks / "mtat")
     notes = NSynth(NoOptions()).load(tasks / "nsynth")
-    real = NSynth(NoOptions()).load(tasks / "nsynth-real")
-    for data, train, test in ((style, 8, 8), (tags, 8, 5), (notes, 11, 11), (real, 11, 1)):
+    for data, train, test in ((style, 8, 8), (tags, 8, 5), (notes, 11, 11)):
         assert not data.missing
         splits = [item.split for item in data.items]
         assert (splits.count("train"), splits.count("test")) == (train, test)

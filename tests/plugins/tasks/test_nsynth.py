@@ -54,6 +54,21 @@ def test_a_family_without_test_notes_is_noted(folder: Path) -> None:
     assert "mallet" not in note
 
 
+def test_other_test_folders_are_more_test_sets(folder: Path) -> None:
+    note = "guitar_acoustic_005-040-100"
+    write_nsynth(folder, {"test-recorded": {note: 3}})
+    touch(folder / "nsynth-test-recorded/audio" / f"{note}.wav")
+    data = load(folder)
+    assert data.test_sets == {"test": frozenset(NOTES["test"]), "test-recorded": {note}}
+    assert next(item for item in data.items if item.id == note).split == "test"
+
+
+def test_a_note_of_two_folders_is_refused(folder: Path) -> None:
+    write_nsynth(folder, {"test-recorded": NOTES["train"]})
+    with pytest.raises(BadInputError, match=r"nsynth-test-recorded.*is in two splits"):
+        load(folder)
+
+
 def test_a_missing_note_is_named(folder: Path) -> None:
     (folder / "nsynth-test/audio/mallet_acoustic_004-062-127.wav").unlink()
     data = load(folder)
