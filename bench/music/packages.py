@@ -1,4 +1,4 @@
-"""Debian packages with music and instruments: download and unpacking."""
+"""Packages of Debian and npm with music and instruments: download and unpacking."""
 
 from __future__ import annotations
 
@@ -89,6 +89,19 @@ def fetch(name: str, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         run("apt-get", "download", name, cwd=folder)
     return max(folder.glob(f"{name}_*.deb"))
+
+
+def fetch_npm(name: str, version: str, folder: Path) -> Path:
+    """Find a package of the npm registry in a folder, or download it with `npm pack`.
+
+    Raises:
+        SystemExit: It cannot be downloaded.
+    """
+    archive = folder / f"{name}-{version}.tgz"
+    if not archive.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        run("npm", "pack", f"{name}@{version}", cwd=folder)
+    return archive
 
 
 def run(

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 from scipy.signal import resample_poly
 
-from bench.music.packages import run
+from bench.music.packages import fetch_npm
 from bench.music.synth import RATE, Floats
 from mscol_cli.synthetic.files import write_wav
 from mscol_cli.synthetic.instruments import FAMILIES
@@ -24,30 +24,21 @@ from mscol_cli.synthetic.notes import NOTE_SECONDS
 from mscol_cli.synthetic.nsynth import write_split
 
 REAL_INSTRUMENTS = {
-    "bass-electric": "bass", "bassoon": "reed", "cello": "string", "clarinet": "reed",
-    "contrabass": "string", "flute": "flute", "french-horn": "brass", "guitar-acoustic": "guitar",
-    "guitar-electric": "guitar", "guitar-nylon": "guitar", "harmonium": "organ", "harp": "string",
-    "organ": "organ", "piano": "keyboard", "saxophone": "reed", "trombone": "brass",
-    "trumpet": "brass", "tuba": "brass", "violin": "string", "xylophone": "mallet",
+    "bass-electric": ("bass", "1.1.2"), "bassoon": ("reed", "1.1.2"),
+    "cello": ("string", "1.1.1"), "clarinet": ("reed", "1.1.2"),
+    "contrabass": ("string", "1.1.2"), "flute": ("flute", "1.1.2"),
+    "french-horn": ("brass", "1.1.2"), "guitar-acoustic": ("guitar", "1.1.2"),
+    "guitar-electric": ("guitar", "1.1.1"), "guitar-nylon": ("guitar", "1.1.1"),
+    "harmonium": ("organ", "1.1.1"), "harp": ("string", "1.1.1"), "organ": ("organ", "1.1.1"),
+    "piano": ("keyboard", "1.1.2"), "saxophone": ("reed", "1.1.2"), "trombone": ("brass", "1.1.2"),
+    "trumpet": ("brass", "1.1.2"), "tuba": ("brass", "1.1.2"), "violin": ("string", "1.1.1"),
+    "xylophone": ("mallet", "1.1.2"),
 }  # fmt: skip
-"""Family of each instrument; no recorded one is a synth_lead or vocal."""
+"""Family and version of the package of each instrument; none is a synth_lead or vocal."""
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 VELOCITY = 100
 NAME = re.compile(r"package/([A-G])(s?)([0-8])\.mp3")
 """File of a note: letter, sharp and octave."""
-
-
-def fetch_notes(instrument: str, folder: Path) -> Path:
-    """Find the package of an instrument in a folder, or download it with `npm pack`.
-
-    Raises:
-        SystemExit: It cannot be downloaded.
-    """
-    name = f"tonejs-instrument-{instrument}-mp3"
-    if not list(folder.glob(f"{name}-*.tgz")):
-        folder.mkdir(parents=True, exist_ok=True)
-        run("npm", "pack", name, cwd=folder)
-    return max(folder.glob(f"{name}-*.tgz"))
 
 
 def write_real_notes(root: Path, packages: Path) -> None:
@@ -60,8 +51,9 @@ def write_real_notes(root: Path, packages: Path) -> None:
     audio = root / "nsynth-test-real" / "audio"
     audio.mkdir(parents=True, exist_ok=True)
     described: dict[str, dict[str, object]] = {}
-    for instrument, family in REAL_INSTRUMENTS.items():
-        for pitch, content in sorted(read_notes(fetch_notes(instrument, packages))):
+    for instrument, (family, version) in REAL_INSTRUMENTS.items():
+        package = fetch_npm(f"tonejs-instrument-{instrument}-mp3", version, packages)
+        for pitch, content in sorted(read_notes(package)):
             name = f"{family}_{instrument}-{pitch:03d}-{VELOCITY}"
             path = audio / f"{name}.wav"
             if not path.exists():

@@ -27,6 +27,7 @@ COLUMNS: Mapping[str, Key] = {
     "tags, ROC-AUC": ("mtat", "filtered", "roc_auc"),
     "tags, AP": ("mtat", "filtered", "average_precision"),
     "instruments": ("nsynth", "test", "accuracy"),
+    "recorded notes": ("nsynth", "test-real", "accuracy"),
     "styles": ("fma", "test", "accuracy"),
     "stems, R@10": ("stems", "test", "recall_at_10"),
 }
@@ -87,7 +88,14 @@ CLAIMS = (
             ("msa-other", "msa-drums"),
         ),
     ),
-    Claim("True stems are ahead of separated ones", (("rendered-true", "rendered-separated"),)),
+    Claim(
+        "True stems are ahead of separated ones",
+        (
+            ("rendered-true", "rendered-separated"),
+            ("hour-true", "hour-htdemucs"),
+            ("hour-true", "hour-separated"),
+        ),
+    ),
 )
 
 Rows = Mapping[str, Pooled]

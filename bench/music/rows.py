@@ -82,6 +82,11 @@ RENDERED = (
     Row("rendered-cosine", "msa", "MSA on true stems, cosine", BETTER, "rendered"),
     Row("rendered-submixtures", "submixtures", "sub-mixtures, cosine", COSINE, "rendered"),
 )
+QUALITY = (
+    Row("hour-true", "msa", "MSA on true stems, one hour", SOUNDING, "hour"),
+    Row("hour-htdemucs", "msa", "MSA on the same, by htdemucs", SOUNDING, "hour-htdemucs"),
+    Row("hour-separated", "msa", "MSA on the same, by mini", SOUNDING, "hour-separated"),
+)
 B0 = "efficientnet_b0"
 LARGE = (
     Row("large-untrained", "cola", "initial weights, EfficientNet-B0", encoder=B0, trained=False),
@@ -93,6 +98,7 @@ GROUPS = {
     "paper": PAPER,
     "improved": IMPROVED,
     "rendered": RENDERED,
+    "quality": QUALITY,
     "large": LARGE,
 }
 TRAINED = {row.name: row.trained for rows in GROUPS.values() for row in rows}

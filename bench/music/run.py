@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.music import build, results, study
+from bench.music import build, quality, results, study
 from bench.music.rows import GROUPS
 from mscol_cli.app import run as mscol
 
@@ -35,7 +35,9 @@ PROBE_HOURS = 0.06
 """On one core, for all tasks and one run of the encoder `small`."""
 MUSIC_HOURS = 1.9
 """On one core, to unpack, render and separate."""
-DOWNLOAD_GB = 3.7
+QUALITY_HOURS = 1.8
+"""On one core, to separate an hour by HTDemucs."""
+DOWNLOAD_GB = 3.9
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -51,6 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
         jobs = [] if step == "recorded" else ["--jobs", str(args.jobs)]
         build.main([step, str(music / step), "--packages-dir", debs, *jobs])
     link_data(folder / "data", music)
+    if "quality" in args.groups:
+        quality.prepare(folder / "data", Path(debs))
     stems = ["separate", str(music / STEMS), "--separator", "stems"]
     if code := mscol([*stems, "-o", str(folder / "data/stems")]):
         raise SystemExit(code)
@@ -83,11 +87,12 @@ def cost(
     """What a run takes, as one line."""
     runs = seeds * sum(len(study.of_names(group, rows)) for group in groups)
     probes = runs * PROBE_HOURS
-    training, total = f"{budget:g} h of training", f", {MUSIC_HOURS + budget + probes:.0f} h in all"
+    music = MUSIC_HOURS + ("quality" in groups) * QUALITY_HOURS
+    training, total = f"{budget:g} h of training", f", {music + budget + probes:.0f} h in all"
     if updates:
         training, total = f"{updates:,} updates each", ""
     return (
-        f"{runs} runs: {training}, about {probes:.1f} h of probes and {MUSIC_HOURS:g} h for the"
+        f"{runs} runs: {training}, about {probes:.1f} h of probes and {music:g} h for the"
         f" music on one core{total}; a download of {DOWNLOAD_GB} GB"
     )
 

@@ -25,6 +25,7 @@ from statistics import median
 
 import tomli_w
 
+from bench.music.quality import WEIGHTS
 from bench.music.rows import GROUPS, Row
 from mscol_cli.app import run as mscol
 from mscol_cli.engine import references
@@ -44,6 +45,14 @@ STORES: dict[str, dict[str, object]] = {
     "recorded": {**MINI, "options": [NITER]},
     "rendered": {"separator": "stems"},
     "separated": {**MINI, "options": [NITER], "inputs": "rendered-mixtures"},
+    "hour": {"separator": "stems"},
+    "hour-separated": {**MINI, "options": [NITER], "inputs": "hour-mixtures"},
+    "hour-htdemucs": {
+        "separator": "htdemucs",
+        "model": f"data/{WEIGHTS}",
+        "options": ["overlap=0.2"],  # three segments per clip
+        "inputs": "hour-mixtures",
+    },
 }
 
 

@@ -116,7 +116,11 @@ class TrainingSettings:
         10, "Steps between lines of metrics.jsonl.", "saving", flag=False, minimum=1
     )
     keep_last: int = setting(
-        2, "Number of latest checkpoints to keep, in addition to the best.", "saving", minimum=1
+        2,
+        "Number of latest checkpoints to keep, in addition to the best.",
+        "saving",
+        recipe=True,
+        minimum=1,
     )
     processes: int = setting(
         1, "Number of processes that share a batch.", "where", flag=False, minimum=1

@@ -23,8 +23,8 @@ def packages(tmp_path: Path) -> Path:
     folder.mkdir()
     second = (0.1 * np.sin(np.arange(44_100) / 20)).astype(np.float32)
     write_mp3(folder / "note.mp3", second, 44_100)
-    for instrument in REAL_INSTRUMENTS:
-        path = folder / f"tonejs-instrument-{instrument}-mp3-1.0.0.tgz"
+    for instrument, (_, version) in REAL_INSTRUMENTS.items():
+        path = folder / f"tonejs-instrument-{instrument}-mp3-{version}.tgz"
         with tarfile.open(path, "w:gz") as package:
             package.add(folder / "note.mp3", "package/As3.mp3")
             package.add(folder / "note.mp3", "package/../../A3.mp3")
