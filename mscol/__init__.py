@@ -1,7 +1,7 @@
 """The Python interface of mscol.
 
     import mscol
-    model = mscol.load("runs/latest")
+    model = mscol.load()  # runs/latest or, before the first run, the bundled mini
     vector = model.embed("song.mp3")
 
 Importing it loads neither torch nor NumPy; names that need them load on first use. The names in

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.contracts.options import parameter
+from mscol_cli.engine.references import DEFAULT_MODEL
 from mscol_cli.recipes.options import untrained_encoder
 
 
@@ -15,7 +16,7 @@ class ExportRequest:
 
     model: str | None = parameter(
         None,
-        "A model, as for --model of 'mscol embed'. [default: runs/latest]",
+        f"A model, as for --model of 'mscol embed'. [default: {DEFAULT_MODEL}]",
         "MODEL",
         positional=True,
     )

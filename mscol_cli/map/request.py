@@ -24,7 +24,9 @@ class MapRequest:
         key="color",
     )
     clusters: int = parameter(
-        7, "Number of clusters (k-means). From the eighth on they share colours.", "N"
+        7,
+        "Number of clusters (k-means). From the eighth on, colours repeat with other shapes.",
+        "N",
     )
     title: str | None = parameter(
         None, "Heading of the page. [default: name of the folder]", "TEXT"

@@ -23,7 +23,7 @@ class PretrainRequest:
 
     options: Mapping[str, Any] = field(default_factory=dict)
     store: Path | None = parameter(
-        None, "A sealed store. [default: the newest under data/]", "STORE", positional=True
+        None, "A sealed store. [default: the newest in data/]", "STORE", positional=True
     )
     recipe: str | None = recipe_option()
     stems: str | None = parameter(

@@ -80,7 +80,7 @@ def _budget_table(result: ProbeResult) -> Iterator[Table]:
 
 
 def _corruption_table(result: ProbeResult) -> Iterator[Table]:
-    header = ("test clips with", "test set", "metric", "score", "lost", "95 % interval", "p")
+    header = ("test clips with", "test set", "metric", "score", "drop", "95 % interval", "p")
     rows = [
         (
             corrupted.deformation,

@@ -55,7 +55,7 @@ class ProbeOptions:
         (), "Also test with white noise at these signal-to-noise ratios.", "DB,..."
     )
     gain: tuple[float, ...] = parameter(
-        (), "Also test amplified clips, clipped at 16 bits.", "DB,..."
+        (), "Also test clips at these gains, rounded and clipped to 16 bits.", "DB,..."
     )
     pitch: tuple[float, ...] = parameter((), "Also test pitch-shifted clips.", "SEMITONES,...")
     mp3: tuple[float, ...] = parameter((), "Also test clips encoded as MP3.", "KBPS,...")
