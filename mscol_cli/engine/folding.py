@@ -52,7 +52,11 @@ def fold_batch_norm(encoder: Encoder) -> Encoder:
         The copy, or `encoder` itself if nothing can be folded, or if the copy fails or differs.
     """
     shared = {id(tensor): tensor for tensor in (*encoder.parameters(), *encoder.buffers())}
-    faster: Encoder = copy.deepcopy(encoder, shared)
+    try:
+        faster: Encoder = copy.deepcopy(encoder, shared)
+    # An encoder may hold what cannot be copied, such as a lock or weights that are computed.
+    except Exception:
+        return encoder
     if not sum([_fold_parts(module) for module in [*faster.modules()]]):
         return encoder
     for module in [*faster.modules()]:

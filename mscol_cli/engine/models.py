@@ -14,6 +14,7 @@ from mscol_cli.contracts.augmented import Augmented
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Augmentation, Objective, ObjectiveContext
 from mscol_cli.engine import references
+from mscol_cli.engine.devices import random_state_kept
 from mscol_cli.engine.references import FOLDERS, LOGMEL, MINI, REFERENCES, UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import Part, Registry, describe_part, find_objective, find_part
@@ -41,6 +42,7 @@ class Model:
         hash: SHA-256 of the weights, for caches.
         step: Number of training steps.
         info: Content of run.json; only the encoder for an untrained model.
+        part: The installed encoder, which may have another version than the one in `info`.
         run: Run or checkpoint folder, for results; None for a model that is not the user's own.
         device: Device of the encoder.
         folder: Checkpoint folder; None for an untrained model.
@@ -52,16 +54,22 @@ class Model:
     hash: str
     step: int
     info: dict[str, Any]
+    part: Part
     run: Path | None
     device: torch.device
     folder: Path | None = None
     note: str = ""
 
     def describe(self) -> str:
-        """One line with checkpoint folder or name, step and the first digits of the hash."""
+        """One line with checkpoint folder or name, step, the first digits of the hash and, if they
+        differ, the installed and the recorded version of an encoder of another package."""
         name = self.name if self.run is None else self.folder
         chosen = f" ({self.note})" if self.note else ""
-        return f"model {name}{chosen}, step {self.step}, hash {self.hash[:12]}"
+        line = f"model {name}{chosen}, step {self.step}, hash {self.hash[:12]}"
+        entry, recorded = self.part.entry, self.info["encoder"].get("version")
+        if entry.is_bundled or recorded in (None, entry.version):
+            return line
+        return f"{line}; {entry.label} is installed, the model was trained with {recorded}"
 
 
 def build_encoder(part: Part, seed: int) -> Encoder:
@@ -106,6 +114,21 @@ def build_objective(parts: Sequence[Part], encoder: Encoder, seed: int) -> Objec
     return joined
 
 
+def copy_encoder(model: Model) -> Encoder:
+    """Build the encoder of a model again, with its weights, in eval mode on its device.
+
+    Unlike a deep copy, this works for encoders with locks, or weights that are computed.
+
+    Raises:
+        PluginError, PluginCallError: As for `build_encoder`.
+        UsageError: The weights do not fit.
+    """
+    with random_state_kept(model.device):
+        encoder = build_encoder(model.part, seed=0)
+    load_weights(encoder, model.encoder.state_dict(), model.name)
+    return encoder.eval().to(model.device)
+
+
 def recorded_encoder(info: Mapping[str, Any], registry: Registry, path: Path | str) -> Part:
     """The encoder recorded in a run.json, with its options.
 
@@ -115,10 +138,11 @@ def recorded_encoder(info: Mapping[str, Any], registry: Registry, path: Path | s
         path: The run or model, for messages.
 
     Raises:
-        UsageError: The plugin is not installed, or does not take the options.
+        UsageError: The plugin is not installed, or does not take the options. Another plugin with
+            an encoder of this name does not replace it.
     """
     recorded = info["encoder"]
-    registry.find_recorded("encoder", recorded, path)
+    registry = registry.as_recorded("encoder", [recorded], path)
     preset = {recorded["name"]: recorded["options"]}
     return find_part(registry, "encoder", recorded["name"], (), preset)
 
@@ -126,8 +150,7 @@ def recorded_encoder(info: Mapping[str, Any], registry: Registry, path: Path | s
 def recorded_objective(info: Mapping[str, Any], registry: Registry, path: Path | str) -> list[Part]:
     """The parts of the objective recorded in a run.json, with their options. As for encoders."""
     recorded = info["objective"]
-    for part in recorded["parts"]:
-        registry.find_recorded("objective", part, path)
+    registry = registry.as_recorded("objective", recorded["parts"], path)
     preset = {part["name"]: part["options"] for part in recorded["parts"]}
     return find_objective(registry, recorded["name"], (), preset)
 
@@ -188,7 +211,8 @@ def _load(
     checkpoint: checkpoints.Checkpoint, path: Path | str, registry: Registry, device: torch.device
 ) -> Model:
     """Load a checkpoint; `path` names it in messages."""
-    encoder = build_encoder(recorded_encoder(checkpoint.info, registry, path), seed=0)
+    part = recorded_encoder(checkpoint.info, registry, path)
+    encoder = build_encoder(part, seed=0)
     load_weights(encoder, checkpoints.read_weights(checkpoint.folder, ENCODER), checkpoint.folder)
     run = checkpoints.run_of(checkpoint.folder)
     return Model(
@@ -197,6 +221,7 @@ def _load(
         hash=checkpoints.weights_hash(checkpoint.folder),
         step=checkpoint.step,
         info=checkpoint.info,
+        part=part,
         run=run,
         device=device,
         folder=checkpoint.folder,
@@ -250,7 +275,7 @@ def untrained_model(part: Part, device: torch.device, seed: int = 0) -> Model:
     digest = untrained_hash(part, seed)
     info = {"encoder": describe_part(part)}
     name = f"{UNTRAINED}-{part.name}" if any(True for _ in encoder.parameters()) else part.name
-    return Model(encoder.eval().to(device), name, digest, 0, info, None, device)
+    return Model(encoder.eval().to(device), name, digest, 0, info, part, None, device)
 
 
 def untrained_hash(part: Part, seed: int = 0) -> str:
@@ -260,7 +285,9 @@ def untrained_hash(part: Part, seed: int = 0) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path) -> None:
+def load_weights(
+    module: torch.nn.Module, weights: dict[str, torch.Tensor], source: Path | str
+) -> None:
     """Load parameters and buffers into a module. Raises UsageError naming those that do not fit."""
     try:
         module.load_state_dict(weights)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
 
 from mscol_cli.engine.models import Model
+from mscol_cli.host import Part
 from mscol_cli.vectors import VectorHeader
-
-OWNER = "mscol"
 
 
 def vector_header(
@@ -35,7 +33,7 @@ def vector_header(
     return VectorHeader(
         model=model.name,
         model_hash=model.hash,
-        encoder=model.info["encoder"]["name"],
+        encoder=model.part.name,
         sample_rate=encoder.sample_rate,
         window=encoder.crop_samples,
         hop=encoder.window_hop if hop is None else hop,
@@ -45,12 +43,13 @@ def vector_header(
         precision=precision,
         source=source,
         corruption=corruption,
-        implementation=_implementation(model.info["encoder"]),
+        implementation=_implementation(model.part),
     )
 
 
-def _implementation(recorded: Mapping[str, Any]) -> str:
-    if recorded.get("owner", OWNER) == OWNER:
+def _implementation(encoder: Part) -> str:
+    """The installed code, not the recorded one: this computes the vectors."""
+    entry = encoder.entry
+    if entry.is_bundled:
         return ""
-    options = json.dumps(recorded.get("options", {}), sort_keys=True)
-    return f"{recorded['owner']} {recorded.get('version', '')} {options}"
+    return f"{entry.owner} {entry.version} {json.dumps(asdict(encoder.options), sort_keys=True)}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -44,6 +46,11 @@ class Entry:
     card: Card
     owner: str
     version: str
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether it belongs to mscol itself."""
+        return self.owner == hooks.PROJECT
 
     @property
     def label(self) -> str:
@@ -95,18 +102,41 @@ class Registry:
             raise PluginError(_clash(matches))
         return matches[0]
 
-    def find_recorded(self, kind: Kind, recorded: Mapping[str, Any], path: Path | str) -> Entry:
-        """The entry of a part that a run or model has recorded.
+    def as_recorded(
+        self, kind: Kind, parts: Iterable[Mapping[str, Any]], path: Path | str
+    ) -> Registry:
+        """The registry for a run or model, where the names of its parts mean the recorded ones.
+
+        Args:
+            kind: Kind of the parts.
+            parts: Name, owner and version of each part, from run.json.
+            path: The run or model, for messages.
 
         Raises:
-            UsageError: Its plugin is not installed; the message names it, and the run.
-            PluginError: Two plugins offer the name.
+            UsageError: The plugin of a part is not installed; the message names it, and the run.
+            PluginError: Two plugins offer a part, and its owner was not recorded.
         """
+        chosen = [self._find_recorded(kind, part, path) for part in parts]
+        names = {entry.card.name for entry in chosen}
+        others = [e for e in self.entries if e.kind != kind or e.card.name not in names]
+        return Registry([*others, *chosen], self.failures)
+
+    def _find_recorded(self, kind: Kind, part: Mapping[str, Any], path: Path | str) -> Entry:
+        name, owner = part["name"], part.get("owner")
+        entries = [entry for entry in self.of_kind(kind) if entry.card.name == name]
+        if entries and owner is not None:
+            matches = [entry for entry in entries if _same_package(entry.owner, str(owner))]
+            if not matches:
+                raise UsageError(
+                    f"{path} needs {kind} '{name}' of {owner} {part.get('version')}; installed is"
+                    f" that of {_owners(entries)}: install it."
+                )
+            return matches[0]
         try:
-            return self.find(kind, recorded["name"])
+            return self.find(kind, name)
         except UsageError as error:
-            owner = f"{recorded.get('owner')} {recorded.get('version')}"
-            raise UsageError(f"{path} needs the plugin {owner}, install it: {error}") from error
+            package = f"{owner} {part.get('version')}"
+            raise UsageError(f"{path} needs the plugin {package}, install it: {error}") from error
 
     def why_missing(self) -> list[str]:
         """Reasons why a part may be missing: the plugins that failed to load."""
@@ -144,6 +174,8 @@ def _load_one(point: EntryPoint, registry: Registry) -> None:
     try:
         with loading():
             cards = _cards(point)
+            known = [(entry.kind, entry.card) for entry in registry.entries if entry.owner == owner]
+            _check_unique([*known, *cards], owner)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # a plugin may raise anything, even SystemExit
@@ -167,6 +199,13 @@ def _cards(point: EntryPoint) -> list[tuple[Kind, Card]]:
         if hook.get_hookimpls()
         for card in _validate_cards(hook(), kind)
     ]
+
+
+def _check_unique(cards: Iterable[tuple[Kind, Card]], owner: str) -> None:
+    counts = Counter((kind, card.name) for kind, card in cards)
+    for (kind, name), count in counts.items():
+        if count > 1:
+            raise PluginError(f"{owner} offers {kind} '{name}' twice: rename one of them")
 
 
 def _hook(kind: Kind) -> str:
@@ -204,6 +243,19 @@ def _validate_cards(returned: list[Any], kind: Kind) -> list[Card]:
 
 
 def _clash(entries: Sequence[Entry]) -> str:
-    owners = " and ".join(f"{entry.owner} {entry.version}" for entry in entries)
     first = entries[0]
-    return f"{first.kind} '{first.card.name}' is offered by {owners}: uninstall one of them."
+    others = [entry for entry in entries if not entry.is_bundled]
+    advice = "uninstall one of them"
+    if len(others) < len(entries):
+        advice = f"uninstall {_owners(others)}, or ask its author to rename it"
+    return f"{first.kind} '{first.card.name}' is offered by {_owners(entries)}: {advice}."
+
+
+def _owners(entries: Iterable[Entry]) -> str:
+    return " and ".join(f"{entry.owner} {entry.version}" for entry in entries)
+
+
+def _same_package(first: str, second: str) -> bool:
+    """Whether two names are the same distribution: spellings differ, as in `My_Net` and `my-net`."""
+    plain = [re.sub(r"[-_.]+", "-", name).lower() for name in (first, second)]
+    return plain[0] == plain[1]

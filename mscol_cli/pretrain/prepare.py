@@ -278,11 +278,9 @@ def _fixed_differences(
 def _option_changes(
     request: PretrainRequest, folder: Path, info: Mapping[str, Any], recipe: Recipe
 ) -> list[Change]:
-    registry = load_registry()
     objective, encoder = info["objective"], info["encoder"]
-    for part in objective["parts"]:
-        registry.find_recorded("objective", part, folder)
-    registry.find_recorded("encoder", encoder, folder)
+    registry = load_registry().as_recorded("objective", objective["parts"], folder)
+    registry = registry.as_recorded("encoder", [encoder], folder)
     recorded = {part["name"]: part["options"] for part in objective["parts"]}
     preset = _override(recorded, recipe.preset("objectives"))
     assignments = request.objective_options

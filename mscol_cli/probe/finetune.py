@@ -22,7 +22,7 @@ from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.devices import exact_floats, random_state_kept
 from mscol_cli.engine.embedding import DECODERS, at_level, embed_files, random_crops
 from mscol_cli.engine.encoding import encode
-from mscol_cli.engine.models import Model
+from mscol_cli.engine.models import Model, copy_encoder
 from mscol_cli.probe.classifier import (
     ShallowClassifier,
     TrainedProbe,
@@ -115,7 +115,7 @@ class _Tuner:
     ) -> None:
         self.protocol = protocol
         self.embedded = embedded
-        self.encoder = copy.deepcopy(model.encoder)
+        self.encoder = copy_encoder(model)
         self.device = model.device
         if self.device.type == "cpu":
             globalise_batch_norm(self.encoder, self.device)

@@ -15,7 +15,7 @@ from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.engine.models import Model, load_model
 from mscol_cli.errors import MscolError, UsageError
-from mscol_cli.host import Registry, load_registry
+from mscol_cli.host import load_registry
 from mscol_cli.hub.client import require_token, upload
 from mscol_cli.hub.names import HubName, parse_name
 from mscol_cli.probe.result import ProbeResult, read
@@ -84,17 +84,16 @@ def run(request: PushRequest, progress: Progress) -> PushResult:
         require_token()
     else:
         refuse_occupied(request.output)
-    registry = load_registry()
-    model = load_model(request.model, registry, torch.device("cpu"))
+    model = load_model(request.model, load_registry(), torch.device("cpu"))
     progress.note(model.describe())
     probes = list(_probes(model, progress))
     if request.output is not None:
         with writing(request.output):
-            return _write(request, name, model, probes, registry, request.output)
+            return _write(request, name, model, probes, request.output)
     with temporary_folder(Path(tempfile.gettempdir()) / "push") as parent:
         parent.chmod(0o700)
         folder = parent / "model"
-        result = _write(request, name, model, probes, registry, folder)
+        result = _write(request, name, model, probes, folder)
         progress.note(f"uploading {format_bytes(result.bytes)} to {name}")
         message = f"Upload {model.name} with mscol"
         commit = upload(folder, name, request.private, message)
@@ -106,11 +105,10 @@ def _write(
     name: HubName,
     model: Model,
     probes: list[ProbeResult],
-    registry: Registry,
     folder: Path,
 ) -> PushResult:
     checkpoint = _checkpoint(model)
-    card = registry.find("encoder", checkpoint.info["encoder"]["name"]).card
+    card = model.part.entry.card
     content = CardContent(
         repository=name.repository,
         licence=request.licence or "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from weakref import ref
 
 import numpy as np
@@ -121,6 +122,12 @@ def test_parts_in_another_layout_have_the_same_vectors(part: nn.Module) -> None:
 
 def test_an_encoder_that_applies_its_parts_in_another_order_is_used_as_it_is() -> None:
     encoder = with_statistics(Blocks(swapped=True))
+    assert fold_batch_norm(encoder) is encoder
+
+
+def test_an_encoder_that_cannot_be_copied_is_used_as_it_is() -> None:
+    encoder = Blocks().eval()
+    encoder.lock = threading.Lock()  # type: ignore[assignment]
     assert fold_batch_norm(encoder) is encoder
 
 

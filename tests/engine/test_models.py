@@ -1,16 +1,16 @@
 """Model references: the bundled model, the default, and messages about what there is not."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from threading import Lock
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from mscol_cli.engine.models import load_model, resolve_model
+from mscol_cli.engine.models import Model, copy_encoder, load_model, resolve_model
 from mscol_cli.engine.references import MINI, REFERENCES
 from mscol_cli.engine.vector_header import vector_header
 from mscol_cli.errors import MissingDataError, UsageError
@@ -20,6 +20,7 @@ from mscol_cli.runs.published import publish, without_folders
 from mscol_cli.synthetic import Collection
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.messages import mentions
 
 CPU = torch.device("cpu")
 
@@ -191,17 +192,43 @@ def test_plugins_list_the_bundled_model(
     assert json.loads(capsys.readouterr().out)["models"][0]["name"] == "mini"
 
 
-def test_vectors_of_another_package_depend_on_its_version_and_options() -> None:
+@dataclass(frozen=True)
+class Layers:
+    layer: int = 6
+
+
+def installed(model: Model, owner: str, version: str, layer: int = 6) -> Model:
+    """The model, with an encoder that another package provides."""
+    entry = replace(model.part.entry, owner=owner, version=version)
+    return replace(model, part=replace(model.part, entry=entry, options=Layers(layer)))
+
+
+def test_vectors_depend_on_version_and_options_of_an_installed_package() -> None:
     mini = resolve_model("mini", None, load_registry(), CPU)
-
-    def key(**changes: Any) -> str:
-        encoder = {**mini.info["encoder"], **changes}
-        return vector_header(replace(mini, info={"encoder": encoder})).key
-
-    assert key(version="0.2") == key(options={}) == vector_header(mini).key
-    keys = {
-        key(owner="other", version=version, options={"layer": layer})
-        for version in ("1", "2")
-        for layer in (6, 12)
-    }
+    other = [(version, layer) for version in ("1", "2") for layer in (6, 12)]
+    keys = {vector_header(installed(mini, "other", *choice)).key for choice in other}
     assert len(keys) == 4
+    assert vector_header(installed(mini, "mscol", "0.2", 12)).key == vector_header(mini).key
+
+
+def test_a_model_names_the_installed_version_if_another_one_was_recorded() -> None:
+    mini = resolve_model("mini", None, load_registry(), CPU)
+    recorded = mini.info["encoder"]["version"]
+    described = installed(mini, "other", "9.9").describe()
+    assert mentions(described, f"'{mini.part.name}' (other 9.9)", f"trained with {recorded}")
+    for owner, version in (("other", recorded), ("mscol", "9.9")):
+        assert "trained with" not in installed(mini, owner, version).describe()
+
+
+def test_the_encoder_of_a_model_is_copied_even_if_it_holds_a_lock() -> None:
+    model = resolve_model("untrained", "sample_cnn", load_registry(), CPU)
+    model.encoder.lock = Lock()  # type: ignore[assignment]
+    with torch.no_grad():
+        next(model.encoder.parameters()).mul_(2)
+    state = torch.get_rng_state()
+    copied = copy_encoder(model)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not copied.training
+    weights, copies = model.encoder.state_dict(), copied.state_dict()
+    assert all(torch.equal(weights[name], copies[name]) for name in weights)
+    assert next(copied.parameters()) is not next(model.encoder.parameters())

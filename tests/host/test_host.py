@@ -10,7 +10,7 @@ import pytest
 
 from mscol_cli.api import NoOptions, ObjectiveCard, hookimpl, option
 from mscol_cli.errors import PluginError, UsageError
-from mscol_cli.host import Registry, load_registry
+from mscol_cli.host import Entry, Registry, load_registry
 from mscol_cli.host.options import make_options, split_assignment
 from mscol_cli.host.registry import load_plugins
 
@@ -69,6 +69,33 @@ def test_one_name_offered_twice_names_both(monkeypatch: pytest.MonkeyPatch) -> N
     registry = load_plugins(points)
     with pytest.raises(PluginError, match=r"one_p.* two_p"):
         registry.find("objective", "same")
+
+
+def test_a_recorded_part_is_that_of_the_recorded_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = load_plugins(
+        [plugin(monkeypatch, name, mscol_objectives=[card("same")]) for name in ("one_p", "two_p")]
+    )
+    recorded = {"name": "same", "owner": "Two-P", "version": "1"}
+    assert registry.as_recorded("objective", [recorded], "run").find("objective", "same").owner == (
+        "two_p"
+    )
+    recorded["owner"] = "gone"
+    message = "run needs objective 'same' of gone 1; installed is that of one_p .* and two_p "
+    with pytest.raises(UsageError, match=message):
+        registry.as_recorded("objective", [recorded], "run")
+
+
+def test_a_name_of_mscol_is_not_freed_by_uninstalling_mscol() -> None:
+    entries = [Entry("objective", card("same"), owner, "1") for owner in ("mscol", "theirs")]
+    (line,) = Registry(entries).clashes()
+    assert line.endswith(": uninstall theirs 1, or ask its author to rename it.")
+
+
+def test_a_package_offers_a_name_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = plugin(monkeypatch, "dup_p", mscol_objectives=[card("dup"), card("dup")])
+    registry = load_plugins([point])
+    assert registry.entries == []
+    assert "offers objective 'dup' twice" in registry.failures[0].reason
 
 
 @pytest.mark.parametrize(("typed", "near"), [("msaa", "msa"), ("cloa", "cola")])

@@ -383,6 +383,8 @@ def test_result_as_json(
         ({"version": 0}, "has layout mscol-run 0, this mscol reads mscol-run 1"),
         ({"encoder": {"name": "gone", "owner": "mscol-gone", "version": "3", "options": {}}},
          "mscol-gone 3"),
+        ({"encoder": {"name": "small", "owner": "mscol-gone", "version": "3", "options": {}}},
+         "needs encoder 'small' of mscol-gone 3; installed is that of mscol"),
     ],
 )  # fmt: skip
 def test_a_checkpoint_of_another_world_is_refused(
