@@ -57,6 +57,10 @@ class ObjectiveCard(Card):
     sources_option: str | None = None
 
 
+MODELS = ("mini", "untrained")
+"""References of models. No encoder may have such a name, as one without weights is a model, too."""
+
+
 @dataclass(frozen=True)
 class EncoderCard(Card):
     """A network that embeds audio: `build(options)` makes a freshly initialised `Encoder`.

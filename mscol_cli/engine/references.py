@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.contracts.cards import MODELS
 from mscol_cli.runs.layout import ENCODER, RUN, RUNS
 from mscol_cli.system.json_files import read_json
 
-MINI = "mini"
-"""Reference and name of the bundled model."""
+MINI, UNTRAINED = MODELS
+"""References of the bundled model, which is also its name, and of an encoder without training."""
 BUNDLED = Path(__file__).parent / MINI
 """Its checkpoint folder: `run.json`, `encoder.safetensors` and `CARD.md`."""
-UNTRAINED = "untrained"
 LOGMEL = "logmel"
 """Reference and name of the baseline: log-mel statistics, an encoder without weights."""
 FOLDERS = f"a run folder, the name of a run in {RUNS}/, a checkpoint folder"

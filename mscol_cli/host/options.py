@@ -8,6 +8,7 @@ from typing import Any
 
 from mscol_cli.contracts.options import Option, options_of
 from mscol_cli.errors import UsageError
+from mscol_cli.host.guard import describe_error
 from mscol_cli.host.names import unknown_name
 
 TEXTS = tuple[str, ...]
@@ -46,9 +47,14 @@ def make_options(options: type, values: Mapping[str, Any], owner: str) -> Any:
     """Build an options dataclass from values by name, typed by users or read from JSON.
 
     Raises:
-        UsageError: An unknown key, an unreadable value, or one out of its range.
+        UsageError: An unknown key, an unreadable value, one out of its range, or values that the
+            dataclass refuses.
     """
-    return options(**read_options(options_of(options), values, Wording.of(owner)))
+    read = read_options(options_of(options), values, Wording.of(owner))
+    try:
+        return options(**read)
+    except Exception as error:  # `__post_init__` is the plugin's
+        raise UsageError(f"options of {owner}: {describe_error(error)}") from error
 
 
 def override(options: Any, values: Mapping[str, Any], owner: str) -> Any:

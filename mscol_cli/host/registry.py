@@ -256,6 +256,6 @@ def _owners(entries: Iterable[Entry]) -> str:
 
 
 def _same_package(first: str, second: str) -> bool:
-    """Whether two names are the same distribution: spellings differ, as in `My_Net` and `my-net`."""
+    """Whether two names are those of one distribution, as `My_Net` and `my-net` are."""
     plain = [re.sub(r"[-_.]+", "-", name).lower() for name in (first, second)]
     return plain[0] == plain[1]

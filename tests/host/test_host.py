@@ -150,6 +150,23 @@ def test_a_bad_option_gets_one_line(text: str, message: str) -> None:
         parse_options(Options, [text], "x")
 
 
+@dataclass(frozen=True)
+class Range:
+    """Options that depend on each other."""
+
+    low: float = option(1.0, "lower end")
+    high: float = option(2.0, "upper end")
+
+    def __post_init__(self) -> None:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+
+
+def test_options_that_exclude_each_other_name_their_owner() -> None:
+    with pytest.raises(UsageError, match="options of x: ValueError: low must be below high"):
+        parse_options(Range, ["low=3"], "x")
+
+
 def test_a_plugin_without_options_takes_none() -> None:
     with pytest.raises(UsageError, match="Known: none"):
         parse_options(NoOptions, ["a=1"], "x")

@@ -100,6 +100,40 @@ def test_what_plugins_do_when_imported_leaves_json_alone(site: Path, command: st
                 ("int = option(0, 'some', minimum=1)", "must be at least 1, not 0"),
             )
         ),
+        *(
+            (
+                f"{CARD}@dataclass\nclass Wrong:\n    size: {declared}\n"
+                "@hookimpl\ndef mscol_tasks(): return cards(options=Wrong)",
+                problem,
+            )
+            for declared, problem in (
+                (
+                    "int = option(2, 'some', choices=(1, 2))",
+                    "option size of card 'fine' has the choices (1, 2), and only a text",
+                ),
+                (
+                    "str = option('a', 'some', choices='abc')",
+                    "option size of card 'fine' has the choices 'abc'",
+                ),
+                (
+                    "tuple[str, ...] = option((), 'some', minimum=1)",
+                    "option size of card 'fine' has the bounds [1], and only a number",
+                ),
+                ("'Path' = option(2, 'some')", "options of card 'fine' have an error: NameError"),
+                (
+                    "int = option(2, 'some')\n    def __post_init__(self): raise ValueError('no')",
+                    "options of card 'fine': ValueError: no",
+                ),
+            )
+        ),
+        *(
+            (
+                "from mscol_cli.api import EncoderCard, hookimpl\n@hookimpl\ndef mscol_encoders():"
+                f"\n    return [EncoderCard('{name}', 'y', 'mine:X')]",
+                f"an encoder is named '{name}'",
+            )
+            for name in ("mini", "untrained", "hf:x")
+        ),
         (FINE.replace('"a task"', "None"), "summary of card 'fine' is None, not a text"),
     ],
 )

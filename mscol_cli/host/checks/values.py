@@ -38,8 +38,11 @@ def is_whole(value: object, minimum: int = 0) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
+NAME_RULE = "a name must not begin or end with spaces, or contain any of / \\ , = +"
+
+
 def is_name(value: object) -> bool:
-    """Whether a value can be part of file names and option values."""
+    """Whether a value can be part of file names and option values: `NAME_RULE` for messages."""
     return (
         isinstance(value, str)
         and value.isprintable()
