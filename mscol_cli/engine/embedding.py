@@ -210,8 +210,9 @@ def embed_clip(encoder: Encoder, waveform: NDArray[np.float32]) -> ClipEmbedding
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Device of a module's weights or, without weights, of its buffers."""
-    return next(chain(module.parameters(), module.buffers())).device
+    """Device of a module's weights or, without weights, of its buffers; without both the CPU."""
+    tensor = next(chain(module.parameters(), module.buffers()), None)
+    return torch.device("cpu") if tensor is None else tensor.device
 
 
 def at_level(waveform: NDArray[np.float32], level: Level) -> NDArray[np.float32]:

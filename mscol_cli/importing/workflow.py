@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.models import build_encoder, build_objective, load_weights
+from mscol_cli.engine.models import build_encoder, build_objective
 from mscol_cli.errors import BadInputError, MissingDataError, MscolError, UsageError
 from mscol_cli.host import (
     Entry,
@@ -26,6 +26,8 @@ from mscol_cli.host import (
 )
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.importer import claims_checkpoint, read_checkpoint
+from mscol_cli.host.guard import label_of, plugin_call
+from mscol_cli.host.options import make_options
 from mscol_cli.importing.request import ImportRequest
 from mscol_cli.pretrain.settings import describe_objective, describe_software
 from mscol_cli.runs.checkpoint import refuse_occupied, save_model
@@ -76,7 +78,8 @@ def run(request: ImportRequest, progress: Progress) -> ImportResult:
     )
     progress.begin(f"importing {request.checkpoint}", None, "files")
     model = read_checkpoint(_importer(importer), request.checkpoint)
-    parts, weights = _build(model, registry, request.checkpoint)
+    where = f"{importer.entry.label}: {request.checkpoint}"
+    parts, weights = _build(model, registry, where)
     info = {**describe_software(), **parts, "imported": _provenance(model, importer)}
     with writing(request.output):
         save_model(request.output, model.step, info, weights)
@@ -113,7 +116,8 @@ def _choose(request: ImportRequest, registry: Registry, progress: Progress) -> s
 def _claims(entry: Entry, path: Path, progress: Progress) -> bool:
     """Whether an importer recognises a path; an importer that fails is skipped with a warning."""
     try:
-        return claims_checkpoint(_importer(Part(entry, entry.card.options())), path)
+        options = make_options(entry.card.options, {}, entry.label)
+        return claims_checkpoint(_importer(Part(entry, options)), path)
     except MscolError as error:
         progress.warn(str(error))
         return False
@@ -125,7 +129,7 @@ def _importer(part: Part) -> Importer:
 
 
 def _build(
-    model: ImportedModel, registry: Registry, source: Path
+    model: ImportedModel, registry: Registry, where: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
     """Build encoder and objective and load their weights strictly.
 
@@ -137,8 +141,14 @@ def _build(
     name, preset = model.objective.name, _preset(model.objective)
     objective_parts = find_objective(registry, name, (), preset)
     objective = build_objective(objective_parts, encoder, seed=0)
-    _fill(encoder, model.encoder, source)
-    _fill(objective, model.objective, source)
+    built = (encoder, model.encoder), (objective, model.objective)
+    for _, part in built:
+        _check_finite(part, where)
+    problems = [problem for pair in built for problem in _fill(*pair)]
+    if problems:
+        raise BadInputError(
+            f"{where}: these weights do not fit the network: {'; '.join(problems)}."
+        )
     return (
         {
             "objective": describe_objective(objective_parts),
@@ -152,14 +162,29 @@ def _preset(part: ImportedPart) -> dict[str, Mapping[str, Any]]:
     return {part.name: part.options}
 
 
-def _fill(module: torch.nn.Module, part: ImportedPart, source: Path) -> None:
+def _check_finite(part: ImportedPart, where: str) -> None:
     names = [name for name, tensor in part.weights.items() if not tensor.isfinite().all()]
     if names:
         raise BadInputError(
-            f"{source} has NaN or infinite values in {', '.join(names)} of {part.name}: use an"
+            f"{where} has NaN or infinite values in {', '.join(names)} of {part.name}: use an"
             " earlier checkpoint."
         )
-    load_weights(module, dict(part.weights), source)
+
+
+def _fill(module: torch.nn.Module, part: ImportedPart) -> Iterator[str]:
+    """Load the weights that fit; yield the others, and those that are missing, with the problem."""
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in part.weights.items()}
+    wrong = {name for name in expected.keys() & shapes if expected[name] != shapes[name]}
+    fitting = {name: tensor for name, tensor in part.weights.items() if name not in wrong}
+    with plugin_call(label_of(module), "load_state_dict"):
+        loaded = module.load_state_dict(fitting, strict=False)
+    for name in sorted(wrong):
+        yield f"{name} of {part.name} has shape {shapes[name]}, not {expected[name]}"
+    for name in sorted({*loaded.missing_keys} - wrong):
+        yield f"{name} of {part.name} is missing"
+    for name in sorted(loaded.unexpected_keys):
+        yield f"{name} of {part.name} is unknown"
 
 
 def _provenance(model: ImportedModel, importer: Part) -> dict[str, Any]:

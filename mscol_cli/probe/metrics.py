@@ -8,17 +8,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mscol_cli.contracts.task import ProbeProtocol
 from mscol_cli.errors import UsageError
 from mscol_cli.probe.rank_metrics import median_rank, recall_at, weighted_median_rank
 from mscol_cli.probe.ranking import Ranking, sum_rows
 from mscol_cli.probe.windows import BoolArray, FloatArray, Weights
-
-if TYPE_CHECKING:
-    from mscol_cli.contracts.task import ProbeProtocol
 
 ClassMetric = Callable[[FloatArray, BoolArray], FloatArray]
 
@@ -245,13 +242,14 @@ def check_metrics(protocol: ProbeProtocol, label: str, retrieval: bool = False) 
         if (metric.retrieval if retrieval else metric.suits(protocol.multilabel))
     ]
     reported = [metric.name for metric in suitable if metric.is_reported]
-    for name, allowed in (
-        (protocol.select, [metric.name for metric in suitable]),
-        *((name, reported) for name in protocol.metrics),
+    default = ", its default" if protocol.select == ProbeProtocol.select else ""
+    for name, use, allowed in (
+        (protocol.select, f" for select{default}", [metric.name for metric in suitable]),
+        *((name, "", reported) for name in protocol.metrics),
     ):
         if name not in allowed:
             raise UsageError(
-                f"{label}: requests metric '{name}': choose from {', '.join(allowed)}."
+                f"{label}: requests metric '{name}'{use}: choose from {', '.join(allowed)}."
             )
 
 

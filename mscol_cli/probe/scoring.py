@@ -47,6 +47,11 @@ def check_splits(
     if METRICS[protocol.select].macro:
         _check_classes("valid", embedded.clips["valid"].targets, where)
     for name, rows in test_sets.items():
+        if not rows.any():
+            raise MissingDataError(
+                f"the test set '{name}' of {where} has no usable clip: add clips, or remove it from"
+                " test_sets of the task."
+            )
         _check_classes(name, embedded.clips["test"].targets[rows], where)
 
 

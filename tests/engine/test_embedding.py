@@ -17,6 +17,7 @@ from mscol_cli.engine.embedding import (
     Clip,
     ClipEmbedding,
     Cut,
+    device_of,
     embed_clip,
     embed_clips,
     embed_files,
@@ -295,3 +296,7 @@ def test_noise_keeps_stochastic_depth_on_and_batch_statistics_off() -> None:
     assert not np.array_equal(embed(True).windows, embed(True).windows)
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     assert encoder.training
+
+
+def test_a_module_without_weights_and_buffers_is_on_the_cpu() -> None:
+    assert device_of(torch.nn.Identity()) == CPU

@@ -54,6 +54,13 @@ def shifted(**changes: object) -> str:
     )
 
 
+def read(sources: str, left_out: str, weights: str, encoder: str = "'small'") -> str:
+    return (
+        f"Reader.read = lambda s, p: ImportedModel(ImportedPart({encoder}, {{}}, {weights}),"
+        f" ImportedPart('cola', {{}}, {{}}), 0, {sources}, 0, {left_out})"
+    )
+
+
 @pytest.fixture
 def refused(
     mscol: Command,
@@ -270,6 +277,7 @@ Halves.batch_samples = 10**9
         ("Clips.labels = (2,)", 2, "clip '0' has labels (2,)"),
         ("Clips.labels = (0.0,)", 2, "clip '0' has labels (0.0,)"),
         ("Clips.labels = (0, 1)", 2, "clip '0' has labels (0, 1)"),
+        ("Clips.labels = [0]", 2, "labels [0], not a tuple of exactly one int from 0 to 1, such"),
         ("Clips.classes = ('a', 'a')", 2, "classes"),
         ("Clips.test_sets = {'hard': frozenset('9')}", 2, "test set 'hard'"),
         ("str = lambda row: 'same'", 2, "'same'"),
@@ -277,6 +285,11 @@ Halves.batch_samples = 10**9
         ("Clips.load = lambda s, f: 1 / 0", 1, "music: ZeroDivisionError"),
         ("def load(s, f): raise MemoryError\nClips.load = load", 1, "music: MemoryError"),
         ("Clips.protocol = ProbeProtocol(metrics=('f2',))", 2, "requests metric 'f2': choose"),
+        (
+            "Clips.protocol = ProbeProtocol(multilabel=True, metrics=('roc_auc',))",
+            2,
+            "requests metric 'accuracy' for select, its default: choose",
+        ),
         ("Clips.protocol = None", 2, "protocol is NoneType"),
         ("Clips.protocol = ProbeProtocol(metrics=())", 2, "metrics"),
         ("Clips.protocol = ProbeProtocol(hidden=-1)", 2, "its protocol: hidden must be at least 0"),
@@ -309,6 +322,7 @@ def test_a_task_is_checked_before_it_is_probed(
         ({"test_sets": None}, "test_sets are NoneType, not sets by name"),
         ({"test_sets": {"hard": "a"}}, "test set 'hard' is str, not a set by name"),
         ({"test_sets": {3: frozenset()}}, "test set 3 is frozenset, not a set by name"),
+        ({"test_sets": {"a\n": frozenset()}}, "a test set is named 'a\\n'"),
     ],
 )
 def test_every_field_of_the_data_of_a_task_is_checked(fields: dict[str, Any], message: str) -> None:
@@ -330,6 +344,14 @@ def test_a_choice_of_stem_retrieval_that_there_is_not_is_refused(name: str) -> N
         ("Reader.read = lambda s, p: None", 2, "read returned NoneType"),
         ("Reader.read = lambda s, p: 1 / 0", 1, "x.foreign: ZeroDivisionError"),
         ("ImportedPart = lambda *_: 'small'", 2, "encoder is 'small'"),
+        (read("Path('x')", "{}", "{}"), 2, "sources are PosixPath('x'), not a list of files"),
+        (read("[p]", "3", "{}"), 2, "left_out is 3, not counts by kind"),
+        (read("[p]", "{}", "torch.zeros(1)"), 2, "weights of its encoder are not tensors by name"),
+        (
+            read("[p]", "{}", "{'linear.bias': torch.zeros(1)}", "'net'"),
+            1,
+            "linear.bias of net has",
+        ),
     ],
 )
 def test_an_importer_is_checked_before_a_model_is_written(

@@ -427,8 +427,15 @@ def test_two_importers_of_one_file_are_told_apart_by_format(
 def test_weights_that_do_not_fit_the_named_encoder_are_refused(
     mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert mscol("import", "a", "-o", "msa", "--format", "stranger") == 2
-    assert "do not fit: " in capsys.readouterr().err
+    assert mscol("import", "a", "-o", "msa", "--format", "stranger") == 1
+    line = capsys.readouterr().err
+    assert line.startswith("error: importer 'stranger' (their-plugin 1.0): a: ")
+    part = find_part(load_registry(), "encoder", "small")
+    parameters = build_encoder(part, 0).named_parameters()
+    missing = [f"{name} of small is missing" for name, _ in parameters]
+    assert mentions(
+        line, "do not fit", "weights of small is unknown", *missing, "of msa is missing"
+    )
     assert not (tmp_path / "msa").exists()
 
 

@@ -15,19 +15,22 @@ import torch
 
 from mscol_cli.cache.folder import vectors_folder
 from mscol_cli.contracts.progress import Silent
+from mscol_cli.contracts.task import ProbeProtocol, TaskData
 from mscol_cli.engine.models import resolve_model
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.probe.bootstrap import resample
-from mscol_cli.probe.clips import SPLITS, RandomCrops, embed_task
+from mscol_cli.probe.clips import SPLITS, EmbeddedTask, RandomCrops, embed_task
 from mscol_cli.probe.notes import result_notes
 from mscol_cli.probe.request import ProbeRequest
 from mscol_cli.probe.result import ProbeResult, Score
 from mscol_cli.probe.scores import read_scores
+from mscol_cli.probe.scoring import check_splits
 from mscol_cli.probe.settings import load_data, resolve_settings
 from mscol_cli.probe.workflow import run
 from mscol_cli.synthetic import Collection
 from tests.helpers.audio import tones, write_audio, write_short
+from tests.helpers.probing import gaussian_clips, one_hot
 
 CLASSES = ("hiss", "hum", "silence")
 REGISTRY = load_registry()
@@ -242,6 +245,16 @@ def test_a_split_without_usable_clips_is_an_error(elsewhere: Path) -> None:
     with pytest.raises(MissingDataError, match="valid split of 'folder'") as caught:
         probe()
     assert caught.value.exit_code == 4
+
+
+def test_a_test_set_without_clips_is_an_error() -> None:
+    clips = gaussian_clips(one_hot([0, 1], 2), seed=0)
+    embedded = EmbeddedTask({}, {"test": clips}, [])
+    sets = {"easy": np.ones(2, dtype=bool), "none": np.zeros(2, dtype=bool)}
+    with pytest.raises(
+        MissingDataError, match="the test set 'none' of 'folder' has no usable clip"
+    ):
+        check_splits(embedded, ProbeProtocol(), "'folder'", TaskData(("a", "b"), ()), sets)
 
 
 def test_a_test_split_of_one_class_is_an_error(elsewhere: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
@@ -47,13 +47,13 @@ def validate_model(model: object, label: str) -> None:
             raise breach(
                 label, f"{name} is {getattr(model, name)!r}, not a whole number of at least 0"
             )
+    if not isinstance(model.sources, Sequence):
+        raise breach(label, f"sources are {model.sources!r}, not a list of files")
     for path in model.sources:
         if not isinstance(path, Path) or not path.is_file():
             raise breach(label, f"sources contains {str(path)!r}, which is not a file")
-    left_out = model.left_out
-    counts = left_out.values() if isinstance(left_out, Mapping) else [left_out]
-    if not all(is_whole(count) for count in counts):
-        raise breach(label, f"left_out is {left_out!r}, not counts by kind")
+    if not _has_names(model.left_out, is_whole):
+        raise breach(label, f"left_out is {model.left_out!r}, not counts by kind")
 
 
 def _check_part(part: object, name: str, label: str) -> None:
@@ -61,8 +61,13 @@ def _check_part(part: object, name: str, label: str) -> None:
 
     if not isinstance(part, ImportedPart) or not isinstance(part.name, str):
         raise breach(label, f"{name} is {part!r}, not an ImportedPart with a name")
-    if not isinstance(part.options, Mapping):
+    if not _has_names(part.options):
         raise breach(label, f"options of its {name} are {part.options!r}, not values by name")
-    weights = part.weights.values() if isinstance(part.weights, Mapping) else [part.weights]
-    if not all(isinstance(weight, Tensor) for weight in weights):
+    if not _has_names(part.weights, lambda weight: isinstance(weight, Tensor)):
         raise breach(label, f"weights of its {name} are not tensors by name")
+
+
+def _has_names(values: object, is_valid: Callable[[object], bool] = lambda _: True) -> bool:
+    return isinstance(values, Mapping) and all(
+        isinstance(name, str) and is_valid(value) for name, value in values.items()
+    )

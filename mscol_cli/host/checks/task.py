@@ -19,7 +19,7 @@ from mscol_cli.contracts.task import (
     TaskItem,
 )
 from mscol_cli.errors import UsageError
-from mscol_cli.host.checks.values import attribute, breach, is_whole
+from mscol_cli.host.checks.values import NAME_RULE, attribute, breach, is_name, is_whole
 from mscol_cli.host.guard import guarded, label_of
 from mscol_cli.host.options import Wording, read_options
 
@@ -125,8 +125,11 @@ def _problem(item: object, classes: int, multilabel: bool) -> str | None:
     labels = item.labels
     single = isinstance(labels, tuple) and (multilabel or len(labels) == 1)
     if not single or not all(is_whole(label) and label < classes for label in labels):
-        expected = "any" if multilabel else "exactly one"
-        return f"clip '{item.id}' has labels {labels!r}, not {expected} of 0 to {classes - 1}"
+        expected = "of ints" if multilabel else "of exactly one int"
+        return (
+            f"clip '{item.id}' has labels {labels!r}, not a tuple {expected} from 0 to"
+            f" {classes - 1}, such as (0,)"
+        )
     groups = item.groups.items() if isinstance(item.groups, Mapping) else [(None, item.groups)]
     if not all(isinstance(kind, str) and kind and isinstance(name, str) for kind, name in groups):
         return f"clip '{item.id}' has groups {item.groups!r}, not names by kind"
@@ -140,6 +143,8 @@ def _check_test_sets(data: TaskData, label: str) -> None:
     for name, members in data.test_sets.items():
         if not isinstance(name, str) or not isinstance(members, Set):
             raise breach(label, f"test set {name!r} is {type(members).__name__}, not a set by name")
+        if not is_name(name):
+            raise breach(label, f"a test set is named {name!r}: {NAME_RULE}")
         if not members <= tested:
             unknown = next(member for member in members if member not in tested)
             raise breach(label, f"test set '{name}' has '{unknown}', which is not a test clip")
