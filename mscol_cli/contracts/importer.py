@@ -51,6 +51,10 @@ class ImportedModel:
 class Importer(ABC):
     """Base class of importers."""
 
+    def __init__(self, options: object = None) -> None:
+        """Take what `build` is called with. A part that uses its options overrides this."""
+        super().__init__()
+
     @abstractmethod
     def claims(self, path: Path) -> bool:
         """Whether a file or folder is of this importer's format.

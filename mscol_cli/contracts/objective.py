@@ -63,7 +63,16 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
-        """Choose the crops of one update, and draw all random parameters as row labels."""
+        """Choose the crops of one update, and draw all random parameters as row labels.
+
+        Args:
+            index: Tracks, sources and segments of the store.
+            rng: Generator that depends on seed and step only.
+            batch_size: Rows of each view.
+
+        Returns:
+            The crops of each view, and the labels, `batch_size` rows of each.
+        """
 
     def augment_waveforms(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
@@ -73,13 +82,25 @@ class Objective(nn.Module, ABC):
         Args:
             views: By view name, (batch, samples) float32 at the encoder's sample rate and level.
             labels: The plan's labels as tensors, rows aligned with the views.
+
+        Returns:
+            By view name, (batch, samples) float32 for the front end. By default, `views`.
         """
         return views
 
     def augment_features(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
-        """Change features after the front end, such as (batch, frames, mel bands) log-mel."""
+        """Change features after the front end.
+
+        Args:
+            views: By view name, the output of `Encoder.frontend`, float32, such as (batch, frames,
+                mel bands) log-mel.
+            labels: The plan's labels as tensors, rows aligned with the views.
+
+        Returns:
+            By view name, float32 features for `Encoder.forward`. By default, `views`.
+        """
         return views
 
     def project(self, embeddings: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -170,5 +191,5 @@ class Augmentation(nn.Module):
     def augment_features(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
-        """Change features after the front end, such as (batch, frames, mel bands) log-mel."""
+        """Change features after the front end; see `Objective.augment_features`."""
         return views

@@ -96,7 +96,8 @@ class CropPlan:
 
     Attributes:
         views: Crops by view name, such as `anchor` and `positive`; all of one batch size.
-        labels: Arrays by name whose first axis is the batch: `silent`, mask positions, ...
+        labels: Arrays of booleans, integers or floats by name, whose first axis is the batch:
+            `silent`, mask positions, ...
     """
 
     views: Mapping[str, Crops]

@@ -105,6 +105,10 @@ class Separator(ABC):
     chunking: Chunking | None = None
     batch_samples: int = 0
 
+    def __init__(self, options: object = None, context: SeparatorContext | None = None) -> None:
+        """Take what `build` is called with. A part that uses its options overrides this."""
+        super().__init__()
+
     def tracks(self, files: Sequence[InputFile]) -> list[TrackInput]:
         """Group files into tracks by their paths; by default, every file is the mix of a track.
 

@@ -125,6 +125,10 @@ class Task(ABC):
 
     protocol: ProbeProtocol = ProbeProtocol()
 
+    def __init__(self, options: object = None) -> None:
+        """Take what `build` is called with. A part that uses its options overrides this."""
+        super().__init__()
+
     @abstractmethod
     def load(self, folder: Path) -> TaskData:
         """Read the data set's own metadata under `folder`.

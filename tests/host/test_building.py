@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mscol_cli.api import Importer, NoOptions, Separator, SeparatorContext, Task
+from mscol_cli.host import Entry, Part
+from mscol_cli.host.building import build_part
+from mscol_cli.host.registry import KINDS, Kind
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.plugins import WHOLE, install_plugin
@@ -74,6 +78,23 @@ def test_a_class_that_a_card_names_is_called_with_options_and_context(
 ) -> None:
     install("parts:Halves", PARTS, tmp_path, monkeypatch)
     assert mscol("separate", music, "--separator", "halves", "--device", "cpu") == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "context"),
+    [
+        ("separator", Separator, SeparatorContext()),
+        ("task", Task, None),
+        ("importer", Importer, None),
+    ],
+)
+def test_a_part_without_options_needs_no_constructor(
+    kind: Kind, base: type, context: object
+) -> None:
+    methods = dict.fromkeys(base.__abstractmethods__, lambda *_: None)  # type: ignore[attr-defined]
+    card = KINDS[kind]("plain", "a part", type("Plain", (base,), methods))
+    part = Part(Entry(kind, card, "mine", "1"), NoOptions())
+    build_part(part, base, *([context] if context else []))
 
 
 def test_a_function_on_a_card_still_builds(
