@@ -33,7 +33,7 @@ from mscol_cli.system.files import (
     write_text,
 )
 from mscol_cli.system.locks import Lock
-from mscol_cli.system.temporary import remove_leftovers
+from mscol_cli.system.temporary import remove_leftovers, temporary_path
 from mscol_cli.system.units import counted
 
 _LOCK = ".lock"
@@ -58,13 +58,28 @@ def store_lock(store: Path) -> Iterator[Lock]:
     """Lock plan and header; waits for other processes. Raises MscolError without file locks."""
     store.mkdir(parents=True, exist_ok=True)
     with Lock(store / _LOCK, marked=True) as lock:
-        if not is_planned(store):  # units of a run that was killed during cleanup
+        if not _has_plan(store):  # units of a run that was killed during cleanup
             shutil.rmtree(store / WORK, ignore_errors=True)
         try:
             yield lock
         finally:
             if not is_planned(store):
                 _clean(store)
+
+
+def _has_plan(store: Path) -> bool:
+    """Whether a store has a plan. The caller holds its lock.
+
+    A client of NFS remembers for up to a minute that a file did not exist, also after another host
+    has written it. Own changes of the folder make the client ask the server again.
+    """
+    if is_planned(store):
+        return True
+    (store / WORK).mkdir(exist_ok=True)
+    probe = temporary_path(store / PLAN)
+    probe.touch()
+    probe.unlink()
+    return is_planned(store)
 
 
 def is_clean(store: Path) -> bool:

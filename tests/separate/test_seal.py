@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from mscol_cli.contracts.progress import Silent
 from mscol_cli.separate.worker import Worker
 from mscol_cli.store import SeparatorIdentity
 from mscol_cli.store.joining import join, store_lock
-from mscol_cli.store.plan import Plan, PlannedTrack
+from mscol_cli.store.plan import Plan, PlannedTrack, is_planned
 from mscol_cli.system.locks import Lock
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
@@ -44,6 +45,23 @@ def test_a_worker_that_comes_while_the_units_are_removed_ends_well(tmp_path: Pat
     worker.fill(plan, 0, 2)
     assert not worker.seal()
     assert worker.failures == []
+
+
+def test_a_plan_that_the_file_system_shows_late_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "a.store"
+    Plan(0, 0).write(store)
+    os.utime(store / "work", (0, 0))
+
+    def is_shown(path: Path) -> bool:
+        """As NFS does: not until this client itself has changed the folder."""
+        return is_planned(path) and (path / "work").stat().st_mtime > 0
+
+    monkeypatch.setattr("mscol_cli.store.joining.is_planned", is_shown)
+    with store_lock(store):
+        assert Plan.read(store) == Plan(0, 0)
+    assert Plan.read(store) == Plan(0, 0)
 
 
 def test_a_store_that_is_sealed_while_another_command_waits_keeps_its_checksums(
