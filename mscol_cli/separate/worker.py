@@ -214,10 +214,12 @@ class Worker:
             plan = Plan.read(self.store)
             if plan is None:
                 return None, False
-            if not all(unit.is_done(self.store) for unit in plan.units):
+            done = plan.done(self.store)
+            if len(done) < len(plan.units):
                 return plan, False
             lock.require_held()
-            failures = {failed.input: failed.reason for failed in failures_so_far(self.store, plan)}
+            records = failures_so_far(self.store, plan, done)
+            failures = {failed.input: failed.reason for failed in records}
             self.sealed_failures = [*failures.items()]
             join(self.store, plan)
             return None, True

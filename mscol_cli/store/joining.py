@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from mscol_cli.store.records import (
 )
 from mscol_cli.system.files import (
     file_hash,
+    revision,
     sync,
     whole_lines,
     write_atomically,
@@ -96,12 +97,26 @@ def records_so_far(store: Path, plan: Plan | None) -> Records:
     return records
 
 
-def failures_so_far(store: Path, plan: Plan | None) -> list[FailureRecord]:
-    """Inputs that could not be used: those of finished units, or without a plan of the store."""
+def failures_so_far(
+    store: Path, plan: Plan | None, done: Collection[int] | None = None
+) -> list[FailureRecord]:
+    """Inputs that could not be used: those of finished units, or without a plan of the store.
+
+    Args:
+        store: Folder of the store.
+        plan: Its plan; None without.
+        done: Numbers of the finished units; None if unknown.
+    """
     if plan is None:
         return list(read_failures(store / FAILURES))
-    done = [unit for unit in plan.units if unit.is_done(store)]
-    return [failure for unit in done for failure in read_failures(unit.folder(store) / FAILURES)]
+    done = plan.done(store) if done is None else done
+    folders = [unit.folder(store) for unit in plan.units if unit.number in done]
+    return [failure for folder in folders for failure in read_failures(folder / FAILURES)]
+
+
+def revisions(store: Path) -> tuple[object, ...]:
+    """Revisions of plan and header, which differ after a process has planned or sealed."""
+    return revision(store / PLAN), revision(store / HEADER)
 
 
 def join(store: Path, plan: Plan) -> StoreHeader | None:

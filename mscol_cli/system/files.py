@@ -193,6 +193,17 @@ def exists(path: Path) -> bool:
     return True
 
 
+def revision(path: Path) -> tuple[int, int, int] | None:
+    """Inode, size and modification time of a file that is replaced as a whole; None without it."""
+    try:
+        # Opened, since a network file system asks its server only then.
+        with retry_stale(lambda: path.open("rb")) as file:
+            status = os.fstat(file.fileno())
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def whole_lines(path: Path) -> int:
     """Number of bytes up to the last line end; 0 without the file."""
     try:
