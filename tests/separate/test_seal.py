@@ -146,6 +146,28 @@ def test_inputs_are_not_compared_again_under_the_lock(
     assert not compared
 
 
+def test_a_worker_that_waits_looks_less_and_less_often(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "a.store"
+    plan = Plan(0, 0).extended([PlannedTrack("0", {"mixture": str(music / "0.wav")})], 0)
+    plan.write(store)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 8:  # the other worker seals
+            (store / "work" / "plan.json").unlink()
+
+    monkeypatch.setattr("mscol_cli.separate.worker.time.sleep", pause)
+    monkeypatch.setattr(Plan, "read", _refuse)  # of 100,000 tracks it takes seconds
+    worker = Worker(store, NoSeparator(), SeparatorIdentity("none"), None, Silent())  # type: ignore[arg-type]
+    with Lock(plan.units[0].lock(store)):
+        worker.fill(plan, 0, 2)
+    assert (pauses[0], pauses[-1]) == (0.5, 10.0)
+    assert pauses == sorted(pauses)
+
+
 def test_a_store_that_lacks_a_planned_track_is_not_sealed(
     mscol: Command, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
