@@ -102,6 +102,13 @@ def has_only_retries(store: Path, pending: PendingTracks) -> bool:
     return all(_tried(track, failed) for track in pending.tracks)
 
 
+def adds_tracks(store: Path, pending: PendingTracks) -> bool:
+    """Whether the store lacks pending tracks, other than those that failed in it."""
+    failed = {failure.input: failure for failure in failures_so_far(store, None)}
+    missing = [track for track in pending.tracks if track.id not in pending.stored]
+    return any(track.problem is None and not _tried(track, failed) for track in missing)
+
+
 class _Contents(NamedTuple):
     """What a store and its unfinished units hold.
 

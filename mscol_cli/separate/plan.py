@@ -12,7 +12,7 @@ from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
 from mscol_cli.separate.copies import Copies
-from mscol_cli.separate.pending import PendingTracks, compare_again, regular_files
+from mscol_cli.separate.pending import PendingTracks, adds_tracks, compare_again, regular_files
 from mscol_cli.store import FileStamp, SeparatorIdentity
 from mscol_cli.store.arrays import open_levels
 from mscol_cli.store.header import LEVELS, TRACKS, StoreHeader
@@ -50,8 +50,8 @@ def make_plan(
         separator: The separator to run.
         identity: Its identity.
         copies: Listening copies to write; None without.
-        progress: Receives notes about removed and renamed inputs, for which files are hashed; None
-            for neither.
+        progress: Receives notes about new, removed and renamed inputs, for which files are hashed;
+            None for neither.
         pending: Result of `find_pending`.
         is_late: Whether these tracks are left to other processes.
 
@@ -61,6 +61,8 @@ def make_plan(
     """
     sources = (MIXTURE, *separator.sources)
     header = find_header(store, sources, identity)  # refuses other settings
+    if progress is not None and header.sealed and adds_tracks(store, pending):
+        progress.note(f"{store} gets new tracks: unfinished runs on it can no longer be resumed")
     if progress is not None and store.exists():
         _note_changes(Stored(records_so_far(store, pending.plan)), tracks, store, progress)
     while not is_late(pending):
