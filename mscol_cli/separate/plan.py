@@ -50,8 +50,8 @@ def make_plan(
         separator: The separator to run.
         identity: Its identity.
         copies: Listening copies to write; None without.
-        progress: Receives notes about new, removed and renamed inputs, for which files are hashed;
-            None for neither.
+        progress: Receives notes about new, removed and renamed inputs; with None no file is hashed
+            to find renamed ones.
         pending: Result of `find_pending`.
         is_late: Whether these tracks are left to other processes.
 
