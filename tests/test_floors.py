@@ -117,7 +117,8 @@ ORDER: Mapping[str, Sequence[str]] = {
     "separate": [
         "chunks copies request",
         "estimate separator",
-        "batching jobs plan",
+        "batching jobs pending",
+        "plan",
         "check_chunking inputs worker",
         "workflow",
     ],

@@ -1,99 +1,32 @@
-"""Comparing inputs with a store to find the tracks to separate."""
+"""Planning which units of a store get the tracks to separate."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mscol_cli.audio.files import check_unique
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.separator import Separator, TrackInput
-from mscol_cli.errors import MissingDataError
 from mscol_cli.separate.copies import Copies
-from mscol_cli.separate.estimate import Music, survey
-from mscol_cli.store import FailureRecord, FileStamp, SeparatorIdentity
+from mscol_cli.separate.pending import PendingTracks, adds_tracks, compare_again, regular_files
+from mscol_cli.store import FileStamp, SeparatorIdentity
 from mscol_cli.store.arrays import open_levels
-from mscol_cli.store.header import HEADER, LEVELS, TRACKS
-from mscol_cli.store.joining import failures_so_far, is_clean, records_so_far, store_lock
-from mscol_cli.store.plan import WORK, Plan, PlannedTrack
-from mscol_cli.store.records import Stored, hashes, matches
+from mscol_cli.store.header import LEVELS, TRACKS, StoreHeader
+from mscol_cli.store.joining import (
+    failures_so_far,
+    is_clean,
+    records_so_far,
+    revisions,
+    store_lock,
+)
+from mscol_cli.store.plan import Plan
+from mscol_cli.store.records import Stored, hashes
 from mscol_cli.store.writer import find_header
-from mscol_cli.system.files import is_regular
 from mscol_cli.system.units import counted
-
-
-@dataclass(frozen=True)
-class PendingTracks:
-    """Tracks to separate.
-
-    Attributes:
-        tracks: Inputs missing from the store or its copies, including those of unfinished units.
-        done: Number of inputs that are already in the store.
-        new: Those of `tracks` that belong to no unit.
-        wanted: All requested inputs.
-        retry: Whether to retry inputs that failed in the current plan.
-        stored: Ids of those of `tracks` that are in the store, so that only copies are missing.
-    """
-
-    tracks: list[TrackInput] = field(default_factory=list)
-    done: int = 0
-    new: list[PlannedTrack] = field(default_factory=list)
-    wanted: list[TrackInput] = field(default_factory=list)
-    retry: bool = False
-    stored: frozenset[str] = frozenset()
-
-    def outside(self, plan: Plan) -> int:
-        """Number of inputs in no unit of a plan: those already in the store."""
-        planned = {track.id for unit in plan.units for track in unit.tracks}
-        return sum(track.id not in planned for track in self.wanted)
-
-    @cached_property
-    def music(self) -> Music:
-        """Summary of the audio headers of `tracks`."""
-        return survey(self.tracks)
-
-    @cached_property
-    def new_music(self) -> Music:
-        """The same of those that the store does not have yet."""
-        missing = [track for track in self.tracks if track.id not in self.stored]
-        return survey(missing) if self.stored else self.music
-
-
-def find_pending(
-    store: Path, tracks: Sequence[TrackInput], copies: Copies | None, retry_failed: bool
-) -> PendingTracks:
-    """Compare inputs with the store and its unfinished units.
-
-    Args:
-        store: Folder of the store; may be missing.
-        tracks: All inputs.
-        copies: Listening copies to write; None without.
-        retry_failed: Whether to select only inputs that failed in an earlier run.
-
-    Raises:
-        MissingDataError: `retry_failed` is set and the store does not exist.
-        MscolError: The plan or the store is damaged.
-    """
-    if retry_failed:
-        if not (store / HEADER).exists():
-            raise MissingDataError(f"{store} does not exist: leave out --retry-failed.")
-        failed = {failure.input for failure in failures_so_far(store, Plan.read(store))}
-        # The name of a folder that could not be listed ends in `/`.
-        folders = tuple(name for name in failed if name.endswith("/"))
-        tracks = [track for track in tracks if track.id in failed or track.id.startswith(folders)]
-    return _compare(store, tracks, copies, retry_failed)
-
-
-def has_only_retries(store: Path, pending: PendingTracks) -> bool:
-    """Whether the store is sealed, and every pending input failed in it and has not changed."""
-    if not pending.tracks or Plan.read(store) is not None or (store / WORK).exists():
-        return False
-    failed = {failure.input: failure for failure in failures_so_far(store, None)}
-    return all(_tried(track, failed) for track in pending.tracks)
 
 
 def make_plan(
@@ -102,13 +35,14 @@ def make_plan(
     separator: Separator,
     identity: SeparatorIdentity,
     copies: Copies | None,
-    progress: Progress,
+    progress: Progress | None,
     pending: PendingTracks,
     is_late: Callable[[PendingTracks], bool] = lambda _: False,
 ) -> tuple[Plan | None, PendingTracks]:
     """Plan of a store and the tracks to separate; writes nothing if there are none.
 
-    The first process writes the plan. Other processes find all their inputs in it.
+    The first process writes the plan. Other processes find all their inputs in it, and take no
+    lock.
 
     Args:
         store: Folder of the store.
@@ -116,7 +50,8 @@ def make_plan(
         separator: The separator to run.
         identity: Its identity.
         copies: Listening copies to write; None without.
-        progress: Receives notes about removed and renamed inputs.
+        progress: Receives notes about new, removed and renamed inputs; with None no file is hashed
+            to find renamed ones.
         pending: Result of `find_pending`.
         is_late: Whether these tracks are left to other processes.
 
@@ -124,65 +59,39 @@ def make_plan(
         UsageError: The folder contains other files, or a store made with other settings.
         MscolError: The plan or the store is damaged.
     """
-    find_header(store, (MIXTURE, *separator.sources), identity)  # refuses other settings
-    if store.exists():
-        stored = Stored(records_so_far(store, Plan.read(store)))
-        _note_changes(stored, tracks, store, progress)
-    # Existing inputs that failed are retried. Other failures belong to removed inputs.
-    gone = bool(failures_so_far(store, None)) and not pending.tracks
-    if is_late(pending) or (not pending.tracks and not gone and is_clean(store)):
-        return None, pending
-    with store_lock(store):
-        # Another process may have planned, sealed or written copies since.
-        header = find_header(store, (MIXTURE, *separator.sources), identity)
-        if copies is not None:
-            copies.refresh()
-        pending = _compare(store, pending.wanted, copies, pending.retry)
-        if is_late(pending):
-            return None, pending
-        plan = Plan.read(store)
-        if pending.new or (gone and plan is None):
-            plan = (plan or _begin(store)).extended(pending.new, _next_shard(store))
-            if not header.sealed:
-                header.write(store)
-            plan.write(store)
-    return plan, pending
+    sources = (MIXTURE, *separator.sources)
+    header = find_header(store, sources, identity)  # refuses other settings
+    if progress is not None and header.sealed and adds_tracks(store, pending):
+        progress.note(f"{store} gets new tracks: unfinished runs on it can no longer be resumed")
+    if progress is not None and store.exists():
+        _note_changes(Stored(records_so_far(store, pending.plan)), tracks, store, progress)
+    while not is_late(pending):
+        is_planned = pending.plan is not None and not pending.new
+        if is_planned and revisions(store) == pending.revisions:
+            return pending.plan, pending
+        # Existing inputs that failed are retried. Other failures belong to removed inputs.
+        gone = not pending.tracks and bool(failures_so_far(store, None))
+        if not pending.tracks and not gone and is_clean(store):
+            break
+        with store_lock(store):
+            if revisions(store) == pending.revisions:
+                return _write_plan(store, header, pending, gone), pending
+        # Another process has planned or sealed. The others need not wait for this comparison.
+        pending = compare_again(store, pending, copies)
+        header = find_header(store, sources, identity)
+    return None, pending
 
 
-def _compare(
-    store: Path, tracks: Sequence[TrackInput], copies: Copies | None, retry: bool
-) -> PendingTracks:
-    plan = Plan.read(store)
-    stored = Stored(records_so_far(store, plan))
-    failed = {failure.input: failure for failure in failures_so_far(store, plan)}
-    planned = {
-        (track.id, track.problem)
-        for unit in (plan.units if plan else ())
-        if not unit.is_done(store)
-        for track in unit.tracks
-    }
-    pending, done, new, only_copies = [], 0, [], []
-    for track in tracks:
-        is_stored = track.problem is None and stored.holds(track.id, track.files)
-        if is_stored and (copies is None or copies.holds(track.id, stored.stamps(track.id))):
-            done += 1
-            continue
-        if is_stored:
-            only_copies.append(track.id)
-        if (track.id, track.problem) in planned:
-            pending.append(track)
-        elif plan is None or retry or not _tried(track, failed):
-            pending.append(track)
-            new.append(PlannedTrack.of(track, is_stored))
-    return PendingTracks(pending, done, new, list(tracks), retry, frozenset(only_copies))
-
-
-def _tried(track: TrackInput, failed: Mapping[str, FailureRecord]) -> bool:
-    """Whether this input failed in the current plan, unchanged: only a later run retries it."""
-    record = failed.get(track.id)
-    if record is None:
-        return False
-    return track.problem is not None or matches(record.files, _regular_files(track))
+def _write_plan(
+    store: Path, header: StoreHeader, pending: PendingTracks, gone: bool
+) -> Plan | None:
+    plan = pending.plan
+    if pending.new or (gone and plan is None):
+        plan = (plan or _begin(store)).extended(pending.new, _next_shard(store))
+        if not header.sealed:
+            header.write(store)
+        plan.write(store)
+    return plan
 
 
 def _note_changes(
@@ -195,6 +104,8 @@ def _note_changes(
     gone = {key: name for key, name in stored.by_content().items() if name in removed}
     sizes = {tuple(sorted(_sizes(stored, name))) for name in removed}
     for track in tracks:
+        if not gone:
+            break
         if track.problem is None and track.id not in stored.tracks:
             name = _renamed(track, gone, sizes)
             if name is not None:
@@ -213,7 +124,7 @@ def _renamed(
     sizes: set[tuple[tuple[str, int], ...]],
 ) -> str | None:
     """The removed track with the content of this input; files of other sizes are not read."""
-    files = _regular_files(track)
+    files = regular_files(track)
     try:
         size = tuple(sorted((role, path.stat().st_size) for role, path in files.items()))
         if size not in sizes:
@@ -222,10 +133,6 @@ def _renamed(
     except OSError:  # reported when the track is decoded
         return None
     return gone.pop(tuple(sorted(hashes(stamps).items())), None)
-
-
-def _regular_files(track: TrackInput) -> dict[str, Path]:
-    return {role: path for role, path in track.files.items() if is_regular(path)}
 
 
 def _sizes(stored: Stored, track_id: str) -> list[tuple[str, int]]:

@@ -25,7 +25,8 @@ from mscol_cli.system.locks import Lock
 from mscol_cli.system.outcomes import Failures, warn_short, warn_skipped
 from mscol_cli.system.signals import raise_if_interrupted
 
-_PAUSE = 0.5
+_SHORTEST, _LONGEST = 0.5, 10.0
+"""Seconds between two looks for free units, which become longer while none is found."""
 
 
 @dataclass
@@ -93,14 +94,18 @@ class Worker:
         """Fill units until all of a plan are done, or another worker has sealed the store."""
         first = rank * len(plan.units) // workers
         units = [*plan.units[first:], *plan.units[:first]]
+        pause = _SHORTEST
         while units := self._undone_units(units):
             # Networks, filter and resampling are exact on a GPU, too.
             with forbid_tf32():
                 tried = [self._try(unit) for unit in units]
-            if not any(tried):
-                if Plan.read(self.store) is None:
-                    break
-                time.sleep(_PAUSE)
+            if any(tried):
+                pause = _SHORTEST
+            elif is_planned(self.store):
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST)
+            else:
+                break
 
     def _undone_units(self, units: Sequence[Unit]) -> list[Unit]:
         """Units that are not done. Tracks of the others are counted in the progress."""
@@ -214,10 +219,12 @@ class Worker:
             plan = Plan.read(self.store)
             if plan is None:
                 return None, False
-            if not all(unit.is_done(self.store) for unit in plan.units):
+            done = plan.done(self.store)
+            if len(done) < len(plan.units):
                 return plan, False
             lock.require_held()
-            failures = {failed.input: failed.reason for failed in failures_so_far(self.store, plan)}
+            records = failures_so_far(self.store, plan, done)
+            failures = {failed.input: failed.reason for failed in records}
             self.sealed_failures = [*failures.items()]
             join(self.store, plan)
             return None, True

@@ -25,7 +25,8 @@ from mscol_cli.separate.copies import STEMS_MANIFEST, Copies, copies_folder, ope
 from mscol_cli.separate.estimate import Estimate
 from mscol_cli.separate.inputs import find_tracks
 from mscol_cli.separate.jobs import run_jobs
-from mscol_cli.separate.plan import PendingTracks, find_pending, has_only_retries, make_plan
+from mscol_cli.separate.pending import PendingTracks, find_pending, has_only_retries
+from mscol_cli.separate.plan import make_plan
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.separator import build_separator, resolve
 from mscol_cli.separate.worker import Worker
@@ -113,12 +114,13 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
         _print_estimate(pending, separator, output, copies, speed, progress)
     with resumable(f"finished tracks are saved in {output}"), writing(output, MAKE_ROOM):
         if managed:  # the parent process has made the plan
-            plan = Plan.read(output)
+            plan = pending.plan
             if plan is None:
                 return SeparateResult(output, 0, pending.done, sealed=False)
         else:
+            changes = progress if is_first else None
             plan, pending = make_plan(
-                output, tracks, separator, identity, copies, notes, pending, late
+                output, tracks, separator, identity, copies, changes, pending, late
             )
             sealed = plan is not None or not late(pending)
         if plan is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,13 +27,14 @@ from mscol_cli.store.records import (
 )
 from mscol_cli.system.files import (
     file_hash,
+    revision,
     sync,
     whole_lines,
     write_atomically,
     write_text,
 )
 from mscol_cli.system.locks import Lock
-from mscol_cli.system.temporary import remove_leftovers
+from mscol_cli.system.temporary import remove_leftovers, temporary_path
 from mscol_cli.system.units import counted
 
 _LOCK = ".lock"
@@ -58,13 +59,28 @@ def store_lock(store: Path) -> Iterator[Lock]:
     """Lock plan and header; waits for other processes. Raises MscolError without file locks."""
     store.mkdir(parents=True, exist_ok=True)
     with Lock(store / _LOCK, marked=True) as lock:
-        if not is_planned(store):  # units of a run that was killed during cleanup
+        if not _has_plan(store):  # units of a run that was killed during cleanup
             shutil.rmtree(store / WORK, ignore_errors=True)
         try:
             yield lock
         finally:
             if not is_planned(store):
                 _clean(store)
+
+
+def _has_plan(store: Path) -> bool:
+    """Whether a store has a plan. The caller holds its lock.
+
+    A client of NFS remembers for up to a minute that a file did not exist, also after another host
+    has written it. Own changes of the folder make the client ask the server again.
+    """
+    if is_planned(store):
+        return True
+    (store / WORK).mkdir(exist_ok=True)
+    probe = temporary_path(store / PLAN)
+    probe.touch()
+    probe.unlink()
+    return is_planned(store)
 
 
 def is_clean(store: Path) -> bool:
@@ -81,12 +97,26 @@ def records_so_far(store: Path, plan: Plan | None) -> Records:
     return records
 
 
-def failures_so_far(store: Path, plan: Plan | None) -> list[FailureRecord]:
-    """Inputs that could not be used: those of finished units, or without a plan of the store."""
+def failures_so_far(
+    store: Path, plan: Plan | None, done: Collection[int] | None = None
+) -> list[FailureRecord]:
+    """Inputs that could not be used: those of finished units, or without a plan of the store.
+
+    Args:
+        store: Folder of the store.
+        plan: Its plan; None without.
+        done: Numbers of the finished units; None if unknown.
+    """
     if plan is None:
         return list(read_failures(store / FAILURES))
-    done = [unit for unit in plan.units if unit.is_done(store)]
-    return [failure for unit in done for failure in read_failures(unit.folder(store) / FAILURES)]
+    done = plan.done(store) if done is None else done
+    folders = [unit.folder(store) for unit in plan.units if unit.number in done]
+    return [failure for folder in folders for failure in read_failures(folder / FAILURES)]
+
+
+def revisions(store: Path) -> tuple[object, ...]:
+    """Revisions of plan and header, which differ after a process has planned or sealed."""
+    return revision(store / PLAN), revision(store / HEADER)
 
 
 def join(store: Path, plan: Plan) -> StoreHeader | None:

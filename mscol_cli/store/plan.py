@@ -107,6 +107,10 @@ class Plan:
         added = tuple(Unit(number + index, run) for index, run in enumerate(runs))
         return Plan(self.line_bytes, self.level_rows, (*self.units, *added))
 
+    def done(self, store: Path) -> frozenset[int]:
+        """Numbers of the units that are done."""
+        return frozenset(unit.number for unit in self.units if unit.is_done(store))
+
     def write(self, store: Path) -> None:
         """Write the plan into the work folder, atomically."""
         write_text(store / PLAN, json.dumps(asdict(self), separators=(",", ":")) + "\n")

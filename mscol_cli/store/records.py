@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -55,9 +56,17 @@ class FileStamp:
             status = path.stat()
             if status.st_size != self.size:
                 return False
-            return status.st_mtime_ns == self.mtime_ns or file_hash(path) == self.sha256
+            if status.st_mtime_ns == self.mtime_ns:
+                return True
+            return _hash_once(path, status.st_size, status.st_mtime_ns) == self.sha256
         except OSError:
             return False
+
+
+@cache
+def _hash_once(path: Path, _size: int, _mtime_ns: int) -> str:
+    """Hash of a file, which is read once per process unless its size or time changes."""
+    return file_hash(path)
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ def relative_to_here(path: Path) -> Path:
     return path.relative_to(current) if path.is_relative_to(current) else path
 
 
-def retry_stale(call: Callable[[], T]) -> T:
+def retry_stale(call: Callable[[], T], attempts: int = _ATTEMPTS) -> T:
     """Call again while the system reports a stale file handle.
 
     A network file system does so for a file that another host has replaced or removed; opening it
@@ -169,7 +169,7 @@ def retry_stale(call: Callable[[], T]) -> T:
     Raises:
         FileNotFoundError: In place of the last error.
     """
-    for _ in range(_ATTEMPTS):
+    for _ in range(attempts):
         try:
             return call()
         except OSError as error:
@@ -191,6 +191,17 @@ def exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
+
+
+def revision(path: Path) -> tuple[int, int, int] | None:
+    """Inode, size and modification time of a file that is replaced as a whole; None without it."""
+    try:
+        # Opened, since a network file system asks its server only then.
+        with retry_stale(lambda: path.open("rb")) as file:
+            status = os.fstat(file.fileno())
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def whole_lines(path: Path) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from mscol_cli.errors import MscolError
-from mscol_cli.system.files import read_bytes, retry_stale, without_links
+from mscol_cli.system.files import naming, read_bytes, retry_stale, without_links
 
 try:
     import fcntl
@@ -18,6 +18,7 @@ except ImportError:  # pragma: no cover - the system has no such locks
 
 _TAKEN = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+_ATTEMPTS = 1000
 
 
 class Lock:
@@ -51,21 +52,32 @@ class Lock:
 
         Raises:
             MscolError: The lock is required and the file system has no locks.
+            FileNotFoundError: The folder of the lock does not exist.
         """
         while fcntl is not None:
-            descriptor = retry_stale(partial(_open, self._path))
-            try:
+            # Of many workers that wait, each removes the file in turn: the handles of all others
+            # are then stale on a network file system.
+            held = retry_stale(partial(self._try, wait), _ATTEMPTS)
+            if held is not None:
+                return held
+        return True
+
+    def _try(self, wait: bool) -> bool | None:
+        """Whether this process holds the lock; None if its file was removed meanwhile."""
+        descriptor = _open(self._path)
+        try:
+            with naming(self._path):
                 if not self._lock(descriptor, wait):
                     return False
                 # The holder may have removed the file while this process waited.
-                if _is_at(descriptor, self._path):
-                    self._write_mark(descriptor)
-                    self._descriptor, descriptor = descriptor, -1
-                    return True
-            finally:
-                if descriptor >= 0:
-                    os.close(descriptor)
-        return True
+                if not _is_at(descriptor, self._path):
+                    return None
+                self._write_mark(descriptor)
+            self._descriptor, descriptor = descriptor, -1
+            return True
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def require_held(self) -> None:
         """Check that no other process has taken the lock meanwhile.
@@ -113,6 +125,8 @@ class Lock:
         except OSError as error:
             if error.errno in _TAKEN:
                 return False
+            if error.errno == errno.ESTALE:
+                raise
             # NFS without locks fails with various errors, such as EBADF for a folder.
             if self._required and error.errno in _UNSUPPORTED:
                 raise MscolError(

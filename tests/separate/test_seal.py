@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -15,7 +17,8 @@ from mscol_cli.contracts.progress import Silent
 from mscol_cli.separate.worker import Worker
 from mscol_cli.store import SeparatorIdentity
 from mscol_cli.store.joining import join, store_lock
-from mscol_cli.store.plan import Plan, PlannedTrack
+from mscol_cli.store.plan import Plan, PlannedTrack, is_planned
+from mscol_cli.system.files import file_hash
 from mscol_cli.system.locks import Lock
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
@@ -34,6 +37,14 @@ class NoSeparator:
     sources = ()
 
 
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise AssertionError
+
+
 def test_a_worker_that_comes_while_the_units_are_removed_ends_well(tmp_path: Path) -> None:
     store = tmp_path / "a.store"
     plan = Plan(0, 0).extended([PlannedTrack("a", {"mixture": "a.wav"})], 0)
@@ -44,6 +55,23 @@ def test_a_worker_that_comes_while_the_units_are_removed_ends_well(tmp_path: Pat
     worker.fill(plan, 0, 2)
     assert not worker.seal()
     assert worker.failures == []
+
+
+def test_a_plan_that_the_file_system_shows_late_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "a.store"
+    Plan(0, 0).write(store)
+    os.utime(store / "work", (0, 0))
+
+    def is_shown(path: Path) -> bool:
+        """As NFS does: not until this client itself has changed the folder."""
+        return is_planned(path) and (path / "work").stat().st_mtime > 0
+
+    monkeypatch.setattr("mscol_cli.store.joining.is_planned", is_shown)
+    with store_lock(store):
+        assert Plan.read(store) == Plan(0, 0)
+    assert Plan.read(store) == Plan(0, 0)
 
 
 def test_a_store_that_is_sealed_while_another_command_waits_keeps_its_checksums(
@@ -62,6 +90,82 @@ def test_a_store_that_is_sealed_while_another_command_waits_keeps_its_checksums(
     monkeypatch.setattr("mscol_cli.separate.plan.store_lock", late_lock)
     assert mscol(*command) == 3
     assert mscol("store", "verify", "a.store") == 0
+
+
+def test_a_worker_whose_inputs_are_all_planned_takes_no_lock(
+    mscol: Command, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["separate", music, "--separator", "none", "-o", "a.store"]
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(Worker, "fill", _interrupt)
+        assert mscol(*command) == 130
+    monkeypatch.setattr("mscol_cli.separate.plan.store_lock", _refuse)
+    assert mscol(*command) == 0
+
+
+def test_a_file_whose_time_changed_is_hashed_once_by_a_command(
+    mscol: Command, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["separate", music, "--separator", "none", "-o", "a.store"]
+    assert mscol(*command) == 0
+    os.utime(music / "0.wav", (1, 1))
+    (music / "new.wav").write_bytes((music / "1.wav").read_bytes())
+    hashed: list[Path] = []
+
+    def count(path: Path) -> str:
+        hashed.append(path)
+        return file_hash(path)
+
+    @contextmanager
+    def late_lock(store: Path) -> Iterator[Lock]:
+        """Another command seals first, so that the inputs are compared again."""
+        monkeypatch.setattr("mscol_cli.separate.plan.store_lock", store_lock)
+        assert mscol(*command) == 0
+        with store_lock(store) as lock:
+            yield lock
+
+    monkeypatch.setattr("mscol_cli.store.records.file_hash", count)
+    monkeypatch.setattr("mscol_cli.separate.plan.store_lock", late_lock)
+    assert mscol(*command) == 0
+    assert hashed.count(music / "0.wav") == 1
+
+
+def test_inputs_are_not_compared_again_under_the_lock(
+    mscol: Command, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[bool] = []
+
+    @contextmanager
+    def watched_lock(store: Path) -> Iterator[Lock]:
+        with store_lock(store) as lock, monkeypatch.context() as held:
+            held.setattr("mscol_cli.store.records.Stored.holds", lambda *_: compared.append(True))
+            yield lock
+
+    monkeypatch.setattr("mscol_cli.separate.plan.store_lock", watched_lock)
+    assert mscol("separate", music, "--separator", "none", "-o", "a.store") == 0
+    assert not compared
+
+
+def test_a_worker_that_waits_looks_less_and_less_often(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "a.store"
+    plan = Plan(0, 0).extended([PlannedTrack("0", {"mixture": str(music / "0.wav")})], 0)
+    plan.write(store)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 8:  # the other worker seals
+            (store / "work" / "plan.json").unlink()
+
+    monkeypatch.setattr("mscol_cli.separate.worker.time.sleep", pause)
+    monkeypatch.setattr(Plan, "read", _refuse)  # of 100,000 tracks it takes seconds
+    worker = Worker(store, NoSeparator(), SeparatorIdentity("none"), None, Silent())  # type: ignore[arg-type]
+    with Lock(plan.units[0].lock(store)):
+        worker.fill(plan, 0, 2)
+    assert (pauses[0], pauses[-1]) == (0.5, 10.0)
+    assert pauses == sorted(pauses)
 
 
 def test_a_store_that_lacks_a_planned_track_is_not_sealed(

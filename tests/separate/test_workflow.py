@@ -161,6 +161,21 @@ def test_new_changed_and_removed_files_are_noticed(tmp_path: Path) -> None:
     assert snr(store.waveform(1), tones(4.0, seed=7)[0]) > 80
 
 
+def test_new_tracks_of_a_sealed_store_end_its_unfinished_runs_with_a_note(tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music", 1)
+    (music / "bad.wav").write_bytes(b"no audio")
+
+    def is_noted() -> bool:
+        heard = Heard()
+        separate(music, heard=heard)
+        return any("no longer be resumed" in note for note in heard.notes)
+
+    assert not is_noted()  # a new store
+    assert not is_noted()  # only the failure is tried again
+    write_audio(music / "new.wav", tones(1.5))
+    assert is_noted()
+
+
 def test_an_interrupted_run_is_gone_on_with(tmp_path: Path) -> None:
     music = write_music(tmp_path / "music", 4)
     output = tmp_path / "b.store"

@@ -60,6 +60,25 @@ def test_a_lock_that_two_processes_take_is_noticed(
         first.require_held()
 
 
+@pytest.mark.parametrize("call", ["flock", "fsync"])
+def test_a_lock_whose_file_another_host_removed_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    module = fcntl if call == "flock" else os
+    real, failures = getattr(module, call), iter([errno.ESTALE] * 9)
+
+    def stale(*arguments: int) -> None:
+        for code in failures:
+            raise OSError(code, os.strerror(code))
+        real(*arguments)
+
+    monkeypatch.setattr(module, call, stale)
+    lock = Lock(tmp_path / ".lock", required=False, marked=True)
+    assert lock.take(wait=True)
+    lock.require_held()
+    assert lock.has_effect
+
+
 def test_a_stale_handle_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(b"new")
     failures = iter([errno.ESTALE, errno.ESTALE])
