@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType, TracebackType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -29,6 +29,8 @@ FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 """Signals that the launcher forwards to the processes, the first of them only."""
 LEFT_TO_TORCH = "SIGQUIT"
 """Signals that torch's launcher handles itself; a second one interrupts its wait."""
+_DECIDED = "decided"
+T = TypeVar("T")
 
 
 class StopRequest:
@@ -87,6 +89,36 @@ class StopRequest:
         if self._requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._requested = True
+
+
+def decided_by_first(
+    decide: Callable[[], tuple[str, T]], device: torch.device
+) -> tuple[str, T | None]:
+    """Call a function in the first process, and tell the others its text or its exit code.
+
+    Args:
+        decide: Returns a text for all processes, at most 4,000 bytes, and a value.
+        device: Device of this process.
+
+    Returns:
+        The text, and in the first process the value.
+
+    Raises:
+        SystemExit: The first process failed, and prints its error.
+    """
+    if distributed.rank() != 0:
+        outcome, _, text = distributed.broadcast_text("", device).partition(" ")
+        if outcome != _DECIDED:
+            raise SystemExit(int(outcome))
+        return text, None
+    try:
+        text, value = decide()
+    except BaseException as error:
+        code = error.exit_code if isinstance(error, MscolError) else 1
+        distributed.broadcast_text(f"{code} ", device)
+        raise
+    distributed.broadcast_text(f"{_DECIDED} {text}", device)
+    return text, value
 
 
 def launch(processes: int, arguments: Sequence[str]) -> None:

@@ -31,10 +31,11 @@ from mscol_cli.pretrain.metrics_log import Meter, MetricsLog, open_log
 from mscol_cli.pretrain.modes import choose_mode
 from mscol_cli.pretrain.monitor import OnlineProbe, TrainingMonitor, training_failure
 from mscol_cli.pretrain.processes import StopRequest
+from mscol_cli.pretrain.restoring import shared_checkpoint
 from mscol_cli.pretrain.step import Pretraining, data_parallel
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs import checkpoint as checkpoints
-from mscol_cli.runs.checkpoint import BEST, restorable, set_aside
+from mscol_cli.runs.checkpoint import BEST, set_aside
 from mscol_cli.runs.layout import CHECKPOINTS, LATEST, RUN, RUNS, point_latest
 from mscol_cli.runs.metrics import format_damage, split_damaged
 from mscol_cli.runs.settings import flat_settings
@@ -88,9 +89,10 @@ class Training:
 
         Raises:
             UsageError: No checkpoint is readable.
+            MscolError: The processes have not read the same one.
         """
         self._warn = progress.warn
-        restored = restorable(self.run)
+        restored = shared_checkpoint(self.run, self.device)
         if restored is None:
             return
         for name, module in (("encoder", self.encoder), ("objective", self.objective)):
@@ -100,8 +102,6 @@ class Training:
         with parsing(restored.checkpoint.folder / RUN, "delete this checkpoint."):
             self.meter = Meter(self.settings.batch_size, restored.checkpoint.info.get("meter"))
         self._note_rounding(restored.checkpoint.info.get("machine", {}), progress)
-        # All processes must have read the folder before one changes it.
-        distributed.wait_for_all()
         for folder, problem in restored.damaged.items():
             progress.warn(f"{problem} Resuming from step {self.step} instead.")
             if distributed.rank() == 0:

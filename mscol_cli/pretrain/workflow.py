@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from mscol_cli.pretrain.finished import PretrainResult, finished_note, finished_
 from mscol_cli.pretrain.initial_weights import restore_initial
 from mscol_cli.pretrain.online_probe import online_probe
 from mscol_cli.pretrain.prepare import Parts, dry_run, prepare_run
-from mscol_cli.pretrain.processes import launch
+from mscol_cli.pretrain.processes import decided_by_first, launch
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.pretrain.settings import process_count
 from mscol_cli.pretrain.training import Training, stopped
@@ -39,7 +40,6 @@ from mscol_cli.store import Store
 from mscol_cli.system import distributed
 from mscol_cli.system.launcher import exit_with_parent, is_first, launched
 
-_PREPARED = "prepared"
 __all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work_launched"]
 
 
@@ -115,33 +115,16 @@ def _join(request: PretrainRequest, progress: Progress) -> Path:
     device = pick_device(request.options.get("device", "auto"))
     with process_group(device):
         first = distributed.rank() == 0
-        folder, parts = _prepare_first(request, progress, device)
+        name, parts = decided_by_first(partial(_prepare, request, progress), device)
+        folder = Path(name)
         if not _is_finished(folder, progress if first else Silent()):
             _train(folder, layout.read_run(folder), device, progress, parts)
         return folder
 
 
-def _prepare_first(
-    request: PretrainRequest, progress: Progress, device: torch.device
-) -> tuple[Path, Parts | None]:
-    """Prepare the run in the first process, and tell the others the folder or the exit code.
-
-    Raises:
-        SystemExit: The first process failed, and prints its error.
-    """
-    if distributed.rank() != 0:
-        outcome, _, text = distributed.broadcast_text("", device).partition(" ")
-        if outcome != _PREPARED:
-            raise SystemExit(int(outcome))
-        return Path(text), None
-    try:
-        folder, parts = prepare_run(request, progress)
-    except BaseException as error:
-        code = error.exit_code if isinstance(error, MscolError) else 1
-        distributed.broadcast_text(f"{code} ", device)
-        raise
-    distributed.broadcast_text(f"{_PREPARED} {folder}", device)
-    return folder, parts
+def _prepare(request: PretrainRequest, progress: Progress) -> tuple[str, Parts | None]:
+    folder, parts = prepare_run(request, progress)
+    return str(folder), parts
 
 
 def _train(

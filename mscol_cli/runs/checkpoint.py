@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Restorable:
 
     checkpoint: Checkpoint
     tensors: Mapping[str, dict[str, Tensor]]
-    damaged: Mapping[Path, str]
+    damaged: Mapping[Path, str] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -232,14 +232,23 @@ def restorable(run: Path) -> Restorable | None:
     newest: MscolError | None = None
     for folder in reversed(checkpoint_folders(run)):
         try:
-            tensors = {stem: read_weights(folder, stem) for stem in WEIGHTS}
-            return Restorable(read_checkpoint(folder), tensors, damaged)
+            return replace(read_restorable(folder), damaged=damaged)
         except MscolError as error:
             damaged[folder] = str(error)
             newest = newest or error
     if newest is not None:
         raise newest
     return None
+
+
+def read_restorable(folder: Path) -> Restorable:
+    """Read a checkpoint with the state of its optimizer.
+
+    Raises:
+        UsageError, MissingDataError: It cannot be read.
+    """
+    tensors = {stem: read_weights(folder, stem) for stem in WEIGHTS}
+    return Restorable(read_checkpoint(folder), tensors)
 
 
 def set_aside(folder: Path) -> None:
