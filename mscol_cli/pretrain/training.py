@@ -71,7 +71,7 @@ class Training:
     def __post_init__(self) -> None:
         self.step = 0
         self._is_latest = False
-        self._unlinked: set[Path] = set()
+        self._warned: set[str] = set()
         self._warn: Callable[[str], None] = lambda _: None
         self.meter = Meter(self.settings.batch_size)
         self.choice = choose_mode(self.settings, self.device)
@@ -278,21 +278,26 @@ class Training:
         """
         if distributed.rank() != 0:
             return
-        with self._linking(self.run / CHECKPOINTS / BEST):
-            checkpoints.keep_best(self.run)
-        with self._linking(RUNS / LATEST):
-            self._point_latest()
-        checkpoints.prune(self.run, self.settings.keep_last)
+        for link, update in (
+            (self.run / CHECKPOINTS / BEST, partial(checkpoints.keep_best, self.run)),
+            (RUNS / LATEST, self._point_latest),
+        ):
+            with self._tolerating(f"{link} cannot be updated", "name the folder instead"):
+                update()
+        old = f"old checkpoints in {self.run / CHECKPOINTS} cannot be deleted"
+        with self._tolerating(old, "delete them yourself"):
+            checkpoints.prune(self.run, self.settings.keep_last)
 
     @contextmanager
-    def _linking(self, link: Path) -> Iterator[None]:
-        """Context for a link, without which training goes on: some file systems have none."""
+    def _tolerating(self, problem: str, advice: str) -> Iterator[None]:
+        """Context for a change without which training continues, with one warning: some file
+        systems have no links."""
         try:
             yield
         except OSError as error:
-            if link not in self._unlinked:
-                self._warn(f"{link} cannot be updated ({error.strerror}): name the folder instead.")
-            self._unlinked.add(link)
+            if problem not in self._warned:
+                self._warn(f"{problem} ({error.strerror}): {advice}.")
+            self._warned.add(problem)
 
     def _point_latest(self) -> None:
         """Point `runs/latest` at this run, once: if two runs train, the later one keeps it."""
