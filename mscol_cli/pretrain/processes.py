@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType, TracebackType
@@ -124,6 +125,8 @@ def decided_by_first(
 def launch(processes: int, arguments: Sequence[str]) -> None:
     """Run `python -m mscol_cli ARGUMENTS` in `processes` processes of one process group.
 
+    After a signal they have `timeout_s` seconds to save, then they are killed.
+
     Raises:
         Interrupted: A signal stopped them.
         MscolError: One failed; the error has its exit code.
@@ -140,6 +143,8 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     )
     if hasattr(config, "signals_to_handle"):  # not in every torch; there it overrides the variable
         config.signals_to_handle = LEFT_TO_TORCH
+    if hasattr(config, "shutdown_timeout"):  # else torch kills them 30 s after the signal
+        config.shutdown_timeout = math.ceil(timeout_s())
     try:
         with _environment(processes), _forwarding(), _logging_disabled():
             elastic_launch(config, sys.executable)("-m", "mscol_cli", *arguments)

@@ -99,14 +99,30 @@ def _train_here(folder: Path, progress: Progress, parts: Parts | None) -> None:
     try:
         launch(training["processes"], ["worker", str(folder)])
     except Interrupted as error:
-        latest = checkpoints.latest_checkpoint(folder)
-        raise stopped(folder, latest.step if latest else 0, training["steps"]) from error
+        raise _interrupted(folder, training["steps"]) from error
     except MscolError as error:
         # If another process than the first failed, the state was not recorded.
         recorded = state.read_state(folder)
         if recorded is None or recorded.state != state.FAILED:
             state.try_to_record(folder, state.FAILED, str(error))
         raise
+
+
+def _interrupted(folder: Path, steps: int) -> MscolError:
+    """The error for processes that were stopped: they have recorded it if they could save."""
+    recorded = state.recorded_state(folder)
+    if recorded is None or recorded.state != state.RUNNING:
+        latest = checkpoints.latest_checkpoint(folder)
+        return stopped(folder, latest.step if latest else 0, steps)
+    hint = _where_to_resume(folder)
+    error = MscolError(f"the processes of {folder} were killed before they saved: {hint}.")
+    state.try_to_record(folder, state.FAILED, str(error))
+    return error
+
+
+def _where_to_resume(folder: Path) -> str:
+    latest = checkpoints.latest_checkpoint(folder)
+    return f"resume at step {latest.step} with --resume" if latest else "no checkpoint yet"
 
 
 def _join(request: PretrainRequest, progress: Progress) -> Path:
@@ -144,8 +160,7 @@ def _train(
         except RuntimeError as error:
             if not distributed.lost_another(error):
                 raise
-            latest = checkpoints.latest_checkpoint(folder)
-            hint = f"resume at step {latest.step} with --resume" if latest else "no checkpoint yet"
+            hint = _where_to_resume(folder)
             raise MscolError(
                 f"another process of {folder} was killed or has failed: {hint}."
             ) from error

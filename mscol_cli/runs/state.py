@@ -127,12 +127,8 @@ def read_state(run: Path) -> RunState | None:
     Raises:
         UsageError: The file is damaged.
     """
-    if not (run / STATE).exists():
-        return None
-    content = read_json(run / STATE, "run folder")
-    with parsing(run / STATE):
-        state = from_json(RunState, content)
-    if state.state != RUNNING:
+    state = recorded_state(run)
+    if state is None or state.state != RUNNING:
         return state
     if (state.machine or state.host) in (machine_id(), socket.gethostname()):
         gone = "" if is_alive(state.process) else "its process is gone"
@@ -141,6 +137,19 @@ def read_state(run: Path) -> RunState | None:
         silent = f"its process on {state.host} has not reported for {format_duration(silent_s)}"
         gone = silent if silent_s > SILENT_S else ""
     return replace(state, state=INTERRUPTED, reason=gone) if gone else state
+
+
+def recorded_state(run: Path) -> RunState | None:
+    """The state of a run as its process has recorded it; None if missing.
+
+    Raises:
+        UsageError: The file is damaged.
+    """
+    if not (run / STATE).exists():
+        return None
+    content = read_json(run / STATE, "run folder")
+    with parsing(run / STATE):
+        return from_json(RunState, content)
 
 
 def _reason(error: BaseException) -> str:
