@@ -41,6 +41,7 @@ from mscol_cli.runs.metrics import format_damage, split_damaged
 from mscol_cli.runs.settings import flat_settings
 from mscol_cli.system import distributed
 from mscol_cli.system.json_files import parsing
+from mscol_cli.system.locks import Lock
 from mscol_cli.system.values import differences
 
 
@@ -57,6 +58,7 @@ class Training:
         source: Source of batches.
         device: The device.
         probe: Online probe, which scores the encoder during training.
+        lock: The lock of the run, in the first process.
     """
 
     run: Path
@@ -67,6 +69,7 @@ class Training:
     source: CropSource
     device: torch.device
     probe: OnlineProbe | None = None
+    lock: Lock | None = None
 
     def __post_init__(self) -> None:
         self.step = 0
@@ -248,7 +251,8 @@ class Training:
                 checkpoint may become the best, so that interruptions do not change the best.
 
         Raises:
-            MscolError: Weights are not finite, or writing failed; the last checkpoint is kept.
+            MscolError: Weights are not finite, writing failed, or another process trains the run;
+                the last checkpoint is kept.
         """
         self._check_loss(self.meter.means())
         if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
@@ -268,6 +272,8 @@ class Training:
                 "meter": self.meter.state(),
                 "machine": describe_machine(self.device),
             }
+            if self.lock is not None and self.run.exists():  # else the run was removed
+                self.lock.require_held()
             checkpoints.save_checkpoint(self.run, self.step, state, self._tensors())
             self._finish_saving()
 

@@ -151,9 +151,10 @@ def _train(
     parts: Parts | None,
 ) -> None:
     first = distributed.rank() == 0
-    with state.track_state(folder, progress.warn) if first else nullcontext():
+    with state.track_state(folder, progress.warn) if first else nullcontext() as lock:
         progress = progress if first else Silent()
         training = _build(folder, info, device, progress, parts)
+        training.lock = lock
         training.restore(progress)
         try:
             training.fit(progress)

@@ -46,8 +46,11 @@ class RunState:
 
 
 @contextmanager
-def track_state(run: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+def track_state(run: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[Lock]:
     """Record that a run is running, and how it ended. Only one process may do so.
+
+    Yields the lock of the run: `require_held` before each change of the run notices a process of
+    another host, where locks do not hold between hosts.
 
     Args:
         run: The run folder.
@@ -62,7 +65,7 @@ def track_state(run: Path, warn: Callable[[str], None] = lambda _: None) -> Iter
         record(run, RUNNING)
         try:
             with _heartbeat(run / STATE):
-                yield
+                yield lock
         except (Interrupted, KeyboardInterrupt) as error:
             try_to_record(run, INTERRUPTED, str(error) or "stopped at once")
             raise
@@ -79,7 +82,7 @@ def training_lock(run: Path) -> Iterator[Lock]:
     Raises:
         UsageError: Another process is training the run.
     """
-    lock = Lock(run / _LOCK, required=False)
+    lock = Lock(run / _LOCK, required=False, marked=True)
     if not lock.take():
         raise UsageError(f"{run} is being trained by another process: wait for it, or stop it.")
     with lock:
