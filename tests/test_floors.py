@@ -73,7 +73,7 @@ ORDER: Mapping[str, Sequence[str]] = {
     ],
     "pretrain": [
         "device_store geometry held_clips metrics_log modes processes request timm_weights",
-        "batches finished initial_weights online_probe step",
+        "batches finished initial_weights online_probe restoring step",
         "monitor step_check",
         "settling",
         "adapting",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mscol_cli.contracts.progress import Progress
@@ -12,6 +13,8 @@ from mscol_cli.system.locks import Lock
 from mscol_cli.system.outcomes import MAKE_ROOM, writing
 
 TORCH_HUB = "torch.hub"
+_LOCK = ".mscol-download.lock"
+"""Not the folder itself is locked, as NFS locks only files that can be written."""
 
 
 def default_folder(collection: Collection) -> Path:
@@ -32,10 +35,17 @@ def download_lock(folder: Path, progress: Progress) -> Iterator[None]:
     """
     with writing(folder, MAKE_ROOM):
         folder.mkdir(parents=True, exist_ok=True)
-        # Some network disks cannot lock folders. Hashes still detect a file written by two
-        # processes.
-        lock = Lock(folder, required=False)
+        if not os.access(folder, os.W_OK):  # nothing can be downloaded to it
+            yield
+            return
+        # Hashes detect a file written by two processes, where locks have no effect.
+        path = folder / _LOCK
+        lock = Lock(path, required=False)
         if not lock.take():
             progress.note(f"waiting for another download to {folder}")
         with lock:
-            yield
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    path.unlink()

@@ -33,6 +33,9 @@ from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter
 _LOCK = ".lock"
 _FEWEST, _MOST, _UNITS = 8, 256, 64
 _PAUSE = 0.5
+_REPORT_S = 5.0
+"""Seconds between two looks at what other workers have added, while this one embeds: each look
+opens the indexes of all of them."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Worker:
             progress: Receives warnings, and the number of inputs that are done.
         """
         self.failed = self._inputs = 0
+        self._next_report, self._report_s = 0.0, 0.0
         self._folder, self._encoder, self._device = folder, model.encoder, device
         self._pending, self._known, self._progress = pending, known, progress
         self._cut = partial(whole_windows, hop=folder.header.hop)
@@ -83,6 +87,7 @@ class Worker:
             workers: Number of workers.
         """
         self._inputs = len(clips)
+        self._report_s = _REPORT_S if workers > 1 else 0.0
         units = self._split(clips)
         first = rank * len(units) // workers
         units = [*units[first:], *units[:first]]
@@ -134,7 +139,7 @@ class Worker:
         It never waits for a locked unit, because the inputs that are being read ahead keep their
         own units locked.
         """
-        for unit in units:
+        for unit in filter(self._open, units):
             # Without file locks two workers may embed the same file: one result counts.
             lock = Lock(unit.lock, required=False)
             if not lock.take():
@@ -163,7 +168,7 @@ class Worker:
             for result in group:
                 self._add(waiting.popleft(), result, writer)
             # Only after a complete group: the same command then resumes with the same groups.
-            if writer.flush(only_if_due=True):
+            if writer.flush(only_if_due=True) and time.monotonic() >= self._next_report:
                 self._report()
 
     def _to_embed(
@@ -213,6 +218,7 @@ class Worker:
 
     def _report(self) -> None:
         self._progress.advance(self._pending.update(), failed=str(self.failed))
+        self._next_report = time.monotonic() + self._report_s
 
 
 def _remove(path: Path, lock: Lock) -> None:

@@ -25,7 +25,7 @@ from mscol_cli.engine.jobs import (
 )
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.engine.vector_header import vector_header
-from mscol_cli.errors import UsageError
+from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.system.launcher import exit_with_parent
 from mscol_cli.system.outcomes import MAKE_ROOM, Failures, nothing_usable, resumable, writing
@@ -119,6 +119,8 @@ def run(request: EmbedRequest, progress: Progress) -> EmbedResult:
                 worker = Worker(folder, model, device, pending, known.find, progress)
                 worker.run(inputs.clips, *(ranks or (0, 1)))
             progress.end()
+            if done < len(inputs.clips):
+                _check_kept(target, folder, inputs)
         if not is_first:
             return _result(request, folder, [], done, 0, begun, finished=False)
         return _finish(request, target, folder, inputs, done, begun, progress)
@@ -154,6 +156,19 @@ def _finish(
     with writing(target.output):
         target.finish(folder)
     return _result(request, folder, failures, done, removed, begun)
+
+
+def _check_kept(target: Target, folder: VectorFolder, inputs: Inputs) -> None:
+    """Raise MscolError if lines that this process has read are gone: another one has overwritten
+    them, as locks of some file systems do not hold between hosts."""
+    now = target.open()
+    lost = sum(now.next_revision(clip.id) < folder.next_revision(clip.id) for clip in inputs.clips)
+    if lost:
+        raise MscolError(
+            f"{target.folder} has lost the vectors of {counted(lost, 'file')} to another process:"
+            " locks do not hold between hosts; delete the shards that 'mscol vectors verify"
+            f" {target.folder}' names, then run the command in one process"
+        )
 
 
 def _result(

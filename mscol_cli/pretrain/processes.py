@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType, TracebackType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -29,6 +30,8 @@ FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 """Signals that the launcher forwards to the processes, the first of them only."""
 LEFT_TO_TORCH = "SIGQUIT"
 """Signals that torch's launcher handles itself; a second one interrupts its wait."""
+_DECIDED = "decided"
+T = TypeVar("T")
 
 
 class StopRequest:
@@ -89,8 +92,40 @@ class StopRequest:
         self._requested = True
 
 
+def decided_by_first(
+    decide: Callable[[], tuple[str, T]], device: torch.device
+) -> tuple[str, T | None]:
+    """Call a function in the first process, and tell the others its text or its exit code.
+
+    Args:
+        decide: Returns a text for all processes, at most 4,000 bytes, and a value.
+        device: Device of this process.
+
+    Returns:
+        The text, and in the first process the value.
+
+    Raises:
+        SystemExit: The first process failed, and prints its error.
+    """
+    if distributed.rank() != 0:
+        outcome, _, text = distributed.broadcast_text("", device).partition(" ")
+        if outcome != _DECIDED:
+            raise SystemExit(int(outcome))
+        return text, None
+    try:
+        text, value = decide()
+    except BaseException as error:
+        code = error.exit_code if isinstance(error, MscolError) else 1
+        distributed.broadcast_text(f"{code} ", device)
+        raise
+    distributed.broadcast_text(f"{_DECIDED} {text}", device)
+    return text, value
+
+
 def launch(processes: int, arguments: Sequence[str]) -> None:
     """Run `python -m mscol_cli ARGUMENTS` in `processes` processes of one process group.
+
+    After a signal they have `timeout_s` seconds to save, then they are killed.
 
     Raises:
         Interrupted: A signal stopped them.
@@ -108,6 +143,8 @@ def launch(processes: int, arguments: Sequence[str]) -> None:
     )
     if hasattr(config, "signals_to_handle"):  # not in every torch; there it overrides the variable
         config.signals_to_handle = LEFT_TO_TORCH
+    if hasattr(config, "shutdown_timeout"):  # else torch kills them 30 s after the signal
+        config.shutdown_timeout = math.ceil(timeout_s())
     try:
         with _environment(processes), _forwarding(), _logging_disabled():
             elastic_launch(config, sys.executable)("-m", "mscol_cli", *arguments)

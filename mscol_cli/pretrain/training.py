@@ -31,15 +31,17 @@ from mscol_cli.pretrain.metrics_log import Meter, MetricsLog, open_log
 from mscol_cli.pretrain.modes import choose_mode
 from mscol_cli.pretrain.monitor import OnlineProbe, TrainingMonitor, training_failure
 from mscol_cli.pretrain.processes import StopRequest
+from mscol_cli.pretrain.restoring import shared_checkpoint
 from mscol_cli.pretrain.step import Pretraining, data_parallel
 from mscol_cli.recipes.options import TrainingSettings
 from mscol_cli.runs import checkpoint as checkpoints
-from mscol_cli.runs.checkpoint import BEST, restorable, set_aside
+from mscol_cli.runs.checkpoint import BEST, set_aside
 from mscol_cli.runs.layout import CHECKPOINTS, LATEST, RUN, RUNS, point_latest
 from mscol_cli.runs.metrics import format_damage, split_damaged
 from mscol_cli.runs.settings import flat_settings
 from mscol_cli.system import distributed
 from mscol_cli.system.json_files import parsing
+from mscol_cli.system.locks import Lock
 from mscol_cli.system.values import differences
 
 
@@ -56,6 +58,7 @@ class Training:
         source: Source of batches.
         device: The device.
         probe: Online probe, which scores the encoder during training.
+        lock: The lock of the run, in the first process.
     """
 
     run: Path
@@ -66,11 +69,12 @@ class Training:
     source: CropSource
     device: torch.device
     probe: OnlineProbe | None = None
+    lock: Lock | None = None
 
     def __post_init__(self) -> None:
         self.step = 0
         self._is_latest = False
-        self._unlinked: set[Path] = set()
+        self._warned: set[str] = set()
         self._warn: Callable[[str], None] = lambda _: None
         self.meter = Meter(self.settings.batch_size)
         self.choice = choose_mode(self.settings, self.device)
@@ -88,9 +92,10 @@ class Training:
 
         Raises:
             UsageError: No checkpoint is readable.
+            MscolError: The processes have not read the same one.
         """
         self._warn = progress.warn
-        restored = restorable(self.run)
+        restored = shared_checkpoint(self.run, self.device)
         if restored is None:
             return
         for name, module in (("encoder", self.encoder), ("objective", self.objective)):
@@ -100,8 +105,6 @@ class Training:
         with parsing(restored.checkpoint.folder / RUN, "delete this checkpoint."):
             self.meter = Meter(self.settings.batch_size, restored.checkpoint.info.get("meter"))
         self._note_rounding(restored.checkpoint.info.get("machine", {}), progress)
-        # All processes must have read the folder before one changes it.
-        distributed.wait_for_all()
         for folder, problem in restored.damaged.items():
             progress.warn(f"{problem} Resuming from step {self.step} instead.")
             if distributed.rank() == 0:
@@ -248,7 +251,8 @@ class Training:
                 checkpoint may become the best, so that interruptions do not change the best.
 
         Raises:
-            MscolError: Weights are not finite, or writing failed; the last checkpoint is kept.
+            MscolError: Weights are not finite, writing failed, or another process trains the run;
+                the last checkpoint is kept.
         """
         self._check_loss(self.meter.means())
         if not all(bool(weights.isfinite().all()) for weights in self.model.parameters()):
@@ -268,6 +272,8 @@ class Training:
                 "meter": self.meter.state(),
                 "machine": describe_machine(self.device),
             }
+            if self.lock is not None and self.run.exists():  # else the run was removed
+                self.lock.require_held()
             checkpoints.save_checkpoint(self.run, self.step, state, self._tensors())
             self._finish_saving()
 
@@ -278,21 +284,26 @@ class Training:
         """
         if distributed.rank() != 0:
             return
-        with self._linking(self.run / CHECKPOINTS / BEST):
-            checkpoints.keep_best(self.run)
-        with self._linking(RUNS / LATEST):
-            self._point_latest()
-        checkpoints.prune(self.run, self.settings.keep_last)
+        for link, update in (
+            (self.run / CHECKPOINTS / BEST, partial(checkpoints.keep_best, self.run)),
+            (RUNS / LATEST, self._point_latest),
+        ):
+            with self._tolerating(f"{link} cannot be updated", "name the folder instead"):
+                update()
+        old = f"old checkpoints in {self.run / CHECKPOINTS} cannot be deleted"
+        with self._tolerating(old, "delete them yourself"):
+            checkpoints.prune(self.run, self.settings.keep_last)
 
     @contextmanager
-    def _linking(self, link: Path) -> Iterator[None]:
-        """Context for a link, without which training goes on: some file systems have none."""
+    def _tolerating(self, problem: str, advice: str) -> Iterator[None]:
+        """Context for a change without which training continues, with one warning: some file
+        systems have no links."""
         try:
             yield
         except OSError as error:
-            if link not in self._unlinked:
-                self._warn(f"{link} cannot be updated ({error.strerror}): name the folder instead.")
-            self._unlinked.add(link)
+            if problem not in self._warned:
+                self._warn(f"{problem} ({error.strerror}): {advice}.")
+            self._warned.add(problem)
 
     def _point_latest(self) -> None:
         """Point `runs/latest` at this run, once: if two runs train, the later one keeps it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from mscol_cli.pretrain.finished import PretrainResult, finished_note, finished_
 from mscol_cli.pretrain.initial_weights import restore_initial
 from mscol_cli.pretrain.online_probe import online_probe
 from mscol_cli.pretrain.prepare import Parts, dry_run, prepare_run
-from mscol_cli.pretrain.processes import launch
+from mscol_cli.pretrain.processes import decided_by_first, launch
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.pretrain.settings import process_count
 from mscol_cli.pretrain.training import Training, stopped
@@ -39,7 +40,6 @@ from mscol_cli.store import Store
 from mscol_cli.system import distributed
 from mscol_cli.system.launcher import exit_with_parent, is_first, launched
 
-_PREPARED = "prepared"
 __all__ = ["PretrainRequest", "PretrainResult", "dry_run", "run", "work_launched"]
 
 
@@ -99,8 +99,7 @@ def _train_here(folder: Path, progress: Progress, parts: Parts | None) -> None:
     try:
         launch(training["processes"], ["worker", str(folder)])
     except Interrupted as error:
-        latest = checkpoints.latest_checkpoint(folder)
-        raise stopped(folder, latest.step if latest else 0, training["steps"]) from error
+        raise _interrupted(folder, training["steps"]) from error
     except MscolError as error:
         # If another process than the first failed, the state was not recorded.
         recorded = state.read_state(folder)
@@ -109,39 +108,39 @@ def _train_here(folder: Path, progress: Progress, parts: Parts | None) -> None:
         raise
 
 
+def _interrupted(folder: Path, steps: int) -> MscolError:
+    """The error for processes that were stopped: they have recorded it if they could save."""
+    recorded = state.recorded_state(folder)
+    if recorded is None or recorded.state != state.RUNNING:
+        latest = checkpoints.latest_checkpoint(folder)
+        return stopped(folder, latest.step if latest else 0, steps)
+    hint = _where_to_resume(folder)
+    error = MscolError(f"the processes of {folder} were killed before they saved: {hint}.")
+    state.try_to_record(folder, state.FAILED, str(error))
+    return error
+
+
+def _where_to_resume(folder: Path) -> str:
+    latest = checkpoints.latest_checkpoint(folder)
+    return f"resume at step {latest.step} with --resume" if latest else "no checkpoint yet"
+
+
 def _join(request: PretrainRequest, progress: Progress) -> Path:
     """Join a run started by torchrun or srun; the first process prepares it."""
     process_count(request)
     device = pick_device(request.options.get("device", "auto"))
     with process_group(device):
         first = distributed.rank() == 0
-        folder, parts = _prepare_first(request, progress, device)
+        name, parts = decided_by_first(partial(_prepare, request, progress), device)
+        folder = Path(name)
         if not _is_finished(folder, progress if first else Silent()):
             _train(folder, layout.read_run(folder), device, progress, parts)
         return folder
 
 
-def _prepare_first(
-    request: PretrainRequest, progress: Progress, device: torch.device
-) -> tuple[Path, Parts | None]:
-    """Prepare the run in the first process, and tell the others the folder or the exit code.
-
-    Raises:
-        SystemExit: The first process failed, and prints its error.
-    """
-    if distributed.rank() != 0:
-        outcome, _, text = distributed.broadcast_text("", device).partition(" ")
-        if outcome != _PREPARED:
-            raise SystemExit(int(outcome))
-        return Path(text), None
-    try:
-        folder, parts = prepare_run(request, progress)
-    except BaseException as error:
-        code = error.exit_code if isinstance(error, MscolError) else 1
-        distributed.broadcast_text(f"{code} ", device)
-        raise
-    distributed.broadcast_text(f"{_PREPARED} {folder}", device)
-    return folder, parts
+def _prepare(request: PretrainRequest, progress: Progress) -> tuple[str, Parts | None]:
+    folder, parts = prepare_run(request, progress)
+    return str(folder), parts
 
 
 def _train(
@@ -152,17 +151,17 @@ def _train(
     parts: Parts | None,
 ) -> None:
     first = distributed.rank() == 0
-    with state.track_state(folder, progress.warn) if first else nullcontext():
+    with state.track_state(folder, progress.warn) if first else nullcontext() as lock:
         progress = progress if first else Silent()
         training = _build(folder, info, device, progress, parts)
+        training.lock = lock
         training.restore(progress)
         try:
             training.fit(progress)
         except RuntimeError as error:
             if not distributed.lost_another(error):
                 raise
-            latest = checkpoints.latest_checkpoint(folder)
-            hint = f"resume at step {latest.step} with --resume" if latest else "no checkpoint yet"
+            hint = _where_to_resume(folder)
             raise MscolError(
                 f"another process of {folder} was killed or has failed: {hint}."
             ) from error

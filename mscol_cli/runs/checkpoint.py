@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from mscol_cli.runs.layout import (
     step_of,
 )
 from mscol_cli.system.files import file_hash, replace_link, sync, write_json, write_text
-from mscol_cli.system.temporary import remove_leftovers, temporary_folder
+from mscol_cli.system.temporary import remove_leftovers, temporary_folder, temporary_path
 from mscol_cli.system.tensors import save_tensors
 
 BEST = "best"
@@ -62,7 +62,7 @@ class Restorable:
 
     checkpoint: Checkpoint
     tensors: Mapping[str, dict[str, Tensor]]
-    damaged: Mapping[Path, str]
+    damaged: Mapping[Path, str] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -81,7 +81,7 @@ def save_checkpoint(
     final.parent.mkdir(exist_ok=True)
     with _filled(final, {**info, "step": step}, tensors) as temporary:
         if final.exists():
-            shutil.rmtree(final)
+            _delete(final)
         temporary.rename(final)
     return final
 
@@ -176,12 +176,30 @@ def _loss(folder: Path) -> float:
 
 def prune(run: Path, keep: int) -> None:
     """Delete all but the best and the last `keep` checkpoints of a run, and temporary folders of
-    interrupted processes."""
+    interrupted processes.
+
+    Raises:
+        OSError: Some could not be deleted; the others were.
+    """
     best = (run / CHECKPOINTS / BEST).resolve().name
-    old = (folder for folder in checkpoint_folders(run)[:-keep] if folder.name != best)
-    for folder in old:
-        shutil.rmtree(folder)
+    problem: OSError | None = None
+    for folder in checkpoint_folders(run)[:-keep]:
+        try:
+            if folder.name != best:
+                _delete(folder)
+        except OSError as error:
+            problem = error
     remove_leftovers(run / CHECKPOINTS)
+    if problem is not None:
+        raise problem
+
+
+def _delete(folder: Path) -> None:
+    """Delete a checkpoint. A folder with an open file stays on NFS: what remains has the name of a
+    leftover. Raises OSError if the checkpoint cannot be renamed."""
+    leftover = temporary_path(folder)
+    folder.rename(leftover)
+    shutil.rmtree(leftover, ignore_errors=True)
 
 
 def latest_checkpoint(path: Path) -> Checkpoint | None:
@@ -232,14 +250,23 @@ def restorable(run: Path) -> Restorable | None:
     newest: MscolError | None = None
     for folder in reversed(checkpoint_folders(run)):
         try:
-            tensors = {stem: read_weights(folder, stem) for stem in WEIGHTS}
-            return Restorable(read_checkpoint(folder), tensors, damaged)
+            return replace(read_restorable(folder), damaged=damaged)
         except MscolError as error:
             damaged[folder] = str(error)
             newest = newest or error
     if newest is not None:
         raise newest
     return None
+
+
+def read_restorable(folder: Path) -> Restorable:
+    """Read a checkpoint with the state of its optimizer.
+
+    Raises:
+        UsageError, MissingDataError: It cannot be read.
+    """
+    tensors = {stem: read_weights(folder, stem) for stem in WEIGHTS}
+    return Restorable(read_checkpoint(folder), tensors)
 
 
 def set_aside(folder: Path) -> None:

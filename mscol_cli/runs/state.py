@@ -46,8 +46,11 @@ class RunState:
 
 
 @contextmanager
-def track_state(run: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+def track_state(run: Path, warn: Callable[[str], None] = lambda _: None) -> Iterator[Lock]:
     """Record that a run is running, and how it ended. Only one process may do so.
+
+    Yields the lock of the run: `require_held` before each change of the run notices a process of
+    another host, where locks do not hold between hosts.
 
     Args:
         run: The run folder.
@@ -62,7 +65,7 @@ def track_state(run: Path, warn: Callable[[str], None] = lambda _: None) -> Iter
         record(run, RUNNING)
         try:
             with _heartbeat(run / STATE):
-                yield
+                yield lock
         except (Interrupted, KeyboardInterrupt) as error:
             try_to_record(run, INTERRUPTED, str(error) or "stopped at once")
             raise
@@ -79,7 +82,7 @@ def training_lock(run: Path) -> Iterator[Lock]:
     Raises:
         UsageError: Another process is training the run.
     """
-    lock = Lock(run / _LOCK, required=False)
+    lock = Lock(run / _LOCK, required=False, marked=True)
     if not lock.take():
         raise UsageError(f"{run} is being trained by another process: wait for it, or stop it.")
     with lock:
@@ -127,12 +130,8 @@ def read_state(run: Path) -> RunState | None:
     Raises:
         UsageError: The file is damaged.
     """
-    if not (run / STATE).exists():
-        return None
-    content = read_json(run / STATE, "run folder")
-    with parsing(run / STATE):
-        state = from_json(RunState, content)
-    if state.state != RUNNING:
+    state = recorded_state(run)
+    if state is None or state.state != RUNNING:
         return state
     if (state.machine or state.host) in (machine_id(), socket.gethostname()):
         gone = "" if is_alive(state.process) else "its process is gone"
@@ -141,6 +140,19 @@ def read_state(run: Path) -> RunState | None:
         silent = f"its process on {state.host} has not reported for {format_duration(silent_s)}"
         gone = silent if silent_s > SILENT_S else ""
     return replace(state, state=INTERRUPTED, reason=gone) if gone else state
+
+
+def recorded_state(run: Path) -> RunState | None:
+    """The state of a run as its process has recorded it; None if missing.
+
+    Raises:
+        UsageError: The file is damaged.
+    """
+    if not (run / STATE).exists():
+        return None
+    content = read_json(run / STATE, "run folder")
+    with parsing(run / STATE):
+        return from_json(RunState, content)
 
 
 def _reason(error: BaseException) -> str:

@@ -32,7 +32,8 @@ READ = (
     Variable("MSCOL_OFFLINE", "1: download nothing"),
     Variable(
         "MSCOL_TIMEOUT",
-        "seconds that the processes of a run wait for one another, at the start and in every step",
+        "seconds that the processes of a run wait for one another, at the start and in every step,"
+        " and that they have to save after a signal",
         "600",
     ),
     Variable(

@@ -126,7 +126,8 @@ def export_vectors(folder: VectorFolder, path: Path) -> int:
     if suffix == ".csv":
         # Never beside vectors of another model, even if this process is killed in between.
         beside.unlink(missing_ok=True)
-    write_atomically(path, lambda temporary: _WRITERS[suffix](export, temporary))
+    with folder.keeping_open():
+        write_atomically(path, lambda temporary: _WRITERS[suffix](export, temporary))
     if suffix == ".csv":
         write_json(beside, export.provenance)
     return export.rows

@@ -11,6 +11,7 @@ import mmap
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from mscol_cli.errors import MscolError
 from mscol_cli.vectors.header import VectorHeader
 from mscol_cli.vectors.records import IndexReader, VectorEntry, index_paths
+from mscol_cli.vectors.shards import ShardFiles
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -41,6 +43,7 @@ class VectorFolder:
         self.path, self.header = path, header
         self._newest: dict[str, VectorEntry] = {}
         self._indexes: dict[Path, IndexReader] = {}
+        self._files = ShardFiles()
         self.refresh()
 
     @staticmethod
@@ -57,7 +60,8 @@ class VectorFolder:
         """Read lines that were added to the indexes meanwhile, and return their ids."""
         added = set()
         for path in index_paths(self.path):
-            for entry in self._indexes.setdefault(path, IndexReader(path)).read():
+            reader = self._indexes.setdefault(path, IndexReader(path))
+            for entry in reader.read() if reader.has_grown else ():
                 added.add(entry.id)
                 known = self._newest.get(entry.id)
                 if known is None or _rank(entry) >= _rank(known):
@@ -111,6 +115,10 @@ class VectorFolder:
             )
         vectors = np.frombuffer(content, self.header.dtype).reshape(entry.rows, self.header.dim)
         return vectors.astype(np.float32)
+
+    def keeping_open(self) -> AbstractContextManager[None]:
+        """Context in which one thread reads many files: each shard is opened once."""
+        return self._files.kept()
 
     def is_intact(self, entry: VectorEntry) -> bool:
         """Whether the vectors of a file can be read and have their CRC."""
@@ -206,7 +214,7 @@ class VectorFolder:
 
     def _content(self, entry: VectorEntry) -> bytes:
         start, wanted = entry.row * self.header.row_bytes, entry.rows * self.header.row_bytes
-        with self.shard_path(entry.shard).open("rb") as file:
+        with self._files.opened(self.shard_path(entry.shard)) as file:
             # read() allocates what is asked for, and a damaged header may ask for anything.
             left = os.fstat(file.fileno()).st_size - start
             if left <= 0:

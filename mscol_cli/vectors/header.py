@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from mscol_cli.errors import UsageError
-from mscol_cli.system.files import is_regular, write_json
+from mscol_cli.system.files import exists, is_regular, write_json
 from mscol_cli.system.json_files import parsing, read_json
 from mscol_cli.system.locks import Lock
 from mscol_cli.system.values import from_json
 
-HEADER = "vectors.json"
+HEADER, _LOCK = "vectors.json", ".vectors.json.lock"
 LAYOUT = "mscol-vectors 2"
 POOLS = ("mean", "max", "none")
 PRECISIONS = {"float32": ("<f4", ".f32"), "float16": ("<f2", ".f16")}
@@ -113,10 +113,12 @@ class VectorHeader:
             UsageError: The folder has vectors of another model or with other settings.
             OSError: The folder cannot be written.
         """
-        with Lock(folder, required=False):
-            if not (folder / HEADER).exists():
-                write_json(folder / HEADER, {"layout": LAYOUT, **asdict(self)})
-                return
+        if not exists(folder / HEADER):
+            lock = folder / _LOCK  # NFS cannot lock the folder itself
+            with Lock(lock, required=False):
+                if not exists(folder / HEADER):
+                    write_json(folder / HEADER, {"layout": LAYOUT, **asdict(self)})
+                lock.unlink(missing_ok=True)
         self.check(folder)
 
     def check(self, folder: Path) -> None:

@@ -124,6 +124,15 @@ class IndexReader:
         self._path, self._end = path, 0
         self._shard = int(path.stem)
 
+    @property
+    def has_grown(self) -> bool:
+        """Whether there is more to read. It is asked for often, and opens no file: a folder on a
+        network disk may have hundreds of indexes."""
+        try:
+            return self._path.stat().st_size > self._end
+        except OSError:  # for `read` to report
+            return True
+
     def read(self) -> Iterator[VectorEntry]:
         """Yield new entries. Damaged lines are skipped, an unfinished last line is left."""
         try:

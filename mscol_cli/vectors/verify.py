@@ -52,11 +52,12 @@ def run(path: Path, progress: Progress) -> VerifyResult:
     shards = {folder.shard_path(entry.shard) for entry in entries}
     missing = sorted(shard.name for shard in shards if not shard.is_file())
     damaged = [line for index in index_paths(path) for line in _damaged_lines(index)]
-    for entry in sorted(entries, key=lambda entry: (entry.shard, entry.row)):
-        name = folder.shard_path(entry.shard).name
-        if name not in missing and not folder.is_intact(entry):
-            damaged.append(f"{name}: the vectors of {entry.id} do not match their checksum")
-        meter.add(entry.rows * folder.header.row_bytes)
+    with folder.keeping_open():
+        for entry in sorted(entries, key=lambda entry: (entry.shard, entry.row)):
+            name = folder.shard_path(entry.shard).name
+            if name not in missing and not folder.is_intact(entry):
+                damaged.append(f"{name}: the vectors of {entry.id} do not match their checksum")
+            meter.add(entry.rows * folder.header.row_bytes)
     progress.end()
     return VerifyResult(
         folder=path,

@@ -1,7 +1,7 @@
 """Adding files to a folder of vectors.
 
 Vectors are written to disk before their line, so an interrupted process loses only what it had not
-flushed. Only one process at a time writes a shard.
+flushed. Only one process at a time writes a shard, also where file locks have no effect.
 """
 
 from __future__ import annotations
@@ -121,14 +121,16 @@ class VectorWriter:
         self._shard.add(replace(entry, revision=revision), content)
 
     def _open(self, number: int) -> _Shard | None:
-        """A shard to append to; None if it is full, damaged, or locked by another process."""
+        """A shard to append to; None if it is full, damaged, or may have another writer.
+
+        Where locks have no effect, every process appends only to shards that it has created.
+        """
         index = self._folder.path / f"{number:05d}.jsonl"
-        # Without file locks a line may be lost: its file is then embedded again.
-        lock = Lock(index, required=False)
+        is_own, lock = _create(index), Lock(index, required=False)
         if not lock.take():
             return None
         shard = _Shard(index, lock, self._folder.header)
-        if shard.is_full or shard.is_damaged:
+        if not (is_own or _keeps_others_out(index)) or shard.is_full or shard.is_damaged:
             lock.release()
             return None
         return shard
@@ -177,6 +179,26 @@ class _Shard:
             self.flush()
         finally:
             self._lock.release()
+
+
+def _create(path: Path) -> bool:
+    """Create a file; returns False if it exists. Only one of several processes creates it, also on
+    network disks without locks."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _keeps_others_out(path: Path) -> bool:
+    """Whether the lock on a file, which this process holds, has an effect: some file systems refuse
+    locks, others grant every lock."""
+    second = Lock(path, required=False)
+    try:
+        return not second.take()
+    finally:
+        second.release()
 
 
 def _append(path: Path, end: int, content: bytes) -> None:

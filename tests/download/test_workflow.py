@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
+import os
 import random
+import stat
 from pathlib import Path
 
 import pytest
 
 from mscol_cli import __version__
 from mscol_cli.api import NoOptions
+from mscol_cli.contracts.progress import Silent
+from mscol_cli.download.folder import download_lock
 from mscol_cli.download.part import Part
 from mscol_cli.download.plan import make_plan
 from mscol_cli.download.record import Record
@@ -50,6 +55,21 @@ def test_offline_nothing_is_downloaded_and_what_is_there_is_unpacked(
     Path("data/mine/clips.zip").write_bytes(archive)
     assert mscol("download", "mine") == 0
     assert Path("data/mine/0/a.mp3").read_bytes() == MUSIC
+
+
+def test_a_download_locks_a_file_as_nfs_locks_no_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = list[bool]()
+
+    def flock(descriptor: int, _operation: int) -> None:
+        locked.append(stat.S_ISREG(os.fstat(descriptor).st_mode))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with download_lock(tmp_path / "data", Silent()):
+        pass
+    assert locked == [True]
+    assert not any((tmp_path / "data").iterdir())
 
 
 def test_a_collection_is_fetched_and_unpacked_as_the_table_says(

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mscol_cli.embed.inputs import find_inputs
 from mscol_cli.embed.pooling import pool_windows
+from mscol_cli.embed.worker import Worker
 from mscol_cli.errors import BadInputError
 from mscol_cli.store import Store
 from mscol_cli.vectors import VectorEntry, VectorFolder, VectorHeader
@@ -84,6 +86,28 @@ def test_only_what_is_new_or_changed_is_embedded(
     assert mscol("embed", music, *SMALL, "-o", "again") == 0
     for name, rows in contents(tmp_path / "again").items():
         np.testing.assert_allclose(rows, after[name], rtol=1e-4, atol=1e-5)
+
+
+def test_lines_that_another_process_has_overwritten_are_an_error(
+    mscol: Command,
+    music: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    real = Worker.run
+
+    def overwritten(worker: Worker, *arguments: Any) -> None:
+        real(worker, *arguments)
+        (index,) = (tmp_path / "v").glob("*.jsonl")
+        index.write_bytes(index.read_bytes().splitlines(keepends=True)[0])
+
+    monkeypatch.setattr(Worker, "run", overwritten)
+    assert mscol("embed", music, *SMALL, "-o", "v") == 1
+    assert mentions(capsys.readouterr().err, "v has lost the vectors of 3 files")
+    monkeypatch.setattr(Worker, "run", real)
+    assert mscol("embed", music, *SMALL, "-o", "v") == 0
+    assert len(contents(tmp_path / "v")) == 4
 
 
 def test_files_of_known_content_are_not_decoded_again(

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mscol_cli.contracts.progress import Silent
 from mscol_cli.errors import MissingDataError, MscolError, UsageError
-from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter, writer
+from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter, verify, writer
+from mscol_cli.vectors.export import export_vectors
 
 HEADER = VectorHeader("mine@6", "abc", "small", 16000, 15920, 15680, "unit-rms", dim=3)
 A, B = FileVersion("/music/a.wav", 10, 1), FileVersion("/music/\udce9.wav", 20, 2)
@@ -71,6 +77,44 @@ def test_a_folder_grows(filled: Path) -> None:
     assert read(filled, later) == vectors(2, 7.0).tolist()
     assert read(filled, B) == vectors(3, 100.0).tolist()
     assert len(list(filled.glob("*.f32"))) == 1
+
+
+def no_locks(*_: object) -> None:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+@pytest.mark.parametrize("flock", [no_locks, lambda *_: None])
+def test_where_locks_have_no_effect_no_shard_has_two_writers(
+    filled: Path, monkeypatch: pytest.MonkeyPatch, flock: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", flock)
+    files = [FileVersion(f"/music/{number}.wav", 1, number) for number in range(6)]
+    with opened(filled) as first, opened(filled) as second:
+        for number, file in enumerate(files):
+            writing = (first, second)[number % 2]
+            writing.add(file.path, file, vectors(2, number))
+            writing.flush()
+    for number, file in enumerate(files):
+        assert read(filled, file) == vectors(2, number).tolist()
+    assert read(filled, A) == vectors(1).tolist()
+    assert len(list(filled.glob("*.f32"))) == 3
+
+
+def test_only_files_are_locked_as_nfs_locks_no_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, real = list[bool](), fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        locked.append(stat.S_ISREG(os.fstat(descriptor).st_mode))
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    add(tmp_path / "v", {A: vectors(1)})
+    assert locked
+    assert all(locked)
+    suffixes = {path.suffix for path in (tmp_path / "v").iterdir()}
+    assert suffixes == {".json", ".jsonl", ".f32"}  # no lock stays
 
 
 def test_vectors_of_another_model_are_refused(filled: Path) -> None:
@@ -235,6 +279,47 @@ def test_an_open_folder_sees_what_is_added(filled: Path) -> None:
     assert len(folder.entries) == 2
     folder.refresh()
     assert [entry.id for entry in folder.entries] == [A.path, later.path, B.path]
+
+
+def opened_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that are opened from now on."""
+    names: list[str] = []
+    real = Path.open
+
+    def record(path: Path, *arguments: Any, **options: Any) -> Any:
+        names.append(path.name)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", record)
+    return names
+
+
+def test_only_indexes_that_have_grown_are_opened(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(filled) as first, opened(filled) as second:
+        first.add("/1", FileVersion("/1", 1, 1), vectors(1))
+        second.add("/2", FileVersion("/2", 1, 1), vectors(1))
+        folder = VectorFolder.open(filled)
+        second.add("/3", FileVersion("/3", 1, 1), vectors(1))
+        second.flush()
+        names = opened_files(monkeypatch)
+        assert folder.refresh() == {"/2", "/3"}
+        assert names == ["00001.jsonl"]
+
+
+def test_a_shard_is_opened_once_to_verify_and_to_export_all_its_files(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(filled) as first, opened(filled) as second:
+        first.add("/1", FileVersion("/1", 1, 1), vectors(1))
+        second.add("/2", FileVersion("/2", 1, 1), vectors(1))
+    names = opened_files(monkeypatch)
+    assert verify.run(filled, Silent()).damaged == []
+    assert sorted(name for name in names if name.endswith(".f32")) == ["00000.f32", "00001.f32"]
+    names.clear()
+    export_vectors(VectorFolder.open(filled), tmp_path / "v.csv")
+    assert sorted(name for name in names if name.endswith(".f32")) == ["00000.f32", "00001.f32"]
 
 
 def test_all_vectors_are_read_in_blocks(filled: Path) -> None:
