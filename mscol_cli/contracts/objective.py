@@ -63,7 +63,19 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
-        """Choose the crops of one update, and draw all random parameters as row labels."""
+        """Choose the crops of one update, and draw all random parameters as row labels.
+
+        It is called in threads, several updates ahead and concurrently: keep no state between
+        calls, and draw every random number from `rng`.
+
+        Args:
+            index: Index of the store.
+            rng: Generator that depends on seed and step only.
+            batch_size: Rows of the global batch.
+
+        Raises:
+            UsageError: In the trial before a run, the options do not suit the views.
+        """
 
     def augment_waveforms(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
@@ -79,7 +91,11 @@ class Objective(nn.Module, ABC):
     def augment_features(
         self, views: Mapping[str, Tensor], labels: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor]:
-        """Change features after the front end, such as (batch, frames, mel bands) log-mel."""
+        """Change features after the front end, such as (batch, frames, mel bands) log-mel.
+
+        Raises:
+            UsageError: In the trial before a run, the features of this encoder do not suit.
+        """
         return views
 
     def project(self, embeddings: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

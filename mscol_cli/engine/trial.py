@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.contracts.plans import CropPlan, StoreIndex
+from mscol_cli.errors import UsageError
 from mscol_cli.host.checks.objective import (
     plan_batch,
     validate_loss,
@@ -23,6 +24,8 @@ from mscol_cli.host.guard import guarded, label_of, plugin_call
 
 CROPS = 2
 """Batch size of the trial with waveforms."""
+UNSUITED = (UsageError,)
+"""Errors of an objective that does not suit the store, the encoder or its options."""
 LOSS_ROWS = 64
 """Maximum batch size of the trial of the loss, with random embeddings."""
 
@@ -35,7 +38,7 @@ def check_objective(objective: Objective, index: StoreIndex, batch_size: int) ->
         PluginCallError: `check` raised another exception.
         PluginError: `check` returned something other than lines.
     """
-    notes = guarded(objective, objective.check, "check")(index, batch_size)
+    notes = guarded(objective, objective.check, "check", UNSUITED)(index, batch_size)
     return validate_notes(notes, label_of(objective))
 
 
@@ -51,8 +54,9 @@ def try_objective(
         batch_size: Batch size of the run.
 
     Raises:
+        UsageError: The objective does not suit the encoder or its options.
         PluginError: The objective breaks its contract.
-        PluginCallError: One of its methods, or the encoder's front end, raised an exception.
+        PluginCallError: One of its methods, or the encoder's front end, raised another exception.
     """
     _plan(objective, encoder, index, batch_size)
     with torch.random.fork_rng(devices=()):
@@ -81,7 +85,7 @@ def saved_state(*modules: nn.Module) -> Callable[[], None]:
 
 def _plan(objective: Objective, encoder: Encoder, index: StoreIndex, batch_size: int) -> CropPlan:
     rng, where = np.random.default_rng(0), f"plan of {batch_size} rows"
-    return plan_batch(objective, index, rng, batch_size, encoder.crop_samples, where)
+    return plan_batch(objective, index, rng, batch_size, encoder.crop_samples, where, UNSUITED)
 
 
 def _try_crops(objective: Objective, encoder: Encoder, plan: CropPlan) -> list[str]:
@@ -95,7 +99,7 @@ def _try_crops(objective: Objective, encoder: Encoder, plan: CropPlan) -> list[s
         validate_views(changed, CROPS, "augment_waveforms", label, encoder.crop_samples)
         with plugin_call(label_of(encoder), "frontend"):
             features = {view: encoder.frontend(rows) for view, rows in changed.items()}
-        augmented = guarded(objective, objective.augment_features, "augment_features")(
+        augmented = guarded(objective, objective.augment_features, "augment_features", UNSUITED)(
             features, labels
         )
         validate_views(augmented, CROPS, "augment_features", label)

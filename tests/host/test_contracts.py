@@ -33,6 +33,11 @@ def plan(self, index, rng, batch_size):
     return CropPlan({{"anchor": crops}}, {{"mask": np.zeros(batch_size + {labels})}})
 Pretext.plan = plan
 """
+RAISING = """
+def fail(*_):
+    raise {1}("this row is bad")
+{0} = fail
+"""
 LATER = """
 calls = 0
 def later(method, number, fail):
@@ -132,6 +137,8 @@ def test_an_objective_is_checked_before_there_is_a_run(
             "Pretext.loss = lambda *_: sys.exit(0)",
             "sys.exit(0)",
         ),
+        (RAISING.format("Pretext.loss", "BadInputError"), "embeddings: BadInputError: this row"),
+        (RAISING.format("Pretext.plan", "MissingDataError"), "4 rows: MissingDataError: this row"),
         (
             "Pretext = type('Bare', (Objective,), {})",
             "build: TypeError: Can't instantiate abstract",
@@ -179,6 +186,7 @@ def test_every_step_is_guarded(
         ("Net.forward = lambda s, f: 1 / 0", 1, "forward: ZeroDivisionError"),
         (f"{LATER}Net.forward = later(Net.forward, 2, lambda: 1 / 0)", 1, "a.wav: ZeroDivision"),
         ("Net.forward = lambda s, f: s.linear(f).squeeze()", 2, "shape (8,)"),
+        (RAISING.format("Net.frontend", "UsageError"), 1, "frontend: UsageError: this row is bad"),
     ],
 )
 def test_an_encoder_is_checked_before_it_embeds(
@@ -209,6 +217,7 @@ def test_an_encoder_is_checked_before_it_embeds(
         ("Halves.separate = lambda s, a: None", "track 'a': separate returned NoneType"),
         ("Halves.separate = lambda s, a: a", "'low'"),
         ("Halves.separate_many = lambda s, b: []", "separate_many returned 0"),
+        ("Halves.separate_many = lambda s, b: None", "separate_many returned NoneType, not a list"),
         ("Halves.sources = ('low',)", "separate returned 'high', which is not in sources: low"),
         (
             "Halves.separate = lambda s, a: {n: a[MIXTURE][:, 1:] for n in (MIXTURE, *s.sources)}",
@@ -244,6 +253,14 @@ def test_a_separator_with_a_network_needs_no_context_of_its_own(
     )
     code, _ = refused(change, "separate", "music", "--separator", "halves", "--device", "cpu")
     assert code == 0
+
+
+def test_a_track_that_a_separator_rejects_is_skipped(refused: Refused, tmp_path: Path) -> None:
+    write_audio(tmp_path / "music" / "a.wav", tones(2))
+    change = RAISING.format("Halves.separate", "BadInputError")
+    code, line = refused(change, "separate", "music", "--separator", "halves", "--device", "cpu")
+    assert mentions(line, "a: this row is bad")
+    assert code == 1
 
 
 def test_an_exception_of_a_separator_names_the_track(refused: Refused, tmp_path: Path) -> None:

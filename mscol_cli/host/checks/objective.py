@@ -15,7 +15,7 @@ from mscol_cli.contracts.plans import CropPlan, Crops, StoreIndex
 from mscol_cli.contracts.watched import ONLINE_PROBE, RESERVED
 from mscol_cli.errors import PluginError
 from mscol_cli.host.checks.values import breach
-from mscol_cli.host.guard import guarded, label_of
+from mscol_cli.host.guard import Allowed, guarded, label_of
 
 
 def plan_batch(
@@ -25,14 +25,24 @@ def plan_batch(
     batch_size: int,
     crop_samples: int,
     where: str,
+    allowed: Allowed = (),
 ) -> CropPlan:
-    """Plan the crops of one update with an objective; `where` names the update in messages.
+    """Plan the crops of one update with an objective.
+
+    Args:
+        objective: The objective.
+        index: Index of the store.
+        rng: Generator of the update.
+        batch_size: Rows of the batch.
+        crop_samples: Length of a crop, in samples.
+        where: Name of the update in messages.
+        allowed: Exceptions that pass unchanged.
 
     Raises:
         PluginError: The plan breaks its contract, such as by a crop outside its track.
-        PluginCallError: The objective raised an exception.
+        PluginCallError: The objective raised another exception.
     """
-    plan = guarded(objective, objective.plan, where)(index, rng, batch_size)
+    plan = guarded(objective, objective.plan, where, allowed)(index, rng, batch_size)
     validate_plan(plan, index, crop_samples, batch_size, label_of(objective))
     return plan
 
