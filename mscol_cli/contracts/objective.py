@@ -139,12 +139,12 @@ class Objective(nn.Module, ABC):
 
         Returns:
             The loss, a scalar; and metrics, scalar tensors by name. Their means are written to the
-            run's metrics.jsonl. NaN means that an update has no such value; it is excluded from the
-            mean. Metrics of one kind share a prefix, such as `accuracy/vocals`. `pretrain` stops
-            with an error if a name is one that the trainer writes: `step`, `loss`,
-            `learning_rate`, `pairs_per_second`, `data_wait`, `gradient_norm`, `alignment`,
-            `uniformity`, `effective_rank`, `memory_bytes`, `elapsed_s`, or any that begins with
-            `probe/`.
+            run's metrics.jsonl. NaN, or a name that is missing, means that an update has no such
+            value; it is excluded from the mean. Metrics of one kind share a prefix, such as
+            `accuracy/vocals`. `pretrain` stops with an error if a name is one that the trainer
+            writes: `step`, `loss`, `learning_rate`, `pairs_per_second`, `data_wait`,
+            `gradient_norm`, `alignment`, `uniformity`, `effective_rank`, `memory_bytes`,
+            `elapsed_s`, or any that begins with `probe/`.
         """
 
 

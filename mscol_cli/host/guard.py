@@ -161,7 +161,7 @@ def _descriptor_redirected() -> Iterator[None]:
 
 
 def _has_meaning(error: BaseException) -> bool:
-    # Plugins cannot import the first three.
+    # `api` does not offer the first three to plugins.
     host = (PluginError, PluginCallError, Interrupted)
     if isinstance(error, (*host, KeyboardInterrupt, GeneratorExit)):
         return True
