@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor, nn
 
 from mscol_cli.contracts.objective import Augmentation, Objective
 from mscol_cli.contracts.plans import CropPlan, StoreIndex
+from mscol_cli.errors import PluginError
+
+Result = TypeVar("Result")
 
 
 class Augmented(Objective):
@@ -36,10 +40,10 @@ class Augmented(Objective):
         labels."""
         plan = self.objective.plan(index, rng, batch_size)
         for augmentation in self._all():
-            plan = augmentation.mix(plan, index, rng)
+            plan = _checked(augmentation.mix(plan, index, rng), CropPlan, augmentation, "mix")
         labels = dict(plan.labels)
         for number, augmentation in enumerate(self._all()):
-            drawn = augmentation.draw(plan, rng)
+            drawn = _checked(augmentation.draw(plan, rng), Mapping, augmentation, "draw")
             labels |= {_label(number, name): value for name, value in drawn.items()}
         return CropPlan(plan.views, labels)
 
@@ -75,6 +79,16 @@ class Augmented(Objective):
 
     def _all(self) -> list[Augmentation]:
         return [item for item in self.augmentations if isinstance(item, Augmentation)]
+
+
+def _checked(result: Result, kind: type[object], augmentation: Augmentation, method: str) -> Result:
+    # Later calls with the result would fail in another part.
+    if not isinstance(result, kind):
+        raise PluginError(
+            f"augmentation {type(augmentation).__name__}: {method} returned"
+            f" {type(result).__name__}, not a {kind.__name__}."
+        )
+    return result
 
 
 def _label(number: int, name: str) -> str:

@@ -46,4 +46,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
-        """Map features (batch, ...) to embeddings (batch, dim); bf16 runs under autocast."""
+        """Map features (batch, ...) to embeddings (batch, dim); bf16 runs under autocast.
+
+        In eval mode each row depends on its own features only, and is not random.
+        """

@@ -65,13 +65,19 @@ class Objective(nn.Module, ABC):
     def plan(self, index: StoreIndex, rng: np.random.Generator, batch_size: int) -> CropPlan:
         """Choose the crops of one update, and draw all random parameters as row labels.
 
+        It is called in threads, several updates ahead and concurrently: keep no state between
+        calls, and draw every random number from `rng`.
+
         Args:
             index: Tracks, sources and segments of the store.
             rng: Generator that depends on seed and step only.
-            batch_size: Rows of each view.
+            batch_size: Rows of the global batch.
 
         Returns:
             The crops of each view, and the labels, `batch_size` rows of each.
+
+        Raises:
+            UsageError: In the trial before a run, the options do not suit the views.
         """
 
     def augment_waveforms(
@@ -100,6 +106,9 @@ class Objective(nn.Module, ABC):
 
         Returns:
             By view name, float32 features for `Encoder.forward`. By default, `views`.
+
+        Raises:
+            UsageError: In the trial before a run, the features of this encoder do not suit.
         """
         return views
 
@@ -144,12 +153,12 @@ class Objective(nn.Module, ABC):
 
         Returns:
             The loss, a scalar; and metrics, scalar tensors by name. Their means are written to the
-            run's metrics.jsonl. NaN means that an update has no such value; it is excluded from the
-            mean. Metrics of one kind share a prefix, such as `accuracy/vocals`. `pretrain` stops
-            with an error if a name is one that the trainer writes: `step`, `loss`,
-            `learning_rate`, `pairs_per_second`, `data_wait`, `gradient_norm`, `alignment`,
-            `uniformity`, `effective_rank`, `memory_bytes`, `elapsed_s`, or any that begins with
-            `probe/`.
+            run's metrics.jsonl. NaN, or a name that is missing, means that an update has no such
+            value; it is excluded from the mean. Metrics of one kind share a prefix, such as
+            `accuracy/vocals`. `pretrain` stops with an error if a name is one that the trainer
+            writes: `step`, `loss`, `learning_rate`, `pairs_per_second`, `data_wait`,
+            `gradient_norm`, `alignment`, `uniformity`, `effective_rank`, `memory_bytes`,
+            `elapsed_s`, or any that begins with `probe/`.
         """
 
 

@@ -117,6 +117,9 @@ class Separator(ABC):
 
         Returns:
             Tracks in the order of separation; those that cannot be separated have a `problem`.
+
+        Raises:
+            UsageError: The files do not suit the options.
         """
         return [
             TrackInput(id=file.name.rpartition(".")[0] or file.name, files={MIXTURE: file.path})
@@ -136,8 +139,9 @@ class Separator(ABC):
             no other. A source that is absent from the track is all zero.
 
         Raises:
-            BadInputError: The track cannot be separated; it is reported and skipped. Any other
-                exception is treated as a bug and ends the command.
+            BadInputError: The track cannot be separated; it is reported and skipped.
+            MissingDataError: Weights that are loaded with the first track are missing or damaged.
+                Any other exception is treated as a bug and ends the command.
         """
 
     def separate_many(self, batch: Sequence[Mapping[str, Tensor]]) -> list[Mapping[str, Tensor]]:

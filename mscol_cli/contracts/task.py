@@ -136,6 +136,8 @@ class Task(ABC):
         Raises:
             MissingDataError: The metadata or all audio is missing; the message names the file that
                 was looked for.
+            BadInputError: A file of the data set is damaged; the message names it.
+            UsageError: The options do not suit the data set.
         """
 
 

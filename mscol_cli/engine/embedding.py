@@ -271,7 +271,9 @@ def _embed_group(
     framed = [clip for clip in group if isinstance(clip, _Framed)]
     try:
         vectors = _run(encoder, framed, device, noise) if framed else torch.zeros(0, encoder.dim)
-    except BadInputError as error:  # a long clip, read a second time, is the only one
+    except BadInputError as error:  # a long clip, which is read a second time
+        if len(group) > 1:
+            raise
         yield error
         return
     per_clip = iter(torch.split(vectors, [len(clip) for clip in framed]))

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from mscol_cli.contracts.cards import Build
-from mscol_cli.errors import PluginError
+from mscol_cli.errors import MscolError, PluginError
 from mscol_cli.host.guard import plugin_call, set_label
 from mscol_cli.host.parts import Part
 
@@ -23,12 +23,13 @@ def build_part(part: Part, base: type[Any], *context: object, augmentation: bool
         augmentation: Whether to build the augmentation of an objective's card.
 
     Raises:
-        PluginCallError: `build` or the import of its module raised an exception.
+        MscolError: `build` refused its arguments, or lacks a file.
+        PluginCallError: `build` or the import of its module raised another exception.
         PluginError: It is not the path of a callable, or did not return an instance of `base`.
     """
     card: Any = part.entry.card
     label = part.entry.label
-    with plugin_call(label, "build"):
+    with plugin_call(label, "build", (MscolError,)):
         build = _resolve(card.augmentation if augmentation else card.build, label)
         built = build(part.options, *context)
     if not isinstance(built, base):

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import ParamSpec, TextIO, TypeVar, cast
 
-from mscol_cli.errors import MscolError, PluginCallError
+from mscol_cli.errors import Interrupted, MscolError, PluginCallError, PluginError
 from mscol_cli.system.signals import raise_if_interrupted
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+Allowed = tuple[type[Exception], ...]
+"""Exceptions that a contract names, as in `(BadInputError,)`."""
 
 _LABEL = "_mscol_label"
 
@@ -31,34 +33,35 @@ def label_of(part: object) -> str:
 
 
 @contextmanager
-def plugin_call(label: str, where: str = "") -> Iterator[None]:
+def plugin_call(label: str, where: str = "", allowed: Allowed = ()) -> Iterator[None]:
     """Run code of a plugin.
 
     Args:
         label: Label of the part.
         where: What the part works on: a track, a clip, a step.
+        allowed: Exceptions that the contract names, which pass unchanged.
 
     Raises:
-        PluginCallError: The code raised an exception. mscol's own exceptions, Ctrl-C, exhausted
-            memory of a GPU and the loss of another process pass unchanged.
+        PluginCallError: The code raised another exception. Errors that the host has found, Ctrl-C,
+            exhausted memory of a GPU and the loss of another process pass unchanged.
     """
     try:
         with _stdout_redirected():
             yield
     except BaseException as error:
-        if _has_meaning(error):
+        if isinstance(error, allowed) or _has_meaning(error):
             raise
         raise_if_interrupted()
-        raise PluginCallError(label, describe_error(error), where) from error
+        raise PluginCallError(label, _with_type(error), where) from error
 
 
 def guarded(
-    part: object, method: Callable[Arguments, Result], where: str = ""
+    part: object, method: Callable[Arguments, Result], where: str = "", allowed: Allowed = ()
 ) -> Callable[Arguments, Result]:
     """Wrap a method of a part in `plugin_call`."""
 
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        with plugin_call(label_of(part), where):
+        with plugin_call(label_of(part), where, allowed):
             return method(*args, **kwargs)
 
     return call
@@ -115,10 +118,17 @@ def _same_folder() -> Iterator[None]:
 
 def describe_error(error: BaseException) -> str:
     """Describe an exception in one line; mscol's own messages are kept as they are."""
+    return _one_line(error) if isinstance(error, MscolError) else _with_type(error)
+
+
+def _with_type(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
-    text = " ".join(str(error).split()) or "no message"
-    return text if isinstance(error, MscolError) else f"{type(error).__name__}: {text}"
+    return f"{type(error).__name__}: {_one_line(error)}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or "no message"
 
 
 @contextmanager
@@ -151,7 +161,9 @@ def _descriptor_redirected() -> Iterator[None]:
 
 
 def _has_meaning(error: BaseException) -> bool:
-    if isinstance(error, (MscolError, KeyboardInterrupt, GeneratorExit)):
+    # `api` does not offer the first three to plugins.
+    host = (PluginError, PluginCallError, Interrupted)
+    if isinstance(error, (*host, KeyboardInterrupt, GeneratorExit)):
         return True
     if "torch" not in sys.modules:
         return False

@@ -28,8 +28,8 @@ LOSS = "loss"
 class Means:
     """Running means of named values, without synchronising a GPU.
 
-    NaN marks a value that an update lacks, such as the accuracy of a source that was not drawn. The
-    mean is over the other updates; a name without values has no mean.
+    An update may lack a value, such as the accuracy of a source that was not drawn: it is NaN, or
+    the name is missing. The mean is over the other updates; a name without values has no mean.
     """
 
     def __init__(self, state: Mapping[str, Any] | None = None) -> None:
@@ -40,6 +40,8 @@ class Means:
 
     def add(self, values: Mapping[str, Tensor]) -> None:
         """Count one update."""
+        for name in self._sums.keys() - values.keys():
+            self._absent[name] = self._absent.get(name, 0) + 1
         for name, value in values.items():
             # A new name was absent in all updates before.
             missed = self._absent.get(name, 0 if name in self._sums else self._count)

@@ -15,6 +15,13 @@ from torch.nn.parallel import DistributedDataParallel
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.objective import Objective
 from mscol_cli.engine.devices import release_memory
+from mscol_cli.host.checks.encoder import (
+    validate_embeddings,
+    validate_features,
+    validate_gradients,
+)
+from mscol_cli.host.checks.objective import split_loss, validate_loss, validate_views
+from mscol_cli.host.checks.values import check_finite
 from mscol_cli.host.guard import guarded, label_of, plugin_call
 from mscol_cli.pretrain.modes import Mode
 from mscol_cli.system import distributed
@@ -51,6 +58,7 @@ class Pretraining(nn.Module):
         self.precision = precision
         self._local_embeddings: Mapping[str, Tensor] = {}
         self.frontend_rows: int | None = None
+        self._checks_values = False
         self._compiled: Callable[[Tensor], Tensor] | None = None
 
     def use(self, mode: Mode, device: torch.device) -> None:
@@ -79,18 +87,67 @@ class Pretraining(nn.Module):
             labels: (rows, ...) labels of this process, by name.
 
         Raises:
+            PluginError: A method returned a tensor of the wrong shape or type.
             PluginCallError: The encoder or the objective raised an exception.
         """
         # A CUDA graph may overwrite the memory of the last embeddings.
         self._local_embeddings = {}
-        waveforms = guarded(self.objective, self.objective.augment_waveforms)(waveforms, labels)
-        unchanged = _per_view(self._frontend, waveforms)
-        features = guarded(self.objective, self.objective.augment_features)(unchanged, labels)
+        objective, rows = self.objective, len(next(iter(waveforms.values())))
+        crops = guarded(objective, objective.augment_waveforms)(waveforms, labels)
+        self._check(crops, rows, "augment_waveforms", self.encoder.crop_samples)
+        features = guarded(objective, objective.augment_features)(
+            _per_view(self._frontend, crops), labels
+        )
+        self._check(features, rows, "augment_features")
         embeddings = _per_view(self._encode, features)
-        self._local_embeddings = {view: rows.detach() for view, rows in embeddings.items()}
-        projections = _gathered(guarded(self.objective, self.objective.project)(embeddings))
-        loss, metrics = guarded(self.objective, self.objective.loss)(projections, _gathered(labels))
+        self._local_embeddings = {view: part.detach() for view, part in embeddings.items()}
+        projections = guarded(objective, objective.project)(embeddings)
+        self._check(projections, rows, "project")
+        compute = guarded(objective, objective.loss)
+        result = compute(_gathered(projections), _gathered(labels))
+        loss, metrics = split_loss(result, label_of(objective))
         return loss, _detached(metrics)
+
+    def check_loss(
+        self, loss: object, waveforms: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> None:
+        """Check the loss of the first update; on a GPU this waits for the device.
+
+        If it is not finite, the pass is repeated to find the part that this comes from.
+
+        Args:
+            loss: Loss that `forward` returned.
+            waveforms: Its first argument.
+            labels: Its second argument.
+
+        Raises:
+            PluginError: The loss is not a finite scalar with a gradient. The message names the
+                encoder or the method that is the cause.
+        """
+        if isinstance(loss, Tensor) and not bool(loss.isfinite().all()):
+            self._find_not_finite(waveforms, labels)
+        if isinstance(loss, Tensor) and not loss.requires_grad:
+            # The trial showed that the loss depends on the embeddings.
+            validate_gradients(self.encoder)
+        validate_loss(loss, label_of(self.objective))
+
+    def _find_not_finite(
+        self, waveforms: Mapping[str, Tensor], labels: Mapping[str, Tensor]
+    ) -> None:
+        self._checks_values = True
+        try:
+            with self.plain(), torch.no_grad():
+                self(waveforms, labels)
+        finally:
+            self._checks_values = False
+
+    def _check(
+        self, views: Mapping[str, Tensor], rows: int, method: str, samples: int | None = None
+    ) -> None:
+        label = label_of(self.objective)
+        validate_views(views, rows, method, label, samples)
+        if self._checks_values:
+            check_finite(views.values(), method, label)
 
     def embeddings(self) -> dict[str, Tensor]:
         """Gather the last embeddings of all processes, each of which must call this.
@@ -101,6 +158,14 @@ class Pretraining(nn.Module):
         return _gathered(self._local_embeddings)
 
     def _frontend(self, waveforms: Tensor) -> Tensor:
+        features = self._in_parts(waveforms)
+        validate_features(features, self.encoder, len(waveforms))
+        if self._checks_values:
+            check_finite([features], "frontend", label_of(self.encoder))
+        return features
+
+    def _in_parts(self, waveforms: Tensor) -> Tensor:
+        """Features of as many rows at a time as the memory of the device allows."""
         frontend = guarded(self.encoder, self.encoder.frontend)
         rows = self.frontend_rows or len(waveforms)
         while True:
@@ -116,6 +181,13 @@ class Pretraining(nn.Module):
             rows = self.frontend_rows = -(-rows // 2)
 
     def _encode(self, features: Tensor) -> Tensor:
+        embeddings = self._embed(features)
+        validate_embeddings(embeddings, self.encoder, len(features))
+        if self._checks_values:
+            check_finite([embeddings], "forward", label_of(self.encoder))
+        return embeddings
+
+    def _embed(self, features: Tensor) -> Tensor:
         encode = self._compiled or self.encoder
         with plugin_call(label_of(self.encoder)):
             if self.precision is torch.float32:

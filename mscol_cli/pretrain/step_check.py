@@ -12,8 +12,6 @@ from torch.nn import functional
 
 from mscol_cli.engine.devices import random_state_kept, release_memory
 from mscol_cli.engine.trial import saved_state
-from mscol_cli.host.checks.objective import validate_loss
-from mscol_cli.host.guard import label_of
 from mscol_cli.pretrain.batches import Batch
 from mscol_cli.pretrain.modes import PLAIN, Mode
 from mscol_cli.pretrain.step import Pretraining, uses_graphs
@@ -187,7 +185,7 @@ class StepCheck:
         parameters = self._parameters()
         with self._model.plain():
             loss, _ = self._model(waveforms, labels)
-            validate_loss(loss, label_of(self._model.objective))
+            self._model.check_loss(loss, waveforms, labels)
             # Not `backward`: it would also call the hooks of DistributedDataParallel.
             gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         return Step(loss.item(), gradients)

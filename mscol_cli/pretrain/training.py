@@ -23,7 +23,8 @@ from mscol_cli.engine.devices import describe_machine, forbid_tf32, keep_freed_m
 from mscol_cli.engine.models import load_weights
 from mscol_cli.engine.optimizer import flat_state, load_flat_state
 from mscol_cli.errors import Interrupted, MscolError
-from mscol_cli.host.checks.objective import validate_loss, validate_metrics
+from mscol_cli.host.checks.encoder import validate_gradients
+from mscol_cli.host.checks.objective import validate_metrics
 from mscol_cli.host.guard import label_of, located
 from mscol_cli.pretrain.adapting import Adaptation
 from mscol_cli.pretrain.batches import Batch, BatchStream, CropSource
@@ -194,13 +195,14 @@ class Training:
             group["eps"] = optimizer.keras_epsilon(self.step)
         # Before the forward pass: a CUDA graph may write gradients to the memory of the last ones.
         self.optimizer.zero_grad(set_to_none=True)
-        label = label_of(self.objective)
         with located(f"step {self.step + 1}"):
             loss, metrics = model(batch.waveforms, batch.labels)
         if self.step == 0:
-            validate_loss(loss, label)
-        reported = validate_metrics(metrics, label)
+            self.model.check_loss(loss, batch.waveforms, batch.labels)
+        reported = validate_metrics(metrics, label_of(self.objective))
         loss.backward()
+        if self.step == 0:
+            validate_gradients(self.encoder)
         self.optimizer.step()
         self.step += 1
         return {"loss": loss.detach(), **reported}

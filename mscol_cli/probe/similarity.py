@@ -45,13 +45,13 @@ def learned_vectors(
     objective: Objective, windows: NDArray[np.float32], device: torch.device
 ) -> Vectors:
     """Means over the windows: an inner product is the mean similarity of all pairs of windows."""
-    with plugin_call(label_of(objective)), torch.inference_mode():
-        try:
+    label = label_of(objective)
+    try:
+        with plugin_call(label, allowed=(NotImplementedError,)), torch.inference_mode():
             pair = objective.similarity_vectors(torch.from_numpy(windows).to(device))
-        except NotImplementedError:
-            raise UsageError(
-                f"{label_of(objective)} has no similarity that can be used here: use"
-                " --opt similarity=cosine."
-            ) from None
+    except NotImplementedError:
+        raise UsageError(
+            f"{label} has no similarity that can be used here: use --opt similarity=cosine."
+        ) from None
     query, candidate = (rows.double().mean(dim=0).cpu().numpy() for rows in pair)
     return query, candidate

@@ -19,7 +19,7 @@ from mscol_cli.audio import StreamResampler
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.separator import Separator, TrackInput
 from mscol_cli.engine.devices import release_memory
-from mscol_cli.errors import BadInputError, PluginCallError
+from mscol_cli.errors import BadInputError, MissingDataError, PluginCallError
 from mscol_cli.host.checks.separator import validate_separated
 from mscol_cli.host.checks.values import breach
 from mscol_cli.host.guard import label_of, plugin_call
@@ -29,6 +29,8 @@ from mscol_cli.store.spool import Spool
 from mscol_cli.system.prefetch import streams_ahead
 
 DECODERS = min(8, os.cpu_count() or 1)
+ALLOWED = (BadInputError, MissingDataError)
+"""Errors of `separate`: of a track, and of weights that are loaded with the first one."""
 Outcome = Mapping[str, Tensor] | BadInputError
 
 
@@ -98,9 +100,10 @@ class Batcher:
 
     def _separate(self, batch: Sequence[Chunk]) -> list[Outcome]:
         tracks = list(dict.fromkeys(chunk.track for chunk in batch))
+        label = label_of(self._separator)
         try:
-            with torch.no_grad(), plugin_call(label_of(self._separator), f"track '{tracks[0]}'"):
-                outcomes = list(self._separator.separate_many([chunk.audio for chunk in batch]))
+            with torch.no_grad(), plugin_call(label, f"track '{tracks[0]}'", ALLOWED):
+                outcomes = self._separator.separate_many([chunk.audio for chunk in batch])
         except PluginCallError as error:
             if len(tracks) == 1:
                 raise
@@ -120,8 +123,10 @@ class Batcher:
             " --device cpu"
         )
 
-    def _check(self, separated: Sequence[object], batch: Sequence[Chunk]) -> None:
+    def _check(self, separated: object, batch: Sequence[Chunk]) -> None:
         label = label_of(self._separator)
+        if not isinstance(separated, (list, tuple)):
+            raise breach(label, f"separate_many returned {type(separated).__name__}, not a list")
         if len(separated) != len(batch):
             raise breach(
                 label, f"separate_many returned {len(separated)} results for {len(batch)} chunks"

@@ -16,7 +16,7 @@ from mscol_cli.contracts.separator import Chunking, Separator, TrackInput
 from mscol_cli.errors import BadInputError, UsageError
 from mscol_cli.host.checks.separator import find_tracks, validate_separated
 from mscol_cli.host.guard import guarded, label_of
-from mscol_cli.separate.batching import Batcher
+from mscol_cli.separate.batching import ALLOWED, Batcher
 from mscol_cli.separate.chunks import Chunk, CrossFade, read_chunks
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.separator import build_separator
@@ -69,7 +69,8 @@ def run(request: SeparateRequest, progress: Progress) -> ChunkingResult:
             f" {chunking.samples / rate:.1f} s: name a longer file."
         )
     begun = time.perf_counter()
-    unchunked = guarded(separator, separator.separate, f"track '{track.id}'")(whole.audio)
+    separate = guarded(separator, separator.separate, f"track '{track.id}'", ALLOWED)
+    unchunked = separate(whole.audio)
     validate_separated(unchunked, separator.sources, whole.samples, label_of(separator))
     middle = time.perf_counter()
     count, noise = _difference(track, separator, chunking, unchunked)

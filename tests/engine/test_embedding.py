@@ -26,7 +26,7 @@ from mscol_cli.engine.embedding import (
 )
 from mscol_cli.engine.models import build_encoder
 from mscol_cli.engine.waveforms import LongWaveform, load_waveform, read_or_measure
-from mscol_cli.errors import BadInputError
+from mscol_cli.errors import BadInputError, PluginCallError
 from mscol_cli.host import find_part, load_registry
 from mscol_cli.system.prefetch import map_ahead
 from tests.helpers.audio import tones, write_audio
@@ -208,6 +208,19 @@ def test_an_encoder_that_diverged_is_named_for_each_clip() -> None:
     (result,) = embed_clips(encoder, [Clip("a.wav", tones(1.0)[0])], device=CPU)
     assert isinstance(result, BadInputError)
     assert "a.wav: " in str(result)
+
+
+def test_an_encoder_that_rejects_a_clip_has_a_bug() -> None:
+    # As a failure of a group it would shift the results of later clips.
+    class Picky(EdgesEncoder):
+        def frontend(self, waveforms: Tensor) -> Tensor:
+            if (waveforms.abs().amax(dim=1) == 0).any():
+                raise BadInputError("a window is silent")
+            return waveforms
+
+    clips = [Clip(str(row), np.full(20_000, row, np.float32)) for row in range(3)]
+    with pytest.raises(PluginCallError, match="Picky: 0 and 2 more: BadInputError: a window"):
+        list(embed_clips(Picky(), clips, device=CPU))
 
 
 def test_embedding_leaves_the_encoder_in_the_mode_it_had() -> None:

@@ -24,7 +24,7 @@ from tests.helpers.plugins import WHOLE, install_plugin
 
 Refused = Callable[..., tuple[int, str]]
 
-PRETRAIN = ["--encoder", "small", "--batch-size", 4, "--device", "cpu", "-o", "run"]
+PRETRAIN = ["--encoder", "small", "--batch-size", 4, "--steps", 1, "--device", "cpu", "-o", "run"]
 NAN = "Pretext.loss = lambda s, e, l: (e['anchor'].mean() * float('nan'), {})"
 SHIFTED = """
 def plan(self, index, rng, batch_size):
@@ -32,6 +32,24 @@ def plan(self, index, rng, batch_size):
     crops = Crops(zero + {track}, zero + {source}, zero + {start}, {gains})
     return CropPlan({{"anchor": crops}}, {{"mask": np.zeros(batch_size + {labels})}})
 Pretext.plan = plan
+"""
+RAISING = """
+def fail(*_):
+    raise {1}("this row is bad")
+{0} = fail
+"""
+HOLDING = """
+def init(self):
+    Objective.__init__(self)
+    {}
+Pretext.__init__ = init
+"""
+UNSEEDED = """
+plan = Pretext.plan
+def unseeded(self, *arguments):
+    noise = np.random.default_rng().random(arguments[-1])
+    return CropPlan(plan(self, *arguments).views, {"noise": noise})
+Pretext.plan = unseeded
 """
 LATER = """
 calls = 0
@@ -104,8 +122,29 @@ def refused(
         (NAN, "loss is nan at the first update, not a finite number"),
         ("Pretext.loss = lambda s, e, l: (e['anchor'].mean(1), {})", "is a tensor of 4 numbers"),
         ("Pretext.loss = lambda s, e, l: (0.5, {})", "loss is 0.5"),
+        (
+            "Pretext.loss = lambda s, e, l: e['anchor'].mean()",
+            "loss returned tensor of shape (), not (loss, metrics): return loss, {}",
+        ),
+        (
+            "weight = torch.ones((), requires_grad=True)\n"
+            "Pretext.loss = lambda s, e, l: (weight * e['anchor'].detach().mean(), {})",
+            "loss has no gradient: it does not depend on the embeddings",
+        ),
+        ("Pretext.plan = lambda *_: CropPlan([1])", "views of plan have type list, not a mapping"),
+        (
+            "plan = Pretext.plan\n"
+            "Pretext.plan = lambda *arguments: CropPlan(plan(*arguments).views, None)",
+            "labels of plan have type NoneType",
+        ),
+        (UNSEEDED, "plan returned other crops or labels for the same rng"),
+        (HOLDING.format("self.head = torch.nn.LazyLinear(4)"), "'head.weight' without a shape"),
+        (
+            HOLDING.format("self.register_buffer('w', torch.ones(1).expand(4))"),
+            "elements of its 'w' share memory",
+        ),
         ("Pretext.loss = lambda s, e, l: (torch.zeros(()), {})", "loss has no gradient"),
-        ("Pretext.loss = lambda s, e, l: (e['anchor'].mean(), [1])", "metrics are [1]"),
+        ("Pretext.loss = lambda s, e, l: (e['anchor'].mean(), [1])", "metrics have type list"),
         ("Pretext.project = lambda s, e: {'x': e['anchor'][:1]}", "project returned 'x' of shape"),
         ("Pretext.augment_waveforms = lambda s, v, l: None", "augment_waveforms returned NoneType"),
         (
@@ -114,6 +153,7 @@ def refused(
         ),
         ("Pretext.get_extra_state = lambda s: {}", "its state has '_extra_state' of type dict"),
         ("Pretext.check = lambda s, i, b: 'fine'", "check returned 'fine'"),
+        (RAISING.format("Pretext.check", "UsageError"), "this row is bad"),
         ("Pretext = lambda: None", "build returned NoneType, not a subclass of Objective"),
     ],
 )
@@ -139,6 +179,8 @@ def test_an_objective_is_checked_before_there_is_a_run(
             "Pretext.loss = lambda *_: sys.exit(0)",
             "sys.exit(0)",
         ),
+        (RAISING.format("Pretext.loss", "BadInputError"), "embeddings: BadInputError: this row"),
+        (RAISING.format("Pretext.plan", "MissingDataError"), "4 rows: MissingDataError: this row"),
         (
             "Pretext = type('Bare', (Objective,), {})",
             "build: TypeError: Can't instantiate abstract",
@@ -158,9 +200,15 @@ def test_an_exception_of_an_objective_names_it(
     ("change", "code", "message"),
     [
         ("Pretext.loss = later(Pretext.loss, 3, lambda: 1 / 0)", 1, "step 2: ZeroDivisionError"),
-        # Threads plan ahead, so the fifth plan may be that of the third step.
-        ("Pretext.plan = later(Pretext.plan, 5, lambda: 1 / 0)", 1, "step [23]: ZeroDivision"),
-        ("Pretext.plan = later(Pretext.plan, 5, lambda: None)", 2, "plan returned NoneType"),
+        # Threads plan ahead, so the sixth plan may be that of the third step.
+        ("Pretext.plan = later(Pretext.plan, 6, lambda: 1 / 0)", 1, "step [23]: ZeroDivision"),
+        ("Pretext.plan = later(Pretext.plan, 6, lambda: None)", 2, "plan returned NoneType"),
+        (
+            "features = lambda: {'anchor': torch.zeros(3, 8)}\n"
+            "Pretext.augment_features = later(Pretext.augment_features, 3, features)",
+            2,
+            r"augment_features returned 'anchor' of shape \(3, 8\), not \(4, ...\)",
+        ),
     ],
 )
 def test_every_step_is_guarded(
@@ -184,8 +232,11 @@ def test_every_step_is_guarded(
         ("Net.forward = lambda s, f: f.double()", 2, "torch.float64"),
         ("Net.forward = lambda s, f: f / 0 - f / 0", 2, "not finite"),
         ("Net.forward = lambda s, f: 1 / 0", 1, "forward: ZeroDivisionError"),
-        (f"{LATER}Net.forward = later(Net.forward, 2, lambda: 1 / 0)", 1, "a.wav: ZeroDivision"),
+        (f"{LATER}Net.forward = later(Net.forward, 3, lambda: 1 / 0)", 1, "a.wav: ZeroDivision"),
         ("Net.forward = lambda s, f: s.linear(f).squeeze()", 2, "shape (8,)"),
+        ("Net.frontend = lambda s, w: (w - w.mean(0))[:, :8]", 2, "depends on the other rows"),
+        ("Net.forward = lambda s, f: torch.dropout(s.linear(f), 0.5, True)", 2, "random in eval"),
+        (RAISING.format("Net.frontend", "UsageError"), 1, "frontend: UsageError: this row is bad"),
     ],
 )
 def test_an_encoder_is_checked_before_it_embeds(
@@ -197,6 +248,35 @@ def test_an_encoder_is_checked_before_it_embeds(
     assert message in line
     assert found == code
     assert not Path("embeddings.npz").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("Net.forward = torch.no_grad()(Net.forward)", "forward gives no parameter a gradient"),
+        (
+            HOLDING.format("self.head = torch.nn.Linear(8, 8)")
+            + "Pretext.project = lambda s, e: {n: s.head(x) for n, x in e.items()}\n"
+            "Net.forward = torch.no_grad()(Net.forward)",
+            "forward gives no parameter a gradient",
+        ),
+        (
+            "Net.forward = lambda s, f: torch.cat([s.linear(f)] * (1 + s.training), 1)",
+            "forward returned shape (8, 16), not (batch, dim), which is (8, 8)",
+        ),
+        ("Net.frontend = lambda s, w: w[:, :8] / (not s.training)", "frontend returned a value"),
+        ("Net.forward = lambda s, f: s.linear(f) / (not s.training)", "forward returned a value"),
+    ],
+)
+def test_an_encoder_is_checked_at_the_first_update(
+    refused: Refused, store: Path, change: str, message: str
+) -> None:
+    arguments = ["pretrain", store, "--objective", "pretext", *PRETRAIN, "--encoder", "net"]
+    code, line = refused(change, *arguments)
+    assert line.startswith("error: encoder 'net' (mine 1): ")
+    assert message in line
+    assert code == 2
 
 
 @pytest.mark.slow
@@ -216,6 +296,7 @@ def test_an_encoder_is_checked_before_it_embeds(
         ("Halves.separate = lambda s, a: None", "track 'a': separate returned NoneType"),
         ("Halves.separate = lambda s, a: a", "'low'"),
         ("Halves.separate_many = lambda s, b: []", "separate_many returned 0"),
+        ("Halves.separate_many = lambda s, b: None", "separate_many returned NoneType, not a list"),
         ("Halves.sources = ('low',)", "separate returned 'high', which is not in sources: low"),
         (
             "Halves.separate = lambda s, a: {n: a[MIXTURE][:, 1:] for n in (MIXTURE, *s.sources)}",
@@ -251,6 +332,14 @@ def test_a_separator_with_a_network_needs_no_context_of_its_own(
     )
     code, _ = refused(change, "separate", "music", "--separator", "halves", "--device", "cpu")
     assert code == 0
+
+
+def test_a_track_that_a_separator_rejects_is_skipped(refused: Refused, tmp_path: Path) -> None:
+    write_audio(tmp_path / "music" / "a.wav", tones(2))
+    change = RAISING.format("Halves.separate", "BadInputError")
+    code, line = refused(change, "separate", "music", "--separator", "halves", "--device", "cpu")
+    assert mentions(line, "a: this row is bad")
+    assert code == 1
 
 
 def test_an_exception_of_a_separator_names_the_track(refused: Refused, tmp_path: Path) -> None:

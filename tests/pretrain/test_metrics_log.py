@@ -1,4 +1,4 @@
-"""Errors on TensorBoard's files are one warning; metrics.jsonl is written all the same."""
+"""Means of metrics; errors on TensorBoard's files are one warning."""
 
 import errno
 import os
@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from mscol_cli.pretrain.metrics_log import open_log
+from mscol_cli.pretrain.metrics_log import Means, open_log
 
 STEPS = range(1, 5)
+
+
+def test_a_metric_is_averaged_over_the_updates_that_report_it() -> None:
+    means, nan = Means(), float("nan")
+    for values in ({"a": 1.0}, {"b": 2.0}, {"a": 3.0, "b": nan}, {}):
+        means.add({name: torch.tensor(value) for name, value in values.items()})
+    assert means.take() == Means(means.state()).take() == {"a": 2.0, "b": 2.0}
 
 
 def log_steps(run: Path, warnings: list[str], remove: bool = False) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mscol_cli.contracts.importer import ImportedModel, ImportedPart, Importer
+from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.host.checks.values import breach, is_whole
 from mscol_cli.host.guard import guarded, label_of
 
@@ -31,7 +32,8 @@ def read_checkpoint(importer: Importer, path: Path) -> ImportedModel:
         PluginError: `read` did not return a valid ImportedModel.
         PluginCallError: `read` raised another exception.
     """
-    model = guarded(importer, importer.read, str(path))(path)
+    allowed = (BadInputError, MissingDataError, UsageError)
+    model = guarded(importer, importer.read, str(path), allowed)(path)
     validate_model(model, label_of(importer))
     return model
 

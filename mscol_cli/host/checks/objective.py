@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from mscol_cli.contracts.plans import CropPlan, Crops, StoreIndex
 from mscol_cli.contracts.watched import ONLINE_PROBE, RESERVED
 from mscol_cli.errors import PluginError
 from mscol_cli.host.checks.values import breach
-from mscol_cli.host.guard import guarded, label_of
+from mscol_cli.host.guard import Allowed, guarded, label_of, plugin_call
+
+NO_GRADIENT = "loss has no gradient: it does not depend on the embeddings"
 
 
 def plan_batch(
@@ -25,14 +27,24 @@ def plan_batch(
     batch_size: int,
     crop_samples: int,
     where: str,
+    allowed: Allowed = (),
 ) -> CropPlan:
-    """Plan the crops of one update with an objective; `where` names the update in messages.
+    """Plan the crops of one update with an objective.
+
+    Args:
+        objective: The objective.
+        index: Index of the store.
+        rng: Generator of the update.
+        batch_size: Rows of the batch.
+        crop_samples: Length of a crop, in samples.
+        where: Name of the update in messages.
+        allowed: Exceptions that pass unchanged.
 
     Raises:
         PluginError: The plan breaks its contract, such as by a crop outside its track.
-        PluginCallError: The objective raised an exception.
+        PluginCallError: The objective raised another exception.
     """
-    plan = guarded(objective, objective.plan, where)(index, rng, batch_size)
+    plan = guarded(objective, objective.plan, where, allowed)(index, rng, batch_size)
     validate_plan(plan, index, crop_samples, batch_size, label_of(objective))
     return plan
 
@@ -55,11 +67,12 @@ def validate_plan(
     """
     if not isinstance(plan, CropPlan):
         raise breach(label, f"plan returned {type(plan).__name__}, not a CropPlan")
-    if not plan.views:
+    views = _mapping(plan.views, "views of plan have type", label)
+    if not views:
         raise breach(label, "plan returned no view")
-    for view, crops in plan.views.items():
+    for view, crops in views.items():
         _check_crops(crops, f"view '{view}' of plan", index, crop_samples, batch_size, label)
-    for name, values in plan.labels.items():
+    for name, values in _mapping(plan.labels, "labels of plan have type", label).items():
         _check_array(values, "biuf", f"label '{name}' of plan", batch_size, label)
 
 
@@ -78,9 +91,10 @@ def validate_views(
     Raises:
         PluginError: A tensor has the wrong shape or type.
     """
-    if not isinstance(views, Mapping) or not views:
-        raise breach(label, f"{method} returned {type(views).__name__}, not tensors by name")
-    for name, view in views.items():
+    tensors = _mapping(views, f"{method} returned", label)
+    if not tensors:
+        raise breach(label, f"{method} returned no view")
+    for name, view in tensors.items():
         if not isinstance(view, Tensor) or not view.is_floating_point():
             raise breach(label, f"{method} returned '{name}' as {_describe(view)}, not floats")
         if method != "project" and view.dtype != torch.float32:
@@ -94,6 +108,15 @@ def validate_views(
             raise breach(label, f"{method} returned '{name}' of shape {shape}, not {expected}")
 
 
+def split_loss(result: object, label: str) -> tuple[Any, Any]:
+    """Loss and metrics from the result of `loss`, both unchecked. Raises PluginError."""
+    if isinstance(result, (tuple, list)) and len(result) == 2:
+        return result[0], result[1]
+    shape = f" of shape {tuple(result.shape)}" if isinstance(result, Tensor) else ""
+    kind = "tensor" if isinstance(result, Tensor) else type(result).__name__
+    raise breach(label, f"loss returned {kind}{shape}, not (loss, metrics): return loss, {{}}")
+
+
 def validate_loss(loss: object, label: str) -> None:
     """Check the loss of one update; on a GPU this waits for the device.
 
@@ -103,9 +126,18 @@ def validate_loss(loss: object, label: str) -> None:
     if not isinstance(loss, Tensor) or loss.ndim or not loss.is_floating_point():
         raise breach(label, f"loss is {_describe(loss)}, not a scalar tensor")
     if not loss.requires_grad:
-        raise breach(label, "loss has no gradient: it does not depend on the embeddings")
+        raise breach(label, NO_GRADIENT)
     if not bool(loss.isfinite()):
         raise breach(label, f"loss is {loss.item()} at the first update, not a finite number")
+
+
+def validate_gradients(loss: Tensor, embeddings: Sequence[Tensor], label: str) -> None:
+    """Check that a loss depends on one of the embeddings, which are leaves. Raises PluginError."""
+    # Zeros are accepted: with few rows, a contrastive loss may be at its minimum.
+    with plugin_call(label, "gradient of the loss"):
+        gradients = torch.autograd.grad(loss, embeddings, allow_unused=True)
+    if all(gradient is None for gradient in gradients):
+        raise breach(label, NO_GRADIENT)
 
 
 def validate_metrics(values: object, label: str) -> dict[str, Tensor]:
@@ -114,9 +146,8 @@ def validate_metrics(values: object, label: str) -> dict[str, Tensor]:
     Raises:
         PluginError: A name is reserved for the trainer, or a value is not a scalar.
     """
-    if not isinstance(values, Mapping):
-        raise breach(label, f"its metrics are {_describe(values)}, not tensors by name")
-    for name, value in values.items():
+    metrics = _mapping(values, "its metrics have type", label)
+    for name, value in metrics.items():
         if name in RESERVED or str(name).startswith(ONLINE_PROBE):
             raise PluginError(
                 f"{label} reports '{name}', a name that the trainer uses in metrics.jsonl:"
@@ -127,7 +158,7 @@ def validate_metrics(values: object, label: str) -> dict[str, Tensor]:
                 f"{label} reports '{name}', which is {_describe(value)}: its plugin must"
                 " return tensors of one number, by name."
             )
-    return {name: value.detach() for name, value in values.items()}
+    return {name: value.detach() for name, value in metrics.items()}
 
 
 def validate_notes(notes: object, label: str) -> list[str]:
@@ -135,6 +166,12 @@ def validate_notes(notes: object, label: str) -> list[str]:
     if not isinstance(notes, (list, tuple)) or not all(isinstance(note, str) for note in notes):
         raise breach(label, f"check returned {notes!r}, not a list of lines")
     return list(notes)
+
+
+def _mapping(value: object, what: str, label: str) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise breach(label, f"{what} {type(value).__name__}, not a mapping by name")
+    return value
 
 
 def _check_crops(

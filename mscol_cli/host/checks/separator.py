@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.separator import Chunking, InputFile, Separator, TrackInput
+from mscol_cli.errors import UsageError
 from mscol_cli.host.checks.values import attribute, breach, check_whole, is_name, is_whole
 from mscol_cli.host.guard import guarded, label_of
 
@@ -34,10 +35,11 @@ def find_tracks(separator: Separator, files: Sequence[InputFile]) -> list[TrackI
 
     Raises:
         PluginError: `tracks` did not return valid tracks.
-        PluginCallError: `tracks` raised an exception.
+        UsageError: The files do not suit the options.
+        PluginCallError: `tracks` raised another exception.
     """
     label = label_of(separator)
-    tracks = guarded(separator, separator.tracks, f"{len(files)} files")(files)
+    tracks = guarded(separator, separator.tracks, f"{len(files)} files", (UsageError,))(files)
     if not isinstance(tracks, (list, tuple)):
         raise breach(label, f"tracks returned {type(tracks).__name__}, not a list")
     for track in tracks:

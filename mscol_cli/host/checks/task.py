@@ -18,7 +18,7 @@ from mscol_cli.contracts.task import (
     TaskData,
     TaskItem,
 )
-from mscol_cli.errors import UsageError
+from mscol_cli.errors import BadInputError, MissingDataError, UsageError
 from mscol_cli.host.checks.values import NAME_RULE, attribute, breach, is_name, is_whole
 from mscol_cli.host.guard import guarded, label_of
 from mscol_cli.host.options import Wording, read_options
@@ -48,10 +48,13 @@ def load_task(task: Task, folder: Path) -> TaskData:
 
     Raises:
         MissingDataError: The data set is missing.
+        BadInputError: A file of it is damaged.
+        UsageError: The options do not suit it.
         PluginError: The result of `load` breaks the contract.
-        PluginCallError: `load` raised an exception.
+        PluginCallError: `load` raised another exception.
     """
-    data = guarded(task, task.load, str(folder))(folder)
+    allowed = (MissingDataError, BadInputError, UsageError)
+    data = guarded(task, task.load, str(folder), allowed)(folder)
     validate_task_data(data, task.protocol.multilabel, f"{label_of(task)}: {folder}")
     return data
 

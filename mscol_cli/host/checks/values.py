@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mscol_cli.errors import PluginError
 from mscol_cli.host.guard import plugin_call
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MISSING = object()
 
@@ -31,6 +34,13 @@ def check_whole(part: object, names: Iterable[str], label: str, minimum: int = 1
         value = attribute(part, name, label)
         if not is_whole(value, minimum):
             raise breach(label, f"{name} is {value!r}, not a whole number of at least {minimum}")
+
+
+def check_finite(tensors: Iterable[Tensor], method: str, label: str) -> None:
+    """Check values that a method returned at the first update, which waits for the device. Raises
+    PluginError."""
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+        raise breach(label, f"{method} returned a value that is not finite at the first update")
 
 
 def is_whole(value: object, minimum: int = 0) -> bool:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mscol_cli.api import Augmented, ObjectiveContext, UsageError
+from mscol_cli.api import Augmentation, Augmented, ObjectiveContext, UsageError
 from mscol_cli.engine.models import build_encoder, build_objective
+from mscol_cli.errors import PluginError
 from mscol_cli.host import find_objective, find_part, load_registry
 from mscol_objectives.msa import MusicSourceAssociation
 from mscol_objectives.mws import MaskWarpShift
@@ -105,6 +106,14 @@ def test_options_find_their_part_by_key_or_by_name() -> None:
 def test_what_does_not_compose_is_refused(name: str, options: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("?", r"\?")):
         find_objective(REGISTRY, name, options)
+
+
+@pytest.mark.parametrize("method", ["mix", "draw"])
+def test_an_augmentation_that_returns_nothing_is_named(method: str) -> None:
+    silent = type("Silent", (Augmentation,), {method: lambda *_: None})()
+    composed = Augmented(msa_mws(), [silent])
+    with pytest.raises(PluginError, match=f"Silent: {method} returned NoneType"):
+        composed.plan(make_index(), np.random.default_rng(1), 4)
 
 
 @pytest.mark.slow
