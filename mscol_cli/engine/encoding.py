@@ -44,5 +44,5 @@ def encode(encoder: Encoder, waveforms: Tensor) -> Tensor:
 def _encode(encoder: Encoder, waveforms: Tensor) -> Tensor:
     with exact_floats(waveforms.device), plugin_call(label_of(encoder)):
         embeddings: Tensor = encoder(encoder.frontend(waveforms))
-    validate_embeddings(embeddings, encoder, len(waveforms))
+    validate_embeddings(embeddings, encoder, waveforms)
     return embeddings

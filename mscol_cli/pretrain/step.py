@@ -92,17 +92,17 @@ class Pretraining(nn.Module):
         """
         # A CUDA graph may overwrite the memory of the last embeddings.
         self._local_embeddings = {}
-        objective, rows = self.objective, len(next(iter(waveforms.values())))
+        objective, first = self.objective, next(iter(waveforms.values()))
         crops = guarded(objective, objective.augment_waveforms)(waveforms, labels)
-        self._check(crops, rows, "augment_waveforms", self.encoder.crop_samples)
+        self._check(crops, first, "augment_waveforms", self.encoder.crop_samples)
         features = guarded(objective, objective.augment_features)(
             _per_view(self._frontend, crops), labels
         )
-        self._check(features, rows, "augment_features")
+        self._check(features, first, "augment_features")
         embeddings = _per_view(self._encode, features)
         self._local_embeddings = {view: part.detach() for view, part in embeddings.items()}
         projections = guarded(objective, objective.project)(embeddings)
-        self._check(projections, rows, "project")
+        self._check(projections, first, "project")
         compute = guarded(objective, objective.loss)
         result = compute(_gathered(projections), _gathered(labels))
         loss, metrics = split_loss(result, label_of(objective))
@@ -142,10 +142,10 @@ class Pretraining(nn.Module):
             self._checks_values = False
 
     def _check(
-        self, views: Mapping[str, Tensor], rows: int, method: str, samples: int | None = None
+        self, views: Mapping[str, Tensor], first: Tensor, method: str, samples: int | None = None
     ) -> None:
         label = label_of(self.objective)
-        validate_views(views, rows, method, label, samples)
+        validate_views(views, len(first), method, label, samples, first.dtype)
         if self._checks_values:
             check_finite(views.values(), method, label)
 
@@ -159,7 +159,7 @@ class Pretraining(nn.Module):
 
     def _frontend(self, waveforms: Tensor) -> Tensor:
         features = self._in_parts(waveforms)
-        validate_features(features, self.encoder, len(waveforms))
+        validate_features(features, self.encoder, waveforms)
         if self._checks_values:
             check_finite([features], "frontend", label_of(self.encoder))
         return features
@@ -182,7 +182,7 @@ class Pretraining(nn.Module):
 
     def _encode(self, features: Tensor) -> Tensor:
         embeddings = self._embed(features)
-        validate_embeddings(embeddings, self.encoder, len(features))
+        validate_embeddings(embeddings, self.encoder, features)
         if self._checks_values:
             check_finite([embeddings], "forward", label_of(self.encoder))
         return embeddings

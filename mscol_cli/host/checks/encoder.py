@@ -39,19 +39,21 @@ def validate_encoder(encoder: Encoder) -> None:
     encoder.train(was_training)
 
 
-def validate_features(features: object, encoder: Encoder, rows: int) -> None:
-    """Check features, which must be (rows, ...) float32. Raises PluginError."""
+def validate_features(features: object, encoder: Encoder, waveforms: Tensor) -> None:
+    """Check features, which must be (rows, ...) of the waveforms' type. Raises PluginError."""
+    rows = len(waveforms)
     label = label_of(encoder)
     if not isinstance(features, Tensor):
         raise breach(label, f"frontend returned {type(features).__name__}, not a tensor")
     if features.ndim < 2 or len(features) != rows:
         shape = tuple(features.shape)
         raise breach(label, f"frontend returned shape {shape}, not (batch, ...) for {rows} crops")
-    _check_type(features, "frontend", label)
+    _check_type(features, waveforms.dtype, "frontend", label)
 
 
-def validate_embeddings(embeddings: object, encoder: Encoder, rows: int) -> None:
-    """Check embeddings, which must be (rows, dim) float32. Raises PluginError."""
+def validate_embeddings(embeddings: object, encoder: Encoder, inputs: Tensor) -> None:
+    """Check embeddings, which must be (rows, dim) of the type of the inputs. Raises PluginError."""
+    rows = len(inputs)
     label = label_of(encoder)
     if not isinstance(embeddings, Tensor):
         raise breach(label, f"forward returned {type(embeddings).__name__}, not a tensor")
@@ -61,7 +63,7 @@ def validate_embeddings(embeddings: object, encoder: Encoder, rows: int) -> None
             f"forward returned shape {tuple(embeddings.shape)}, not (batch, dim), which is"
             f" ({rows}, {encoder.dim})",
         )
-    _check_type(embeddings, "forward", label)
+    _check_type(embeddings, inputs.dtype, "forward", label)
 
 
 def validate_gradients(encoder: Encoder) -> None:
@@ -92,13 +94,13 @@ def _try(encoder: Encoder, label: str) -> None:
 def _embed(encoder: Encoder, waveforms: Tensor, label: str) -> Tensor:
     with plugin_call(label, "frontend"):
         features = encoder.frontend(waveforms)
-    validate_features(features, encoder, len(waveforms))
+    validate_features(features, encoder, waveforms)
     with plugin_call(label, "forward"):
         embeddings: Tensor = encoder(features)
-    validate_embeddings(embeddings, encoder, len(waveforms))
+    validate_embeddings(embeddings, encoder, waveforms)
     return embeddings
 
 
-def _check_type(output: Tensor, method: str, label: str) -> None:
-    if output.dtype != torch.float32:
-        raise breach(label, f"{method} returned {output.dtype}, not torch.float32")
+def _check_type(output: Tensor, expected: torch.dtype, method: str, label: str) -> None:
+    if output.dtype != expected:
+        raise breach(label, f"{method} returned {output.dtype}, not {expected}")

@@ -77,7 +77,12 @@ def validate_plan(
 
 
 def validate_views(
-    views: object, rows: int, method: str, label: str, samples: int | None = None
+    views: object,
+    rows: int,
+    method: str,
+    label: str,
+    samples: int | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Check the result of `augment_waveforms`, `augment_features` or `project`.
 
@@ -87,6 +92,7 @@ def validate_views(
         method: Name of the method.
         label: Label of the objective, for messages.
         samples: Length of waveforms; None for other tensors.
+        dtype: Type of waveforms and features.
 
     Raises:
         PluginError: A tensor has the wrong shape or type.
@@ -97,8 +103,8 @@ def validate_views(
     for name, view in tensors.items():
         if not isinstance(view, Tensor) or not view.is_floating_point():
             raise breach(label, f"{method} returned '{name}' as {_describe(view)}, not floats")
-        if method != "project" and view.dtype != torch.float32:
-            raise breach(label, f"{method} returned '{name}' as {view.dtype}, not torch.float32")
+        if method != "project" and view.dtype != dtype:
+            raise breach(label, f"{method} returned '{name}' as {view.dtype}, not {dtype}")
         wrong = view.ndim == 0 or len(view) != rows
         if wrong or (samples is not None and view.shape[1:] != (samples,)):
             shape, expected = (
