@@ -3,8 +3,8 @@
 Usage:
     python -m bench.music.quality FOLDER
 
-FOLDER is that of `python -m bench.music.run`. Prints the signal-to-distortion ratios of the stores
-`hour-htdemucs` and `hour-separated`, as bench/separation_quality.py does.
+FOLDER is that of `python -m bench.music.run`. Prints the median signal-to-distortion ratios of the
+stores `hour-htdemucs` and `hour-separated`, as bench/separation_quality.py does.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name in SEPARATED:
         print(f"## {name}\n")
         scores = list(compare(true, Store.open(data / f"{name}.store")))
-        print("\n".join([*table(scores, true.index.sources[1:]), ""]))
+        *header_and_tracks, median, mixture, silent = table(scores, true.index.sources[1:])
+        print("\n".join([*header_and_tracks[:2], median, mixture, silent, ""]))
 
 
 def prepare(data: Path, packages: Path) -> None:
