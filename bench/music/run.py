@@ -49,7 +49,10 @@ def main(arguments: list[str] | None = None) -> None:
     folder, packages = args.folder.absolute(), args.packages_dir
     music = folder / "music"
     debs = str((packages or music / "deb").absolute())
-    for step in ("recorded", "rendered", "tasks"):
+    chosen = [row for group in args.groups for row in study.of_names(group, args.rows)]
+    # A budget needs the recorded music, too: the speed is measured on it.
+    recorded = any(row.store == "recorded" for row in chosen) or not args.updates
+    for step in (*(["recorded"] if recorded else []), "rendered", "tasks"):
         jobs = [] if step == "recorded" else ["--jobs", str(args.jobs)]
         build.main([step, str(music / step), "--packages-dir", debs, *jobs])
     link_data(folder / "data", music)
@@ -58,10 +61,10 @@ def main(arguments: list[str] | None = None) -> None:
     stems = ["separate", str(music / STEMS), "--separator", "stems"]
     if code := mscol([*stems, "-o", str(folder / "data/stems")]):
         raise SystemExit(code)
-    chosen = ["--groups", *args.groups, "--rows", *args.rows, "--seeds", str(args.seeds)]
+    names = ["--groups", *args.groups, "--rows", *args.rows, "--seeds", str(args.seeds)]
     here = Path.cwd()
     amount = ("--updates", args.updates) if args.updates else ("--budget", args.budget)
-    study.main([str(folder), *chosen, *map(str, amount)])
+    study.main([str(folder), *names, *map(str, amount)])
     os.chdir(here)
     results.main([str(folder), "-o", str(folder / "RESULTS.md")])
 

@@ -22,14 +22,13 @@ _ATTEMPTS = 1000
 
 
 class Lock:
-    """Lock on a file or folder. The context manager waits for the lock, unless `take` has acquired
-    it before.
+    """Lock on a file. The context manager waits for the lock, unless `take` has acquired it before.
 
     Attributes:
         has_effect: Whether the file system has locks; known after `take`.
 
     Args:
-        path: A folder, or a file, which is created if its folder exists.
+        path: A file, which is created if its folder exists.
         required: Whether to fail on a file system without locks; if false, the lock has no effect
             there.
         shared: Whether several processes may hold the lock at once, all of them with `shared`.
@@ -64,7 +63,7 @@ class Lock:
 
     def _try(self, wait: bool) -> bool | None:
         """Whether this process holds the lock; None if its file was removed meanwhile."""
-        descriptor = _open(self._path)
+        descriptor = without_links(str(self._path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         try:
             with naming(self._path):
                 if not self._lock(descriptor, wait):
@@ -127,7 +126,7 @@ class Lock:
                 return False
             if error.errno == errno.ESTALE:
                 raise
-            # NFS without locks fails with various errors, such as EBADF for a folder.
+            # NFS without locks fails with various errors.
             if self._required and error.errno in _UNSUPPORTED:
                 raise MscolError(
                     f"{self._path.parent}: its file system has no locks ({error.strerror});"
@@ -137,12 +136,6 @@ class Lock:
                 raise
             self.has_effect = False
         return True
-
-
-def _open(path: Path) -> int:
-    if path.is_dir():
-        return os.open(path, os.O_RDONLY)
-    return without_links(str(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

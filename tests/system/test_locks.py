@@ -1,4 +1,4 @@
-"""One lock for files and folders, on file systems with and without locks."""
+"""Locks on file systems with and without them."""
 
 import errno
 import fcntl
@@ -12,9 +12,9 @@ from mscol_cli.system.files import read_bytes, whole_lines
 from mscol_cli.system.locks import Lock
 
 
-@pytest.fixture(params=["file", "folder"])
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return tmp_path if request.param == "folder" else tmp_path / ".lock"
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / ".lock"
 
 
 def test_one_holder_at_a_time(path: Path) -> None:
