@@ -133,7 +133,7 @@ def numerics(bench: Bench) -> None:
     for encoder_name, mode in (
         ("small", compiled),
         ("small", replace(compiled, precision=torch.bfloat16)),
-        ("efficientnet_b0", Mode(torch.bfloat16)),
+        ("efficientnet_b0", Mode(torch.bfloat16)),  # `pretrain` compares it compiled
     ):
         modes[f"{encoder_name}, msa, {mode}"] = _in_mode(bench, encoder_name, "msa", mode, device)
         bench.report(modes=modes)
@@ -256,7 +256,8 @@ def _compute(run: Path) -> dict[str, Any]:
 
 
 def curve(bench: Bench) -> None:
-    """Steps alone, without logging, at several batch sizes: eager, then compiled as `auto` does."""
+    """Steps alone, without logging, at several batch sizes: eager, also with the store on the host
+    and with kernels that cuDNN has timed, then compiled as `auto` does."""
     from bench import pretrain as training
 
     device, options = pick_device(bench.device), _options(bench)
@@ -267,7 +268,12 @@ def curve(bench: Bench) -> None:
         bench.report(pairs_per_second=found)
 
     for size in (8,) if bench.smoke else (128, 256, 512, 1024, 2048, 4096):
-        report(size, "eager", training.sustained(bench.store, options, device, size, compile="off"))
+        eager = partial(training.sustained, bench.store, options, device, size, compile="off")
+        report(size, "eager", eager())
+        if bench.smoke or size in (128, 1024):
+            report(size, "eager, store on the host", eager(store_on="host"))
+            with torch.backends.cudnn.flags(benchmark=True):  # type: ignore[no-untyped-call]
+                report(size, "eager, cuDNN benchmark", eager())
         release_memory()
     for size in () if bench.smoke else (4096, 1024, 512, 2048, 256, 128):
         # It takes longer to compile than to measure.

@@ -64,7 +64,8 @@ def _pretrain(part: Mapping[str, Any]) -> Iterator[Row]:
     yield "pre-training as published, `mscol pretrain`, pairs/s", _rate(part), goal
     compute = part["compute"]
     chosen = ", ".join(
-        f"{key} {compute[key]}" for key in ("precision", "compiled", "cuda_graphs", "store_on")
+        f"{key} {compute[key]}"
+        for key in ("precision", "compiled", "cuda_graphs", "graph_breaks", "store_on")
     )
     yield "mode that `auto` settled on", chosen, ""
     if compute["difference"]:

@@ -20,13 +20,13 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.embed.inputs import FindKnown, Input, Loaded, is_silent_reason, load
 from mscol_cli.embed.pending import Pending
 from mscol_cli.embed.pooling import pool_windows
-from mscol_cli.engine.embedding import DECODERS, Clip, ClipEmbedding, embed_groups, whole_windows
+from mscol_cli.engine.embedding import Clip, ClipEmbedding, embed_groups, whole_windows
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError
 from mscol_cli.system.files import absolute_path
 from mscol_cli.system.locks import Lock
 from mscol_cli.system.outcomes import warn_short, warn_skipped
-from mscol_cli.system.prefetch import map_ahead
+from mscol_cli.system.prefetch import DECODERS, map_ahead
 from mscol_cli.system.signals import raise_if_interrupted
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter
 

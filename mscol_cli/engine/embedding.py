@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,12 +24,11 @@ from mscol_cli.errors import BadInputError
 from mscol_cli.host.guard import located
 from mscol_cli.store.segments import SAMPLE_RATE, SEGMENT, segment_starts
 from mscol_cli.system.outcomes import input_failure
-from mscol_cli.system.prefetch import map_ahead
+from mscol_cli.system.prefetch import DECODERS, map_ahead
 
 Decode = Callable[[Path, int], Waveform]
 ReadClip = Callable[[int], Waveform]
 """Maps a sample rate in Hz to a waveform (samples,)."""
-DECODERS = min(4, os.cpu_count() or 1)
 FOLD_FROM = 8
 """Windows of a group from which a folded copy of the encoder saves more time than it takes."""
 Cut = Callable[[Encoder, int], NDArray[np.int64]]

@@ -20,7 +20,7 @@ from mscol_cli.host.guard import located
 from mscol_cli.pretrain.batches import BatchStream
 from mscol_cli.pretrain.modes import NAMES, ModeChoice
 from mscol_cli.pretrain.settling import Settled, is_checked, settle, with_room
-from mscol_cli.pretrain.step import Pretraining, uses_graphs
+from mscol_cli.pretrain.step import Pretraining, count_graph_breaks, uses_graphs
 from mscol_cli.pretrain.step_check import StepCheck
 from mscol_cli.runs.layout import write_run
 from mscol_cli.runs.settings import COMPUTE
@@ -46,6 +46,7 @@ class Adaptation:
         self._frontend_rows = model.frontend_rows
         self._store_on = batches.source.store_on
         self._is_first = True
+        self._graph_breaks = 0
 
     def settle(self, trained: nn.Module, seed: int, step: int) -> None:
         """Compare the chosen mode with eager float32 on the first batch, if it is another one.
@@ -63,11 +64,19 @@ class Adaptation:
         if batch is None:
             return
         check = StepCheck(self._model, trained, batch, seed, self._device)
+        before = count_graph_breaks() if self._choice.mode.compiled else 0
         with located(f"step {step + 1}"):
             self._settled = settle(self._choice, check, self._batches, self._progress)
+        if self._settled.mode.compiled and (breaks := count_graph_breaks() - before):
+            self._graph_breaks = breaks
+            self._progress.warn(
+                "the encoder is compiled in parts, which is slower (graph breaks:"
+                f" {breaks}): TORCH_LOGS=graph_breaks prints where."
+            )
         if self._device.type == "cuda":
-            if check.is_partial and self._settled.mode.compiled:
-                # CUDA graphs of another batch size would keep their memory.
+            mode, chosen = self._settled.mode, self._choice.mode
+            if chosen.compiled and (check.is_partial or mode != chosen):
+                # CUDA graphs of another batch size or mode would keep their memory.
                 torch.compiler.reset()
             # The comparison needs more than training.
             release_memory()
@@ -114,6 +123,7 @@ class Adaptation:
             "device": describe_machine(self._device)["device"],
             **self._settled.describe(),
             "cuda_graphs": mode.compiled and uses_graphs(self._device),
+            "graph_breaks": self._graph_breaks,
             "store_on": self._batches.source.store_on,
             "frontend_rows": self._model.frontend_rows,
         }

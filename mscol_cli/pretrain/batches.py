@@ -19,8 +19,9 @@ from mscol_cli.store import Store
 from mscol_cli.system import distributed
 from mscol_cli.system.prefetch import map_ahead
 
-READ_AHEAD = 2
-"""Number of updates whose crops are read ahead."""
+READ_AHEAD = {"cpu": 2, "cuda": 4}
+"""Number of updates whose crops are read ahead, each in a thread. On a CPU, reading takes time from
+the updates."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class CropSource:
             plan = self.plan(step).rows(distributed.share(self.batch_size))
             return plan, {} if resident is not None else self._read(plan, device)
 
-        for plan, read in map_ahead(prepare, range(start, stop), READ_AHEAD):
+        for plan, read in map_ahead(prepare, range(start, stop), READ_AHEAD[device.type]):
             if resident is None:
                 waveforms = {view: _scaled(stored, device) for view, stored in read.items()}
             else:

@@ -14,10 +14,10 @@ from torch import Tensor
 from mscol_cli.audio import load_mono
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.engine.embedding import DECODERS, at_level, frozen, windows_per_pass
+from mscol_cli.engine.embedding import at_level, frozen, windows_per_pass
 from mscol_cli.engine.encoding import encode
 from mscol_cli.store.arrays import extent, quantise
-from mscol_cli.system.prefetch import map_ahead
+from mscol_cli.system.prefetch import DECODERS, map_ahead
 
 
 @dataclass(frozen=True)

@@ -231,6 +231,13 @@ def compiled(encoder: Encoder, device: torch.device) -> Callable[[Tensor], Tenso
     return call
 
 
+def count_graph_breaks() -> int:
+    """Number of places where the compiler has cut what this process compiled."""
+    from torch._dynamo.utils import counters  # it takes seconds to import
+
+    return sum(counters["graph_break"].values())
+
+
 def uses_graphs(device: torch.device) -> bool:
     """Whether a compiled encoder runs as CUDA graphs: on a single GPU."""
     return device.type == "cuda" and distributed.world_size() == 1

@@ -144,6 +144,9 @@ class StepCheck:
         """
         assert self._reference is not None
         self._model.use(mode, self._device)
+        if mode.compiled:
+            # While a CUDA graph is recorded, memory that eager steps have cached is not freed.
+            release_memory()
         if mode == PLAIN and self._processes == 1:
             return Difference()
         passes = GRAPH_PASSES if mode.compiled and uses_graphs(self._device) else 1

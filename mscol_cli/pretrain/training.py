@@ -187,7 +187,8 @@ class Training:
             progress.warn(format_damage(self.run, damaged))
 
     def _update(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        model.train()
+        if not self.model.training:  # to set every module costs a millisecond
+            model.train()
         # Stochastic depth uses torch's generator: a seed per step makes a resumed run repeat it.
         torch.manual_seed(_step_seed(self.settings.seed, self.step))
         for group in self.optimizer.param_groups:

@@ -20,7 +20,7 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import ProbeProtocol, Split
 from mscol_cli.engine.batch_norm import globalise_batch_norm
 from mscol_cli.engine.devices import exact_floats, random_state_kept
-from mscol_cli.engine.embedding import DECODERS, at_level, embed_files, random_crops
+from mscol_cli.engine.embedding import at_level, embed_files, random_crops
 from mscol_cli.engine.encoding import encode
 from mscol_cli.engine.models import Model, copy_encoder
 from mscol_cli.probe.classifier import (
@@ -33,7 +33,7 @@ from mscol_cli.probe.classifier import (
 from mscol_cli.probe.clips import EmbeddedTask, raise_failures
 from mscol_cli.probe.metrics import METRICS
 from mscol_cli.probe.windows import BoolArray, ClipWindows, FloatArray
-from mscol_cli.system.prefetch import map_ahead
+from mscol_cli.system.prefetch import DECODERS, map_ahead
 
 BATCHES_SHUFFLED = 16
 

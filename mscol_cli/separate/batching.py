@@ -6,7 +6,6 @@ so that repeating a group gives bit-identical results, whatever was done before.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -26,9 +25,8 @@ from mscol_cli.host.guard import label_of, plugin_call
 from mscol_cli.separate.chunks import Chunk, CrossFade, read_chunks
 from mscol_cli.store import SAMPLE_RATE, FileStamp
 from mscol_cli.store.spool import Spool
-from mscol_cli.system.prefetch import streams_ahead
+from mscol_cli.system.prefetch import DECODERS, streams_ahead
 
-DECODERS = min(8, os.cpu_count() or 1)
 ALLOWED = (BadInputError, MissingDataError)
 """Errors of `separate`: of a track, and of weights that are loaded with the first one."""
 Outcome = Mapping[str, Tensor] | BadInputError

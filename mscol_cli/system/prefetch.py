@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,8 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+DECODERS = min(8, os.cpu_count() or 1)
+"""Threads that decode files ahead."""
 _PAUSE, _MOMENT = 0.1, 0.002
 _END = object()
 

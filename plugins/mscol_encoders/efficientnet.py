@@ -64,7 +64,8 @@ class KerasStridedConv2d(DepthwiseConv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Pad height and width by k//2 - 1 before and k//2 after, then convolve."""
         before, after = self.kernel_size[0] // 2 - 1, self.kernel_size[0] // 2
-        if torch.is_inference_mode_enabled():
+        # The compiler cannot trace the question, and would cut the network here.
+        if not torch.compiler.is_compiling() and torch.is_inference_mode_enabled():
             # Padding the kernel instead of the image gives the same values, and copies less.
             kernel = F.pad(self.weight, (1, 0, 1, 0))
             strided = F.conv2d(x, kernel, self.bias, self.stride, after, groups=self.groups)

@@ -57,7 +57,10 @@ class CosineSimilarity(nn.Module):
         return {"temperature": self._temperature().detach()}
 
     def _temperature(self) -> Tensor:
-        return self.log_temperature.clamp(min=math.log(MIN_TEMPERATURE)).exp()
+        # The gradient of a clamp is zero below the bound: the parameter could never return.
+        logarithm = self.log_temperature
+        below = (logarithm.clamp(min=math.log(MIN_TEMPERATURE)) - logarithm).detach()
+        return (logarithm + below).exp()
 
 
 Similarity = BilinearSimilarity | CosineSimilarity

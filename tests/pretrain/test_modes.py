@@ -208,6 +208,28 @@ def test_a_missing_compiler_costs_one_warning(
     assert not compute_of(tmp_path / "run")["compiled"]
 
 
+def test_an_encoder_that_the_compiler_cuts_costs_one_warning(
+    mscol: Command,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def cut(encoder: Encoder, rows: Tensor) -> Tensor:
+        def parts(rows: Tensor) -> Tensor:
+            torch._dynamo.graph_break()
+            return 1 * encoder(rows)
+
+        embeddings: Tensor = torch.compile(parts, backend="eager")(rows)
+        return embeddings
+
+    with_compiler(monkeypatch, cut)
+    run = ["pretrain", store, "--objective", "cola", *SMALL, "--compile", "on"]
+    assert mscol(*run, "-o", tmp_path / "run") == 0
+    assert "compiled in parts, which is slower (graph breaks: 1)" in capsys.readouterr().err
+    assert compute_of(tmp_path / "run")["graph_breaks"] == 1
+
+
 def test_the_comparison_leaves_no_trace(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_compiler(monkeypatch, opposite)
     model = networks("cola")

@@ -103,3 +103,10 @@ def test_one_without_a_front_end_is_refused_when_it_is_built() -> None:
 
     with pytest.raises(TypeError, match="frontend"):
         Headless()  # type: ignore[abstract]
+
+
+@pytest.mark.slow
+def test_the_compiler_makes_one_graph_of_it(encoder: Encoder) -> None:
+    torch.compiler.reset()
+    call = torch.compile(encoder.forward, backend="eager", fullgraph=True, dynamic=False)
+    call(encoder.train().frontend(crops(encoder)))

@@ -56,6 +56,16 @@ def test_the_temperature_is_learned_reported_and_bounded() -> None:
     assert similarity.metrics()["temperature"].item() == pytest.approx(0.01)
 
 
+def test_a_temperature_at_its_bound_can_rise_again() -> None:
+    similarity = CosineSimilarity(0.005)
+    rows = torch.randn(4, 512, generator=torch.Generator().manual_seed(0))
+    # Every positive belongs to another anchor, so that a higher temperature is better.
+    loss = torch.nn.functional.cross_entropy(similarity(rows, rows), torch.tensor([1, 2, 3, 0]))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert similarity.log_temperature.grad is not None
+    assert similarity.log_temperature.grad < 0
+
+
 def slow_reverse(anchor: Tensor, positive: Tensor, silent: list[bool], weight: Tensor) -> Tensor:
     """Each positive that sounds looks for its anchor among all anchors."""
     losses = []
