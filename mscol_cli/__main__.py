@@ -35,6 +35,9 @@ def main() -> None:
     # and work of seconds takes minutes. Read when torch is loaded; processes started here have it.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    # Otherwise matrix products of MKL, and so stores, depend on the number of threads. Read when
+    # torch is loaded, too.
+    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
     # torch logs each attempt to connect, with a C++ backtrace; what fails is an exception, too.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     try:

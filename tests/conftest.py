@@ -9,6 +9,8 @@ import pytest
 # Each worker of the suite has a core: threads of several would wait for each other, spinning. Read
 # when numpy and torch are loaded, so it comes first; processes that tests start have it too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# As the command line sets it: commands in this process and in others give the same bits.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 from mscol_cli.app import run as run_app
 from mscol_cli.synthetic import Collection, write_collection

@@ -62,6 +62,11 @@ READ = (
     Variable("OMP_NUM_THREADS", "threads of a process", "cores, shared by the processes of a job"),
     Variable("OMP_WAIT_POLICY", "if it is set, `GOMP_SPINCOUNT` stays as it is"),
     Variable("GOMP_SPINCOUNT", "how long waiting threads spin", "1000"),
+    Variable(
+        "MKL_CBWR",
+        "reproducibility of MKL; with the default, results do not depend on the number of threads",
+        "AUTO,STRICT",
+    ),
     Variable("TORCH_CPP_LOG_LEVEL", "messages of PyTorch's C++ code", "FATAL"),
 )
 """Variables for users."""

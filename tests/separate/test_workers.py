@@ -17,6 +17,7 @@ from mscol_cli.store import Store
 from mscol_cli.store.plan import Plan
 from tests.conftest import Command
 from tests.helpers.audio import tones, write_audio
+from tests.helpers.command import run_mscol
 from tests.helpers.files import digests
 from tests.helpers.messages import mentions
 
@@ -68,6 +69,20 @@ def test_several_jobs_make_the_store_that_one_makes(
     assert digests(tmp_path / "two.store") == digests(tmp_path / "one.store")
     assert told.err.count("skipped") == 3  # each of two once, and the last line
     assert "18 tracks" in told.out
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_the_store_does_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
+    for number, seconds in enumerate((3.0, 1.5)):
+        waveform = tones(seconds, 44_100, seed=number)
+        write_audio(tmp_path / "music" / f"{number}.wav", waveform, 44_100)
+    model = ("--separator", "openunmix", "--model", "mini", "--opt", "niter=0")
+    for threads in "12":
+        options = (*model, "--device", "cpu", "-o", f"{threads}.store")
+        done = run_mscol("separate", "music", *options, folder=tmp_path, OMP_NUM_THREADS=threads)
+        assert done.returncode == 0, done.stderr
+    assert digests(tmp_path / "1.store") == digests(tmp_path / "2.store")
 
 
 @pytest.mark.slow
