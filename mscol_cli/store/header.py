@@ -47,24 +47,34 @@ class SeparatorIdentity:
     options: Mapping[str, Any] = field(default_factory=dict)
     passport: Mapping[str, str] = field(default_factory=dict)
 
-    def differences(self, other: SeparatorIdentity) -> list[str]:
+    def differences(self, other: SeparatorIdentity, *, shared: bool = False) -> list[str]:
         """Differing settings as `setting old -> new`, ignoring the version.
 
         Settings that follow from another one are omitted: all others of another separator, and
         licence and hashes of another model.
+
+        Args:
+            other: The identity to compare with.
+            shared: Skip options and provenance that only one of them has, such as the hashes of
+                weights that are not present. The precision is compared in any case.
         """
         if self.name != other.name:
             return [_difference("separator", self.name, other.name)]
         return [
-            *_differences(self.options, other.options),
-            *_differences(self.passport, other.passport, decisive="model"),
+            *_differences(self.options, other.options, shared),
+            *_differences(self._provenance, other._provenance, shared, decisive="model"),
         ]
+
+    @property
+    def _provenance(self) -> Mapping[str, str]:
+        """The passport, with the precision also where it is the default."""
+        return {"precision": "fp32", **self.passport}
 
 
 def _differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], decisive: str | None = None
+    old: Mapping[str, Any], new: Mapping[str, Any], shared: bool, decisive: str | None = None
 ) -> list[str]:
-    changes = {change[0]: change for change in differences(old, new)}
+    changes = {change[0]: change for change in differences(old, new, shared=shared)}
     if decisive in changes:
         changes = {decisive: changes[decisive]}
     return [_difference(*change) for change in changes.values()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from mscol_cli.contracts.progress import Progress, Silent
@@ -10,13 +9,13 @@ from mscol_cli.download.table import load_table
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.separate.separator import build_separator, resolve
-from mscol_cli.store import StoreHeader, store_beside
+from mscol_cli.store import SeparatorIdentity, StoreHeader, store_beside
 from mscol_cli.store.header import HEADER
 from mscol_cli.study.file import StudyStore
 from mscol_cli.study.stages import ComputeOptions, Execute, Stage, Status, words
 from mscol_cli.synthetic import Collection, write_collection
 from mscol_cli.system.json_files import read_json
-from mscol_cli.system.values import format_differences
+from mscol_cli.system.values import as_json
 
 COLLECTION = "collection.json"
 WORKERS = 2
@@ -122,16 +121,20 @@ class SeparateStage(Stage):
         return SeparateRequest(inputs, self.path, options=options, offline=offline, **settings)
 
     def _check(self, header: StoreHeader) -> None:
-        part, model = resolve(self._request())
-        existing = {"separator": header.separator.name, **header.separator.options}
-        wanted = {"separator": part.name, **asdict(part.options)}
-        if model is not None and "model" in header.separator.passport:
-            existing["model"], wanted["model"] = header.separator.passport["model"], model
-        if changed := format_differences(existing, wanted):
+        if changed := header.separator.differences(self._identity(), shared=True):
             raise UsageError(
                 f"{self.path} was separated with other settings: {'; '.join(changed)}. Move it"
                 " away, or rename the study's store."
             )
+
+    def _identity(self) -> SeparatorIdentity:
+        """Identity of the study's separator; without provenance if its weights are missing."""
+        request = self._request(offline=True)
+        try:
+            return build_separator(request, Silent(), plan_only=True)[1]
+        except MissingDataError:
+            part = resolve(request)[0]
+            return SeparatorIdentity(part.name, options=as_json(part.options))
 
 
 def missing_folder(folder: Path, collection: str) -> list[str]:

@@ -330,7 +330,7 @@ def test_a_store_is_not_resumed_with_another_precision(
     command = ["separate", str(song), "--model", str(four), "-o", str(store)]
     assert mscol(*command, "--precision", "bf16") == 0
     assert mscol(*command) == 2
-    assert "precision bf16 -> none" in capsys.readouterr().err
+    assert "precision bf16 -> fp32" in capsys.readouterr().err
 
 
 def test_a_separator_without_networks_has_no_precision(
