@@ -11,6 +11,7 @@ from mscol_cli.commands.options import with_request
 from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import Json, print_configurations
 from mscol_cli.commands.terminal import print_result, print_titles, redirect_prints
+from mscol_cli.errors import UsageError
 from mscol_cli.study.request import ReproduceRequest
 from mscol_cli.system.units import format_duration
 
@@ -41,6 +42,8 @@ def reproduce(
     from mscol_cli.study import workflow
 
     if request.study is None:
+        if request != ReproduceRequest() or dry_run or show:
+            raise UsageError("missing STUDY; 'mscol reproduce' lists all studies.")
         print_titles(workflow.bundled_studies(), json)
         return
     if show:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from mscol_cli import __version__
 from mscol_cli.engine.references import LOGMEL, UNTRAINED
 from mscol_cli.errors import MissingDataError, UsageError
+from mscol_cli.runs.layout import RUN
 from mscol_cli.study.file import Study, StudyRun, StudyStore
 from mscol_cli.study.music import MusicStage, SeparateStage
 from mscol_cli.study.results import (
@@ -31,6 +32,8 @@ Part = TypeVar("Part", StudyStore, StudyRun)
 STUDY = "study.json"
 WORDS = ("title",)
 ABSENT = "missing"
+STAGES = {"runs": "pretrain", "stores": "separate"}
+"""First word of the names of the stages of a table."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,15 @@ def study_stages(study: Study, paths: StudyPaths, compute: ComputeOptions) -> li
 
 
 def make_plan(stages: Sequence[Stage]) -> list[PlannedStage]:
-    """Plan all stages. Raises UsageError if an output was made with other settings."""
+    """Plan all stages.
+
+    Raises:
+        UsageError: A setting of a run is invalid, or an output was made with other settings.
+        MissingDataError: A recipe of a run does not exist.
+    """
+    for stage in stages:
+        if isinstance(stage, PretrainStage):
+            stage.check()
     statuses = {stage.name: stage.status() for stage in stages}
     states: dict[str, Planned] = {name: status.state for name, status in statuses.items()}
     for stage in reversed(stages):
@@ -150,8 +161,9 @@ def _with_recipe(part: Part, recipe: str | None) -> Part:
     return replace(part, settings=known)
 
 
-def check_record(folder: Path, study: Study, begun: bool) -> None:
-    """Check that a folder belongs to a study. Runs and stores may be added or left out.
+def check_record(folder: Path, study: Study, stages: Sequence[Stage], begun: bool) -> None:
+    """Check that a folder belongs to a study. Runs and stores may be added or left out, and those
+    that do not exist yet may change.
 
     Raises:
         UsageError: The study has changed since its first stage began; the message has the changes.
@@ -162,10 +174,11 @@ def check_record(folder: Path, study: Study, begun: bool) -> None:
     recorded = read_json(path, "study").get("study")
     if not isinstance(recorded, dict):
         raise UsageError(f"{path} is damaged (no study): restore or delete it.")
+    existing = _existing(stages)
     changed = [
         f"{name} was {_value(old)}, now {_value(new)}"
         for name, old, new in differences(recorded, study.content)
-        if name not in WORDS and _is_in_both(name, recorded, study.content)
+        if name not in WORDS and _is_compared(name, recorded, existing)
     ]
     if changed and begun:
         raise UsageError(
@@ -174,13 +187,25 @@ def check_record(folder: Path, study: Study, begun: bool) -> None:
         )
 
 
-def _is_in_both(name: str, *contents: Mapping[str, Any]) -> bool:
-    """False for a setting of a run or a store that only one of the contents has."""
+def _existing(stages: Sequence[Stage]) -> set[str]:
+    """Names of the stages whose run or store exists, and of those that such a run was made from: a
+    store may be deleted after training."""
+    stores = [stage for stage in stages if isinstance(stage, SeparateStage)]
+    runs = [stage for stage in stages if isinstance(stage, PretrainStage)]
+    begun = [run for run in runs if (run.folder / RUN).exists()]
+    return {
+        *(store.name for store in stores if store.path.exists()),
+        *(name for run in begun for name in (run.name, *run.needs)),
+    }
+
+
+def _is_compared(name: str, recorded: Mapping[str, Any], existing: set[str]) -> bool:
+    """Whether a setting must not change. One of a run or a store may, unless it exists."""
     table, _, rest = name.partition(".")
-    if table not in ("runs", "stores"):
+    if table not in STAGES:
         return True
     part = rest.rpartition(".")[0]
-    return all(part in content.get(table, {}) for content in contents)
+    return part in recorded.get(table, {}) and f"{STAGES[table]} {part}" in existing
 
 
 def write_record(folder: Path, study: Study) -> None:

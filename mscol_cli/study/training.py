@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mscol_cli.errors import MscolError, UsageError
+from mscol_cli.errors import MissingDataError, MscolError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.pretrain.request import PretrainRequest
 from mscol_cli.pretrain.settings import RunSettings, resolve_settings
@@ -51,6 +51,18 @@ class PretrainStage(Stage):
         note = f"{step:,} of {steps:,} updates{_stopped(self.folder)}"
         # A run of 0 steps has a checkpoint, too: of the initial weights.
         return Status("done" if checkpoint and step >= steps else "resume", note)
+
+    def check(self) -> None:
+        """Check the settings of a run that does not exist yet. Raises UsageError."""
+        if (self.folder / RUN).exists():
+            return
+        try:
+            self.resolve()
+        except UsageError as error:
+            raise UsageError(f"{self.name}: {error}") from error
+        except MissingDataError:
+            if "init" not in self._settings:  # an earlier stage may train the initial weights
+                raise
 
     def command(self) -> list[str]:
         """Command that starts or resumes the run."""

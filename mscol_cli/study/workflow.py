@@ -112,7 +112,7 @@ def _prepared(study: Study, request: ReproduceRequest) -> tuple[list[Stage], lis
     data = DATA if study.songs is None else folder / "data"
     paths = StudyPaths(data, folder, folder / PROBES, folder / "report")
     stages = study_stages(study, paths, ComputeOptions(request.device, request.gpus))
-    check_record(folder, study, _is_begun(folder))
+    check_record(folder, study, stages, _is_begun(folder))
     return stages, make_plan(stages)
 
 

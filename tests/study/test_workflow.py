@@ -26,6 +26,7 @@ from tests.conftest import Command, run_in
 from tests.helpers.audio import tones, write_audio
 from tests.helpers.files import digest, digests
 from tests.helpers.messages import mentions
+from tests.helpers.openunmix import write_model
 from tests.helpers.report import edit_json
 
 STUDY = """
@@ -196,6 +197,61 @@ def test_a_study_that_has_changed_is_refused(
 
 
 @pytest.mark.slow
+def test_a_run_that_does_not_exist_yet_may_be_corrected(
+    mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study.write_text(BROKEN.replace('["small"]', "[]"))
+    assert mscol("reproduce", study, "--keep-going") == 2
+    corrected = STUDY.replace('["small"]', "[]")
+    study.write_text(corrected)
+    capsys.readouterr()
+    assert mscol("reproduce", study, "--dry-run") == 0
+    assert re.search(r"\d+ to do +pretrain first", capsys.readouterr().out)
+    # The store of the second run may be deleted, but it stays the one that it was trained on.
+    shutil.rmtree("data/music.store")
+    study.write_text(corrected.replace('"none"', '"openunmix"\nmodel = "mini"'))
+    assert mscol("reproduce", study, "--dry-run") == 2
+    assert re.search(r"stores\.music\.separator .*none.*openunmix", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    ("right", "wrong"), [('"small"', '"smal"'), ("steps = 4", "steps = 4\noptions = ['typo=1']")]
+)
+def test_a_typing_error_in_a_run_is_refused_before_anything_is_made(
+    mscol: Command,
+    study: Path,
+    capsys: pytest.CaptureFixture[str],
+    dry_run: tuple[str, ...],
+    right: str,
+    wrong: str,
+) -> None:
+    head, table, second = STUDY.partition("[runs.second]")
+    study.write_text(head + table + second.replace(right, wrong))
+    assert mscol("reproduce", study, *dry_run) == 2
+    assert "pretrain second: " in capsys.readouterr().err
+    assert not Path("data/music.store").exists()
+
+
+@pytest.mark.slow
+def test_a_study_whose_weights_are_a_folder_is_resumed(
+    mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = write_model(Path("weights/tiny"))
+    separator = '"openunmix"\nmodel = "weights/tiny"\noptions = ["niter=0"]'
+    study.write_text(SHORT.replace('"none"', separator))
+    model = ("--separator", "openunmix", "--model", weights, "--opt", "niter=0")
+    assert mscol("separate", "data/music", *model) == 0
+    assert mscol("reproduce", study, "--dry-run") == 0
+    assert re.search(r"\d+ done +separate music", capsys.readouterr().out)
+    write_model(weights, hidden_size=8)
+    assert mscol("reproduce", study, "--dry-run") == 2
+    assert "vocals sha256" in capsys.readouterr().err
+    (weights / "vocals.pth").unlink()
+    assert mscol("reproduce", study, "--dry-run") == 0, "weights are not needed any more"
+
+
+@pytest.mark.slow
 def test_runs_may_be_added_to_a_study(
     mscol: Command, finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -362,6 +418,14 @@ def test_unknown_studies_are_named(mscol: Command, capsys: pytest.CaptureFixture
     assert "smc23" in capsys.readouterr().err
     assert mscol("reproduce", "no/such.toml") == 4
     assert "no/such.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--keep-going", "--dry-run", "--show", "--output=x"])
+def test_options_of_a_study_need_one(
+    mscol: Command, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert mscol("reproduce", option) == 2
+    assert "STUDY" in capsys.readouterr().err
 
 
 def test_bundled_studies_are_listed_and_shown(
