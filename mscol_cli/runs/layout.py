@@ -61,8 +61,11 @@ def _checked(folder: Path, info: dict[str, Any]) -> dict[str, Any]:
 
 
 def checkpoint_folders(run: Path) -> list[Path]:
-    """The checkpoints of a run, sorted by step."""
-    return sorted((run / CHECKPOINTS).glob(f"{STEP_PREFIX}*"))
+    """The checkpoints of a run, sorted by step; folders with other names, such as copies, are not
+    among them."""
+    paths = (run / CHECKPOINTS).glob(f"{STEP_PREFIX}*")
+    by_step = sorted((step, path) for path in paths if (step := step_of(path)) is not None)
+    return [path for _, path in by_step]
 
 
 def checkpoint_folder(run: Path, step: int) -> Path:

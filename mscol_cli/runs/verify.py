@@ -22,6 +22,7 @@ from mscol_cli.runs.layout import (
     RUN,
     WEIGHTS,
     checkpoint_folder,
+    checkpoint_folders,
     model_info_path,
     read_model_info,
     step_of,
@@ -128,8 +129,7 @@ def _check_settings(record: RunRecord, findings: _Findings) -> None:
 def _checkpoints(folder: Path) -> list[Path]:
     """Checkpoints of a run; the folder itself if it holds weights, as an imported model does."""
     own = [folder] if (folder / f"{ENCODER}.safetensors").is_file() else []
-    steps = (folder / CHECKPOINTS).glob("*")
-    return own + sorted(path for path in steps if step_of(path) is not None)
+    return own + checkpoint_folders(folder)
 
 
 def _check_checkpoint(
