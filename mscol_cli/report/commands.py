@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mscol_cli.contracts.progress import Silent
 from mscol_cli.engine.models import untrained_hash
 from mscol_cli.engine.references import UNTRAINED
 from mscol_cli.errors import MscolError
@@ -18,7 +20,9 @@ from mscol_cli.probe.result import ProbeResult
 from mscol_cli.probe.settings import resolve_settings
 from mscol_cli.report.material import FoundProbe, FoundRun, Material
 from mscol_cli.runs.layout import RECIPE, find_named
-from mscol_cli.store import StoreHeader
+from mscol_cli.separate.request import SeparateRequest
+from mscol_cli.separate.separator import build_separator
+from mscol_cli.store import SeparatorIdentity, StoreHeader
 from mscol_cli.system.files import absolute_path, relative_to_here
 from mscol_cli.system.values import differences
 
@@ -29,18 +33,21 @@ SUFFIX = ".store"
 def commands_section(material: Material) -> Section:
     """Create a section with the commands of separation, training and probing, in this order."""
     registry = load_registry()
+    separators = dict(_separators(material))
+    local = [path for path, separator in separators.items() if _has_local_weights(separator)]
     lines = [
-        *dict.fromkeys(line for path in _stores(material) for line in _separate(path)),
+        *(_separate(path, separators[path], path in local) for path in separators),
         *(line for run in material.runs for line in _pretrain(run)),
         *(_probe(probe, registry) for probe in material.probes),
     ]
     intro = Text(
         "A store does not record the folder of its inputs: X.store is assumed to come from X."
         " Compare its hash with the one above before training. Runs are written to new folders,"
-        " with the suffix -again. Options of the machine (--device, --gpus, --precision) are left"
-        " out."
+        " with the suffix -again. Options of the machine (--device, --gpus, and --precision of"
+        " training) are left out."
     )
-    return Section(HEADING, [intro, Commands(lines)] if lines else ())
+    weights = [Text(_describe_weights(path, separators[path])) for path in local]
+    return Section(HEADING, [intro, *weights, Commands(lines)] if lines else ())
 
 
 def _line(*words: object) -> str:
@@ -53,18 +60,53 @@ def _stores(material: Material) -> Iterator[Path]:
     yield from (stems for probe in material.probes if (stems := _stems(probe.result)) is not None)
 
 
-def _separate(path: Path) -> Iterator[str]:
+def _separators(material: Material) -> Iterator[tuple[Path, SeparatorIdentity]]:
+    """Yield the stores that can be read, with their separators."""
+    for path in _stores(material):
+        with suppress(MscolError):
+            yield path, StoreHeader.read(path).separator
+
+
+def _has_local_weights(separator: SeparatorIdentity) -> bool:
+    """Whether the model of a separator is a file or folder, of which a store has only the name."""
+    model = separator.passport.get("model")
+    if model is None:
+        return False
+    options = tuple(word for word in _options(separator) if word != "--opt")
+    request = SeparateRequest(
+        inputs=(), separator=separator.name, model=model, options=options, offline=True
+    )
+    try:
+        identity = build_separator(request, Silent(), plan_only=True)[1]
+    except MscolError:
+        return True
+    return identity.passport.get("model") != model
+
+
+def _describe_weights(path: Path, separator: SeparatorIdentity) -> str:
+    hashes = [
+        f"{name} {value[:12]}..." for name, value in separator.passport.items() if "sha256" in name
+    ]
+    model = separator.passport["model"]
+    return (
+        f"PATH in the command of {path} is that of its weights, {model} ({', '.join(hashes)}):"
+        " a store does not record it."
+    )
+
+
+def _separate(path: Path, separator: SeparatorIdentity, local: bool) -> str:
     # A store does not record the folder of its inputs; by default it is beside them.
     inputs = path.with_suffix("") if path.suffix == SUFFIX else Path("INPUTS")
-    try:
-        separator = StoreHeader.read(path).separator
-    except MscolError:
-        return
     words: list[object] = ["separate", inputs, "--separator", separator.name]
-    words += ["--model", separator.passport["model"]] if "model" in separator.passport else []
+    passport = {**separator.passport, **({"model": "PATH"} if local else {})}
+    for name in ("model", "precision"):
+        words += [f"--{name}", passport[name]] if name in passport else []
+    return _line(*words, *_options(separator), "-o", path)
+
+
+def _options(separator: SeparatorIdentity) -> Iterator[str]:
     for name, value in separator.options.items():
-        words += _assigned("--opt", name, value)
-    yield _line(*words, "-o", path)
+        yield from _assigned("--opt", name, value)
 
 
 def _assigned(option: str, name: str, value: Any) -> Sequence[str]:

@@ -23,6 +23,7 @@ from mscol_cli.host import load_registry
 from mscol_cli.pages.page import Block, Excerpt, Neighbours, Section, Text
 from mscol_cli.probe.cache import CacheClip, embed_cached_clips, open_cache
 from mscol_cli.report.material import FoundRun, Material
+from mscol_cli.runs.tracks import chosen_tracks
 from mscol_cli.store import SAMPLE_RATE, Store
 from mscol_cli.store.header import TRACKS
 from mscol_cli.store.records import newest, read_tracks
@@ -97,7 +98,7 @@ def neighbours_section(
             progress.warn(f"no neighbours of {run.label}: {error}")
     intro = Text(
         "The three nearest segments from other tracks, by the run's encoder, for segments of its"
-        " training store, with the cosine similarity. Each track is represented by its loudest"
+        " training tracks, with the cosine similarity. Each track is represented by its loudest"
         " four-second segment; of a large store, 400 tracks are used. Excerpts are mixtures at"
         " 16 kHz, each at full scale."
     )
@@ -110,6 +111,9 @@ def _of_run(
     if run.store is None or run.saved_step is None:
         return []
     store = Store.open(Path(run.store["path"]))
+    if store.hash != run.store["hash"]:
+        raise MscolError(f"{store.path} has changed since the run was trained on it")
+    store = chosen_tracks(run.folder, store)
     progress.note(f"nearest neighbours of {run.label}")
     model = load_model(run.folder, load_registry(), device)
     nearest = nearest_tracks(store, model, queries=queries, progress=progress)

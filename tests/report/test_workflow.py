@@ -120,6 +120,22 @@ def test_the_commands_on_the_page_make_the_same_weights_and_scores(
 
 
 @pytest.mark.slow
+def test_the_command_of_a_store_has_its_precision_and_says_which_weights_are_local(
+    mscol: Command, study: Path
+) -> None:
+    passport = {"model": "folder tiny", "vocals sha256": "ab" * 32, "precision": "bf16"}
+    separator = {"name": "openunmix", "options": {"niter": 0}, "passport": passport}
+    for model, option in (("folder tiny", "PATH"), ("umxl", "umxl")):
+        separator["passport"] = {**passport, "model": model}
+        edit_json(study / "data/music.store/store.json", separator=separator)
+        edit_json(study / "runs/first/run.json", store=_here(study))
+        assert mscol("report", study / "runs/first", "--neighbours", 0) == 0
+        page = pages()[1]
+        assert f"--separator openunmix --model {option} --precision bf16 --opt niter=0" in page
+        assert ("folder tiny (vocals sha256 abababababab" in page) == (option == "PATH")
+
+
+@pytest.mark.slow
 def test_models_of_one_name_are_told_apart_and_commands_name_the_data_of_a_study_elsewhere(
     mscol: Command, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +173,20 @@ def test_excerpts_are_sounds_of_the_store(mscol: Command, study: Path) -> None:
     samples, rate = soundfile.read(excerpts[0])
     assert (rate, len(samples)) == (SAMPLE_RATE, SEGMENT)
     assert abs(samples).max() > 0.9
+
+
+@pytest.mark.slow
+def test_neighbours_are_tracks_that_the_run_was_trained_on(
+    mscol: Command, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study / "runs/first/tracks.txt").write_text("1\n3\n")
+    assert mscol("report", study / "runs/first", "--neighbours", 1, "--no-audio") == 0
+    neighbours = pages()[1].partition("## Nearest neighbours")[2].partition("\n## ")[0]
+    assert set(re.findall(r"(\S+), from \d", neighbours)) == {"1", "3"}
+    edit_json(study / "runs/first/run.json", store={**_here(study), "hash": "0" * 64})
+    assert mscol("report", study / "runs/first", "--neighbours", 1, "--no-audio") == 0
+    assert re.search(r"no neighbours of first: .*music\.store", capsys.readouterr().err)
+    assert "## Nearest neighbours" not in pages()[1]
 
 
 @pytest.mark.slow
