@@ -61,7 +61,8 @@ class Batcher:
     """Runs a separator on batches, and reduces their size when the device runs out of memory.
 
     Attributes:
-        limit: Maximum length of a batch in samples, summed over its chunks.
+        limit: Maximum length of a batch in samples, summed over its chunks as if all were as long
+            as the longest, to which separators pad them.
     """
 
     def __init__(self, separator: Separator) -> None:
@@ -70,7 +71,7 @@ class Batcher:
 
     def fits(self, batch: Sequence[Chunk], chunk: Chunk) -> bool:
         """Whether a batch has room for another chunk; an empty batch always has."""
-        return not batch or sum(other.samples for other in batch) + chunk.samples <= self.limit
+        return not batch or _padded_samples([*batch, chunk]) <= self.limit
 
     def run(self, batch: Sequence[Chunk]) -> list[Outcome]:
         """Separate chunks; returns the waveforms or the error of each.
@@ -113,7 +114,7 @@ class Batcher:
         return [*outcomes]
 
     def _without_room(self, batch: Sequence[Chunk]) -> BadInputError:
-        self.limit = min(self.limit, sum(chunk.samples for chunk in batch) // 2)
+        self.limit = min(self.limit, _padded_samples(batch) // 2)
         release_memory()
         seconds = batch[0].samples / batch[0].sample_rate
         return BadInputError(
@@ -132,6 +133,10 @@ class Batcher:
         for chunk, sources in zip(batch, separated, strict=True):
             where = f"{label}: track '{chunk.track}'"
             validate_separated(sources, self._separator.sources, chunk.samples, where)
+
+
+def _padded_samples(batch: Sequence[Chunk]) -> int:
+    return len(batch) * max(chunk.samples for chunk in batch)
 
 
 Result = tuple[TrackInput, Separated | BadInputError]

@@ -89,6 +89,15 @@ def test_chunks_of_several_tracks_share_batches_within_their_group(tmp_path: Pat
     assert seconds == [[2.0, 3.0, 3.0, 3.0], [3.0, 2.0], [2.0]]
 
 
+def test_a_batch_counts_short_chunks_as_long_as_its_longest(tmp_path: Path) -> None:
+    separator = Halves()
+    separated(written(tmp_path, 3.0, 1.0, 1.0, 1.0, 1.0), separator, tmp_path)
+    assert [[length / RATE for length in lengths] for lengths in separator.batches] == [
+        [3.0, 1.0, 1.0, 1.0],
+        [1.0],
+    ]
+
+
 @pytest.mark.slow
 def test_a_full_device_gets_smaller_batches_and_no_track_is_lost(tmp_path: Path) -> None:
     tracks = written(tmp_path, *[2.0] * 9)
