@@ -54,12 +54,15 @@ class Copies:
         self.folder, self.format = folder, audio_format
         self.scaled = 0
         self._separator, self._sources = separator, tuple(sources)
-        self._done = copies_done(folder, separator)
+        self._done: Done = {}
+        self._read_bytes = 0
         self._begun = False
+        self.refresh()
 
     def refresh(self) -> None:
-        """Read the manifest again, to which other workers write, too. Raises UsageError."""
-        self._done |= copies_done(self.folder, self._separator)
+        """Read what this and other workers have appended to the manifest. Raises UsageError."""
+        done, self._read_bytes = copies_done(self.folder, self._separator, self._read_bytes)
+        self._done |= done
 
     def holds(self, track_id: str, stamps: Mapping[str, FileStamp]) -> bool:
         """Whether all files of a track exist and were made from inputs with these hashes."""
@@ -182,38 +185,51 @@ def _write_copy(path: Path, source: Spool, gain: float, sample_rate: int) -> Non
     write_blocks(path, scaled, (source.channels or 1, len(source)), sample_rate)
 
 
-def copies_done(folder: Path, separator: SeparatorIdentity) -> Done:
+def copies_done(folder: Path, separator: SeparatorIdentity, start: int = 0) -> tuple[Done, int]:
     """Read which copies a folder contains, according to its manifest. The folder may be missing.
+
+    Args:
+        folder: The folder.
+        separator: Expected separator.
+        start: First byte of the manifest to read, the end of an earlier call.
+
+    Returns:
+        The copies of the lines read, and the byte after the last one.
 
     Raises:
         UsageError: The folder contains other files, or copies by another separator.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file: choose another --export-dir.")
+    path = folder / STEMS_MANIFEST
     try:
-        lines = list(read_lines(folder / STEMS_MANIFEST, whole_lines(folder / STEMS_MANIFEST)))
-        differences = _differences(lines, separator)
-        done = {(line["id"], line["format"]): line["inputs"] for line in lines[1:]}
+        size = whole_lines(path, start)
+        lines = list(read_lines(path, size, start))
+        is_new = bool(lines) and start == 0
+        differences = _differences(lines.pop(0), separator) if is_new else []
+        done = {(line["id"], line["format"]): line["inputs"] for line in lines}
     except (MscolError, *INVALID):
-        raise UsageError(
-            f"{folder / STEMS_MANIFEST} is damaged: choose another --export-dir."
-        ) from None
-    names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    if not lines and any(name != STEMS_MANIFEST and name[0] != "." for name in names):
-        raise UsageError(
-            f"{folder} is not empty and has no {STEMS_MANIFEST}: choose another --export-dir."
-        )
+        raise UsageError(f"{path} is damaged: choose another --export-dir.") from None
+    if start + size == 0:
+        _check_unused(folder)
     if differences:
         raise UsageError(
             f"{folder} contains copies made with other settings ({'; '.join(differences)}): choose"
             " another --export-dir."
         )
-    return done
+    return done, start + size
 
 
-def _differences(records: Sequence[Mapping[str, Any]], separator: SeparatorIdentity) -> list[str]:
-    if not records:
-        return []
-    if (records[0]["format"], records[0]["version"]) != (_FORMAT, _VERSION):
+def _check_unused(folder: Path) -> None:
+    """Check that a folder without copies contains no other files. Raises UsageError."""
+    names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    if any(name != STEMS_MANIFEST and name[0] != "." for name in names):
+        raise UsageError(
+            f"{folder} is not empty and has no {STEMS_MANIFEST}: choose another --export-dir."
+        )
+
+
+def _differences(header: Mapping[str, Any], separator: SeparatorIdentity) -> list[str]:
+    if (header["format"], header["version"]) != (_FORMAT, _VERSION):
         return ["another version of mscol"]
-    return SeparatorIdentity(**records[0]["separator"]).differences(separator)
+    return SeparatorIdentity(**header["separator"]).differences(separator)

@@ -234,17 +234,18 @@ def _read(
         yield record
 
 
-def read_lines(path: Path, size: int | None = None) -> Iterator[dict[str, Any]]:
+def read_lines(path: Path, size: int | None = None, start: int = 0) -> Iterator[dict[str, Any]]:
     """Read the objects of a JSON lines file.
 
     Args:
         path: The file; a missing file has no lines.
         size: Number of bytes to read; None reads all.
+        start: First byte to read, the start of a line.
 
     Raises:
         MscolError: A line is damaged.
     """
-    content = read_bytes(path)[:size] if exists(path) else b""
+    content = read_bytes(path, start)[:size] if exists(path) else b""
     for number, line in enumerate(BytesIO(content), 1):
         try:
             yield json.loads(line)

@@ -179,9 +179,15 @@ def retry_stale(call: Callable[[], T], attempts: int = _ATTEMPTS) -> T:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), stale.filename) from stale
 
 
-def read_bytes(path: Path) -> bytes:
-    """Content of a file, also if another host replaces it. Raises OSError."""
-    return retry_stale(path.read_bytes)
+def read_bytes(path: Path, start: int = 0) -> bytes:
+    """Content of a file from a byte on, also if another host replaces it. Raises OSError."""
+
+    def read() -> bytes:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read()
+
+    return retry_stale(read)
 
 
 def exists(path: Path) -> bool:
@@ -199,15 +205,16 @@ def revision(path: Path) -> tuple[int, int, int] | None:
         # Opened, since a network file system asks its server only then.
         with retry_stale(lambda: path.open("rb")) as file:
             status = os.fstat(file.fileno())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def whole_lines(path: Path) -> int:
-    """Number of bytes up to the last line end; 0 without the file."""
+def whole_lines(path: Path, start: int = 0) -> int:
+    """Number of bytes from `start`, the end of a line, up to the last line end; 0 without the
+    file."""
     try:
-        return read_bytes(path).rfind(b"\n") + 1
+        return read_bytes(path, start).rfind(b"\n") + 1
     except FileNotFoundError:
         return 0
 

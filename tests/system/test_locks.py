@@ -4,11 +4,12 @@ import errno
 import fcntl
 import os
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
 from mscol_cli.errors import MscolError
-from mscol_cli.system.files import read_bytes, whole_lines
+from mscol_cli.system.files import read_bytes, revision, whole_lines
 from mscol_cli.system.locks import Lock
 
 
@@ -82,14 +83,19 @@ def test_a_lock_whose_file_another_host_removed_is_taken_again(
 def test_a_stale_handle_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(b"new")
     failures = iter([errno.ESTALE, errno.ESTALE])
-    real = Path.read_bytes
+    real = Path.open
 
-    def read(path: Path) -> bytes:
+    def opened(path: Path, mode: str) -> IO[Any]:
         for code in failures:
             raise OSError(code, os.strerror(code), str(path))
-        return real(path)
+        return real(path, mode)
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr(Path, "open", opened)
     assert read_bytes(tmp_path / "a") == b"new"
     failures = iter([errno.ESTALE] * 9)
     assert whole_lines(tmp_path / "a") == 0  # as of a file that was removed
+
+
+def test_a_path_below_a_file_has_no_revision(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    assert revision(tmp_path / "a" / "store.json") is None
