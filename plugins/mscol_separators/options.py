@@ -23,7 +23,9 @@ class OpenUnmixOptions:
 class StemsOptions:
     """Options of `stems`."""
 
-    names: tuple[str, ...] = option(STEMS, "file names, without suffix, of the stems to keep")
+    names: tuple[str, ...] = option(
+        STEMS, "file names of the stems to keep, without suffix and in any case"
+    )
     mix: str = option(
         "true",
         "true: as played; random: each stem of a mixture comes from another track",

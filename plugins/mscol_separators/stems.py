@@ -43,11 +43,13 @@ class StemsSeparator(Separator):
 
     def __init__(self, options: StemsOptions, context: SeparatorContext) -> None:
         refuse_model("stems", context)
-        if not options.names or set(options.names) & set(_MIX_NAMES):
+        names = {name.lower(): name for name in options.names}
+        if not names or names.keys() & set(_MIX_NAMES):
             raise UsageError(
                 "option names of separator 'stems' takes at least one stem, and not the mix."
             )
-        self.sources = tuple(dict.fromkeys(options.names))
+        self.sources = tuple(names.values())
+        self._names = {**dict.fromkeys(_MIX_NAMES, MIXTURE), **names}
         self._options = options
         if options.lowpass_hz:
             self.sample_rate = _FILTER_RATE
@@ -93,7 +95,8 @@ class StemsSeparator(Separator):
         name = group[0].name.rpartition("/")[0] or folder.resolve().name or "track"
         files: dict[str, Path] = {}
         for file in group:
-            role = _role(file.path)
+            stem = file.path.stem.lower()
+            role = self._names.get(stem, stem)
             if role in files:
                 return TrackInput(name, problem=f"{folder}: two files are its {role}; keep one")
             files[role] = file.path
@@ -115,11 +118,6 @@ def _multi_stream(group: Sequence[InputFile]) -> str:
                 " track, each stream a file named after its stem"
             )
     return ""
-
-
-def _role(path: Path) -> str:
-    stem = path.stem.lower()
-    return MIXTURE if stem in _MIX_NAMES else stem
 
 
 def _same_channels(audio: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

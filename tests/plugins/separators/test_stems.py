@@ -28,6 +28,13 @@ def test_a_folder_is_a_track() -> None:
     ]
 
 
+def test_names_of_stems_match_in_any_case() -> None:
+    separator = StemsSeparator(StemsOptions(("Lead", "bass")), SeparatorContext())
+    (track,) = separator.tracks(files("a/LEAD.wav", "a/Bass.wav", "a/Mix.wav"))
+    assert separator.sources == ("Lead", "bass")
+    assert list(track.files) == ["mixture", "Lead", "bass"]
+
+
 def test_a_mix_on_disk_makes_other_files_needless() -> None:
     (track,) = STEMS.tracks(files("a/accompaniment.wav", "a/mix.wav", "a/vocals.wav"))
     assert list(track.files) == ["mixture", "vocals"]
@@ -66,8 +73,9 @@ def test_stems_of_different_channel_counts_are_summed_as_mono() -> None:
 
 
 def test_the_mix_is_no_stem() -> None:
-    with pytest.raises(UsageError, match="mix"):
-        StemsSeparator(StemsOptions(("mixture",)), SeparatorContext())
+    for name in ("mixture", "Mix"):
+        with pytest.raises(UsageError, match="mix"):
+            StemsSeparator(StemsOptions((name,)), SeparatorContext())
 
 
 def test_only_openunmix_has_a_model() -> None:
