@@ -15,7 +15,7 @@ from mscol_cli.contracts.plans import IntArray
 from mscol_cli.errors import MscolError
 from mscol_cli.store.records import SourceRecord, read_tracks
 
-FloatArray = NDArray[np.float64]
+Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class TrackTable:
     segments: IntArray
     level_row: IntArray
     offset: IntArray
-    gain: FloatArray
-    norm: FloatArray
+    gain: Float64Array
+    norm: Float64Array
 
 
 _COLUMNS = [item for item in fields(TrackTable) if item.name != "ids"]
 _SOURCE_COLUMNS = {item.name for item in fields(SourceRecord)}
-_TYPE_CODES = {"IntArray": "q", "FloatArray": "d"}
+_TYPE_CODES = {"IntArray": "q", "Float64Array": "d"}
 
 
 def only_tracks(table: TrackTable, ids: Iterable[str]) -> TrackTable:
