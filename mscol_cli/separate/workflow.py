@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from mscol_cli.audio import find_audio
+from mscol_cli.contracts.plans import MIXTURE
 from mscol_cli.contracts.progress import Progress, Silent
 from mscol_cli.contracts.separator import Separator
 from mscol_cli.engine.devices import release_memory
@@ -34,6 +35,7 @@ from mscol_cli.store import Store, store_beside
 from mscol_cli.store.header import HEADER
 from mscol_cli.store.joining import failures_so_far
 from mscol_cli.store.plan import Plan
+from mscol_cli.store.writer import find_header
 from mscol_cli.system.files import real_path
 from mscol_cli.system.launcher import exit_with_parent, launched_at
 from mscol_cli.system.outcomes import MAKE_ROOM, Failures, nothing_usable, resumable, writing
@@ -107,6 +109,7 @@ def run(request: SeparateRequest, progress: Progress) -> SeparateResult:
     earlier: Failures = []
     sealed = True
     copies = open_copies(exported, request.export, identity, separator.sources)
+    find_header(output, (MIXTURE, *separator.sources), identity)  # refuses other settings
     pending = find_pending(output, tracks, copies, request.retry_failed)
     late = partial(_is_late, output, ranks)
     if pending.tracks and is_first and not late(pending):
@@ -163,7 +166,7 @@ def dry_run(request: SeparateRequest, progress: Progress) -> tuple[str, Estimate
     """Configuration of a separation as TOML, and its estimate, which is also printed.
 
     Raises:
-        UsageError: An option is invalid.
+        UsageError: An option is invalid, or the store was made with other settings.
         MissingDataError: An input does not exist.
         MscolError: The disk has too little free space.
     """
@@ -179,6 +182,7 @@ def dry_run(request: SeparateRequest, progress: Progress) -> tuple[str, Estimate
         has_weights = False
     tracks = find_tracks(request.inputs, output, separator, progress)
     copies = open_copies(exported, request.export, identity, separator.sources)
+    find_header(output, (MIXTURE, *separator.sources), identity, shared=not has_weights)
     pending = find_pending(output, tracks, copies, request.retry_failed)
     speed = _speed(request, separator, pending) if has_weights else None
     return text, _print_estimate(pending, separator, output, copies, speed, progress)
@@ -234,7 +238,7 @@ def _print_estimate(
     music, new_music = pending.music, pending.new_music
     estimate = estimates.estimate(music, new_music, pending.done, separator, output, copies, speed)
     estimates.print_estimate(estimate, progress)
-    estimates.require_space(estimate)
+    estimates.check_disk_space(estimate)
     return estimate
 
 

@@ -160,13 +160,16 @@ class StoreWriter:
         return self._shard, self._levels
 
 
-def find_header(path: Path, sources: tuple[str, ...], separator: SeparatorIdentity) -> StoreHeader:
+def find_header(
+    path: Path, sources: tuple[str, ...], separator: SeparatorIdentity, *, shared: bool = False
+) -> StoreHeader:
     """Header of an existing store, or of a new one.
 
     Args:
         path: Folder of the store; may be missing.
         sources: Expected sources, the mixture first.
         separator: Expected separator.
+        shared: As in `SeparatorIdentity.differences`.
 
     Raises:
         UsageError: The folder contains other files, or a store with other sources, another
@@ -178,7 +181,7 @@ def find_header(path: Path, sources: tuple[str, ...], separator: SeparatorIdenti
         _check_unused(path)
         return StoreHeader(sources, separator)
     header = StoreHeader.read(path)
-    differences = header.separator.differences(separator)
+    differences = header.separator.differences(separator, shared=shared)
     if header.sources != sources and not differences:
         differences = [f"sources {','.join(header.sources)} -> {','.join(sources)}"]
     if differences:

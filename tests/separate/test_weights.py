@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def served(server: Server, offer: Offer, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.slow
 def test_the_licence_is_said_before_the_first_byte_and_kept_in_the_store(
-    mscol: Command, served: Server, capsys: Capture
+    mscol: Command, served: Server, tmp_path: Path, capsys: Capture
 ) -> None:
     assert mscol(*SEPARATE) == 0
     said = capsys.readouterr().err.splitlines()
@@ -55,6 +56,8 @@ def test_the_licence_is_said_before_the_first_byte_and_kept_in_the_store(
     assert json.loads(Path("a.store/store.json").read_text())["separator"]["passport"]["licence"]
     assert mscol(*SEPARATE) == 0
     assert "fetching" not in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "torch")
+    assert mscol(*SEPARATE, "--dry-run") == 0, "hashes of missing weights are not compared"
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])
