@@ -11,11 +11,15 @@ from mscol_cli.commands.options import OUTPUT, PROCESSES, with_request
 from mscol_cli.commands.progress import TerminalProgress
 from mscol_cli.commands.shared import DryRun, Json, finish, format_done_before
 from mscol_cli.commands.terminal import print_result
+from mscol_cli.errors import UsageError
 from mscol_cli.separate.request import SeparateRequest
 from mscol_cli.system.units import counted, format_duration
 
 if TYPE_CHECKING:
     from mscol_cli.separate.workflow import SeparateResult
+
+_OF_STORES = ("output", "export", "export_dir", "retry_failed", "jobs", "gpus")
+"""Options that only matter if a store is written."""
 
 
 @with_request(
@@ -51,11 +55,12 @@ def separate(
     A store holds the mixture and its stems as 16 kHz mono. The same command resumes an interrupted
     run; a file that cannot be used is reported and skipped (exit code 3).
     """
+    if check_chunking:
+        _refuse_unused(request, dry_run)
+        _check_chunking(request, json)
+        return
     if dry_run:
         _dry_run(request, json)
-        return
-    if check_chunking:
-        _check_chunking(request, json)
         return
     from mscol_cli.separate.workflow import run
 
@@ -89,6 +94,15 @@ def _dry_run(request: SeparateRequest, json: bool) -> None:
     with TerminalProgress() as progress:
         configuration, estimate = dry_run(request, progress)
     print_result(estimate, json, [configuration.rstrip()])
+
+
+def _refuse_unused(request: SeparateRequest, dry_run: bool) -> None:
+    """Raise UsageError for options that `--check-chunking` does not use."""
+    options = {name: getattr(request, name) for name in _OF_STORES} | {"dry_run": dry_run}
+    unused = [name for name, value in options.items() if value not in (None, False)]
+    if unused:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        raise UsageError(f"--check-chunking writes no store: leave out {names}.")
 
 
 def _check_chunking(request: SeparateRequest, json: bool) -> None:

@@ -255,6 +255,36 @@ def test_inputs_done_before_are_counted_in_words(
     assert all(count in line for count, line in zip(counts, printed, strict=True))
 
 
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+def test_what_cannot_be_the_store_is_refused_before_anything_is_estimated(
+    mscol: Command, tmp_path: Path, capsys: Capture, dry_run: tuple[str, ...]
+) -> None:
+    write_audio(tmp_path / "music" / "0.wav", tones(1.2))
+    Path("file").write_text("mine")
+    write_audio(tmp_path / "folder" / "mine.wav", tones(1.2))
+    none = ("separate", "music", "--separator", "none", "-o")
+    for output in ("file", "folder"):
+        assert mscol(*none, output, *dry_run) == 2
+        assert mentions(capsys.readouterr().err, output, "-o")
+    assert mscol(*none, "music.store") == 0
+    capsys.readouterr()
+    assert mscol("separate", "music", "--model", "mini", *dry_run) == 2
+    printed = capsys.readouterr().err
+    assert "separator none -> openunmix" in printed
+    assert "to separate" not in printed
+
+
+def test_options_that_checking_chunks_does_not_use_are_refused(
+    mscol: Command, tmp_path: Path, capsys: Capture
+) -> None:
+    write_audio(tmp_path / "a.wav", tones(1.2))
+    check = ("separate", "a.wav", "--separator", "none", "--check-chunking")
+    options = [("--jobs", 2), ("--export", "flac"), ("--retry-failed",), ("--dry-run",)]
+    for option in (*options, ("--gpus", 2), ("--output", "a.store")):
+        assert mscol(*check, *option) == 2
+        assert mentions(capsys.readouterr().err, "--check-chunking", str(option[0]))
+
+
 def test_no_time_is_promised_where_decoding_takes_most_of_it(
     mscol: Command, tmp_path: Path, capsys: Capture
 ) -> None:
