@@ -93,14 +93,17 @@ class Separator(ABC):
     Attributes:
         sources: Sources that `separate` returns besides the mixture, as in `("vocals", "drums")`.
         sample_rate: Hz of input and output; None keeps the rate of each track.
+        channels: Number of channels of the sources, for the estimate of disk space; None: that of
+            each track.
         passport: Facts recorded in the store: weights and their hashes, licence.
         chunking: How long tracks are divided; None keeps every track in memory as one piece.
-        batch_samples: Maximum total length of the chunks in a batch of `separate_many`, in samples;
-            a single chunk may be longer.
+        batch_samples: Maximum length of a batch of `separate_many`, in samples: the number of its
+            chunks times the length of the longest. A single chunk may be longer.
     """
 
     sources: tuple[str, ...]
     sample_rate: int | None = None
+    channels: int | None = None
     passport: Mapping[str, str] = {}
     chunking: Chunking | None = None
     batch_samples: int = 0

@@ -101,7 +101,8 @@ def _disk_needed(
     needed = {store: int(new_samples * _STORED_BYTES * (1 + len(separator.sources)))}
     if copies is not None:
         rate = separator.sample_rate or music.sample_rate
-        samples = 3600 * (music.hours or 0.0) * rate * music.channels * len(separator.sources)
+        channels = separator.channels or music.channels
+        samples = 3600 * (music.hours or 0.0) * rate * channels * len(separator.sources)
         needed[copies.folder] = int(samples * bytes_per_sample(copies.format))
     return needed
 
@@ -190,7 +191,7 @@ def print_estimate(estimate: Estimate, progress: Progress) -> None:
         )
 
 
-def require_space(estimate: Estimate) -> None:
+def check_disk_space(estimate: Estimate) -> None:
     """Check that every disk has enough free space for all its folders. Raises MscolError."""
     disks: dict[int, list[str]] = {}
     for folder in estimate.bytes_needed:

@@ -53,6 +53,7 @@ class OpenUnmixSeparator(Separator):
         self._dtype = DTYPES[precision]
         self.sources = self._model.targets
         self.sample_rate = self._model.sample_rate
+        self.channels = self._model.channels
         window = options.wiener_win_len * self._model.n_hop
         self.chunking = Chunking(samples=_CHUNK_WINDOWS * window, overlap=_OVERLAP_WINDOWS * window)
         self.batch_samples = _batch_seconds(context.device) * self._model.sample_rate

@@ -22,7 +22,7 @@ from mscol_cli.errors import BadInputError
 from mscol_cli.separate.copies import Copies, copies_folder
 from mscol_cli.separate.plan import unique_ids
 from mscol_cli.store import SeparatorIdentity, Store
-from mscol_cli.store.records import read_tracks
+from mscol_cli.store.records import newest, read_tracks
 from mscol_cli.synthetic import Collection
 from mscol_cli.system.files import inside
 from tests.conftest import Command
@@ -165,6 +165,31 @@ def test_copies_that_another_worker_wrote_are_not_made_again(
     assert not mine.holds("a b", stamps)
     mine.refresh()
     assert mine.holds("a b", stamps)
+
+
+def test_only_what_was_appended_to_the_manifest_is_read_again(
+    mscol: Command, music: Path, tmp_path: Path
+) -> None:
+    assert mscol(*SEPARATE, "--export", "flac") == 0
+    manifest = tmp_path / "music-stems" / "stems.jsonl"
+    first, *tracks = manifest.read_bytes().splitlines(keepends=True)
+    manifest.write_bytes(first + tracks[0])
+    separator = SeparatorIdentity(**json.loads(first)["separator"])
+    copies = Copies(manifest.parent, "flac", separator, ("bass", "drums"))
+    manifest.write_bytes(b"?" * manifest.stat().st_size + tracks[1])
+    copies.refresh()
+    stored = newest(read_tracks(tmp_path / "music.store" / "tracks.jsonl"))
+    assert all(copies.holds(name, track.files) for name, track in stored.items())
+
+
+def test_the_space_for_copies_follows_the_channels_of_the_separator(
+    mscol: Command, tmp_path: Path, capsys: Capture
+) -> None:
+    write_audio(tmp_path / "music" / "mono.wav", tones(1.0, 44100), 44100)
+    model = ("--model", write_model(tmp_path / "stereo"), "--opt", "niter=0", "--export", "wav")
+    assert mscol("separate", "music", *model, "--dry-run", "--json") == 0
+    needed = json.loads(capsys.readouterr().out)["bytes_needed"]
+    assert needed["music-stems"] == 2 * 2 * 4 * 44_100
 
 
 def test_the_disk_has_room_for_the_store_and_its_copies_together(

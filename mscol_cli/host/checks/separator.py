@@ -20,8 +20,9 @@ def validate_separator(separator: Separator) -> None:
     """Check the attributes of a separator. Raises PluginError."""
     label = label_of(separator)
     _check_sources(attribute(separator, "sources", label), label)
-    if attribute(separator, "sample_rate", label) is not None:
-        check_whole(separator, ["sample_rate"], label)
+    for name in ("sample_rate", "channels"):
+        if attribute(separator, name, label) is not None:
+            check_whole(separator, [name], label)
     check_whole(separator, ["batch_samples"], label, minimum=0)
     _check_chunking(attribute(separator, "chunking", label), label)
     passport = attribute(separator, "passport", label)
