@@ -272,7 +272,7 @@ def curve(bench: Bench) -> None:
         report(size, "eager", eager())
         if bench.smoke or size in (128, 1024):
             report(size, "eager, store on the host", eager(store_on="host"))
-            with torch.backends.cudnn.flags(benchmark=True):  # type: ignore[no-untyped-call]
+            with torch.backends.cudnn.flags(benchmark=True):
                 report(size, "eager, cuDNN benchmark", eager())
         release_memory()
     for size in () if bench.smoke else (4096, 1024, 512, 2048, 256, 128):
