@@ -31,6 +31,7 @@ from mscol_cli.probe.settings import (
     resolve_settings,
 )
 from mscol_cli.probe.sources import attribute, find_sources
+from mscol_cli.probe.tasks import data_hash
 from mscol_cli.probe.training import timed, train_probes, valid_scores, weight_decays
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
@@ -200,4 +201,5 @@ def _result(
         weight_decays=weight_decays(settings.protocol, trained.probes),
         valid_scores=valid_scores(settings.protocol, trained.probes),
         shared_groups=tuple(shared_groups(embedded.items)),
+        data_hash=data_hash(data),
     )
