@@ -58,6 +58,18 @@ def embed_task(data: TaskData, model: Model, progress: Progress) -> EmbeddedTask
     return EmbeddedTask(items, clips, failures, shortfalls)
 
 
+def without_windows(data: TaskData) -> EmbeddedTask:
+    """The clips of a task before they are embedded: with labels, and without windows."""
+    items = {split: [item for item in data.items if item.split == split] for split in SPLITS}
+    clips = {split: _unembedded(listed, len(data.classes)) for split, listed in items.items()}
+    return EmbeddedTask(items, clips, [])
+
+
+def _unembedded(items: Sequence[TaskItem], classes: int) -> ClipWindows:
+    counts = np.zeros(len(items), dtype=np.int64)
+    return ClipWindows(torch.zeros(0, 0), counts, clip_targets(items, classes))
+
+
 def select_clips(embedded: EmbeddedTask, split: Split, kept: BoolArray) -> EmbeddedTask:
     """Select clips of a split; `kept` is a (clips,) mask."""
     clips, items = embedded.clips[split], embedded.items[split]

@@ -265,6 +265,28 @@ def test_a_test_split_of_one_class_is_an_error(elsewhere: Path) -> None:
         probe()
 
 
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (("rock/1", "rock/2", "rock/3"), "only one class found in data/folder, 'rock'"),
+        (("rock/1", "jazz/1"), "valid split of 'folder' .* no usable clip"),
+        (
+            ("train/rock/1", "train/jazz/1", "valid/rock/1", "valid/jazz/1", "test/rock/1"),
+            "test split of 'folder' .* positives and negatives",
+        ),
+    ],
+)
+def test_a_split_that_cannot_be_scored_is_an_error_before_clips_are_embedded(
+    elsewhere: Path, paths: Sequence[str], message: str
+) -> None:
+    for number, path in enumerate(paths):
+        write_audio(elsewhere / "data" / "folder" / f"{path}.wav", tones(1.2, seed=number))
+    witness = Witness()
+    with pytest.raises(MissingDataError, match=message):
+        probe(progress=witness)
+    assert not witness.stages
+
+
 def test_no_data_names_the_folder_looked_for(elsewhere: Path) -> None:
     with pytest.raises(MissingDataError, match="data/fma "):
         probe("fma")
