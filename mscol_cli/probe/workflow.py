@@ -35,6 +35,7 @@ from mscol_cli.probe.sources import attribute, find_sources
 from mscol_cli.probe.tasks import data_hash
 from mscol_cli.probe.training import timed, train_probes, valid_scores, weight_decays
 from mscol_cli.probe.windows import BoolArray
+from mscol_cli.system.outcomes import silence_note
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
 
@@ -207,6 +208,7 @@ def _result(
     """The result without its scores."""
     folder, data = data_set
     overlap = overlap_note(model, data.items, settings.part.name)
+    silent = [silence_note(embedded.silent)] if embedded.silent else []
     return ProbeResult(
         **settings.describe(folder, model),
         seeds=len(trained.probes),
@@ -218,7 +220,7 @@ def _result(
         missing=tuple(data.missing),
         failures=tuple(embedded.failures),
         shortfalls=dict(embedded.shortfalls),
-        notes=(*trained.notes, *overlap, *data.notes),
+        notes=(*trained.notes, *overlap, *silent, *data.notes),
         multilabel=settings.protocol.multilabel,
         weight_decays=weight_decays(settings.protocol, trained.probes),
         valid_scores=valid_scores(settings.protocol, trained.probes),

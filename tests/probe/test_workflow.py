@@ -132,8 +132,8 @@ def test_the_report_is_written_and_says_what_the_result_says(sounds: Path) -> No
 
 @pytest.mark.slow
 def test_other_options_have_a_report_of_their_own(sounds: Path) -> None:
-    folder = probe("folder", "group=../_").json_path.parent
-    assert folder == Path("probes/untrained-small-folder-group=..__")
+    folder = probe("folder", "group=/?.wav").json_path.parent
+    assert folder == Path("probes/untrained-small-folder-group=__.wav")
 
 
 def cached_files() -> dict[Path, bytes]:
@@ -227,6 +227,16 @@ def test_missing_audio_is_noted_with_and_without_a_cache(
         assert f"hum/cut.mp3: {content['shortfalls']['hum/cut.mp3']}" in page
         decoded.append(any("cut.mp3" in line for line in witness.warnings))
     assert decoded == [True, False, True]
+
+
+@pytest.mark.slow
+def test_clips_whose_channels_cancel_are_noted_with_and_without_a_cache(sounds: Path) -> None:
+    left = tones(1.2, seed=20)
+    write_audio(sounds / "hum" / "cancel.wav", np.concatenate([left, -left]))
+    for _ in range(2):
+        result = probe(protocol=["epochs=2"])
+        assert any("mono mix (1): hum/cancel.wav" in note for note in result_notes(result))
+        assert "hum/cancel.wav" in result.markdown_path.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
