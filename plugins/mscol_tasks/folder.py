@@ -109,7 +109,7 @@ class FolderTask(Task):
         )
         if self.group:
             alone = named.count("")
-            rest = f"; {alone} files without a match are groups of their own" if alone else ""
+            rest = f"; files without a match, each a group of its own: {alone}" if alone else ""
             yield (
                 "a group has the same part of the path below the class folder before"
                 f" '{self.options.group}'{rest}"

@@ -120,7 +120,10 @@ def test_files_without_a_match_are_split_one_by_one_and_counted(tmp_path: Path) 
     data = load(tmp_path, group="/")
     assert groups(data)["jazz/001.wav"] == groups(data)["rock/001.wav"] == ""
     assert len({item.split for item in data.items if "same" in item.id}) == 1
-    assert any("before '/'; 2 files without a match" in note for note in data.notes)
+    assert any(
+        "before '/'; files without a match, each a group of its own: 2" in note
+        for note in data.notes
+    )
 
 
 @pytest.mark.parametrize("group", ["__", "^clip"])
