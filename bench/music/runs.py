@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,6 +32,8 @@ SUFFIX = ".safetensors"
 TAGGING = "mtat"
 TAG_SET, TAG_METRIC = "filtered", "roc_auc"
 TAG_METRICS = (TAG_METRIC, "average_precision")
+EARLIER_TAG_SETS = (TAG_SET, "unfiltered")
+"""Test sets of tags in kept runs. They have the same clips, as every clip has a tag."""
 TAGS: Mapping[str, tuple[str, ...]] = {
     "vocals": ("vocals", "voice", "choir"),
     "bass": ("electric bass", "acoustic bass", "synth bass"),
@@ -120,7 +122,7 @@ def read_kept(folder: Path) -> dict[str, Run]:
 
 def add_probe(run: Run, probe: Path) -> None:
     """Add the scores of a probe to its run. Raises SystemExit if it draws single clips."""
-    result, clips = read(probe), read_scores(probe / SCORES)
+    result, clips = _with_earlier_sets(read(probe), read_scores(probe / SCORES))
     if result.lacks_groups:
         raise SystemExit(f"{probe} draws single clips: probe again")
     run.scores |= {(result.task, *key): score for key, score in clips.resampled.items()}
@@ -176,6 +178,19 @@ def _tags(clips: ClipScores) -> Iterator[tuple[str, Resampled]]:
     for source, tags in TAGS.items():
         if scores := rescore(clips, TAG_SET, tags):
             yield source, scores[TAG_METRIC]
+
+
+def _with_earlier_sets(result: ProbeResult, clips: ClipScores) -> tuple[ProbeResult, ClipScores]:
+    """Name the one test set of tags as in kept runs, whose digests have the names."""
+    if result.task != TAGGING or list(clips.members) != ["test"]:
+        return result, clips
+    (scored,), names = result.test_sets, EARLIER_TAG_SETS
+    members = dict.fromkeys(names, clips.members["test"])
+    resampled = {(name, key[1]): drawn for name in names for key, drawn in clips.resampled.items()}
+    return (
+        replace(result, test_sets=[replace(scored, name=name) for name in names]),
+        replace(clips, members=members, resampled=resampled),
+    )
 
 
 def _digest(result: ProbeResult, clips: ClipScores) -> str:

@@ -114,4 +114,6 @@ def _format_entry(entry: VectorEntry) -> str:
         remark = f": {printable(entry.failure)}"
     elif entry.shortfall is not None:
         remark = f": short: {printable(entry.shortfall)}"
+    elif entry.silent:
+        remark = ": silent"
     return f"{entry.rows:6} {entry.windows:6} {printable(entry.id)}{remark}"

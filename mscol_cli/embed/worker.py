@@ -185,6 +185,7 @@ class Worker:
                     windows=known.windows,
                     sha256=part.sha256,
                     shortfall=known.shortfall,
+                    silent=known.silent,
                 )
             elif part.clip is not None:
                 # Its waveform is freed once it is embedded.
@@ -214,6 +215,7 @@ class Worker:
             windows=len(result.windows),
             sha256=digest,
             shortfall=part.shortfall,
+            silent=result.silent,
         )
 
     def _report(self) -> None:

@@ -28,7 +28,14 @@ from mscol_cli.engine.vector_header import vector_header
 from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.host import load_registry
 from mscol_cli.system.launcher import exit_with_parent
-from mscol_cli.system.outcomes import MAKE_ROOM, Failures, nothing_usable, resumable, writing
+from mscol_cli.system.outcomes import (
+    MAKE_ROOM,
+    Failures,
+    nothing_usable,
+    resumable,
+    silence_note,
+    writing,
+)
 from mscol_cli.system.units import counted
 from mscol_cli.vectors import VectorFolder, VectorHeader, is_vector_folder
 from mscol_cli.vectors.header import POOLS, PRECISIONS
@@ -148,6 +155,8 @@ def _finish(
     if short := sum(entry.shortfall is not None for entry in folder.entries):
         where = "" if target.is_file else f": see 'mscol vectors ls {target.folder}'"
         progress.note(f"a part of the audio is missing in {counted(short, 'file')}{where}")
+    if names := [entry.id for entry in folder.entries if entry.silent]:
+        progress.note(silence_note(names))
     failures = failures_of(folder, inputs)
     names = [clip.id for clip in inputs.clips]
     if not any(entry.rows for name in names if (entry := folder.find(name)) is not None):

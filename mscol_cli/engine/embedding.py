@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,9 @@ ReadClip = Callable[[int], Waveform]
 """Maps a sample rate in Hz to a waveform (samples,)."""
 FOLD_FROM = 8
 """Windows of a group from which a folded copy of the encoder saves more time than it takes."""
+SILENT_RMS = 2.0**-15
+"""Root mean square up to which a clip is silent: one step of 16 bits, to which the rounding of
+channels that cancel amounts."""
 Cut = Callable[[Encoder, int], NDArray[np.int64]]
 """Maps an encoder and the length of a clip in samples to the first samples of its windows."""
 
@@ -55,10 +59,12 @@ class ClipEmbedding:
     Attributes:
         windows: (windows, dim), at least one window.
         start_s: (windows,) start of each window in the clip, in seconds.
+        silent: Whether the mono mix of the clip is silent.
     """
 
     windows: NDArray[np.float32]
     start_s: NDArray[np.float64]
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class _Framed:
     name: str
     waveform: Waveform
     starts: NDArray[np.int64]
+    silent: bool
     factor: float = 1.0
 
     def __len__(self) -> int:
@@ -215,7 +222,16 @@ def device_of(module: nn.Module) -> torch.device:
 
 def at_level(waveform: NDArray[np.float32], level: Level) -> NDArray[np.float32]:
     """Scale a complete clip (samples,) to a level; silence stays silent."""
-    norm = np.sqrt(np.einsum("i,i->", waveform, waveform, dtype=np.float64))
+    return _scaled(waveform, level, _norm(waveform))
+
+
+def _norm(waveform: Waveform) -> float:
+    if isinstance(waveform, LongWaveform):
+        return waveform.norm
+    return float(np.sqrt(np.einsum("i,i->", waveform, waveform, dtype=np.float64)))
+
+
+def _scaled(waveform: NDArray[np.float32], level: Level, norm: float) -> NDArray[np.float32]:
     scaled: NDArray[np.float32] = waveform * np.float32(level_factor(level, norm, len(waveform)))
     return scaled
 
@@ -228,10 +244,12 @@ def _frame(encoder: Encoder, clip: Clip, cut: Cut) -> _Framed | BadInputError:
         return BadInputError(
             f"{clip.name}: lasts {seconds:.3f} s, one window needs {needed:.3f} s; leave it out"
         )
+    norm = _norm(clip.waveform)
+    silent = norm <= SILENT_RMS * sqrt(samples)
     if isinstance(clip.waveform, LongWaveform):
-        factor = float(np.float32(level_factor(encoder.level, clip.waveform.norm, samples)))
-        return _Framed(clip.name, clip.waveform, starts, factor)
-    return _Framed(clip.name, at_level(clip.waveform, encoder.level), starts)
+        factor = float(np.float32(level_factor(encoder.level, norm, samples)))
+        return _Framed(clip.name, clip.waveform, starts, silent, factor)
+    return _Framed(clip.name, _scaled(clip.waveform, encoder.level, norm), starts, silent)
 
 
 def _groups(
@@ -324,7 +342,8 @@ def _result(encoder: Encoder, clip: _Framed, vectors: Tensor) -> ClipEmbedding |
     windows: NDArray[np.float32] = vectors.numpy()
     if not np.isfinite(windows).all():
         return BadInputError(f"{clip.name}: its embedding is not finite; use another checkpoint")
-    return ClipEmbedding(windows, clip.starts.astype(np.float64) / encoder.sample_rate)
+    start_s = clip.starts.astype(np.float64) / encoder.sample_rate
+    return ClipEmbedding(windows, start_s, clip.silent)
 
 
 def windows_per_pass(device: torch.device) -> int:

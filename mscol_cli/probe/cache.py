@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -64,12 +64,14 @@ class Embedded:
         counts: (clips,) int64 windows per clip, 0 for a clip that could not be embedded.
         failures: Reason of each failure, by row of the clip.
         shortfalls: Description of missing audio of each other clip that is short, by row.
+        silent: Rows of the clips whose mono mix is silent.
     """
 
     windows: Windows
     counts: NDArray[np.int64]
     failures: Mapping[int, str]
     shortfalls: Mapping[int, str]
+    silent: Collection[int] = ()
 
 
 @contextmanager
@@ -136,6 +138,7 @@ def embed_cached_clips(
         for row, entry in enumerate(entries)
         if entry is not None and entry.shortfall is not None
     }
+    silent = {row for row, entry in enumerate(entries) if entry is not None and entry.silent}
     readers = (_reader(row, clips[row], shortfalls, progress) for row in missing)
     with _Cache(folder, progress) as cache:
         waveforms, rows = read_ahead(readers, model.encoder.sample_rate), iter(missing)
@@ -147,14 +150,17 @@ def embed_cached_clips(
                     shortfalls.pop(row, None)
                 else:
                     embedded[row] = result.windows
+                    if result.silent:
+                        silent.add(row)
             # Complete groups only: the same command then resumes with the same groups.
-            cache.add({row: (clips[row], shortfalls.get(row)) for row in embedded}, embedded)
+            added = {row: (clips[row], shortfalls.get(row), row in silent) for row in embedded}
+            cache.add(added, embedded)
             progress.advance(len(group))
     folder.refresh()
     for row, name in cache.stored.items():
         entries[row] = _reread(folder, name)
     windows, counts = _joined(folder, entries, cache.unstored)
-    return Embedded(windows, counts, failures, shortfalls)
+    return Embedded(windows, counts, failures, shortfalls, silent)
 
 
 def _reader(
@@ -208,10 +214,10 @@ class _Cache:
 
     def add(
         self,
-        clips: Mapping[int, tuple[CacheClip, str | None]],
+        clips: Mapping[int, tuple[CacheClip, str | None, bool]],
         embedded: Mapping[int, FloatArray],
     ) -> None:
-        """Add clips, each with its missing audio, and their windows, by row."""
+        """Add clips, each with its missing audio and silence, and their windows, by row."""
         # Vectors are kept until they are on disk.
         self.unstored |= embedded
         if not self._works:
@@ -219,7 +225,7 @@ class _Cache:
         with self._or_warning():
             if self._writer is None:
                 self._writer = VectorWriter(self._folder)
-            for row, (clip, shortfall) in clips.items():
+            for row, (clip, shortfall, silent) in clips.items():
                 if clip.version is not None:
                     self._writer.add(
                         clip.id,
@@ -227,6 +233,7 @@ class _Cache:
                         embedded[row],
                         sha256=clip.sha256,
                         shortfall=shortfall,
+                        silent=silent,
                     )
                     self._waiting[row] = clip.id
             if self._writer.flush(only_if_due=True):

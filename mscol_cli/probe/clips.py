@@ -30,12 +30,14 @@ class EmbeddedTask:
         clips: Windows and labels of these clips in the same order, by split.
         failures: Name and reason of each clip that could not be embedded.
         shortfalls: Description of missing audio, by name of the clip.
+        silent: Names of the clips whose mono mix is silent.
     """
 
     items: Mapping[Split, Sequence[TaskItem]]
     clips: Mapping[Split, ClipWindows]
     failures: Sequence[tuple[str, str]]
     shortfalls: Mapping[str, str] = field(default_factory=dict)
+    silent: Sequence[str] = ()
 
 
 def embed_task(data: TaskData, model: Model, progress: Progress) -> EmbeddedTask:
@@ -45,6 +47,7 @@ def embed_task(data: TaskData, model: Model, progress: Progress) -> EmbeddedTask
     clips: dict[Split, ClipWindows] = {}
     failures: list[tuple[str, str]] = []
     shortfalls: dict[str, str] = {}
+    silent: list[str] = []
     with open_cache(model) as cache:
         for split in SPLITS:
             listed = [item for item in data.items if item.split == split]
@@ -53,9 +56,22 @@ def embed_task(data: TaskData, model: Model, progress: Progress) -> EmbeddedTask
             failures += [(listed[row].id, reason) for row, reason in embeddings.failures.items()]
             short = sorted(embeddings.shortfalls.items())
             shortfalls |= {listed[row].id: reason for row, reason in short}
+            silent += [listed[row].id for row in sorted(embeddings.silent)]
             items[split], clips[split] = _usable(listed, embeddings, len(data.classes))
     progress.end()
-    return EmbeddedTask(items, clips, failures, shortfalls)
+    return EmbeddedTask(items, clips, failures, shortfalls, silent)
+
+
+def without_windows(data: TaskData) -> EmbeddedTask:
+    """The clips of a task before they are embedded: with labels, and without windows."""
+    items = {split: [item for item in data.items if item.split == split] for split in SPLITS}
+    clips = {split: _unembedded(listed, len(data.classes)) for split, listed in items.items()}
+    return EmbeddedTask(items, clips, [])
+
+
+def _unembedded(items: Sequence[TaskItem], classes: int) -> ClipWindows:
+    counts = np.zeros(len(items), dtype=np.int64)
+    return ClipWindows(torch.zeros(0, 0), counts, clip_targets(items, classes))
 
 
 def select_clips(embedded: EmbeddedTask, split: Split, kept: BoolArray) -> EmbeddedTask:

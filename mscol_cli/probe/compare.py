@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mscol_cli.errors import MscolError
 from mscol_cli.probe.bootstrap import difference, holm
-from mscol_cli.probe.notes import collect_notes
+from mscol_cli.probe.notes import Note, collect_notes
 from mscol_cli.probe.result import SCORES, ProbeResult, Score
 from mscol_cli.probe.scores import ClipScores, read_scores, resampled_pair
 from mscol_cli.probe.table import Column, Comparison, JointTable, Row
@@ -39,8 +39,22 @@ def join(finished: Sequence[Finished]) -> JointTable:
     failures: list[tuple[str, str]] = []
     read = cache(read_scores)
     comparisons = [pair for column in columns for pair in _compare(column, rows, read, failures)]
-    notes = collect_notes((names[probe.requested], probe.result) for probe in finished)
+    results = [(names[probe.requested], probe.result) for probe in finished]
+    notes = [*_data_notes(results), *collect_notes(results)]
     return JointTable(columns, rows, comparisons, tuple(dict.fromkeys(failures)), notes)
+
+
+def _data_notes(results: Sequence[tuple[str, ProbeResult]]) -> Iterator[Note]:
+    """Yield a note for each task whose models were probed on different data."""
+    for task in dict.fromkeys(result.task for _, result in results):
+        models: dict[str, list[str]] = {}
+        for name, result in results:
+            if result.task == task and result.data_hash:
+                models.setdefault(result.data_hash, []).append(name)
+        if len(models) > 1:
+            listed = "; ".join(", ".join(names) for names in models.values())
+            note = f"the data changed between the probes of {listed}: probe all of them again"
+            yield Note(task, note, tuple(name for names in models.values() for name in names))
 
 
 def _model_names(finished: Sequence[Finished]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from mscol_cli.contracts.task import StemRetrieval, TaskData
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.engine.references import UNTRAINED
-from mscol_cli.errors import Interrupted, MscolError, UsageError
+from mscol_cli.errors import Interrupted, MissingDataError, MscolError, UsageError
 from mscol_cli.host import Registry, load_registry
 from mscol_cli.host.names import unknown_name
 from mscol_cli.pages.render import page_markdown
@@ -29,6 +29,7 @@ from mscol_cli.probe.settings import (
     resolve_settings,
 )
 from mscol_cli.probe.table import JointTable, joint_dict, joint_page
+from mscol_cli.probe.tasks import data_hash
 from mscol_cli.probe.workflow import probe_model
 from mscol_cli.runs.layout import PROBES
 from mscol_cli.system.files import write_json, write_text
@@ -125,8 +126,11 @@ class _Runner:
         requested = request.model or model.name
         data = data_folder(settings, request.data)
         if self.reuse and why_unfinished(output, settings, data, model.hash) is None:
-            self.progress.note(f"{request.task} {model.name}: reused from {output}")
-            return Finished(requested, self._counted(read(output)))
+            result = read(output)
+            if not self._has_changed(request, result):
+                self.progress.note(f"{request.task} {model.name}: reused from {output}")
+                return Finished(requested, self._counted(result))
+            self.progress.note(f"{request.task} {model.name}: the data have changed since {output}")
         self.progress.note(f"{request.task} {model.name}")
         check_writable(output)
         data_set = self._load_data(request)
@@ -149,6 +153,16 @@ class _Runner:
         if request.task not in self.data:
             self.data[request.task] = load_data(self.settings[request.task], request.data)
         return self.data[request.task]
+
+    def _has_changed(self, request: ProbeRequest, result: ProbeResult) -> bool:
+        """Whether the data set is another than that of a result; not if it is gone, or unknown."""
+        if not result.data_hash:
+            return False
+        try:
+            _, data = self._load_data(request)
+        except MissingDataError:
+            return False
+        return data_hash(data) != result.data_hash
 
     def _output(self, request: ProbeRequest, model: Model) -> Path:
         """The default output, with the step if another checkpoint of the run has taken it."""

@@ -208,6 +208,7 @@ class ProbeResult:
         attribution: Scores by source of the test clips.
         deformed: Scores on corrupted test clips.
         head: The saved classifier; None if none was saved.
+        data_hash: `data_hash` of the data set; empty for stem retrieval, and in older results.
         folder: Folder of the result; not stored in the file.
     """
 
@@ -238,6 +239,7 @@ class ProbeResult:
     attribution: Attribution | None = None
     deformed: Sequence[CorruptedScore] = ()
     head: SavedHead | None = None
+    data_hash: str = ""
     folder: Path = Path()
 
     @property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
-from mscol_cli.contracts.task import StemRetrieval, Task
+from mscol_cli.contracts.task import StemRetrieval, Task, TaskData
 from mscol_cli.host import Part
 from mscol_cli.host.building import build_part
 from mscol_cli.host.checks.task import validate_task
@@ -33,6 +35,17 @@ def build_task(part: Part) -> Task:
     validate_task(task)
     check_metrics(task.protocol, label_of(task), isinstance(task, StemRetrieval))
     return task
+
+
+def data_hash(data: TaskData) -> str:
+    """Hash of a data set: its classes, test sets, and the id, split, labels and groups of each
+    clip; hex. It does not depend on the order of the clips, or on their audio."""
+    clips = sorted(
+        [item.id, item.split, sorted(item.labels), sorted(item.groups.items())]
+        for item in data.items
+    )
+    test_sets = {name: sorted(members) for name, members in data.test_sets.items()}
+    return sha256(json.dumps([data.classes, test_sets, clips]).encode()).hexdigest()
 
 
 def track_id(path: Path, root: Path) -> str:

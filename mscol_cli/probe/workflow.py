@@ -12,8 +12,9 @@ from mscol_cli.contracts.progress import Progress
 from mscol_cli.contracts.task import StemRetrieval, TaskData
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
+from mscol_cli.errors import MissingDataError
 from mscol_cli.host import load_registry
-from mscol_cli.probe.clips import EmbeddedTask, embed_task
+from mscol_cli.probe.clips import EmbeddedTask, embed_task, without_windows
 from mscol_cli.probe.corrupted import score_corrupted
 from mscol_cli.probe.finetune import FineTuned, fine_tune, frozen_note
 from mscol_cli.probe.label_budget import score_budgets
@@ -31,7 +32,10 @@ from mscol_cli.probe.settings import (
     resolve_settings,
 )
 from mscol_cli.probe.sources import attribute, find_sources
+from mscol_cli.probe.tasks import data_hash
 from mscol_cli.probe.training import timed, train_probes, valid_scores, weight_decays
+from mscol_cli.probe.windows import BoolArray
+from mscol_cli.system.outcomes import silence_note
 
 __all__ = ["ProbeRequest", "ProbeResult", "dry_run", "probe_model", "run"]
 
@@ -81,14 +85,14 @@ def probe_model(
         return _retrieve(settings, settings.task, folder, model, output, progress)
     tested = [item for item in data.items if item.split == "test"]
     sources = find_sources(settings.stems, tested, folder) if settings.stems else None
+    _check_data(settings, folder, data)
     seconds: dict[str, float] = {}
     with timed(seconds, "embeddings"):
         embedded = embed_task(data, model, progress)
     embedded = replace(embedded, failures=[*data.failures, *embedded.failures])
     _warn(data.missing, embedded.failures, progress)
-    test_sets = find_test_sets(data, embedded)
-    where = f"'{settings.part.name}' in {folder}"
-    check_splits(embedded, settings.protocol, where, data, test_sets)
+    # Checked again, as clips may have failed.
+    test_sets = _checked_sets(settings, folder, data, embedded)
     with timed(seconds, "classifiers"):
         trained = _train(settings, embedded, model, progress)
     with timed(seconds, "scores"):
@@ -126,6 +130,26 @@ def probe_model(
     if result.head is not None:
         progress.note(f"saved in {output}: {result.head.describe()}")
     return result
+
+
+def _check_data(settings: ProbeSettings, folder: Path, data: TaskData) -> None:
+    """Raise MissingDataError for splits that cannot be scored, before their clips are embedded."""
+    if len(data.classes) == 1 and not settings.protocol.multilabel:
+        raise MissingDataError(
+            f"only one class found in {folder}, '{data.classes[0]}': add clips of another class, or"
+            " set --data to the folder that holds all classes."
+        )
+    _checked_sets(settings, folder, data, without_windows(data))
+
+
+def _checked_sets(
+    settings: ProbeSettings, folder: Path, data: TaskData, clips: EmbeddedTask
+) -> dict[str, BoolArray]:
+    """Masks (clips,) of the test sets. Raises MissingDataError if a split cannot be scored."""
+    test_sets = find_test_sets(data, clips)
+    where = f"'{settings.part.name}' in {folder}"
+    check_splits(clips, settings.protocol, where, data, test_sets)
+    return test_sets
 
 
 def _retrieve(
@@ -184,6 +208,7 @@ def _result(
     """The result without its scores."""
     folder, data = data_set
     overlap = overlap_note(model, data.items, settings.part.name)
+    silent = [silence_note(embedded.silent)] if embedded.silent else []
     return ProbeResult(
         **settings.describe(folder, model),
         seeds=len(trained.probes),
@@ -195,9 +220,10 @@ def _result(
         missing=tuple(data.missing),
         failures=tuple(embedded.failures),
         shortfalls=dict(embedded.shortfalls),
-        notes=(*trained.notes, *overlap, *data.notes),
+        notes=(*trained.notes, *overlap, *silent, *data.notes),
         multilabel=settings.protocol.multilabel,
         weight_decays=weight_decays(settings.protocol, trained.probes),
         valid_scores=valid_scores(settings.protocol, trained.probes),
         shared_groups=tuple(shared_groups(embedded.items)),
+        data_hash=data_hash(data),
     )

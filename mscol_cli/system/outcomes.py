@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from mscol_cli.system.signals import raise_if_interrupted
 
 Failures = list[tuple[str, str]]
 """Name and reason of each input that could not be used."""
+MAX_NAMES = 5
+"""Names in a note."""
 _NAME_ERRORS = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EILSEQ}
 
 
@@ -61,6 +63,15 @@ def warn_short(warn: Callable[[str], None], name: str, shortfall: str) -> None:
         shortfall: What is missing, as a phrase.
     """
     warn(f"short {name}: {shortfall}")
+
+
+def silence_note(names: Sequence[str]) -> str:
+    """Note on inputs whose mono mix is silent: how many, and the names of the first ones."""
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return (
+        f"silent, or their channels cancel in the mono mix ({len(names):,}):"
+        f" {', '.join(names[:MAX_NAMES])}{more}"
+    )
 
 
 def input_failure(name: str, error: Exception) -> BadInputError:

@@ -52,6 +52,7 @@ class VectorEntry:
         rows: Number of vectors: `windows`, or 1 if they were pooled; 0 if the file failed.
         failure: Why the file could not be embedded; None if it was.
         shortfall: Description of missing audio; None if the file is complete.
+        silent: Whether the mono mix of the file is silent.
         shard: Number of the shard.
         row: Row of the first vector in the shard.
         crc32: CRC-32 of the bytes of the vectors.
@@ -68,6 +69,7 @@ class VectorEntry:
     rows: int = 0
     failure: str | None = None
     shortfall: str | None = None
+    silent: bool = False
     shard: int = 0
     row: int = 0
     crc32: int = 0
@@ -95,6 +97,7 @@ class VectorEntry:
             return {name: getattr(self, name) for name in [*names, "failure"]}
         names += ["windows", "row", "crc32"]
         names += ["shortfall"] if self.shortfall is not None else []
+        names += ["silent"] if self.silent else []
         return {**{name: getattr(self, name) for name in names}, "shard": shard}
 
     @staticmethod
@@ -112,6 +115,8 @@ class VectorEntry:
             value is None or isinstance(value, str) for value in phrases
         ):
             raise TypeError("a text has another type")
+        if type(entry.silent) is not bool:
+            raise TypeError("a flag has another type")
         if min(numbers) < 0 or max(*numbers, abs(entry.mtime_ns)) >= _LARGEST:
             raise ValueError("a number is too small or too large")
         return entry

@@ -55,6 +55,7 @@ class VectorWriter:
         windows: int | None = None,
         sha256: str | None = None,
         shortfall: str | None = None,
+        silent: bool = False,
     ) -> None:
         """Add the vectors of a file, replacing earlier ones.
 
@@ -65,6 +66,7 @@ class VectorWriter:
             windows: Number of windows that were embedded; None for the number of rows.
             sha256: SHA-256 of the file, hex.
             shortfall: Description of missing audio; None if the file is complete.
+            silent: Whether the mono mix of the file is silent.
         """
         content = np.ascontiguousarray(vectors, self._folder.header.dtype).tobytes()
         entry = VectorEntry(
@@ -74,6 +76,7 @@ class VectorWriter:
             windows=len(vectors) if windows is None else windows,
             rows=len(vectors),
             shortfall=shortfall,
+            silent=silent,
             crc32=zlib.crc32(content),
         )
         self._append(entry, content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -40,14 +41,16 @@ class MagnaTagATune(Task):
 
     Layout: `DATA/annotations_final.csv` and `DATA/0/*.mp3` to `DATA/f/*.mp3`; clips may also have
     another audio format. Folders 0-b are for training, c for validation, d-f for testing. Clips
-    without any of the 50 tags are excluded from training and validation. There are two test sets:
-    `filtered`, the clips of folders d-f with at least one of the 50 tags (4,332 if complete), and
-    `unfiltered`, all clips of these folders (5,329). Scores on the two are not comparable.
+    without any of the 50 tags are excluded from training and validation, as published. There are
+    two test sets: `filtered`, the clips of folders d-f with at least one of the 50 tags (4,332 if
+    complete), and `unfiltered`, all clips of these folders (5,329). Scores on the two are not
+    comparable.
 
     Tags are in order of frequency, with "female voice" before "metal" as in the `top50_tags.txt` of
     the filtered split; label arrays of other projects often have these two in reverse order.
 
-    Other collections in this layout may list their own tags in `DATA/tags.txt`, one per line.
+    Other collections in this layout may list their own tags in `DATA/tags.txt`, one per line. All
+    of their clips are used, those without a tag as negatives, and there is one test set.
     """
 
     protocol = ProbeProtocol(
@@ -63,25 +66,28 @@ class MagnaTagATune(Task):
     def load(self, folder: Path) -> TaskData:
         """Read the annotations and find the clips."""
         columns, rows = read_table(folder / TABLE, "\t", ("clip_id", "mp3_path"))
-        tags = _own_tags(folder / TAGS) or TOP_TAGS
+        own_tags = _own_tags(folder / TAGS)
+        tags = own_tags or TOP_TAGS
         classes = tuple(tag for tag in tags if tag in columns)
         if not classes:
             raise MissingDataError(
                 f"{folder / TABLE} has no columns for tags: unpack the original file."
             )
         clips = list(distinct(_clips(folder, rows, classes), "clip_id"))
-        usable = [item for item in clips if item.id not in CORRUPT]
-        kept = [item for item in usable if item.labels or item.split == "test"]
-        items, missing = with_audio(kept, folder)
-        test_sets = _test_sets(items)
+        items, missing = with_audio(clips if own_tags else _published(clips), folder)
+        test_sets = {} if own_tags else _test_sets(items)
         notes = [
-            *(_test_notes(test_sets) if tags is TOP_TAGS else ()),
-            ORDER_NOTE if tags is TOP_TAGS else f"tags of {TAGS}, in its order",
+            *(_own_notes(items) if own_tags else _published_notes(clips, test_sets)),
             *_tag_notes(tags, classes),
-            *_corrupt_notes(clips),
             *absence_notes(classes, items),
         ]
         return TaskData(classes, items, missing, notes, test_sets)
+
+
+def _published(clips: Sequence[TaskItem]) -> list[TaskItem]:
+    """The clips of MagnaTagATune that publications use."""
+    usable = (item for item in clips if item.id not in CORRUPT)
+    return [item for item in usable if item.labels or item.split == "test"]
 
 
 def _test_sets(items: Sequence[TaskItem]) -> dict[str, frozenset[str]]:
@@ -90,13 +96,32 @@ def _test_sets(items: Sequence[TaskItem]) -> dict[str, frozenset[str]]:
     return {"filtered": filtered, "unfiltered": frozenset(item.id for item in test)}
 
 
-def _test_notes(test_sets: Mapping[str, frozenset[str]]) -> list[str]:
+def _published_notes(
+    clips: Sequence[TaskItem], test_sets: Mapping[str, frozenset[str]]
+) -> list[str]:
     filtered, unfiltered = (len(members) for members in test_sets.values())
+    untagged = _count_untagged(clips, ("train", "valid"))
+    corrupt = sorted(item.id for item in clips if item.id in CORRUPT)
     return [
         f"filtered test set: {filtered} clips that have a top-50 tag (4332 when complete)",
         f"unfiltered test set: {unfiltered} clips, {unfiltered - filtered} of them without a top-50"
         " tag (5329 and 997 when complete); never compare scores across the two",
+        *([f"left out, clips of {TABLE} without a top-50 tag: {untagged}"] if untagged else ()),
+        ORDER_NOTE,
+        *([f"excluded, known to be corrupt: clips {', '.join(corrupt)}"] if corrupt else ()),
     ]
+
+
+def _own_notes(items: Sequence[TaskItem]) -> list[str]:
+    untagged = _count_untagged(items, ("train", "valid", "test"))
+    used = [f"clips without a tag, which are negatives of all tags: {untagged}"] if untagged else []
+    return [f"tags of {TAGS}, in its order", *used]
+
+
+def _count_untagged(items: Sequence[TaskItem], splits: Sequence[Split]) -> str:
+    """Number of clips without labels in each split, as in `2 train, 1 valid`."""
+    counts = Counter(item.split for item in items if not item.labels)
+    return ", ".join(f"{counts[split]} {split}" for split in splits if counts[split])
 
 
 def _clips(
@@ -142,8 +167,3 @@ def _own_tags(path: Path) -> tuple[str, ...]:
 def _tag_notes(tags: Sequence[str], classes: Sequence[str]) -> list[str]:
     absent = [tag for tag in tags if tag not in classes]
     return [f"not annotated in {TABLE}: {', '.join(absent)}"] if absent else []
-
-
-def _corrupt_notes(clips: Sequence[TaskItem]) -> list[str]:
-    corrupt = sorted(item.id for item in clips if item.id in CORRUPT)
-    return [f"excluded, known to be corrupt: clips {', '.join(corrupt)}"] if corrupt else []

@@ -15,7 +15,8 @@ class FolderOptions:
     test: float = option(0.2, "share of clips for testing", minimum=0.01, maximum=0.4)
     group: str = option(
         "",
-        "regular expression: files with one name before its match share a split; empty for none",
+        "regular expression, matched in paths below the class folders: files with the same part"
+        " before the match share a split, as in '/' for the folder of an artist; empty for none",
     )
     seed: int = option(0, "random seed of the split", minimum=0)
 

@@ -1,9 +1,9 @@
-"""A stratified split of clips that keeps groups together and depends on names only."""
+"""A stratified split of clips that keeps groups together; without duplicates, it depends on names
+only."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,16 +17,25 @@ ORDER: tuple[Split, ...] = ("train", "test", "valid")
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip to assign to a split."""
+    """A clip to assign to a split.
+
+    Attributes:
+        id: Path below the folder of the data set.
+        path: The file.
+        label: Name of the class.
+        below: Path below the class folder.
+        split: Split that the folder decides; None if it is to be assigned.
+    """
 
     id: str
     path: Path
     label: str
+    below: str
     split: Split | None = None
 
 
 def assign_splits(
-    clips: Sequence[Clip], valid: float, test: float, group: re.Pattern[str] | None, seed: int
+    clips: Sequence[Clip], valid: float, test: float, groups: Sequence[str], seed: int
 ) -> list[Split]:
     """Assign clips without a split to splits.
 
@@ -38,26 +47,22 @@ def assign_splits(
         clips: Clips in any order, on which the result does not depend.
         valid: Share of clips for validation, above 0.
         test: Share of clips for testing, above 0.
-        group: Files with the same name before its first match form a group, over all classes; None
-            makes each clip a group.
+        groups: Group of each clip, over all classes; empty for a clip that is a group of its own.
         seed: Random seed of the order of groups of the same size.
 
     Returns:
         The split of each clip.
     """
-    groups: dict[str, list[Clip]] = defaultdict(list)
-    for clip in clips:
+    names = [group or clip.id for clip, group in zip(clips, groups, strict=True)]
+    members: dict[str, list[Clip]] = defaultdict(list)
+    for clip, name in zip(clips, names, strict=True):
         if clip.split is None:
-            groups[_group(clip, group)].append(clip)
-    order = sorted(groups, key=lambda name: (-len(groups[name]), _digest(name, seed)))
-    counts = {name: Counter(clip.label for clip in groups[name]) for name in order}
+            members[name].append(clip)
+    order = sorted(members, key=lambda name: (-len(members[name]), _digest(name, seed)))
+    counts = {name: Counter(clip.label for clip in members[name]) for name in order}
     placed = _Placement(counts, {"train": 1 - valid - test, "valid": valid, "test": test})
     split_of = {name: placed.place(counts[name]) for name in order}
-    return [clip.split or split_of[_group(clip, group)] for clip in clips]
-
-
-def _group(clip: Clip, pattern: re.Pattern[str] | None) -> str:
-    return pattern.split(clip.path.name, maxsplit=1)[0] if pattern else clip.id
+    return [clip.split or split_of[name] for clip, name in zip(clips, names, strict=True)]
 
 
 def _digest(name: str, seed: int) -> bytes:

@@ -47,6 +47,25 @@ def many(tmp_path: Path) -> Path:
     return tmp_path / "music"
 
 
+def test_silent_files_and_channels_that_cancel_are_noted_by_every_command(
+    mscol: Command, music: Path, capsys: Capture
+) -> None:
+    left = tones(1.2)
+    write_audio(music / "cancel.wav", np.concatenate([left, -left]))
+    write_audio(music / "silence.wav", np.zeros_like(left))
+    write_audio(music / "soft.wav", 1e-3 * left)
+    for _ in range(2):
+        assert mscol("embed", music, *SMALL, "-o", "v") == 0
+        shown = capsys.readouterr().err
+        assert "mono mix (2): cancel.wav, silence.wav\n" in shown
+    assert mscol("vectors", "ls", "v") == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in listed if "silent" in line] == [
+        "cancel.wav:",
+        "silence.wav:",
+    ]
+
+
 def listing(path: Path) -> dict[str, str | None]:
     """Ids of a folder of vectors, with the reason of a failure."""
     return {entry.id: entry.failure for entry in VectorFolder.open(path).entries}

@@ -12,6 +12,7 @@ import pytest
 
 from mscol_cli.synthetic import Collection
 from tests.conftest import Command
+from tests.helpers.audio import tones, write_audio
 from tests.helpers.messages import mentions
 from tests.helpers.terminal import COLUMNS, in_terminal
 
@@ -151,6 +152,42 @@ def test_a_table_is_made_of_finished_results_even_without_their_data(
     assert mscol("probe", "fma", *models, "-o", "again", "--reuse") == 0
     assert table(tmp_path / "again") == table(tmp_path / "first")
     assert mscol("probe", "fma", *models, "--reuse", "--protocol", "hidden=8") == 4
+
+
+@pytest.mark.slow
+def test_results_of_changed_data_are_not_reused_and_those_of_both_are_noted(
+    mscol: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    music = tmp_path / "music"
+    for number in range(20):
+        path = music / ("high", "low")[number % 2] / f"{number}.wav"
+        write_audio(path, tones(1.2, seed=number))
+
+    def probe(*models: str) -> str:
+        options = [option for model in models for option in ("--model", model)]
+        encoder = ("--encoder", "small") if "untrained" in models else ()
+        settings = (*encoder, "--data", music, "--seeds", 1, "--reuse", "--device", "cpu")
+        assert mscol("probe", "folder", *options, *settings) == 0
+        return "".join(capsys.readouterr())
+
+    probe("untrained", "logmel")
+    assert probe("untrained", "logmel").count("reused from") == 2
+    (music / "low" / "1.wav").rename(music / "high" / "1.wav")
+    shown = probe("untrained")
+    assert "folder untrained-small: the data have changed since probes/" in shown
+    assert "reused" not in shown
+    music.rename(tmp_path / "gone")
+    shown = probe("untrained", "logmel")
+    assert shown.count("reused from") == 2
+    assert "folder: the data changed between the probes of untrained-small; logmel" in shown
+    (tmp_path / "gone").rename(music)
+    older = tmp_path / "probes" / "logmel-folder" / "probe.json"
+    content = json.loads(older.read_text())
+    del content["data_hash"]
+    older.write_text(json.dumps(content))
+    shown = probe("untrained", "logmel")
+    assert shown.count("reused from") == 2
+    assert "data changed" not in shown
 
 
 @pytest.mark.slow

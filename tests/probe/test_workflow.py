@@ -132,8 +132,8 @@ def test_the_report_is_written_and_says_what_the_result_says(sounds: Path) -> No
 
 @pytest.mark.slow
 def test_other_options_have_a_report_of_their_own(sounds: Path) -> None:
-    folder = probe("folder", "group=../_").json_path.parent
-    assert folder == Path("probes/untrained-small-folder-group=..__")
+    folder = probe("folder", "group=/?.wav").json_path.parent
+    assert folder == Path("probes/untrained-small-folder-group=__.wav")
 
 
 def cached_files() -> dict[Path, bytes]:
@@ -230,6 +230,16 @@ def test_missing_audio_is_noted_with_and_without_a_cache(
 
 
 @pytest.mark.slow
+def test_clips_whose_channels_cancel_are_noted_with_and_without_a_cache(sounds: Path) -> None:
+    left = tones(1.2, seed=20)
+    write_audio(sounds / "hum" / "cancel.wav", np.concatenate([left, -left]))
+    for _ in range(2):
+        result = probe(protocol=["epochs=2"])
+        assert any("mono mix (1): hum/cancel.wav" in note for note in result_notes(result))
+        assert "hum/cancel.wav" in result.markdown_path.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 def test_progress_counts_clips_then_seeds(sounds: Path) -> None:
     witness = Witness()
     probe(seeds=2, progress=witness)
@@ -263,6 +273,28 @@ def test_a_test_split_of_one_class_is_an_error(elsewhere: Path) -> None:
             write_audio(elsewhere / "data" / "folder" / split / name / "clip.wav", tones(1.2))
     with pytest.raises(MissingDataError, match="positives and negatives"):
         probe()
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (("rock/1", "rock/2", "rock/3"), "only one class found in data/folder, 'rock'"),
+        (("rock/1", "jazz/1"), "valid split of 'folder' .* no usable clip"),
+        (
+            ("train/rock/1", "train/jazz/1", "valid/rock/1", "valid/jazz/1", "test/rock/1"),
+            "test split of 'folder' .* positives and negatives",
+        ),
+    ],
+)
+def test_a_split_that_cannot_be_scored_is_an_error_before_clips_are_embedded(
+    elsewhere: Path, paths: Sequence[str], message: str
+) -> None:
+    for number, path in enumerate(paths):
+        write_audio(elsewhere / "data" / "folder" / f"{path}.wav", tones(1.2, seed=number))
+    witness = Witness()
+    with pytest.raises(MissingDataError, match=message):
+        probe(progress=witness)
+    assert not witness.stages
 
 
 def test_no_data_names_the_folder_looked_for(elsewhere: Path) -> None:

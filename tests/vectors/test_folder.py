@@ -260,6 +260,16 @@ def test_a_failure_is_listed_without_vectors(filled: Path) -> None:
     assert folder.matrix().tolist() == vectors(3, 100.0).tolist()
 
 
+def test_silence_is_recorded_only_where_a_file_is_silent(filled: Path) -> None:
+    with opened(filled) as writer:
+        writer.add("quiet", A, vectors(1), silent=True)
+    (index,) = filled.glob("*.jsonl")
+    assert index.read_text().count("silent") == 1
+    assert [entry.id for entry in VectorFolder.open(filled).entries if entry.silent] == ["quiet"]
+    index.write_text(index.read_text().replace('"silent":true', '"silent":"yes"'))
+    assert len(VectorFolder.open(filled).entries) == 2
+
+
 def test_missing_audio_is_recorded_only_where_it_is_missing(filled: Path) -> None:
     with opened(filled) as writer:
         writer.add("short", A, vectors(1), shortfall="1 s shorter than its header says")

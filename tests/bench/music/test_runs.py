@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from bench.music.results import main, read_claim
-from bench.music.runs import Run, check_clips, keep, read_kept
-from mscol_cli.probe.bootstrap import Difference, Resampled
+from bench.music.runs import Run, add_probe, check_clips, keep, read_kept
+from mscol_cli.probe.bootstrap import Difference, Resampled, resample
+from mscol_cli.probe.result import ProbeResult, Score, ScoredSet, write
+from mscol_cli.probe.scores import ClipScores, write_scores
 
 KEY = ("nsynth", "test", "accuracy")
 
@@ -37,6 +39,41 @@ def test_kept_runs_of_other_days_are_in_the_table(tmp_path: Path) -> None:
     assert "| cola | two crops of the mixture | cola | 2 | 2,000 | 300 |" in text
     assert "| cola | - | - | 0.450 [" in text
     assert "| chance | - | - | 0.100 |" in text
+
+
+def write_probe(folder: Path, *test_sets: str) -> Path:
+    """A probe of 40 clips with two tags, which were all scored in each test set."""
+    targets = np.random.default_rng(0).random((40, 2)) < 0.5
+    scores = np.random.default_rng(1).random((1, 40, 2))
+    members = {name: np.ones(40, dtype=bool) for name in test_sets}
+    drawn = {(name, "roc_auc"): resample("roc_auc", scores, targets) for name in test_sets}
+    clips = ClipScores(
+        [str(n) for n in range(40)], ("piano", "harp"), scores, targets, members, drawn
+    )
+    metrics = {"roc_auc": Score(0.5, 0.4, 0.6, 0.0, (0.5,))}
+    counts = {"train": 40, "valid": 40, "test": 40}
+    result = ProbeResult(
+        *("mtat", "data/mtat", {}, {}, "", "cola-0", "abc", 2000, 1),
+        test_sets=[ScoredSet(name, 40, metrics) for name in test_sets],
+        counts=counts,
+        windows=counts,
+        classes=clips.classes,
+        folder=folder,
+    )
+    folder.mkdir()
+    write(result)
+    write_scores(result.scores_path, clips)
+    return folder
+
+
+def test_one_test_set_of_tags_compares_with_the_two_of_earlier_probes(tmp_path: Path) -> None:
+    earlier, now = Run("cola-0"), Run("cola-1")
+    add_probe(earlier, write_probe(tmp_path / "earlier", "filtered", "unfiltered"))
+    add_probe(now, write_probe(tmp_path / "now", "test"))
+    check_clips([earlier, now])
+    key = ("mtat", "filtered", "roc_auc")
+    assert earlier.scores.keys() == now.scores.keys()
+    np.testing.assert_array_equal(earlier.scores[key].draws, now.scores[key].draws)
 
 
 def test_runs_on_other_test_clips_are_refused() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from mscol_cli.api import AUDIO_SUFFIXES, MissingDataError, TaskData, UsageError
-from mscol_tasks.folder import FolderTask
+from mscol_cli.probe.leakage import shared_groups
+from mscol_tasks.folder import SPLITS, FolderTask
 from mscol_tasks.options import FolderOptions
 from tests.helpers.tasks import touch
 
@@ -85,6 +87,94 @@ def test_groups_stay_on_one_side_even_across_classes(tmp_path: Path) -> None:
     assert len(sides) == 12
     assert all(len(splits) == 1 for splits in sides.values())
     assert {split for _, split in counts(data)} == {"train", "valid", "test"}
+
+
+def groups(data: TaskData) -> dict[str, str]:
+    return {item.id: item.groups.get("group", "") for item in data.items}
+
+
+@pytest.mark.parametrize(
+    ("group", "below", "name"),
+    [
+        ("-", "miles-1.wav", "miles"),
+        ("/", "miles/1.wav", "miles"),
+        ("/", "miles/blue/1.wav", "miles"),
+        ("/[^/]*$", "miles/blue/1.wav", "miles/blue"),
+        ("-", "alone.wav", ""),
+    ],
+)
+def test_a_group_is_the_path_below_the_class_before_the_match(
+    tmp_path: Path, group: str, below: str, name: str
+) -> None:
+    for folder in ("own", "split/train", "split/valid", "split/test"):
+        for path in ("jazz/x-1/2.wav", f"rock/{below}"):
+            touch(tmp_path / folder / path)
+    assert groups(load(tmp_path / "own", group=group))[f"rock/{below}"] == name
+    assert groups(load(tmp_path / "split", group=group))[f"test/rock/{below}"] == name
+
+
+def test_files_without_a_match_are_split_one_by_one_and_counted(tmp_path: Path) -> None:
+    for number in range(6):
+        touch(tmp_path / ("jazz", "rock")[number % 2] / "same" / f"{number}.wav")
+        touch(tmp_path / ("jazz", "rock")[number % 2] / "001.wav")
+    data = load(tmp_path, group="/")
+    assert groups(data)["jazz/001.wav"] == groups(data)["rock/001.wav"] == ""
+    assert len({item.split for item in data.items if "same" in item.id}) == 1
+    assert any(
+        "before '/'; files without a match, each a group of its own: 2" in note
+        for note in data.notes
+    )
+
+
+@pytest.mark.parametrize("group", ["__", "^clip"])
+def test_a_group_without_a_name_in_any_path_is_refused(tmp_path: Path, group: str) -> None:
+    write_classes(tmp_path, {"jazz": 3, "rock": 3})
+    with pytest.raises(UsageError, match=rf"group .*'{re.escape(group)}'.* 'clip000\.wav'"):
+        load(tmp_path, group=group)
+
+
+def test_folders_below_classes_are_recommended_as_groups(tmp_path: Path) -> None:
+    write_classes(tmp_path, {"jazz": 3, "rock": 3})
+    assert not any("group=/" in note for note in load(tmp_path).notes)
+    write_classes(tmp_path, {"jazz/miles": 3})
+    assert any("group=/" in note for note in load(tmp_path).notes)
+    assert not any("group=/" in note for note in load(tmp_path, group="/").notes)
+
+
+def test_duplicates_share_a_split_and_those_in_several_classes_are_named(tmp_path: Path) -> None:
+    for number in range(40):
+        path = touch(tmp_path / ("jazz", "rock")[number // 20] / f"clip{number:02d}.wav")
+        path.write_bytes(bytes(9000) + bytes([number % 10]))  # the middle of all is the same
+    data = load(tmp_path)
+    for number in range(10):
+        copies = [item for item in data.items if int(item.path.stem[4:]) % 10 == number]
+        assert {item.groups["group"] for item in copies} == {f"jazz/clip0{number}.wav"}
+        assert len({item.split for item in copies}) == 1
+    assert len({item.split for item in data.items}) == 3
+    notes = "\n".join(data.notes)
+    assert "grouped with it: 40" in notes
+    assert "in several classes (10): jazz/clip00.wav and jazz/clip10.wav and rock/clip20" in notes
+
+
+def test_duplicates_join_the_groups_that_have_them(tmp_path: Path) -> None:
+    for number, artist in enumerate("aabbccdd"):
+        content = b"copy" if number in (1, 2) else f"own{number}".encode()
+        touch(tmp_path / "jazz" / f"{artist}-{number}.wav").write_bytes(content)
+    names = groups(load(tmp_path, group="-"))
+    assert [names[name] for name in sorted(names)] == ["a"] * 4 + ["c"] * 2 + ["d"] * 2
+
+
+def test_duplicates_in_several_split_folders_are_named_and_grouped(tmp_path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        for number in range(2):
+            content = "copy" if split != "valid" and number else f"{split}{number}"
+            touch(tmp_path / split / "jazz" / f"{number}.wav").write_text(content)
+    data = load(tmp_path)
+    assert "in several splits (1): train/jazz/1.wav and test/jazz/1.wav" in "\n".join(data.notes)
+    (shared,) = shared_groups(
+        {split: [item for item in data.items if item.split == split] for split in SPLITS}
+    )
+    assert (shared.shared, shared.shared_clips) == (1, 1)
 
 
 def test_a_bad_group_is_refused(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_notes_name_the_test_sets_the_order_of_tags_and_the_corrupt_clips(folder
     notes = " ".join(load(folder).notes)
     assert "filtered test set: 2 clips that have a top-50 tag" in notes
     assert "unfiltered test set: 3 clips, 1 of them without a top-50 tag" in notes
+    assert "without a top-50 tag: 1 train, 1 valid" in notes
     assert "'female voice' before 'metal'" in notes
     assert "35644" in notes
 
@@ -108,8 +109,19 @@ def test_a_collection_may_list_its_own_tags(folder: Path) -> None:
     assert data.classes == ("rap", "guitar")
     assert tags(data)["2"] == {"rap", "guitar"}
     assert "tags of tags.txt, in its order" in data.notes
-    assert not any("4332" in note for note in data.notes)
+    assert not any("4332" in note or "left out" in note for note in data.notes)
     assert any("not annotated" in note and "polka" in note for note in data.notes)
+
+
+def test_every_clip_of_a_collection_with_its_own_tags_is_used(folder: Path) -> None:
+    (folder / "tags.txt").write_text("rap\nmetal\n")
+    data = load(folder)
+    assert {item.id for item in data.items} == set(CLIPS)
+    assert {clip for clip, own in tags(data).items() if own} == {"2", "7", "10"}
+    assert not data.test_sets
+    assert any(
+        "without a tag" in note and "2 train, 1 valid, 3 test" in note for note in data.notes
+    )
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"\n", "no tags"), (b"caf\xe9", "UTF-8")])
