@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.music.runs import Key, Run, add_probe
 from mscol_cli.app import run as mscol
-from mscol_cli.probe.bootstrap import Resampled
 from mscol_cli.probe.result import read
 from mscol_cli.runs.layout import CHECKPOINTS, PROBE_REPORT
+from mscol_cli.system.files import write_json
+from mscol_cli.system.json_files import read_json
 
-CONVERGENCE = "convergence"
+CONVERGENCE, KEPT = "convergence", "convergence.json"
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class Point:
         run: `GROUP/ROW-SEED`.
         key: Task, test set and metric.
         step: Training step.
-        score: The score on the test clips, and on resampled ones.
+        score: The score on the test clips.
     """
 
     run: str
     key: Key
     step: int
-    score: Resampled
+    score: float
 
 
 def main() -> None:
@@ -73,8 +74,22 @@ def read_points(folder: Path, keys: Sequence[Key]) -> list[Point]:
         name = report.parent.parent.parent.relative_to(root).as_posix()
         run, step = Run(name), read(report.parent).model_step
         add_probe(run, report.parent)
-        points += [Point(name, key, step, run.scores[key]) for key in keys if key in run.scores]
-    return sorted(points, key=lambda point: (point.run, point.key, point.step))
+        points += [
+            Point(name, key, step, run.scores[key].value) for key in keys if key in run.scores
+        ]
+    return points
+
+
+def keep_points(folder: Path, points: Iterable[Point]) -> list[Point]:
+    """Add points to those that a folder keeps; returns all of them, sorted."""
+    path = folder / KEPT
+    content = read_json(path, "kept points")["points"] if path.exists() else []
+    kept = [Point(**{**point, "key": tuple(point["key"])}) for point in content]
+    found = {(point.run, point.key, point.step): point for point in (*kept, *points)}
+    ordered = [found[name] for name in sorted(found)]
+    if ordered:
+        write_json(path, {"points": [asdict(point) for point in ordered]})
+    return ordered
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.music.convergence import Point, read_points
+from bench.music.convergence import Point, keep_points, read_points
 from bench.music.rows import GROUPS, STEMS, Row
 from bench.music.runs import Key, Run, check_clips, keep, read_kept, read_runs
 from bench.music.scores import Pooled, compare, pool_rows
@@ -109,11 +109,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("RESULTS.md"), help="page")
     args = parser.parse_args(arguments)
     runs = read_runs(args.folder) if args.folder else {}
+    points = read_points(args.folder, list(COLUMNS.values())) if args.folder else []
     if args.kept:
         check_clips([*read_kept(args.kept).values(), *runs.values()])
         keep(args.kept, runs.values())
         runs = read_kept(args.kept)
-    points = read_points(args.folder, list(COLUMNS.values())) if args.folder else []
+        points = keep_points(args.kept, points)
     write_text(args.output, "\n".join(page(pool_rows(runs.values()), points)) + "\n")
 
 
@@ -252,7 +253,7 @@ def settled(one: Difference) -> bool:
 def _convergence(points: Sequence[Point]) -> Iterator[str]:
     columns = {key: name for name, key in COLUMNS.items()}
     steps = sorted({point.step for point in points})
-    scores = {(point.run, point.key, point.step): point.score.value for point in points}
+    scores = {(point.run, point.key, point.step): point.score for point in points}
     lines = [
         (run, columns[key], *(_number(scores.get((run, key, step))) for step in steps))
         for run, key in sorted({(point.run, point.key) for point in points})

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.music.convergence import Point, keep_points
 from bench.music.results import main, read_claim
 from bench.music.runs import Run, add_probe, check_clips, keep, read_kept
 from mscol_cli.probe.bootstrap import Difference, Resampled, resample
@@ -39,6 +40,16 @@ def test_kept_runs_of_other_days_are_in_the_table(tmp_path: Path) -> None:
     assert "| cola | two crops of the mixture | cola | 2 | 2,000 | 300 |" in text
     assert "| cola | - | - | 0.450 [" in text
     assert "| chance | - | - | 0.100 |" in text
+
+
+def test_kept_points_of_other_days_are_on_the_page(tmp_path: Path) -> None:
+    keep(tmp_path / "kept", [run("cola-0", 0.4)])
+    for step, score in ((1000, 0.35), (500, 0.3)):
+        keep_points(tmp_path / "kept", [Point("main/cola-0", KEY, step, score)])
+    main(["--kept", str(tmp_path / "kept"), "-o", str(tmp_path / "page.md")])
+    text = (tmp_path / "page.md").read_text()
+    assert "| run | score | 500 | 1,000 |" in text
+    assert "| main/cola-0 | instruments | 0.300 | 0.350 |" in text
 
 
 def write_probe(folder: Path, *test_sets: str) -> Path:
