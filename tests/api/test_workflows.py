@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
+import sklearn  # noqa: F401  # it changes the environment when it is imported
 import torch
 
 import mscol
