@@ -13,7 +13,6 @@ from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
-import sklearn  # noqa: F401  # it changes the environment when it is imported
 import torch
 
 import mscol
@@ -47,10 +46,11 @@ SMALL: Mapping[str, Any] = {
 
 def state() -> dict[str, Any]:
     """What a call must leave as it was."""
+    ignored = {"PYTEST_CURRENT_TEST": "", "TORCHINDUCTOR_CACHE_DIR": ""}  # torch sets it once
     return {
         "random": torch.get_rng_state().tolist(),
         "numpy": np.random.get_state()[1].tolist(),  # type: ignore[index]
-        "environment": {**os.environ, "PYTEST_CURRENT_TEST": ""},
+        "environment": {**os.environ, **ignored},
         "signals": [signal.getsignal(number) for number in (signal.SIGINT, *STOPPING)],
         "logging": (logging.root.manager.disable, logging.root.level, logging.root.handlers[:]),
         "threads": torch.get_num_threads(),
