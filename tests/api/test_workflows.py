@@ -46,7 +46,9 @@ SMALL: Mapping[str, Any] = {
 
 def state() -> dict[str, Any]:
     """What a call must leave as it was."""
-    ignored = {"PYTEST_CURRENT_TEST": "", "TORCHINDUCTOR_CACHE_DIR": ""}  # torch sets it once
+    # Set once, when torch's compiler and scikit-learn are imported.
+    once = ("TORCHINDUCTOR_CACHE_DIR", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
+    ignored = dict.fromkeys(("PYTEST_CURRENT_TEST", *once), "")
     return {
         "random": torch.get_rng_state().tolist(),
         "numpy": np.random.get_state()[1].tolist(),  # type: ignore[index]
