@@ -82,9 +82,9 @@ def calibrate_best(
     head = _head(settings, data_set, model, seed, trained.probes[seed], valid)
     name, rows = next(iter(test_sets.items()))
     scores, targets = trained.scores[seed][rows], embedded.clips["test"].targets[rows]
-    counts, multilabel = embedded.clips["test"].counts[rows], head.record.multilabel
-    before = identity(multilabel, targets.shape[1]).probabilities(scores, counts)
-    after = head.record.calibration.probabilities(scores, counts)
+    multilabel = head.record.multilabel
+    before = identity(multilabel, targets.shape[1]).probabilities(scores)
+    after = head.record.calibration.probabilities(scores)
     both = zip(head.record.classes, scored_classes(valid.targets), strict=True)
     summary = SavedHead(
         seed=seed,
@@ -114,8 +114,8 @@ def _head(
 ) -> Head:
     folder, data = data_set
     scores, multilabel = probe.clip_scores(valid), probe.multilabel
-    calibration = fit_calibration(multilabel, scores, valid.counts, valid.targets)
-    probabilities = calibration.probabilities(scores, valid.counts)
+    calibration = fit_calibration(multilabel, scores, valid.targets)
+    probabilities = calibration.probabilities(scores)
     encoder = model.info["encoder"]
     record = HeadRecord(
         task=settings.part.name,
