@@ -16,7 +16,7 @@ from mscol_cli.contracts.plans import IntArray
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.probe.bootstrap import Resampled, resample
 from mscol_cli.probe.groups import UNGROUPED, ClipGroups
-from mscol_cli.probe.metrics import METRICS, scored_classes
+from mscol_cli.probe.metrics import METRICS, find_metric, scored_classes
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.system.files import write_atomically
 from mscol_cli.system.json_files import INVALID
@@ -152,7 +152,9 @@ def _read(path: Path) -> ClipScores:
         targets=targets.astype(bool),
         members=sets,
         resampled={
-            (test_set, metric): Resampled(value, draws, units[test_set])
+            (test_set, metric): Resampled(
+                value, draws, units[test_set], find_metric(metric).proportion
+            )
             for (test_set, metric), (value, draws) in zip(names["resampled"], drawn, strict=True)
         },
         groups=groups,
