@@ -69,6 +69,11 @@ def result_notes(result: ProbeResult) -> Iterator[str]:
 def interval_notes(test_sets: Iterable[ScoredSet]) -> Iterator[str]:
     """Yield a note on each test set with intervals that do not show the error of their score."""
     for test_set in test_sets:
+        if test_set.groups == 1:
+            yield (
+                f"all clips of {test_set.title} resemble one another, so that intervals are open"
+                " and nothing is tested"
+            )
         flat = [
             name for name, score in test_set.metrics.items() if score.high - score.low < NO_WIDTH
         ]
