@@ -9,11 +9,14 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, logit, softmax
 
+from mscol_cli.probe.metrics import scored_classes
 from mscol_cli.probe.windows import BoolArray, FloatArray
 
 EDGE = 1e-6
 """Distance that multi-label scores keep from 0 and 1, where their logits are infinite."""
 DEFAULT_THRESHOLD = 0.5
+SAME = 1e-9
+"""Calibrated scores, or F1, that differ by less are equal up to rounding."""
 LOG_SCALES = (-6.0, 6.0)
 """Limits of the logarithm of the inverse temperature."""
 
@@ -67,15 +70,30 @@ def fit_calibration(multilabel: bool, scores: FloatArray, targets: BoolArray) ->
 
 
 def fit_thresholds(probabilities: FloatArray, targets: BoolArray) -> tuple[float, ...]:
-    """Choose the threshold of each class with the best F1 on validation clips; 0.5 for a class
-    without positive clips.
+    """Choose the threshold of each class with the best F1 on validation clips; 0.5 for a class that
+    these do not rank.
+
+    Of thresholds with equal F1 the highest is taken, midway to the next lower score.
 
     Args:
         probabilities: (clips, classes) calibrated scores.
         targets: (clips, classes) labels.
     """
-    classes = range(targets.shape[1])
-    return tuple(_threshold(probabilities[:, row], targets[:, row]) for row in classes)
+    return tuple(
+        _threshold(probabilities[:, row], targets[:, row]) if is_ranked else DEFAULT_THRESHOLD
+        for row, is_ranked in enumerate(ranked_classes(probabilities, targets).tolist())
+    )
+
+
+def ranked_classes(probabilities: FloatArray, targets: BoolArray) -> BoolArray:
+    """(classes,) whether validation clips rank a class: it has positives and negatives, and their
+    calibrated scores differ. They do not if its slope is 0, or if all clips have one score.
+
+    Args:
+        probabilities: (clips, classes) calibrated scores.
+        targets: (clips, classes) labels.
+    """
+    return np.asarray(scored_classes(targets) & (np.ptp(probabilities, axis=0) > SAME))
 
 
 def _logit(scores: FloatArray) -> FloatArray:
@@ -123,10 +141,9 @@ def _platt(logits: FloatArray, targets: BoolArray) -> tuple[float, float]:
 def _threshold(probabilities: FloatArray, targets: BoolArray) -> float:
     from sklearn.metrics import precision_recall_curve
 
-    if not targets.any():
-        return DEFAULT_THRESHOLD
     precision, recall, thresholds = precision_recall_curve(targets, probabilities)
     # The last pair, precision 1 at recall 0, has no threshold.
     both = (precision + recall)[:-1]
     f1 = np.divide(2 * (precision * recall)[:-1], both, out=np.zeros_like(both), where=both > 0)
-    return float(thresholds[f1.argmax()])
+    best = int(np.flatnonzero(f1 >= f1.max() - SAME)[-1])
+    return float(thresholds[max(0, best - 1) : best + 1].mean())

@@ -112,7 +112,8 @@ def _head_blocks(head: SavedHead) -> Iterator[Block]:
     ]
     yield Table(f"Reliability on {head.test_set}:", header, rows)
     yield from listing(
-        "Not calibrated, without positives or negatives in validation", head.uncalibrated
+        "Not calibrated, without positives or negatives in validation or not ranked by it",
+        head.uncalibrated,
     )
 
 

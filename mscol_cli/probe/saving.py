@@ -9,7 +9,7 @@ from pathlib import Path
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.task import TaskData
 from mscol_cli.engine.models import Model
-from mscol_cli.probe.calibration import fit_calibration, fit_thresholds, identity
+from mscol_cli.probe.calibration import fit_calibration, fit_thresholds, identity, ranked_classes
 from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.clips import EmbeddedTask
 from mscol_cli.probe.finetune import FineTuned, embed_split
@@ -21,7 +21,6 @@ from mscol_cli.probe.head import (
     framing_of,
     serialise,
 )
-from mscol_cli.probe.metrics import scored_classes
 from mscol_cli.probe.reliability import reliability
 from mscol_cli.probe.saved_head import SavedHead
 from mscol_cli.probe.settings import ProbeSettings
@@ -85,18 +84,23 @@ def calibrate_best(
     multilabel = head.record.multilabel
     before = identity(multilabel, targets.shape[1]).probabilities(scores)
     after = head.record.calibration.probabilities(scores)
-    both = zip(head.record.classes, scored_classes(valid.targets), strict=True)
     summary = SavedHead(
         seed=seed,
         sha256=head.record.sha256,
         temperature=head.record.calibration.temperature,
-        uncalibrated=tuple(label for label, fitted in both if multilabel and not fitted),
+        uncalibrated=_uncalibrated(head, valid) if multilabel else (),
         test_set=name,
         clips=len(targets),
         before=reliability(before, targets, multilabel),
         after=reliability(after, targets, multilabel),
     )
     return CalibratedHead(head, summary, model, encoder)
+
+
+def _uncalibrated(head: Head, valid: ClipWindows) -> tuple[str, ...]:
+    ranked = ranked_classes(head.probabilities(valid), valid.targets)
+    both = zip(head.record.classes, ranked, strict=True)
+    return tuple(label for label, is_ranked in both if not is_ranked)
 
 
 def best_seed(probes: Sequence[TrainedProbe]) -> int:

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import f1_score
 
-from mscol_cli.probe.calibration import fit_calibration, fit_thresholds, identity
+from mscol_cli.probe.calibration import fit_calibration, fit_thresholds, identity, ranked_classes
 from mscol_cli.probe.reliability import reliability
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from tests.helpers.probing import one_hot
@@ -77,6 +77,25 @@ def test_thresholds_have_the_best_f1_on_validation() -> None:
     for row, threshold in enumerate(fit_thresholds(scores, targets)):
         best = max(f1_score(targets[:, row], scores[:, row] >= value) for value in scores[:, row])
         assert f1_score(targets[:, row], scores[:, row] >= threshold) == pytest.approx(best)
+
+
+def test_of_thresholds_with_equal_f1_the_highest_is_chosen() -> None:
+    scores = np.array([[0.1], [0.3], [0.5], [0.7], [0.9]])
+    # F1 is 2 / 3 from 0.9, and again from 0.3.
+    targets = np.array([[False], [True], [False], [False], [True]])
+    np.testing.assert_allclose(fit_thresholds(scores, targets), [0.8])
+
+
+@pytest.mark.parametrize("scores", [[0.1, 0.2, 0.8, 0.9], [0.4, 0.4, 0.4, 0.4]])
+def test_a_class_that_validation_cannot_rank_is_not_assigned_to_every_clip(
+    scores: list[float],
+) -> None:
+    targets = np.array([[True], [False], [False], [False]])
+    column = np.array(scores)[:, None]
+    probabilities = fit_calibration(True, column, targets).probabilities(column)
+    assert ranked_classes(probabilities, targets).tolist() == [False]
+    assert fit_thresholds(probabilities, targets) == (0.5,)
+    assert (probabilities < 0.5).all()
 
 
 def test_a_class_without_positives_has_the_threshold_one_half() -> None:
