@@ -65,6 +65,7 @@ class TrainedProbe:
         best_epoch: Epoch of the weights (for full-batch training, the update), counted from 1.
         epochs: Number of epochs trained.
         weight_decay: Weight decay chosen on validation; 0 if none was chosen.
+        tie_break: Minus the loss over validation windows, as in `selection_score`.
     """
 
     model: ShallowClassifier
@@ -73,6 +74,12 @@ class TrainedProbe:
     best_epoch: int
     epochs: int
     weight_decay: float = 0.0
+    tie_break: float = 0.0
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Order of classifiers on validation: by score, then by loss."""
+        return self.valid_score, self.tie_break
 
     def clip_scores(self, clips: ClipWindows) -> FloatArray:
         """Same as the function `clip_scores`, for this classifier."""

@@ -104,8 +104,9 @@ def _uncalibrated(head: Head, valid: ClipWindows) -> tuple[str, ...]:
 
 
 def best_seed(probes: Sequence[TrainedProbe]) -> int:
-    """Seed of the classifier with the best validation score, the first of equal ones."""
-    return max(range(len(probes)), key=lambda seed: probes[seed].valid_score)
+    """Seed of the classifier with the best validation score; of equal ones with the lowest
+    validation loss."""
+    return max(range(len(probes)), key=lambda seed: probes[seed].rank)
 
 
 def _head(

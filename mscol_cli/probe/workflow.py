@@ -159,7 +159,7 @@ def _train(
         tuned.append(seed.probe)
         scores.append(seed.probe.clip_scores(seed.test))
         # Only one encoder is kept in memory.
-        if settings.save and (best is None or seed.probe.valid_score > best.probe.valid_score):
+        if settings.save and (best is None or seed.probe.rank > best.probe.rank):
             best = seed
     note = frozen_note(protocol, frozen, test.targets)
     return Trained(tuned, np.stack(scores), [note], best)
