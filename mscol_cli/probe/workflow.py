@@ -13,7 +13,7 @@ from mscol_cli.contracts.task import StemRetrieval, TaskData
 from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.host import load_registry
-from mscol_cli.probe.clips import EmbeddedTask, embed_task
+from mscol_cli.probe.clips import EmbeddedTask, embed_task, long_clip_notes
 from mscol_cli.probe.corrupted import score_corrupted
 from mscol_cli.probe.finetune import FineTuned, fine_tune, frozen_note
 from mscol_cli.probe.label_budget import score_budgets
@@ -195,7 +195,7 @@ def _result(
         missing=tuple(data.missing),
         failures=tuple(embedded.failures),
         shortfalls=dict(embedded.shortfalls),
-        notes=(*trained.notes, *overlap, *data.notes),
+        notes=(*trained.notes, *overlap, *long_clip_notes(embedded), *data.notes),
         multilabel=settings.protocol.multilabel,
         weight_decays=weight_decays(settings.protocol, trained.probes),
         valid_scores=valid_scores(settings.protocol, trained.probes),
