@@ -195,7 +195,9 @@ def _with_earlier_sets(result: ProbeResult, clips: ClipScores) -> tuple[ProbeRes
 
 def _digest(result: ProbeResult, clips: ClipScores) -> str:
     lines = "\n".join([*clips.ids, *clips.groups.names, result.settings])
-    return sha256(lines.encode() + np.packbits(clips.targets).tobytes()).hexdigest()[:16]
+    # Retrieval has no labels. Kept hashes are of two columns, as ranks once had.
+    targets = clips.targets[:, :2] if result.is_retrieval else clips.targets
+    return sha256(lines.encode() + np.packbits(targets).tobytes()).hexdigest()[:16]
 
 
 def _kept(path: Path) -> Run:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import betaincinv, ndtri, stdtr, stdtrit
 
 from mscol_cli.contracts.plans import IntArray
-from mscol_cli.probe.metrics import resampled_metrics
+from mscol_cli.probe.metrics import METRICS, resampled_metrics
 from mscol_cli.probe.windows import BoolArray, FloatArray, Weights
 
 RESAMPLES = 1000
@@ -28,11 +28,13 @@ class Resampled:
         value: Mean over seeds on the test clips.
         draws: (resamples,) mean over seeds per resample; NaN if no class could be scored.
         units: Number of clips, or of groups of clips, that are drawn.
+        proportion: Whether the score is a share of hits.
     """
 
     value: float
     draws: FloatArray
     units: int
+    proportion: bool = False
 
     def interval(self) -> tuple[float, float]:
         """95 % interval of the value, clipped to [0, 1].
@@ -40,11 +42,14 @@ class Resampled:
         The bounds are percentiles, corrected for the bias of the draws (a positive that is drawn
         twice raises average precision) and expanded for few units: Hesterberg, "What Teachers
         Should Know About the Bootstrap" (2015). Of draws without a score, half may be below it, and
-        half above. A single unit leaves everything open.
+        half above. A single unit leaves everything open. If all draws of a proportion are equal, as
+        without any error, the interval is the binomial one. That of another metric has no width.
         """
         draws = self.draws[np.isfinite(self.draws)]
         if self.units < 2 or not len(draws):
             return 0.0, 1.0
+        if self.proportion and np.ptp(draws) <= ROUNDING:
+            return binomial_interval(self.value, self.units)
         expanded = _expanded(self.value, draws, self.units)
         low, high = _percentiles(expanded, 1 - len(draws) / len(self.draws))
         return max(0.0, low), min(1.0, high)
@@ -113,7 +118,10 @@ def resample_all(
     ]
     return {
         metric: Resampled(
-            float(value[metric][0]), np.concatenate([block[metric] for block in blocks]), units
+            float(value[metric][0]),
+            np.concatenate([block[metric] for block in blocks]),
+            units,
+            METRICS[metric].proportion,
         )
         for metric in metrics
     }
@@ -156,6 +164,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = highest
     return corrected
+
+
+def binomial_interval(share: float, units: int) -> tuple[float, float]:
+    """Exact 95 % interval of a share of hits among units (Clopper and Pearson, 1934)."""
+    hits, tail = share * units, (1 - LEVEL) / 2
+    low = betaincinv(hits, units - hits + 1, tail) if hits > 0 else 0.0
+    high = betaincinv(hits + 1, units - hits, 1 - tail) if hits < units else 1.0
+    return float(low), float(high)
 
 
 def _expanded(value: float, draws: FloatArray, units: int) -> FloatArray:

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, logit, softmax
 
+from mscol_cli.probe.metrics import scored_classes
 from mscol_cli.probe.windows import BoolArray, FloatArray
-
-Counts = NDArray[np.int64]
-"""(clips,) number of windows of each clip."""
 
 EDGE = 1e-6
 """Distance that multi-label scores keep from 0 and 1, where their logits are infinite."""
 DEFAULT_THRESHOLD = 0.5
+SAME = 1e-9
+"""Calibrated scores, or F1, that differ by less are equal up to rounding."""
 LOG_SCALES = (-6.0, 6.0)
 """Limits of the logarithm of the inverse temperature."""
 
@@ -27,8 +26,8 @@ class Calibration:
     """A map from clip scores to probabilities.
 
     Attributes:
-        temperature: Of a single-label task: the mean logits of a clip are divided by it before the
-            softmax. None for a multi-label task.
+        temperature: Of a single-label task: the log probabilities (or mean logits) of a clip are
+            divided by it before the softmax. None for a multi-label task.
         slopes: (classes,) of a multi-label task: factor of the logit of a clip score.
         offsets: (classes,) added to that product, before the sigmoid.
     """
@@ -37,18 +36,13 @@ class Calibration:
     slopes: Sequence[float] = ()
     offsets: Sequence[float] = ()
 
-    def probabilities(self, scores: FloatArray, counts: Counts) -> FloatArray:
+    def probabilities(self, scores: FloatArray) -> FloatArray:
         """Map clip scores (clips, classes), as in `TrainedProbe.clip_scores`, to probabilities.
 
-        The sum of logits is divided by the number of windows, so that a long clip is not more
-        certain than a short one. The order of the classes of a single-label task is unchanged.
-
-        Args:
-            scores: (clips, classes) clip scores.
-            counts: (clips,) windows per clip.
+        The order of the classes of a single-label task is unchanged.
         """
         if self.temperature is not None:
-            probabilities: FloatArray = softmax(_mean(scores, counts) / self.temperature, axis=1)
+            probabilities: FloatArray = softmax(scores / self.temperature, axis=1)
         else:
             slopes, offsets = np.asarray(self.slopes), np.asarray(self.offsets)
             probabilities = expit(slopes * _logit(scores) + offsets)
@@ -60,39 +54,46 @@ def identity(multilabel: bool, classes: int) -> Calibration:
     return Calibration(None, (1.0,) * classes, (0.0,) * classes) if multilabel else Calibration(1.0)
 
 
-def fit_calibration(
-    multilabel: bool, scores: FloatArray, counts: Counts, targets: BoolArray
-) -> Calibration:
+def fit_calibration(multilabel: bool, scores: FloatArray, targets: BoolArray) -> Calibration:
     """Fit a calibration to the scores of validation clips.
 
     Args:
         multilabel: Fit Platt's slope and offset per class, instead of one temperature.
         scores: (clips, classes) clip scores.
-        counts: (clips,) windows per clip.
         targets: (clips, classes) labels.
     """
     if not multilabel:
-        return Calibration(_temperature(_mean(scores, counts), targets))
+        return Calibration(_temperature(scores, targets))
     logits = _logit(scores)
     fitted = [_platt(logits[:, row], targets[:, row]) for row in range(targets.shape[1])]
     return Calibration(None, tuple(pair[0] for pair in fitted), tuple(pair[1] for pair in fitted))
 
 
 def fit_thresholds(probabilities: FloatArray, targets: BoolArray) -> tuple[float, ...]:
-    """Choose the threshold of each class with the best F1 on validation clips; 0.5 for a class
-    without positive clips.
+    """Choose the threshold of each class with the best F1 on validation clips; 0.5 for a class that
+    these do not rank.
+
+    Of thresholds with equal F1 the highest is taken, midway to the next lower score.
 
     Args:
         probabilities: (clips, classes) calibrated scores.
         targets: (clips, classes) labels.
     """
-    classes = range(targets.shape[1])
-    return tuple(_threshold(probabilities[:, row], targets[:, row]) for row in classes)
+    return tuple(
+        _threshold(probabilities[:, row], targets[:, row]) if is_ranked else DEFAULT_THRESHOLD
+        for row, is_ranked in enumerate(ranked_classes(probabilities, targets).tolist())
+    )
 
 
-def _mean(scores: FloatArray, counts: Counts) -> FloatArray:
-    mean: FloatArray = scores / counts[:, None]
-    return mean
+def ranked_classes(probabilities: FloatArray, targets: BoolArray) -> BoolArray:
+    """(classes,) whether validation clips rank a class: it has positives and negatives, and their
+    calibrated scores differ. They do not if its slope is 0, or if all clips have one score.
+
+    Args:
+        probabilities: (clips, classes) calibrated scores.
+        targets: (clips, classes) labels.
+    """
+    return np.asarray(scored_classes(targets) & (np.ptp(probabilities, axis=0) > SAME))
 
 
 def _logit(scores: FloatArray) -> FloatArray:
@@ -140,10 +141,9 @@ def _platt(logits: FloatArray, targets: BoolArray) -> tuple[float, float]:
 def _threshold(probabilities: FloatArray, targets: BoolArray) -> float:
     from sklearn.metrics import precision_recall_curve
 
-    if not targets.any():
-        return DEFAULT_THRESHOLD
     precision, recall, thresholds = precision_recall_curve(targets, probabilities)
     # The last pair, precision 1 at recall 0, has no threshold.
     both = (precision + recall)[:-1]
     f1 = np.divide(2 * (precision * recall)[:-1], both, out=np.zeros_like(both), where=both > 0)
-    return float(thresholds[f1.argmax()])
+    best = int(np.flatnonzero(f1 >= f1.max() - SAME)[-1])
+    return float(thresholds[max(0, best - 1) : best + 1].mean())

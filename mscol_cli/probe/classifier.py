@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -58,12 +59,13 @@ class TrainedProbe:
 
     Attributes:
         model: The classifier, in eval mode.
-        multilabel: Whether clip scores are means of sigmoids, or sums of logits.
+        multilabel: Whether clip scores are means of sigmoids, or log probabilities.
         valid_score: The protocol's `select` metric on the validation clips, negated if lower is
             better.
         best_epoch: Epoch of the weights (for full-batch training, the update), counted from 1.
         epochs: Number of epochs trained.
         weight_decay: Weight decay chosen on validation; 0 if none was chosen.
+        tie_break: Minus the loss over validation windows, as in `selection_score`.
     """
 
     model: ShallowClassifier
@@ -72,14 +74,25 @@ class TrainedProbe:
     best_epoch: int
     epochs: int
     weight_decay: float = 0.0
+    tie_break: float = 0.0
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Order of classifiers on validation: by score, then by loss."""
+        return self.valid_score, self.tie_break
 
     def clip_scores(self, clips: ClipWindows) -> FloatArray:
-        """(clips, classes) mean of window sigmoids if multi-label, else sum of window logits."""
+        """Same as the function `clip_scores`, for this classifier."""
         return clip_scores(self.model, clips, self.multilabel)
 
 
 def clip_scores(model: ShallowClassifier, clips: ClipWindows, multilabel: bool) -> FloatArray:
-    """(clips, classes) mean of window sigmoids if multi-label, else sum of window logits."""
+    """(clips, classes) mean of window sigmoids if multi-label, else log softmax of mean logits.
+
+    The mean over windows orders the classes as the sum does, by which the published code decides.
+    Per-class metrics also compare clips: a sum grows with the length of a clip, and a logit means
+    nothing without those of the other classes.
+    """
     return _clip_scores(logits_of(model, clips.windows), clips, multilabel)
 
 
@@ -156,7 +169,6 @@ def logits_of(model: ShallowClassifier, windows: Windows) -> NDArray[np.float32]
 
 
 def _clip_scores(logits: NDArray[np.float32], clips: ClipWindows, multilabel: bool) -> FloatArray:
-    if not multilabel:
-        return clips.sum_by_clip(logits)
-    sigmoids = torch.from_numpy(logits).sigmoid().numpy()
-    return clips.sum_by_clip(sigmoids) / clips.counts[:, None]
+    values = torch.from_numpy(logits).sigmoid().numpy() if multilabel else logits
+    means = clips.sum_by_clip(values) / clips.counts[:, None]
+    return means if multilabel else np.asarray(log_softmax(means, axis=1))

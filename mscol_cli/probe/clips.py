@@ -19,6 +19,10 @@ from mscol_cli.probe.minibatch import DrawEpoch, Epoch
 from mscol_cli.probe.windows import BoolArray, ClipWindows, select
 
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+LONG_SHARE = 0.1
+"""Share of the windows of a split above which a clip is noted."""
+NOTED_SPLIT = 20
+"""Clips that a split needs for such notes: in a smaller one, a large share is no surprise."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,21 @@ def without_windows(data: TaskData) -> EmbeddedTask:
 def _unembedded(items: Sequence[TaskItem], classes: int) -> ClipWindows:
     counts = np.zeros(len(items), dtype=np.int64)
     return ClipWindows(torch.zeros(0, 0), counts, clip_targets(items, classes))
+
+
+def long_clip_notes(embedded: EmbeddedTask) -> Iterator[str]:
+    """Yield a note on each clip that dominates the windows of training or validation."""
+    splits: Mapping[Split, str] = {"train": "training", "valid": "validation"}
+    for split, name in splits.items():
+        counts = embedded.clips[split].counts
+        if len(counts) < NOTED_SPLIT:
+            continue
+        shares = counts / counts.sum()
+        for row in np.flatnonzero(shares > LONG_SHARE).tolist():
+            yield (
+                f"clip {embedded.items[split][row].id} holds {shares[row]:.0%} of the {name}"
+                " windows, and every window counts once in losses and standardisation"
+            )
 
 
 def select_clips(embedded: EmbeddedTask, split: Split, kept: BoolArray) -> EmbeddedTask:

@@ -151,6 +151,7 @@ class _Tuner:
             self.probe,
             model=self.classifier.eval(),
             valid_score=best.rank[0],
+            tie_break=best.rank[1],
             best_epoch=best.epoch,
             epochs=epoch,
         )

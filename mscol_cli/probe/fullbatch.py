@@ -105,9 +105,9 @@ def train_full_batch(
     # max returns the first of equal candidates.
     best = max(candidates, key=lambda candidate: candidate.rank)
     model.load_state_dict(best.weights)
-    multilabel, tried = protocol.multilabel, len(candidates)
+    multilabel, tried, (score, tie_break) = protocol.multilabel, len(candidates), best.rank
     return TrainedProbe(
-        model.eval(), multilabel, best.rank[0], best.update, tried, best.weight_decay
+        model.eval(), multilabel, score, best.update, tried, best.weight_decay, tie_break
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mscol_cli.contracts.plans import IntArray
 from mscol_cli.contracts.task import TaskItem
+from mscol_cli.system.units import counted
 
 MIN_CLIPS = 10
 """Positive and negative clips, or groups with such clips, that a class needs for an interval."""
@@ -48,15 +49,16 @@ def groups_of(items: Sequence[TaskItem]) -> ClipGroups:
 
     Clips of one artist resemble one another, as do those of one song: the kind with the fewest
     groups is drawn, which includes the dependence within the others if groups are nested. A clip
-    without this kind is a group of its own. Kinds that put all clips in one group, or every clip
-    in its own, say nothing about dependence and are not used.
+    without this kind is a group of its own. Kinds that put every clip in its own group say nothing
+    about dependence and are not used. Clips of a single group are one unit: nothing is known about
+    others.
     """
     by_kind = {
         kind: tuple(_group(item, kind) for item in items)
         for kind in sorted({kind for item in items for kind in item.groups})
     }
     counts = {kind: len(set(names)) for kind, names in by_kind.items()}
-    usable = [kind for kind, count in counts.items() if 1 < count < len(items)]
+    usable = [kind for kind, count in counts.items() if count < len(items)]
     if not usable:
         return UNGROUPED
     chosen = min(usable, key=counts.__getitem__)
@@ -65,7 +67,7 @@ def groups_of(items: Sequence[TaskItem]) -> ClipGroups:
 
 def describe_size(count: int, unit: str, kind: str, groups: int) -> str:
     """Describe a number of clips or queries, and of the groups that are drawn."""
-    drawn = f" of {groups:,} {describe_drawn(kind)}" if kind else ""
+    drawn = f" of {counted(groups, kind)}" if kind else ""
     return f"{count:,} {unit}{drawn}"
 
 

@@ -108,7 +108,7 @@ class Head:
 
     def probabilities(self, clips: ClipWindows) -> FloatArray:
         """(clips, classes) calibrated scores."""
-        return self.record.calibration.probabilities(self.clip_scores(clips), clips.counts)
+        return self.record.calibration.probabilities(self.clip_scores(clips))
 
     def clips(self, windows: NDArray[np.float32], counts: Sequence[int]) -> ClipWindows:
         """Clips without labels, of windows (windows, dim) and the number of windows of each."""

@@ -71,7 +71,8 @@ def budget_rows(targets: BoolArray, fraction: float, seed: int) -> NDArray[np.in
     """Draw a share of the clips, stratified by class; returns rows (drawn,) in ascending order.
 
     A clip with several labels belongs to the rarest of them. For the same seed, a larger share
-    contains all clips of a smaller one. At least one clip of every non-empty class is drawn.
+    contains all clips of a smaller one. At least one clip of every non-empty class is drawn,
+    whatever the share.
 
     Args:
         targets: (clips, classes) labels.
@@ -82,11 +83,14 @@ def budget_rows(targets: BoolArray, fraction: float, seed: int) -> NDArray[np.in
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(targets))
     quantile = np.empty(len(targets))
-    firsts = []
+    firsts: list[int] = []
     for stratum in np.unique(strata):
         members = shuffled[strata[shuffled] == stratum]
         quantile[members] = (np.arange(len(members)) + 0.5) / len(members)
-        firsts.append(members[0])
+        firsts.append(int(members[0]))
+    for label in np.flatnonzero(targets.any(axis=0)).tolist():
+        if not targets[firsts, label].any():  # all its clips have rarer labels, too
+            firsts.append(int(shuffled[targets[shuffled, label]][0]))
     drawn = shuffled[np.argsort(quantile[shuffled], kind="stable")]
     wanted = max(1, math.floor(fraction * len(targets) + 0.5))
     return np.unique(np.concatenate([drawn[:wanted], np.array(firsts, dtype=np.int64)]))

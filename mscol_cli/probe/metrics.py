@@ -43,6 +43,7 @@ class Metric:
         multilabel: Whether the metric suits multi-label tasks.
         higher_is_better: Whether higher values are better.
         retrieval: Whether scores are those of retrieval: ranks and candidates of queries.
+        proportion: Whether the metric is a share of hits, which has a binomial interval.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Metric:
     multilabel: bool = False
     higher_is_better: bool = True
     retrieval: bool = False
+    proportion: bool = False
 
     @property
     def label(self) -> str:
@@ -165,7 +167,14 @@ def guessed_macro_f1(targets: BoolArray) -> float:
 
 
 _ALL = (
-    Metric("accuracy", "accuracy", accuracy, weighted_accuracy, guessed=guessed_accuracy),
+    Metric(
+        "accuracy",
+        "accuracy",
+        accuracy,
+        weighted_accuracy,
+        guessed=guessed_accuracy,
+        proportion=True,
+    ),
     Metric("macro_f1", "F1", macro_f1, weighted_macro_f1, guessed=guessed_macro_f1, macro=True),
     Metric(
         "roc_auc",
@@ -207,6 +216,7 @@ def _retrieval(name: str, k: int | None) -> Metric:
         single_label=False,
         higher_is_better=k is not None,
         retrieval=True,
+        proportion=k is not None,
     )
 
 

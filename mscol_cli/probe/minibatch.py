@@ -77,7 +77,10 @@ def _fit(protocol: ProbeProtocol, first: Epoch, draw: DrawEpoch, seed: int) -> T
         if best.epoch == 0 or rank > best.rank:
             best = _Best(rank, epoch, copy.deepcopy(model.state_dict()))
     model.load_state_dict(best.weights)
-    return TrainedProbe(model.eval(), protocol.multilabel, best.rank[0], best.epoch, epoch)
+    score, tie_break = best.rank
+    return TrainedProbe(
+        model.eval(), protocol.multilabel, score, best.epoch, epoch, tie_break=tie_break
+    )
 
 
 def _train_epoch(

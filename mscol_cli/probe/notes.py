@@ -11,6 +11,8 @@ from mscol_cli.probe.result import ProbeResult, ScoredSet, SharedGroups
 MAX_NAMES = 20
 SMALL = 10 * MIN_CLIPS
 """Test clips below which rare classes are not listed."""
+NO_WIDTH = 1e-9
+"""Width below which the bounds of an interval differ by rounding."""
 PARTLY_MISSING = "a part of the audio is missing"
 
 
@@ -43,6 +45,7 @@ def result_notes(result: ProbeResult) -> Iterator[str]:
     yield from result.notes
     if result.lacks_groups:
         yield "intervals are over single clips, and too narrow: probe again to draw groups of clips"
+    yield from interval_notes(result.test_sets)
     yield from shared_lines(result.shared_groups)
     for test_set in result.test_sets:
         if unscored := _unnamed(test_set.unscored, result.notes):
@@ -61,6 +64,24 @@ def result_notes(result: ProbeResult) -> Iterator[str]:
         yield f"audio not usable ({len(failures)}): {_names(failures)}"
     if short := list(result.shortfalls):
         yield f"{PARTLY_MISSING} ({len(short)}): {_names(short)}"
+
+
+def interval_notes(test_sets: Iterable[ScoredSet]) -> Iterator[str]:
+    """Yield a note on each test set with intervals that do not show the error of their score."""
+    for test_set in test_sets:
+        if test_set.groups == 1:
+            yield (
+                f"all clips of {test_set.title} resemble one another, so that intervals are open"
+                " and nothing is tested"
+            )
+        flat = [
+            name for name, score in test_set.metrics.items() if score.high - score.low < NO_WIDTH
+        ]
+        if flat:
+            yield (
+                f"resamples of {test_set.title} have equal scores, so that the interval has no"
+                f" width and does not show the error: {', '.join(flat)}"
+            )
 
 
 def collect_notes(results: Iterable[tuple[str, ProbeResult]]) -> list[Note]:

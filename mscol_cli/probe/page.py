@@ -8,7 +8,7 @@ from mscol_cli.pages.page import Block, Page, Section, Table, Text, listing
 from mscol_cli.probe.attribution import attribution_section
 from mscol_cli.probe.groups import describe_drawn
 from mscol_cli.probe.metrics import CLASS_ORDER, find_metric
-from mscol_cli.probe.notes import PARTLY_MISSING, shared_lines
+from mscol_cli.probe.notes import PARTLY_MISSING, interval_notes, shared_lines
 from mscol_cli.probe.result import ClassScore, ProbeResult, Score, ScoredSet
 from mscol_cli.probe.saved_head import SavedHead
 
@@ -34,7 +34,7 @@ def _blocks(result: ProbeResult) -> Iterator[Block]:
         yield from class_blocks(test_set)
     yield _count_table(result)
     yield from listing("Shared groups", shared_lines(result.shared_groups))
-    yield from listing("Notes", result.notes)
+    yield from listing("Notes", [*result.notes, *interval_notes(result.test_sets)])
     for test_set in result.test_sets:
         title = "Left out of macro averages, without positives or negatives in"
         yield from listing(f"{title} {test_set.title}", test_set.unscored)
@@ -112,7 +112,8 @@ def _head_blocks(head: SavedHead) -> Iterator[Block]:
     ]
     yield Table(f"Reliability on {head.test_set}:", header, rows)
     yield from listing(
-        "Not calibrated, without positives or negatives in validation", head.uncalibrated
+        "Not calibrated, without positives or negatives in validation or not ranked by it",
+        head.uncalibrated,
     )
 
 

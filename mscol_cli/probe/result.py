@@ -246,7 +246,7 @@ class ProbeResult:
     def lacks_groups(self) -> bool:
         """Whether intervals are over single clips, as before groups of them were drawn."""
         grouped = any(test_set.grouped_by for test_set in self.test_sets)
-        return not grouped and any(1 < kind.groups < kind.clips for kind in self.shared_groups)
+        return not grouped and any(kind.groups < kind.clips for kind in self.shared_groups)
 
     @property
     def is_retrieval(self) -> bool:

@@ -15,13 +15,14 @@ from mscol_cli.contracts.task import StemRetrieval
 from mscol_cli.engine.embedding import Clip, embed_clips
 from mscol_cli.engine.models import Model
 from mscol_cli.errors import BadInputError, MissingDataError, UsageError
+from mscol_cli.probe.rank_metrics import COLUMNS
 from mscol_cli.probe.similarity import ClipVectors, Vectors, clip_vectors
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.store import ACTIVE_LEVEL, SAMPLE_RATE, Store
 
 TIE = 1e-9
 """Similarities that differ by less, relative to the largest, are equal up to rounding."""
-NO_RANKS = np.empty((0, 2))
+NO_RANKS = np.empty((0, len(COLUMNS)))
 BLOCK_BYTES = 1 << 28
 """Memory of the similarities of some queries with all stems."""
 
@@ -53,7 +54,7 @@ class Retrieved:
 
     Attributes:
         queries: The queries.
-        ranks: (queries, 2) rank of the target, 1 for the first, and number of candidates.
+        ranks: (queries, 3) `COLUMNS` of the targets.
         windows: Number of embedded windows.
         silent: Number of silent stems, which are left out, by source.
         alone: Number of queries without a second candidate, which are left out.
@@ -151,14 +152,14 @@ def rank_targets(
         same_source: Whether candidates are of the target's source only.
 
     Returns:
-        (queries, 2) rank, 1 for the first, and number of candidates.
+        (queries, 3) `COLUMNS`.
     """
     matrix = np.stack([vectors[stem][1] for stem in stems])
     position = {stem: number for number, stem in enumerate(stems)}
     source = np.array([stem.sources[0] for stem in stems])
     every = np.arange(len(stems))
     of_source = {one: np.flatnonzero(source == one) for one in np.unique(source).tolist()}
-    ranks = np.empty((len(queries), 2))
+    ranks = np.empty((len(queries), len(COLUMNS)))
     block = max(1, BLOCK_BYTES // matrix[:, 0].nbytes)
     for begin in range(0, len(queries), block):
         some = queries[begin : begin + block]
@@ -175,8 +176,8 @@ def rank_targets(
 
 def _rank(
     similarities: FloatArray, target: int, candidates: IntArray, left_out: IntArray
-) -> tuple[float, int]:
-    """Rank of the target among the candidates but those left out, and their number."""
+) -> tuple[float, int, int]:
+    """`COLUMNS` of the target among the candidates but those left out."""
     tie = TIE * np.abs(similarities).max()
 
     def count(rows: IntArray) -> IntArray:
@@ -184,7 +185,7 @@ def _rank(
         return np.array([(gap > tie).sum(), (np.abs(gap) <= tie).sum(), len(gap)])
 
     above, equal, number = (count(candidates) - count(left_out)).tolist()
-    return 1 + above + (equal - 1) / 2, number  # the target is equal to itself
+    return 1 + above + (equal - 1) / 2, number, equal  # the target is equal to itself
 
 
 def _embed(

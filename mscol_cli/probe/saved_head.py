@@ -17,8 +17,8 @@ class SavedHead:
         sha256: Hash of its weights.
         temperature: Temperature of a single-label task; None for a multi-label task, which has a
             slope and an offset per class.
-        uncalibrated: Classes of a multi-label task without positive or without negative
-            validation clips, whose scores are unchanged.
+        uncalibrated: Classes of a multi-label task that validation clips do not rank: without
+            positives or negatives, with unchanged scores, or with the same score for all clips.
         test_set: Name of the test set of `before` and `after`.
         clips: Number of its clips.
         before: Reliability without calibration.

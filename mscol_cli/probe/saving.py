@@ -9,7 +9,7 @@ from pathlib import Path
 from mscol_cli.contracts.encoder import Encoder
 from mscol_cli.contracts.task import TaskData
 from mscol_cli.engine.models import Model
-from mscol_cli.probe.calibration import fit_calibration, fit_thresholds, identity
+from mscol_cli.probe.calibration import fit_calibration, fit_thresholds, identity, ranked_classes
 from mscol_cli.probe.classifier import TrainedProbe
 from mscol_cli.probe.clips import EmbeddedTask
 from mscol_cli.probe.finetune import FineTuned, embed_split
@@ -21,7 +21,6 @@ from mscol_cli.probe.head import (
     framing_of,
     serialise,
 )
-from mscol_cli.probe.metrics import scored_classes
 from mscol_cli.probe.reliability import reliability
 from mscol_cli.probe.saved_head import SavedHead
 from mscol_cli.probe.settings import ProbeSettings
@@ -82,15 +81,14 @@ def calibrate_best(
     head = _head(settings, data_set, model, seed, trained.probes[seed], valid)
     name, rows = next(iter(test_sets.items()))
     scores, targets = trained.scores[seed][rows], embedded.clips["test"].targets[rows]
-    counts, multilabel = embedded.clips["test"].counts[rows], head.record.multilabel
-    before = identity(multilabel, targets.shape[1]).probabilities(scores, counts)
-    after = head.record.calibration.probabilities(scores, counts)
-    both = zip(head.record.classes, scored_classes(valid.targets), strict=True)
+    multilabel = head.record.multilabel
+    before = identity(multilabel, targets.shape[1]).probabilities(scores)
+    after = head.record.calibration.probabilities(scores)
     summary = SavedHead(
         seed=seed,
         sha256=head.record.sha256,
         temperature=head.record.calibration.temperature,
-        uncalibrated=tuple(label for label, fitted in both if multilabel and not fitted),
+        uncalibrated=_uncalibrated(head, valid) if multilabel else (),
         test_set=name,
         clips=len(targets),
         before=reliability(before, targets, multilabel),
@@ -99,9 +97,16 @@ def calibrate_best(
     return CalibratedHead(head, summary, model, encoder)
 
 
+def _uncalibrated(head: Head, valid: ClipWindows) -> tuple[str, ...]:
+    ranked = ranked_classes(head.probabilities(valid), valid.targets)
+    both = zip(head.record.classes, ranked, strict=True)
+    return tuple(label for label, is_ranked in both if not is_ranked)
+
+
 def best_seed(probes: Sequence[TrainedProbe]) -> int:
-    """Seed of the classifier with the best validation score, the first of equal ones."""
-    return max(range(len(probes)), key=lambda seed: probes[seed].valid_score)
+    """Seed of the classifier with the best validation score; of equal ones with the lowest
+    validation loss."""
+    return max(range(len(probes)), key=lambda seed: probes[seed].rank)
 
 
 def _head(
@@ -114,8 +119,8 @@ def _head(
 ) -> Head:
     folder, data = data_set
     scores, multilabel = probe.clip_scores(valid), probe.multilabel
-    calibration = fit_calibration(multilabel, scores, valid.counts, valid.targets)
-    probabilities = calibration.probabilities(scores, valid.counts)
+    calibration = fit_calibration(multilabel, scores, valid.targets)
+    probabilities = calibration.probabilities(scores)
     encoder = model.info["encoder"]
     record = HeadRecord(
         task=settings.part.name,

@@ -16,7 +16,8 @@ from mscol_cli.contracts.plans import IntArray
 from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.probe.bootstrap import Resampled, resample
 from mscol_cli.probe.groups import UNGROUPED, ClipGroups
-from mscol_cli.probe.metrics import METRICS, scored_classes
+from mscol_cli.probe.metrics import METRICS, find_metric, scored_classes
+from mscol_cli.probe.rank_metrics import COLUMNS, with_ties
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from mscol_cli.system.files import write_atomically
 from mscol_cli.system.json_files import INVALID
@@ -141,18 +142,23 @@ def _read(path: Path) -> ClipScores:
     scores, targets, members = tensors["scores"], tensors["targets"], tensors["members"]
     if scores.shape[1:] != targets.shape or members.shape[1] != len(names["ids"]):
         raise ValueError("the shapes of its arrays do not match")
+    classes = names["classes"]
+    if classes == list(COLUMNS[:-1]):
+        classes, scores, targets = list(COLUMNS), with_ties(scores), with_ties(targets)
     groups = _groups(names)
     sets = dict(zip(names["sets"], members.astype(bool), strict=True))
     units = {name: _units(rows, groups) for name, rows in sets.items()}
     drawn = zip(tensors["values"].tolist(), tensors["draws"], strict=True)
     return ClipScores(
         ids=names["ids"],
-        classes=names["classes"],
+        classes=classes,
         scores=scores,
         targets=targets.astype(bool),
         members=sets,
         resampled={
-            (test_set, metric): Resampled(value, draws, units[test_set])
+            (test_set, metric): Resampled(
+                value, draws, units[test_set], find_metric(metric).proportion
+            )
             for (test_set, metric), (value, draws) in zip(names["resampled"], drawn, strict=True)
         },
         groups=groups,

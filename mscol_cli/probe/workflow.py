@@ -14,7 +14,7 @@ from mscol_cli.engine.devices import pick_device
 from mscol_cli.engine.models import Model, resolve_model
 from mscol_cli.errors import MissingDataError
 from mscol_cli.host import load_registry
-from mscol_cli.probe.clips import EmbeddedTask, embed_task, without_windows
+from mscol_cli.probe.clips import EmbeddedTask, embed_task, long_clip_notes, without_windows
 from mscol_cli.probe.corrupted import score_corrupted
 from mscol_cli.probe.finetune import FineTuned, fine_tune, frozen_note
 from mscol_cli.probe.label_budget import score_budgets
@@ -183,7 +183,7 @@ def _train(
         tuned.append(seed.probe)
         scores.append(seed.probe.clip_scores(seed.test))
         # Only one encoder is kept in memory.
-        if settings.save and (best is None or seed.probe.valid_score > best.probe.valid_score):
+        if settings.save and (best is None or seed.probe.rank > best.probe.rank):
             best = seed
     note = frozen_note(protocol, frozen, test.targets)
     return Trained(tuned, np.stack(scores), [note], best)
@@ -220,7 +220,7 @@ def _result(
         missing=tuple(data.missing),
         failures=tuple(embedded.failures),
         shortfalls=dict(embedded.shortfalls),
-        notes=(*trained.notes, *overlap, *silent, *data.notes),
+        notes=(*trained.notes, *overlap, *silent, *long_clip_notes(embedded), *data.notes),
         multilabel=settings.protocol.multilabel,
         weight_decays=weight_decays(settings.protocol, trained.probes),
         valid_scores=valid_scores(settings.protocol, trained.probes),

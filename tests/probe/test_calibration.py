@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import expit, softmax
+from scipy.special import expit
 from sklearn.metrics import f1_score
 
-from mscol_cli.probe.calibration import Calibration, fit_calibration, fit_thresholds, identity
+from mscol_cli.probe.calibration import fit_calibration, fit_thresholds, identity, ranked_classes
 from mscol_cli.probe.reliability import reliability
 from mscol_cli.probe.windows import BoolArray, FloatArray
 from tests.helpers.probing import one_hot
@@ -23,27 +23,19 @@ def drawn(logits: FloatArray, seed: int = 1) -> BoolArray:
 
 def test_the_temperature_that_made_the_labels_is_found() -> None:
     logits = 2 * np.random.default_rng(0).standard_normal((CLIPS, 5))
-    targets, counts = drawn(logits), np.ones(CLIPS, dtype=np.int64)
+    targets = drawn(logits)
     sharp: FloatArray = 3 * logits
-    fitted = fit_calibration(False, sharp, counts, targets)
+    fitted = fit_calibration(False, sharp, targets)
     assert fitted.temperature == pytest.approx(3, rel=0.1)
-    before = reliability(identity(False, 5).probabilities(sharp, counts), targets, False)
-    after = reliability(fitted.probabilities(sharp, counts), targets, False)
+    before = reliability(identity(False, 5).probabilities(sharp), targets, False)
+    after = reliability(fitted.probabilities(sharp), targets, False)
     assert after.error < 0.03 < 0.1 < before.error
 
 
-def test_a_long_clip_is_as_certain_as_a_short_one() -> None:
-    logits = np.array([[2.0, 1.0, -1.0]])
-    calibration = Calibration(temperature=1.5)
-    short = calibration.probabilities(logits, np.array([1]))
-    np.testing.assert_allclose(short, calibration.probabilities(40 * logits, np.array([40])))
-    np.testing.assert_allclose(short, softmax(logits / 1.5, axis=1))
-
-
 def test_a_validation_set_without_errors_has_a_finite_temperature() -> None:
-    targets, counts = one_hot([0, 1, 2, 0], 3), np.ones(4, dtype=np.int64)
+    targets = one_hot([0, 1, 2, 0], 3)
     logits = 50 * targets.astype(np.float64)
-    best = fit_calibration(False, logits, counts, targets).probabilities(logits, counts)
+    best = fit_calibration(False, logits, targets).probabilities(logits)
     # Four clips of four, and a third of one more.
     np.testing.assert_allclose(best.max(axis=1), 13 / 15, atol=1e-3)
 
@@ -53,7 +45,7 @@ def test_the_slope_and_offset_that_made_the_labels_are_found() -> None:
     logits = rng.standard_normal((CLIPS, 2)) * 2
     truth = expit(logits * [0.5, 2.0] + [-1.0, 0.5])
     targets = rng.random(truth.shape) < truth
-    fitted = fit_calibration(True, expit(logits), np.ones(CLIPS, dtype=np.int64), targets)
+    fitted = fit_calibration(True, expit(logits), targets)
     np.testing.assert_allclose(fitted.slopes, [0.5, 2.0], rtol=0.15)
     np.testing.assert_allclose(fitted.offsets, [-1.0, 0.5], atol=0.15)
 
@@ -61,22 +53,20 @@ def test_the_slope_and_offset_that_made_the_labels_are_found() -> None:
 def test_a_class_that_validation_contradicts_is_as_probable_everywhere() -> None:
     scores = np.array([[0.1], [0.2], [0.8], [0.9]])
     targets = np.array([[True], [True], [False], [False]])
-    fitted = fit_calibration(True, scores, np.ones(4, dtype=np.int64), targets)
+    fitted = fit_calibration(True, scores, targets)
     assert fitted.slopes == (0.0,)
-    np.testing.assert_allclose(
-        fitted.probabilities(scores, np.ones(4, dtype=np.int64)), 0.5, atol=1e-6
-    )
+    np.testing.assert_allclose(fitted.probabilities(scores), 0.5, atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [False, True])
 def test_a_class_that_validation_lacks_keeps_its_scores(value: bool) -> None:
     scores, targets = np.array([[0.1], [0.7]]), np.full((2, 1), value)
-    fitted = fit_calibration(True, scores, np.ones(2, dtype=np.int64), targets)
-    np.testing.assert_allclose(fitted.probabilities(scores, np.ones(2, dtype=np.int64)), scores)
+    fitted = fit_calibration(True, scores, targets)
+    np.testing.assert_allclose(fitted.probabilities(scores), scores)
 
 
 def test_scores_of_zero_and_one_stay_finite() -> None:
-    extreme = identity(True, 2).probabilities(np.array([[0.0, 1.0]]), np.ones(1, dtype=np.int64))
+    extreme = identity(True, 2).probabilities(np.array([[0.0, 1.0]]))
     np.testing.assert_allclose(extreme, [[0, 1]], atol=2e-6)
 
 
@@ -87,6 +77,25 @@ def test_thresholds_have_the_best_f1_on_validation() -> None:
     for row, threshold in enumerate(fit_thresholds(scores, targets)):
         best = max(f1_score(targets[:, row], scores[:, row] >= value) for value in scores[:, row])
         assert f1_score(targets[:, row], scores[:, row] >= threshold) == pytest.approx(best)
+
+
+def test_of_thresholds_with_equal_f1_the_highest_is_chosen() -> None:
+    scores = np.array([[0.1], [0.3], [0.5], [0.7], [0.9]])
+    # F1 is 2 / 3 from 0.9, and again from 0.3.
+    targets = np.array([[False], [True], [False], [False], [True]])
+    np.testing.assert_allclose(fit_thresholds(scores, targets), [0.8])
+
+
+@pytest.mark.parametrize("scores", [[0.1, 0.2, 0.8, 0.9], [0.4, 0.4, 0.4, 0.4]])
+def test_a_class_that_validation_cannot_rank_is_not_assigned_to_every_clip(
+    scores: list[float],
+) -> None:
+    targets = np.array([[True], [False], [False], [False]])
+    column = np.array(scores)[:, None]
+    probabilities = fit_calibration(True, column, targets).probabilities(column)
+    assert ranked_classes(probabilities, targets).tolist() == [False]
+    assert fit_thresholds(probabilities, targets) == (0.5,)
+    assert (probabilities < 0.5).all()
 
 
 def test_a_class_without_positives_has_the_threshold_one_half() -> None:

@@ -127,9 +127,23 @@ def test_clip_scores_pool_windows_as_published(protocol: ProbeProtocol) -> None:
     pooled = (
         [part.sigmoid().mean(dim=0) for part in parts]
         if protocol.multilabel
-        else [part.sum(dim=0) for part in parts]
+        else [part.mean(dim=0).log_softmax(dim=0) for part in parts]
     )
-    np.testing.assert_allclose(probe.clip_scores(test), torch.stack(pooled), rtol=1e-5)
+    scores = probe.clip_scores(test)
+    np.testing.assert_allclose(scores, torch.stack(pooled), rtol=1e-5)
+    if not protocol.multilabel:
+        published = torch.stack([part.sum(dim=0) for part in parts])
+        assert scores.argmax(axis=1).tolist() == published.argmax(dim=1).tolist()
+
+
+def test_a_long_clip_is_as_certain_as_a_short_one() -> None:
+    probe = train(replace(GENRES, epochs=1))
+    short = gaussian_clips(labels(9), seed=3)
+    windows = [
+        part.repeat(7, 1).numpy() for part in torch.split(short.windows[:], short.counts.tolist())
+    ]
+    long = ClipWindows.of(windows, short.targets)
+    np.testing.assert_allclose(probe.clip_scores(long), probe.clip_scores(short), rtol=1e-5)
 
 
 @pytest.mark.slow

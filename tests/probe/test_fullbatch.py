@@ -103,6 +103,15 @@ def test_the_smallest_budget_has_a_clip_of_every_class() -> None:
     assert targets[budget_rows(targets, 0.01, 0)].any(0).tolist() == [True, True, True, False]
 
 
+def test_a_tag_whose_clips_all_have_rarer_tags_is_in_every_budget() -> None:
+    rarer = one_hot([clip // 20 for clip in range(80)], 4)
+    targets = np.column_stack([np.arange(80) % 20 < 6, rarer])  # 24, the others 20
+    for seed in range(20):
+        small, large = budget_rows(targets, 0.01, seed), budget_rows(targets, 0.1, seed)
+        assert targets[small].any(axis=0).all()
+        assert set(small) <= set(large)
+
+
 def test_clips_of_many_labels_count_for_the_rarest() -> None:
     targets = np.zeros((100, 3), dtype=bool)
     targets[:, 0] = True

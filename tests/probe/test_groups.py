@@ -71,9 +71,19 @@ def test_a_clip_without_a_group_is_drawn_on_its_own() -> None:
     assert (found.kind, found.count(range(5))) == ("artist", 4)
 
 
-@pytest.mark.parametrize("artists", ["", "aaaa", "abcd"])
-def test_clips_are_drawn_without_groups_or_where_groups_say_nothing(artists: str) -> None:
+@pytest.mark.parametrize("artists", [[], [""] * 4, [*"abcd"]])
+def test_clips_are_drawn_without_groups_or_where_groups_say_nothing(artists: list[str]) -> None:
     assert groups_of(items(*({"artist": artist} for artist in artists))) == UNGROUPED
+
+
+def test_clips_of_one_artist_leave_everything_open() -> None:
+    found = groups_of(items(*({"artist": "a", "song": song} for song in "xyz")))
+    assert (found.kind, found.count(range(3))) == ("artist", 1)
+    one = grouped(families(), ClipGroups("artist", ("a",) * FAMILIES * SIZE))
+    drawn = one.resampled["test", "accuracy"]
+    assert drawn.interval() == (0, 1)
+    paired = difference(drawn, replace(drawn, value=0.9))
+    assert (paired.low, paired.high, paired.p) == (-1, 1, 1)
 
 
 def test_an_interval_over_groups_is_that_of_a_slow_bootstrap_over_them() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from mscol_cli.contracts.task import ProbeProtocol
@@ -191,6 +192,23 @@ def test_interval_holds_its_score_even_where_resampling_raises_it() -> None:
     assert 0 <= low < value < high <= 1
 
 
-def test_interval_of_a_perfect_score_stays_within_bounds() -> None:
-    targets = one_hot([0, 1] * 10, 2)
-    assert interval("accuracy", targets[None].astype(float), targets) == (1.0, 1.0)
+@pytest.mark.parametrize("clips", [5, 20])
+def test_interval_of_an_accuracy_without_spread_is_the_binomial_one(clips: int) -> None:
+    targets = one_hot([0] * clips, 2)
+    bound = 0.025 ** (1 / clips)
+    right, wrong = (labels[None].astype(float) for labels in (targets, ~targets))
+    assert interval("accuracy", right, targets) == pytest.approx((bound, 1))
+    assert interval("accuracy", wrong, targets) == pytest.approx((0, 1 - bound))
+    exact = binomtest(4 * clips // 5, clips).proportion_ci()
+    seeds = np.concatenate([right] * 4 + [wrong])
+    assert interval("accuracy", seeds, targets) == pytest.approx((exact.low, exact.high))
+
+
+def test_interval_of_accuracy_covers_high_ones_on_few_clips() -> None:
+    rng, trials, covered = np.random.default_rng(0), 200, 0
+    targets = one_hot([0] * 12, 2)
+    for _ in range(trials):
+        guesses = one_hot((rng.random(12) >= 0.95).astype(int).tolist(), 2).astype(float)
+        low, high = interval("accuracy", guesses[None], targets, 200)
+        covered += low <= 0.95 <= high
+    assert covered > 0.9 * trials

@@ -77,6 +77,26 @@ def test_classes_whose_error_is_in_no_interval_are_named() -> None:
         assert "lack" not in "".join(result_notes(other))
 
 
+def test_an_interval_without_width_is_noted() -> None:
+    scores = {"macro_f1": Score(1.0, 1.0, 1.0, 0.0, (1.0,)), "accuracy": Score(1.0, 0.4, 1, 0, ())}
+    flat = replace(RESULT, test_sets=[replace(RESULT.test_sets[0], metrics=scores)])
+    (note,) = (note for note in result_notes(flat) if "no width" in note)
+    assert note.endswith(": macro_f1")
+    assert note in page(flat)
+    assert "no width" not in page(RESULT)
+
+
+def test_clips_of_one_artist_are_noted() -> None:
+    (tested,) = RESULT.test_sets
+    alone, two = (
+        replace(RESULT, test_sets=[replace(tested, grouped_by="artist", groups=groups)])
+        for groups in (1, 2)
+    )
+    (note,) = (note for note in result_notes(alone) if "resemble" in note)
+    assert "filtered (4 clips of 1 artist)" in note
+    assert "resemble" not in page(two)
+
+
 def test_models_with_the_same_missing_audio_share_a_note() -> None:
     short = replace(RESULT, shortfalls={"a.mp3": "1 s shorter", "b.mp3": "2 s shorter"})
     notes = collect_notes([("one", short), ("two", short), ("three", RESULT)])

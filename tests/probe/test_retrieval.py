@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,12 @@ from mscol_cli.errors import MissingDataError, UsageError
 from mscol_cli.host import find_part, load_registry
 from mscol_cli.host.building import build_part
 from mscol_cli.probe import retrieval
-from mscol_cli.probe.bootstrap import resample_all
-from mscol_cli.probe.metrics import METRICS
-from mscol_cli.probe.rank_metrics import chance
+from mscol_cli.probe.bootstrap import resample, resample_all
+from mscol_cli.probe.metrics import CUTOFFS, METRICS
+from mscol_cli.probe.rank_metrics import COLUMNS, chance
 from mscol_cli.probe.result import read
 from mscol_cli.probe.retrieval import Part, find_sounding, make_queries, rank_targets
-from mscol_cli.probe.scores import read_scores, resampled_pair
+from mscol_cli.probe.scores import ClipScores, read_scores, resampled_pair, write_scores
 from mscol_cli.probe.similarity import Vectors, cosine_vectors, learned_vectors
 from mscol_cli.probe.tasks import build_task
 from mscol_cli.store import FileStamp, SeparatorIdentity, Store, StoreWriter
@@ -88,9 +89,9 @@ def test_ranks_leave_out_what_the_query_consists_of() -> None:
     assert (query.given, query.target) == (Part(0, (1,)), Part(0, (2,)))
     # The query itself is as near as can be, and no candidate; the bass of track 1 is nearer.
     ranks = rank_targets([query], stems, known, same_source=False)
-    assert ranks.tolist() == [[2, 3]]
+    assert ranks.tolist() == [[2, 3, 1]]
     ranks = rank_targets([query], stems, known, same_source=True)
-    assert ranks.tolist() == [[1, 2]]
+    assert ranks.tolist() == [[1, 2, 1]]
 
 
 @pytest.mark.parametrize("same_source", [False, True])
@@ -108,7 +109,7 @@ def test_ranks_are_those_of_a_slow_count(
     # Few values, so that there are ties.
     known = {part: (row, row) for part in parts for row in [rng.integers(-1, 2, 3).astype(float)]}
     ranks = rank_targets(queries, stems, known, same_source=same_source)
-    for query, (rank, number) in zip(queries, ranks, strict=True):
+    for query, (rank, number, equal) in zip(queries, ranks, strict=True):
         given = {Part(query.given.track, (source,)) for source in query.given.sources}
         candidates = [
             stem
@@ -119,7 +120,7 @@ def test_ranks_are_those_of_a_slow_count(
         target = float(known[query.given][0] @ known[query.target][1])
         above = sum(score > target for score in scores)
         ties = sum(score == target for score in scores) - 1
-        assert (rank, number) == (1 + above + ties / 2, len(candidates))
+        assert (rank, number, equal) == (1 + above + ties / 2, len(candidates), ties + 1)
 
 
 def test_an_encoder_that_tells_nothing_is_at_chance() -> None:
@@ -131,20 +132,35 @@ def test_an_encoder_that_tells_nothing_is_at_chance() -> None:
     ranks = rank_targets(
         queries, stems, vectors({part: [1.0, 2.0] for part in parts}), same_source=False
     )
-    assert set(ranks[:, 0]) == {10}
-    assert set(ranks[:, 1]) == {19}
+    assert np.unique(ranks, axis=0).tolist() == [[10, 19, 19]]
     everywhere = np.ones(ranks.shape, dtype=bool)
-    assert METRICS["median_rank"].score(ranks, everywhere) == 0.5
-    assert METRICS["recall_at_1"].score(ranks, everywhere) == 0
-    assert METRICS["recall_at_10"].score(ranks, everywhere) == 1
-    assert chance(ranks[:, 1], 5) == pytest.approx(5 / 19)
+    for name, k in CUTOFFS.items():
+        value = METRICS[name].score(ranks, everywhere)
+        assert value == pytest.approx(chance(ranks[:, 1], k)), name
+
+
+def test_recall_is_the_mean_over_random_orders_of_equal_candidates() -> None:
+    rng = np.random.default_rng(0)
+    similarities = rng.integers(0, 4, (30, 12))
+    above = (similarities > similarities[:, :1]).sum(axis=1)
+    equal = (similarities == similarities[:, :1]).sum(axis=1)
+    ranks = np.stack([1 + above + (equal - 1) / 2, np.full(30, 12), equal], axis=1)
+    places = []
+    for _ in range(2000):
+        order = rng.permutation(12)
+        ranked = order[np.argsort(-similarities[:, order], axis=1, kind="stable")]
+        places.append((ranked == 0).argmax(axis=1))
+    for k in (1, 5, 10):
+        value = METRICS[f"recall_at_{k}"].score(ranks, np.ones(ranks.shape, dtype=bool))
+        assert value == pytest.approx((np.array(places) < k).mean(), abs=0.01)
 
 
 @pytest.mark.parametrize("metric", ["recall_at_1", "recall_at_5", "recall_at_10", "median_rank"])
 @pytest.mark.parametrize("queries", [12, 13])
 def test_a_weighted_metric_is_that_of_repeated_queries(metric: str, queries: int) -> None:
     rng = np.random.default_rng(0)
-    ranks = np.stack([rng.integers(1, 21, queries), np.full(queries, 20)], axis=1).astype(float)
+    rank, equal = rng.integers(1, 21, queries), rng.integers(1, 4, queries)
+    ranks = np.stack([rank, np.full(queries, 20), equal], axis=1).astype(float)
     weights = rng.integers(0, 4, (queries, 50)).astype(np.float32)
     weights[0] += 1
     everywhere = np.ones(ranks.shape, dtype=bool)
@@ -160,7 +176,8 @@ def test_a_weighted_metric_is_that_of_repeated_queries(metric: str, queries: int
 def test_queries_of_one_track_are_drawn_together() -> None:
     rng = np.random.default_rng(0)
     by_track = rng.integers(1, 3, 30)
-    ranks = np.stack([np.repeat(by_track, 8), np.full(240, 9)], axis=1).astype(float)[None]
+    rest = np.full(240, 9), np.ones(240)
+    ranks = np.stack([np.repeat(by_track, 8), *rest], axis=1).astype(float)[None]
     everywhere = np.ones(ranks.shape[1:], dtype=bool)
     tracks = np.repeat(np.arange(30), 8)
     once = resample_all(["recall_at_1"], ranks[:, ::8], everywhere[::8])["recall_at_1"]
@@ -208,6 +225,24 @@ def test_two_models_are_compared_on_the_same_tracks(
     assert resampled_pair(first, second, "test", "median_rank")[2] == 10
     assert mscol(*command, "--opt", "candidates=source", "--reuse") == 0
     assert "stems logmel: reused" in capsys.readouterr().err
+
+
+def test_ranks_from_before_ties_were_kept_are_still_compared(tmp_path: Path) -> None:
+    ranks = np.array([[[1.0, 9, 1], [4, 9, 1], [2, 9, 1]]])
+    everywhere = np.ones((3, 3), dtype=bool)
+    new = ClipScores(
+        ["a", "b", "c"],
+        COLUMNS,
+        ranks,
+        everywhere,
+        {"test": np.ones(3, dtype=bool)},
+        {("test", "recall_at_1"): resample("recall_at_1", ranks, everywhere)},
+    )
+    old = replace(new, classes=COLUMNS[:2], scores=ranks[..., :2], targets=everywhere[:, :2])
+    write_scores(tmp_path / "old", old)
+    found = read_scores(tmp_path / "old")
+    np.testing.assert_array_equal(found.scores, ranks)
+    assert resampled_pair(found, new, "test", "recall_at_1")[2] == 3
 
 
 @pytest.mark.parametrize(
