@@ -65,6 +65,14 @@ def test_a_metric_that_does_not_fit_the_task_is_refused() -> None:
         metrics.check_metrics(protocol, "task 'mine'")
 
 
+def ranks(queries: int, seed: int) -> FloatArray:
+    """Ranks of targets among twenty candidates, up to three of which are equal."""
+    rng = np.random.default_rng(seed)
+    equal = rng.integers(1, 4, queries)
+    rank = rng.integers(1, 18, queries) + (equal - 1) / 2
+    return np.stack([rank, np.full(queries, 20.0), equal], axis=1)
+
+
 def resampled(name: str, scores: FloatArray, targets: BoolArray, weights: Weights) -> FloatArray:
     return metrics.resampled_metrics([name], scores, targets, weights)[name]
 
@@ -77,6 +85,8 @@ REPORTED = sorted(name for name, metric in metrics.METRICS.items() if metric.is_
 def test_weights_of_one_give_the_plain_metric(name: str, seed: int) -> None:
     metric = metrics.METRICS[name]
     scores, targets = (tagging if metric.multilabel else genres)(60, seed)
+    if metric.retrieval:
+        scores, targets = ranks(60, seed), np.ones((60, 3), dtype=bool)
     weights = np.ones((60, 2), dtype=np.float32)
     plain = metric.score(scores, targets)
     assert_allclose(resampled(name, scores, targets, weights), [plain] * 2, rtol=1e-6)
