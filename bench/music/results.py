@@ -188,8 +188,8 @@ def _settings(rows: Rows, listed: Sequence[Row]) -> Iterator[str]:
     ]
     yield from table(header, lines)
     yield (
-        "\nPairs/s on one core: the 90th percentile of the fastest run. Rows were trained on different"
-        " machines, and beside other programs."
+        "\nPairs/s on one core: the 90th percentile of the fastest run. Rows were trained on"
+        " different machines, and beside other programs."
     )
 
 
