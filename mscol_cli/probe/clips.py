@@ -22,7 +22,8 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 LONG_SHARE = 0.1
 """Share of the windows of a split above which a clip is noted."""
 NOTED_SPLIT = 20
-"""Clips that a split needs for such notes: in a smaller one, a large share is no surprise."""
+"""Minimum number of clips of a split with such notes. In a smaller one, clips of equal length have
+more than 5 % of the windows each."""
 
 
 @dataclass(frozen=True)

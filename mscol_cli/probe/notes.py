@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mscol_cli.probe.groups import MIN_CLIPS
 from mscol_cli.probe.result import ProbeResult, ScoredSet, SharedGroups
+from mscol_cli.system.units import first_names
 
 MAX_NAMES = 20
 SMALL = 10 * MIN_CLIPS
@@ -115,5 +116,4 @@ def _unnamed(classes: Sequence[str], notes: Sequence[str]) -> list[str]:
 
 
 def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return ", ".join(names[:MAX_NAMES]) + more
+    return first_names(names, MAX_NAMES)

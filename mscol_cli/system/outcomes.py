@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mscol_cli.errors import BadInputError, Interrupted, MscolError, UnreadableInputError
 from mscol_cli.system.signals import raise_if_interrupted
+from mscol_cli.system.units import first_names
 
 Failures = list[tuple[str, str]]
 """Name and reason of each input that could not be used."""
@@ -67,10 +68,9 @@ def warn_short(warn: Callable[[str], None], name: str, shortfall: str) -> None:
 
 def silence_note(names: Sequence[str]) -> str:
     """Note on inputs whose mono mix is silent: how many, and the names of the first ones."""
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     return (
         f"silent, or their channels cancel in the mono mix ({len(names):,}):"
-        f" {', '.join(names[:MAX_NAMES])}{more}"
+        f" {first_names(names, MAX_NAMES)}"
     )
 
 

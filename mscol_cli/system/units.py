@@ -1,6 +1,8 @@
-"""Human-readable bytes, durations and counts."""
+"""Human-readable bytes, durations, counts and lists of names."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 BYTE_UNITS = ("kB", "MB", "GB", "TB")
 DURATIONS = ((100, 1, "s"), (3600, 60, "min"), (172_800, 3600, "h"))
@@ -34,6 +36,12 @@ def format_duration(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Format a number with a regular noun: `1 clip`, `1,000 clips`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def first_names(names: Sequence[str], limit: int) -> str:
+    """Join the first names, with the number of the others, as in `a, b and 3 more`."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def _digits(value: float) -> int:
