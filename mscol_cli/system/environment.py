@@ -64,7 +64,8 @@ READ = (
     Variable("GOMP_SPINCOUNT", "how long waiting threads spin", "1000"),
     Variable(
         "MKL_CBWR",
-        "reproducibility of MKL; with the default, results do not depend on the number of threads",
+        "reproducibility of MKL; with the default, stores do not depend on the number of threads,"
+        " and training on a CPU takes 6 % longer (`small`, one core) than with `OFF`",
         "AUTO,STRICT",
     ),
     Variable("TORCH_CPP_LOG_LEVEL", "messages of PyTorch's C++ code", "FATAL"),
