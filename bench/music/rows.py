@@ -89,9 +89,31 @@ QUALITY = (
 )
 B0 = "efficientnet_b0"
 LARGE = (
-    Row("large-untrained", "cola", "initial weights, EfficientNet-B0", encoder=B0, trained=False),
-    Row("large-cola", "cola", "COLA, EfficientNet-B0", encoder=B0, cost=8.0),
-    Row("large-msa", "msa", "MSA without silence, EfficientNet-B0", SOUNDING, encoder=B0, cost=8.0),
+    Row(
+        "large-untrained",
+        "cola",
+        "initial weights, EfficientNet-B0",
+        store="rendered",
+        encoder=B0,
+        trained=False,
+    ),
+    Row(
+        "large-cola",
+        "cola",
+        "COLA, EfficientNet-B0 on rendered music",
+        store="rendered",
+        encoder=B0,
+        cost=8.0,
+    ),
+    Row(
+        "large-msa",
+        "msa",
+        "MSA on true stems, EfficientNet-B0",
+        SOUNDING,
+        "rendered",
+        B0,
+        cost=8.0,
+    ),
 )
 GROUPS = {
     "main": BASELINES,

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from bench.music import build, quality, results, study
@@ -33,25 +32,25 @@ DATA = {
 STEMS = "rendered/test"
 PROBE_HOURS = 0.06
 """On one core, for all tasks and one run of the encoder `small`."""
-MUSIC_HOURS = 1.9
-"""On one core, to unpack, render and separate."""
-QUALITY_HOURS = 1.8
-"""On one core, to separate an hour by HTDemucs."""
-DOWNLOAD_GB = 3.9
+MUSIC_HOURS, RECORDED_HOURS, QUALITY_HOURS = 0.5, 1.4, 1.8
+"""On one core: to render music and tasks and separate them by `mini`, to unpack and separate the
+recorded music, and to separate an hour by HTDemucs."""
+MUSIC_GB, RECORDED_GB, QUALITY_GB = 0.4, 3.5, 0.2
+"""Downloads of these steps."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Do all steps."""
     args = read_arguments(arguments)
-    print(cost(args.groups, args.rows, args.seeds, args.budget, args.updates), file=sys.stderr)
+    chosen = [row for group in args.groups for row in study.of_names(group, args.rows)]
+    # A budget needs the recorded music, too: the speed is measured on it.
+    recorded = any(row.store == "recorded" for row in chosen) or not args.updates
+    print(cost(args, len(chosen), recorded=recorded), file=sys.stderr)
     if args.dry_run:
         return
     folder, packages = args.folder.absolute(), args.packages_dir
     music = folder / "music"
     debs = str((packages or music / "deb").absolute())
-    chosen = [row for group in args.groups for row in study.of_names(group, args.rows)]
-    # A budget needs the recorded music, too: the speed is measured on it.
-    recorded = any(row.store == "recorded" for row in chosen) or not args.updates
     for step in (*(["recorded"] if recorded else []), "rendered", "tasks"):
         jobs = [] if step == "recorded" else ["--jobs", str(args.jobs)]
         build.main([step, str(music / step), "--packages-dir", debs, *jobs])
@@ -84,19 +83,26 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def cost(
-    groups: Sequence[str], rows: Sequence[str], seeds: int, budget: float, updates: int | None
-) -> str:
-    """What a run takes, as one line."""
-    runs = seeds * sum(len(study.of_names(group, rows)) for group in groups)
+def cost(args: argparse.Namespace, rows: int, *, recorded: bool) -> str:
+    """What a run takes, as one line.
+
+    Args:
+        args: The command line.
+        rows: Number of rows.
+        recorded: Whether the recorded music is needed.
+    """
+    runs, quality_too = args.seeds * rows, "quality" in args.groups
     probes = runs * PROBE_HOURS
-    music = MUSIC_HOURS + ("quality" in groups) * QUALITY_HOURS
-    training, total = f"{budget:g} h of training", f", {music + budget + probes:.0f} h in all"
-    if updates:
-        training, total = f"{updates:,} updates each", ""
+    music = MUSIC_HOURS + recorded * RECORDED_HOURS + quality_too * QUALITY_HOURS
+    download = MUSIC_GB + recorded * RECORDED_GB + quality_too * QUALITY_GB
+    if args.updates:
+        training, total = f"{args.updates:,} updates each", ""
+    else:
+        training = f"{args.budget:g} h of training"
+        total = f", {music + args.budget + probes:.0f} h in all"
     return (
-        f"{runs} runs: {training}, about {probes:.1f} h of probes and {music:g} h for the"
-        f" music on one core{total}; a download of {DOWNLOAD_GB} GB"
+        f"{runs} runs: {training}, about {probes:.1f} h of probes and {music:.1f} h for the"
+        f" music on one core{total}; a download of {download:.1f} GB"
     )
 
 
