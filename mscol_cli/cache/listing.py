@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mscol_cli.cache.folder import USED, vectors_folder
 from mscol_cli.errors import MscolError
-from mscol_cli.system.files import used_bytes
+from mscol_cli.system.files import may_exist, used_bytes
 from mscol_cli.vectors import HEADER, VectorFolder
 
 REMOVED = ".removed-"
@@ -91,11 +92,14 @@ def _read(path: Path) -> CachedModel:
         vectors=sum(entry.rows for entry in entries),
         bytes=size,
         last_used=used,
-        orphaned=not any(Path(entry.path).exists() for entry in entries),
+        orphaned=not any(may_exist(Path(entry.path)) for entry in entries),
     )
 
 
 def _last_used(path: Path) -> float:
     """Latest modification of the folder, its mark of use and its header."""
-    candidates = (path, path / USED, path / HEADER)
-    return max(file.stat().st_mtime for file in candidates if file.exists())
+    times = [0.0]  # another process may remove the folder
+    for file in (path, path / USED, path / HEADER):
+        with suppress(FileNotFoundError):
+            times.append(file.stat().st_mtime)
+    return max(times)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,23 +92,34 @@ def _matches(model: CachedModel, name: str) -> bool:
 
 def _remove(folder: Path, dry_run: bool) -> bool:
     """Remove a folder; returns False if another process uses it."""
-    # A dry run does not create the file either.
-    if dry_run and not (folder / USED).exists():
-        return True
-    lock = Lock(folder / USED, required=False)
-    if not lock.take():
-        return False
-    with lock:
-        if not dry_run:
-            shutil.rmtree(_hide(folder))
+    hidden = folder
+    if not folder.name.startswith(REMOVED):
+        # A dry run does not create the file either.
+        if dry_run and not (folder / USED).exists():
+            return True
+        lock = Lock(folder / USED, required=False)
+        try:
+            if not lock.take():
+                return False
+        except FileNotFoundError:
+            return True  # another process has removed it
+        with lock:
+            hidden = folder if dry_run else _hide(folder)
+    if not dry_run:
+        # Without the lock: NFS keeps a file that is open.
+        _delete(hidden)
     return True
 
 
 def _hide(folder: Path) -> Path:
     """Rename a folder before it is removed, so that nobody finds half of it."""
-    if folder.name.startswith(REMOVED):
-        return folder
     hidden = folder.with_name(REMOVED + folder.name)
-    if hidden.exists():
-        shutil.rmtree(hidden)
-    return folder.rename(hidden)
+    _delete(hidden)
+    with suppress(FileNotFoundError):  # another process removes it
+        folder.rename(hidden)
+    return hidden
+
+
+def _delete(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)

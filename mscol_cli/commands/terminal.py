@@ -52,7 +52,7 @@ def escape_unencodable() -> None:
 
 def stdout() -> Console:
     """Console for data; lines are not wrapped."""
-    return Console(soft_wrap=True, highlight=False)
+    return Console(soft_wrap=True, highlight=False, emoji=False)
 
 
 def terminal_width() -> int | None:
@@ -62,7 +62,7 @@ def terminal_width() -> int | None:
 
 def stderr() -> Console:
     """Console for progress and problems."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def print_error(message: str) -> None:

@@ -49,7 +49,8 @@ def fetch_files(
         offline: Download nothing, as with `MSCOL_OFFLINE=1` in the environment.
 
     Raises:
-        UsageError: The collection has no such file, or `MSCOL_MIRROR` is not a web address.
+        UsageError: The collection has no such file, it has no hash in the table, or `MSCOL_MIRROR`
+            is not a web address.
         MissingDataError: An existing file is damaged, no address has the right file, or a file is
             missing offline.
     """
@@ -88,6 +89,7 @@ def fetch(
     path = folder / file.name
     if path.exists():
         return check_present(file, path, progress)
+    require_hash(file)
     problems = []
     with Part.open(path, record.total(file.name)) as part:
         fetching = _Fetching(file, part, record, progress)
@@ -101,6 +103,15 @@ def fetch(
             part.finish(path)
             return path
         raise _unavailable(path, part, problems)
+
+
+def require_hash(file: RemoteFile) -> None:
+    """Raise UsageError if a file to download has no hash to verify it with."""
+    if file.checksum is None:
+        raise UsageError(
+            f"{file.name} has no hash in the table of downloads, without which nothing is"
+            ' downloaded: add hash = "sha256:..." to it.'
+        )
 
 
 def addresses(collection: Collection, file: RemoteFile) -> tuple[str, ...]:

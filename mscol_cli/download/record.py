@@ -9,6 +9,7 @@ from typing import Any
 
 from mscol_cli.download.checksum import Checksum
 from mscol_cli.download.table import Archive
+from mscol_cli.download.unpack import Content
 from mscol_cli.system.files import write_json
 from mscol_cli.system.json_files import parsing, read_json
 from mscol_cli.system.values import from_json
@@ -62,9 +63,14 @@ class Record:
         self._write()
 
     def is_unpacked(self, archive: Archive) -> bool:
-        """Whether this version of the archive is completely unpacked."""
+        """Whether this version of the archive is completely unpacked, and its first file or folder
+        exists. Files that were deleted one by one are not restored."""
         state = self._archives.get(archive.name, {})
-        return bool(state.get("unpacked")) and state.get("parts") == _checksums(archive)
+        if not state.get("unpacked") or state.get("parts") != _checksums(archive):
+            return False
+        first = state.get("first")  # earlier versions did not record it
+        top = Path(str(first or ".")).parts[:1]
+        return self._path.parent.joinpath(*top).exists()
 
     def is_needless(self, archive: Archive) -> bool:
         """Whether the archive is unpacked and was to be deleted."""
@@ -79,10 +85,15 @@ class Record:
         self._archives[archive.name] = {"unpacked": False, "parts": _checksums(archive)}
         self._write()
 
-    def finish_unpacking(self, archive: Archive, members: int, kept: bool) -> None:
+    def finish_unpacking(self, archive: Archive, content: Content, kept: bool) -> None:
         """Record that an archive is completely unpacked, and whether it is kept."""
-        state = {"unpacked": True, "members": members, "parts": _checksums(archive), "kept": kept}
-        self._archives[archive.name] = state
+        self._archives[archive.name] = {
+            "unpacked": True,
+            "members": content.count,
+            "first": content.first,
+            "parts": _checksums(archive),
+            "kept": kept,
+        }
         self._write()
 
     def _write(self) -> None:

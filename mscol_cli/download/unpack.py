@@ -17,8 +17,8 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from mscol_cli.contracts.progress import ByteMeter, Progress
 from mscol_cli.download.joined import SeekError, open_joined
 from mscol_cli.download.tar import tar_members
-from mscol_cli.errors import MscolError
-from mscol_cli.system.files import require_space
+from mscol_cli.errors import BadInputError, MscolError
+from mscol_cli.system.files import inside, require_space
 from mscol_cli.system.temporary import remove_leftovers, temporary_path
 from mscol_cli.system.units import format_bytes
 
@@ -32,7 +32,22 @@ UNSUPPORTED = (NotImplementedError, RuntimeError)
 """What zipfile raises for an unknown compression method, and for an encrypted archive."""
 
 
-def unpack(name: str, kind: str, parts: Sequence[Path], folder: Path, progress: Progress) -> int:
+@dataclass(frozen=True)
+class Content:
+    """The files of an archive.
+
+    Attributes:
+        count: Number of files.
+        first: Name of the first one; empty if there are none.
+    """
+
+    count: int
+    first: str
+
+
+def unpack(
+    name: str, kind: str, parts: Sequence[Path], folder: Path, progress: Progress
+) -> Content:
     """Unpack an archive to a folder; existing files of the right size are skipped.
 
     Args:
@@ -42,9 +57,6 @@ def unpack(name: str, kind: str, parts: Sequence[Path], folder: Path, progress: 
         folder: Folder to unpack to.
         progress: Receives the progress.
 
-    Returns:
-        Number of files in the archive.
-
     Raises:
         MscolError: The archive is damaged, has a link, or a name outside the folder.
     """
@@ -52,12 +64,12 @@ def unpack(name: str, kind: str, parts: Sequence[Path], folder: Path, progress: 
     unpack_kind = {"zip": _unpack_zip, "tar.gz": _unpack_tar}[kind]
     with _archive_errors(source):
         _check_start(parts)
-        count = unpack_kind(source)
+        content = unpack_kind(source)
     # One sync instead of one for each of up to hundreds of thousands of files.
     if hasattr(os, "sync"):
         os.sync()
     progress.end()
-    return count
+    return content
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,10 @@ class _Source:
             raise self.refusal(member, "is a link or a device")
         if not (parts[0] and named) or ":" in parts[0] or ".." in parts or "\0" in member:
             raise self.refusal(member, f"would lie outside {self.folder}")
-        return self.folder.joinpath(*named)
+        try:
+            return inside(self.folder, "/".join(named))
+        except BadInputError:
+            raise self.refusal(member, f"would lie outside {self.folder}") from None
 
     @property
     def size(self) -> int:
@@ -121,7 +136,7 @@ def _check_start(parts: Sequence[Path]) -> None:
         raise BadZipFile("it is a web page and not an archive")
 
 
-def _unpack_zip(source: _Source) -> int:
+def _unpack_zip(source: _Source) -> Content:
     with open_joined(source.parts) as stream, ZipFile(stream) as archive:
         _check_count(stream, archive)
         members = [info for info in archive.infolist() if not info.is_dir()]
@@ -139,7 +154,7 @@ def _unpack_zip(source: _Source) -> int:
         for info, target in missing:
             with archive.open(info) as content:
                 _write(target, content, info.file_size, meter.add)
-    return len(members)
+    return Content(len(members), members[0].filename if members else "")
 
 
 def _check_count(stream: IO[bytes], archive: ZipFile) -> None:
@@ -162,16 +177,18 @@ def _is_file(info: ZipInfo) -> bool:
     return kind in (0, stat.S_IFREG)
 
 
-def _unpack_tar(source: _Source) -> int:
+def _unpack_tar(source: _Source) -> Content:
     meter = ByteMeter(source.progress, f"unpacking {source.name}", source.size)
     count = read = total = 0
+    first = ""
     with open_joined(source.parts) as stream, gzip.GzipFile(fileobj=stream) as content:
         for archive, member in tar_members(content):
             total += member.size
-            count += _unpack_member(archive, member, source, total)
+            if _unpack_member(archive, member, source, total):
+                count, first = count + 1, first or member.name
             meter.add(stream.tell() - read)
             read = stream.tell()
-    return count
+    return Content(count, first)
 
 
 def _unpack_member(

@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Literal
 
 from mscol_cli.contracts.progress import Progress
-from mscol_cli.download.fetch import MIRROR, addresses, fetch, is_offline, missing_offline
+from mscol_cli.download.fetch import (
+    MIRROR,
+    addresses,
+    fetch,
+    is_offline,
+    missing_offline,
+    require_hash,
+)
 from mscol_cli.download.folder import default_folder, download_lock
 from mscol_cli.download.plan import Plan, make_plan
 from mscol_cli.download.record import Record
 from mscol_cli.download.request import DownloadRequest
 from mscol_cli.download.table import Archive, Collection, RemoteFile, find_collection
 from mscol_cli.download.unpack import unpack
-from mscol_cli.errors import UsageError
 from mscol_cli.system.files import free_bytes, require_space
 from mscol_cli.system.outcomes import resumable
 from mscol_cli.system.units import format_bytes
@@ -94,7 +100,8 @@ def run(request: DownloadRequest, progress: Progress) -> DownloadResult:
     record = Record(folder, collection.name)
     plan = make_plan(collection, folder, record)
     _announce(collection, plan, folder, progress)
-    _refuse_without_hash(plan)
+    for file in plan.missing:
+        require_hash(file)
     if plan.missing and is_offline() and not request.dry_run:
         raise missing_offline(collection, folder / plan.missing[0].name)
     require_space(plan.disk, folder, collection.name)
@@ -142,22 +149,12 @@ def _announce(collection: Collection, plan: Plan, folder: Path, progress: Progre
         progress.note(f"from the mirror {os.environ[MIRROR]}")
 
 
-def _refuse_without_hash(plan: Plan) -> None:
-    """Raise UsageError if a file to download has no hash to verify it with."""
-    for file in plan.missing:
-        if file.checksum is None:
-            raise UsageError(
-                f"{file.name} has no hash in the table of downloads, without which nothing is"
-                ' downloaded: add hash = "sha256:..." to it.'
-            )
-
-
 def _unpack(archive: Archive, folder: Path, record: Record, keep: bool, progress: Progress) -> None:
     parts = [folder / part.name for part in archive.parts]
     record.start_unpacking(archive)
-    members = unpack(archive.name, archive.kind, parts, folder, progress)
-    record.finish_unpacking(archive, members, keep)
-    progress.note(f"{archive.name}: unpacked to {folder}, files: {members}")
+    content = unpack(archive.name, archive.kind, parts, folder, progress)
+    record.finish_unpacking(archive, content, keep)
+    progress.note(f"{archive.name}: unpacked to {folder}, files: {content.count}")
 
 
 def _delete_needless(collection: Collection, folder: Path, record: Record) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mscol_cli.map.colouring import Colouring
 from mscol_cli.pages.render import template_html
 from mscol_cli.similar.search import FloatArray, Match
-from mscol_cli.system.files import absolute_path, escaped
+from mscol_cli.system.files import absolute_path, escaped, is_regular
 
 NOTHING = np.iinfo(np.uint32).max
 """In place of a neighbour that there is not."""
@@ -65,7 +65,7 @@ def audio_link(path: Path, page: Path) -> str:
 
     Empty if the file does not exist.
     """
-    if not path.is_file():
+    if not is_regular(path):
         return ""
     folder = absolute_path(page.parent)
     if path.is_relative_to(folder):

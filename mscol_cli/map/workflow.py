@@ -73,10 +73,10 @@ def run(request: MapRequest, progress: Progress) -> MapResult:
     labelled = {
         text: read_colouring(text, ids) for text in request.colours if text not in (FOLDER, CLUSTER)
     }
+    links = _links(library, request)
     layout = _lay_out(library, request.clusters, progress)
     known = {FOLDER: by_folder(ids), CLUSTER: layout.clusters, **labelled}
     colourings = [known[name] for name in dict.fromkeys([*request.colours, *known])]
-    links = _links(library, request)
     content = Map(
         title=request.title or f"Map of {request.folder.resolve().name}",
         lead=f"{counted(len(ids), 'clip')} by {library.folder.header.model}."

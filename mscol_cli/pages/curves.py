@@ -178,12 +178,14 @@ def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
     """Add a legend above all panels; the figure grows, so that the panels keep their size."""
     handles: dict[str, Artist] = {}
     for ax in figure.axes:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
+        for line in ax.get_lines():
+            handles.setdefault(str(line.get_label()), line)
     if not handles or (len(handles) == 1 and len(panels) == 1):
         return
     width, height = figure.get_size_inches()
     names = [shortened(name, letters(width - 0.8, LABEL_SIZE)) for name in handles]
+    # matplotlib leaves out labels that begin with an underscore.
+    names = [f" {name}" if name.startswith("_") else name for name in names]
     entry = HANDLE + max(inches(name, LABEL_SIZE) for name in names)
     columns = max(1, min(len(names), int(width / entry)))
     rows = -(-len(names) // columns)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from mscol_cli.pages.page import Picture
 from mscol_cli.system.files import write_bytes
@@ -36,8 +38,14 @@ def picture(name: str, alt: str, figure: Figure) -> Picture:
 def picture_bytes(figure: Figure, kind: str) -> bytes:
     """Render a figure in one of `FORMATS`; the result is deterministic."""
     content = BytesIO()
+    # Names from data are not formulas. Drawing adds texts to those that there are.
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     # TrueType fonts, which editors can change, and deterministic ids in SVG.
-    with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "mscol"}):
+    settings = {"pdf.fonttype": 42, "svg.hashsalt": "mscol", "text.parse_math": False}
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # Pages have the names as text, too.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, metadata=_METADATA.get(kind))
     return content.getvalue()
 

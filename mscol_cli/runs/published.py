@@ -21,7 +21,12 @@ DATA = "data"
 """Key of the training music in the settings of a published model."""
 _STATE = ("loss", "scheduled", "meter", "machine", COMPUTE, CHECKSUMS, "store", "step", *STAMP)
 """Settings of a checkpoint that only its run needs, or that are written again."""
-_FOLDERS = re.compile(r"""(?<![^\s=,;'"(])(?:~?/|[A-Za-z]:[\\/])(?:[^\s,;'")]*[\\/])?""")
+_FOLDERS = re.compile(
+    r"""(?: (?<![^\s=,;'"([{|:]) (?:file:/{2,3}|~?/(?!/)|[A-Za-z]:[\\/])  # home, root or drive
+        | (?<![^\s=,;'"([{|]) (?://|\\\\) )  # a host
+        (?:[^\s,;'")\]}|]*[\\/])?""",
+    re.VERBOSE,
+)
 
 
 def publish(
@@ -70,7 +75,7 @@ def portable(checkpoint: Checkpoint) -> dict[str, Any]:
 def without_folders(value: Any) -> Any:
     """JSON values with every absolute path reduced to its last part."""
     if isinstance(value, Mapping):
-        return {str(name): without_folders(item) for name, item in value.items()}
+        return {without_folders(str(name)): without_folders(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [without_folders(item) for item in value]
     if not isinstance(value, str):

@@ -9,7 +9,7 @@ from pathlib import Path
 from mscol_cli.errors import BadInputError
 from mscol_cli.similar.library import Library
 from mscol_cli.similar.search import FloatArray
-from mscol_cli.system.files import absolute_path, file_hash, is_regular
+from mscol_cli.system.files import absolute_path, file_hash, is_regular, may_exist
 from mscol_cli.vectors import FileVersion
 
 MOMENT = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
@@ -53,7 +53,7 @@ def find_query(text: str, library: Library) -> Query:
         hours, minutes, seconds = (float(part or 0) for part in match.groups())
         whole = _find(text, name, library, at_s=3600 * hours + 60 * minutes + seconds)
     if whole is None:
-        missing = "is not a file" if Path(text).exists() else "no such file"
+        missing = "is not a file" if may_exist(Path(text)) else "no such file"
         raise BadInputError(
             f"{text}: {missing}, and no clip of {library.folder.path} has this id; name a file"
             " or an id, and a moment in it as NAME@1:23"

@@ -14,6 +14,7 @@ from mscol_cli.synthetic import fma, mtat, musdb, nsynth
 from mscol_cli.synthetic.catalogue import TRAIN, Entry, catalogue
 from mscol_cli.synthetic.song import render_song
 from mscol_cli.synthetic.styles import STYLES
+from mscol_cli.system.files import real_path
 from mscol_cli.system.temporary import temporary_folder
 
 Progress = Callable[[int, int], None]
@@ -161,6 +162,7 @@ def _collection(root: Path, recipe: Recipe, *, reused: bool) -> Collection:
 @contextmanager
 def _all_or_nothing(root: Path) -> Iterator[Path]:
     """A temporary folder beside ``root``, renamed to it at the end or deleted on an exception."""
+    root = real_path(root)
     with temporary_folder(root) as folder:
         yield folder
         if root.exists():

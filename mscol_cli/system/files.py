@@ -139,6 +139,14 @@ def is_regular(path: Path) -> bool:
         return False
 
 
+def may_exist(path: Path) -> bool:
+    """Whether a path exists; True if the system cannot tell, as on a disk that does not answer."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
 def real_path(path: Path) -> Path:
     """Resolve links. Circular links are kept, while `Path.resolve` would raise."""
     return Path(os.path.realpath(path))
@@ -298,9 +306,12 @@ def free_bytes(folder: Path) -> int:
 
 def used_bytes(folder: Path) -> int:
     """Bytes of all files in a folder; 0 if it does not exist."""
-    return sum(
-        Path(root, name).lstat().st_size for root, _, names in os.walk(folder) for name in names
-    )
+    count = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # removed meanwhile
+                count += Path(root, name).lstat().st_size
+    return count
 
 
 def require_space(count: int, folder: Path, what: str) -> None:

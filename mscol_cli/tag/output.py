@@ -111,6 +111,7 @@ def _write_csv(files: Iterable[TaggedFile], path: Path, provenance: Provenance) 
         writer.writerow(["id", *starts, "rank", "class", "score", "assigned"])
         for tagged in files:
             writer.writerows(_rows(tagged))
+            file.flush()  # other hosts remove a temporary file that looks abandoned
 
 
 def _rows(tagged: TaggedFile) -> Iterator[list[str]]:
@@ -133,6 +134,7 @@ def _write_json(files: Iterable[TaggedFile], path: Path, provenance: Provenance)
         file.write(f'{head},\n  "files": [')
         for number, tagged in enumerate(files):
             file.write(f"{',' if number else ''}\n    {json.dumps(as_json(tagged))}")
+            file.flush()  # as above
         file.write("\n  ]\n}\n")
 
 

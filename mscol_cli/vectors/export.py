@@ -123,11 +123,15 @@ def export_vectors(folder: VectorFolder, path: Path) -> int:
     check_export_path(path)
     suffix, export = path.suffix.lower(), _Export(folder)
     beside = path.with_name(f"{path.name}.json")
-    if suffix == ".csv":
-        # Never beside vectors of another model, even if this process is killed in between.
-        beside.unlink(missing_ok=True)
+
+    def write(temporary: Path) -> None:
+        _WRITERS[suffix](export, temporary)
+        if suffix == ".csv":
+            # Never beside vectors of another model, even if this process is killed in between.
+            beside.unlink(missing_ok=True)
+
     with folder.keeping_open():
-        write_atomically(path, lambda temporary: _WRITERS[suffix](export, temporary))
+        write_atomically(path, write)
     if suffix == ".csv":
         write_json(beside, export.provenance)
     return export.rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ import pytest
 
 from mscol_cli.app import run
 from mscol_cli.cache.folder import USED, in_use
+from mscol_cli.cache.listing import _last_used
+from mscol_cli.cache.prune import _remove
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorHeader, VectorWriter
 
 DAY = 86_400
@@ -98,6 +101,29 @@ def test_unreadable_unused_and_half_removed_folders_are_removed(
     (tmp_path / "a.wav").unlink()
     assert run(["cache", "prune"]) == 0
     assert names(cache) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system lists no open files")
+def test_no_file_of_a_folder_is_open_while_it_is_removed(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS keeps such a file under another name, and the folder with it."""
+    remove, still_open = shutil.rmtree, []
+
+    def watch(folder: Path) -> None:
+        targets = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+        still_open.extend(path for path in targets if path.startswith(f"{folder}/"))
+        remove(folder)
+
+    monkeypatch.setattr(shutil, "rmtree", watch)
+    assert run(["cache", "prune", "--all"]) == 0
+    assert names(cache) == still_open == []
+
+
+def test_a_folder_that_another_process_removes_is_no_error(cache: Path) -> None:
+    for folder in (cache / "gone", cache / ".removed-gone"):
+        assert _last_used(folder) == 0.0
+        assert _remove(folder, dry_run=False)
 
 
 def test_a_dry_run_changes_nothing(cache: Path) -> None:

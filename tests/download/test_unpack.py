@@ -42,7 +42,7 @@ def unpacked(
     path = folder.with_name("archive")
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(archive)
-    return unpack("archive", kind, [path], folder, progress or Silent())
+    return unpack("archive", kind, [path], folder, progress or Silent()).count
 
 
 def make(kind: str, members: Mapping[str, bytes]) -> bytes:

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import stat
 from pathlib import Path
 
@@ -15,11 +16,13 @@ import pytest
 from mscol_cli import __version__
 from mscol_cli.api import NoOptions
 from mscol_cli.contracts.progress import Silent
+from mscol_cli.download.fetch import fetch_files
 from mscol_cli.download.folder import download_lock
 from mscol_cli.download.part import Part
 from mscol_cli.download.plan import make_plan
 from mscol_cli.download.record import Record
 from mscol_cli.download.table import find_collection
+from mscol_cli.errors import UsageError
 from mscol_cli.synthetic import Collection
 from mscol_tasks.mtat import MagnaTagATune
 from tests.conftest import Command, Offer
@@ -113,12 +116,25 @@ def test_the_second_run_asks_for_nothing(
 def test_archives_are_kept_if_asked_for_and_not_unpacked_again(
     mscol: Command, server: Server, offer: Offer
 ) -> None:
-    offer(mine=[remote(server, "clips.zip", make_zip({"a.mp3": MUSIC}), unpack="zip")])
+    members = {"0/a.mp3": MUSIC, "0/b.mp3": MUSIC}
+    offer(mine=[remote(server, "clips.zip", make_zip(members), unpack="zip")])
     assert mscol("download", "mine", "-o", "here", "--keep-archives") == 0
-    assert set(contents(Path("here"))) == {"clips.zip", "a.mp3"}
-    Path("here/a.mp3").unlink()
+    assert set(contents(Path("here"))) == {"clips.zip", *members}
+    Path("here/0/a.mp3").unlink()
     assert mscol("download", "mine", "-o", "here", "--keep-archives") == 0
-    assert set(contents(Path("here"))) == {"clips.zip"}
+    assert set(contents(Path("here"))) == {"clips.zip", "0/b.mp3"}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_data_that_were_deleted_are_downloaded_again(
+    mscol: Command, server: Server, offer: Offer, kind: str
+) -> None:
+    archive = {"zip": make_zip, "tar.gz": make_tar}[kind]({"0/a.mp3": MUSIC})
+    offer(mine=[remote(server, "clips", archive, unpack=kind)])
+    assert mscol("download", "mine") == 0
+    shutil.rmtree("data/mine/0")
+    assert mscol("download", "mine") == 0
+    assert contents(Path("data/mine")) == {"0/a.mp3": MUSIC}
 
 
 def test_a_tar_that_ends_too_early_is_kept_and_ends_the_download(
@@ -241,6 +257,8 @@ def test_without_a_hash_nothing_is_downloaded(
     offer(mine=[remote(server, "a.bin", MUSIC, hash=None, size=None)])
     assert mscol("download", "mine") == 2
     assert mentions(capsys.readouterr().err.splitlines()[-1], "a.bin", "hash")
+    with pytest.raises(UsageError, match=r"a\.bin has no hash"):
+        fetch_files(find_collection("mine"), ["a.bin"])
     assert not server.requests
     assert not Path("data/mine/a.bin").exists()
 

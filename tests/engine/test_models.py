@@ -91,6 +91,10 @@ def test_without_a_store_only_its_hash_is_published(trained: Path, tmp_path: Pat
         ("weights of /home/me/a.pt, made by me", "weights of a.pt, made by me"),
         ("https://example.org/a/b", "https://example.org/a/b"),
         ("AGPL/MIT or both", "AGPL/MIT or both"),
+        ("from file:///home/me/a.pt", "from a.pt"),
+        ("task:/home/me/a, [/home/me/b]", "task:a, [b]"),
+        ("on \\\\host\\me\\a.pt and //host/me/b", "on a.pt and b"),
+        ({"/home/me/a": 1}, {"a": 1}),
         ({"a": ["/x/y", 3, None]}, {"a": ["y", 3, None]}),
     ],
 )

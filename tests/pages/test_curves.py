@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from mscol_cli.pages.curves import Curve, Panel, colour, dash, draw_panels, log_ticks
 from mscol_cli.pages.heat import draw_heat
 from mscol_cli.pages.lettering import folded, ink, shortened
-from mscol_cli.pages.pictures import FORMATS, save_pictures
+from mscol_cli.pages.pictures import FORMATS, picture_bytes, save_pictures
 from mscol_cli.pages.points import Point, draw_confusion, draw_points
 
 LONG = "studies/separation-demo/runs/msa+mws-efficientnet_b0-with-a-very-long-name"
@@ -37,6 +37,27 @@ def test_an_interval_is_shaded() -> None:
     curve = Curve("run", [0, 1], [0.5, 0.6], low=[0.4, 0.5], high=[0.6, 0.7])
     figure = draw_panels([Panel("score", "step", "accuracy", [curve])])
     assert len(figure.axes[0].collections) == 1
+
+
+def test_names_from_data_are_no_formulas_and_none_is_left_out() -> None:
+    """`$` begins a formula in matplotlib, and an underscore a name without a legend."""
+    names = ["lr$1_$2", "A$AP & Ke$ha", "_run"]
+    lines = [Curve(name, [0, 1], [0, 1], style=style) for style, name in enumerate(names)]
+    figures = [
+        draw_panels([Panel(names[0], "step", names[0], lines)] * 2),
+        draw_points(names[0], "score", [Point(name, 0.5, 0.4, 0.6) for name in names]),
+        draw_confusion(names[0], names, [[1.0] * 3] * 3),
+        draw_heat(names[0], names, names, [[0.5] * 3] * 3, [["0.50"] * 3] * 3, "score"),
+    ]
+    for figure in figures:
+        picture_bytes(figure, "png")
+        assert not any(text.get_parse_math() for text in figure.findobj(Text))
+    assert [text.get_text().strip() for text in figures[0].legends[0].get_texts()] == names
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_name_without_glyphs_prints_no_warning() -> None:
+    picture_bytes(draw_points("日本", "score", [Point("日本", 0.5, 0.4, 0.6)]), "png")
 
 
 def test_fourteen_runs_differ_in_colour_or_dash() -> None:

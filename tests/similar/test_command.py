@@ -148,6 +148,7 @@ def test_a_moment_of_a_clip_of_windows_is_its_nearest_window(
         ("short.wav", ["0.500 s"]),
         ("broken.flac", ["broken.flac"]),
         ("pipe.wav", ["pipe.wav: is not a file", "NAME@1:23"]),
+        ("x" * 300, ["is not a file", "NAME@1:23"]),
     ],
 )
 def test_a_query_that_cannot_be_used_is_named_and_the_others_are_answered(

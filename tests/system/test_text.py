@@ -35,6 +35,15 @@ def test_every_way_to_the_terminal_escapes(
         assert not {"\x1b", "\x07", "\x9b", "\u202e", "\u2066", "\r", "\x7f"} & {*text}
 
 
+def test_a_name_with_colons_is_no_emoji(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mscol_cli.commands.terminal.terminal_width", lambda: 80)
+    print_table(("name",), [("a:guitar:b",)])
+    print_error("a:guitar:b")
+    captured = capsys.readouterr()
+    assert "a:guitar:b" in captured.out
+    assert "a:guitar:b" in captured.err
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+a", "-a", "@a", "\ta", "plain", "'quoted", "'=", ""])
 def test_cells_are_no_formulas_and_can_be_read_back(text: str) -> None:
     cell = csv_cell(text)

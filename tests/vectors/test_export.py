@@ -13,6 +13,7 @@ from mscol_cli.errors import MscolError, UsageError
 from mscol_cli.vectors import FileVersion, VectorFolder, VectorWriter, export
 from mscol_cli.vectors.export import check_export_path, export_vectors
 from tests.conftest import Command
+from tests.helpers.downloads import contents
 from tests.helpers.messages import mentions
 from tests.helpers.vectors import FORMATS, read_table
 from tests.vectors.test_folder import HEADER, add, opened, vectors
@@ -85,6 +86,18 @@ def test_damaged_vectors_are_not_exported(folder: Path) -> None:
     with pytest.raises(MscolError, match=r"the vectors of b are damaged: delete 00000\.f32"):
         export_vectors(VectorFolder.open(folder), folder.parent / "out.npz")
     assert (folder.parent / "out.npz").read_text() == "mine"
+
+
+def test_an_export_that_fails_keeps_the_csv_and_its_provenance(folder: Path) -> None:
+    export_vectors(VectorFolder.open(folder), folder.parent / "out.csv")
+    before = contents(folder.parent)
+    with (folder / "00000.f32").open("r+b") as file:
+        file.write(b"\1")
+    with pytest.raises(MscolError, match="damaged"):
+        export_vectors(VectorFolder.open(folder), folder.parent / "out.csv")
+    after = contents(folder.parent)
+    assert {"out.csv", "out.csv.json"} <= after.keys()
+    assert all(after[name] == before[name] for name in ("out.csv", "out.csv.json"))
 
 
 def test_ids_that_safetensors_cannot_hold_are_refused(
