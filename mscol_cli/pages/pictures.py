@@ -42,8 +42,10 @@ def picture_bytes(figure: Figure, kind: str) -> bytes:
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     # TrueType fonts, which editors can change, and deterministic ids in SVG.
-    settings = {"pdf.fonttype": 42, "svg.hashsalt": "mscol", "text.parse_math": False}
-    with mpl.rc_context(settings), warnings.catch_warnings():
+    with (
+        mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "mscol", "text.parse_math": False}),
+        warnings.catch_warnings(),
+    ):
         # Pages have the names as text, too.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(content, format=kind, dpi=DOTS_PER_INCH, metadata=_METADATA.get(kind))

@@ -108,7 +108,8 @@ def test_no_file_of_a_folder_is_open_while_it_is_removed(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NFS keeps such a file under another name, and the folder with it."""
-    remove, still_open = shutil.rmtree, []
+    remove = shutil.rmtree
+    still_open: list[str] = []
 
     def watch(folder: Path) -> None:
         targets = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
