@@ -32,8 +32,15 @@ COLUMNS: Mapping[str, Key] = {
     "stems, R@10": ("stems", "test", "recall_at_10"),
 }
 BASELINES = {"logmel": "mean and deviation of log-mel bands", "mini": "the bundled encoder"}
-REFERENCES = ("untrained", "logmel", "cola", "msa-sounding", "clmr")
-"""Rows from which the others' differences are listed."""
+REFERENCES: Mapping[str, str | None] = {
+    "untrained": None,
+    "logmel": None,
+    "cola": None,
+    "msa-sounding": None,
+    "clmr": None,
+    "large-untrained": "large",
+}
+"""Rows from which the differences of all others are listed, or those of a group."""
 WITHIN = {("mini", "clmr")}
 """Pairs that are not compared, as the first is one of the runs of the second."""
 PAPER = {
@@ -135,10 +142,11 @@ def page(rows: Rows, points: Sequence[Point] = ()) -> Iterator[str]:
     )
     yield ""
     yield from _scores(rows, names)
-    for reference in REFERENCES:
+    for reference, group in REFERENCES.items():
+        compared = [row.name for row in GROUPS[group]] if group else names
         if reference in rows:
             yield f"\n## Difference from {reference}\n"
-            yield from _differences(rows, names, reference)
+            yield from _differences(rows, [name for name in compared if name in rows], reference)
     if points:
         yield "\n## Convergence\n"
         yield "Scores of the checkpoints of single runs, on the test clips.\n"
