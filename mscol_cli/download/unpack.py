@@ -38,7 +38,7 @@ class Content:
 
     Attributes:
         count: Number of files.
-        first: Name of the first one; empty if there are none.
+        first: Path of the first one in the folder, with `/`; empty if there are none.
     """
 
     count: int
@@ -107,6 +107,10 @@ class _Source:
                 f" {format_bytes(size)} or more"
             )
 
+    def content(self, count: int, first: Path | None) -> Content:
+        """What was unpacked: the number of files, and the first one."""
+        return Content(count, first.relative_to(self.folder).as_posix() if first else "")
+
     def refusal(self, member: str, why: str) -> MscolError:
         """The error for a rejected member."""
         return MscolError(f"{self.name} is refused: its member '{member}' {why}")
@@ -154,7 +158,7 @@ def _unpack_zip(source: _Source) -> Content:
         for info, target in missing:
             with archive.open(info) as content:
                 _write(target, content, info.file_size, meter.add)
-    return Content(len(members), members[0].filename if members else "")
+    return source.content(len(members), targets[0] if targets else None)
 
 
 def _check_count(stream: IO[bytes], archive: ZipFile) -> None:
@@ -180,23 +184,23 @@ def _is_file(info: ZipInfo) -> bool:
 def _unpack_tar(source: _Source) -> Content:
     meter = ByteMeter(source.progress, f"unpacking {source.name}", source.size)
     count = read = total = 0
-    first = ""
+    first: Path | None = None
     with open_joined(source.parts) as stream, gzip.GzipFile(fileobj=stream) as content:
         for archive, member in tar_members(content):
             total += member.size
-            if _unpack_member(archive, member, source, total):
-                count, first = count + 1, first or member.name
+            if target := _unpack_member(archive, member, source, total):
+                count, first = count + 1, first or target
             meter.add(stream.tell() - read)
             read = stream.tell()
-    return Content(count, first)
+    return source.content(count, first)
 
 
 def _unpack_member(
     archive: tarfile.TarFile, member: tarfile.TarInfo, source: _Source, total: int
-) -> bool:
-    """Write a member, and return whether it is a file; `total` is the size of all so far."""
+) -> Path | None:
+    """Write a member, and return its path, if it is a file; `total` is the size of all so far."""
     if member.isdir():
-        return False
+        return None
     target = source.target(member.name, is_file=member.isreg())
     if member.issparse():
         raise source.refusal(member.name, "is a sparse file, which an archive of audio never has")
@@ -206,7 +210,7 @@ def _unpack_member(
         source.check_content(total)
         with content:
             _write(target, content, member.size, lambda _: None)
-    return True
+    return target
 
 
 def _exists(target: Path, size: int) -> bool:

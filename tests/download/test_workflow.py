@@ -126,12 +126,14 @@ def test_archives_are_kept_if_asked_for_and_not_unpacked_again(
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
-def test_data_that_were_deleted_are_downloaded_again(
-    mscol: Command, server: Server, offer: Offer, kind: str
+@pytest.mark.parametrize("name", ["0/a.mp3", "./0/a.mp3", "0\\a.mp3"])
+def test_data_that_were_deleted_are_downloaded_again_and_only_those(
+    mscol: Command, server: Server, offer: Offer, kind: str, name: str
 ) -> None:
-    archive = {"zip": make_zip, "tar.gz": make_tar}[kind]({"0/a.mp3": MUSIC})
+    archive = {"zip": make_zip, "tar.gz": make_tar}[kind]({name: MUSIC})
     offer(mine=[remote(server, "clips", archive, unpack=kind)])
-    assert mscol("download", "mine") == 0
+    assert mscol("download", "mine") == mscol("download", "mine") == 0
+    assert len(server.requests) == 1
     shutil.rmtree("data/mine/0")
     assert mscol("download", "mine") == 0
     assert contents(Path("data/mine")) == {"0/a.mp3": MUSIC}
